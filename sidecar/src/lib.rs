@@ -1,1 +1,26 @@
-//! To come.
+//! The sidecar every service links: it carries outbox rows to NATS and replies back to rows, and lets handlers answer.
+//!
+//! A service's `main` is `fn main() -> std::process::ExitCode { tpro_sidecar::run(service()) }`.
+#![forbid(unsafe_code)]
+
+pub mod app;
+mod boot;
+mod cli;
+pub mod config;
+pub mod db;
+pub mod dispatcher;
+pub mod handler;
+pub mod health;
+mod http;
+pub mod inbox;
+mod log;
+pub mod metrics;
+pub mod nats;
+pub mod settlement;
+pub mod shutdown;
+pub mod span;
+pub mod subscriber;
+pub mod telemetry;
+
+pub use boot::run;
+pub use handler::{Ctx, Fault, Service, Tx};

@@ -1,0 +1,36 @@
+//! What every part of a running sidecar needs, in one place.
+
+use std::sync::Arc;
+
+use tpro_wire::{responder::Responder, source::Source};
+
+use crate::{
+    config::Config, db::Pool, handler::Service, health::Health, metrics::Metrics, shutdown::Stop, telemetry::Spans,
+};
+
+/// A running sidecar. Made once by `boot`, shared by every task.
+#[derive(Clone)]
+pub struct App {
+    /// The effective configuration.
+    pub config: Arc<Config>,
+    /// The handlers of this service.
+    pub service: Arc<Service>,
+    /// Who we are on the wire: service and instance of the database.
+    pub source: Source,
+    /// Which copy answers: service, version, copy number.
+    pub responder: Responder,
+    /// A random number (31 bits) of this process: its presence lock and the nonce of its direct replies.
+    pub copy_key: i32,
+    /// The connection to NATS.
+    pub nats: async_nats::Client,
+    /// Connections for handlers and reply handlers.
+    pub pool: Pool,
+    /// Where spans go.
+    pub spans: Spans,
+    /// Counters and gauges.
+    pub metrics: Arc<Metrics>,
+    /// Readiness by named checks.
+    pub health: Health,
+    /// The tokens and the task tracker of this process.
+    pub stop: Stop,
+}

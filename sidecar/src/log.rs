@@ -1,0 +1,1 @@
+//! Logs to stdout and to a rotating file.

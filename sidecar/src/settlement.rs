@@ -1,0 +1,32 @@
+//! The final outcome of an outbox row, before it is written.
+
+use std::time::SystemTime;
+
+use tpro_wire::{status::Status, target::Target, trace::TraceParent, uid::Uid};
+
+/// What becomes a row of `mq_reply`. JSON is kept as text: it is never looked into.
+#[derive(Clone, Debug)]
+pub struct Settlement {
+    /// The outbox row.
+    pub id: i64,
+    /// Its identity.
+    pub uid: Uid,
+    /// Whom it asked.
+    pub target: Target,
+    /// How it ended.
+    pub status: Status,
+    /// The result, for `ok`: JSON text.
+    pub result: Option<String>,
+    /// The JSON-RPC error object, otherwise: JSON text.
+    pub error: Option<String>,
+    /// Headers of the reply: JSON text.
+    pub headers: Option<String>,
+    /// How often it was sent.
+    pub attempts: i32,
+    /// When it was first sent by this leader.
+    pub sent_at: Option<SystemTime>,
+    /// Who answered.
+    pub responder: Option<String>,
+    /// The PRODUCER span: parent of the `settle` span.
+    pub traceparent: TraceParent,
+}
