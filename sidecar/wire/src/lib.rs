@@ -1,1 +1,47 @@
-//! To come.
+//! What tpro says on the wire, and nothing else: names, targets, identities, traces, envelopes, headers, and the
+//! rules of a published row.
+//!
+//! The crate knows no IO, no clock and no random source; callers hand these in. Everything is made once, where it
+//! enters the program, and nobody checks it again. The sidecar uses it to speak to NATS, the PostgreSQL extension
+//! to check what is published, so that both hold the same opinion of what is well formed.
+//!
+//! No parser here panics or recurses, whatever bytes it is given.
+//!
+//! Sources: [JSON-RPC 2.0](https://www.jsonrpc.org/specification) for envelopes and error codes,
+//! [W3C Trace Context, level 1](https://www.w3.org/TR/trace-context-1/) for traces,
+//! [RFC 9562](https://www.rfc-editor.org/rfc/rfc9562) for the uuid (version 7) that names a message.
+#![forbid(unsafe_code)]
+
+pub mod budget;
+pub mod envelope;
+pub mod error;
+pub mod headers;
+pub mod limits;
+pub mod name;
+pub mod protocol;
+pub mod reply_state;
+pub mod reply_subject;
+pub mod responder;
+pub mod rules;
+pub mod shape;
+pub mod source;
+pub mod status;
+pub mod target;
+mod token;
+pub mod trace;
+pub mod uid;
+
+pub use budget::Budget;
+pub use envelope::{Answer, AnswerError, Request, RequestId};
+pub use error::RpcError;
+pub use headers::RequestHeaders;
+pub use name::ServiceName;
+pub use protocol::Protocol;
+pub use reply_state::ReplyState;
+pub use reply_subject::ReplyPrefix;
+pub use responder::Responder;
+pub use source::Source;
+pub use status::Status;
+pub use target::Target;
+pub use trace::TraceParent;
+pub use uid::Uid;

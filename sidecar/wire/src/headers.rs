@@ -1,0 +1,133 @@
+//! The NATS headers of a request and of a reply.
+//!
+//! Names are case sensitive on NATS, and written here as they are sent.
+
+use crate::limits::MAX_HEADERS;
+use crate::source::Source;
+use crate::trace::{self, TraceParent};
+use crate::uid::Uid;
+
+/// The trace: W3C Trace Context.
+pub const TRACEPARENT: &str = "traceparent";
+/// What other tracing systems add to it.
+pub const TRACESTATE: &str = "tracestate";
+/// The uid. The name is the one by which JetStream tells repeats, should a stream listen.
+pub const MSG_ID: &str = "Nats-Msg-Id";
+/// What remains of the budget, in milliseconds: relative, since clocks differ.
+pub const BUDGET_MS: &str = "Tpro-Budget-Ms";
+/// Which attempt this is, counted from 1.
+pub const ATTEMPT: &str = "Tpro-Attempt";
+/// Where the message comes from: `main/<uuid>`.
+pub const SOURCE: &str = "Tpro-Source";
+/// How many services the chain of calls has passed through.
+pub const HOPS: &str = "Tpro-Hops";
+/// The language the reply should speak: `ru-RU`.
+pub const CONTENT_LANGUAGE: &str = "Content-Language";
+/// The row's `headers` as compact JSON.
+pub const HEADERS: &str = "Tpro-Headers";
+/// A reply that is no answer: see [`crate::ReplyState`].
+pub const STATE: &str = "Tpro-State";
+/// Who answered: see [`crate::Responder`].
+pub const RESPONDER: &str = "Tpro-Responder";
+
+/// The headers of a request.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RequestHeaders {
+    /// [`TRACEPARENT`].
+    pub traceparent: Option<TraceParent>,
+    /// [`TRACESTATE`], nothing without a `traceparent`.
+    pub tracestate: Option<String>,
+    /// [`MSG_ID`], if it is a uid.
+    pub uid: Option<Uid>,
+    /// [`BUDGET_MS`].
+    pub budget_ms: Option<u64>,
+    /// [`ATTEMPT`]; 1 if the header is not there.
+    pub attempt: u32,
+    /// [`SOURCE`].
+    pub source: Option<Source>,
+    /// [`HOPS`]; 0 if the header is not there.
+    pub hops: u32,
+    /// [`CONTENT_LANGUAGE`], one language tag.
+    pub language: Option<String>,
+    /// [`HEADERS`]: JSON text that begins as an object does and is not too long; it was not read further.
+    pub headers: Option<String>,
+}
+
+impl Default for RequestHeaders {
+    /// What a stranger sends who knows nothing of tpro: no headers, a first attempt.
+    fn default() -> Self {
+        Self {
+            traceparent: None,
+            tracestate: None,
+            uid: None,
+            budget_ms: None,
+            attempt: 1,
+            source: None,
+            hops: 0,
+            language: None,
+            headers: None,
+        }
+    }
+}
+
+impl RequestHeaders {
+    /// Reads what is there. A header that is missing or makes no sense is as if it were not sent: strangers call
+    /// too, and a bad trace is no reason not to answer.
+    ///
+    /// Hops are the exception: what is no number counts as too many, so that nobody gets around the limit.
+    pub fn read<'h>(get: impl Fn(&str) -> Option<&'h str>) -> Self {
+        let traceparent = get(TRACEPARENT).and_then(TraceParent::read);
+        Self {
+            traceparent,
+            tracestate: traceparent
+                .and_then(|_| get(TRACESTATE))
+                .filter(|text| trace::is_tracestate(text))
+                .map(str::to_owned),
+            uid: get(MSG_ID).and_then(|text| text.parse().ok()),
+            budget_ms: get(BUDGET_MS).and_then(crate::Budget::parse_ms).map(crate::Budget::ms),
+            attempt: get(ATTEMPT).and_then(digits).unwrap_or(1),
+            source: get(SOURCE).and_then(|text| text.parse().ok()),
+            hops: get(HOPS).map_or(0, |text| digits(text).unwrap_or(u32::MAX)),
+            language: get(CONTENT_LANGUAGE).filter(|text| is_language(text)).map(str::to_owned),
+            headers: get(HEADERS)
+                .filter(|text| text.len() <= MAX_HEADERS && text.starts_with('{') && !has_line_break(text))
+                .map(str::to_owned),
+        }
+    }
+
+    /// Names and values to send; what is not there is left out. The attempt is always sent.
+    ///
+    /// Values that were read or checked hold no line break; the texts are public all the same, so set them fallibly.
+    pub fn pairs(&self) -> impl Iterator<Item = (&'static str, String)> {
+        [
+            self.traceparent.map(|value| (TRACEPARENT, value.to_string())),
+            self.tracestate.clone().map(|value| (TRACESTATE, value)),
+            self.uid.map(|value| (MSG_ID, value.to_string())),
+            self.budget_ms.map(|value| (BUDGET_MS, value.to_string())),
+            Some((ATTEMPT, self.attempt.to_string())),
+            self.source.as_ref().map(|value| (SOURCE, value.to_string())),
+            (self.hops > 0).then(|| (HOPS, self.hops.to_string())),
+            self.language.clone().map(|value| (CONTENT_LANGUAGE, value)),
+            self.headers.clone().map(|value| (HEADERS, value)),
+        ]
+        .into_iter()
+        .flatten()
+    }
+}
+
+/// Whether this looks like a language tag of RFC 5646: letters and digits in groups of 1 to 8, the first of letters,
+/// dashes between them, at most 35 characters.
+pub fn is_language(text: &str) -> bool {
+    let group = |part: &str| (1..=8).contains(&part.len()) && part.bytes().all(|b| b.is_ascii_alphanumeric());
+    let letter_first = |part: &str| part.bytes().all(|b| b.is_ascii_alphabetic());
+    text.len() <= 35 && text.split('-').all(group) && text.split('-').next().is_some_and(letter_first)
+}
+
+fn digits(text: &str) -> Option<u32> {
+    // `parse` alone would take a plus sign.
+    text.bytes().all(|b| b.is_ascii_digit()).then(|| text.parse().ok()).flatten()
+}
+
+fn has_line_break(text: &str) -> bool {
+    text.bytes().any(|b| matches!(b, b'\r' | b'\n'))
+}

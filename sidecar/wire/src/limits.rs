@@ -1,0 +1,36 @@
+//! The limits of the wire, each in one place.
+
+/// Largest body, in bytes of its JSON text, when nothing else is configured (`tpro.max_body`).
+///
+/// NATS servers take 1 MiB by default; this leaves room for the envelope and the headers.
+pub const MAX_BODY: usize = 900_000;
+
+/// Largest `headers` of a row, in bytes of JSON text. They travel as one NATS header.
+pub const MAX_HEADERS: usize = 8 * 1024;
+
+/// Deepest nesting of arrays and objects in a body.
+///
+/// `serde_json` refuses to go deeper when a handler reads a body into a type, so that a deeper body could be sent
+/// but never be read.
+pub const MAX_DEPTH: usize = 127;
+
+/// Most services a chain of calls may pass through, so that a loop of services ends.
+pub const MAX_HOPS: u32 = 16;
+
+/// Longest time a requester may wait for a reply, in seconds: a day.
+pub const MAX_TIMEOUT: i32 = 86_400;
+
+/// Longest name of a space or a service, in bytes.
+pub const MAX_NAME: usize = 40;
+
+/// Longest entity or method name, in bytes.
+pub const MAX_WORD: usize = 100;
+
+/// Longest subject a row may name in `reply_to`, in bytes.
+pub const MAX_SUBJECT: usize = 255;
+
+/// Longest `tracestate`, in bytes, that every participant has to carry (W3C Trace Context, 3.3.1.5).
+pub const MAX_TRACESTATE: usize = 512;
+
+/// Longest version of a service in a responder, in bytes.
+pub const MAX_VERSION: usize = 64;

@@ -1,0 +1,50 @@
+//! What a reply says that is no answer.
+
+use std::fmt;
+use std::str::FromStr;
+
+/// The value of the header `Tpro-State`. A reply that carries it has an empty body and settles nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum ReplyState {
+    /// The message is being worked on, by this copy or another: keep waiting.
+    Working,
+    /// This copy takes no more work now: try again, as if nobody were there.
+    Overloaded,
+    /// The uid is older than the inbox reaches, or from the future: it cannot be told from a repeat.
+    Stale,
+}
+
+/// A text that names no [`ReplyState`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("a reply state is working, overloaded or stale")]
+pub struct ReplyStateError;
+
+impl ReplyState {
+    /// As the header has it: `working`, `overloaded` or `stale`.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Working => "working",
+            Self::Overloaded => "overloaded",
+            Self::Stale => "stale",
+        }
+    }
+}
+
+impl FromStr for ReplyState {
+    type Err = ReplyStateError;
+
+    fn from_str(text: &str) -> Result<Self, ReplyStateError> {
+        match text {
+            "working" => Ok(Self::Working),
+            "overloaded" => Ok(Self::Overloaded),
+            "stale" => Ok(Self::Stale),
+            _ => Err(ReplyStateError),
+        }
+    }
+}
+
+impl fmt::Display for ReplyState {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
+}

@@ -1,0 +1,72 @@
+//! Where the replies come back to.
+
+use uuid::Uuid;
+
+use crate::name::ServiceName;
+use crate::source::instance8;
+use crate::token;
+use crate::uid::{self, Uid};
+
+/// Digits of the largest attempt.
+const ATTEMPT_LEN: usize = 10;
+
+/// The part of the reply subjects of one service and database that is always the same.
+///
+/// For outbox rows it is `_INBOX.tpro.<service>.<instance, 8 hex>.`: the same whichever copy leads, so that a reply
+/// finds the new leader after a change, and another in each database. For the direct calls of one copy a token of
+/// its own follows, so that the leader's wildcard does not match them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ReplyPrefix(Box<str>);
+
+impl ReplyPrefix {
+    /// The prefix for a service's outbox: `_INBOX.tpro.main.1f2e3d4c.`.
+    pub fn new(service: &ServiceName, instance: &Uuid) -> Self {
+        Self(format!("_INBOX.tpro.{service}.{}.", instance8(instance)).into())
+    }
+
+    /// The prefix for the direct calls of one copy, told apart by a random number:
+    /// `_INBOX.tpro.main.1f2e3d4c.0a0b0c0d.`.
+    pub fn direct(service: &ServiceName, instance: &Uuid, nonce: u32) -> Self {
+        Self(format!("_INBOX.tpro.{service}.{}.{nonce:08x}.", instance8(instance)).into())
+    }
+
+    /// The subject for the replies to one attempt: `_INBOX.tpro.main.1f2e3d4c.<uid>.<attempt>`.
+    pub fn subject(&self, uid: &Uid, attempt: u32) -> String {
+        let mut subject = String::with_capacity(self.0.len() + uid::TEXT_LEN + 1 + ATTEMPT_LEN);
+        subject.push_str(&self.0);
+        subject.push_str(uid.encode(&mut [0; uid::TEXT_LEN]));
+        subject.push('.');
+        push_number(&mut subject, attempt);
+        subject
+    }
+
+    /// What to subscribe to: `_INBOX.tpro.main.1f2e3d4c.*.*`.
+    pub fn wildcard(&self) -> String {
+        format!("{}*.*", self.0)
+    }
+
+    /// The message and the attempt a reply belongs to; `None` if the subject is none of ours.
+    pub fn parse(&self, subject: &str) -> Option<(Uid, u32)> {
+        let rest = subject.strip_prefix(&*self.0)?;
+        let (uid, attempt) = rest.split_at_checked(uid::TEXT_LEN)?;
+        let attempt = token::canonical_u32(attempt.strip_prefix('.')?)?;
+        // Only the form we write: a uid in capital letters would be another subject.
+        let parsed: Uid = uid.parse().ok()?;
+        (parsed.encode(&mut [0; uid::TEXT_LEN]) == uid).then_some((parsed, attempt))
+    }
+}
+
+/// Decimal digits without the machinery of `format!`, which costs more than the rest of a subject.
+fn push_number(text: &mut String, mut number: u32) {
+    let mut digits = [0; ATTEMPT_LEN];
+    let mut start = ATTEMPT_LEN;
+    loop {
+        start -= 1;
+        digits[start] = b'0' + (number % 10) as u8;
+        number /= 10;
+        if number == 0 {
+            break;
+        }
+    }
+    text.extend(digits[start..].iter().map(|digit| char::from(*digit)));
+}

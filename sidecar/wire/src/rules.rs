@@ -1,0 +1,278 @@
+//! The rules of a published row, a function per column of `mq_publish`.
+//!
+//! They run inside PostgreSQL, as the check functions of the columns' domains, for every row: they allocate nothing
+//! unless they refuse, and cannot panic. What they refuse is reported by column and rule. A value is shown only
+//! where it is a short token; never one of `headers` or `body`, where passwords are.
+
+use std::fmt;
+
+use serde::Deserialize;
+use serde_json::value::RawValue;
+
+use crate::budget::Budget;
+use crate::headers::is_language;
+use crate::limits::{MAX_DEPTH, MAX_HEADERS, MAX_SUBJECT, MAX_TIMEOUT, MAX_TRACESTATE};
+use crate::protocol::Protocol;
+use crate::shape::Shape;
+use crate::token;
+use crate::trace::{self, TraceParent};
+
+/// A value that a column does not take.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RuleError {
+    /// The column.
+    pub column: &'static str,
+    /// The rule that was broken.
+    pub rule: Rule,
+    /// The beginning of the value, where it may be shown: quoted, special characters escaped.
+    pub shown: Option<Box<str>>,
+}
+
+/// What a column asks of its value. Its text reads on from the column's name: `entity must match ...`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Rule {
+    /// Not null.
+    Present,
+    /// A protocol that tpro speaks.
+    Protocol,
+    /// A space or a service.
+    Name,
+    /// An entity or a method name.
+    Word,
+    /// Seconds within the limits.
+    Timeout,
+    /// An object.
+    HeadersObject,
+    /// Not too long.
+    HeadersSize,
+    /// The type of request that headers may ask for.
+    RequestType,
+    /// A language tag.
+    Language,
+    /// Not too long.
+    BodySize {
+        /// The limit, in bytes.
+        max: usize,
+    },
+    /// Not too deep.
+    BodyDepth,
+    /// Something JSON-RPC takes as `params`.
+    BodyStructured,
+    /// A plain subject.
+    Subject,
+    /// W3C Trace Context.
+    TraceParent,
+    /// W3C Trace Context.
+    TraceState,
+}
+
+impl fmt::Display for Rule {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Present => f.write_str("must not be null"),
+            Self::Protocol => f.write_str("must be jsonrpc or json"),
+            Self::Name => f.write_str("must match ^[a-z][a-z0-9_]{0,39}$"),
+            Self::Word => f.write_str("must match ^[A-Za-z0-9_-]{1,100}$"),
+            Self::Timeout => write!(f, "must be 0 to {MAX_TIMEOUT} seconds"),
+            Self::HeadersObject => f.write_str("must be a JSON object, and its member request one too"),
+            Self::HeadersSize => write!(f, "must be at most {MAX_HEADERS} bytes of JSON text"),
+            Self::RequestType => f.write_str("may ask for no other request.type than single"),
+            Self::Language => f.write_str("must have a language tag such as ru-RU as its content-language"),
+            Self::BodySize { max } => write!(f, "must be at most {max} bytes of JSON text"),
+            Self::BodyDepth => write!(f, "must be nested at most {MAX_DEPTH} deep"),
+            Self::BodyStructured => {
+                f.write_str("must be a JSON object or array when the protocol is jsonrpc")
+            }
+            Self::Subject => write!(
+                f,
+                "must be a NATS subject of at most {MAX_SUBJECT} bytes, its tokens of letters, digits, underscores and dashes"
+            ),
+            Self::TraceParent => {
+                f.write_str("must be a W3C traceparent of version 00, in small letters, neither id zero")
+            }
+            Self::TraceState => {
+                write!(f, "must be a W3C tracestate of at most 32 members and {MAX_TRACESTATE} bytes")
+            }
+        }
+    }
+}
+
+impl fmt::Display for RuleError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}", self.column, self.rule)?;
+        match &self.shown {
+            Some(shown) => write!(f, ", not {shown}"),
+            None => Ok(()),
+        }
+    }
+}
+
+impl std::error::Error for RuleError {}
+
+impl RuleError {
+    fn hidden(column: &'static str, rule: Rule) -> Self {
+        Self { column, rule, shown: None }
+    }
+
+    /// With the first 40 characters of the value: enough to know it again, too little to be misused as a log.
+    fn shown(column: &'static str, rule: Rule, value: &str) -> Self {
+        const SHOWN: usize = 40;
+        let shown = match value.char_indices().nth(SHOWN) {
+            Some((end, _)) => format!("{:?}...", &value[..end]),
+            None => format!("{value:?}"),
+        };
+        Self { column, rule, shown: Some(shown.into()) }
+    }
+}
+
+/// The value, if there is one: `column` must not be null.
+pub fn present<T>(column: &'static str, value: Option<T>) -> Result<T, RuleError> {
+    value.ok_or(RuleError::hidden(column, Rule::Present))
+}
+
+/// Column `protocol`: `jsonrpc` or `json`.
+pub fn protocol(value: &str) -> Result<(), RuleError> {
+    match value.parse::<Protocol>() {
+        Ok(_) => Ok(()),
+        Err(_) => Err(RuleError::shown("protocol", Rule::Protocol, value)),
+    }
+}
+
+/// Column `space_name`: `^[a-z][a-z0-9_]{0,39}$`.
+pub fn space_name(value: &str) -> Result<(), RuleError> {
+    name("space_name", value)
+}
+
+/// Column `service_name`: `^[a-z][a-z0-9_]{0,39}$`. Reserved names are taken: the service may be a stranger's.
+pub fn service_name(value: &str) -> Result<(), RuleError> {
+    name("service_name", value)
+}
+
+/// Column `entity`: `^[A-Za-z0-9_-]{1,100}$`.
+pub fn entity(value: &str) -> Result<(), RuleError> {
+    word("entity", value)
+}
+
+/// Column `method_name`: `^[A-Za-z0-9_-]{1,100}$`.
+pub fn method_name(value: &str) -> Result<(), RuleError> {
+    word("method_name", value)
+}
+
+/// Column `timeout`: 0 to 86,400 seconds.
+pub fn timeout(seconds: i32) -> Result<(), RuleError> {
+    match Budget::from_seconds(seconds) {
+        Ok(_) => Ok(()),
+        Err(_) => Err(RuleError {
+            shown: Some(seconds.to_string().into()),
+            ..RuleError::hidden("timeout", Rule::Timeout)
+        }),
+    }
+}
+
+/// Column `headers`, as JSON text: an object of at most 8 KiB. What tpro reads itself, `request.type` and
+/// `content-language`, must be as it should; the rest is the user's.
+pub fn headers(json: &str) -> Result<(), RuleError> {
+    const COLUMN: &str = "headers";
+    if json.len() > MAX_HEADERS {
+        return Err(RuleError::hidden(COLUMN, Rule::HeadersSize));
+    }
+    // The usual case is told from its length.
+    if json == "{}" {
+        return Ok(());
+    }
+    let known: KnownHeaders<'_> = object(json).ok_or(RuleError::hidden(COLUMN, Rule::HeadersObject))?;
+    if let Some(request) = known.request {
+        let request: KnownRequest<'_> =
+            object(request.get()).ok_or(RuleError::hidden(COLUMN, Rule::HeadersObject))?;
+        if request.kind.is_some_and(|kind| kind.get() != r#""single""#) {
+            return Err(RuleError::hidden(COLUMN, Rule::RequestType));
+        }
+    }
+    let quoted =
+        |text: &str| text.strip_prefix('"').and_then(|text| text.strip_suffix('"')).is_some_and(is_language);
+    if known.language.is_some_and(|language| !quoted(language.get())) {
+        return Err(RuleError::hidden(COLUMN, Rule::Language));
+    }
+    Ok(())
+}
+
+/// Column `body`: size and depth. `max` is the setting `tpro.max_body`.
+pub fn body(shape: Shape, max: usize) -> Result<(), RuleError> {
+    if shape.bytes > max {
+        return Err(RuleError::hidden("body", Rule::BodySize { max }));
+    }
+    if shape.depth > MAX_DEPTH {
+        return Err(RuleError::hidden("body", Rule::BodyDepth));
+    }
+    Ok(())
+}
+
+/// Columns `protocol` and `body` together: JSON-RPC takes an object or an array as `params` and nothing else
+/// (specification, section 4.2).
+pub fn body_for(protocol: Protocol, shape: Shape) -> Result<(), RuleError> {
+    match protocol {
+        Protocol::JsonRpc if !shape.structured => Err(RuleError::hidden("body", Rule::BodyStructured)),
+        Protocol::JsonRpc | Protocol::Json => Ok(()),
+    }
+}
+
+/// Column `reply_to`: a NATS subject without wildcards, outside the subjects that begin with `$` or `_`, which belong
+/// to the server and to inboxes.
+pub fn reply_to(value: &str) -> Result<(), RuleError> {
+    let allowed = |token: &str| {
+        !token.is_empty() && token.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-'))
+    };
+    if value.len() <= MAX_SUBJECT && !value.starts_with('_') && value.split('.').all(allowed) {
+        Ok(())
+    } else {
+        Err(RuleError::shown("reply_to", Rule::Subject, value))
+    }
+}
+
+/// Column `traceparent`: W3C Trace Context level 1, version 00.
+pub fn traceparent(value: &str) -> Result<(), RuleError> {
+    match value.parse::<TraceParent>() {
+        Ok(_) => Ok(()),
+        Err(_) => Err(RuleError::shown("traceparent", Rule::TraceParent, value)),
+    }
+}
+
+/// Column `tracestate`: W3C Trace Context level 1.
+pub fn tracestate(value: &str) -> Result<(), RuleError> {
+    if trace::is_tracestate(value) {
+        Ok(())
+    } else {
+        // Other systems put into it what they like, so that it is not shown.
+        Err(RuleError::hidden("tracestate", Rule::TraceState))
+    }
+}
+
+fn name(column: &'static str, value: &str) -> Result<(), RuleError> {
+    if token::is_name(value) { Ok(()) } else { Err(RuleError::shown(column, Rule::Name, value)) }
+}
+
+fn word(column: &'static str, value: &str) -> Result<(), RuleError> {
+    if token::is_word(value) { Ok(()) } else { Err(RuleError::shown(column, Rule::Word, value)) }
+}
+
+/// Reads an object; serde would read the members from an array too, in order.
+fn object<'a, T: Deserialize<'a>>(json: &'a str) -> Option<T> {
+    let object = json.trim_start_matches([' ', '\t', '\n', '\r']).starts_with('{');
+    object.then(|| serde_json::from_str(json).ok()).flatten()
+}
+
+// Values as the text they are written in, which `jsonb` writes in one way only; null is as good as absent.
+#[derive(Deserialize)]
+struct KnownHeaders<'a> {
+    #[serde(default, borrow)]
+    request: Option<&'a RawValue>,
+    #[serde(default, borrow, rename = "content-language")]
+    language: Option<&'a RawValue>,
+}
+
+#[derive(Deserialize)]
+struct KnownRequest<'a> {
+    #[serde(default, borrow, rename = "type")]
+    kind: Option<&'a RawValue>,
+}
