@@ -4,7 +4,8 @@
 
 use crate::limits::MAX_HEADERS;
 use crate::source::Source;
-use crate::trace::{self, TraceParent};
+use crate::trace::TraceParent;
+use crate::tracestate;
 use crate::uid::Uid;
 
 /// The trace: W3C Trace Context.
@@ -81,7 +82,7 @@ impl RequestHeaders {
             traceparent,
             tracestate: traceparent
                 .and_then(|_| get(TRACESTATE))
-                .filter(|text| trace::is_tracestate(text))
+                .filter(|text| tracestate::is_valid(text))
                 .map(str::to_owned),
             uid: get(MSG_ID).and_then(|text| text.parse().ok()),
             budget_ms: get(BUDGET_MS).and_then(crate::Budget::parse_ms).map(crate::Budget::ms),

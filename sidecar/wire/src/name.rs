@@ -10,6 +10,8 @@ use crate::token;
 /// Some are taken by the house (`make up-nats`, `services/contracts`), some by PostgreSQL (a role `public`
 /// cannot be made), some by tpro itself. Names that begin with `pg_` are refused too, since PostgreSQL keeps
 /// schemas and roles of that prefix for itself; `pg` is here because its schema would be `pg_service`.
+/// Names that end in `_publisher` or `_sidecar` are refused as well: a login role named after such a service would be
+/// the role of another.
 pub const RESERVED: &[&str] = &[
     "all",
     "contracts",
@@ -45,7 +47,7 @@ pub enum NameError {
         "a service name is a small letter followed by at most 39 small letters, digits or underscores (^[a-z][a-z0-9_]{{0,39}}$)"
     )]
     Malformed,
-    /// It is one of [`RESERVED`], or begins with `pg_`.
+    /// It is one of [`RESERVED`], or begins or ends as is said there.
     #[error("the name is reserved")]
     Reserved,
 }
@@ -62,7 +64,8 @@ impl ServiceName {
         if !token::is_name(text) {
             return Err(NameError::Malformed);
         }
-        if RESERVED.contains(&text) || text.starts_with("pg_") {
+        let another_role = text.ends_with("_publisher") || text.ends_with("_sidecar");
+        if RESERVED.contains(&text) || text.starts_with("pg_") || another_role {
             return Err(NameError::Reserved);
         }
         Ok(())

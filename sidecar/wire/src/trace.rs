@@ -3,16 +3,14 @@
 use std::fmt;
 use std::str::FromStr;
 
-use crate::limits::MAX_TRACESTATE;
+use crate::hex::{hex, put_hex, take_hex};
+pub use crate::tracestate::{parent_in_tracestate, tracestate_with_parent, tracestate_without_parent};
 
 /// Length of a `traceparent` of version 00.
 pub const TEXT_LEN: usize = 55;
 
 /// The one flag of level 1: the caller may have recorded this trace.
 const SAMPLED: u8 = 0x01;
-
-/// The member of `tracestate` that is tpro's own.
-const MEMBER: &str = "tpro=p:";
 
 /// A `traceparent`: `00-<trace id, 32 hex>-<span id, 16 hex>-<flags, 2 hex>`.
 ///
@@ -115,73 +113,6 @@ impl fmt::Display for TraceParent {
     }
 }
 
-/// The parent span in a `tracestate`, if tpro's member `tpro=p:<16 hex>` is in the list.
-///
-/// It is how a row says which span its own span, minted in SQL, hangs under.
-pub fn parent_in_tracestate(tracestate: &str) -> Option<[u8; 8]> {
-    let value = members(tracestate).find_map(|member| member.strip_prefix(MEMBER))?;
-    let mut span_id = [0; 8];
-    take_hex(value.as_bytes(), &mut span_id)?;
-    (span_id != [0; 8]).then_some(span_id)
-}
-
-/// A `tracestate` that says nothing but the parent span.
-pub fn tracestate_with_parent(span_id: [u8; 8]) -> String {
-    let mut text = String::with_capacity(MEMBER.len() + 16);
-    text.push_str(MEMBER);
-    text.push_str(&hex(&span_id));
-    text
-}
-
-/// The same `tracestate` without tpro's own member, which is news only to the sidecar that sends the row; `None`
-/// if nothing is left.
-pub fn tracestate_without_parent(tracestate: &str) -> Option<String> {
-    let mut rest = String::new();
-    for member in members(tracestate).filter(|member| !member.starts_with("tpro=")) {
-        if !rest.is_empty() {
-            rest.push(',');
-        }
-        rest.push_str(member);
-    }
-    (!rest.is_empty()).then_some(rest)
-}
-
-/// Whether this is a `tracestate` by the grammar of level 1, section 3.3: at most 32 members `key=value`, at most
-/// 512 bytes. That no key comes twice is not checked.
-pub fn is_tracestate(text: &str) -> bool {
-    text.len() <= MAX_TRACESTATE
-        && members(text).count() <= 32
-        && members(text)
-            .all(|member| member.split_once('=').is_some_and(|(key, value)| is_key(key) && is_value(value)))
-}
-
-/// The members of the list; empty ones are allowed, and skipped.
-fn members(tracestate: &str) -> impl Iterator<Item = &str> {
-    tracestate.split(',').map(|member| member.trim_matches([' ', '\t'])).filter(|member| !member.is_empty())
-}
-
-fn is_key(key: &str) -> bool {
-    let plain = |part: &str, max: usize| {
-        (1..=max).contains(&part.len())
-            && part.bytes().all(|b| matches!(b, b'a'..=b'z' | b'0'..=b'9' | b'_' | b'-' | b'*' | b'/'))
-    };
-    let letter_first = |part: &str| part.starts_with(|c: char| c.is_ascii_lowercase());
-    match key.split_once('@') {
-        None => plain(key, 256) && letter_first(key),
-        Some((tenant, system)) => {
-            plain(tenant, 241)
-                && tenant.starts_with(|c: char| c.is_ascii_lowercase() || c.is_ascii_digit())
-                && plain(system, 14)
-                && letter_first(system)
-        }
-    }
-}
-
-fn is_value(value: &str) -> bool {
-    (1..=256).contains(&value.len())
-        && value.bytes().all(|b| matches!(b, b' '..=b'~') && b != b',' && b != b'=')
-}
-
 /// Version and content of a `traceparent`; version ff is forbidden.
 fn parse(text: &[u8; TEXT_LEN]) -> Option<(u8, TraceParent)> {
     if text[2] != b'-' || text[35] != b'-' || text[52] != b'-' {
@@ -201,37 +132,4 @@ fn parse(text: &[u8; TEXT_LEN]) -> Option<(u8, TraceParent)> {
 
 fn nonzero(span_id: [u8; 8]) -> [u8; 8] {
     if span_id == [0; 8] { [0, 0, 0, 0, 0, 0, 0, 1] } else { span_id }
-}
-
-/// Small hex digits only: the specification forbids capital ones.
-fn take_hex(text: &[u8], into: &mut [u8]) -> Option<()> {
-    if text.len() != into.len() * 2 {
-        return None;
-    }
-    for (byte, pair) in into.iter_mut().zip(text.chunks_exact(2)) {
-        *byte = digit(pair[0])? << 4 | digit(pair[1])?;
-    }
-    Some(())
-}
-
-fn digit(byte: u8) -> Option<u8> {
-    match byte {
-        b'0'..=b'9' => Some(byte - b'0'),
-        b'a'..=b'f' => Some(byte - b'a' + 10),
-        _ => None,
-    }
-}
-
-fn put_hex(bytes: &[u8], into: &mut [u8]) {
-    const DIGITS: &[u8; 16] = b"0123456789abcdef";
-    for (pair, byte) in into.chunks_exact_mut(2).zip(bytes) {
-        pair[0] = DIGITS[usize::from(byte >> 4)];
-        pair[1] = DIGITS[usize::from(byte & 15)];
-    }
-}
-
-fn hex(bytes: &[u8]) -> String {
-    let mut text = vec![0; bytes.len() * 2];
-    put_hex(bytes, &mut text);
-    String::from_utf8(text).unwrap_or_default()
 }

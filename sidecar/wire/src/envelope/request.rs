@@ -1,0 +1,105 @@
+//! Requests, written and read.
+
+use std::borrow::Cow;
+use std::sync::LazyLock;
+
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+
+use super::object::{Broken, Text, present, read_object};
+use super::request_id::RequestId;
+use crate::error::{RpcError, code};
+use crate::uid::{TEXT_LEN, Uid};
+
+/// A request that was read: `{"jsonrpc":"2.0","id":...,"method":"example.simple","params":{...}}`.
+#[derive(Debug)]
+pub struct Request<'a> {
+    /// What to answer under; `None` for a notification, which is not answered.
+    pub id: Option<RequestId>,
+    /// The method, any text: whether the service has it is for the service to say.
+    pub method: Cow<'a, str>,
+    /// The body, an object or an array as it came; `{}` where the request has none.
+    pub params: &'a RawValue,
+}
+
+/// Writes a request. `params` is JSON text, an object or an array; when it is empty the member is left out.
+pub fn request(uid: &Uid, method: &str, params: &str) -> Vec<u8> {
+    const HEAD: &[u8] = br#"{"jsonrpc":"2.0","id":""#;
+    const METHOD: &[u8] = br#"","method":"#;
+    const PARAMS: &[u8] = br#","params":"#;
+    let length = HEAD.len() + TEXT_LEN + METHOD.len() + method.len() + 2 + PARAMS.len() + params.len() + 1;
+    let mut payload = Vec::with_capacity(length);
+    payload.extend_from_slice(HEAD);
+    payload.extend_from_slice(uid.encode(&mut [0; TEXT_LEN]).as_bytes());
+    payload.extend_from_slice(METHOD);
+    push_string(&mut payload, method);
+    if !params.is_empty() {
+        payload.extend_from_slice(PARAMS);
+        payload.extend_from_slice(params.as_bytes());
+    }
+    payload.push(b'}');
+    payload
+}
+
+impl<'a> Request<'a> {
+    /// Reads a request.
+    ///
+    /// The error is what to answer, with a null id: [`code::PARSE`] where the payload is not JSON,
+    /// [`code::INVALID_REQUEST`] where it is, but is no request.
+    pub fn parse(payload: &'a [u8]) -> Result<Self, RpcError> {
+        let not_json = || RpcError::new(code::PARSE, "the request is not JSON");
+        let text = str::from_utf8(payload).map_err(|_| not_json())?;
+        let members: RequestMembers<'a> = read_object(text).map_err(|broken| match broken {
+            Broken::NotJson => not_json(),
+            Broken::OtherShape => {
+                invalid("a request is an object of jsonrpc, method (text), params and id, none of them twice")
+            }
+        })?;
+        if members.jsonrpc != "2.0" {
+            return Err(invalid("jsonrpc must be \"2.0\""));
+        }
+        let params = members.params.unwrap_or(*NO_PARAMS);
+        if !params.get().starts_with(['{', '[']) {
+            return Err(invalid("params must be an object or an array"));
+        }
+        let id = match members.id {
+            Some(raw) => {
+                Some(RequestId::read(raw).ok_or_else(|| invalid("id must be text, a number or null"))?)
+            }
+            None => None,
+        };
+        Ok(Self { id, method: members.method.0, params })
+    }
+}
+
+/// The body of a request that has none: what the column `body` has by default.
+static NO_PARAMS: LazyLock<&'static RawValue> =
+    LazyLock::new(|| serde_json::from_str("{}").unwrap_or(RawValue::NULL));
+
+#[derive(Deserialize)]
+struct RequestMembers<'a> {
+    #[serde(borrow)]
+    jsonrpc: Text<'a>,
+    #[serde(default, borrow, deserialize_with = "present")]
+    id: Option<&'a RawValue>,
+    #[serde(borrow)]
+    method: Text<'a>,
+    #[serde(default, borrow, deserialize_with = "present")]
+    params: Option<&'a RawValue>,
+}
+
+fn invalid(what: &str) -> RpcError {
+    RpcError::new(code::INVALID_REQUEST, what)
+}
+
+fn push_string(payload: &mut Vec<u8>, text: &str) {
+    // Methods of a `Target` never need escapes; others may come from anywhere.
+    if text.bytes().all(|b| b >= b' ' && b != b'"' && b != b'\\') {
+        payload.push(b'"');
+        payload.extend_from_slice(text.as_bytes());
+        payload.push(b'"');
+    } else {
+        // Into memory: this cannot fail.
+        let _ = text.serialize(&mut serde_json::Serializer::new(payload));
+    }
+}

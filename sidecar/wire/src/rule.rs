@@ -1,0 +1,115 @@
+//! A rule of a column, and the error of a value that breaks it.
+
+use std::fmt;
+
+use crate::limits::{MAX_DEPTH, MAX_HEADERS, MAX_SUBJECT, MAX_TIMEOUT, MAX_TRACESTATE};
+
+/// A value that a column does not take.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RuleError {
+    /// The column.
+    pub column: &'static str,
+    /// The rule that was broken.
+    pub rule: Rule,
+    /// The beginning of the value, where it may be shown: quoted, special characters escaped.
+    pub shown: Option<Box<str>>,
+}
+
+/// What a column asks of its value. Its text reads on from the column's name: `entity must match ...`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Rule {
+    /// Not null.
+    Present,
+    /// A protocol that tpro speaks.
+    Protocol,
+    /// A space or a service.
+    Name,
+    /// An entity or a method name.
+    Word,
+    /// Seconds within the limits.
+    Timeout,
+    /// An object.
+    HeadersObject,
+    /// Not too long.
+    HeadersSize,
+    /// The type of request that headers may ask for.
+    RequestType,
+    /// A language tag.
+    Language,
+    /// Not too long.
+    BodySize {
+        /// The limit, in bytes.
+        max: usize,
+    },
+    /// Not too deep.
+    BodyDepth,
+    /// Something JSON-RPC takes as `params`.
+    BodyStructured,
+    /// A plain subject.
+    Subject,
+    /// W3C Trace Context.
+    TraceParent,
+    /// W3C Trace Context.
+    TraceState,
+}
+
+impl fmt::Display for Rule {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Present => f.write_str("must not be null"),
+            Self::Protocol => f.write_str("must be jsonrpc or json"),
+            Self::Name => f.write_str("must match ^[a-z][a-z0-9_]{0,39}$"),
+            Self::Word => f.write_str("must match ^[A-Za-z0-9_-]{1,100}$"),
+            Self::Timeout => write!(f, "must be 0 to {MAX_TIMEOUT} seconds"),
+            Self::HeadersObject => f.write_str("must be a JSON object, and its member request one too"),
+            Self::HeadersSize => write!(f, "must be at most {MAX_HEADERS} bytes of JSON text"),
+            Self::RequestType => f.write_str("may ask for no other request.type than single"),
+            Self::Language => f.write_str("must have a language tag such as ru-RU as its content-language"),
+            Self::BodySize { max } => write!(f, "must be at most {max} bytes of JSON text"),
+            Self::BodyDepth => write!(f, "must be nested at most {MAX_DEPTH} deep"),
+            Self::BodyStructured => {
+                f.write_str("must be a JSON object or array when the protocol is jsonrpc")
+            }
+            Self::Subject => write!(
+                f,
+                "must be a NATS subject of at most {MAX_SUBJECT} bytes, its tokens of letters, digits, underscores and dashes"
+            ),
+            Self::TraceParent => {
+                f.write_str("must be a W3C traceparent of version 00, in small letters, neither id zero")
+            }
+            Self::TraceState => {
+                write!(f, "must be a W3C tracestate of at most 32 members and {MAX_TRACESTATE} bytes")
+            }
+        }
+    }
+}
+
+impl fmt::Display for RuleError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}", self.column, self.rule)?;
+        match &self.shown {
+            Some(shown) => write!(f, ", not {shown}"),
+            None => Ok(()),
+        }
+    }
+}
+
+impl std::error::Error for RuleError {}
+
+impl RuleError {
+    /// Without the value.
+    pub(crate) fn hidden(column: &'static str, rule: Rule) -> Self {
+        Self { column, rule, shown: None }
+    }
+
+    /// With the first 40 characters of the value: enough to know it again, too little to be misused as a log.
+    pub(crate) fn shown(column: &'static str, rule: Rule, value: &str) -> Self {
+        const SHOWN: usize = 40;
+        let shown = match value.char_indices().nth(SHOWN) {
+            Some((end, _)) => format!("{:?}...", &value[..end]),
+            None => format!("{value:?}"),
+        };
+        Self { column, rule, shown: Some(shown.into()) }
+    }
+}
