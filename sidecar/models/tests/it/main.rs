@@ -1,0 +1,122 @@
+//! The protocols hold in every reachable state, and each simpler form is refuted.
+
+use stateright::{Checker, Model};
+use tpro_models::{
+    bell::{self, Bell},
+    cursor::{self, Cursor},
+    inbox::{self, Inbox},
+    leadership::{self, Leadership},
+};
+
+fn holds<M>(model: M)
+where
+    M: Model + Send + Sync + 'static,
+    M::State: std::fmt::Debug + std::hash::Hash + Send + Sync + Clone + PartialEq,
+    M::Action: std::fmt::Debug + Clone + PartialEq,
+{
+    let checked = model.checker().threads(2).spawn_bfs().join();
+    assert!(checked.unique_state_count() > 50, "the model is too small to say anything");
+    println!("{} states", checked.unique_state_count());
+    checked.assert_properties();
+}
+
+fn is_refuted<M>(model: M, property: &'static str)
+where
+    M: Model + Send + Sync + 'static,
+    M::State: std::fmt::Debug + std::hash::Hash + Send + Sync + Clone + PartialEq,
+    M::Action: std::fmt::Debug + Clone + PartialEq,
+{
+    let checked = model.checker().threads(2).spawn_bfs().join();
+    let path = checked.discovery(property).unwrap_or_else(|| panic!("{property:?} was not refuted"));
+    println!("{property}: {:?}", path.into_actions());
+}
+
+const WOKEN: &str = "a sleeper with work is about to be woken";
+const DELIVERED: &str = "one more read delivers whatever is committed";
+const OWN_ROW: &str = "a reply answers its own row";
+const DEPOSED: &str = "a deposed leader writes nothing";
+const ONE_EFFECT: &str = "a transactional handler has one effect";
+const ANSWERED: &str = "one more delivery after the faults is answered";
+
+#[test]
+fn the_bell_loses_no_wake_up() {
+    holds(Bell { publishers: 3, variant: bell::Variant::AsBuilt });
+}
+
+#[test]
+fn the_bell_without_the_second_read_is_refuted() {
+    is_refuted(Bell { publishers: 2, variant: bell::Variant::WithoutSecondRead }, WOKEN);
+}
+
+#[test]
+fn the_bell_with_lock_and_read_in_one_statement_is_refuted() {
+    is_refuted(Bell { publishers: 2, variant: bell::Variant::LockAndReadInOneStatement }, WOKEN);
+}
+
+#[test]
+fn an_own_insert_of_a_sleeping_dispatcher_is_refuted() {
+    is_refuted(Bell { publishers: 1, variant: bell::Variant::InsertsWhileAsleep }, WOKEN);
+}
+
+#[test]
+fn the_snapshot_cursor_delivers_each_committed_row_once() {
+    holds(Cursor { writers: 3, variant: cursor::Variant::AsBuilt });
+}
+
+#[test]
+fn a_cursor_by_id_is_refuted() {
+    is_refuted(Cursor { writers: 2, variant: cursor::Variant::ById }, DELIVERED);
+}
+
+#[test]
+fn a_read_inside_a_transaction_with_an_id_is_refuted() {
+    is_refuted(Cursor { writers: 1, variant: cursor::Variant::InsideXid }, DELIVERED);
+}
+
+#[test]
+fn a_row_gets_its_own_reply_from_a_leader_only() {
+    holds(Leadership { faults: 3, variant: leadership::Variant::AsBuilt });
+}
+
+#[test]
+fn identity_by_id_is_refuted() {
+    is_refuted(Leadership { faults: 1, variant: leadership::Variant::IdentityById }, OWN_ROW);
+}
+
+#[test]
+fn writing_outside_the_leaders_session_is_refuted() {
+    is_refuted(Leadership { faults: 2, variant: leadership::Variant::WritesOutsideItsSession }, DEPOSED);
+}
+
+#[test]
+fn a_deposed_leader_that_settles_a_timeout_is_refuted() {
+    is_refuted(Leadership { faults: 2, variant: leadership::Variant::DeposedSettlesTimeout }, DEPOSED);
+}
+
+#[test]
+fn a_transactional_inbox_has_one_outcome_and_one_effect() {
+    holds(Inbox { deliveries: 4, faults: 3, variant: inbox::Variant::Transactional });
+}
+
+#[test]
+fn a_default_inbox_has_one_outcome() {
+    holds(Inbox { deliveries: 4, faults: 3, variant: inbox::Variant::Default });
+}
+
+#[test]
+fn a_stateless_handler_answers_after_any_crash() {
+    holds(Inbox { deliveries: 4, faults: 3, variant: inbox::Variant::Stateless });
+}
+
+#[test]
+fn accepted_means_duplicate_is_refuted() {
+    is_refuted(Inbox { deliveries: 2, faults: 1, variant: inbox::Variant::AcceptedMeansDuplicate }, ANSWERED);
+}
+
+#[test]
+fn an_inbox_outside_the_handlers_transaction_is_refuted() {
+    is_refuted(
+        Inbox { deliveries: 2, faults: 1, variant: inbox::Variant::InboxOutsideTransaction },
+        ONE_EFFECT,
+    );
+}
