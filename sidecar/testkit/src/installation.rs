@@ -1,0 +1,278 @@
+//! A private installation of PostgreSQL with the extension in it, without touching the system's.
+//!
+//! PostgreSQL finds its library and share folders relative to its own program. So a tree with copies of the few programs and
+//! with links to everything else is an installation of its own, into which the extension is put. It is made once for each
+//! state of the extension, under a lock, and shared by all test processes.
+
+use std::collections::BTreeSet;
+use std::ffi::OsStr;
+use std::fs::{self, File};
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::os::unix::fs::symlink;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use crate::account::Account;
+use crate::failure::{Context, Failure, Outcome};
+use crate::paths;
+use crate::secret::secret;
+
+/// Copied, since PostgreSQL resolves a link to its program before it looks around.
+const PROGRAMS: [&str; 5] = ["postgres", "initdb", "pg_ctl", "pg_config", "pg_basebackup"];
+
+/// The installed tree and the data directory that clusters are copied from.
+#[derive(Debug)]
+pub struct Installation {
+    programs: PathBuf,
+    template: PathBuf,
+    password: String,
+    // Held for as long as the installation may be in use, so that no other process tidies it away.
+    _in_use: File,
+}
+
+impl Installation {
+    /// The installation of the extension as it is built now; made if it is not there yet.
+    pub fn current() -> Outcome<Installation> {
+        let root = paths::run_root()?;
+        let lock = File::create(root.join("lock")).context("opening the lock of the installations")?;
+        lock.lock().context("locking the installations")?;
+
+        sweep(&root)?;
+        let distribution = Distribution::find()?;
+        let extension = Extension::find()?;
+        let name = format!("install-{:016x}", extension.hash()?);
+        let tree = root.join(&name);
+        let in_use =
+            File::create(root.join(format!("{name}.lock"))).context("opening an installation's lock")?;
+        in_use.lock_shared().context("marking the installation as used")?;
+        if !tree.exists() {
+            tidy(&root, &name)?;
+            let unfinished = root.join("unfinished");
+            remove(&unfinished)?;
+            distribution.copy_to(&unfinished)?;
+            extension.copy_to(&distribution, &unfinished)?;
+            fs::rename(&unfinished, &tree).context("putting the installation into its place")?;
+        }
+        let programs = tree.join(distribution.relative(&distribution.programs)?);
+        let template = root.join("data-template");
+        if !template.exists() {
+            make_template(&programs, &root, &template)?;
+        }
+        let password =
+            fs::read_to_string(root.join("password")).context("reading the superuser's password")?;
+        Ok(Installation { programs, template, password: password.trim().to_owned(), _in_use: in_use })
+    }
+
+    /// One of its programs.
+    pub fn program(&self, name: &str) -> PathBuf {
+        self.programs.join(name)
+    }
+
+    /// The superuser's password in every cluster.
+    pub fn password(&self) -> &str {
+        &self.password
+    }
+
+    /// Copies the template to `data`, which must not exist.
+    pub fn make_data(&self, data: &Path) -> Outcome {
+        run(Command::new("cp").arg("-a").arg(&self.template).arg(data)).context("copying the data directory")
+    }
+}
+
+/// PostgreSQL as the system has it.
+struct Distribution {
+    programs: PathBuf,
+    libraries: PathBuf,
+    share: PathBuf,
+    common: PathBuf,
+}
+
+impl Distribution {
+    fn find() -> Outcome<Distribution> {
+        let config = std::env::var_os("PG_CONFIG")
+            .or_else(|| std::env::var_os("PGRX_PG_CONFIG_PATH"))
+            .unwrap_or_else(|| "/usr/lib/postgresql/15/bin/pg_config".into());
+        let ask = |option: &str| -> Outcome<PathBuf> {
+            let answer = Command::new(&config)
+                .arg(option)
+                .output()
+                .context(format!("running {} (set PG_CONFIG)", config.display()))?;
+            Ok(PathBuf::from(String::from_utf8_lossy(&answer.stdout).trim()))
+        };
+        let (programs, libraries, share) = (ask("--bindir")?, ask("--pkglibdir")?, ask("--sharedir")?);
+        let common = programs
+            .ancestors()
+            .find(|folder| libraries.starts_with(folder) && share.starts_with(folder))
+            .context("PostgreSQL's folders have nothing in common")?
+            .to_path_buf();
+        Ok(Distribution { programs, libraries, share, common })
+    }
+
+    fn relative(&self, path: &Path) -> Outcome<PathBuf> {
+        Ok(path.strip_prefix(&self.common)?.to_path_buf())
+    }
+
+    fn copy_to(&self, tree: &Path) -> Outcome {
+        let programs = tree.join(self.relative(&self.programs)?);
+        fs::create_dir_all(&programs)?;
+        for program in PROGRAMS {
+            let from = self.programs.join(program);
+            fs::copy(&from, programs.join(program)).context(format!("copying {}", from.display()))?;
+        }
+        link_all(&self.libraries, &tree.join(self.relative(&self.libraries)?), None)?;
+        let share = tree.join(self.relative(&self.share)?);
+        link_all(&self.share, &share, Some(OsStr::new("extension")))?;
+        link_all(&self.share.join("extension"), &share.join("extension"), None)
+    }
+}
+
+/// The extension's files in the checkout.
+struct Extension {
+    library: PathBuf,
+    scripts: BTreeSet<PathBuf>,
+}
+
+impl Extension {
+    fn find() -> Outcome<Extension> {
+        let library = paths::extension_library()?;
+        let mut scripts = BTreeSet::new();
+        for folder in ["sql", "pg_tpro"] {
+            find_scripts(&paths::checkout().join(folder), &mut scripts)?;
+        }
+        if !scripts.iter().any(|script| script.extension() == Some(OsStr::new("control"))) {
+            return Err(Failure::new("pg_tpro.control is neither under sql/ nor under pg_tpro/"));
+        }
+        Ok(Extension { library, scripts })
+    }
+
+    fn hash(&self) -> Outcome<u64> {
+        let mut hasher = DefaultHasher::new();
+        for file in self.scripts.iter().chain([&self.library]) {
+            fs::read(file).context(format!("reading {}", file.display()))?.hash(&mut hasher);
+        }
+        Ok(hasher.finish())
+    }
+
+    fn copy_to(&self, distribution: &Distribution, tree: &Path) -> Outcome {
+        let libraries = tree.join(distribution.relative(&distribution.libraries)?);
+        copy_over(&self.library, &libraries.join("pg_tpro.so"))?;
+        let scripts = tree.join(distribution.relative(&distribution.share)?).join("extension");
+        for script in &self.scripts {
+            copy_over(script, &scripts.join(script.file_name().unwrap_or_default()))?;
+        }
+        Ok(())
+    }
+}
+
+/// Finds the control file and the scripts `pg_tpro--*.sql`.
+fn find_scripts(folder: &Path, found: &mut BTreeSet<PathBuf>) -> Outcome {
+    for entry in fs::read_dir(folder).context(format!("reading {}", folder.display()))? {
+        let path = entry?.path();
+        let name = path.file_name().and_then(OsStr::to_str).unwrap_or_default();
+        if path.is_dir() {
+            find_scripts(&path, found)?;
+        } else if name == "pg_tpro.control" || (name.starts_with("pg_tpro--") && name.ends_with(".sql")) {
+            found.insert(path);
+        }
+    }
+    Ok(())
+}
+
+fn link_all(from: &Path, to: &Path, but: Option<&OsStr>) -> Outcome {
+    fs::create_dir_all(to)?;
+    for entry in fs::read_dir(from).context(format!("reading {}", from.display()))? {
+        let name = entry?.file_name();
+        if Some(name.as_os_str()) != but {
+            symlink(from.join(&name), to.join(&name))?;
+        }
+    }
+    Ok(())
+}
+
+/// Copies a file; where there is a link (to a version that the system has installed), it is replaced, never written through.
+fn copy_over(from: &Path, to: &Path) -> Outcome {
+    if to.symlink_metadata().is_ok() {
+        fs::remove_file(to)?;
+    }
+    fs::copy(from, to).context(format!("copying {} to {}", from.display(), to.display()))?;
+    Ok(())
+}
+
+/// Removes what killed test processes have left: their folders are named `<what>-<process id>-<number>`.
+fn sweep(root: &Path) -> Outcome {
+    for entry in fs::read_dir(root)? {
+        let path = entry?.path();
+        let name = path.file_name().and_then(OsStr::to_str).unwrap_or_default();
+        let mut parts = name.split('-');
+        let owner = match (parts.next(), parts.next(), parts.next()) {
+            (Some("cluster" | "nats" | "world"), Some(pid), Some(_)) => pid,
+            _ => continue,
+        };
+        if !Path::new("/proc").join(owner).exists() {
+            // Its watcher may be removing it at this moment.
+            let _ = fs::remove_dir_all(&path);
+        }
+    }
+    Ok(())
+}
+
+/// Removes the installations that nobody uses any more.
+fn tidy(root: &Path, but: &str) -> Outcome {
+    for entry in fs::read_dir(root)? {
+        let path = entry?.path();
+        let name = path.file_name().and_then(OsStr::to_str).unwrap_or_default();
+        if name.starts_with("install-") && path.is_dir() && name != but {
+            let lock = File::create(root.join(format!("{name}.lock")))?;
+            if lock.try_lock().is_ok() {
+                remove(&path)?;
+            }
+        }
+    }
+    Ok(())
+}
+
+fn make_template(programs: &Path, root: &Path, template: &Path) -> Outcome {
+    let account = Account::of_postgres()?;
+    let unfinished = root.join("unfinished-data");
+    remove(&unfinished)?;
+    fs::create_dir(&unfinished)?;
+    account.own(&unfinished)?;
+    let password = root.join("password");
+    fs::write(&password, secret()?)?;
+    fs::set_permissions(&password, std::os::unix::fs::PermissionsExt::from_mode(0o600))?;
+    account.own(&password)?;
+    run(account
+        .command(&programs.join("initdb"))
+        .current_dir(root)
+        .args([
+            "--username=postgres",
+            "--auth=scram-sha-256",
+            "--encoding=UTF8",
+            "--locale=C.UTF-8",
+            "--no-sync",
+        ])
+        .arg(format!("--pwfile={}", password.display()))
+        .arg("--pgdata")
+        .arg(&unfinished))
+    .context("making a PostgreSQL cluster")?;
+    fs::rename(&unfinished, template).context("putting the data template into its place")?;
+    Ok(())
+}
+
+fn remove(path: &Path) -> Outcome {
+    match fs::remove_dir_all(path) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+            Err(error).context(format!("removing {}", path.display()))
+        }
+        _ => Ok(()),
+    }
+}
+
+fn run(command: &mut Command) -> Outcome {
+    let output = command.output().context(format!("running {}", command.get_program().display()))?;
+    if output.status.success() {
+        return Ok(());
+    }
+    let text = String::from_utf8_lossy(&output.stderr);
+    Err(Failure::new(format!("{} ended with {}: {text}", command.get_program().display(), output.status)))
+}

@@ -1,0 +1,166 @@
+//! A real nats-server with a token, on loopback.
+
+use std::fs;
+use std::path::PathBuf;
+use std::process::Command;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
+
+use serde_json::Value;
+
+use crate::eventually::eventually;
+use crate::failure::{Context, Failure, Outcome};
+use crate::http;
+use crate::ports::free_port;
+use crate::postgres::folder;
+use crate::process::{Process, Signal};
+use crate::secret::secret;
+
+static SERVERS: AtomicU32 = AtomicU32::new(0);
+
+/// A running nats-server. Dropping it stops it and removes its files.
+pub struct Nats {
+    folder: PathBuf,
+    port: u16,
+    monitor: u16,
+    token: String,
+    server: Mutex<Option<Process>>,
+}
+
+/// A server to be.
+#[derive(Default)]
+pub struct NatsOptions {
+    lines: Vec<String>,
+}
+
+impl NatsOptions {
+    /// Adds a line to the server's configuration, such as `max_payload: 2048`.
+    pub fn line(mut self, line: &str) -> NatsOptions {
+        self.lines.push(line.to_owned());
+        self
+    }
+
+    /// Lets the server keep streams.
+    pub fn jetstream(self) -> NatsOptions {
+        self.line("jetstream { store_dir: \"STORE\" }")
+    }
+
+    /// Starts the server.
+    pub async fn start(self) -> Outcome<Nats> {
+        let number = SERVERS.fetch_add(1, Ordering::Relaxed);
+        let folder = folder(&format!("nats-{}-{number}", std::process::id()))?;
+        // Chosen here and not by the server, since it must come back on the same ports after a restart.
+        let (port, monitor, token) = (free_port()?, free_port()?, secret()?);
+        let store = folder.join("store");
+        let more = self.lines.join("\n").replace("STORE", &store.to_string_lossy());
+        let configuration = format!(
+            "listen: \"127.0.0.1:{port}\"\nhttp: \"127.0.0.1:{monitor}\"\nauthorization {{ token: \"{token}\" }}\n{more}\n"
+        );
+        fs::write(folder.join("nats.conf"), configuration).context("writing nats.conf")?;
+        let nats = Nats { folder, port, monitor, token, server: Mutex::new(None) };
+        nats.start().await?;
+        Ok(nats)
+    }
+}
+
+impl Nats {
+    /// A server with nothing special.
+    pub async fn new() -> Outcome<Nats> {
+        NatsOptions::default().start().await
+    }
+
+    /// A server to be configured.
+    pub fn options() -> NatsOptions {
+        NatsOptions::default()
+    }
+
+    /// Its URL, without the token.
+    pub fn url(&self) -> String {
+        format!("nats://127.0.0.1:{}", self.port)
+    }
+
+    /// The port for clients.
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// The token that clients must show.
+    pub fn token(&self) -> &str {
+        &self.token
+    }
+
+    /// The port of the monitor.
+    pub fn monitor_port(&self) -> u16 {
+        self.monitor
+    }
+
+    /// A page of the monitor, such as `/subsz?subs=1`.
+    pub async fn monitor(&self, path: &str) -> Outcome<Value> {
+        Ok(serde_json::from_str(&http::get(self.monitor, path).await?.body)?)
+    }
+
+    /// A client that knows nothing of tpro.
+    pub async fn client(&self) -> Outcome<async_nats::Client> {
+        async_nats::ConnectOptions::with_token(self.token.clone())
+            .request_timeout(Some(Duration::from_secs(20)))
+            .connect(self.url())
+            .await
+            .context("connecting to nats-server")
+    }
+
+    /// What the server has logged.
+    pub fn log_path(&self) -> PathBuf {
+        self.folder.join("nats.log")
+    }
+
+    /// Starts the stopped server, on the ports it had.
+    pub async fn start(&self) -> Outcome {
+        let mut command = Command::new("nats-server");
+        command.arg("-c").arg(self.folder.join("nats.conf")).current_dir(&self.folder);
+        let server =
+            Process::start("nats-server", command, &self.log_path(), Signal::KILL, Some(&self.folder))?;
+        eventually("nats-server is ready", async || {
+            if let Some(exit) = server.exit()? {
+                return Err(Failure::new(format!("nats-server ended with {exit} at its start")));
+            }
+            Ok(http::get(self.monitor, "/healthz").await.is_ok_and(|answer| answer.status == 200))
+        })
+        .await
+        .map_err(|failure| failure.with_log(self.log_path()))?;
+        *self.server.lock().unwrap_or_else(|poisoned| poisoned.into_inner()) = Some(server);
+        Ok(())
+    }
+
+    /// Stops it in good order.
+    pub async fn stop(&self) -> Outcome {
+        self.end(Signal::TERM).await
+    }
+
+    /// Kills it.
+    pub async fn kill(&self) -> Outcome {
+        self.end(Signal::KILL).await
+    }
+
+    /// Sends it a signal, such as [`Signal::STOP`].
+    pub fn signal(&self, signal: Signal) -> Outcome {
+        let server = self.server.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+        server.as_ref().context("nats-server is stopped")?.signal(signal)
+    }
+
+    async fn end(&self, signal: Signal) -> Outcome {
+        let server = self.server.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).take();
+        if let Some(server) = server {
+            server.signal(signal)?;
+            server.wait().await?;
+        }
+        Ok(())
+    }
+}
+
+impl Drop for Nats {
+    fn drop(&mut self) {
+        self.server.get_mut().unwrap_or_else(|poisoned| poisoned.into_inner()).take();
+        let _ = fs::remove_dir_all(&self.folder);
+    }
+}

@@ -1,0 +1,239 @@
+//! A PostgreSQL cluster: one that all tests of a process share, or one of its own for a test that breaks it.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex};
+
+use tokio::sync::OnceCell;
+use tokio_postgres::{Client, NoTls};
+
+use crate::account::Account;
+use crate::database::Database;
+use crate::eventually::eventually_some;
+use crate::failure::{Context, Failure, Outcome};
+use crate::installation::Installation;
+use crate::paths;
+use crate::ports::free_port;
+use crate::process::{Process, Signal, signal_pid};
+use crate::secret::secret;
+
+/// What every cluster runs with unless a test says otherwise. Tests do not pull the plug of the machine, so that nothing is
+/// flushed; what keeps bodies out of the log is set as the project's own private cluster has it.
+const SETTINGS: [(&str, &str); 14] = [
+    ("listen_addresses", "127.0.0.1"),
+    ("unix_socket_directories", ""),
+    ("fsync", "off"),
+    ("full_page_writes", "off"),
+    ("shared_buffers", "128MB"),
+    ("max_wal_size", "4GB"),
+    ("max_connections", "300"),
+    ("max_prepared_transactions", "10"),
+    ("log_min_error_statement", "panic"),
+    ("log_parameter_max_length_on_error", "0"),
+    ("log_error_verbosity", "terse"),
+    ("log_line_prefix", "%m [%p] %a %u@%d "),
+    ("logging_collector", "off"),
+    ("timezone", "UTC"),
+];
+
+static SHARED: OnceCell<Arc<Postgres>> = OnceCell::const_new();
+static CLUSTERS: AtomicU32 = AtomicU32::new(0);
+
+/// How a server is stopped.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum StopMode {
+    /// Ends the sessions, flushes, stops.
+    Fast,
+    /// As if it had crashed: the next start recovers.
+    Immediate,
+}
+
+/// One cluster with its server. Dropping it stops the server and removes the files.
+pub struct Postgres {
+    installation: Installation,
+    account: Account,
+    folder: PathBuf,
+    port: u16,
+    server: Mutex<Option<Process>>,
+    role_password: String,
+    // Roles belong to the cluster, so that databases are made one at a time.
+    pub(crate) making: tokio::sync::Mutex<()>,
+}
+
+/// A cluster to be.
+#[derive(Default)]
+pub struct PostgresOptions {
+    settings: BTreeMap<String, String>,
+}
+
+impl PostgresOptions {
+    /// Sets a configuration parameter of the server.
+    pub fn set(mut self, name: &str, value: &str) -> PostgresOptions {
+        self.settings.insert(name.to_owned(), value.to_owned());
+        self
+    }
+
+    /// Makes and starts the cluster.
+    pub async fn start(self) -> Outcome<Arc<Postgres>> {
+        let installation = Installation::current()?;
+        let account = Account::of_postgres()?;
+        let number = CLUSTERS.fetch_add(1, Ordering::Relaxed);
+        let folder = paths::run_root()?.join(format!("cluster-{}-{number}", std::process::id()));
+        let _ = fs::remove_dir_all(&folder);
+        fs::create_dir(&folder).context(format!("making {}", folder.display()))?;
+        installation.make_data(&folder.join("data"))?;
+        let port = free_port()?;
+        let mut settings: BTreeMap<String, String> =
+            SETTINGS.iter().map(|(name, value)| (name.to_string(), value.to_string())).collect();
+        settings.extend(self.settings);
+        settings.insert("port".to_owned(), port.to_string());
+        let configuration = folder.join("data/postgresql.conf");
+        let lines: String = settings
+            .iter()
+            .map(|(name, value)| format!("{name} = '{}'\n", value.replace('\'', "''")))
+            .collect();
+        fs::write(&configuration, lines).context(format!("writing {}", configuration.display()))?;
+        let postgres = Postgres {
+            installation,
+            account,
+            folder,
+            port,
+            server: Mutex::new(None),
+            role_password: secret()?,
+            making: tokio::sync::Mutex::new(()),
+        };
+        postgres.start().await?;
+        Ok(Arc::new(postgres))
+    }
+}
+
+impl Postgres {
+    /// The cluster that the tests of this process share. It lives as long as the process.
+    pub async fn shared() -> Outcome<Arc<Postgres>> {
+        SHARED.get_or_try_init(|| PostgresOptions::default().start()).await.cloned()
+    }
+
+    /// A cluster of one's own, to be configured and broken.
+    pub fn own() -> PostgresOptions {
+        PostgresOptions::default()
+    }
+
+    /// A new database in it, with the extension and no service yet.
+    pub async fn database(self: &Arc<Self>) -> Outcome<Database> {
+        Database::make(self.clone()).await
+    }
+
+    /// The server's port on 127.0.0.1.
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// The URL of the superuser.
+    pub fn superuser_url(&self, database: &str) -> String {
+        self.url("postgres", self.installation.password(), database)
+    }
+
+    /// The URL of a login role that the test kit made.
+    pub fn role_url(&self, role: &str, database: &str) -> String {
+        self.url(role, &self.role_password, database)
+    }
+
+    /// The password of every login role that the test kit made.
+    pub fn role_password(&self) -> &str {
+        &self.role_password
+    }
+
+    /// The file that the server logs to.
+    pub fn log_path(&self) -> PathBuf {
+        self.folder.join("postgresql.log")
+    }
+
+    /// The server's log so far, over all its restarts.
+    pub fn log(&self) -> String {
+        String::from_utf8_lossy(&fs::read(self.log_path()).unwrap_or_default()).into_owned()
+    }
+
+    /// One of the programs of the private installation, as a command that runs as the server's account.
+    pub fn command(&self, program: &str) -> Command {
+        let mut command = self.account.command(&self.installation.program(program));
+        command.current_dir(&self.folder);
+        command
+    }
+
+    /// The data directory.
+    pub fn data(&self) -> PathBuf {
+        self.folder.join("data")
+    }
+
+    /// Stops the server and waits for its end.
+    pub async fn stop(&self, mode: StopMode) -> Outcome {
+        let server = self.server.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).take();
+        let Some(server) = server else { return Ok(()) };
+        server.signal(match mode {
+            StopMode::Fast => Signal::INT,
+            StopMode::Immediate => Signal::QUIT,
+        })?;
+        server.wait().await?;
+        Ok(())
+    }
+
+    /// Starts the stopped server, on the port it had, and waits until it takes connections.
+    pub async fn start(&self) -> Outcome {
+        let mut command = self.command("postgres");
+        command.arg("-D").arg(self.data());
+        let server =
+            Process::start("PostgreSQL", command, &self.log_path(), Signal::QUIT, Some(&self.folder))?;
+        let url = self.superuser_url("postgres");
+        let ready = eventually_some("PostgreSQL takes connections", async || {
+            if let Some(exit) = server.exit()? {
+                return Err(Failure::new(format!("PostgreSQL ended with {exit} at its start")));
+            }
+            // Refused, or still starting: the deadline decides.
+            Ok(connect(&url).await.ok())
+        });
+        ready.await.map_err(|failure| failure.with_log(self.log_path()))?;
+        *self.server.lock().unwrap_or_else(|poisoned| poisoned.into_inner()) = Some(server);
+        Ok(())
+    }
+
+    /// Stops and starts it.
+    pub async fn restart(&self, mode: StopMode) -> Outcome {
+        self.stop(mode).await?;
+        self.start().await
+    }
+
+    /// Sends a signal to one backend of the server, by its `pg_backend_pid()`.
+    pub fn signal_backend(&self, pid: i32, signal: Signal) -> Outcome {
+        signal_pid(u32::try_from(pid)?, signal)
+    }
+
+    fn url(&self, role: &str, password: &str, database: &str) -> String {
+        format!("postgres://{role}:{password}@127.0.0.1:{}/{database}", self.port)
+    }
+}
+
+impl Drop for Postgres {
+    fn drop(&mut self) {
+        // The server first, then its files.
+        self.server.get_mut().unwrap_or_else(|poisoned| poisoned.into_inner()).take();
+        let _ = fs::remove_dir_all(&self.folder);
+    }
+}
+
+/// A session. It ends when the client is dropped.
+pub async fn connect(url: &str) -> Outcome<Client> {
+    let (client, connection) = tokio_postgres::connect(url, NoTls).await?;
+    // The connection's own end, also by a fault, shows in the client's next call.
+    tokio::spawn(connection);
+    Ok(client)
+}
+
+/// The folder of one test run's other files, beside the clusters.
+pub(crate) fn folder(name: &str) -> Outcome<PathBuf> {
+    let folder: PathBuf = paths::run_root()?.join(name);
+    fs::create_dir_all(&folder).context(format!("making {}", Path::new(&folder).display()))?;
+    Ok(folder)
+}

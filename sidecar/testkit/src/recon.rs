@@ -1,0 +1,104 @@
+//! The oracle: when the faults are over and the queues have drained, was the promise kept?
+//!
+//! It looks with a superuser's eyes at what the tables say, and believes no process.
+
+use tokio_postgres::Client;
+
+use crate::eventually::eventually_within;
+use crate::failure::{Context, Failure, Outcome};
+use std::time::Duration;
+
+/// How long a queue may take to drain. It covers the longest budgets and a restart of everything.
+const DRAIN: Duration = Duration::from_secs(120);
+
+/// What the tables of one database say.
+#[derive(Clone, Debug, Default)]
+pub struct Recon {
+    /// Committed outbox rows, over all services.
+    pub published: i64,
+    /// Replies.
+    pub settled: i64,
+    /// What contradicts the promise, a line each.
+    pub violations: Vec<String>,
+}
+
+impl Recon {
+    /// Waits until every outbox row of the services has a reply.
+    pub async fn drained(admin: &Client, services: &[String]) -> Outcome {
+        for service in services {
+            let unsettled = format!(
+                "SELECT count(*), min(p.id) FROM {service}_service.mq_publish p
+                 WHERE NOT EXISTS (SELECT FROM {service}_service.mq_reply r WHERE r.mq_id = p.id)"
+            );
+            let mut left = (0, None::<i64>);
+            eventually_within(DRAIN, &format!("{service}'s outbox is settled"), async || {
+                let row = admin.query_one(&unsettled, &[]).await?;
+                left = (row.get::<_, i64>(0), row.get(1));
+                Ok((left.0 == 0).then_some(()))
+            })
+            .await
+            .context(format!("{} rows of {service} are unsettled, the first is {:?}", left.0, left.1))?;
+        }
+        Ok(())
+    }
+
+    /// Looks at all tables of the services once.
+    pub async fn look(admin: &Client, services: &[String]) -> Outcome<Recon> {
+        let mut recon = Recon::default();
+        for service in services {
+            let schema = format!("{service}_service");
+            let count = |table: &str| format!("SELECT count(*) FROM {schema}.{table}");
+            recon.published += one(admin, &count("mq_publish")).await?;
+            recon.settled += one(admin, &count("mq_reply")).await?;
+            for (fault, query) in [
+                (
+                    "outbox rows have no reply with their uid",
+                    format!(
+                        "SELECT count(*) FROM {schema}.mq_publish p WHERE NOT EXISTS
+                           (SELECT FROM {schema}.mq_reply r WHERE r.mq_id = p.id AND r.uid = p.uid)"
+                    ),
+                ),
+                (
+                    "replies have no committed outbox row",
+                    format!(
+                        "SELECT count(*) FROM {schema}.mq_reply r WHERE NOT EXISTS
+                           (SELECT FROM {schema}.mq_publish p WHERE r.mq_id = p.id AND r.uid = p.uid)"
+                    ),
+                ),
+                (
+                    "uids are in the outbox more than once",
+                    format!("SELECT count(*) - count(DISTINCT uid) FROM {schema}.mq_publish"),
+                ),
+                (
+                    "uids have more than one reply",
+                    format!("SELECT count(*) - count(DISTINCT uid) FROM {schema}.mq_reply"),
+                ),
+                (
+                    "outcomes were never accepted",
+                    format!(
+                        "SELECT count(*) FROM {schema}.mq_outcome o WHERE NOT EXISTS
+                           (SELECT FROM {schema}.mq_receive i WHERE i.uid = o.uid)"
+                    ),
+                ),
+            ] {
+                let found = one(admin, &query).await?;
+                if found != 0 {
+                    recon.violations.push(format!("{service}: {found} {fault}"));
+                }
+            }
+        }
+        Ok(recon)
+    }
+
+    /// A failure if anything contradicts the promise.
+    pub fn clean(self) -> Outcome<Recon> {
+        if self.violations.is_empty() {
+            return Ok(self);
+        }
+        Err(Failure::new(format!("the promise was broken: {}", self.violations.join("; "))))
+    }
+}
+
+async fn one(admin: &Client, query: &str) -> Outcome<i64> {
+    Ok(admin.query_one(query, &[]).await.context("asking the oracle")?.get(0))
+}

@@ -1,0 +1,177 @@
+//! The real binary of a service, as a child process.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitStatus};
+use std::sync::Arc;
+
+use crate::eventually::eventually;
+use crate::failure::{Failure, Outcome};
+use crate::http::{self, Response};
+use crate::ports::free_port;
+use crate::process::{Process, Signal};
+
+/// A copy of a service to be started. Made by [`World::sidecar`](crate::World::sidecar), which fills in the surroundings.
+#[derive(Clone)]
+pub struct Sidecar {
+    service: String,
+    program: PathBuf,
+    folder: PathBuf,
+    environment: BTreeMap<String, String>,
+}
+
+impl Sidecar {
+    /// A copy of `service`, run by `program` in `folder`, with nothing set but its name and port.
+    pub fn new(service: &str, program: PathBuf, folder: &Path) -> Sidecar {
+        Sidecar {
+            service: service.to_owned(),
+            program,
+            folder: folder.to_path_buf(),
+            environment: BTreeMap::new(),
+        }
+        .env("SERVICE_NAME", service)
+        .copy(1)
+    }
+
+    /// Sets `COPY_NUMBER`.
+    pub fn copy(self, number: u32) -> Sidecar {
+        self.env("COPY_NUMBER", number)
+    }
+
+    /// Sets `SERVICE_VERSION`.
+    pub fn version(self, version: &str) -> Sidecar {
+        self.env("SERVICE_VERSION", version)
+    }
+
+    /// Sets a variable of the environment.
+    pub fn env(mut self, name: &str, value: impl ToString) -> Sidecar {
+        self.environment.insert(name.to_owned(), value.to_string());
+        self
+    }
+
+    /// Takes a variable out of the environment.
+    pub fn without(mut self, name: &str) -> Sidecar {
+        self.environment.remove(name);
+        self
+    }
+
+    /// The value of a variable as it is set so far.
+    pub fn value(&self, name: &str) -> Option<&str> {
+        self.environment.get(name).map(String::as_str)
+    }
+
+    /// Starts it and waits until it is ready.
+    pub async fn start(self) -> Outcome<Arc<SidecarProcess>> {
+        let process = self.spawn()?;
+        process.ready().await?;
+        Ok(process)
+    }
+
+    /// Starts it and waits for nothing.
+    pub fn spawn(mut self) -> Outcome<Arc<SidecarProcess>> {
+        let port = match self.environment.get("SERVICE_PORT") {
+            Some(port) => port.parse().unwrap_or(0),
+            None => free_port()?,
+        };
+        self.environment.entry("SERVICE_PORT".to_owned()).or_insert(port.to_string());
+        let name = format!("{}-{}", self.service, self.value("COPY_NUMBER").unwrap_or("1"));
+        let mut command = Command::new(&self.program);
+        // Nothing of the developer's own environment gets in, and no .env: the folder has none.
+        command.env_clear().envs(&self.environment).current_dir(&self.folder);
+        for inherited in ["PATH", "HOME", "RUST_BACKTRACE"] {
+            if let Some(value) = std::env::var_os(inherited) {
+                command.env(inherited, value);
+            }
+        }
+        let log = self.folder.join(format!("{name}.out"));
+        let process = Process::start(name, command, &log, Signal::KILL, None)?;
+        Ok(Arc::new(SidecarProcess { process, port, sidecar: self }))
+    }
+}
+
+/// A running copy. Dropping it kills it.
+pub struct SidecarProcess {
+    process: Process,
+    port: u16,
+    sidecar: Sidecar,
+}
+
+impl SidecarProcess {
+    /// The process: its id, its log, its end.
+    pub fn process(&self) -> &Process {
+        &self.process
+    }
+
+    /// What it was started from, for starting it again.
+    pub fn sidecar(&self) -> Sidecar {
+        self.sidecar.clone()
+    }
+
+    /// Its HTTP port.
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// All it has written to its output so far, over all starts of this copy.
+    pub fn log(&self) -> String {
+        self.process.log()
+    }
+
+    /// Waits until `/readyz` says 200; its end before that is a failure that shows the log.
+    pub async fn ready(&self) -> Outcome {
+        let name = self.process.name();
+        eventually(&format!("{name} is ready"), async || {
+            if let Some(exit) = self.process.exit()? {
+                return Err(Failure::new(format!("{name} ended with {exit} before it was ready")));
+            }
+            Ok(self.get("/readyz").await.is_ok_and(|answer| answer.status == 200))
+        })
+        .await
+        .map_err(|failure| failure.with_log(self.process.log_path()))
+    }
+
+    /// `GET` from its HTTP port.
+    pub async fn get(&self, path: &str) -> Outcome<Response> {
+        http::get(self.port, path).await
+    }
+
+    /// The sum of a metric over all its label sets, 0 if there is none of that name.
+    pub async fn metric(&self, name: &str) -> Outcome<f64> {
+        let page = self.get("/metrics").await?.body;
+        Ok(page
+            .lines()
+            .filter(|line| !line.starts_with('#'))
+            .filter_map(|line| {
+                let (series, value) = line.rsplit_once(' ')?;
+                let metric = series.split('{').next()?;
+                (metric == name).then(|| value.parse::<f64>().ok()).flatten()
+            })
+            .sum())
+    }
+
+    /// Sends a signal.
+    pub fn signal(&self, signal: Signal) -> Outcome {
+        self.process.signal(signal)
+    }
+
+    /// Waits for its end.
+    pub async fn wait(&self) -> Outcome<ExitStatus> {
+        self.process.wait().await
+    }
+
+    /// Stops it in good order with SIGTERM; anything but exit code 0 is a failure.
+    pub async fn stop(&self) -> Outcome {
+        self.signal(Signal::TERM)?;
+        let exit = self.wait().await?;
+        if exit.success() {
+            return Ok(());
+        }
+        let what = format!("{} ended with {exit} after SIGTERM", self.process.name());
+        Err(Failure::new(what).with_log(self.process.log_path()))
+    }
+
+    /// Kills it with SIGKILL.
+    pub async fn kill(&self) -> Outcome {
+        self.process.kill().await.map(drop)
+    }
+}

@@ -1,0 +1,213 @@
+//! All that one test needs, in one call.
+
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex};
+
+use tokio_postgres::Client;
+
+use crate::collector::Collector;
+use crate::database::Database;
+use crate::failure::{Context, Failure, Outcome, tail};
+use crate::message::{Message, Reply};
+use crate::nats::{Nats, NatsOptions};
+use crate::paths;
+use crate::postgres::{Postgres, folder};
+use crate::recon::Recon;
+use crate::sidecar::{Sidecar, SidecarProcess};
+
+static WORLDS: AtomicU32 = AtomicU32::new(0);
+
+/// A database with services, a nats-server, a collector, and the copies that the test has started.
+pub struct World {
+    /// The database.
+    pub database: Database,
+    /// A session of the superuser.
+    pub admin: Client,
+    /// A session of role `main`, as a user has it.
+    pub main: Client,
+    /// The nats-server, this world's own.
+    pub nats: Nats,
+    /// The collector of its traces.
+    pub collector: Collector,
+    services: Vec<String>,
+    folder: PathBuf,
+    started: Mutex<Vec<PathBuf>>,
+    finished: bool,
+}
+
+/// A world to be.
+pub struct WorldOptions {
+    services: Vec<String>,
+    cluster: Option<Arc<Postgres>>,
+    nats: NatsOptions,
+}
+
+impl WorldOptions {
+    /// The services in the database; `main` must be among them.
+    pub fn services(mut self, services: &[&str]) -> WorldOptions {
+        self.services = services.iter().map(|service| service.to_string()).collect();
+        self
+    }
+
+    /// A cluster of the test's own instead of the shared one.
+    pub fn cluster(mut self, cluster: Arc<Postgres>) -> WorldOptions {
+        self.cluster = Some(cluster);
+        self
+    }
+
+    /// A nats-server that is configured.
+    pub fn nats(mut self, nats: NatsOptions) -> WorldOptions {
+        self.nats = nats;
+        self
+    }
+
+    /// Makes it.
+    pub async fn start(self) -> Outcome<World> {
+        let cluster = match self.cluster {
+            Some(cluster) => cluster,
+            None => Postgres::shared().await?,
+        };
+        let database = cluster.database().await?;
+        for service in &self.services {
+            database.create_service(service).await?;
+        }
+        let number = WORLDS.fetch_add(1, Ordering::Relaxed);
+        let folder = folder(&format!("world-{}-{number}", std::process::id()))?;
+        Ok(World {
+            admin: database.connect().await?,
+            main: database.connect_as("main").await?,
+            database,
+            nats: self.nats.start().await?,
+            collector: Collector::start().await?,
+            services: self.services,
+            folder,
+            started: Mutex::new(Vec::new()),
+            finished: false,
+        })
+    }
+}
+
+impl World {
+    /// A world with the services `main`, `analytic` and `co`, and none of them running.
+    pub async fn new() -> Outcome<World> {
+        World::options().start().await
+    }
+
+    /// A world to be configured.
+    pub fn options() -> WorldOptions {
+        WorldOptions {
+            services: ["main", "analytic", "co"].map(str::to_owned).to_vec(),
+            cluster: None,
+            nats: Nats::options(),
+        }
+    }
+
+    /// A copy of a service's own binary, ready to start in this world.
+    pub fn sidecar(&self, service: &str) -> Outcome<Sidecar> {
+        let name = format!("{service}_service");
+        Ok(self.sidecar_of(service, paths::binary(&name, &name)?))
+    }
+
+    /// A copy of a service that another program runs.
+    pub fn sidecar_of(&self, service: &str, program: PathBuf) -> Sidecar {
+        Sidecar::new(service, program, &self.folder)
+            .env("DATABASE_URL", self.database.role_url(service))
+            .env("NATS_URL", self.nats.url())
+            .env("NATS_TOKEN", self.nats.token())
+            .env("OTEL_EXPORTER_OTLP_ENDPOINT", self.collector.endpoint())
+            .env("EXAMPLE_PAUSE_MS", 0)
+            .env("RUST_LOG", "info")
+    }
+
+    /// Starts a copy as configured and waits until it is ready.
+    pub async fn start(&self, sidecar: Sidecar) -> Outcome<Arc<SidecarProcess>> {
+        let process = self.spawn(sidecar)?;
+        process.ready().await?;
+        Ok(process)
+    }
+
+    /// Starts a copy and waits for nothing.
+    pub fn spawn(&self, sidecar: Sidecar) -> Outcome<Arc<SidecarProcess>> {
+        let process = sidecar.spawn()?;
+        let mut started = self.started.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+        started.push(process.process().log_path().to_path_buf());
+        Ok(process)
+    }
+
+    /// Starts the first copy of a service's own binary.
+    pub async fn run(&self, service: &str) -> Outcome<Arc<SidecarProcess>> {
+        self.start(self.sidecar(service)?).await
+    }
+
+    /// A folder of this world's own, where its copies run.
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    /// Runs an SQL file of the checkout as the superuser.
+    pub async fn load(&self, file: &str) -> Outcome {
+        let path = paths::checkout().join(file);
+        let text = std::fs::read_to_string(&path).context(format!("reading {}", path.display()))?;
+        self.admin.batch_execute(&text).await.context(format!("running {file}"))
+    }
+
+    /// Publishes as role `main`, returns the id.
+    pub async fn publish(&self, message: &Message) -> Outcome<i64> {
+        message.publish(&self.main).await
+    }
+
+    /// Waits for the reply to a message of `main`.
+    pub async fn await_reply(&self, id: i64) -> Outcome<Reply> {
+        Reply::wait(&self.main, "main", id).await
+    }
+
+    /// Publishes as `main` and waits for the reply.
+    pub async fn ask(&self, message: &Message) -> Outcome<Reply> {
+        self.await_reply(self.publish(message).await?).await
+    }
+
+    /// The replies of a service, in the order of the ids.
+    pub async fn replies(&self, service: &str) -> Outcome<Vec<Reply>> {
+        let statement = format!("SELECT {} FROM {service}_service.mq_reply ORDER BY mq_id", Reply::COLUMNS);
+        self.admin.query(&statement, &[]).await?.iter().map(Reply::read).collect()
+    }
+
+    /// One number from the database, as the superuser.
+    pub async fn count(&self, query: &str) -> Outcome<i64> {
+        Ok(self.admin.query_one(query, &[]).await.context(query)?.get(0))
+    }
+
+    /// Waits until every outbox is settled, then asks the oracle.
+    pub async fn recon(&self) -> Outcome<Recon> {
+        Recon::drained(&self.admin, &self.services).await?;
+        Recon::look(&self.admin, &self.services).await?.clean()
+    }
+
+    /// The end of a test: the oracle, and that no copy in `alive` has died.
+    pub async fn finish(mut self, alive: &[&Arc<SidecarProcess>]) -> Outcome<Recon> {
+        let recon = self.recon().await?;
+        for copy in alive {
+            if let Some(exit) = copy.process().exit()? {
+                let what = format!("{} has ended by itself with {exit}", copy.process().name());
+                return Err(Failure::new(what).with_log(copy.process().log_path()));
+            }
+        }
+        self.finished = true;
+        Ok(recon)
+    }
+}
+
+impl Drop for World {
+    fn drop(&mut self) {
+        if !self.finished {
+            let mut logs = self.started.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).clone();
+            logs.sort();
+            logs.dedup();
+            for log in logs {
+                eprintln!("--- the end of {} ---\n{}", log.display(), tail(&log));
+            }
+        }
+        let _ = std::fs::remove_dir_all(&self.folder);
+    }
+}
