@@ -1,0 +1,130 @@
+//! The real program: spans in by gRPC, Jaeger's JSON and pages out, and how it starts and stops.
+
+use std::net::TcpListener;
+use std::process::Command;
+
+use opentelemetry_proto::tonic::trace::v1::{Status, span::Event, span::Link};
+use serde_json::Value;
+
+mod common;
+use common::{Outcome, Viewer, command, span, text};
+
+const INTERNAL: i32 = 1;
+const SERVER: i32 = 2;
+const CLIENT: i32 = 3;
+const PRODUCER: i32 = 4;
+
+fn spans_of(trace: &Value) -> Vec<Value> {
+    trace["spans"].as_array().cloned().unwrap_or_default()
+}
+
+fn tag(span: &Value, key: &str) -> Value {
+    let tags = span["tags"].as_array().cloned().unwrap_or_default();
+    tags.into_iter().find(|tag| tag["key"] == key).map_or(Value::Null, |tag| tag["value"].clone())
+}
+
+#[tokio::test]
+async fn a_trace_of_two_services_is_whole_although_children_came_first() -> Outcome {
+    let viewer = Viewer::start()?;
+    viewer.send("analytic", vec![span(1, 3, 2, "example.simple", SERVER, 20, 80)]).await?;
+    let mut settle = span(1, 4, 1, "settle", INTERNAL, 90, 95);
+    settle.links = vec![Link { trace_id: vec![9; 16], span_id: vec![9; 8], ..Link::default() }];
+    let client = span(1, 2, 1, "analytic.example.simple", CLIENT, 10, 85);
+    viewer.send("main", vec![client, settle]).await?;
+    viewer.send("main", vec![span(1, 1, 0, "publish", PRODUCER, 0, 5)]).await?;
+
+    let trace = &viewer.data(&format!("/api/traces/{}", "01".repeat(16))).await?[0];
+    let spans = spans_of(trace);
+    let names: Vec<_> = spans.iter().map(|span| span["operationName"].as_str().unwrap_or("")).collect();
+    assert_eq!(names, ["publish", "analytic.example.simple", "example.simple", "settle"]);
+    let kinds: Vec<_> = spans.iter().map(|span| tag(span, "span.kind")).collect();
+    assert_eq!(kinds, ["producer", "client", "server", "internal"]);
+    let services: Vec<_> = spans
+        .iter()
+        .map(|span| &trace["processes"][span["processID"].as_str().unwrap_or("")]["serviceName"])
+        .collect();
+    assert_eq!(services, ["main", "main", "analytic", "main"]);
+    assert_eq!(spans[0]["references"], serde_json::json!([]));
+    assert_eq!(spans[2]["references"][0]["spanID"], "0202020202020202");
+    assert_eq!(spans[3]["references"][0]["refType"], "CHILD_OF", "the parent comes before the link");
+    assert_eq!(spans[3]["references"][1]["refType"], "FOLLOWS_FROM");
+    assert_eq!(spans[2]["duration"], 60_000);
+
+    assert_eq!(viewer.data("/api/services").await?, serde_json::json!(["analytic", "main"]));
+    let calls = viewer.data("/api/dependencies").await?;
+    assert_eq!(calls, serde_json::json!([{ "parent": "main", "child": "analytic", "callCount": 1 }]));
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_trace_that_continues_a_strangers_is_found_by_search() -> Outcome {
+    let viewer = Viewer::start()?;
+    let mut server = span(2, 2, 1, "example.simple", SERVER, 0, 50);
+    server.attributes = vec![text("tpro.target", "tpro.analytic.example.simple")];
+    server.status = Some(Status { code: 2, message: "wrong password".to_owned() });
+    server.events = vec![Event { name: "again".to_owned(), ..Event::default() }];
+    viewer.send("analytic", vec![server]).await?;
+    viewer.send("co", vec![span(3, 1, 0, "other", SERVER, 0, 10)]).await?;
+
+    for query in [
+        "service=analytic",
+        "service=analytic&operation=example.simple",
+        "service=analytic&tags=%7B%22error%22%3A%22true%22%7D",
+        "service=analytic&minDuration=40ms&maxDuration=60ms",
+    ] {
+        let found = viewer.data(&format!("/api/traces?{query}&limit=20&lookback=1h")).await?;
+        assert_eq!(found.as_array().map(Vec::len), Some(1), "{query}");
+        let span = &spans_of(&found[0])[0];
+        assert_eq!(tag(span, "error"), true);
+        assert_eq!(tag(span, "otel.status_description"), "wrong password");
+        assert_eq!(span["logs"][0]["fields"][0]["value"], "again");
+    }
+    let none = viewer.data("/api/traces?service=analytic&minDuration=1s").await?;
+    assert_eq!(none, serde_json::json!([]));
+    assert_eq!(viewer.get("/api/traces?limit=many").await?.0, 400);
+    Ok(())
+}
+
+#[tokio::test]
+async fn every_address_of_the_ui_is_its_page() -> Outcome {
+    let viewer = Viewer::start()?;
+    for path in ["/", "/search", "/trace/0123"] {
+        let (status, body) = viewer.get(path).await?;
+        assert_eq!(status, 200, "{path}");
+        assert!(body.contains("<title>Jaeger UI</title>"), "{path}");
+    }
+    assert_eq!(viewer.get("/static/nothing.js").await?.0, 404);
+    assert_eq!(viewer.get("/api/nothing").await?.0, 404);
+    assert_eq!(viewer.get("/api/traces/00ff").await?.0, 404);
+    assert_eq!(viewer.get("/api/traces/xyz").await?.0, 400);
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn sigterm_ends_it_although_an_exporter_is_connected() -> Outcome {
+    let mut viewer = Viewer::start()?;
+    let _connected = tokio::net::TcpStream::connect(&viewer.otlp).await?;
+    viewer.send("main", vec![span(1, 1, 0, "publish", PRODUCER, 0, 1)]).await?;
+    Command::new("kill").args(["-TERM", &viewer.child.id().to_string()]).status()?;
+    let status = tokio::task::block_in_place(|| viewer.child.wait());
+    assert!(status?.success());
+    Ok(())
+}
+
+#[test]
+fn a_taken_port_is_one_line_that_names_the_flag() -> Outcome {
+    let taken = TcpListener::bind("127.0.0.1:0")?;
+    let address = taken.local_addr()?.to_string();
+    for (otlp, ui, flag) in
+        [(address.as_str(), "127.0.0.1:0", "--otlp"), ("127.0.0.1:0", address.as_str(), "--ui")]
+    {
+        let output = command(otlp, ui).output()?;
+        assert!(!output.status.success());
+        let said = String::from_utf8(output.stderr)?;
+        assert_eq!(
+            said,
+            format!("tpro-viewer: {flag} {address}: the port is taken; give another with {flag}\n")
+        );
+    }
+    Ok(())
+}
