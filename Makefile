@@ -1,0 +1,75 @@
+# The commands of this checkout. Each is a script in make/; a line with ## is what `make help` shows.
+# Settings come from the environment or the command line alike: COPY_NUMBER=2 make up-analytic, make up-analytic COPY_NUMBER=2.
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+.SUFFIXES:
+MAKEFLAGS += --no-builtin-rules --no-print-directory
+
+.PHONY: help all setup up down status demo test check bench psql env clean install-extension \
+	up-db up-nats up-jaeger stop-db stop-nats stop-jaeger FORCE
+
+help all: ## this list
+	@awk -f make/help.awk $(firstword $(MAKEFILE_LIST))
+
+#: Everything
+demo: ## from nothing to a message that went round: installs, builds, starts, runs eight cases
+	@make/demo.sh
+setup: ## install what is missing (packages by apt, Rust by rustup)
+	@make/setup.sh
+up: ## start all services and what they need
+	@make/all.sh up
+down: ## stop all of it; data stays
+	@make/all.sh down
+status: ## what runs, where
+	@make/status.sh
+clean: ## stop all of it and remove the cluster, .local and logs (.env files and target/ stay)
+	@make/clean.sh
+
+#: Looking on
+psql: ## SQL as service main
+	@make/postgres.sh psql
+env: ## lines `export NAME=value` of addresses and secrets: eval "$(make env)"
+	@make/env.sh print
+logs-%: FORCE ## follow the log of a service (COPY_NUMBER)
+	@make/service.sh logs '$*'
+
+#: Services (NAME: main, analytic, co, your own; all copies, or the one of COPY_NUMBER)
+up-%: FORCE ## start a copy of NAME and what it needs (COPY_NUMBER, SERVICE_VERSION, SERVICE_PORT)
+	@make/service.sh up '$*'
+stop-%: FORCE ## stop NAME gracefully
+	@make/service.sh stop '$*'
+down-%: FORCE ## stop NAME and forget its ports
+	@make/service.sh down '$*'
+down-all-%: FORCE ## also remove binaries, .env, schema, role and logs of NAME; its source stays
+	@make/service.sh down-all '$*'
+create-%: FORCE ## a new service NAME: crate from the template, .env, schema
+	@make/create.sh crate '$*'
+create-env-%: FORCE ## services/NAME/.env, unless it is there
+	@TOLD=yes make/create.sh env '$*'
+create-sql-%: FORCE ## schema and login role of NAME in the local database
+	@TOLD=yes make/create.sh sql '$*'
+
+#: Parts
+up-db: ## the private PostgreSQL with the extension (PG_PORT)
+	@make/postgres.sh up
+	@make/extension.sh up
+up-nats: ## the local nats-server (NATS_PORT, NATS_MONITOR_PORT)
+	@make/nats.sh up
+up-jaeger: ## the local trace viewer (JAEGER_PORT, OTLP_PORT)
+	@make/jaeger.sh up
+stop-db: ## stop PostgreSQL; its data stays
+	@make/postgres.sh stop
+stop-nats: ## stop nats-server
+	@make/nats.sh stop
+stop-jaeger: ## stop the trace viewer; its traces are gone
+	@make/jaeger.sh stop
+install-extension: ## put the extension into a PostgreSQL of your own (PG_CONFIG)
+	@make/extension.sh install
+
+#: Working on it
+test: ## all tests, on real servers of their own
+	@make/test.sh
+check: ## fmt, clippy, doc, deny, shellcheck
+	@make/check.sh
+bench: ## what a publish costs, and messages a second end to end
+	@make/bench.sh

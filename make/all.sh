@@ -1,0 +1,31 @@
+#!/usr/bin/env bash
+# Everything at once: all.sh up | down
+# shellcheck source=make/lib.sh
+. "$(dirname -- "${BASH_SOURCE[0]}")/lib.sh"
+
+up() {
+  local name names
+  mapfile -t names < <(all_services)
+  steps 3
+  step "What it needs"
+  "$ROOT/make/setup.sh"
+  step "Building"
+  build "building" --bins --lib
+  step "Starting ${names[*]} and what they need"
+  for name in "${names[@]}"; do "$ROOT/make/service.sh" up "$name"; done
+  step_done
+  say "make status shows what runs, make down ends it."
+}
+
+down() {
+  local name
+  for name in $(all_services); do "$ROOT/make/service.sh" down "$name"; done
+  "$ROOT/make/jaeger.sh" stop
+  "$ROOT/make/nats.sh" stop
+  "$ROOT/make/postgres.sh" stop
+}
+
+case ${1:-} in
+  up | down) "$1" ;;
+  *) die "usage: all.sh up | down" ;;
+esac

@@ -1,0 +1,8 @@
+#!/usr/bin/env bash
+# The benchmark of tools/bench, in its own database beside the local services.
+# shellcheck source=make/lib.sh
+. "$(dirname -- "${BASH_SOURCE[0]}")/lib.sh"
+
+"$ROOT/make/setup.sh"
+build "building the benchmark" --bin tpro-bench --lib --examples
+exec "$PROFILE/tpro-bench"

@@ -1,0 +1,53 @@
+#!/usr/bin/env bash
+# The addresses and secrets of what runs here, as lines for a shell to eval: env.sh print | save
+# `save` keeps them in .local/env, for programs of the checkout. What is not there has no line, so eval is always safe.
+# shellcheck source=make/lib.sh
+. "$(dirname -- "${BASH_SOURCE[0]}")/lib.sh"
+
+OURS=()
+
+# line NAME VALUE: quoted for any shell; nothing for an empty value.
+line() {
+  [ -z "$2" ] || printf "export %s='%s'\n" "$1" "${2//\'/\'\\\'\'}"
+}
+# local_line NAME VALUE: one that this installation chose (see forget_leftovers).
+local_line() {
+  if [ -n "${!1:-}" ]; then
+    line "$1" "${!1}"
+  elif [ -n "$2" ]; then
+    line "$1" "$2"
+    OURS+=("$(digest "$1=$2")")
+  fi
+}
+
+lines() {
+  local port name copy
+  local_line DATABASE_URL "$(dotenv_get services/main/.env DATABASE_URL)"
+  port=$(state_get nats port)
+  local_line NATS_URL "${port:+nats://127.0.0.1:$port}"
+  [ -n "${NATS_URL:-}" ] || local_line NATS_TOKEN "${port:+$(cat -- "$LOCAL/nats/token")}"
+  port=$(state_get nats monitor)
+  local_line NATS_MONITOR_URL "${port:+http://127.0.0.1:$port}"
+  port=$(state_get jaeger ui)
+  local_line JAEGER_URL "${port:+http://127.0.0.1:$port}"
+  port=$(state_get jaeger otlp)
+  local_line OTEL_EXPORTER_OTLP_ENDPOINT "${port:+http://127.0.0.1:$port}"
+  for name in $(all_services); do
+    for copy in $(known_copies "$name"); do
+      running "$name-$copy" || continue
+      port=$(state_get "$name-$copy" port)
+      [ "$copy" != 1 ] || line "${name^^}_URL" "http://127.0.0.1:$port"
+      line "${name^^}_${copy}_URL" "http://127.0.0.1:$port"
+    done
+  done
+  line TPRO_LOCAL_ENV "${OURS[*]:-}"
+}
+
+case ${1:-} in
+  print) lines ;;
+  save)
+    (umask 077 && lines >"$LOCAL/env.$$")
+    mv -f -- "$LOCAL/env.$$" "$LOCAL/env"
+    ;;
+  *) die "usage: env.sh print | save" ;;
+esac

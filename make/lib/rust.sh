@@ -1,0 +1,39 @@
+#!/usr/bin/env bash
+# shellcheck disable=SC2034  # What is set here is for the scripts that source it.
+# Rust: the cargo to use, and what it builds.
+
+# The oldest Rust that the workspace says it builds with.
+RUST_NEEDED=$(sed -n 's/^rust-version = "\(.*\)"/\1/p' Cargo.toml)
+RUST_PINNED=$(sed -n 's/^channel = "\(.*\)"/\1/p' rust-toolchain.toml)
+
+# cargo_fits: a cargo that is new enough is on PATH.
+cargo_fits() {
+  local version
+  version=$(cargo --version 2>/dev/null | sed -nE 's/^cargo ([0-9]+\.[0-9]+).*/\1/p')
+  [ -n "$version" ] && [ "$(printf '%s\n' "$RUST_NEEDED" "$version" | sort -V | head -n 1)" = "$RUST_NEEDED" ]
+}
+
+# use_cargo: rustup's own folder goes first on PATH where the cargo found otherwise is none or too old.
+use_cargo() {
+  local bin=${CARGO_HOME:-$HOME/.cargo}/bin
+  cargo_fits || [ ! -x "$bin/cargo" ] || PATH=$bin:$PATH
+  cargo_fits || die "no cargo $RUST_NEEDED or newer here: run make setup"
+  export PATH
+}
+
+TARGET=${CARGO_TARGET_DIR:-$ROOT/target}
+PROFILE=$TARGET/debug
+
+# The unattended run builds what is locked and nothing else.
+CARGO_FLAGS=()
+[ -z "${CI:-}" ] || CARGO_FLAGS=(--locked)
+
+# build LABEL ARGUMENTS...: cargo build. Always of the whole workspace's choice of features: a package built alone would have others,
+# and everything under it would be compiled twice.
+build() {
+  local label=$1
+  shift
+  use_cargo
+  use_pg_config
+  logged logs/build.log "$label" cargo build --workspace "${CARGO_FLAGS[@]}" "$@"
+}

@@ -1,0 +1,52 @@
+#!/usr/bin/env bash
+# What runs from this checkout, remembered in .local: one NAME.pid and one NAME.state (key=value lines) a process, and locks.
+
+LOCAL=$ROOT/.local
+RUN=$LOCAL/run
+LOGS=$ROOT/logs
+mkdir -p -- "$RUN" "$LOCAL/lock" "$LOGS"
+
+# lock NAME: until this script ends, or unlocks it, nobody else changes NAME. Says what it waits for.
+lock() {
+  local fd
+  [ -z "${LOCKS[$1]:-}" ] || return 0
+  exec {fd}>"$LOCAL/lock/$1"
+  if ! flock --nonblock "$fd"; then
+    note "waiting for another make that is at work on $1"
+    flock "$fd"
+  fi
+  LOCKS[$1]=$fd
+}
+declare -A LOCKS=()
+unlock() {
+  local fd=${LOCKS[$1]}
+  exec {fd}>&-
+  unset "LOCKS[$1]"
+}
+
+# state_put NAME KEY=VALUE...: replaces what is remembered of NAME, in one step.
+state_put() {
+  local file=$RUN/$1.state
+  shift
+  printf '%s\n' "$@" >"$file.$$"
+  mv -f -- "$file.$$" "$file"
+}
+# state_get NAME KEY: the value, or nothing.
+state_get() {
+  [ -f "$RUN/$1.state" ] || return 0
+  sed -n "s/^$2=//p" -- "$RUN/$1.state"
+}
+state_forget() { rm -f -- "$RUN/$1.pid" "$RUN/$1.state" "$RUN/$1.err"; }
+
+# secret FILE: makes a random secret there, once, and prints it. Hexadecimal behind a letter: safe in a URL, a shell and a configuration file.
+secret() {
+  if [ ! -s "$1" ]; then
+    (
+      umask 077
+      printf 't%s\n' "$(od -An -N24 -tx1 /dev/urandom | tr -d ' \n')" >"$1.$$"
+    )
+    mv -n -- "$1.$$" "$1"
+    rm -f -- "$1.$$"
+  fi
+  cat -- "$1"
+}

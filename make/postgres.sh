@@ -1,0 +1,149 @@
+#!/usr/bin/env bash
+# The private PostgreSQL: postgres.sh up | stop | psql
+# An installation of its own (copies of the few programs, links to everything else), so that the extension gets into no one else's,
+# and a cluster of its own on a port of its own. Nothing under /usr changes, and another PostgreSQL on this machine is left alone.
+# shellcheck source=make/lib.sh
+. "$(dirname -- "${BASH_SOURCE[0]}")/lib.sh"
+
+# Copied, since PostgreSQL resolves a link to its program before it looks around.
+PROGRAMS=(postgres initdb pg_ctl pg_config)
+
+make_place() {
+  locate
+  mkdir -p -- "$BASE"
+  # /var/lib is root's, .local is ours: a folder of somebody else's there is none we should trust.
+  [ -O "$BASE" ] || die "$BASE belongs to somebody else; make clean by its owner removes it"
+  printf '%s\n' "$ROOT" >"$BASE/checkout"
+  printf '%s\n' "$BASE" >"$LOCAL/postgres.place"
+}
+
+# make_installation: the tree, and again when the distribution has brought a newer PostgreSQL.
+make_installation() {
+  local bindir libdir sharedir includedir program
+  use_pg_config
+  bindir=$("$PG" --bindir) libdir=$("$PG" --pkglibdir) sharedir=$("$PG" --sharedir) includedir=$("$PG" --includedir-server)
+  if [ -s "$BASE/bindir" ] && [ "$(<"$BASE/bindir")" = "$bindir" ] && cmp -s "$bindir/postgres" "$TREE$bindir/postgres"; then
+    return
+  fi
+  rm -rf -- "$TREE" "$TREE.new"
+  mkdir -p -- "$TREE.new"{"$bindir","$libdir","$sharedir/extension","$includedir"}
+  for program in "${PROGRAMS[@]}"; do cp -- "$bindir/$program" "$TREE.new$bindir/"; done
+  ln -s -- "$libdir"/* "$TREE.new$libdir/"
+  find "$sharedir" -mindepth 1 -maxdepth 1 ! -name extension -exec ln -s -t "$TREE.new$sharedir" -- {} +
+  ln -s -- "$sharedir"/extension/* "$TREE.new$sharedir/extension/"
+  ln -s -- "$includedir"/* "$TREE.new$includedir/"
+  mv -- "$TREE.new" "$TREE"
+  printf '%s\n' "$bindir" >"$BASE/bindir"
+}
+
+make_cluster() {
+  [ ! -s "$DATA/PG_VERSION" ] || return 0
+  local password
+  rm -rf -- "$DATA"
+  install -d -m 700 -- "$DATA"
+  [ "$(id -u)" != 0 ] || chown "$PG_OS_USER": "$DATA"
+  rm -f -- "$LOCAL/superuser"
+  password=$(secret "$LOCAL/superuser")
+  # The password goes in by standard input: not on a command line, nor in a file that the server's user could read.
+  as_postgres "$(pg_bin initdb)" --pgdata="$DATA" --username=postgres --auth=scram-sha-256 --encoding=UTF8 --locale=C.UTF-8 \
+    --pwfile=/dev/stdin >"$LOGS/initdb.log" 2>&1 <<<"$password" || die "making the cluster failed; all of its output is in logs/initdb.log"
+  printf "include_if_exists = 'tpro.conf'\n" | as_postgres tee -a "$DATA/postgresql.conf" >/dev/null
+}
+
+# write_settings PORT: what differs from PostgreSQL's defaults.
+write_settings() {
+  local sockets=$BASE/socket
+  install -d -m 711 -- "$sockets"
+  [ "$(id -u)" != 0 ] || chown "$PG_OS_USER": "$sockets"
+  # The path of a socket has room for 107 bytes; a checkout that lies deeper does without.
+  ((${#sockets} < 85)) || sockets=''
+  as_postgres tee "$DATA/tpro.conf" >/dev/null <<CONF
+listen_addresses = '127.0.0.1'
+port = $1
+unix_socket_directories = '${sockets//\'/\'\'}'
+max_connections = 300
+max_prepared_transactions = 10
+# A failed statement's text, parameters and DETAIL can hold the body of a message, with a password in it: none goes to the log.
+log_min_error_statement = panic
+log_parameter_max_length_on_error = 0
+log_error_verbosity = terse
+log_line_prefix = '%m [%p] %q%u@%d %a '
+CONF
+}
+
+up() {
+  local at pid port password
+  at=$(now_ms)
+  lock postgres
+  if pid=$(pid_of postgres); then
+    [ -z "${PG_PORT:-}" ] || [ "$PG_PORT" = "$(state_get postgres port)" ] ||
+      note "postgres runs on port $(state_get postgres port) already: make stop-db first, then PG_PORT=$PG_PORT is taken up"
+    say "      postgres  127.0.0.1:$(state_get postgres port), running"
+    return
+  fi
+  make_place
+  make_installation
+  make_cluster
+  pick_port PG_PORT 55432 "$(state_get postgres port)"
+  port=$PORT
+  write_settings "$port"
+  touch -- "$PG_LOG"
+  [ "$(id -u)" != 0 ] || chown "$PG_OS_USER": "$PG_LOG"
+  ln -sfn -- "$PG_LOG" "$LOGS/postgres.log"
+  (
+    let_go
+    as_postgres "$(pg_bin pg_ctl)" start --wait --timeout=60 --silent --pgdata="$DATA" --log="$PG_LOG" </dev/null >/dev/null 2>&1
+  ) || {
+    tail -n 15 -- "$PG_LOG" >&2
+    die "PostgreSQL did not start; its log is logs/postgres.log"
+  }
+  read -r pid < <(as_postgres cat "$DATA/postmaster.pid")
+  remember postgres "$pid" "port=$port"
+  password=$(<"$LOCAL/superuser")
+  (umask 077 && printf '127.0.0.1:%s:*:postgres:%s\n' "$port" "$password" >"$PASSFILE")
+  admin --dbname=postgres --set=name="$DATABASE" <<'SQL'
+SELECT format('CREATE DATABASE %I', :'name') WHERE NOT EXISTS (SELECT FROM pg_database WHERE datname = :'name') \gexec
+SQL
+  "$ROOT/make/env.sh" save
+  say "      postgres  127.0.0.1:$port, started in $(since "$at")"
+}
+
+stop() {
+  local at
+  at=$(now_ms)
+  lock postgres
+  if ! running postgres; then
+    say "      postgres  not running"
+    return
+  fi
+  locate
+  as_postgres "$(pg_bin pg_ctl)" stop --wait --timeout=60 --silent --mode=fast --pgdata="$DATA" ||
+    die "PostgreSQL did not stop within a minute; its log is logs/postgres.log"
+  rm -f -- "$RUN/postgres.pid"
+  say "      postgres  stopped in $(since "$at")"
+}
+
+# As main; who has a database of one's own set for main, there.
+psql_as_main() {
+  local url
+  if [ -z "$(users DATABASE_URL main)" ]; then
+    "$ROOT/make/service.sh" ready main >&2
+    url=$(dotenv_get services/main/.env DATABASE_URL)
+  else
+    url=$(users DATABASE_URL main)
+  fi
+  # The password goes by the environment: a command line can be read by everybody.
+  if [[ $url =~ ^(postgres(ql)?://[^/@:]+):([^@/]*)@(.*)$ ]]; then
+    url=${BASH_REMATCH[1]}@${BASH_REMATCH[4]}
+    PGPASSWORD=$(printf '%b' "${BASH_REMATCH[3]//%/\\x}")
+    export PGPASSWORD
+  fi
+  exec "$(pg_config_bindir)/psql" "$url"
+}
+
+case ${1:-} in
+  up) up ;;
+  stop) stop ;;
+  psql) psql_as_main ;;
+  *) die "usage: postgres.sh up | stop | psql" ;;
+esac

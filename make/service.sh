@@ -1,0 +1,171 @@
+#!/usr/bin/env bash
+# The running copies of a service: service.sh ready | up | stop | down | down-all | logs NAME
+# COPY_NUMBER, SERVICE_VERSION and SERVICE_PORT come from the environment.
+# shellcheck source=make/lib.sh
+. "$(dirname -- "${BASH_SOURCE[0]}")/lib.sh"
+
+# What a copy may take to stop beyond its own STOP_TIMEOUT: telemetry is flushed for up to 5 s after it.
+STOP_GRACE=10
+
+# ready NAME: everything that the service needs is there and runs.
+ready() {
+  "$ROOT/make/create.sh" env "$1"
+  if [ -z "$(users DATABASE_URL "$1")" ]; then
+    "$ROOT/make/postgres.sh" up
+    "$ROOT/make/extension.sh" up
+    "$ROOT/make/create.sh" sql "$1"
+  fi
+  [ -n "$(users NATS_URL "$1")" ] || "$ROOT/make/nats.sh" up
+  [ -n "$(users OTEL_EXPORTER_OTLP_ENDPOINT "$1")" ] || "$ROOT/make/jaeger.sh" up
+  # Once more: the local addresses may be others than when the file was written.
+  "$ROOT/make/create.sh" env "$1"
+}
+
+# choose_port NAME COPY: sets PORT. The first copy takes the .env's; the others, and the first where that is taken, the next free one.
+choose_port() {
+  local first remembered
+  remembered=$(state_get "$1-$2" port)
+  first=$(dotenv_get "services/$1/.env" SERVICE_PORT)
+  if [ -z "${SERVICE_PORT:-}" ] && [ "$2" = 1 ] && [ -n "$(users SERVICE_PORT "$1")" ]; then
+    SERVICE_PORT=$first pick_port SERVICE_PORT 8081
+  else
+    pick_port SERVICE_PORT "${first:-8081}" "$remembered"
+  fi
+}
+
+# start NAME COPY: the process; sets PID and PORT.
+start() {
+  local name=$1 copy=$2 me=$1-$2 log settings=() until
+  log=$(service_log "$name" "$copy")
+  lock ports
+  choose_port "$name" "$copy"
+  settings=("COPY_NUMBER=$copy" "SERVICE_PORT=$PORT")
+  [ "$copy" = 1 ] || [ -n "${LOG_FILE_NAME:-}" ] || settings+=("LOG_FILE_NAME=$log")
+  spawn "$me" env "${settings[@]}" "$PROFILE/${name}_service"
+  remember "$me" "$PID" "port=$PORT" "version=$(users SERVICE_VERSION "$name")"
+  # Its port is taken once it listens there; until then nobody else may choose one.
+  until=$(($(now_ms) + 10000))
+  until listening "$PORT" || ! running "$me" || (($(now_ms) > until)); do sleep 0.02; done
+  unlock ports
+}
+
+up() {
+  local name=$1 copy me pid log at waits until
+  copy=$(copy_number)
+  copy=${copy:-1}
+  me=$name-$copy log=$(service_log "$name" "$copy")
+  lock "service-$name"
+  if pid=$(pid_of "$me"); then
+    say "      $name $copy  http://127.0.0.1:$(state_get "$me" port), running already (pid $pid)"
+    [[ $(readlink "/proc/$pid/exe") != *' (deleted)' ]] ||
+      note "      it runs an older build: COPY_NUMBER=$copy make stop-$name up-$name starts the new one"
+    return
+  fi
+  ready "$name"
+  build "building $name" --bin "${name}_service"
+  at=$(now_ms)
+  start "$name" "$copy"
+  until=$(($(now_ms) + ${UP_TIMEOUT:-60} * 1000)) waits=''
+  until http_get "$PORT" /readyz && [ "$STATUS" = 200 ]; do
+    if ! running "$me"; then
+      last_words "$me" "$log"
+      die "$name $copy ended instead of starting; its log is $log"
+    fi
+    if (($(now_ms) > until)); then
+      last_words "$me" "$log"
+      die "$name $copy runs (pid $PID) but is not ready after ${UP_TIMEOUT:-60} s (UP_TIMEOUT); http://127.0.0.1:$PORT/readyz says: ${BODY//$'\n'/ }"
+    fi
+    # What it waits for, whenever that changes and has lasted: /readyz names each failing check.
+    if [ "$BODY" != "$waits" ] && (($(now_ms) - at > 1500)); then
+      waits=$BODY
+      note "      $name $copy  waiting: ${waits//$'\n'/ }"
+    fi
+    sleep 0.05
+  done
+  "$ROOT/make/env.sh" save
+  say "      $name $copy  http://127.0.0.1:$PORT, ready in $(since "$at"), log $log"
+}
+
+# stop_copies NAME COPY...: all at once, then waits for each.
+stop_copies() {
+  local name=$1 copy pid timeout at
+  at=$(now_ms)
+  timeout=$(users STOP_TIMEOUT "$name")
+  timeout=${timeout%s}
+  [[ $timeout =~ ^[0-9]+$ ]] || timeout=25
+  shift
+  for copy in "$@"; do
+    ! pid=$(pid_of "$name-$copy") || kill -TERM "$pid" 2>/dev/null || true
+  done
+  for copy in "$@"; do
+    if ! pid=$(pid_of "$name-$copy"); then
+      say "      $name $copy  stopped"
+    else
+      gone_within "$name-$copy" 2 || note "      $name $copy  draining: it has up to $timeout s (STOP_TIMEOUT) for what it has taken"
+      if ! gone_within "$name-$copy" $((timeout + STOP_GRACE)); then
+        warn "$name $copy (pid $pid) has not stopped after its STOP_TIMEOUT: a second signal forces it"
+        kill -TERM "$pid" 2>/dev/null || true
+        gone_within "$name-$copy" 5 || kill -KILL "$pid" 2>/dev/null || true
+        gone_within "$name-$copy" 5 || die "$name $copy (pid $pid) cannot be ended"
+      fi
+      say "      $name $copy  stopped in $(since "$at")"
+    fi
+    rm -f -- "$RUN/$name-$copy.pid"
+  done
+}
+
+# chosen_copies NAME: COPY_NUMBER, or all that are known.
+chosen_copies() {
+  local copy
+  copy=$(copy_number)
+  if [ -n "$copy" ]; then echo "$copy"; else known_copies "$1"; fi
+}
+
+stop() {
+  local copies
+  lock "service-$1"
+  mapfile -t copies < <(chosen_copies "$1")
+  if ((${#copies[@]} == 0)); then
+    say "      $1  not running"
+    return
+  fi
+  stop_copies "$1" "${copies[@]}"
+  "$ROOT/make/env.sh" save
+}
+
+down() {
+  local copies copy
+  stop "$1"
+  mapfile -t copies < <(chosen_copies "$1")
+  for copy in "${copies[@]}"; do state_forget "$1-$copy"; done
+  "$ROOT/make/env.sh" save
+}
+
+# down_all NAME: also what was built and made for it. Its source stays.
+down_all() {
+  local name=$1
+  unset COPY_NUMBER
+  down "$name"
+  "$ROOT/make/create.sh" forget "$name"
+  rm -f -- "$LOGS/${name}_service.log"* "$LOGS/$name"-[0-9]*_service.log*
+  rm -f -- "services/$name/.env" "$LOCAL/lock/service-$name"
+  use_cargo
+  cargo clean --quiet --package "${name}_service" --offline 2>/dev/null || rm -f -- "$PROFILE/${name}_service" "$PROFILE/${name}_service.d"
+  say "      $name  binaries, settings, schema, role and logs are removed; its source in services/$name stays"
+}
+
+logs() {
+  local copy file
+  copy=$(copy_number)
+  file=$(service_log "$1" "${copy:-1}")
+  [ -e "$file" ] || die "$file does not exist: $1 has not run yet; make up-$1 starts it"
+  note "$file (Ctrl-C ends)"
+  exec tail -n 50 --follow=name --retry -- "$file"
+}
+
+action=${1:-} name=${2:-}
+case $action in
+  ready | up | stop | down | logs) must_be_service "$name" && "$action" "$name" ;;
+  down-all) must_be_service "$name" && down_all "$name" ;;
+  *) die "usage: service.sh ready | up | stop | down | down-all | logs NAME" ;;
+esac
