@@ -69,12 +69,11 @@ pub fn answer(uid: &Uid, payload: &[u8]) -> Result<Answer, AnswerError> {
     match (members.result, members.error) {
         (Some(result), None) if names(id, uid)? => Ok(Answer::Result(result.to_owned())),
         (None, Some(error)) if id == "null" || names(id, uid)? => {
-            // Its data is raw JSON that borrows nothing, so that it must be read from the text of its own.
-            serde_json::from_str(error.get())
-                .ok()
-                .filter(|_| error.get().starts_with('{'))
-                .map(Answer::Error)
-                .ok_or(AnswerError::NotJsonRpc)
+            // Read by itself, so that a null error is told from none, and an array from an object.
+            match serde_json::from_str(error.get()) {
+                Ok(read) if error.get().starts_with('{') => Ok(Answer::Error(read)),
+                _ => Err(AnswerError::NotJsonRpc),
+            }
         }
         (Some(_), None) | (None, Some(_)) => Err(AnswerError::OtherId),
         (None, None) | (Some(_), Some(_)) => Err(AnswerError::NotJsonRpc),

@@ -1,0 +1,94 @@
+use std::collections::HashMap;
+
+use proptest::prelude::*;
+use tpro_wire::Source;
+use tpro_wire::headers::{self, RequestHeaders, is_language};
+
+use crate::support::{service, traceparent, uid, uuid};
+
+fn read(pairs: &[(&str, &str)]) -> RequestHeaders {
+    let map: HashMap<_, _> = pairs.iter().copied().collect();
+    RequestHeaders::read(|name| map.get(name).copied())
+}
+
+#[test]
+fn a_stranger_without_headers_is_served() {
+    assert_eq!(read(&[]), RequestHeaders::default());
+    assert_eq!(RequestHeaders::default().pairs().collect::<Vec<_>>(), [(headers::ATTEMPT, "1".to_owned())]);
+}
+
+#[test]
+fn what_makes_no_sense_is_as_if_it_were_not_sent() {
+    let read = read(&[
+        (headers::TRACEPARENT, "00-nonsense"),
+        (headers::TRACESTATE, "a=b"),
+        (headers::MSG_ID, "42"),
+        (headers::BUDGET_MS, "soon"),
+        (headers::ATTEMPT, "-1"),
+        (headers::SOURCE, "main"),
+        (headers::CONTENT_LANGUAGE, "*"),
+        (headers::HEADERS, "[]"),
+    ]);
+    assert_eq!(read, RequestHeaders::default());
+}
+
+#[test]
+fn a_broken_count_of_hops_does_not_get_around_the_limit() {
+    assert_eq!(read(&[(headers::HOPS, "3")]).hops, 3);
+    for text in ["", "-1", "+1", "99999999999", "many"] {
+        assert_eq!(read(&[(headers::HOPS, text)]).hops, u32::MAX, "{text:?}");
+    }
+}
+
+#[test]
+fn a_tracestate_without_its_traceparent_is_nothing() {
+    let parent = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+    assert_eq!(read(&[(headers::TRACESTATE, "a=b")]).tracestate, None);
+    let both = read(&[(headers::TRACEPARENT, parent), (headers::TRACESTATE, "a=b")]);
+    assert_eq!(both.tracestate.as_deref(), Some("a=b"));
+    let broken = read(&[(headers::TRACEPARENT, parent), (headers::TRACESTATE, "a")]);
+    assert!(broken.traceparent.is_some());
+    assert_eq!(broken.tracestate, None);
+}
+
+#[test]
+fn languages_are_tags() {
+    for text in ["ru-RU", "en", "zh-Hant-TW", "de-CH-1996", "i-klingon"] {
+        assert!(is_language(text), "{text}");
+    }
+    for text in
+        ["", "-", "ru-", "-ru", "ru_RU", "ru RU", "ru,en", "*", "1ru", "ruruururu", "ру", "ru\r\nX: y"]
+    {
+        assert!(!is_language(text), "{text:?}");
+    }
+    assert!(!is_language(&"a-".repeat(20)));
+}
+
+proptest! {
+    #[test]
+    fn headers_come_back(
+        traceparent in proptest::option::of(traceparent()), uid in proptest::option::of(uid()),
+        budget_ms in proptest::option::of(0u64..=86_400_000), attempt in any::<u32>(), hops in any::<u32>(),
+        source in proptest::option::of((service(), uuid())), language in proptest::option::of("[a-z]{2}-[A-Z]{2}"),
+        headers in proptest::option::of("\\{\"a\": \"[a-zé]{0,9}\"\\}"),
+    ) {
+        let sent = RequestHeaders {
+            traceparent, uid, budget_ms, attempt, hops, language, headers,
+            tracestate: traceparent.map(|_| "a=b".to_owned()),
+            source: source.map(|(service, instance)| Source { service, instance }),
+        };
+        let pairs: HashMap<_, _> = sent.pairs().collect();
+        prop_assert_eq!(RequestHeaders::read(|name| pairs.get(name).map(String::as_str)), sent);
+    }
+
+    #[test]
+    fn no_line_break_is_passed_on(text in "[{a-z=\\r\\n ]{0,12}") {
+        let read = RequestHeaders::read(|_| Some(&text));
+        prop_assert!(read.pairs().all(|(_, value)| !value.contains(['\r', '\n'])));
+    }
+
+    #[test]
+    fn any_text_is_read_without_a_panic(text in any::<String>()) {
+        let _ = RequestHeaders::read(|_| Some(&text));
+    }
+}

@@ -1,0 +1,18 @@
+//! What the wire takes and what it refuses, from outside: one module a noun.
+
+mod answer;
+mod budget;
+mod error;
+mod headers;
+mod name;
+mod reply_subject;
+mod request;
+mod responder;
+mod rules;
+mod shape;
+mod source;
+mod support;
+mod target;
+mod trace;
+mod uid;
+mod words;

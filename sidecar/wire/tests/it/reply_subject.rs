@@ -1,0 +1,95 @@
+use proptest::prelude::*;
+use tpro_wire::{ReplyPrefix, ServiceName};
+use uuid::Uuid;
+
+use crate::support::{mutated, service, uid, uuid};
+
+const UID: &str = "017f22e2-79b0-7cc3-98c4-dc0c0c07398f";
+
+fn main_prefix() -> ReplyPrefix {
+    ReplyPrefix::new(&ServiceName::parse("main").unwrap(), &instance())
+}
+
+fn instance() -> Uuid {
+    "019108f7-52d1-4320-9bac-f847db4148a8".parse().unwrap()
+}
+
+/// Whether a subject falls under a subscription, as NATS matches them.
+fn matches(subscription: &str, subject: &str) -> bool {
+    let (pattern, tokens): (Vec<_>, Vec<_>) =
+        (subscription.split('.').collect(), subject.split('.').collect());
+    pattern.len() == tokens.len() && pattern.iter().zip(tokens).all(|(p, t)| *p == "*" || *p == t)
+}
+
+#[test]
+fn reply_subjects_are_as_the_design_has_them() {
+    let uid = UID.parse().unwrap();
+    let prefix = main_prefix();
+    assert_eq!(prefix.subject(&uid, 1), format!("_INBOX.tpro.main.019108f7.{UID}.1"));
+    assert_eq!(prefix.subject(&uid, u32::MAX), format!("_INBOX.tpro.main.019108f7.{UID}.4294967295"));
+    assert_eq!(prefix.wildcard(), "_INBOX.tpro.main.019108f7.*.*");
+    let direct = ReplyPrefix::direct(&ServiceName::parse("main").unwrap(), &instance(), 0xab);
+    assert_eq!(direct.subject(&uid, 2), format!("_INBOX.tpro.main.019108f7.000000ab.{UID}.2"));
+    assert_eq!(direct.wildcard(), "_INBOX.tpro.main.019108f7.000000ab.*.*");
+}
+
+#[test]
+fn only_what_we_write_is_read() {
+    let prefix = main_prefix();
+    let at = |rest: &str| prefix.parse(&format!("_INBOX.tpro.main.019108f7.{rest}"));
+    assert_eq!(at(&format!("{UID}.7")), Some((UID.parse().unwrap(), 7)));
+    assert_eq!(at(&format!("{UID}.0")), Some((UID.parse().unwrap(), 0)));
+    for rest in [
+        "",
+        ".",
+        UID,
+        &format!("{UID}."),
+        &format!("{UID}.01"),
+        &format!("{UID}.+1"),
+        &format!("{UID}.-1"),
+        &format!("{UID}.1.1"),
+        &format!("{UID}.1 "),
+        &format!("{UID}.4294967296"),
+        &format!("{UID}-1"),
+        &format!("{}.1", UID.to_uppercase()),
+        "919108f7-52d1-4320-9bac-f847db4148a8.1",
+        "017f22e2-79b0-7cc3-98c4-dc0c0c07398é.1",
+    ] {
+        assert_eq!(at(rest), None, "{rest:?}");
+    }
+    assert_eq!(prefix.parse(&format!("_INBOX.tpro.main.019108f8.{UID}.1")), None);
+    assert_eq!(prefix.parse(&format!("_INBOX.tpro.mainx.019108f7.{UID}.1")), None);
+    assert_eq!(prefix.parse(&format!("x_INBOX.tpro.main.019108f7.{UID}.1")), None);
+}
+
+proptest! {
+    #[test]
+    fn uid_and_attempt_come_back(
+        service in service(), instance in uuid(), nonce in any::<u32>(), uid in uid(), attempt in any::<u32>(),
+    ) {
+        let outbox = ReplyPrefix::new(&service, &instance);
+        let direct = ReplyPrefix::direct(&service, &instance, nonce);
+        for (one, other) in [(&outbox, &direct), (&direct, &outbox)] {
+            let subject = one.subject(&uid, attempt);
+            prop_assert_eq!(one.parse(&subject), Some((uid, attempt)));
+            prop_assert_eq!(other.parse(&subject), None);
+            prop_assert!(matches(&one.wildcard(), &subject));
+            prop_assert!(!matches(&other.wildcard(), &subject));
+        }
+    }
+
+    #[test]
+    fn what_is_read_is_what_stood_there(
+        bytes in mutated((uid(), any::<u32>()).prop_map(|(uid, attempt)| main_prefix().subject(&uid, attempt))),
+    ) {
+        if let Ok(text) = str::from_utf8(&bytes) && let Some((uid, attempt)) = main_prefix().parse(text) {
+            prop_assert_eq!(main_prefix().subject(&uid, attempt), text);
+        }
+    }
+
+    #[test]
+    fn any_text_is_read_without_a_panic(text in any::<String>()) {
+        let _ = main_prefix().parse(&text);
+        let _ = main_prefix().parse(&format!("_INBOX.tpro.main.019108f7.{text}"));
+    }
+}

@@ -1,0 +1,181 @@
+use proptest::prelude::*;
+use tpro_wire::limits::{MAX_BODY, MAX_DEPTH, MAX_HEADERS};
+use tpro_wire::rules::{self, Rule, RuleError};
+use tpro_wire::shape::Shape;
+use tpro_wire::{Protocol, Target};
+
+use crate::support::{HOSTILE, json, name, word};
+
+fn broken(result: Result<(), RuleError>) -> (&'static str, Rule) {
+    let error = result.unwrap_err();
+    (error.column, error.rule)
+}
+
+#[test]
+fn the_three_statements_of_the_design_are_taken() {
+    let headers = r#"{"request": {"type": "single"}, "content-language": "ru-RU"}"#;
+    let body = r#"{"ip": "172.19.0.8", "login": "login342", "password": "phnd26w"}"#;
+    assert_eq!(rules::protocol("jsonrpc"), Ok(()));
+    assert_eq!(rules::space_name("tpro"), Ok(()));
+    assert_eq!(rules::service_name("analytic"), Ok(()));
+    assert_eq!(rules::entity("example"), Ok(()));
+    for method_name in [
+        "simple",
+        "request_with_parallel_queries",
+        "request_with_parallel_queries_with_transit_on_external_service",
+    ] {
+        assert_eq!(rules::method_name(method_name), Ok(()));
+    }
+    assert_eq!(rules::timeout(15), Ok(()));
+    assert_eq!(rules::headers(headers), Ok(()));
+    assert_eq!(rules::body(Shape::of(body), MAX_BODY), Ok(()));
+    assert_eq!(rules::body_for(Protocol::JsonRpc, Shape::of(body)), Ok(()));
+}
+
+#[test]
+fn an_error_names_column_and_rule_and_the_beginning_of_a_token() {
+    assert_eq!(
+        rules::entity("a b").unwrap_err().to_string(),
+        r#"entity must match ^[A-Za-z0-9_-]{1,100}$, not "a b""#
+    );
+    assert_eq!(rules::timeout(-5).unwrap_err().to_string(), "timeout must be 0 to 86400 seconds, not -5");
+    assert_eq!(
+        rules::protocol("xml\r\nFATAL:").unwrap_err().to_string(),
+        r#"protocol must be jsonrpc or json, not "xml\r\nFATAL:""#
+    );
+    assert_eq!(rules::present::<&str>("entity", None).unwrap_err().to_string(), "entity must not be null");
+    assert_eq!(rules::present("entity", Some(1)), Ok(1));
+    let long = "é ".repeat(100);
+    let message = rules::entity(&long).unwrap_err().to_string();
+    assert!(message.ends_with(&format!("not {:?}...", "é ".repeat(20))), "{message}");
+}
+
+#[test]
+fn an_error_never_shows_a_body_or_headers() {
+    let secret = r#"{"password":"canary"}"#;
+    let deep = format!("{}\"canary\"{}", "[".repeat(200), "]".repeat(200));
+    for error in [
+        rules::body(Shape::of(secret), 3).unwrap_err(),
+        rules::body(Shape::of(&deep), MAX_BODY).unwrap_err(),
+        rules::body_for(Protocol::JsonRpc, Shape::of("\"canary\"")).unwrap_err(),
+        rules::headers("[\"canary\"]").unwrap_err(),
+        rules::headers(r#"{"request": {"type": "canary"}}"#).unwrap_err(),
+        rules::headers(r#"{"request": "canary"}"#).unwrap_err(),
+        rules::headers(r#"{"content-language": "canary canary"}"#).unwrap_err(),
+        rules::headers(&format!(r#"{{"a": "canary{}"}}"#, "x".repeat(MAX_HEADERS))).unwrap_err(),
+        rules::tracestate("canary").unwrap_err(),
+    ] {
+        assert_eq!(error.shown, None);
+        assert!(!format!("{error} {error:?}").contains("canary"));
+    }
+}
+
+#[test]
+fn nothing_gets_into_a_subject_through_a_column() {
+    for text in HOSTILE {
+        assert_eq!(broken(rules::space_name(text)), ("space_name", Rule::Name), "{text:?}");
+        assert_eq!(broken(rules::service_name(text)), ("service_name", Rule::Name), "{text:?}");
+        assert_eq!(broken(rules::entity(text)), ("entity", Rule::Word), "{text:?}");
+        assert_eq!(broken(rules::method_name(text)), ("method_name", Rule::Word), "{text:?}");
+        assert_eq!(broken(rules::protocol(text)), ("protocol", Rule::Protocol), "{text:?}");
+        assert_eq!(broken(rules::traceparent(text)), ("traceparent", Rule::TraceParent), "{text:?}");
+        let plain = *text == "a.b";
+        assert_eq!(rules::reply_to(text).is_ok(), plain, "{text:?}");
+    }
+}
+
+#[test]
+fn headers_are_an_object_with_what_tpro_knows_in_order() {
+    for json in [
+        "{}",
+        "{ }",
+        r#"{"request": {}}"#,
+        r#"{"request": null, "content-language": null}"#,
+        r#"{"request": {"type": "single", "more": [1]}}"#,
+        r#"{"content-language": "en"}"#,
+        r#"{"x": {"y": [1, 2, {"z": "\u0041"}]}}"#,
+    ] {
+        assert_eq!(rules::headers(json), Ok(()), "{json}");
+    }
+    for (json, rule) in [
+        ("", Rule::HeadersObject),
+        ("null", Rule::HeadersObject),
+        ("1", Rule::HeadersObject),
+        ("[]", Rule::HeadersObject),
+        (r#"[null, "ru-RU"]"#, Rule::HeadersObject),
+        (r#"{"request": []}"#, Rule::HeadersObject),
+        (r#"{"request": ["single"]}"#, Rule::HeadersObject),
+        (r#"{"request": "single"}"#, Rule::HeadersObject),
+        (r#"{"request": {"type": "batch"}}"#, Rule::RequestType),
+        (r#"{"request": {"type": ""}}"#, Rule::RequestType),
+        (r#"{"request": {"type": 1}}"#, Rule::RequestType),
+        (r#"{"content-language": ""}"#, Rule::Language),
+        (r#"{"content-language": 1}"#, Rule::Language),
+        (r#"{"content-language": "ru\r\nX: y"}"#, Rule::Language),
+        (r#"{"content-language": ["ru"]}"#, Rule::Language),
+    ] {
+        assert_eq!(broken(rules::headers(json)), ("headers", rule), "{json}");
+    }
+    let sized = |bytes: usize| format!(r#"{{"a":"{}"}}"#, "x".repeat(bytes - 8));
+    assert_eq!(rules::headers(&sized(MAX_HEADERS)), Ok(()));
+    assert_eq!(broken(rules::headers(&sized(MAX_HEADERS + 1))), ("headers", Rule::HeadersSize));
+}
+
+#[test]
+fn a_body_has_limits_of_size_and_depth() {
+    let shape = |bytes, depth| Shape { bytes, depth, structured: true };
+    assert_eq!(rules::body(shape(100, MAX_DEPTH), 100), Ok(()));
+    assert_eq!(broken(rules::body(shape(101, 1), 100)), ("body", Rule::BodySize { max: 100 }));
+    assert_eq!(broken(rules::body(shape(100, MAX_DEPTH + 1), 100)), ("body", Rule::BodyDepth));
+    for scalar in ["null", "1", "\"a\"", "true"] {
+        assert_eq!(rules::body_for(Protocol::Json, Shape::of(scalar)), Ok(()));
+        let refused = rules::body_for(Protocol::JsonRpc, Shape::of(scalar));
+        assert_eq!(broken(refused), ("body", Rule::BodyStructured));
+    }
+}
+
+#[test]
+fn a_reply_goes_to_a_plain_subject() {
+    for subject in ["replies", "tpro.main.example.done", "A-b_c.D"] {
+        assert_eq!(rules::reply_to(subject), Ok(()), "{subject}");
+    }
+    for subject in
+        ["_INBOX.a", "$JS.API.x", "$SYS.a", "a.*", "a.>", ">", "a..b", "a.", ".a", "a b", &"a".repeat(256)]
+    {
+        assert_eq!(broken(rules::reply_to(subject)), ("reply_to", Rule::Subject), "{subject:?}");
+    }
+}
+
+proptest! {
+    #[test]
+    fn what_the_rules_take_makes_a_target(
+        space in prop_oneof![name(), any::<String>()], service in prop_oneof![name(), any::<String>()],
+        entity in prop_oneof![word(), any::<String>()], method_name in prop_oneof![word(), any::<String>()],
+    ) {
+        let taken = rules::space_name(&space).is_ok() && rules::service_name(&service).is_ok()
+            && rules::entity(&entity).is_ok() && rules::method_name(&method_name).is_ok();
+        prop_assert_eq!(Target::new(&space, &service, &entity, &method_name).is_ok(), taken);
+    }
+
+    #[test]
+    fn any_json_is_judged_without_a_panic(json in json()) {
+        let judged = rules::headers(&json);
+        let object = json.starts_with('{');
+        prop_assert!(judged.is_err() || object);
+        let _ = rules::body(Shape::of(&json), MAX_BODY);
+    }
+
+    #[test]
+    fn any_text_is_judged_without_a_panic(text in any::<String>(), number in any::<i32>()) {
+        for judge in [
+            rules::protocol, rules::space_name, rules::service_name, rules::entity, rules::method_name, rules::headers,
+            rules::reply_to, rules::traceparent, rules::tracestate,
+        ] {
+            if let Err(error) = judge(&text) {
+                prop_assert!(error.to_string().len() < 700, "a message is bounded");
+                prop_assert!(!error.to_string().contains(['\r', '\n']));
+            }
+        }
+        prop_assert_eq!(rules::timeout(number).is_ok(), (0..=86_400).contains(&number));
+    }
+}
