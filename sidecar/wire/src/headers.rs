@@ -3,6 +3,7 @@
 //! Names are case sensitive on NATS, and written here as they are sent.
 
 use crate::limits::MAX_HEADERS;
+use crate::protocol::Protocol;
 use crate::source::Source;
 use crate::trace::TraceParent;
 use crate::tracestate;
@@ -26,6 +27,12 @@ pub const HOPS: &str = "Tpro-Hops";
 pub const CONTENT_LANGUAGE: &str = "Content-Language";
 /// The row's `headers` as compact JSON.
 pub const HEADERS: &str = "Tpro-Headers";
+/// How the body of a request is wrapped: `json` where it is not, and its subject alone names the method. Not sent for
+/// JSON-RPC, which says so itself.
+pub const PROTOCOL: &str = "Tpro-Protocol";
+/// A `json` reply that is an error carries `error` here, and its payload is `{"error":<JSON-RPC error object>}`: any
+/// JSON is a result, so that the payload alone could not say it.
+pub const STATUS: &str = "Tpro-Status";
 /// A reply that is no answer: see [`crate::ReplyState`].
 pub const STATE: &str = "Tpro-State";
 /// Who answered: see [`crate::Responder`].
@@ -44,6 +51,8 @@ pub struct RequestHeaders {
     pub budget_ms: Option<u64>,
     /// [`ATTEMPT`]; 1 if the header is not there.
     pub attempt: u32,
+    /// [`PROTOCOL`]; JSON-RPC if the header is not there.
+    pub protocol: Protocol,
     /// [`SOURCE`].
     pub source: Option<Source>,
     /// [`HOPS`]; 0 if the header is not there.
@@ -63,6 +72,7 @@ impl Default for RequestHeaders {
             uid: None,
             budget_ms: None,
             attempt: 1,
+            protocol: Protocol::JsonRpc,
             source: None,
             hops: 0,
             language: None,
@@ -87,6 +97,7 @@ impl RequestHeaders {
             uid: get(MSG_ID).and_then(|text| text.parse().ok()),
             budget_ms: get(BUDGET_MS).and_then(crate::Budget::parse_ms).map(crate::Budget::ms),
             attempt: get(ATTEMPT).and_then(digits).unwrap_or(1),
+            protocol: get(PROTOCOL).and_then(|text| text.parse().ok()).unwrap_or(Protocol::JsonRpc),
             source: get(SOURCE).and_then(|text| text.parse().ok()),
             hops: get(HOPS).map_or(0, |text| digits(text).unwrap_or(u32::MAX)),
             language: get(CONTENT_LANGUAGE).filter(|text| is_language(text)).map(str::to_owned),
@@ -106,6 +117,7 @@ impl RequestHeaders {
             self.uid.map(|value| (MSG_ID, value.to_string())),
             self.budget_ms.map(|value| (BUDGET_MS, value.to_string())),
             Some((ATTEMPT, self.attempt.to_string())),
+            (self.protocol != Protocol::JsonRpc).then(|| (PROTOCOL, self.protocol.to_string())),
             self.source.as_ref().map(|value| (SOURCE, value.to_string())),
             (self.hops > 0).then(|| (HOPS, self.hops.to_string())),
             self.language.clone().map(|value| (CONTENT_LANGUAGE, value)),

@@ -1,7 +1,7 @@
 use std::collections::HashMap;
 
 use proptest::prelude::*;
-use tpro_wire::Source;
+use tpro_wire::{Protocol, Source};
 use tpro_wire::headers::{self, RequestHeaders, is_language};
 
 use crate::support::{service, traceparent, uid, uuid};
@@ -71,9 +71,11 @@ proptest! {
         budget_ms in proptest::option::of(0u64..=86_400_000), attempt in any::<u32>(), hops in any::<u32>(),
         source in proptest::option::of((service(), uuid())), language in proptest::option::of("[a-z]{2}-[A-Z]{2}"),
         headers in proptest::option::of("\\{\"a\": \"[a-zé]{0,9}\"\\}"),
+        json in any::<bool>(),
     ) {
         let sent = RequestHeaders {
             traceparent, uid, budget_ms, attempt, hops, language, headers,
+            protocol: if json { Protocol::Json } else { Protocol::JsonRpc },
             tracestate: traceparent.map(|_| "a=b".to_owned()),
             source: source.map(|(service, instance)| Source { service, instance }),
         };
