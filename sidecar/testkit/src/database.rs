@@ -1,11 +1,14 @@
 //! One database of a test, with the extension in it.
 
+use std::fs;
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use tokio_postgres::Client;
 
-use crate::failure::{Context, Outcome};
+use crate::failure::{Context, Failure, Outcome};
+use crate::paths;
 use crate::postgres::{Postgres, connect};
 
 static DATABASES: AtomicU32 = AtomicU32::new(0);
@@ -78,6 +81,37 @@ impl Database {
             ))
             .await
             .context(format!("granting the roles of service {service}"))
+    }
+
+    /// Runs the scripts of a service's own folder `sql`, as `make create-sql-NAME` does: by psql, as the service's role.
+    pub async fn load_service(&self, service: &str) -> Outcome {
+        let folder = paths::checkout().join("services").join(service).join("sql");
+        let Ok(entries) = fs::read_dir(&folder) else { return Ok(()) };
+        let mut scripts = Vec::new();
+        for entry in entries {
+            let path = entry?.path();
+            scripts.extend((path.extension() == Some("sql".as_ref())).then_some(path));
+        }
+        scripts.sort();
+        for script in scripts {
+            self.psql(&self.role_url(service), &script, &[])?;
+        }
+        Ok(())
+    }
+
+    /// Runs a script by psql, with variables.
+    fn psql(&self, url: &str, script: &Path, variables: &[(&str, &str)]) -> Outcome {
+        let mut psql = self.cluster.client_program("psql");
+        psql.args(["--no-psqlrc", "--quiet", "--set=ON_ERROR_STOP=1"]).arg("--file").arg(script);
+        for (name, value) in variables {
+            psql.arg(format!("--set={name}={value}"));
+        }
+        let output = psql.arg(url).output().context("running psql")?;
+        if output.status.success() {
+            return Ok(());
+        }
+        let text = String::from_utf8_lossy(&output.stderr);
+        Err(Failure::new(format!("{} failed: {text}", script.display())))
     }
 
     /// Makes a login role without any right, if the cluster has none of that name.

@@ -24,6 +24,7 @@ const PROGRAMS: [&str; 5] = ["postgres", "initdb", "pg_ctl", "pg_config", "pg_ba
 #[derive(Debug)]
 pub struct Installation {
     programs: PathBuf,
+    distribution: PathBuf,
     template: PathBuf,
     password: String,
     // Held for as long as the installation may be in use, so that no other process tidies it away.
@@ -60,12 +61,23 @@ impl Installation {
         }
         let password =
             fs::read_to_string(root.join("password")).context("reading the superuser's password")?;
-        Ok(Installation { programs, template, password: password.trim().to_owned(), _in_use: in_use })
+        Ok(Installation {
+            programs,
+            distribution: distribution.programs,
+            template,
+            password: password.trim().to_owned(),
+            _in_use: in_use,
+        })
     }
 
     /// One of its programs.
     pub fn program(&self, name: &str) -> PathBuf {
         self.programs.join(name)
+    }
+
+    /// A client program, of which the distribution's own does as well.
+    pub fn client_program(&self, name: &str) -> PathBuf {
+        self.distribution.join(name)
     }
 
     /// The superuser's password in every cluster.

@@ -163,6 +163,11 @@ impl Postgres {
         command
     }
 
+    /// A client program such as psql, run by this process's own user.
+    pub fn client_program(&self, program: &str) -> Command {
+        Command::new(self.installation.client_program(program))
+    }
+
     /// The data directory.
     pub fn data(&self) -> PathBuf {
         self.folder.join("data")

@@ -94,6 +94,15 @@ impl World {
         World::options().start().await
     }
 
+    /// A world as [`World::new`] makes it, with the data of the demo in it.
+    pub async fn demo() -> Outcome<World> {
+        let world = World::new().await?;
+        for service in world.services.clone() {
+            world.database.load_service(&service).await?;
+        }
+        Ok(world)
+    }
+
     /// A world to be configured.
     pub fn options() -> WorldOptions {
         WorldOptions {
@@ -143,13 +152,6 @@ impl World {
     /// A folder of this world's own, where its copies run.
     pub fn folder(&self) -> &Path {
         &self.folder
-    }
-
-    /// Runs an SQL file of the checkout as the superuser.
-    pub async fn load(&self, file: &str) -> Outcome {
-        let path = paths::checkout().join(file);
-        let text = std::fs::read_to_string(&path).context(format!("reading {}", path.display()))?;
-        self.admin.batch_execute(&text).await.context(format!("running {file}"))
     }
 
     /// Publishes as role `main`, returns the id.

@@ -1,0 +1,20 @@
+//! tpro end to end: the real binaries of the services, a real PostgreSQL with the extension, a real nats-server.
+//!
+//! One binary for all, so that they share one cluster and one compilation. Each test has a database, a nats-server and a
+//! collector of its own, and ends by asking the oracle of the test kit whether the promise was kept.
+
+mod answerer;
+mod atomicity;
+mod copies;
+mod cursor;
+mod http;
+mod login;
+mod logs;
+mod outage;
+mod replies;
+mod secrecy;
+mod start;
+mod statements;
+mod stop;
+mod strangers;
+mod trace;

@@ -1,0 +1,89 @@
+//! A copy without its servers. (More faults than these are for the fault tests.)
+
+use tpro_testkit::proxy::Fault;
+use tpro_testkit::{Message, Outcome, Proxy, World, eventually};
+
+use crate::answerer::Answerer;
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn without_nats_a_copy_waits_alive_and_not_ready() -> Outcome {
+    let world = World::new().await?;
+    world.nats.stop().await?;
+    let main = world.spawn(world.sidecar("main")?)?;
+    eventually("it says that NATS is missing", async || {
+        let Ok(ready) = main.get("/readyz").await else { return Ok(false) };
+        Ok(ready.status == 503 && ready.body.to_lowercase().contains("nats"))
+    })
+    .await?;
+    assert_eq!(main.get("/healthz").await?.status, 200);
+    let id = world.publish(&Message::to("old.thing.ask").protocol("json")).await?;
+    world.nats.start().await?;
+    let _answerer = Answerer::echo(&world.nats, "tpro.old.thing.ask").await?;
+    main.ready().await?;
+    world.await_reply(id).await?.ok()?;
+    world.finish(&[&main]).await?;
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn without_its_database_a_copy_waits_alive_and_not_ready() -> Outcome {
+    let world = World::new().await?;
+    let _answerer = Answerer::echo(&world.nats, "tpro.old.thing.ask").await?;
+    let proxy = Proxy::start(world.database.cluster().port()).await?;
+    proxy.set(Fault::Reset);
+    let port = world.database.cluster().port().to_string();
+    let url = world.database.role_url("main").replace(&port, &proxy.port().to_string());
+    let main = world.spawn(world.sidecar("main")?.env("DATABASE_URL", url))?;
+    eventually("it says that the database is missing", async || {
+        let Ok(ready) = main.get("/readyz").await else { return Ok(false) };
+        Ok(ready.status == 503 && ready.body.to_lowercase().contains("database"))
+    })
+    .await?;
+    assert_eq!(main.get("/healthz").await?.status, 200);
+    proxy.set(Fault::None);
+    main.ready().await?;
+    let ask = Message::to("old.thing.ask").protocol("json");
+    world.ask(&ask).await?.ok()?;
+
+    // And once more while it works.
+    proxy.set(Fault::Reset);
+    eventually("it is not ready", async || Ok(main.get("/readyz").await?.status == 503)).await?;
+    let id = world.publish(&ask).await?;
+    proxy.set(Fault::None);
+    world.await_reply(id).await?.ok()?;
+    main.ready().await?;
+    world.finish(&[&main]).await?;
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_restart_of_nats_costs_no_message() -> Outcome {
+    let world = World::demo().await?;
+    let main = world.run("main").await?;
+    let analytic = world.run("analytic").await?;
+    let request = crate::login::request("request_with_parallel_queries").timeout(60);
+    request.publish_many(&world.main, 500).await?;
+    world.nats.kill().await?;
+    request.publish_many(&world.main, 500).await?;
+    world.nats.start().await?;
+    request.publish_many(&world.main, 100).await?;
+    world.recon().await?;
+    for reply in world.replies("main").await? {
+        assert_eq!(reply.status, "ok", "{reply:?}");
+    }
+    world.finish(&[&main, &analytic]).await?;
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn without_a_collector_everything_works() -> Outcome {
+    let world = World::new().await?;
+    let _answerer = Answerer::echo(&world.nats, "tpro.old.thing.ask").await?;
+    let dead = format!("http://127.0.0.1:{}", tpro_testkit::ports::free_port()?);
+    let main = world.start(world.sidecar("main")?.env("OTEL_EXPORTER_OTLP_ENDPOINT", dead)).await?;
+    Message::to("old.thing.ask").protocol("json").publish_many(&world.main, 100).await?;
+    world.recon().await?;
+    main.stop().await?;
+    world.finish(&[]).await?;
+    Ok(())
+}

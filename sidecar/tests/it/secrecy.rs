@@ -1,0 +1,128 @@
+//! A secret that a user publishes, or that a process is given, shows up nowhere.
+
+use serde_json::json;
+use tpro_testkit::{Message, Outcome, World, eventually};
+
+use crate::login;
+
+const BODY: &str = "canary-body-5e1f";
+const HEADER: &str = "canary-header-7a3c";
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn no_secret_gets_into_spans_logs_or_metrics() -> Outcome {
+    let world = World::demo().await?;
+    // The most talkative level: what the libraries say counts, too.
+    let talkative = |service: &str| -> Outcome<_> {
+        let file = world.folder().join(format!("{service}.log"));
+        Ok(world.sidecar(service)?.env("RUST_LOG", "trace").env("LOG_FILE_NAME", file.display()))
+    };
+    let main = world.start(talkative("main")?).await?;
+    let analytic = world.start(talkative("analytic")?).await?;
+    let co = world.start(talkative("co")?).await?;
+
+    let headers = json!({"request": {"type": "single"}, "x-secret": HEADER});
+    let mut body = login::body();
+    let accepted = login::request("simple").headers(headers.clone());
+    world.ask(&accepted).await?.ok()?;
+    body["password"] = json!(BODY);
+    // Refused by the handler, unknown to the service, not fitting, not served, an event.
+    for message in [
+        login::request("simple"),
+        login::request("no_such_method"),
+        login::request("request_with_parallel_queries_with_transit_on_external_service"),
+        Message::to("nobody.example.simple").timeout(1),
+        Message::to("analytic.example.simple").timeout(0),
+        Message::to("analytic.example.simple").protocol("json").timeout(2),
+    ] {
+        world.ask(&message.body(body.clone()).headers(headers.clone())).await?;
+    }
+    world.ask(&Message::to("analytic.example.simple").body(json!({"ip": BODY, "login": [BODY]}))).await?;
+    refused_inserts(&world).await?;
+    let last = world.publish(&accepted).await?;
+    world.await_reply(last).await?.ok()?;
+
+    let mut places = vec![("the PostgreSQL log".to_owned(), world.database.cluster().log())];
+    places.push(("the log of nats-server".to_owned(), std::fs::read_to_string(world.nats.log_path())?));
+    for copy in [&main, &analytic, &co] {
+        let name = copy.process().name();
+        places.push((format!("the metrics of {name}"), copy.get("/metrics").await?.body));
+        places.push((format!("the version of {name}"), copy.get("/version").await?.body));
+        copy.stop().await?;
+        places.push((format!("the output of {name}"), copy.log()));
+        let file = copy.sidecar().value("LOG_FILE_NAME").unwrap_or_default().to_owned();
+        places.push((format!("the log file of {name}"), std::fs::read_to_string(file)?));
+    }
+    // The stops have flushed the spans.
+    eventually("spans have arrived", async || Ok(!world.collector.spans().is_empty())).await?;
+    places.push(("the spans".to_owned(), world.collector.dump()));
+
+    for (place, text) in &places {
+        assert!(!text.is_empty(), "{place} is empty, so that the search proves nothing");
+        for secret in [BODY, HEADER, "phnd26w", world.nats.token(), world.database.cluster().role_password()]
+        {
+            let line = text.lines().find(|line| line.contains(secret)).unwrap_or_default();
+            let at = line.find(secret).unwrap_or_default();
+            let start = line.floor_char_boundary(at.saturating_sub(300));
+            let excerpt = &line[start..line.floor_char_boundary(at + 100)];
+            assert!(!text.contains(secret), "{place} has {secret}: {excerpt}");
+        }
+    }
+    world.finish(&[]).await?;
+    Ok(())
+}
+
+/// Every way in which an INSERT is refused; the error that the user gets must not repeat the secret either.
+async fn refused_inserts(world: &World) -> Outcome {
+    let long = "x".repeat(1_000_000);
+    for (column, value) in [
+        ("protocol", "'smtp'".to_owned()),
+        ("protocol", "NULL".to_owned()),
+        ("space_name", "'No Space'".to_owned()),
+        ("service_name", "'no service'".to_owned()),
+        ("service_name", "NULL".to_owned()),
+        ("entity", "'no.entity'".to_owned()),
+        ("method_name", "''".to_owned()),
+        ("timeout", "-1".to_owned()),
+        ("timeout", "86401".to_owned()),
+        ("timeout", "NULL".to_owned()),
+        ("headers", format!("'[\"{HEADER}\"]'")),
+        ("headers", "NULL".to_owned()),
+        ("headers", format!("'{{\"request\": {{\"type\": \"{HEADER}\"}}}}'")),
+        ("body", "NULL".to_owned()),
+        ("body", format!("'{{\"password\": \"{BODY}{long}\"}}'")),
+        ("body", format!("'{{\"password\": \"{BODY}'")),
+        ("body", format!("'{{\"password\": \"{BODY}\\u0000\"}}'")),
+    ] {
+        let mut row = [
+            ("protocol", "'jsonrpc'".to_owned()),
+            ("space_name", "'tpro'".to_owned()),
+            ("service_name", "'analytic'".to_owned()),
+            ("entity", "'example'".to_owned()),
+            ("method_name", "'simple'".to_owned()),
+            ("timeout", "15".to_owned()),
+            ("headers", format!("'{{\"x-secret\": \"{HEADER}\"}}'")),
+            ("body", format!("'{{\"password\": \"{BODY}\"}}'")),
+        ];
+        for (name, old) in &mut row {
+            if *name == column {
+                *old = value.clone();
+            }
+        }
+        let (names, values): (Vec<_>, Vec<_>) = row.into_iter().unzip();
+        let statement = format!(
+            "INSERT INTO main_service.mq_publish ({}) VALUES ({})",
+            names.join(", "),
+            values.join(", ")
+        );
+        let refused = world.main.batch_execute(&statement).await.err();
+        let shown = &value[..value.len().min(40)];
+        let refused = refused.unwrap_or_else(|| panic!("{column} = {shown} was taken"));
+        let refused = refused.as_db_error().expect("it is the database that refuses it");
+        // Malformed JSON is PostgreSQL's own to refuse: it quotes the input to the user, in an error that is not logged.
+        let ours = refused.code().code() != "22P02" && refused.code().code() != "22P05";
+        assert!(!ours || refused.message().contains(column), "{column} = {shown}: {}", refused.message());
+        let whole = format!("{refused:?}");
+        assert!(!ours || !whole.contains(BODY) && !whole.contains(HEADER), "{column} = {shown}: {whole}");
+    }
+    Ok(())
+}

@@ -1,0 +1,139 @@
+//! The statements that users of the system before this one write, and what comes back.
+
+use serde_json::json;
+use tpro_testkit::{Message, Outcome, Reply, World};
+
+use crate::login;
+
+const SIMPLE: &str = r#"
+INSERT INTO main_service.mq_publish (protocol,space_name,service_name,entity,method_name,timeout,headers,body)
+VALUES ('jsonrpc','tpro','analytic','example','simple',15,'{"request":{"type":"single"}, "content-language":"ru-RU"}','{"ip":"172.19.0.8", "login":"login342", "password":"phnd26w"}');
+"#;
+const PARALLEL: &str = r#"
+INSERT INTO main_service.mq_publish (protocol,space_name,service_name,entity,method_name,timeout,headers,body)
+VALUES ('jsonrpc','tpro','analytic','example','request_with_parallel_queries',15,'{"request":{"type":"single"}, "content-language":"ru-RU"}','{"ip":"172.19.0.8", "login":"login3422", "password":"phnd26w"}');
+"#;
+const TRANSIT: &str = r#"
+INSERT INTO main_service.mq_publish (protocol,space_name,service_name,entity,method_name,timeout,headers,body)
+VALUES ('jsonrpc','tpro','analytic','example','request_with_parallel_queries_with_transit_on_external_service',30,'{"request":{"type":"single"}, "content-language":"ru-RU"}','{"ip":"172.19.0.8", "login":"login3422", "password":"phnd26w"}');
+"#;
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_three_statements_are_answered() -> Outcome {
+    let world = World::demo().await?;
+    let main = world.run("main").await?;
+    let analytic = world.run("analytic").await?;
+    let co = world.run("co").await?;
+
+    let simple = insert(&world, SIMPLE).await?.ok()?;
+    assert!(!simple["sid"].is_null() && !simple["face_id"].is_null(), "{simple}");
+
+    // The minute may roll over while the answer is on its way.
+    let sum = |(hour, minute)| hour + minute;
+    let before = sum(login::clock(&world).await?);
+    let parallel = insert(&world, PARALLEL).await?;
+    assert_eq!(parallel.responder.as_deref(), Some("analytic/1.0/1"));
+    assert_eq!(parallel.attempts, 1);
+    let parallel = parallel.ok()?["exampleRequestWithParallelQueries"].as_i64();
+    let after = sum(login::clock(&world).await?);
+    assert!(
+        parallel == Some(before) || parallel == Some(after),
+        "{parallel:?} is neither {before} nor {after}"
+    );
+
+    let before = sum(login::clock(&world).await?);
+    let transit = insert(&world, TRANSIT).await?.ok()?;
+    let transit = transit["exampleRequestWithParallelQueriesWithTransitOnExternalService"].as_i64();
+    let after = sum(login::clock(&world).await?);
+    // The four clocks are read one by one, so that anything between all before and all after is right.
+    let possible = [before * 2 + 4, before + after + 4, after * 2 + 4];
+    assert!(possible.iter().any(|sum| transit == Some(*sum)), "{transit:?} is none of {possible:?}");
+
+    world.finish(&[&main, &analytic, &co]).await?;
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_wrong_login_is_an_error_that_names_the_field_and_not_the_value() -> Outcome {
+    let world = World::demo().await?;
+    let main = world.run("main").await?;
+    let analytic = world.run("analytic").await?;
+
+    for (field, wrong) in [("password", "wrong-9f2c"), ("login", "nobody-9f2c"), ("ip", "10.9.8.7")] {
+        let mut body = login::body();
+        body[field] = json!(wrong);
+        let reply = world.ask(&Message::to("analytic.example.simple").body(body)).await?;
+        assert_eq!(reply.status, "error", "a wrong {field}: {reply:?}");
+        let error = reply.error.to_string();
+        assert!(error.contains(field), "the error does not name the {field}: {error}");
+        assert!(!error.contains(wrong), "the error repeats the {field}: {error}");
+    }
+
+    world.finish(&[&main, &analytic]).await?;
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_body_that_does_not_fit_names_the_field() -> Outcome {
+    let world = World::demo().await?;
+    let main = world.run("main").await?;
+    let analytic = world.run("analytic").await?;
+
+    let reply = world
+        .ask(&Message::to("analytic.example.simple").body(json!({"ip": "172.19.0.8", "login": "x"})))
+        .await?;
+    assert_eq!((reply.status.as_str(), reply.code()), ("error", -32602), "{reply:?}");
+    assert!(reply.error.to_string().contains("password"), "{reply:?}");
+
+    world.finish(&[&main, &analytic]).await?;
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_unknown_method_is_an_error() -> Outcome {
+    let world = World::new().await?;
+    let main = world.run("main").await?;
+    let analytic = world.run("analytic").await?;
+
+    let reply = world.ask(&Message::to("analytic.example.no_such_method")).await?;
+    assert_eq!((reply.status.as_str(), reply.code()), ("error", -32601), "{reply:?}");
+
+    world.finish(&[&main, &analytic]).await?;
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_service_that_nobody_runs_is_unavailable_when_the_budget_is_spent() -> Outcome {
+    let world = World::new().await?;
+    let main = world.run("main").await?;
+
+    let reply = world.ask(&Message::to("analytic.example.simple").timeout(2)).await?;
+    assert_eq!((reply.status.as_str(), reply.code()), ("unavailable", -32001), "{reply:?}");
+    assert!(reply.attempts > 1, "it is asked for again inside the budget: {reply:?}");
+
+    world.finish(&[&main]).await?;
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn main_answers_too() -> Outcome {
+    let world = World::new().await?;
+    let main = world.run("main").await?;
+    let analytic = world.run("analytic").await?;
+
+    let (_, before) = login::clock(&world).await?;
+    let id = Message::to("main.company.winners").from("analytic").publish(&world.admin).await?;
+    let winners = Reply::wait(&world.admin, "analytic", id).await?.ok()?["winners"].as_i64();
+    let (_, after) = login::clock(&world).await?;
+    assert!(winners == Some(before) || winners == Some(after), "{winners:?} is neither {before} nor {after}");
+
+    world.finish(&[&main, &analytic]).await?;
+    Ok(())
+}
+
+/// Runs one of the statements as `main`, to the letter, and waits for the reply.
+async fn insert(world: &World, statement: &str) -> Outcome<Reply> {
+    world.main.batch_execute(statement).await?;
+    let id = world.count("SELECT max(id) FROM main_service.mq_publish").await?;
+    world.await_reply(id).await
+}

@@ -1,0 +1,54 @@
+//! The end of a copy, by a signal.
+
+use tpro_testkit::{Message, Outcome, Signal, World, eventually};
+
+use crate::answerer::Answerer;
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn each_stop_signal_ends_a_copy_in_good_order() -> Outcome {
+    let world = World::new().await?;
+    let _answerer = Answerer::echo(&world.nats, "tpro.old.thing.ask").await?;
+    let request = Message::to("old.thing.ask").protocol("json");
+    for signal in [Signal::TERM, Signal::INT, Signal::HUP, Signal::QUIT] {
+        let main = world.run("main").await?;
+        world.ask(&request).await?.ok()?;
+        request.publish_many(&world.main, 200).await?;
+        main.signal(signal)?;
+        let exit = main.wait().await?;
+        assert_eq!(exit.code(), Some(0), "after {signal:?}: {exit}");
+    }
+    // Its sessions and its lock are gone with it.
+    let sessions = "SELECT count(*) FROM pg_stat_activity
+                    WHERE datname = current_database() AND application_name LIKE 'tpro/%'";
+    eventually("its sessions are gone", async || Ok(world.count(sessions).await? == 0)).await?;
+    let main = world.run("main").await?;
+    world.finish(&[&main]).await?;
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_second_signal_forces_the_end() -> Outcome {
+    let world = World::new().await?;
+    // Somebody takes the request and never answers, so that the drain would last.
+    let silent = world.nats.client().await?;
+    let _requests = silent.subscribe("tpro.old.>").await?;
+    silent.flush().await?;
+    let main = world.start(world.sidecar("main")?.env("STOP_TIMEOUT", 600)).await?;
+    let id = world.publish(&Message::to("old.thing.ask").timeout(120)).await?;
+    eventually("the request is on its way", async || Ok(main.metric("tpro_in_flight").await? > 0.0)).await?;
+    main.signal(Signal::TERM)?;
+    eventually("it drains", async || Ok(main.get("/readyz").await?.status == 503)).await?;
+    main.signal(Signal::TERM)?;
+    // Far sooner than the drain would be over.
+    assert!(!main.wait().await?.success(), "a forced end is no good order");
+
+    silent.drain().await?;
+    let _answerer = Answerer::start(&world.nats, "tpro.old.thing.ask", |request| {
+        format!(r#"{{"jsonrpc": "2.0", "id": {}, "result": 1}}"#, request["id"])
+    })
+    .await?;
+    let next = world.start(main.sidecar()).await?;
+    world.await_reply(id).await?.ok()?;
+    world.finish(&[&next]).await?;
+    Ok(())
+}

@@ -1,0 +1,133 @@
+//! NATS clients that know nothing of tpro, and services that are called by them.
+
+use async_nats::HeaderMap;
+use serde_json::{Value, json};
+use tpro_testkit::{Context, Kind, Message, Outcome, World, eventually, eventually_some};
+
+use crate::answerer::Answerer;
+use crate::login;
+
+const METHOD: &str = "tpro.analytic.example.request_with_parallel_queries";
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_stranger_answers_a_request_from_sql() -> Outcome {
+    let world = World::new().await?;
+    let _answerer = Answerer::start(&world.nats, "tpro.old.thing.double", |body| {
+        json!({"doubled": body["n"].as_i64().unwrap_or(0) * 2}).to_string()
+    })
+    .await?;
+    let main = world.run("main").await?;
+    let request = Message::to("old.thing.double").protocol("json").body(json!({"n": 21}));
+    let reply = world.ask(&request).await?;
+    assert_eq!((reply.attempts, reply.responder.as_deref()), (1, None), "{reply:?}");
+    assert_eq!(reply.ok()?, json!({"doubled": 42}));
+    world.finish(&[&main]).await?;
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_stranger_calls_a_service_and_its_trace_goes_on() -> Outcome {
+    let world = World::demo().await?;
+    let analytic = world.run("analytic").await?;
+    let stranger = world.nats.client().await?;
+    let trace = "4bf92f3577b34da6a3ce929d0e0e4736";
+    let mut headers = HeaderMap::new();
+    headers.insert("traceparent", format!("00-{trace}-00f067aa0ba902b7-01"));
+
+    // The id may be whatever JSON-RPC allows.
+    for id in [json!("abc"), json!(7), json!("")] {
+        let request = json!({"jsonrpc": "2.0", "id": id, "method": "example.request_with_parallel_queries", "params": {}});
+        let answer =
+            stranger.request_with_headers(METHOD, headers.clone(), request.to_string().into()).await?;
+        let answer: Value = serde_json::from_slice(&answer.payload)?;
+        assert_eq!((&answer["jsonrpc"], &answer["id"]), (&json!("2.0"), &id), "{answer}");
+        assert!(answer["result"]["exampleRequestWithParallelQueries"].is_i64(), "{answer}");
+    }
+
+    let server = eventually_some("the SERVER span has arrived", async || {
+        let trace = world.collector.trace(trace);
+        Ok(trace.of("analytic", Kind::Server).first().map(|span| (*span).clone()))
+    })
+    .await?;
+    assert_eq!(server.parent.as_deref(), Some("00f067aa0ba902b7"));
+    world.finish(&[&analytic]).await?;
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn broken_requests_are_answered_by_the_book() -> Outcome {
+    let world = World::demo().await?;
+    let analytic = world.run("analytic").await?;
+    let stranger = world.nats.client().await?;
+    let ask = async |subject: &str, payload: &str| -> Outcome<Value> {
+        let answer = stranger.request(subject.to_owned(), payload.to_owned().into()).await?;
+        serde_json::from_slice(&answer.payload).context("the answer is no JSON")
+    };
+
+    for broken in ["{\"jsonrpc\": \"2.0\", \"id\"", "", "\u{0}", "nonsense"] {
+        let answer = ask(METHOD, broken).await?;
+        assert_eq!(answer["error"]["code"], -32700, "{broken:?}: {answer}");
+        assert_eq!((&answer["jsonrpc"], &answer["id"]), (&json!("2.0"), &Value::Null), "{answer}");
+    }
+    for invalid in [
+        json!({"id": 1}),
+        json!([]),
+        json!(1),
+        json!({"jsonrpc": "1.0", "id": 1, "method": "example.simple"}),
+    ] {
+        let answer = ask(METHOD, &invalid.to_string()).await?;
+        assert_eq!(answer["error"]["code"], -32600, "{invalid}: {answer}");
+    }
+    let request = json!({"jsonrpc": "2.0", "id": 1, "method": "example.nothing", "params": {}});
+    let answer = ask("tpro.analytic.example.nothing", &request.to_string()).await?;
+    assert_eq!((&answer["error"]["code"], &answer["id"]), (&json!(-32601), &json!(1)), "{answer}");
+    let request = json!({"jsonrpc": "2.0", "id": 1, "method": "example.simple", "params": {"ip": 1}});
+    let answer = ask("tpro.analytic.example.simple", &request.to_string()).await?;
+    assert_eq!(answer["error"]["code"], -32602, "{answer}");
+
+    world.finish(&[&analytic]).await?;
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_same_request_of_a_stranger_is_answered_by_the_stored_outcome() -> Outcome {
+    let world = World::demo().await?;
+    let analytic = world.run("analytic").await?;
+    let stranger = world.nats.client().await?;
+    // The session that a login makes is new each time it is made.
+    let uid: String = world.admin.query_one("SELECT tpro.uuid7()::text", &[]).await?.get(0);
+    let mut headers = HeaderMap::new();
+    headers.insert("Nats-Msg-Id", uid.as_str());
+    let request =
+        json!({"jsonrpc": "2.0", "id": uid, "method": "example.simple", "params": login::body()}).to_string();
+    let mut answers = Vec::new();
+    for _ in 0..2 {
+        let answer = stranger
+            .request_with_headers("tpro.analytic.example.simple", headers.clone(), request.clone().into())
+            .await?;
+        answers.push(serde_json::from_slice::<Value>(&answer.payload)?);
+    }
+    assert!(answers[0]["result"].is_object(), "{}", answers[0]);
+    assert_eq!(answers[0], answers[1]);
+    assert_eq!(world.count("SELECT count(*) FROM analytic_service.mq_outcome").await?, 1);
+    world.finish(&[&analytic]).await?;
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_monitor_shows_the_queue_group_once_per_copy() -> Outcome {
+    let world = World::new().await?;
+    let first = world.run("analytic").await?;
+    let second = world.start(world.sidecar("analytic")?.copy(2)).await?;
+    let groups = async || -> Outcome<usize> {
+        let page = world.nats.monitor("/subsz?subs=1").await?;
+        let list = page["subscriptions_list"].as_array().cloned().unwrap_or_default();
+        let ours = list.iter().filter(|subscription| subscription["qgroup"] == "analytic-queue");
+        Ok(ours.inspect(|ours| assert_eq!(ours["subject"], "tpro.analytic.>")).count())
+    };
+    assert_eq!(groups().await?, 2);
+    second.stop().await?;
+    eventually("one is left", async || Ok(groups().await? == 1)).await?;
+    world.finish(&[&first]).await?;
+    Ok(())
+}
