@@ -5,7 +5,8 @@ use std::sync::Arc;
 use tpro_wire::{responder::Responder, source::Source};
 
 use crate::{
-    config::Config, db::Pool, handler::Service, health::Health, metrics::Metrics, shutdown::Stop, telemetry::Spans,
+    config::Config, db::Pool, handler::Service, health::Health, metrics::Metrics, nats, shutdown::Stop,
+    telemetry::Spans,
 };
 
 /// A running sidecar. Made once by `boot`, shared by every task.
@@ -33,4 +34,12 @@ pub struct App {
     pub health: Health,
     /// The tokens and the task tracker of this process.
     pub stop: Stop,
+}
+
+impl App {
+    /// Whether a message published now would go out now; while disconnected it would wait in the client and be sent
+    /// afterwards, as a ghost of a request that may be settled by then.
+    pub fn is_connected(&self) -> bool {
+        nats::is_connected(&self.nats)
+    }
 }

@@ -1,10 +1,133 @@
 //! The life of the process, as a list of steps.
 
-use std::process::ExitCode;
+mod probe;
+mod work;
 
-use crate::handler::Service;
+use std::{io::Write as _, process::ExitCode, sync::Arc, time::Duration};
+
+use tokio::runtime::Runtime;
+
+use crate::{
+    cli::{self, Task},
+    config::Config,
+    db::DbError,
+    handler::Service,
+    health::Health,
+    http::{self, HttpError},
+    log,
+    metrics::Metrics,
+    nats::NatsError,
+    shutdown::Stop,
+    telemetry::{self, Spans, TelemetryError},
+};
+
+/// How long the collector may hold up the end.
+const LAST_SPANS: Duration = Duration::from_secs(5);
+/// The exit code for a configuration that cannot be taken.
+const BAD_CONFIGURATION: u8 = 2;
+
+/// Why the process did not start, or ended before it was told to.
+#[derive(Debug, thiserror::Error)]
+enum BootError {
+    #[error("the runtime cannot be started: {0}")]
+    Runtime(#[source] std::io::Error),
+    #[error("signals cannot be heard: {0}")]
+    Signals(#[source] std::io::Error),
+    #[error(transparent)]
+    Http(#[from] HttpError),
+    #[error(transparent)]
+    Telemetry(#[from] TelemetryError),
+    #[error("{0} (DATABASE_URL)")]
+    Database(#[from] DbError),
+    #[error(transparent)]
+    Nats(#[from] NatsError),
+    #[error("the subscription cannot be made: {0}")]
+    Subscribe(#[source] async_nats::SubscribeError),
+    #[error("{0}")]
+    Fatal(String),
+}
+
+/// How the process came to its end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum End {
+    /// Everything that was taken is finished.
+    Graceful,
+    /// Something was cut off: by a second signal, or because the time was up.
+    Forced,
+}
 
 /// Runs a service until it is told to stop.
-pub fn run(_service: Service) -> ExitCode {
-    ExitCode::SUCCESS
+///
+/// Exit codes: 0 after a graceful stop, 2 for a bad configuration, 1 for anything else. What is wrong is said on stderr,
+/// a line for each problem.
+pub fn run(service: Service) -> ExitCode {
+    let task = cli::parse(service.name());
+    let config = match Config::load(service.name()) {
+        Ok(config) => Arc::new(config),
+        Err(problems) => {
+            say(&problems.to_string());
+            return ExitCode::from(BAD_CONFIGURATION);
+        }
+    };
+    let ended = match task {
+        Task::Check => check(&config),
+        Task::Health => on_runtime(async { Ok(probe::is_ready(&config).await) }),
+        Task::Serve => on_runtime(serve(service, config)),
+    };
+    match ended {
+        Ok(End::Graceful) => ExitCode::SUCCESS,
+        Ok(End::Forced) => ExitCode::FAILURE,
+        Err(error) => {
+            say(&error.to_string());
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// The life of a serving process.
+async fn serve(service: Service, config: Arc<Config>) -> Result<End, BootError> {
+    let stop = Stop::default();
+    stop.heed_signals().map_err(BootError::Signals)?;
+    let metrics = Arc::new(Metrics::of(&config));
+    let log = log::start(&config, &metrics);
+    config.lines().for_each(|line| tracing::info!("configuration: {line}"));
+    config.warnings.iter().for_each(|warning| tracing::warn!("configuration: {warning}"));
+    let health = Health::default();
+    health.hold("start", "starting");
+    let spans = Spans::export_to(&config, &metrics)?;
+    let http = http::start(&config, &health, &metrics, &stop).await?;
+    tokio::spawn(telemetry::check_collector(config.clone()));
+    let ended = work::work(service, &config, &metrics, &health, &spans, &http, &stop).await;
+    spans.flush_and_stop(LAST_SPANS).await;
+    match &ended {
+        Ok(End::Graceful) => tracing::info!("stopped"),
+        Ok(End::Forced) => tracing::warn!("stopped before everything was finished"),
+        Err(error) => tracing::error!("stopped: {error}"),
+    }
+    log.flush();
+    ended
+}
+
+/// Prints the configuration; that it could be read is the answer.
+fn check(config: &Config) -> Result<End, BootError> {
+    let mut stdout = std::io::stdout().lock();
+    for line in config.lines() {
+        // Whoever reads may have stopped reading.
+        let _ = writeln!(stdout, "{line}");
+    }
+    config.warnings.iter().for_each(|warning| say(&format!("warning: {warning}")));
+    Ok(End::Graceful)
+}
+
+/// Runs on a runtime of its own, and does not wait afterwards for what blocks its threads.
+fn on_runtime(life: impl Future<Output = Result<End, BootError>>) -> Result<End, BootError> {
+    let runtime = Runtime::new().map_err(BootError::Runtime)?;
+    let ended = runtime.block_on(life);
+    runtime.shutdown_background();
+    ended
+}
+
+/// A line on stderr; `eprintln!` would panic where stderr is closed.
+fn say(text: &str) {
+    let _ = writeln!(std::io::stderr(), "{text}");
 }

@@ -1,1 +1,141 @@
 //! Health, metrics and version over HTTP.
+
+use std::{
+    io,
+    sync::{Arc, OnceLock},
+};
+
+use axum::{
+    Router,
+    extract::State,
+    http::{StatusCode, header::CONTENT_TYPE},
+    response::{IntoResponse, Response},
+    routing::get,
+};
+use tokio::{net::TcpListener, task::JoinHandle};
+use uuid::Uuid;
+
+use crate::{config::Config, health::Health, metrics::Metrics, shutdown::Stop};
+
+/// The server; it answers until it is dropped, also during a drain.
+pub(crate) struct Http {
+    instance: Arc<OnceLock<Uuid>>,
+    server: JoinHandle<()>,
+}
+
+/// The address cannot be had.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot listen on {host}:{port}: {source}; set SERVICE_PORT to a free port (0 takes any)")]
+pub struct HttpError {
+    host: String,
+    port: u16,
+    source: io::Error,
+}
+
+#[derive(Clone)]
+struct Shared {
+    config: Arc<Config>,
+    health: Health,
+    metrics: Arc<Metrics>,
+    stop: Stop,
+    instance: Arc<OnceLock<Uuid>>,
+}
+
+/// Starts to answer.
+pub(crate) async fn start(
+    config: &Arc<Config>,
+    health: &Health,
+    metrics: &Arc<Metrics>,
+    stop: &Stop,
+) -> Result<Http, HttpError> {
+    let failed = |source| HttpError { host: config.host.clone(), port: config.port, source };
+    let listener = TcpListener::bind((config.host.as_str(), config.port)).await.map_err(failed)?;
+    let address = listener.local_addr().map_err(failed)?;
+    let instance = Arc::new(OnceLock::new());
+    let router = Router::new()
+        .route("/healthz", get(healthz))
+        .route("/readyz", get(readyz))
+        .route("/metrics", get(print_metrics))
+        .route("/version", get(version))
+        .with_state(Shared {
+            config: config.clone(),
+            health: health.clone(),
+            metrics: metrics.clone(),
+            stop: stop.clone(),
+            instance: instance.clone(),
+        });
+    // Not on the tracker, which is waited for before the end: this is to answer until the end.
+    let server = tokio::spawn(async move {
+        if let Err(error) = axum::serve(listener, router).await {
+            tracing::error!("health and metrics are no longer served: {error}");
+        }
+    });
+    tracing::info!("listening on http://{address}");
+    Ok(Http { instance, server })
+}
+
+impl Http {
+    /// From now on `/version` knows the database.
+    pub(crate) fn instance_is(&self, instance: Uuid) {
+        // Set once: the sidecar asks for it once.
+        let _ = self.instance.set(instance);
+    }
+}
+
+impl Drop for Http {
+    fn drop(&mut self) {
+        self.server.abort();
+    }
+}
+
+/// The process lives. A drain is part of life: whoever kills what is not healthy must not kill it now.
+async fn healthz() -> &'static str {
+    "ok\n"
+}
+
+/// Whether work may be sent here; if not, each failing check on a line.
+async fn readyz(State(shared): State<Shared>) -> Response {
+    let failing = shared.health.failing();
+    if failing.is_empty() {
+        return "ready\n".into_response();
+    }
+    let text: String = failing.iter().map(|(check, reason)| format!("{check}: {reason}\n")).collect();
+    (StatusCode::SERVICE_UNAVAILABLE, text).into_response()
+}
+
+async fn print_metrics(State(shared): State<Shared>) -> Response {
+    shared.metrics.ready.set(i64::from(shared.health.failing().is_empty()));
+    shared.metrics.tasks.set(i64::try_from(shared.stop.tasks.len()).unwrap_or(i64::MAX));
+    shared.metrics.resident_memory_bytes.set(resident_memory_bytes());
+    match shared.metrics.print() {
+        Ok(text) => ([(CONTENT_TYPE, "application/openmetrics-text; version=1.0.0; charset=utf-8")], text)
+            .into_response(),
+        Err(error) => (StatusCode::INTERNAL_SERVER_ERROR, error.to_string()).into_response(),
+    }
+}
+
+async fn version(State(shared): State<Shared>) -> Response {
+    let config = &shared.config;
+    let body = serde_json::json!({
+        "service": config.service.as_str(),
+        "version": config.version,
+        "copy": config.copy,
+        "instance": shared.instance.get().map(Uuid::to_string),
+        "build": BUILD,
+    });
+    ([(CONTENT_TYPE, "application/json")], format!("{body}\n")).into_response()
+}
+
+/// What was built: the version of the library every service links, and the commit where the builder says it.
+pub(crate) const BUILD: &str = match option_env!("TPRO_BUILD") {
+    Some(build) => build,
+    None => concat!("tpro-sidecar ", env!("CARGO_PKG_VERSION")),
+};
+
+/// Memory of this process that is in RAM, from the line `VmRSS:  12345 kB`; 0 where the kernel does not say.
+fn resident_memory_bytes() -> i64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+    let kilobytes = line.and_then(|rest| rest.trim().trim_end_matches(" kB").parse::<i64>().ok());
+    kilobytes.unwrap_or(0) * 1024
+}

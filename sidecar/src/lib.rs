@@ -4,6 +4,7 @@
 #![forbid(unsafe_code)]
 
 pub mod app;
+pub mod backoff;
 mod boot;
 mod cli;
 pub mod config;
@@ -16,6 +17,7 @@ pub mod inbox;
 mod log;
 pub mod metrics;
 pub mod nats;
+pub mod random;
 pub mod settlement;
 pub mod shutdown;
 pub mod span;

@@ -1,6 +1,16 @@
 //! The end of the process: a first signal drains, a second one forces.
 
+use std::{
+    io,
+    sync::{Arc, OnceLock},
+    time::Duration,
+};
+
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
+
+/// How long a forced process may still take to go (drop its tasks, write its last log lines) before it is cut off.
+const LAST_BREATH: Duration = Duration::from_secs(1);
 
 /// The tokens every task holds.
 #[derive(Clone, Default)]
@@ -11,4 +21,67 @@ pub struct Stop {
     pub hard: CancellationToken,
     /// Every task is spawned here, so that none outlives the process's end unseen.
     pub tasks: TaskTracker,
+    fatal: Arc<OnceLock<String>>,
+}
+
+impl Stop {
+    /// Ends the process from within, gracefully but not with 0: for what no retry can mend. The first reason wins.
+    pub fn fatal(&self, reason: impl Into<String>) {
+        // Set before the token, so that whoever sees the token sees the reason.
+        let _ = self.fatal.set(reason.into());
+        self.soft.cancel();
+    }
+
+    /// Why the process ends from within, if it does.
+    pub fn fatal_reason(&self) -> Option<&str> {
+        self.fatal.get().map(String::as_str)
+    }
+
+    /// Listens to SIGTERM, SIGINT, SIGHUP and SIGQUIT from now on.
+    ///
+    /// The task is not on the tracker: it must outlive all others, to hear the second signal.
+    pub(crate) fn heed_signals(&self) -> io::Result<()> {
+        let mut signals = Signals::new()?;
+        let stop = self.clone();
+        tokio::spawn(async move {
+            let first = signals.next().await;
+            tracing::info!("{first}: stopping; a second signal forces it");
+            stop.soft.cancel();
+            let second = signals.next().await;
+            tracing::warn!("{second}: a second signal; stopping at once");
+            stop.hard.cancel();
+            tokio::time::sleep(LAST_BREATH).await;
+            // Nobody finished in time: a task that blocks its thread must not make the process immortal.
+            std::process::exit(1);
+        });
+        Ok(())
+    }
+}
+
+/// The signals that mean "stop".
+struct Signals {
+    term: Signal,
+    int: Signal,
+    hup: Signal,
+    quit: Signal,
+}
+
+impl Signals {
+    fn new() -> io::Result<Self> {
+        Ok(Self {
+            term: signal(SignalKind::terminate())?,
+            int: signal(SignalKind::interrupt())?,
+            hup: signal(SignalKind::hangup())?,
+            quit: signal(SignalKind::quit())?,
+        })
+    }
+
+    async fn next(&mut self) -> &'static str {
+        tokio::select! {
+            _ = self.term.recv() => "SIGTERM",
+            _ = self.int.recv() => "SIGINT",
+            _ = self.hup.recv() => "SIGHUP",
+            _ = self.quit.recv() => "SIGQUIT",
+        }
+    }
 }

@@ -1,0 +1,93 @@
+//! From the first connection to the last: what a serving process does between start and end.
+
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use tpro_wire::source::Source;
+
+use super::{BootError, End};
+use crate::{
+    app::App, config::Config, db, dispatcher, handler::Service, health::Health, http::Http, metrics::Metrics,
+    nats, random, shutdown::Stop, subscriber, telemetry::Spans,
+};
+
+/// What tasks may take to drop their work when they are forced, before we go without them.
+const LET_GO: Duration = Duration::from_millis(500);
+
+/// Connects, starts the parts, waits for the order to stop, and stops them.
+pub(super) async fn work(
+    service: Service,
+    config: &Arc<Config>,
+    metrics: &Arc<Metrics>,
+    health: &Health,
+    spans: &Spans,
+    http: &Http,
+    stop: &Stop,
+) -> Result<End, BootError> {
+    let Some(facts) = db::prepare(config, health, stop).await? else { return Ok(End::Graceful) };
+    http.instance_is(facts.instance);
+    let Some(client) = nats::connect(config, health, metrics, stop).await? else { return Ok(End::Graceful) };
+    let app = App {
+        config: config.clone(),
+        service: Arc::new(service),
+        source: Source { service: config.service.clone(), instance: facts.instance },
+        responder: config.responder(),
+        copy_key: copy_key(),
+        nats: client,
+        pool: db::pool(config),
+        spans: spans.clone(),
+        metrics: metrics.clone(),
+        health: health.clone(),
+        stop: stop.clone(),
+    };
+    stop.tasks.spawn(db::watch(app.pool.clone(), health.clone(), stop.clone()));
+    stop.tasks.spawn(nats::watch(app.nats.clone(), facts.max_body, health.clone(), stop.clone()));
+    let subscriber = subscriber::start(&app).await.map_err(BootError::Subscribe)?;
+    let dispatcher = dispatcher::start(&app);
+    health.release("start");
+    tracing::info!(copy = config.copy, tpro.source = %app.source, "{} is up", config.service);
+
+    stop.soft.cancelled().await;
+
+    health.hold("stop", "stopping");
+    let deadline = Instant::now() + config.stop_timeout;
+    let drained = async {
+        // Both at once: handlers at work may wait for replies, and awaited replies may come from handlers at work.
+        tokio::join!(dispatcher.stop(deadline), subscriber.drain(deadline));
+        stop.tasks.close();
+        stop.tasks.wait().await;
+    };
+    let end = tokio::select! {
+        () = drained => End::Graceful,
+        () = stop.hard.cancelled() => End::Forced,
+        // A little later than the parts' own limit, which lets them end in their own order.
+        () = tokio::time::sleep_until((deadline + LET_GO).into()) => {
+            tracing::warn!("STOP_TIMEOUT is over and {} tasks are still at work", stop.tasks.len());
+            End::Forced
+        }
+    };
+    if end == End::Forced {
+        stop.hard.cancel();
+        stop.tasks.close();
+        // What was cut off rolls back; a task that does not hear it goes with the process.
+        let _ = tokio::time::timeout(LET_GO, stop.tasks.wait()).await;
+    }
+    // Answers of the last handlers are in the client's buffer.
+    if nats::is_connected(&app.nats) {
+        let _ = tokio::time::timeout(Duration::from_secs(1), app.nats.flush()).await;
+    }
+    // Handlers have answered, so nothing is lost with the subscriptions now.
+    let _ = app.nats.drain().await;
+    app.pool.close();
+    match stop.fatal_reason() {
+        Some(reason) => Err(BootError::Fatal(reason.to_owned())),
+        None => Ok(end),
+    }
+}
+
+/// A number for this process: 31 bits, since one of its uses is a lock tag of PostgreSQL's `int`.
+fn copy_key() -> i32 {
+    i32::try_from(random::next_u64() >> 33).unwrap_or(1)
+}

@@ -1,0 +1,192 @@
+//! The configuration: environment over `services/<name>/.env`, parsed whole, all problems at once.
+//!
+//! This is the only code that reads the environment. A value that is set but empty counts as not set, since that is
+//! how the lines of an `.env` are commonly left.
+
+mod collector;
+mod database;
+mod dispatch;
+mod key;
+mod layers;
+mod limits;
+mod log;
+mod nats;
+mod number;
+mod print;
+mod problem;
+mod reader;
+mod secret;
+#[cfg(test)]
+mod tests;
+
+use std::{path::PathBuf, sync::Arc, time::Duration};
+
+use tpro_wire::{name::ServiceName, responder::Responder, target::Target};
+
+pub(crate) use self::key::KEYS;
+pub use self::{
+    dispatch::Dispatch,
+    limits::Limits,
+    log::{Format, LogSettings},
+    problem::{Problem, Problems},
+    secret::Secret,
+};
+use self::{layers::Layers, print::Setting, reader::Reader};
+use crate::telemetry::Sampler;
+
+/// The effective configuration of a sidecar.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// `SERVICE_NAME`.
+    pub service: ServiceName,
+    /// `SERVICE_VERSION`, default `1.0`.
+    pub version: String,
+    /// `COPY_NUMBER`, default 1.
+    pub copy: u32,
+    /// `SERVICE_HOST`: where health, metrics and version are served, default `127.0.0.1`.
+    pub host: String,
+    /// `SERVICE_PORT`: health, metrics, version; on loopback. 0 takes a free one.
+    pub port: u16,
+    /// `DATABASE_URL` (or `PG*`).
+    pub database: tokio_postgres::Config,
+    /// `DB_POOL_MAX`: connections for handlers, default 10.
+    pub pool_max: usize,
+    /// `NATS_URL`, comma-separated.
+    pub nats_urls: Vec<String>,
+    /// `NATS_TOKEN`.
+    pub nats_token: Option<Secret>,
+    /// `TPRO_SPACE`, default `tpro`.
+    pub space: String,
+    /// `OTEL_EXPORTER_OTLP_ENDPOINT`; none turns tracing off.
+    pub otlp_endpoint: Option<String>,
+    /// `OTEL_TRACES_SAMPLER` and its `_ARG`: which traces are kept.
+    pub sampler: Sampler,
+    /// `JAEGER_PUBLIC_URL`: where people look at traces, for printed links.
+    pub jaeger_public_url: Option<String>,
+    /// `LOG_FILE_NAME`; none logs to stdout only.
+    pub log_file: Option<PathBuf>,
+    /// The other settings of the log.
+    pub log: LogSettings,
+    /// `STOP_TIMEOUT`: how long a graceful stop may wait for handlers and replies, default 25 s.
+    pub stop_timeout: Duration,
+    /// The bounds; each has a metric.
+    pub limits: Limits,
+    /// The dispatcher's rhythm.
+    pub dispatch: Dispatch,
+    /// What was read and is odd, but does not prevent the start.
+    pub(crate) warnings: Vec<String>,
+    /// All settings as they took effect, for printing.
+    settings: Vec<Setting>,
+    layers: Arc<Layers>,
+}
+
+impl Config {
+    /// Reads the configuration of this service; `service` is the name its code says.
+    pub fn load(service: &str) -> Result<Self, Problems> {
+        Self::from_layers(service, Layers::read(service))
+    }
+
+    fn from_layers(code_name: &str, layers: Layers) -> Result<Self, Problems> {
+        let mut reader = Reader::new(layers);
+        let service = service_name(&mut reader, code_name);
+        let version = reader.parsed("SERVICE_VERSION", "1.0".to_owned(), version);
+        let copy = reader.number("COPY_NUMBER", 1, 1..=u32::MAX);
+        let host = reader.parsed("SERVICE_HOST", "127.0.0.1".to_owned(), host);
+        let port = reader.number("SERVICE_PORT", 8080, 0..=u16::MAX);
+        let database = database::read(&mut reader);
+        let pool_max = reader.number("DB_POOL_MAX", 10, 1..=1000);
+        let (nats_urls, nats_token) = nats::read(&mut reader);
+        let space = reader.parsed("TPRO_SPACE", "tpro".to_owned(), space);
+        let (otlp_endpoint, sampler, jaeger_public_url) = collector::read(&mut reader);
+        let (log_file, log) = log::read(&mut reader);
+        let stop_timeout = reader.seconds("STOP_TIMEOUT", 25, 0..=3600);
+        let limits = limits::read(&mut reader);
+        let dispatch = dispatch::read(&mut reader);
+        let (layers, settings, warnings) = reader.finish(code_name)?;
+        // The reader found no problem, so both are there; were one missing without a word, that is a problem too.
+        let (Some(service), Some(database)) = (service, database) else { return Err(Problems::default()) };
+        Ok(Self {
+            service,
+            version,
+            copy,
+            host,
+            port,
+            database,
+            pool_max,
+            nats_urls,
+            nats_token,
+            space,
+            otlp_endpoint,
+            sampler,
+            jaeger_public_url,
+            log_file,
+            log,
+            stop_timeout,
+            limits,
+            dispatch,
+            warnings,
+            settings,
+            layers: Arc::new(layers),
+        })
+    }
+
+    /// A setting of the service's own, which the sidecar does not know: its name begins with the service's name in
+    /// capitals (`BILLING_RATE`), or with `EXAMPLE_`. From the environment or the file, as all others.
+    pub fn own(&self, key: &str) -> Option<&str> {
+        self.layers.find(key).map(|found| found.value)
+    }
+
+    /// The effective configuration, a line each, without secrets.
+    pub fn lines(&self) -> impl Iterator<Item = String> {
+        self.settings.iter().map(ToString::to_string)
+    }
+
+    /// Who answers on the wire.
+    pub(crate) fn responder(&self) -> Responder {
+        Responder { service: self.service.clone(), version: self.version.clone(), copy: self.copy }
+    }
+
+    /// A configuration for tests: the smallest environment that is complete.
+    #[cfg(test)]
+    pub(crate) fn sample(more: &[(&str, &str)]) -> Self {
+        let mut environment = vec![("DATABASE_URL", "postgresql://main:secret@127.0.0.1:5432/tpro")];
+        environment.extend_from_slice(more);
+        Self::from_layers("main", Layers::of(&environment, None))
+            .unwrap_or_else(|problems| panic!("{problems}"))
+    }
+}
+
+fn service_name(reader: &mut Reader, code_name: &str) -> Option<ServiceName> {
+    let name = reader.parsed("SERVICE_NAME", None, |text| {
+        if text != code_name {
+            return Err(format!(
+                "this is the program of service `{code_name}`; remove the line or start the other program"
+            ));
+        }
+        ServiceName::parse(text).map(Some).map_err(|e| e.to_string())
+    });
+    // Without the setting the code says who we are; a bad name in the code is still a problem of this key.
+    name.or_else(|| match ServiceName::parse(code_name) {
+        Ok(name) => Some(name),
+        Err(error) => {
+            reader.problem(Problem::unset("SERVICE_NAME", format!("`{code_name}` in the code: {error}")));
+            None
+        }
+    })
+}
+
+fn version(text: &str) -> Result<String, String> {
+    let any = ServiceName::parse("main").map_err(|e| e.to_string())?;
+    Responder::new(any, text, 1).map(|responder| responder.version).map_err(|e| e.to_string())
+}
+
+fn host(text: &str) -> Result<String, String> {
+    let address = text.parse::<std::net::IpAddr>();
+    address.map(|_| text.to_owned()).map_err(|_| "must be an address such as 127.0.0.1 or 0.0.0.0".to_owned())
+}
+
+fn space(text: &str) -> Result<String, String> {
+    Target::new(text, "main", "e", "m").map(|target| target.space().to_owned()).map_err(|_| {
+        "must be a small letter followed by at most 39 small letters, digits or underscores".to_owned()
+    })
+}

@@ -1,0 +1,103 @@
+//! Reads one key after the other, and collects problems instead of stopping at the first.
+
+use super::{
+    key::{self, Key},
+    layers::{Found, Layers, Origin},
+    print::Setting,
+    problem::{Problem, Problems},
+};
+
+/// The state of one reading.
+pub(super) struct Reader {
+    layers: Layers,
+    problems: Vec<Problem>,
+    settings: Vec<Setting>,
+}
+
+impl Reader {
+    pub(super) fn new(mut layers: Layers) -> Self {
+        let problems = std::mem::take(&mut layers.problems);
+        Self { layers, problems, settings: Vec::new() }
+    }
+
+    /// The value of a key, if set.
+    pub(super) fn find(&self, key: &'static str) -> Option<Found<'_>> {
+        debug_assert!(key::find(key).is_some(), "{key} is missing in the table of keys");
+        self.layers.find(key)
+    }
+
+    /// A value by its parser, or the default; a value that is refused becomes a problem.
+    pub(super) fn parsed<T>(
+        &mut self,
+        key: &'static str,
+        default: T,
+        parse: impl FnOnce(&str) -> Result<T, String>,
+    ) -> T {
+        let Some(Found { value, origin }) = self.find(key) else {
+            let text = key::find(key).map_or("", |k| k.default);
+            self.settings.push(Setting::new(key, text, Origin::Default));
+            return default;
+        };
+        let shown = key::shown(key, value);
+        match parse(value) {
+            Ok(parsed) => {
+                self.settings.push(Setting::new(key, &shown, origin));
+                parsed
+            }
+            Err(rule) => {
+                let shown = (!key::is_secret(key)).then_some(shown);
+                self.problems.push(Problem::bad(key, origin, shown, rule));
+                default
+            }
+        }
+    }
+
+    /// A text that is taken as it is.
+    pub(super) fn text(&mut self, key: &'static str) -> Option<String> {
+        self.parsed(key, None, |text| Ok(Some(text.to_owned())))
+    }
+
+    /// Whether a variable is set that is no setting of ours.
+    pub(super) fn is_in_environment(&self, name: &str) -> bool {
+        self.layers.find(name).is_some()
+    }
+
+    /// Notes a problem that is not one value's.
+    pub(super) fn problem(&mut self, problem: Problem) {
+        self.problems.push(problem);
+    }
+
+    /// Notes what will be printed for a key that was read by hand.
+    pub(super) fn setting(&mut self, setting: Setting) {
+        self.settings.push(setting);
+    }
+
+    /// Notes something odd.
+    pub(super) fn warn(&mut self, warning: String) {
+        self.layers.warnings.push(warning);
+    }
+
+    /// All problems, or what was read.
+    pub(super) fn finish(mut self, service: &str) -> Result<(Layers, Vec<Setting>, Vec<String>), Problems> {
+        if !self.problems.is_empty() {
+            return Err(Problems(self.problems));
+        }
+        let mut warnings = std::mem::take(&mut self.layers.warnings);
+        warnings.extend(self.layers.keys().filter_map(|(key, origin)| unknown(service, key, &origin)));
+        Ok((self.layers, self.settings, warnings))
+    }
+}
+
+/// A warning, if this key looks as if it were meant for us and is not known.
+fn unknown(service: &str, key: &str, origin: &Origin) -> Option<String> {
+    if key::find(key).is_some() || key::is_own(service, key) {
+        return None;
+    }
+    // The file is ours altogether; the environment only where the name has one of our prefixes.
+    if *origin == Origin::Environment && !key::looks_like_ours(key) {
+        return None;
+    }
+    let near =
+        key::nearest(key).map_or_else(String::new, |Key { name, .. }| format!("; did you mean {name}?"));
+    Some(format!("{key} ({origin}) is not a setting{near}"))
+}

@@ -1,0 +1,186 @@
+use super::*;
+
+const DATABASE: (&str, &str) = ("DATABASE_URL", "postgresql://main:s3cr3t-canary@db.example:5433/tpro");
+
+fn load(environment: &[(&str, &str)], file: Option<&str>) -> Result<Config, Problems> {
+    Config::from_layers("main", Layers::of(environment, file))
+}
+
+fn problems(environment: &[(&str, &str)], file: Option<&str>) -> Vec<String> {
+    load(environment, file)
+        .map(|_| Vec::new())
+        .unwrap_or_else(|p| p.0.iter().map(ToString::to_string).collect())
+}
+
+#[test]
+fn a_database_is_all_that_must_be_said() {
+    let config = load(&[DATABASE], None).unwrap();
+    assert_eq!((config.service.as_str(), config.version.as_str(), config.copy), ("main", "1.0", 1));
+    assert_eq!(config.nats_urls, ["nats://127.0.0.1:4222"]);
+    assert_eq!((config.otlp_endpoint, config.sampler), (None, Sampler::default()));
+    assert_eq!(config.stop_timeout, Duration::from_secs(25));
+    assert_eq!(config.limits.in_flight_bytes, 16 << 20);
+    assert_eq!(config.dispatch.slow_poll, Some(Duration::from_secs(5)));
+    assert!(config.warnings.is_empty(), "{:?}", config.warnings);
+}
+
+#[test]
+fn the_printed_defaults_are_the_real_ones() {
+    // Each default, said aloud, must give the same configuration as silence.
+    let lines = |config: &Config| -> Vec<String> {
+        config.lines().map(|line| line.split(" (").next().unwrap_or_default().to_owned()).collect()
+    };
+    let silent = load(&[DATABASE], None).unwrap();
+    let aloud: Vec<(&str, &str)> = KEYS
+        .iter()
+        .filter(|key| !key.default.is_empty() && key.name != "ENV_FILE")
+        .map(|key| (key.name, key.default))
+        .chain([DATABASE])
+        .collect();
+    let aloud = load(&aloud, None).unwrap();
+    assert_eq!(lines(&silent), lines(&aloud));
+    let without = |config: &Config| {
+        let mut config = config.clone();
+        (config.settings, config.layers) = (Vec::new(), Arc::default());
+        format!("{config:?}")
+    };
+    assert_eq!(without(&silent), without(&aloud));
+}
+
+#[test]
+fn all_problems_are_said_at_once_with_key_source_value_and_remedy() {
+    let file = "SERVICE_PORT=http\nNATS_URL=http://127.0.0.1\n\nOTEL_EXPORTER_OTLP_ENDPOINT=https://collector:4317\n";
+    let said =
+        problems(&[("HANDLERS_MAX", "0"), ("LOG_FORMAT", "xml"), ("SERVICE_VERSION", "1 0")], Some(file));
+    assert_eq!(said.len(), 7, "{said:#?}");
+    let has = |start: &str| assert!(said.iter().any(|line| line.starts_with(start)), "{start}: {said:#?}");
+    has("SERVICE_PORT=http (services/main/.env:1): must be a whole number from 0 to 65535");
+    has("NATS_URL=http://127.0.0.1 (services/main/.env:2): must be one address or several");
+    has("OTEL_EXPORTER_OTLP_ENDPOINT=https://collector:4317 (services/main/.env:4): TLS");
+    has("HANDLERS_MAX=0 (environment): must be a whole number from 1 to 100000");
+    has("LOG_FORMAT=xml (environment): must be text or json");
+    has("SERVICE_VERSION=1 0 (environment): a version is");
+    has("DATABASE_URL: not set; give the database as postgresql://");
+}
+
+#[test]
+fn the_environment_wins_over_the_file_and_an_empty_value_is_none() {
+    let file = "COPY_NUMBER=2\nSERVICE_VERSION=2.73\nNATS_TOKEN=\n";
+    let config = load(&[DATABASE, ("COPY_NUMBER", "3"), ("SERVICE_VERSION", "")], Some(file)).unwrap();
+    assert_eq!((config.copy, config.version.as_str(), config.nats_token.is_none()), (3, "2.73", true));
+}
+
+#[test]
+fn an_unknown_key_is_a_warning_with_the_nearest_known_one() {
+    let file = "NATS_TOKN=x\nANYTHING=1\nEXAMPLE_PAUSE_MS=0\nMAIN_RATE=3\n";
+    let environment = [DATABASE, ("LOG_FILENAME", "x"), ("PATH", "/bin"), ("NATS_SERVICE_HOST", "10.0.0.1")];
+    let config = load(&environment, Some(file)).unwrap();
+    assert_eq!(
+        config.warnings,
+        [
+            "ANYTHING (services/main/.env:2) is not a setting",
+            "NATS_TOKN (services/main/.env:1) is not a setting; did you mean NATS_TOKEN?",
+            "LOG_FILENAME (environment) is not a setting; did you mean LOG_FILE_NAME?",
+        ]
+    );
+    assert_eq!((config.own("MAIN_RATE"), config.own("MAIN_RATES")), (Some("3"), None));
+}
+
+#[test]
+fn a_malformed_line_is_named_and_not_shown() {
+    let said = problems(&[DATABASE], Some("SERVICE_PORT=1\nNATS_TOKEN s3cr3t-canary\nLOG_FORMAT=text\n"));
+    assert_eq!(said.len(), 1);
+    assert!(said[0].starts_with(".env (services/main/.env:2): a line is KEY=value"), "{said:?}");
+    assert!(!said[0].contains("canary"));
+}
+
+#[test]
+fn a_key_set_twice_is_a_warning_and_the_last_one_wins() {
+    let config = load(&[DATABASE], Some("COPY_NUMBER=1\nCOPY_NUMBER=2\n")).unwrap();
+    assert_eq!(config.copy, 2);
+    assert!(config.warnings[0].contains("services/main/.env:2"), "{:?}", config.warnings);
+}
+
+#[test]
+fn a_secret_is_never_printed() {
+    let canary = "s3cr3t-canary";
+    let environment = [DATABASE, ("NATS_TOKEN", canary), ("PGPASSWORD", canary)];
+    let config = load(&environment, Some("MAIN_KEY=s3cr3t-canary\n")).unwrap();
+    let printed = config.lines().collect::<Vec<_>>().join("\n");
+    assert!(printed.contains("DATABASE_URL=postgresql://main:***@db.example:5433/tpro"), "{printed}");
+    assert!(printed.contains("NATS_TOKEN=***"), "{printed}");
+    for text in [printed, format!("{config:?}"), format!("{config:#?}")] {
+        assert!(!text.contains("canary"), "{text}");
+    }
+    // Nor when it is refused: whole, and in pieces that a parser could quote.
+    for url in [
+        "postgresql://main:s3cr3t-canary@db.example:port/tpro",
+        "postgresql://main:pass s3cr3t-canary=1@db.example/tpro?s3cr3t-canary=1",
+        "host=x password=a s3cr3t-canary=b",
+        "postgresql://main:s3cr3t-canary@db.example/tpro?sslmode=require",
+    ] {
+        let said = problems(&[("DATABASE_URL", url)], None);
+        assert_eq!(said.len(), 1, "{url}");
+        assert!(said[0].starts_with("DATABASE_URL (environment): "), "{said:?}");
+        assert!(!said[0].contains("canary"), "{said:?}");
+    }
+    let said = problems(&[DATABASE, ("NATS_URL", "nats://s3cr3t-canary@nats.example:4222")], None);
+    assert!(said[0].starts_with("NATS_URL=nats://***@nats.example:4222 (environment)"), "{said:?}");
+}
+
+#[test]
+fn the_database_may_be_given_in_pieces() {
+    let environment =
+        [("PGHOST", "db.example"), ("PGUSER", "main"), ("PGPASSWORD", "x"), ("PGDATABASE", "tpro")];
+    let config = load(&environment, Some("PGPORT=5433\n")).unwrap();
+    assert_eq!(config.database.get_ports(), [5433]);
+    assert_eq!(config.database.get_password(), Some(b"x".as_slice()));
+    // The URL wins, and the pieces fill in what it leaves out.
+    let config =
+        load(&[("DATABASE_URL", "postgresql://analytic@other/tpro"), environment[1], environment[2]], None)
+            .unwrap();
+    assert_eq!(config.database.get_user(), Some("analytic"));
+    assert_eq!(config.database.get_password(), Some(b"x".as_slice()));
+    assert_eq!(config.database.get_ports(), [5432]);
+}
+
+#[test]
+fn of_several_hosts_only_the_primary_is_taken() {
+    use tokio_postgres::config::TargetSessionAttrs;
+    let several = load(&[("DATABASE_URL", "postgresql://main@one:1,two:2/tpro")], None).unwrap();
+    assert_eq!(several.database.get_target_session_attrs(), TargetSessionAttrs::ReadWrite);
+    let one = load(&[DATABASE], None).unwrap();
+    assert_eq!(one.database.get_target_session_attrs(), TargetSessionAttrs::Any);
+}
+
+#[test]
+fn samplers_have_the_names_of_the_specification() {
+    let sampler = |name: &str, arg: &str| {
+        let environment = [DATABASE, ("OTEL_TRACES_SAMPLER", name), ("OTEL_TRACES_SAMPLER_ARG", arg)];
+        load(&environment, None).map(|config| config.sampler)
+    };
+    assert_eq!(sampler("always_off", "").unwrap(), Sampler { ratio: 0.0, parent_based: false });
+    assert_eq!(sampler("traceidratio", "0.25").unwrap(), Sampler { ratio: 0.25, parent_based: false });
+    assert_eq!(
+        sampler("parentbased_traceidratio", "0.25").unwrap(),
+        Sampler { ratio: 0.25, parent_based: true }
+    );
+    // The share is of no matter to the others.
+    assert_eq!(sampler("parentbased_always_on", "0.25").unwrap(), Sampler::default());
+    assert!(sampler("jaeger_remote", "").is_err());
+    assert!(sampler("traceidratio", "2").is_err());
+}
+
+#[test]
+fn the_program_of_another_service_is_refused() {
+    assert_eq!(problems(&[DATABASE, ("SERVICE_NAME", "analytic")], None).len(), 1);
+    assert!(problems(&[DATABASE, ("SERVICE_NAME", "main")], None).is_empty());
+    assert_eq!(Config::from_layers("Main", Layers::of(&[DATABASE], None)).unwrap_err().0.len(), 1);
+}
+
+#[test]
+fn a_value_that_is_shown_is_short_and_on_one_line() {
+    let long = format!("a\nb{}", "x".repeat(1000));
+    let said = problems(&[DATABASE, ("SERVICE_VERSION", &long)], None);
+    assert!(said[0].len() < 300 && !said[0].contains('\n'), "{said:?}");
+}

@@ -1,0 +1,57 @@
+//! What may go wrong with the database, and how it is said without saying too much.
+
+use tokio_postgres::{Error, error::SqlState};
+
+/// What may go wrong with the database.
+#[derive(Debug, thiserror::Error)]
+pub enum DbError {
+    /// The server refused the login; trying again is useless.
+    #[error("the database refuses the login: {}", plain(.0))]
+    Refused(#[source] Error),
+    /// Not reachable, or lost; to be tried again.
+    #[error("the database is not reachable: {}", plain(.0))]
+    Unreachable(#[source] Error),
+    /// It did not answer in time; to be tried again.
+    #[error("the database does not answer: {what} took more than {seconds} s")]
+    Silent {
+        /// What was asked of it.
+        what: &'static str,
+        /// How long we waited.
+        seconds: u64,
+    },
+    /// The server is in recovery (a standby).
+    #[error("the server is a standby, not the primary")]
+    Standby,
+}
+
+impl DbError {
+    /// What an error while connecting means.
+    pub(super) fn connecting(error: Error) -> Self {
+        if is_refusal(&error) { Self::Refused(error) } else { Self::Unreachable(error) }
+    }
+}
+
+/// Whether the server knows us and does not want us: waiting will not help, only a person will.
+fn is_refusal(error: &Error) -> bool {
+    let refusals = [
+        SqlState::INVALID_PASSWORD,
+        SqlState::INVALID_AUTHORIZATION_SPECIFICATION,
+        SqlState::INVALID_CATALOG_NAME,
+        SqlState::INSUFFICIENT_PRIVILEGE,
+    ];
+    // A password that is missing altogether never gets as far as the server's opinion.
+    error.code().is_some_and(|code| refusals.contains(code))
+        || error.to_string().starts_with("invalid configuration")
+}
+
+/// The error in words for a log or a person: severity, message and SQLSTATE, and never the DETAIL, where PostgreSQL
+/// puts whole rows (`Failing row contains (...)`).
+pub fn plain(error: &Error) -> String {
+    if let Some(db) = error.as_db_error() {
+        return format!("{}: {} ({})", db.severity(), db.message(), db.code().code());
+    }
+    match std::error::Error::source(error) {
+        Some(source) => format!("{error}: {source}"),
+        None => error.to_string(),
+    }
+}

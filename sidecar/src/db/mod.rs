@@ -1,0 +1,18 @@
+//! Connections to PostgreSQL: the pool of the handlers and single sessions for leader and inbox, each with the settings it relies on.
+//!
+//! A role or a database may carry settings that hurt us (`ALTER ROLE main SET statement_timeout = '50ms'`), so every
+//! connection is told what we rely on, in a statement of its own and not by `options` in the start-up packet, which
+//! connection poolers refuse.
+
+mod error;
+mod pool;
+mod prepare;
+mod session;
+mod watch;
+
+pub use self::{
+    error::{DbError, plain},
+    pool::{Pool, plain_pool_error},
+    session::{Session, session},
+};
+pub(crate) use self::{pool::pool, prepare::prepare, watch::watch};

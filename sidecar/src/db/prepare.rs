@@ -1,0 +1,125 @@
+//! The questions to the database before anything starts: is it there, is it the primary, is tpro in it, is the service.
+
+use std::time::Duration;
+
+use tokio_postgres::Client;
+use uuid::Uuid;
+
+use super::{DbError, plain, session};
+use crate::{backoff::Backoff, config::Config, health::Health, shutdown::Stop};
+
+/// The name of the readiness check.
+pub(crate) const CHECK: &str = "database";
+
+/// What the database says about itself.
+#[derive(Clone, Debug)]
+pub(crate) struct Facts {
+    /// Its random uuid, from `CREATE EXTENSION`.
+    pub(crate) instance: Uuid,
+    /// `tpro.max_body`: bytes of the largest body it lets through.
+    pub(crate) max_body: usize,
+}
+
+/// Why it cannot be worked with yet.
+enum Lack {
+    Database(DbError),
+    /// Something has to be made there first; the text says what and how.
+    Remedy(String),
+}
+
+impl From<DbError> for Lack {
+    fn from(error: DbError) -> Self {
+        Self::Database(error)
+    }
+}
+
+impl From<tokio_postgres::Error> for Lack {
+    fn from(error: tokio_postgres::Error) -> Self {
+        Self::Database(DbError::Unreachable(error))
+    }
+}
+
+/// Waits until the database can be worked with. `None` when the process is told to stop meanwhile.
+///
+/// A refused login is an error, since nothing but a person can mend it. Everything else is tried again: the server may
+/// be starting, and a service may well be started before its schema is made.
+pub(crate) async fn prepare(config: &Config, health: &Health, stop: &Stop) -> Result<Option<Facts>, DbError> {
+    let mut backoff = Backoff::new(Duration::from_millis(200), Duration::from_secs(5));
+    loop {
+        let lack = tokio::select! {
+            () = stop.soft.cancelled() => return Ok(None),
+            asked = ask(config) => match asked {
+                Ok(facts) => {
+                    health.ok(CHECK);
+                    return Ok(Some(facts));
+                }
+                Err(lack) => lack,
+            },
+        };
+        match lack {
+            Lack::Database(refused @ DbError::Refused(_)) => return Err(refused),
+            Lack::Database(other) => health.fail(CHECK, other.to_string()),
+            Lack::Remedy(text) => health.fail(CHECK, text),
+        }
+        tokio::select! {
+            () = stop.soft.cancelled() => return Ok(None),
+            () = tokio::time::sleep(backoff.next_pause()) => {}
+        }
+    }
+}
+
+async fn ask(config: &Config) -> Result<Facts, Lack> {
+    let session = session(config, "start").await?;
+    let client = &session.client;
+    let asking = async {
+        look_for_extension(client).await?;
+        look_for_service(client, config).await?;
+        facts(client).await
+    };
+    let limit = Duration::from_secs(10);
+    tokio::time::timeout(limit, asking)
+        .await
+        .map_err(|_| DbError::Silent { what: "the first questions", seconds: limit.as_secs() })?
+}
+
+async fn look_for_extension(client: &Client) -> Result<(), Lack> {
+    let sql = "SELECT extnamespace::regnamespace::text FROM pg_extension WHERE extname = 'pg_tpro'";
+    match client.query_opt(sql, &[]).await? {
+        Some(_) => Ok(()),
+        None => {
+            Err(Lack::Remedy("the extension is missing; as a superuser: CREATE EXTENSION pg_tpro".into()))
+        }
+    }
+}
+
+async fn look_for_service(client: &Client, config: &Config) -> Result<(), Lack> {
+    let (service, schema) = (config.service.as_str(), config.service.schema());
+    let role = format!("{service}_sidecar");
+    let sql = "SELECT to_regnamespace($1) IS NOT NULL, to_regrole($2) IS NOT NULL, current_user::text";
+    let row = client.query_one(sql, &[&schema, &role]).await?;
+    let (has_schema, has_role, user): (bool, bool, String) = (row.get(0), row.get(1), row.get(2));
+    if !has_schema || !has_role {
+        return Err(Lack::Remedy(format!(
+            "the schema {schema} is missing; as a superuser: SELECT tpro.create_service('{service}')"
+        )));
+    }
+    let row = client.query_one("SELECT pg_has_role(current_user, $1::text, 'USAGE')", &[&role]).await?;
+    if !row.get::<_, bool>(0) {
+        return Err(Lack::Remedy(format!(
+            "the login role has no rights; as a superuser: GRANT {role} TO \"{user}\""
+        )));
+    }
+    Ok(())
+}
+
+async fn facts(client: &Client) -> Result<Facts, Lack> {
+    let instance = match client.query_one("SELECT tpro.instance()", &[]).await {
+        Ok(row) => row.get(0),
+        Err(error) => return Err(Lack::Remedy(format!("tpro.instance() fails: {}", plain(&error)))),
+    };
+    // A setting of the extension's library is known to a session only once the library is loaded, which the call above
+    // has done.
+    let row = client.query_one("SELECT current_setting('tpro.max_body', true)", &[]).await?;
+    let max_body = row.get::<_, Option<&str>>(0).and_then(|text| text.parse().ok());
+    Ok(Facts { instance, max_body: max_body.unwrap_or(tpro_wire::limits::MAX_BODY) })
+}

@@ -1,0 +1,106 @@
+//! A session of one's own, not from the pool.
+
+use std::{future::poll_fn, time::Duration};
+
+use futures_util::stream::{self, BoxStream, StreamExt as _};
+use tokio::sync::mpsc;
+use tokio_postgres::{AsyncMessage, Client, Connection, NoTls, Socket, tls::NoTlsStream};
+
+use super::DbError;
+use crate::config::Config;
+
+/// What the session relies on, whatever role and database say.
+///
+/// `plan_cache_mode`, `jit` and no parallelism are what the reader's cost was measured with. `statement_timeout` frees
+/// a session whose statement hangs, `idle_in_transaction_session_timeout` one whose process froze within a transaction:
+/// a leader that is gone must not keep the lock. The `tcp_` settings are the server's own watch over a client that is
+/// gone without a word (on a Unix socket the server ignores them).
+const SETTINGS: &str = "\
+    SET search_path = pg_catalog, pg_temp; \
+    SET default_transaction_isolation = 'read committed'; \
+    SET default_transaction_read_only = off; \
+    SET default_transaction_deferrable = off; \
+    SET plan_cache_mode = force_generic_plan; \
+    SET jit = off; \
+    SET max_parallel_workers_per_gather = 0; \
+    SET statement_timeout = '30s'; \
+    SET lock_timeout = 0; \
+    SET idle_session_timeout = 0; \
+    SET idle_in_transaction_session_timeout = '30s'; \
+    SET DateStyle = 'ISO, YMD'; \
+    SET IntervalStyle = 'postgres'; \
+    SET TimeZone = 'UTC'; \
+    SET extra_float_digits = 1; \
+    SET bytea_output = 'hex'; \
+    SET client_encoding = 'UTF8'; \
+    SET client_min_messages = 'warning'; \
+    SET tcp_user_timeout = '10s'; \
+    SET tcp_keepalives_idle = 5; \
+    SET tcp_keepalives_interval = 2; \
+    SET tcp_keepalives_count = 3";
+
+/// How long the settings and the first question may take; connecting has its own limit.
+const GREETING: Duration = Duration::from_secs(5);
+
+/// Messages of the server that nobody has read yet. A bell that does not fit is one of many, and may be lost.
+const MESSAGES: usize = 256;
+
+/// A session of its own, not from the pool, with what the server says by itself (NOTIFY, notices).
+pub struct Session {
+    /// Statements go here.
+    pub client: Client,
+    /// Notifications; ends when the connection does. A task drives the connection, so that statements make progress
+    /// whether or not this is read.
+    pub messages: BoxStream<'static, AsyncMessage>,
+    /// The backend's pid.
+    pub pid: i32,
+}
+
+/// Opens a session for `what` (`leader`, `inbox`), with the settings of DESIGN section 4; `application_name` is `tpro/<service>/<copy>/<what>`.
+pub async fn session(config: &Config, what: &'static str) -> Result<Session, DbError> {
+    let mut database = config.database.clone();
+    database.application_name(application_name(config, what));
+    let (client, connection) = database.connect(NoTls).await.map_err(DbError::connecting)?;
+    let (sender, receiver) = mpsc::channel(MESSAGES);
+    // Not on the tracker: it ends by itself when the client is dropped or the connection is lost, and must drive the
+    // connection as long as there is a client, also while everything else stops.
+    tokio::spawn(drive(connection, sender));
+    let greeting = async {
+        client.batch_execute(SETTINGS).await?;
+        let row = client.query_one("SELECT pg_backend_pid(), pg_is_in_recovery()", &[]).await?;
+        Ok::<(i32, bool), tokio_postgres::Error>((row.get(0), row.get(1)))
+    };
+    let (pid, standby) = tokio::time::timeout(GREETING, greeting)
+        .await
+        .map_err(|_| DbError::Silent { what: "the greeting", seconds: GREETING.as_secs() })?
+        .map_err(DbError::Unreachable)?;
+    if standby {
+        return Err(DbError::Standby);
+    }
+    let messages =
+        stream::unfold(receiver, |mut receiver| async move { Some((receiver.recv().await?, receiver)) });
+    Ok(Session { client, messages: messages.boxed(), pid })
+}
+
+/// The name by which `pg_stat_activity` knows the session: at most 63 bytes, which the longest service name keeps.
+pub(super) fn application_name(config: &Config, what: &str) -> String {
+    format!("tpro/{}/{}/{what}", config.service, config.copy)
+}
+
+/// Drives the connection until it ends, and hands on what the server says by itself.
+async fn drive(mut connection: Connection<Socket, NoTlsStream>, messages: mpsc::Sender<AsyncMessage>) {
+    loop {
+        match poll_fn(|cx| connection.poll_message(cx)).await {
+            Some(Ok(message)) => {
+                // Full: the reader has bells enough to wake up by. Closed: nobody listens, and statements go on.
+                let _ = messages.try_send(message);
+            }
+            Some(Err(error)) => {
+                // Whoever has a statement open gets its own error and handles it; here it is only worth a debug line.
+                tracing::debug!("a connection to the database ended: {}", super::plain(&error));
+                return;
+            }
+            None => return,
+        }
+    }
+}

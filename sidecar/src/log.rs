@@ -1,1 +1,0 @@
-//! Logs to stdout and to a rotating file.
