@@ -40,7 +40,7 @@ lines() {
       line "${name^^}_${copy}_URL" "http://127.0.0.1:$port"
     done
   done
-  line TPRO_LOCAL_ENV "${OURS[*]:-}"
+  line MAKE_ENV_DIGESTS "${OURS[*]:-}"
 }
 
 case ${1:-} in

@@ -37,17 +37,20 @@ make_installation() {
 }
 
 make_cluster() {
-  [ ! -s "$DATA/PG_VERSION" ] || return 0
-  local password
-  rm -rf -- "$DATA"
-  install -d -m 700 -- "$DATA"
-  [ "$(id -u)" != 0 ] || chown "$PG_OS_USER": "$DATA"
-  rm -f -- "$LOCAL/superuser"
-  password=$(secret "$LOCAL/superuser")
-  # The password goes in by standard input: not on a command line, nor in a file that the server's user could read.
-  as_postgres "$(pg_bin initdb)" --pgdata="$DATA" --username=postgres --auth=scram-sha-256 --encoding=UTF8 --locale=C.UTF-8 \
-    --pwfile=/dev/stdin >"$LOGS/initdb.log" 2>&1 <<<"$password" || die "making the cluster failed; all of its output is in logs/initdb.log"
-  printf "include_if_exists = 'tpro.conf'\n" | as_postgres tee -a "$DATA/postgresql.conf" >/dev/null
+  [ ! -e "$DATA" ] || return 0
+  local unfinished=$BASE/unfinished
+  rm -rf -- "$unfinished" "$LOCAL/superuser"
+  install -d -m 700 -- "$unfinished"
+  [ "$(id -u)" != 0 ] || chown "$PG_OS_USER": "$unfinished"
+  # The password goes in by standard input, and for initdb through a file that only the server's user can read: on no command line.
+  # shellcheck disable=SC2016  # The inner shell is to expand it.
+  secret "$LOCAL/superuser" | as_postgres sh -c 'umask 077 && cat >"$1/password" && "$2" --pgdata="$1/data" --pwfile="$1/password" \
+    --username=postgres --auth=scram-sha-256 --encoding=UTF8 --locale=C.UTF-8 && rm "$1/password"' _ "$unfinished" "$(pg_bin initdb)" \
+    >"$LOGS/initdb.log" 2>&1 || die "making the cluster failed; all of its output is in logs/initdb.log"
+  printf "include_if_exists = 'tpro.conf'\n" | as_postgres tee -a "$unfinished/data/postgresql.conf" >/dev/null
+  # Whole or not at all: from here on it is the cluster.
+  mv -- "$unfinished/data" "$DATA"
+  rm -rf -- "$unfinished"
 }
 
 # write_settings PORT: what differs from PostgreSQL's defaults.
@@ -71,6 +74,26 @@ log_line_prefix = '%m [%p] %q%u@%d %a '
 CONF
 }
 
+# pid_of_cluster: the server that has the cluster open, whoever started it.
+pid_of_cluster() {
+  as_postgres "$(pg_bin pg_ctl)" status --pgdata="$DATA" >/dev/null && as_postgres head -n 1 "$DATA/postmaster.pid"
+}
+
+# start PORT
+start() {
+  write_settings "$1"
+  touch -- "$PG_LOG"
+  [ "$(id -u)" != 0 ] || chown "$PG_OS_USER": "$PG_LOG"
+  ln -sfn -- "$PG_LOG" "$LOGS/postgres.log"
+  (
+    let_go
+    as_postgres "$(pg_bin pg_ctl)" start --wait --timeout=60 --silent --pgdata="$DATA" --log="$PG_LOG" </dev/null >/dev/null 2>"$RUN/postgres.err"
+  ) || {
+    last_words postgres "$PG_LOG"
+    die "PostgreSQL did not start; its log is logs/postgres.log"
+  }
+}
+
 up() {
   local at pid port password
   at=$(now_ms)
@@ -84,20 +107,15 @@ up() {
   make_place
   make_installation
   make_cluster
-  pick_port PG_PORT 55432 "$(state_get postgres port)"
-  port=$PORT
-  write_settings "$port"
-  touch -- "$PG_LOG"
-  [ "$(id -u)" != 0 ] || chown "$PG_OS_USER": "$PG_LOG"
-  ln -sfn -- "$PG_LOG" "$LOGS/postgres.log"
-  (
-    let_go
-    as_postgres "$(pg_bin pg_ctl)" start --wait --timeout=60 --silent --pgdata="$DATA" --log="$PG_LOG" </dev/null >/dev/null 2>&1
-  ) || {
-    tail -n 15 -- "$PG_LOG" >&2
-    die "PostgreSQL did not start; its log is logs/postgres.log"
-  }
-  read -r pid < <(as_postgres cat "$DATA/postmaster.pid")
+  if pid=$(pid_of_cluster); then
+    # Started by a make that was ended before it could write that down.
+    port=$(as_postgres sed -n 4p "$DATA/postmaster.pid")
+  else
+    pick_port PG_PORT 55432 "$(state_get postgres port)"
+    port=$PORT
+    start "$port"
+    pid=$(pid_of_cluster)
+  fi
   remember postgres "$pid" "port=$port"
   password=$(<"$LOCAL/superuser")
   (umask 077 && printf '127.0.0.1:%s:*:postgres:%s\n' "$port" "$password" >"$PASSFILE")

@@ -69,12 +69,20 @@ pg_config_bindir() { "$(pg_config_path)" --bindir; }
 
 # psql_local USER ARGUMENTS...: in the local database, for scripts.
 psql_local() {
-  local user=$1
+  local user=$1 port
   shift
-  "$(pg_config_bindir)/psql" --no-psqlrc --quiet --set=ON_ERROR_STOP=1 --no-align --tuples-only \
-    --host=127.0.0.1 --port="$(state_get postgres port)" --username="$user" --dbname="$DATABASE" "$@"
+  port=$(state_get postgres port)
+  # Without a port psql would go to whatever listens on 5432.
+  [ -n "$port" ] || die "the local PostgreSQL has not been started yet: make up-db"
+  # Nor may the user's own PG* variables lead elsewhere.
+  env --unset=PGOPTIONS --unset=PGSERVICE --unset=PGSSLMODE --unset=PGHOSTADDR \
+    "$(pg_config_bindir)/psql" --no-psqlrc --quiet --set=ON_ERROR_STOP=1 --no-align --tuples-only \
+    --host=127.0.0.1 --port="$port" --username="$user" --dbname="$DATABASE" "$@"
 }
 
 # The superuser's password comes from a file, and a login's by the environment: everybody can read a command line.
 PASSFILE=$LOCAL/pgpass
-admin() { PGPASSFILE=$PASSFILE psql_local postgres "$@"; }
+admin() {
+  # shellcheck disable=SC2030,SC2031  # In this subshell only.
+  (unset PGPASSWORD && PGPASSFILE=$PASSFILE psql_local postgres "$@")
+}

@@ -58,7 +58,7 @@ dotenv_replace() {
 forget_leftovers() {
   local key
   for key in DATABASE_URL NATS_URL NATS_TOKEN OTEL_EXPORTER_OTLP_ENDPOINT; do
-    [[ -z ${!key:-} || " ${TPRO_LOCAL_ENV:-} " != *" $(digest "$key=${!key}") "* ]] || unset "$key"
+    [[ -z ${!key:-} || " ${MAKE_ENV_DIGESTS:-} " != *" $(digest "$key=${!key}") "* ]] || unset "$key"
   done
 }
 
@@ -69,5 +69,7 @@ users() {
     printf '%s' "${!key}"
   elif [ -n "$file" ] && ! dotenv_is_ours "$file" "$key"; then
     dotenv_get "$file" "$key"
+    # A database may be given in parts as well.
+    if [ "$key" = DATABASE_URL ]; then dotenv_get "$file" PGHOST && dotenv_get "$file" PGHOSTADDR; fi
   fi
 }
