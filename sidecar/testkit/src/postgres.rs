@@ -159,7 +159,8 @@ impl Postgres {
     /// One of the programs of the private installation, as a command that runs as the server's account.
     pub fn command(&self, program: &str) -> Command {
         let mut command = self.account.command(&self.installation.program(program));
-        command.current_dir(&self.folder);
+        // pgrx would put a backtrace into every error.
+        command.current_dir(&self.folder).env_remove("RUST_BACKTRACE");
         command
     }
 

@@ -141,6 +141,6 @@ fn selects<'a>(spans: &[&'a SpanRecord]) -> Vec<&'a SpanRecord> {
 
 fn overlap(queries: &[&SpanRecord], drawing: &str) {
     assert!(queries[0].overlaps(queries[1]), "the queries overlap:\n{drawing}");
-    let backend = |span: &SpanRecord| span.attribute("db.backend_pid").to_owned();
+    let backend = |span: &SpanRecord| span.attribute("tpro.backend_pid").to_owned();
     assert_ne!(backend(queries[0]), backend(queries[1]), "a connection each:\n{drawing}");
 }

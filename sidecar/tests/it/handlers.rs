@@ -1,0 +1,174 @@
+//! Handlers that go wrong, and what a handler can do.
+
+use serde_json::json;
+use tpro_testkit::{Message, Nats, Outcome, World, eventually};
+
+use crate::answerer::Answerer;
+use crate::probe::Probe;
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_panic_is_an_internal_error_and_its_text_stays_with_us() -> Outcome {
+    let world = Probe::world().await?;
+    let main = world.run("main").await?;
+    let probe = world.start(Probe::copy(&world, 1)?).await?;
+    for method in ["default.panic", "default.internal"] {
+        let reply = world.ask(&Probe::request(method, json!({"number": "canary-9b1d"}))).await?;
+        assert_eq!((reply.status.as_str(), reply.code()), ("error", -32603), "{reply:?}");
+        let told = reply.error.to_string();
+        assert!(!told.contains("canary") && !told.contains("digit"), "{told}");
+    }
+    world.ask(&Probe::request("default.echo", json!({}))).await?.ok()?;
+    world.finish(&[&main, &probe]).await?;
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_handler_that_hangs_is_stopped_when_the_budget_is_spent() -> Outcome {
+    let world = Probe::world().await?;
+    let main = world.run("main").await?;
+    let probe = world.start(Probe::copy(&world, 1)?.env("DB_POOL_MAX", 2)).await?;
+    for _ in 0..3 {
+        for method in ["default.hang", "default.sleep"] {
+            world.publish(&Probe::request(method, json!({})).timeout(1)).await?;
+        }
+    }
+    world.recon().await?;
+    for reply in world.replies("main").await? {
+        assert!(["timeout", "error"].contains(&reply.status.as_str()), "{reply:?}");
+    }
+    // Nothing runs on, and the pool is whole.
+    let asleep = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND query LIKE '%pg_sleep(600)' AND state = 'active'";
+    eventually("no statement runs on", async || Ok(world.count(asleep).await? == 0)).await?;
+    for _ in 0..4 {
+        world.ask(&Probe::request("default.effect", json!({}))).await?.ok()?;
+    }
+    world.finish(&[&main, &probe]).await?;
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_reply_that_is_too_large_is_an_error_that_says_so() -> Outcome {
+    let nats = Nats::options().line("max_payload: 1000000");
+    let world = World::options().services(&["main", "probe"]).nats(nats).start().await?;
+    let main = world.run("main").await?;
+    let probe = world.start(Probe::copy(&world, 1)?).await?;
+    let reply = world.ask(&Probe::request("default.reply", json!({"bytes": 2_000_000}))).await?;
+    assert_eq!((reply.status.as_str(), reply.code(), reply.attempts), ("error", -32006, 1), "{reply:?}");
+    let reply = world.ask(&Probe::request("default.reply", json!({"bytes": 800_000}))).await?;
+    assert_eq!(reply.ok()?.as_str().map(str::len), Some(800_000));
+    let reply = world.ask(&Probe::request("default.reply", json!({}))).await?;
+    assert_eq!(reply.status, "error", "text that no jsonb can hold: {reply:?}");
+    world.finish(&[&main, &probe]).await?;
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn calls_are_put_on_record_as_direct_rows_that_nobody_sends_again() -> Outcome {
+    let world = Probe::world().await?;
+    let main = world.run("main").await?;
+    let probe = world.start(Probe::copy(&world, 1)?).await?;
+    let call = json!({"target": "probe.stateless.echo", "body": {"n": 1}});
+    let reply = world.ask(&Probe::request("default.call", call)).await?;
+    assert_eq!(reply.ok()?, json!([{"n": 1}, {"n": 1}]));
+    let row = world
+        .admin
+        .query_one(
+            "SELECT count(*), count(DISTINCT p.uid), bool_and(p.direct), bool_and(r.status = 'ok'), bool_and(r.uid = p.uid),
+                min(p.service_name::text), min(r.result::text), min(r.responder)
+             FROM probe_service.mq_publish p JOIN probe_service.mq_reply r ON r.mq_id = p.id",
+            &[],
+        )
+        .await?;
+    assert_eq!((row.get::<_, i64>(0), row.get::<_, i64>(1)), (2, 2));
+    assert!(row.get::<_, bool>(2) && row.get::<_, bool>(3) && row.get::<_, bool>(4));
+    assert_eq!((row.get(5), row.get(6), row.get(7)), ("probe", r#"{"n": 1}"#, "probe/1.0/1"));
+    assert_eq!(probe.metric("tpro_sent_total").await?, 0.0, "the dispatcher of probe sends none of them");
+    world.finish(&[&main, &probe]).await?;
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_call_that_fails_is_on_record_with_its_error() -> Outcome {
+    let world = Probe::world().await?;
+    let main = world.run("main").await?;
+    let probe = world.start(Probe::copy(&world, 1)?).await?;
+    for (target, status) in [("probe.no.such_method", "error"), ("nobody.at.home", "unavailable")] {
+        let call = json!({"target": target, "body": {}});
+        let reply = world.ask(&Probe::request("default.call", call).timeout(2)).await?;
+        assert_ne!(reply.status, "ok", "{reply:?}");
+        let recorded = format!(
+            "SELECT count(*) FROM probe_service.mq_reply WHERE status = '{status}' AND error ? 'code'"
+        );
+        eventually(&format!("{target} is on record"), async || Ok(world.count(&recorded).await? >= 1))
+            .await?;
+    }
+    world.finish(&[&main, &probe]).await?;
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_a_handler_publishes_is_sent_when_its_transaction_commits() -> Outcome {
+    let world = Probe::world().await?;
+    let answerer = Answerer::start(&world.nats, "tpro.old.thing.ask", |request| {
+        json!({"jsonrpc": "2.0", "id": request["id"], "result": request["params"]}).to_string()
+    })
+    .await?;
+    let main = world.run("main").await?;
+    // Its own publish rings no bell for it while it sleeps: without the slow poll a missed one would show.
+    let probe = world.start(Probe::copy(&world, 1)?.env("POLL_INTERVAL_MS", 0)).await?;
+    for _ in 0..5 {
+        world.ask(&Probe::request("transactional.publish", json!({}))).await?.ok()?;
+        world.ask(&Probe::request("transactional.publish", json!({"end": "fault"}))).await?;
+    }
+    world.recon().await?;
+    assert_eq!(answerer.taken(), 5);
+    world.finish(&[&main, &probe]).await?;
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_reply_handler_runs_once_in_the_transaction_of_the_reply() -> Outcome {
+    let world = Probe::world().await?;
+    let _answerer = Answerer::echo(&world.nats, "tpro.old.thing.noted").await?;
+    let probe = world.start(Probe::copy(&world, 1)?).await?;
+    let noted = Message::to("old.thing.noted").from("probe").protocol("json");
+    noted.publish(&world.admin).await?;
+    // Not an answer to a JSON-RPC request: the failure handler is told.
+    Message::to("old.thing.noted").from("probe").timeout(1).publish(&world.admin).await?;
+    world.recon().await?;
+    let rows = world
+        .admin
+        .query(
+            "SELECT r.status::text, e.what FROM probe_service.mq_reply r JOIN public.effect e ON e.uid = r.uid ORDER BY r.mq_id",
+            &[],
+        )
+        .await?;
+    assert_eq!(rows.len(), 2);
+    for row in rows {
+        assert_eq!(row.get::<_, &str>(0), row.get::<_, &str>(1));
+    }
+    world.finish(&[&probe]).await?;
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_reply_is_kept_whatever_its_handler_does() -> Outcome {
+    let world = Probe::world().await?;
+    let _answerer = Answerer::echo(&world.nats, "tpro.old.thing.*").await?;
+    let probe = world.start(Probe::copy(&world, 1)?.env("REPLY_HANDLER_TIMEOUT", 1)).await?;
+    let methods = ["spoiled", "panics", "hangs", "noted"];
+    for method in methods {
+        let message = Message::to(&format!("old.thing.{method}")).from("probe").protocol("json");
+        message.publish(&world.admin).await?;
+    }
+    world.recon().await?;
+    assert!(world.replies("probe").await?.iter().all(|reply| reply.status == "ok"));
+    assert_eq!(world.count("SELECT count(*) FROM public.effect WHERE what = 'spoiled'").await?, 0);
+    assert_eq!(world.count("SELECT count(*) FROM public.effect WHERE what = 'ok'").await?, 1);
+    let faults = world
+        .count("SELECT count(*) FROM probe_service.mq_reply_fault f JOIN probe_service.mq_reply r USING (mq_id) WHERE f.error <> ''")
+        .await?;
+    assert_eq!(faults, 3, "each handler's error lies beside its reply");
+    world.finish(&[&probe]).await?;
+    Ok(())
+}

@@ -1,0 +1,64 @@
+//! A world with the service `probe` (an example of the sidecar crate), whose handlers misbehave when they are told to.
+
+use serde_json::{Value, json};
+use tokio_postgres::Client;
+use tpro_testkit::{Message, Outcome, Sidecar, World, eventually, paths};
+
+/// The lock that a handler waits for when its body says `{"hold": 7}`.
+const LOCK: i64 = 7;
+
+/// The service.
+pub struct Probe;
+
+impl Probe {
+    /// A world with services `main` and `probe` and the table of effects.
+    pub async fn world() -> Outcome<World> {
+        let world = World::options().services(&["main", "probe"]).start().await?;
+        world
+            .admin
+            .batch_execute(
+                "CREATE TABLE public.effect (uid uuid NOT NULL, what text NOT NULL);
+                 GRANT SELECT, INSERT ON public.effect TO probe",
+            )
+            .await?;
+        Ok(world)
+    }
+
+    /// A copy of it.
+    pub fn copy(world: &World, number: u32) -> Outcome<Sidecar> {
+        Ok(world.sidecar_of("probe", paths::example("probe")?).copy(number))
+    }
+
+    /// A request to one of its methods.
+    pub fn request(method: &str, body: Value) -> Message {
+        Message::to(&format!("probe.{method}")).body(body)
+    }
+
+    /// The body that makes a handler wait.
+    pub fn held() -> Value {
+        json!({"hold": LOCK})
+    }
+
+    /// Makes handlers with that body wait for as long as the session lives.
+    pub async fn hold(world: &World) -> Outcome<Client> {
+        let session = world.database.connect().await?;
+        session.query_one("SELECT pg_advisory_lock($1)", &[&LOCK]).await?;
+        Ok(session)
+    }
+
+    /// Waits until so many handlers wait for it.
+    pub async fn waiting(world: &World, handlers: i64) -> Outcome {
+        eventually(&format!("{handlers} handlers wait"), async || {
+            let waiting =
+                "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted AND objid = 7
+                AND database = (SELECT oid FROM pg_database WHERE datname = current_database())";
+            Ok(world.count(waiting).await? == handlers)
+        })
+        .await
+    }
+
+    /// How many effects there are.
+    pub async fn effects(world: &World) -> Outcome<i64> {
+        world.count("SELECT count(*) FROM public.effect").await
+    }
+}

@@ -1,0 +1,176 @@
+//! A message that comes again.
+
+use serde_json::json;
+use tpro_testkit::proxy::Fault;
+use tpro_testkit::{Outcome, Proxy, World, eventually};
+
+use crate::probe::Probe;
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_repeat_after_both_copies_were_killed_gets_the_stored_outcome() -> Outcome {
+    for method in ["transactional.effect", "default.tx", "default.effect"] {
+        stored_outcome(method).await.map_err(|failure| failure.during(method))?;
+    }
+    Ok(())
+}
+
+/// The outcome is kept, the reply gets lost, and everybody who could remember is killed before the message comes again.
+async fn stored_outcome(method: &str) -> Outcome {
+    let world = Probe::world().await?;
+    let proxy = Proxy::start(world.nats.port()).await?;
+    let through = format!("nats://127.0.0.1:{}", proxy.port());
+    let main =
+        world.start(world.sidecar("main")?.env("NATS_URL", through).env("ATTEMPT_TIMEOUT_MS", 500)).await?;
+    let copies = [world.start(Probe::copy(&world, 1)?).await?, world.start(Probe::copy(&world, 2)?).await?];
+    let hold = Probe::hold(&world).await?;
+
+    let id = world.publish(&Probe::request(method, Probe::held())).await?;
+    Probe::waiting(&world, 1).await?;
+    // From here on nothing comes back to main.
+    proxy.set(Fault::BlackHole);
+    drop(hold);
+    eventually("the outcome is stored", async || {
+        Ok(world.count("SELECT count(*) FROM probe_service.mq_outcome").await? == 1)
+    })
+    .await?;
+    for copy in &copies {
+        copy.kill().await?;
+    }
+    proxy.set(Fault::Reset);
+    proxy.set(Fault::None);
+    let after = world.start(Probe::copy(&world, 3)?).await?;
+
+    let reply = world.await_reply(id).await?;
+    assert!(reply.attempts > 1, "{reply:?}");
+    let first = reply.clone().ok()?["pid"].as_u64();
+    let pids = copies.iter().map(|copy| u64::from(copy.process().pid()));
+    assert!(pids.into_iter().any(|pid| first == Some(pid)), "a copy that is dead had answered: {reply:?}");
+    assert_eq!(Probe::effects(&world).await?, 1);
+    eventually("the repeat is a span", async || {
+        let spans = world.collector.spans();
+        Ok(spans.iter().any(|span| span.service == "probe" && span.attribute("tpro.repeat") == "true"))
+    })
+    .await?;
+    world.finish(&[&main, &after]).await?;
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_copy_that_is_killed_in_its_handler_leaves_the_message_to_another() -> Outcome {
+    for (method, effects) in [("transactional.effect", 1), ("default.tx", 1), ("default.effect", 2)] {
+        run_elsewhere(method, effects).await.map_err(|failure| failure.during(method))?;
+    }
+    Ok(())
+}
+
+/// Effects in the message's own transaction vanish with the copy that is killed; others were made, and are made again.
+async fn run_elsewhere(method: &str, effects: i64) -> Outcome {
+    let world = Probe::world().await?;
+    let main = world.start(world.sidecar("main")?.env("ATTEMPT_TIMEOUT_MS", 500)).await?;
+    let first = world.start(Probe::copy(&world, 1)?).await?;
+    let hold = Probe::hold(&world).await?;
+    let id = world.publish(&Probe::request(method, Probe::held())).await?;
+    Probe::waiting(&world, 1).await?;
+    first.kill().await?;
+    // PostgreSQL notices a client that is gone only when a statement ends.
+    drop(hold);
+    let second = world.start(Probe::copy(&world, 2)?).await?;
+    let reply = world.await_reply(id).await?;
+    assert_eq!(reply.copy(), "2", "{reply:?}");
+    assert_eq!(reply.clone().ok()?["pid"].as_u64(), Some(second.process().pid().into()), "{reply:?}");
+    assert_eq!(Probe::effects(&world).await?, effects);
+    world.finish(&[&main, &second]).await?;
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_repeat_of_what_is_still_at_work_waits_for_it() -> Outcome {
+    for method in ["transactional.effect", "default.tx", "default.effect"] {
+        still_at_work(method).await.map_err(|failure| failure.during(method))?;
+    }
+    Ok(())
+}
+
+async fn still_at_work(method: &str) -> Outcome {
+    let world = Probe::world().await?;
+    let main = world.start(world.sidecar("main")?.env("ATTEMPT_TIMEOUT_MS", 200)).await?;
+    let copies = [world.start(Probe::copy(&world, 1)?).await?, world.start(Probe::copy(&world, 2)?).await?];
+    let hold = Probe::hold(&world).await?;
+    let id = world.publish(&Probe::request(method, Probe::held())).await?;
+    Probe::waiting(&world, 1).await?;
+    // With so many repeats both copies have seen one.
+    eventually("it was sent again and again", async || Ok(main.metric("tpro_sent_total").await? >= 12.0))
+        .await?;
+    Probe::waiting(&world, 1).await?;
+    drop(hold);
+    world.await_reply(id).await?.ok()?;
+    assert_eq!(Probe::effects(&world).await?, 1);
+    world.finish(&[&main, &copies[0], &copies[1]]).await?;
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_stateless_handler_runs_for_each_repeat() -> Outcome {
+    let world = Probe::world().await?;
+    let main = world.start(world.sidecar("main")?.env("ATTEMPT_TIMEOUT_MS", 200)).await?;
+    let probe = world.start(Probe::copy(&world, 1)?).await?;
+    let hold = Probe::hold(&world).await?;
+    let id = world.publish(&Probe::request("stateless.effect", Probe::held())).await?;
+    Probe::waiting(&world, 3).await?;
+    drop(hold);
+    let reply = world.await_reply(id).await?;
+    assert_eq!(reply.status, "ok", "{reply:?}");
+    assert!(Probe::effects(&world).await? >= 3);
+    assert_eq!(world.count("SELECT count(*) FROM probe_service.mq_receive").await?, 0);
+    world.finish(&[&main, &probe]).await?;
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_error_undoes_the_effect_and_is_an_outcome_like_another() -> Outcome {
+    let world = Probe::world().await?;
+    let main = world.run("main").await?;
+    let probe = world.start(Probe::copy(&world, 1)?).await?;
+    for method in ["transactional.effect", "default.tx"] {
+        for (end, code) in [("fault", 7), ("internal", -32603), ("panic", -32603)] {
+            let reply = world.ask(&Probe::request(method, json!({"end": end}))).await?;
+            assert_eq!((reply.status.as_str(), reply.code()), ("error", code), "{method}, {end}: {reply:?}");
+        }
+    }
+    assert_eq!(Probe::effects(&world).await?, 0);
+    assert_eq!(world.count("SELECT count(*) FROM probe_service.mq_outcome").await?, 6);
+    let reply = world.ask(&Probe::request("transactional.effect", json!({}))).await?;
+    assert_eq!(reply.ok()?["number"], 1);
+    world.finish(&[&main, &probe]).await?;
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_message_older_than_the_inbox_is_refused_as_stale() -> Outcome {
+    let world = Probe::world().await?;
+    let probe = world.start(Probe::copy(&world, 1)?).await?;
+    for age in ["-30 days", "2 days"] {
+        let answer = ask_with_uid(&world, age).await?;
+        assert_eq!(answer.as_deref(), Some("stale"), "a uid of {age} from now");
+    }
+    assert_eq!(ask_with_uid(&world, "0 days").await?, None);
+    assert_eq!(Probe::effects(&world).await?, 1);
+    world.finish(&[&probe]).await?;
+    Ok(())
+}
+
+/// Asks with a uid whose time is so far from now; the state that the reply says instead of an answer, if it is none.
+async fn ask_with_uid(world: &World, age: &str) -> Outcome<Option<String>> {
+    let made = "SELECT encode(set_byte(int8send((extract(epoch FROM now() + $1::text::interval) * 1000)::int8 << 16), 6, 112),
+                   'hex') || 'a000000000000001'";
+    let hex: String = world.admin.query_one(made, &[&age]).await?.get(0);
+    let uid = [&hex[..8], &hex[8..12], &hex[12..16], &hex[16..20], &hex[20..]].join("-");
+    let mut headers = async_nats::HeaderMap::new();
+    headers.insert("Nats-Msg-Id", uid.as_str());
+    let request =
+        json!({"jsonrpc": "2.0", "id": uid, "method": "transactional.effect", "params": {}}).to_string();
+    let client = world.nats.client().await?;
+    let answer =
+        client.request_with_headers("tpro.probe.transactional.effect", headers, request.into()).await?;
+    Ok(answer.headers.and_then(|headers| headers.get("Tpro-State").map(|state| state.to_string())))
+}
