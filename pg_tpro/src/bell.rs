@@ -1,0 +1,117 @@
+//! The bell: wakes a sleeping dispatcher when a publish is committed, and costs nothing when it is awake.
+//!
+//! A transaction that commits a NOTIFY holds a lock of the whole cluster through its WAL flush, which ends group commit.
+//! So the trigger on `mq_publish` only notes that its service has something to send. Just before the commit the bell's
+//! lock is tried in share mode. Whoever gets it knows that nobody sleeps: the dispatcher will read again before it can
+//! take the bell, since the share lock goes when the commit is visible to it. Whoever does not get it rings.
+//!
+//! A savepoint that is rolled back may leave a note behind, and then the bell rings for nothing.
+
+use std::cell::RefCell;
+use std::ffi::{c_char, c_void};
+
+use pgrx::pg_sys::XactEvent;
+use pgrx::prelude::*;
+
+use crate::fault::{Fault, SqlState};
+use crate::lock::{Lock, Tag};
+
+thread_local! {
+    // The services that this transaction has published for, by their schemas: hardly ever more than one. The
+    // allocation is kept from transaction to transaction.
+    static NOTED: RefCell<Vec<pg_sys::Oid>> = const { RefCell::new(Vec::new()) };
+}
+
+unsafe extern "C-unwind" {
+    // commands/async.h; not among pgrx's bindings.
+    fn Async_Notify(channel: *const c_char, payload: *const c_char);
+}
+
+/// Asks PostgreSQL to tell of the end of each transaction.
+pub fn listen_to_transactions() {
+    // SAFETY: the callback is guarded, lives as long as the library (which is never unloaded), and takes no argument.
+    unsafe { pg_sys::RegisterXactCallback(Some(at_end_of_transaction), std::ptr::null_mut()) };
+}
+
+/// The trigger function `tpro.bell()`: AFTER INSERT, FOR EACH STATEMENT, on an outbox.
+#[pg_extern]
+fn bell(fcinfo: pg_sys::FunctionCallInfo) {
+    const WANTED: u32 = pg_sys::TRIGGER_EVENT_AFTER | pg_sys::TRIGGER_EVENT_INSERT;
+    const ASKED: u32 =
+        pg_sys::TRIGGER_EVENT_TIMINGMASK | pg_sys::TRIGGER_EVENT_OPMASK | pg_sys::TRIGGER_EVENT_ROW;
+    // SAFETY: PostgreSQL passes a valid call record; when its context is a TriggerData, the trigger manager has
+    // made it, and its relation is open until the trigger returns.
+    let schema = unsafe {
+        let trigger = (*fcinfo).context.cast::<pg_sys::TriggerData>();
+        let called_by_trigger_manager =
+            !trigger.is_null() && (*trigger).type_ == pg_sys::NodeTag::T_TriggerData;
+        (called_by_trigger_manager && (*trigger).tg_event & ASKED == WANTED)
+            .then(|| (*(*(*trigger).tg_relation).rd_rel).relnamespace)
+    };
+    match schema {
+        Some(schema) => note(schema),
+        None => Fault::new(
+            SqlState::ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED,
+            "tpro.bell() is a trigger function, for AFTER INSERT, FOR EACH STATEMENT",
+        )
+        .raise(),
+    }
+}
+
+fn note(schema: pg_sys::Oid) {
+    NOTED.with_borrow_mut(|noted| {
+        if !noted.contains(&schema) {
+            noted.push(schema);
+        }
+    });
+}
+
+#[pg_guard]
+unsafe extern "C-unwind" fn at_end_of_transaction(event: XactEvent::Type, _argument: *mut c_void) {
+    match event {
+        XactEvent::XACT_EVENT_PRE_COMMIT => each_noted(ring_if_asleep),
+        // PostgreSQL refuses to prepare a transaction that notifies. One that is prepared keeps the lock, so that
+        // the dispatcher does not fall asleep before it is committed; if it slept already, its slow poll finds the row.
+        XactEvent::XACT_EVENT_PRE_PREPARE => each_noted(|schema| {
+            Tag::new(schema, Lock::Bell).try_share_in_transaction();
+        }),
+        // Nothing may be raised here.
+        _ => forget(),
+    }
+}
+
+/// Takes the notes one by one, so that an error in the middle leaves nothing borrowed.
+fn each_noted(mut act: impl FnMut(pg_sys::Oid)) {
+    while let Some(schema) = NOTED.with_borrow_mut(Vec::pop) {
+        act(schema);
+    }
+}
+
+fn forget() {
+    // Not `with_borrow_mut`, which could panic.
+    let _ = NOTED.try_with(|noted| {
+        if let Ok(mut noted) = noted.try_borrow_mut() {
+            noted.clear();
+        }
+    });
+}
+
+fn ring_if_asleep(schema: pg_sys::Oid) {
+    if Tag::new(schema, Lock::Bell).try_share_in_transaction() {
+        return;
+    }
+    // SAFETY: before the commit the catalogue can still be read; the name, if the schema still exists, is a
+    // terminated string in the transaction's memory.
+    let name = unsafe {
+        let name = pg_sys::get_namespace_name(schema);
+        (!name.is_null()).then(|| std::ffi::CStr::from_ptr(name))
+    };
+    // A schema that this transaction has dropped has no dispatcher.
+    let Some(name) = name else { return };
+    let channel = [b"task_for_", name.to_bytes_with_nul()].concat();
+    // SAFETY: both are terminated strings, which PostgreSQL copies; nothing in the closure needs to be dropped if
+    // it raises an error, which the guard turns into a panic.
+    unsafe {
+        pg_sys::ffi::pg_guard_ffi_boundary(|| Async_Notify(channel.as_ptr().cast(), c"".as_ptr()));
+    }
+}

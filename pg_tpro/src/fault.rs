@@ -1,0 +1,52 @@
+//! What a caller is told when something is refused.
+
+use std::borrow::Cow;
+
+use pgrx::pg_sys::elog::PgLogLevel;
+pub use pgrx::pg_sys::errcodes::PgSqlErrorCode as SqlState;
+use pgrx::pg_sys::panic::ErrorReport;
+
+/// An error for the caller. None of its texts ever holds a body or headers.
+#[derive(Debug)]
+pub struct Fault {
+    state: SqlState,
+    message: Cow<'static, str>,
+    hint: Option<Cow<'static, str>>,
+}
+
+impl Fault {
+    /// What is wrong.
+    pub fn new(state: SqlState, message: impl Into<Cow<'static, str>>) -> Self {
+        Self { state, message: message.into(), hint: None }
+    }
+
+    /// What to do about it.
+    pub fn hint(self, hint: impl Into<Cow<'static, str>>) -> Self {
+        Self { hint: Some(hint.into()), ..self }
+    }
+
+    /// Raises it: the statement ends here.
+    pub fn raise(self) -> ! {
+        let mut report = ErrorReport::new(self.state, self.message, "tpro");
+        if let Some(hint) = self.hint {
+            report = report.set_hint(hint);
+        }
+        report.report(PgLogLevel::ERROR);
+        unreachable!("an error report of level ERROR does not return")
+    }
+}
+
+/// The value, or the fault raised.
+pub trait OrRaise<T> {
+    /// Returns the value or raises the fault.
+    fn or_raise(self) -> T;
+}
+
+impl<T> OrRaise<T> for Result<T, Fault> {
+    fn or_raise(self) -> T {
+        match self {
+            Ok(value) => value,
+            Err(fault) => fault.raise(),
+        }
+    }
+}

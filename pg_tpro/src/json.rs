@@ -1,0 +1,72 @@
+//! A `jsonb` argument as the text that will be sent.
+
+use std::ffi::CStr;
+
+use pgrx::callconv::{Arg, ArgAbi};
+use pgrx::datum::FromDatum;
+use pgrx::pg_sys;
+
+/// A `jsonb` value: its text in PostgreSQL's form, which is what `body::text` gives and what is sent.
+///
+/// Not parsed again: PostgreSQL has written it, and the rules need no more than its text.
+#[derive(Clone, Copy, Debug)]
+pub struct JsonText<'a>(pub &'a str);
+
+/// Whether a `jsonb` value is an object or an array, told from its first bytes.
+#[derive(Clone, Copy, Debug)]
+pub struct Structured(pub bool);
+
+impl FromDatum for JsonText<'_> {
+    unsafe fn from_polymorphic_datum(datum: pg_sys::Datum, is_null: bool, _: pg_sys::Oid) -> Option<Self> {
+        // SAFETY: the caller promises a jsonb datum when it is not null.
+        let jsonb = (!is_null).then(|| unsafe { detoasted(datum) })?;
+        // SAFETY: as above; `root` lies inside the value, whose length is in its header. PostgreSQL returns a
+        // terminated string in the current memory context, which outlives this call of the function.
+        let text = unsafe {
+            let length = pgrx::varsize_any(jsonb.cast());
+            let text = pg_sys::JsonbToCString(
+                std::ptr::null_mut(),
+                &raw mut (*jsonb).root,
+                i32::try_from(length).unwrap_or(i32::MAX),
+            );
+            CStr::from_ptr(text)
+        };
+        // The extension only installs into databases in UTF-8.
+        text.to_str().ok().map(JsonText)
+    }
+}
+
+impl FromDatum for Structured {
+    unsafe fn from_polymorphic_datum(datum: pg_sys::Datum, is_null: bool, _: pg_sys::Oid) -> Option<Self> {
+        // SAFETY: the caller promises a jsonb datum when it is not null.
+        let jsonb = (!is_null).then(|| unsafe { detoasted(datum) })?;
+        // SAFETY: every jsonb value begins with this header.
+        let header = unsafe { (*jsonb).root.header };
+        Some(Self(header & pg_sys::JB_FSCALAR == 0))
+    }
+}
+
+/// The value in full: decompressed and fetched from the TOAST table where it has been put there.
+///
+/// # Safety
+/// The datum must be a `jsonb` that is not null.
+unsafe fn detoasted(datum: pg_sys::Datum) -> *mut pg_sys::Jsonb {
+    // SAFETY: a jsonb datum points to a varlena.
+    unsafe { pg_sys::pg_detoast_datum(datum.cast_mut_ptr()).cast() }
+}
+
+// SAFETY: the function's argument is declared `jsonb` in the install script, and a null one is an `Option`'s None.
+unsafe impl<'fcx> ArgAbi<'fcx> for JsonText<'fcx> {
+    unsafe fn unbox_arg_unchecked(arg: Arg<'_, 'fcx>) -> Self {
+        // SAFETY: as for the implementation.
+        unsafe { arg.unbox_arg_using_from_datum() }.unwrap_or(JsonText("null"))
+    }
+}
+
+// SAFETY: as above.
+unsafe impl<'fcx> ArgAbi<'fcx> for Structured {
+    unsafe fn unbox_arg_unchecked(arg: Arg<'_, 'fcx>) -> Self {
+        // SAFETY: as for the implementation.
+        unsafe { arg.unbox_arg_using_from_datum() }.unwrap_or(Structured(false))
+    }
+}

@@ -1,0 +1,77 @@
+//! Who leads a service, who sleeps, who lives.
+
+use pgrx::pg_sys;
+use pgrx::prelude::*;
+
+use crate::fault::{Fault, OrRaise, SqlState};
+use crate::lock::{Lock, Tag};
+use crate::service::{only_sidecar, schema_of};
+
+/// `tpro.lead(service)`: makes this session the leader's, unless another has it.
+#[pg_extern]
+fn lead(service: &str) -> bool {
+    own(service, Lock::Leader).try_hold()
+}
+
+/// `tpro.sleep(service)`: takes the bell, so that whoever commits a publish from now on rings it.
+#[pg_extern]
+fn sleep(service: &str) -> bool {
+    own(service, Lock::Bell).try_hold()
+}
+
+/// `tpro.wake(service)`: lets the bell go, so that nobody rings for a leader who reads anyway.
+#[pg_extern]
+fn wake(service: &str) {
+    own(service, Lock::Bell).let_go();
+}
+
+/// `tpro.present(service, copy_key)`: says that this copy lives, for as long as this session does.
+#[pg_extern]
+fn present(service: &str, copy_key: i32) -> bool {
+    let tag = own(service, Lock::Copy(copy_key));
+    // `is_present` of another session shares the lock for a moment, which is no reason to say no.
+    const TRIES: u32 = 10;
+    (0..TRIES).any(|_| {
+        tag.try_hold() || {
+            // SAFETY: sleeps for a millisecond; it raises nothing and allocates nothing.
+            unsafe { pg_sys::pg_usleep(1000) };
+            false
+        }
+    })
+}
+
+/// `tpro.is_present(service, copy_key)`: whether that copy lives.
+#[pg_extern]
+fn is_present(service: &str, copy_key: i32) -> bool {
+    own(service, Lock::Copy(copy_key)).is_held_elsewhere()
+}
+
+/// `tpro.must_serve(service)`: for functions that run with the rights of their owner. It asks about the user who
+/// calls them, whom `current_user` does not show there.
+#[pg_extern]
+fn must_serve(service: &str) {
+    // SAFETY: reads a variable of the session.
+    let caller = unsafe { pg_sys::GetOuterUserId() };
+    permitted(service, caller).or_raise();
+}
+
+fn own(service: &str, lock: Lock) -> Tag {
+    // SAFETY: reads a variable of the session.
+    let caller = unsafe { pg_sys::GetUserId() };
+    Tag::new(permitted(service, caller).or_raise(), lock)
+}
+
+fn permitted(service: &str, caller: pg_sys::Oid) -> Result<pg_sys::Oid, Fault> {
+    // SAFETY: reads a flag in shared memory.
+    if unsafe { pg_sys::RecoveryInProgress() } {
+        // There the lock would be had, beside the one on the primary.
+        return Err(Fault::new(
+            SqlState::ERRCODE_READ_ONLY_SQL_TRANSACTION,
+            "a server in recovery serves no messages",
+        )
+        .hint("Connect to the primary."));
+    }
+    let schema = schema_of(service)?;
+    only_sidecar(service, caller)?;
+    Ok(schema.0)
+}

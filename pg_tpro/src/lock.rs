@@ -1,0 +1,88 @@
+//! The locks of a service: lock tags that SQL cannot make.
+//!
+//! SQL's advisory locks are open to everybody: an unprivileged role could take the leader's lock and stop all dispatch.
+//! These are of the same kind (`LOCKTAG_ADVISORY`, so that `pg_locks` shows them), but of a class that
+//! `pg_advisory_lock` never uses (it has 1 and 2).
+
+use pgrx::pg_sys;
+
+/// What is locked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Lock {
+    /// Held by the leader of the service, for its session.
+    Leader,
+    /// Held exclusively by the sleeping leader, shared by transactions that are committing a publish.
+    Bell,
+    /// Held by a living copy of the service, for a session.
+    Copy(i32),
+}
+
+/// Of which service, told by its schema.
+#[derive(Clone, Copy, Debug)]
+pub struct Tag(pg_sys::LOCKTAG);
+
+impl Tag {
+    /// The tag of this lock of the service whose schema this is.
+    pub fn new(schema: pg_sys::Oid, lock: Lock) -> Self {
+        let (kind, class) = match lock {
+            Lock::Leader => (1, 3),
+            Lock::Bell => (2, 3),
+            Lock::Copy(key) => (key.cast_unsigned(), 4),
+        };
+        Self(pg_sys::LOCKTAG {
+            // SAFETY: a variable of PostgreSQL that is set once, before any function can be called.
+            locktag_field1: unsafe { pg_sys::MyDatabaseId }.to_u32(),
+            locktag_field2: schema.to_u32(),
+            locktag_field3: kind,
+            locktag_field4: class,
+            locktag_type: pg_sys::LockTagType::LOCKTAG_ADVISORY as u8,
+            // The lock method of user locks: its session locks outlive a transaction that fails.
+            locktag_lockmethodid: pg_sys::USER_LOCKMETHOD as u8,
+        })
+    }
+
+    /// Takes it for this session, if nobody else has it. Taking it again changes nothing.
+    pub fn try_hold(&self) -> bool {
+        match self.try_acquire(pg_sys::ExclusiveLock, true) {
+            pg_sys::LockAcquireResult::LOCKACQUIRE_NOT_AVAIL => false,
+            // PostgreSQL counts; one release must be enough.
+            pg_sys::LockAcquireResult::LOCKACQUIRE_ALREADY_HELD => self.release(pg_sys::ExclusiveLock),
+            _ => true,
+        }
+    }
+
+    /// Lets it go, if this session has it.
+    pub fn let_go(&self) {
+        // SAFETY: the tag is a valid lock tag. Releasing a lock that is not held would be a warning for the user.
+        if unsafe { pg_sys::LockHeldByMe(&self.0, pg_sys::ExclusiveLock as i32) } {
+            self.release(pg_sys::ExclusiveLock);
+        }
+    }
+
+    /// Shares it until the transaction has ended, if nobody has it exclusively.
+    pub fn try_share_in_transaction(&self) -> bool {
+        self.try_acquire(pg_sys::ShareLock, false) != pg_sys::LockAcquireResult::LOCKACQUIRE_NOT_AVAIL
+    }
+
+    /// Whether another session has it exclusively.
+    pub fn is_held_elsewhere(&self) -> bool {
+        match self.try_acquire(pg_sys::ShareLock, true) {
+            pg_sys::LockAcquireResult::LOCKACQUIRE_NOT_AVAIL => true,
+            _ => {
+                self.release(pg_sys::ShareLock);
+                false
+            }
+        }
+    }
+
+    fn try_acquire(&self, mode: u32, session: bool) -> pg_sys::LockAcquireResult::Type {
+        // SAFETY: the tag is a valid lock tag, and `dontWait` is true: nothing waits here, so that no waiter holds
+        // back xmin and no deadlock can come about.
+        unsafe { pg_sys::LockAcquire(&self.0, mode as i32, session, true) }
+    }
+
+    fn release(&self, mode: u32) -> bool {
+        // SAFETY: the tag is a valid lock tag, of a session lock that this session has.
+        unsafe { pg_sys::LockRelease(&self.0, mode as i32, true) }
+    }
+}
