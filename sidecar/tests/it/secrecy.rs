@@ -71,6 +71,17 @@ async fn no_secret_gets_into_spans_logs_or_metrics() -> Outcome {
     Ok(())
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_refused_insert_repeats_no_secret() -> Outcome {
+    let world = World::new().await?;
+    refused_inserts(&world).await?;
+    let log = world.database.cluster().log();
+    assert!(log.contains("must be jsonrpc or json"), "the refusals are in the log: {log}");
+    assert!(!log.contains(BODY) && !log.contains(HEADER));
+    world.finish(&[]).await?;
+    Ok(())
+}
+
 /// Every way in which an INSERT is refused; the error that the user gets must not repeat the secret either.
 async fn refused_inserts(world: &World) -> Outcome {
     let long = "x".repeat(1_000_000);
