@@ -228,16 +228,20 @@ fn sweep(root: &Path) -> Outcome {
     Ok(())
 }
 
-/// Removes the installations that nobody uses any more.
+/// Removes the installations that nobody uses any more, and their locks: nobody can open one meanwhile, since that is done
+/// under the lock of all installations.
 fn tidy(root: &Path, but: &str) -> Outcome {
     for entry in fs::read_dir(root)? {
         let path = entry?.path();
         let name = path.file_name().and_then(OsStr::to_str).unwrap_or_default();
-        if name.starts_with("install-") && path.is_dir() && name != but {
-            let lock = File::create(root.join(format!("{name}.lock")))?;
-            if lock.try_lock().is_ok() {
-                remove(&path)?;
-            }
+        let Some(tree) =
+            name.strip_suffix(".lock").filter(|tree| tree.starts_with("install-") && *tree != but)
+        else {
+            continue;
+        };
+        if File::open(&path)?.try_lock().is_ok() {
+            remove(&root.join(tree))?;
+            fs::remove_file(&path)?;
         }
     }
     Ok(())

@@ -19,13 +19,13 @@ pub use rustix::process::Signal;
 /// Waits until the test process is gone, then ends the process and removes its folder. A word on its input dismisses it.
 ///
 /// The pipe closes however the test process ends, SIGKILL included; a death signal by prctl would come already when the
-/// *thread* of one test ends, and would need unsafe code.
+/// *thread* of one test ends, and would need unsafe code. An ended process that nobody has reaped has no command line.
 const WATCHER: &str = r#"
 trap '' INT TERM HUP QUIT
 read -r dismissed && exit
 kill -s "$1" "$2"
 tries=100
-while [ $tries -gt 0 ] && kill -0 "$2" 2>/dev/null; do tries=$((tries - 1)); sleep 0.1; done
+while [ $tries -gt 0 ] && grep -q . "/proc/$2/cmdline" 2>/dev/null; do tries=$((tries - 1)); sleep 0.1; done
 kill -s KILL "$2" 2>/dev/null
 [ -n "$3" ] && rm -rf "$3"
 "#;
