@@ -18,6 +18,7 @@ crate() {
   find "$draft" -type f -print0 | while IFS= read -r -d '' file; do
     sed -i -e "s/template/$name/g" -e "s/Template/$Pascal/g" -- "$file"
   done
+  sed -i "s/^description = .*/description = \"The service \`$name\`.\"/" "$draft/Cargo.toml"
   mv -- "$draft" "services/$name"
   use_cargo
   # The new package joins Cargo.lock now, so that --locked goes on passing.
