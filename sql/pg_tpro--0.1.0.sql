@@ -25,23 +25,26 @@ BEGIN
 END
 $$;
 
--- Roles belong to the cluster: another database may have made them.
+-- Roles belong to the cluster: another database may have made them, or be making them now.
 DO $$
-DECLARE
-    wanted pg_catalog.text;
 BEGIN
-    FOREACH wanted IN ARRAY ARRAY['tpro_owner', 'tpro_reader', 'tpro_operator']::pg_catalog.text[] LOOP
-        BEGIN
-            EXECUTE pg_catalog.format('CREATE ROLE %I NOLOGIN', wanted);
-        EXCEPTION WHEN duplicate_object OR unique_violation THEN
-            NULL;
-        END;
-    END LOOP;
+    BEGIN
+        CREATE ROLE tpro_owner NOLOGIN;
+        COMMENT ON ROLE tpro_owner IS 'tpro: owns the services'' schemas and tables, makes and drops services';
+    EXCEPTION WHEN duplicate_object OR unique_violation THEN NULL;
+    END;
+    BEGIN
+        CREATE ROLE tpro_reader NOLOGIN;
+        COMMENT ON ROLE tpro_reader IS 'tpro: sees what is under way, but no body and no result';
+    EXCEPTION WHEN duplicate_object OR unique_violation THEN NULL;
+    END;
+    BEGIN
+        CREATE ROLE tpro_operator NOLOGIN;
+        COMMENT ON ROLE tpro_operator IS 'tpro: may adopt a restored database';
+    EXCEPTION WHEN duplicate_object OR unique_violation THEN NULL;
+    END;
 END
 $$;
-COMMENT ON ROLE tpro_owner IS 'tpro: owns the services'' schemas and tables, makes and drops services';
-COMMENT ON ROLE tpro_reader IS 'tpro: sees what is under way, but no body and no result';
-COMMENT ON ROLE tpro_operator IS 'tpro: may adopt a restored database';
 
 COMMENT ON SCHEMA tpro IS 'tpro: messages published by SQL, atomic with the transaction';
 GRANT USAGE ON SCHEMA tpro TO PUBLIC;
@@ -593,9 +596,10 @@ BEGIN
         EXECUTE format('UPDATE %I.mq_publish SET tx = pg_current_xact_id()
                          WHERE tx >= pg_snapshot_xmin(pg_current_snapshot())', one.schema_name);
         -- Read everything again; what has a reply is left out by the dispatcher.
-        EXECUTE format('INSERT INTO %I.mq_cursor AS c (snapshot, pending, moved_at) VALUES (DEFAULT, DEFAULT, DEFAULT)
+        EXECUTE format('INSERT INTO %I.mq_cursor AS c (snapshot, pending, clean, moved_at) VALUES (DEFAULT, DEFAULT, false, DEFAULT)
                         ON CONFLICT (only_row) DO UPDATE
-                        SET snapshot = EXCLUDED.snapshot, pending = EXCLUDED.pending, moved_at = EXCLUDED.moved_at',
+                        SET snapshot = EXCLUDED.snapshot, pending = EXCLUDED.pending, clean = EXCLUDED.clean,
+                            moved_at = EXCLUDED.moved_at',
                        one.schema_name);
     END LOOP;
     IF adopt.service IS NULL THEN

@@ -11,11 +11,21 @@
 CREATE SCHEMA @schema@;
 COMMENT ON SCHEMA @schema@ IS 'tpro: outbox and inbox of a service';
 
--- Roles belong to the cluster: another database may have made them.
-DO $$ BEGIN CREATE ROLE @publisher@ NOLOGIN; EXCEPTION WHEN duplicate_object OR unique_violation THEN NULL; END $$;
-DO $$ BEGIN CREATE ROLE @sidecar@ NOLOGIN; EXCEPTION WHEN duplicate_object OR unique_violation THEN NULL; END $$;
-COMMENT ON ROLE @publisher@ IS 'tpro: may publish on behalf of a service, and read no body';
-COMMENT ON ROLE @sidecar@ IS 'tpro: the sidecar of a service, in its own schema only';
+-- Roles belong to the cluster: another database may have made them, or be making them now.
+DO $$
+BEGIN
+    BEGIN
+        CREATE ROLE @publisher@ NOLOGIN;
+        COMMENT ON ROLE @publisher@ IS 'tpro: may publish on behalf of a service, and read no body';
+    EXCEPTION WHEN duplicate_object OR unique_violation THEN NULL;
+    END;
+    BEGIN
+        CREATE ROLE @sidecar@ NOLOGIN;
+        COMMENT ON ROLE @sidecar@ IS 'tpro: the sidecar of a service, in its own schema only';
+    EXCEPTION WHEN duplicate_object OR unique_violation THEN NULL;
+    END;
+END
+$$;
 
 -- ---------------------------------------------------------------------------------------------------------------------
 -- The outbox
@@ -144,12 +154,14 @@ CREATE TABLE @schema@.mq_cursor (
     only_row boolean PRIMARY KEY DEFAULT true CONSTRAINT mq_cursor_one_row CHECK (only_row),
     snapshot pg_snapshot NOT NULL DEFAULT '1:1:',
     pending bigint[] NOT NULL DEFAULT '{}',
+    clean boolean NOT NULL DEFAULT true,
     moved_at timestamptz NOT NULL DEFAULT clock_timestamp()
 ) WITH (fillfactor = 50);
 COMMENT ON TABLE @schema@.mq_cursor IS 'how far the dispatcher has come: what a new leader begins from';
 COMMENT ON COLUMN @schema@.mq_cursor.only_row IS 'there is one row';
 COMMENT ON COLUMN @schema@.mq_cursor.snapshot IS 'everything visible in it has been read';
 COMMENT ON COLUMN @schema@.mq_cursor.pending IS 'ids of what has been read and was not settled yet';
+COMMENT ON COLUMN @schema@.mq_cursor.clean IS 'nothing that is not visible in the snapshot has been sent by anybody';
 COMMENT ON COLUMN @schema@.mq_cursor.moved_at IS 'when it was written';
 INSERT INTO @schema@.mq_cursor DEFAULT VALUES;
 
@@ -189,6 +201,7 @@ CREATE TABLE @schema@.mq_receive (
     target text NOT NULL,
     attempt integer NOT NULL,
     at timestamptz NOT NULL DEFAULT clock_timestamp(),
+    deadline timestamptz NOT NULL,
     PRIMARY KEY (uid, run)
 ) PARTITION BY RANGE (uid);
 COMMENT ON TABLE @schema@.mq_receive IS 'inbox: what this service has accepted; a row for each run of its handler';
@@ -199,6 +212,7 @@ COMMENT ON COLUMN @schema@.mq_receive.source IS 'who asks: service/instance; nul
 COMMENT ON COLUMN @schema@.mq_receive.target IS 'the subject it came by';
 COMMENT ON COLUMN @schema@.mq_receive.attempt IS 'which attempt of the requester it was';
 COMMENT ON COLUMN @schema@.mq_receive.at IS 'when it was accepted';
+COMMENT ON COLUMN @schema@.mq_receive.deadline IS 'when its owner stops: after it a repeat runs, though the owner lives';
 
 CREATE TABLE @schema@.mq_outcome (
     uid uuid PRIMARY KEY,
@@ -262,11 +276,11 @@ GRANT USAGE ON SEQUENCE @schema@.mq_publish_id_seq TO @sidecar@;
 GRANT SELECT ON @schema@.mq_publish, @schema@.mq_reply, @schema@.mq_reply_fault, @schema@.mq_cursor, @schema@.mq_status,
                 @schema@.mq_receive, @schema@.mq_outcome
     TO @sidecar@;
-GRANT INSERT (uid, protocol, space_name, service_name, entity, method_name, timeout, headers, body, created_at, direct,
+GRANT INSERT (id, uid, protocol, space_name, service_name, entity, method_name, timeout, headers, body, created_at, direct,
               reply_to, expires_at, traceparent, tracestate)
     ON @schema@.mq_publish TO @sidecar@;
 GRANT INSERT ON @schema@.mq_reply, @schema@.mq_reply_fault, @schema@.mq_receive, @schema@.mq_outcome TO @sidecar@;
-GRANT UPDATE (snapshot, pending, moved_at) ON @schema@.mq_cursor TO @sidecar@;
+GRANT UPDATE (snapshot, pending, clean, moved_at) ON @schema@.mq_cursor TO @sidecar@;
 
 GRANT USAGE ON SCHEMA @schema@ TO tpro_reader;
 GRANT SELECT (id, created_at, target, status, age, attempts, trace_id) ON @schema@.mq_status TO tpro_reader;
