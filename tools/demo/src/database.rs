@@ -83,6 +83,7 @@ impl Database {
             .map_err(|error| Error::Connect(shown(&error)))?;
         // Ends with the client; its error, if any, is that of the statement that was under way.
         tokio::spawn(connection);
+        client.batch_execute("SET tpro.sender = 'main'").await?;
         Ok(Self { client })
     }
 
