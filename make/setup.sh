@@ -96,14 +96,16 @@ install_rust() {
     if [ ! -x "$bin/rustup" ]; then
       say "      cargo is ${1:-missing}; installing rustup into ${bin%/bin} (the project needs Rust $RUST_NEEDED)"
       logged logs/rustup.log "installing rustup" \
-        sh -c 'curl --proto "=https" --tlsv1.2 -sSfL https://sh.rustup.rs | sh -s -- -y --no-modify-path --profile minimal --default-toolchain none'
+        bash -o pipefail -c 'curl --proto "=https" --tlsv1.2 -sSfL https://sh.rustup.rs | sh -s -- -y --no-modify-path --profile minimal --default-toolchain none' ||
+        die "rustup could not be installed; install Rust $RUST_NEEDED or newer by yourself (https://rustup.rs) and run this again"
     fi
     PATH=$bin:$PATH
   fi
   # The pinned toolchain, where rustup is the one that has it.
   if command -v rustup >/dev/null && ! rustup toolchain list 2>/dev/null | grep -q "^$RUST_PINNED-"; then
     say "      installing Rust $RUST_PINNED"
-    logged logs/rustup.log "installing Rust $RUST_PINNED" rustup toolchain install "$RUST_PINNED" --profile minimal --component rustfmt --component clippy
+    logged logs/rustup.log "installing Rust $RUST_PINNED" rustup toolchain install "$RUST_PINNED" --profile minimal --component rustfmt --component clippy ||
+      die "Rust $RUST_PINNED could not be installed: rustup toolchain install $RUST_PINNED says why"
   fi
   cargo_fits || die "no cargo $RUST_NEEDED or newer after all: logs/rustup.log says why"
 }

@@ -42,10 +42,14 @@ step_done() {
 
 # ticker LOG LABEL PID: progress of the command that writes LOG, until PID is gone; on a terminal in place, else a line now and then.
 ticker() {
-  local log=$1 label=$2 pid=$3 at crates last pause=30
+  local log=$1 label=$2 pid=$3 at crates last pause=30 never
   at=$(now_ms)
+  let_go
+  # A pipe that nobody writes to: reading it with a time limit is a sleep that is no process of its own, which would outlive us
+  # and hold the output open.
+  exec {never}<> <(:)
   [ ! -t 1 ] || pause=1
-  while sleep "$pause" && kill -0 "$pid" 2>/dev/null; do
+  while ! read -r -t "$pause" -u "$never" && kill -0 "$pid" 2>/dev/null; do
     last=$(tail -n 1 -- "$log" 2>/dev/null | tr -cd '[:print:]' | sed 's/^ *//')
     crates=$(grep -c '^ *\(Compiling\|Checking\) ' -- "$log" 2>/dev/null || true)
     [ "${crates:-0}" = 0 ] || last="$crates crates so far, $last"
