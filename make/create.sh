@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# What is made for a service: create.sh crate | env | sql | forget NAME
+# What is made for a service: create.sh crate | env | sql | forget NAME, create.sh demo
 # shellcheck source=make/lib.sh
 . "$(dirname -- "${BASH_SOURCE[0]}")/lib.sh"
 
@@ -125,6 +125,15 @@ sql() {
   say "      schema ${name}_service and login role $name are there"
 }
 
+# demo: people who can log in through analytic.
+demo() {
+  lock sql-demo
+  admin --file=sql/demo.sql >"$LOGS/sql.log" 2>&1 || {
+    tail -n 15 -- "$LOGS/sql.log" >&2
+    die "making the demo's data failed; all of its output is in logs/sql.log"
+  }
+}
+
 # forget NAME: the schema, with whatever is in it, and the role.
 forget() {
   local name=$1
@@ -140,6 +149,7 @@ action=${1:-} name=${2:-}
 case $action in
   crate) crate "$name" ;;
   env) must_be_service "$name" && env_file "$name" ;;
+  demo) demo ;;
   sql | forget) must_be_service "$name" && "$action" "$name" ;;
-  *) die "usage: create.sh crate | env | sql | forget NAME" ;;
+  *) die "usage: create.sh crate | env | sql | forget NAME, or demo" ;;
 esac

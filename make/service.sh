@@ -14,6 +14,8 @@ ready() {
     "$ROOT/make/postgres.sh" up
     "$ROOT/make/extension.sh" up
     "$ROOT/make/create.sh" sql "$1"
+    # What the example asks of the user's own application, unless there is such a function.
+    [ "$1" != analytic ] || "$ROOT/make/create.sh" demo
   fi
   [ -n "$(users NATS_URL "$1")" ] || "$ROOT/make/nats.sh" up
   [ -n "$(users OTEL_EXPORTER_OTLP_ENDPOINT "$1")" ] || "$ROOT/make/jaeger.sh" up
