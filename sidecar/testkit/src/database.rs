@@ -1,7 +1,5 @@
 //! One database of a test, with the extension in it.
 
-use std::fs;
-use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
@@ -63,55 +61,33 @@ impl Database {
         connect(&self.role_url(role)).await.context(format!("connecting to {} as {role}", self.name))
     }
 
-    /// Makes a service, and the login role of the same name that its sidecar and its publishers use in this project's own
-    /// clusters.
+    /// Makes a service and its login role, as `make create-sql-NAME` does: by psql and `sql/login.sql`.
     pub async fn create_service(&self, service: &str) -> Outcome {
-        let admin = self.connect().await?;
         let _alone = self.cluster.making.lock().await;
-        admin
-            .execute("SELECT tpro.create_service($1)", &[&service])
-            .await
-            .context(format!("creating service {service}"))?;
-        create_role(&admin, service, self.cluster.role_password()).await?;
-        admin
-            .batch_execute(&format!(
-                "GRANT {service}_sidecar, {service}_publisher TO {service};
-                 ALTER ROLE {service} IN DATABASE {name} SET tpro.sender = '{service}'",
-                name = self.name
-            ))
-            .await
-            .context(format!("granting the roles of service {service}"))
+        self.psql("sql/login.sql", &[("name", service)])
     }
 
-    /// Runs the scripts of a service's own folder `sql`, as `make create-sql-NAME` does: by psql, as the service's role.
-    pub async fn load_service(&self, service: &str) -> Outcome {
-        let folder = paths::checkout().join("services").join(service).join("sql");
-        let Ok(entries) = fs::read_dir(&folder) else { return Ok(()) };
-        let mut scripts = Vec::new();
-        for entry in entries {
-            let path = entry?.path();
-            scripts.extend((path.extension() == Some("sql".as_ref())).then_some(path));
-        }
-        scripts.sort();
-        for script in scripts {
-            self.psql(&self.role_url(service), &script, &[])?;
-        }
-        Ok(())
+    /// The people who can log in through `analytic`.
+    pub async fn load_demo(&self) -> Outcome {
+        let _alone = self.cluster.making.lock().await;
+        self.psql("sql/demo.sql", &[])
     }
 
-    /// Runs a script by psql, with variables.
-    fn psql(&self, url: &str, script: &Path, variables: &[(&str, &str)]) -> Outcome {
+    /// Runs a script of the checkout by psql, as the superuser.
+    fn psql(&self, script: &str, variables: &[(&str, &str)]) -> Outcome {
         let mut psql = self.cluster.client_program("psql");
-        psql.args(["--no-psqlrc", "--quiet", "--set=ON_ERROR_STOP=1"]).arg("--file").arg(script);
+        psql.args(["--no-psqlrc", "--quiet", "--set=ON_ERROR_STOP=1"]);
+        psql.env("LOGIN_PASSWORD", self.cluster.role_password());
+        psql.arg("--file").arg(paths::checkout().join(script));
         for (name, value) in variables {
             psql.arg(format!("--set={name}={value}"));
         }
-        let output = psql.arg(url).output().context("running psql")?;
+        let output = psql.arg(self.url()).output().context("running psql")?;
         if output.status.success() {
             return Ok(());
         }
         let text = String::from_utf8_lossy(&output.stderr);
-        Err(Failure::new(format!("{} failed: {text}", script.display())))
+        Err(Failure::new(format!("{script} failed: {text}")))
     }
 
     /// Makes a login role without any right, if the cluster has none of that name.

@@ -97,9 +97,7 @@ impl World {
     /// A world as [`World::new`] makes it, with the data of the demo in it.
     pub async fn demo() -> Outcome<World> {
         let world = World::new().await?;
-        for service in world.services.clone() {
-            world.database.load_service(&service).await?;
-        }
+        world.database.load_demo().await?;
         Ok(world)
     }
 
