@@ -8,7 +8,7 @@ use prometheus_client::{
     registry::Registry,
 };
 
-use crate::config::Config;
+use crate::{config::Config, dispatcher::metrics::Counts};
 
 /// One label that tells the causes of the same thing apart: `{reason="queue"}`.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -26,6 +26,8 @@ pub struct Metrics {
     pub tasks: Gauge,
     /// Memory of the process in RAM. Set when the metrics are asked for.
     pub resident_memory_bytes: Gauge,
+    /// What the dispatcher counts.
+    pub dispatcher: Counts,
     /// Messages sent to NATS, attempts counted each.
     pub sent: Counter,
     /// Messages in flight now.
@@ -51,8 +53,10 @@ impl Default for Metrics {
 impl Metrics {
     /// All at zero, registered under `tpro_`.
     pub fn new() -> Self {
+        let mut registry = Registry::with_prefix("tpro");
         let mut metrics = Self {
-            registry: Registry::with_prefix("tpro"),
+            dispatcher: Counts::new(&mut registry),
+            registry,
             ready: Gauge::default(),
             tasks: Gauge::default(),
             resident_memory_bytes: Gauge::default(),

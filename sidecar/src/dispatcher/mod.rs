@@ -1,16 +1,62 @@
 //! Moves outbox rows to NATS and replies to tables. One copy is the leader of its schema.
+//!
+//! How it fits together: a [`follower`] tries to get the lock; the [`leader`] that has it reads pages ([`reader`],
+//! [`outbox`], [`row`]), lets rows fly in the [`lane`] of their target, sends them ([`sender`]), understands what comes back
+//! ([`answer`]), decides about another attempt ([`retry`], [`timers`]), and writes outcomes in batches ([`settler`]). The
+//! durable [`cursor`] follows a second behind, and [`recovery`] begins there. When nothing is to be read it sleeps by the
+//! [`bell`].
+//!
+//! **Stopping.** A leader that is told to stop reads no more and keeps the lock until the replies it awaits have come and
+//! are written, but three seconds at most; then it writes the cursor and lets the session go, and another copy leads within
+//! half a second. What was not answered by then the next leader sends again; the inbox of the target makes that one effect,
+//! and the requester sees a reply and no error.
+
+mod answer;
+mod barrier;
+mod bell;
+mod cursor;
+mod follower;
+mod in_flight;
+mod lane;
+mod leader;
+mod message;
+pub mod metrics;
+mod outbox;
+mod outcome;
+mod reader;
+mod recovery;
+mod retry;
+mod row;
+mod sender;
+mod settler;
+mod snapshot;
+mod timers;
+mod trace;
+
+use tokio::task::JoinHandle;
 
 use crate::app::App;
 
 /// The dispatcher of this copy, leading or following.
-pub struct Dispatcher {}
+pub struct Dispatcher {
+    app: App,
+    task: JoinHandle<()>,
+}
 
 /// Starts the dispatcher on the tracker; it leads when it gets the lock.
-pub fn start(_app: &App) -> Dispatcher {
-    Dispatcher {}
+pub fn start(app: &App) -> Dispatcher {
+    let task = app.stop.tasks.spawn(follower::run(app.clone()));
+    Dispatcher { app: app.clone(), task }
 }
 
 impl Dispatcher {
-    /// Stops reading, waits for awaited replies up to the deadline, moves the cursor and lets the leader lock go.
-    pub async fn stop(self, _deadline: std::time::Instant) {}
+    /// Stops reading, waits for awaited replies (three seconds at most, and not past the deadline), moves the cursor and
+    /// lets the leader lock go.
+    pub async fn stop(mut self, deadline: std::time::Instant) {
+        self.app.stop.soft.cancel();
+        if tokio::time::timeout_at(deadline.into(), &mut self.task).await.is_err() {
+            tracing::warn!("the dispatcher did not stop in time; its session is dropped");
+            self.task.abort();
+        }
+    }
 }

@@ -1,0 +1,153 @@
+//! When the durable cursor moves, and what it says is pending.
+//!
+//! It may move only between two windows of the reader, when everything read is visible in the reader's snapshot, and it
+//! names every row that was read and whose reply is not known to be committed. Naming one too many does no harm: who reads
+//! the cursor leaves out what has a reply.
+
+use std::{
+    collections::HashMap,
+    time::{Duration, Instant},
+};
+
+/// How often it moves at most: each move is an update of one row, and saves the next leader a second's rows.
+const INTERVAL: Duration = Duration::from_secs(1);
+/// The most pending ids it carries; with more of them it stays where it is.
+const PENDING: usize = 10_000;
+
+/// Rows that were read and not yet settled for certain: a bit per id, 64 of them a word. Ids come from a sequence, so
+/// that words are mostly full, and a million waiting rows cost a fraction of a megabyte.
+#[derive(Default)]
+pub(super) struct Unsettled {
+    words: HashMap<i64, u64>,
+    len: usize,
+}
+
+impl Unsettled {
+    pub fn add(&mut self, id: i64) -> bool {
+        let word = self.words.entry(id >> 6).or_default();
+        let added = *word & bit(id) == 0;
+        *word |= bit(id);
+        self.len += usize::from(added);
+        added
+    }
+
+    pub fn remove(&mut self, id: i64) {
+        if let Some(word) = self.words.get_mut(&(id >> 6))
+            && *word & bit(id) != 0
+        {
+            *word &= !bit(id);
+            self.len -= 1;
+            if *word == 0 {
+                self.words.remove(&(id >> 6));
+            }
+        }
+    }
+
+    pub fn len(&self) -> usize {
+        self.len
+    }
+
+    fn ids(&self) -> Vec<i64> {
+        let words = self.words.iter();
+        let mut ids: Vec<i64> = words
+            .flat_map(|(high, word)| {
+                (0..64).filter(move |low| word & (1 << low) != 0).map(move |low| (high << 6) | low)
+            })
+            .collect();
+        ids.sort_unstable();
+        ids
+    }
+
+    /// What the cursor says is pending; none when there is too much of it for the cursor to move.
+    pub fn pending(&self) -> Option<Vec<i64>> {
+        (self.len <= PENDING).then(|| self.ids())
+    }
+}
+
+fn bit(id: i64) -> u64 {
+    1 << (id & 63)
+}
+
+/// Whether it is time to move.
+pub(super) struct Pace {
+    last: Instant,
+    /// Something was read or settled since. Without it a move would only be a reason for the next one: it takes a
+    /// transaction id, and so makes another snapshot.
+    news: bool,
+    moving: bool,
+}
+
+impl Pace {
+    pub fn new(now: Instant) -> Self {
+        Self { last: now, news: false, moving: false }
+    }
+
+    pub fn news(&mut self) {
+        self.news = true;
+    }
+
+    /// When to move; none when there is no reason to.
+    pub fn due(&self) -> Option<Instant> {
+        (self.news && !self.moving).then(|| self.last + INTERVAL)
+    }
+
+    /// It is being moved.
+    pub fn begun(&mut self, now: Instant) {
+        (self.last, self.news, self.moving) = (now, false, true);
+    }
+
+    /// It was moved.
+    pub fn moved(&mut self) {
+        self.moving = false;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn unsettled_rows_are_a_set(steps in proptest::collection::vec((any::<bool>(), 1i64..300), 0..300)) {
+            let (mut unsettled, mut model) = (Unsettled::default(), BTreeSet::new());
+            for (add, id) in steps {
+                if add {
+                    prop_assert_eq!(unsettled.add(id), model.insert(id));
+                } else {
+                    unsettled.remove(id);
+                    model.remove(&id);
+                }
+                prop_assert_eq!(unsettled.len(), model.len());
+            }
+            prop_assert_eq!(unsettled.pending(), Some(model.into_iter().collect()));
+        }
+    }
+
+    #[test]
+    fn with_too_many_rows_pending_the_cursor_stays() {
+        let mut unsettled = Unsettled::default();
+        (1..=PENDING as i64 + 1).for_each(|id| assert!(unsettled.add(id)));
+        assert_eq!(unsettled.pending(), None);
+        unsettled.remove(1);
+        assert_eq!(unsettled.pending().map(|ids| ids.len()), Some(PENDING));
+        assert!(unsettled.words.len() < 200);
+    }
+
+    #[test]
+    fn it_moves_at_most_once_a_second_and_only_when_there_is_news() {
+        let now = Instant::now();
+        let mut pace = Pace::new(now);
+        assert_eq!(pace.due(), None);
+        pace.news();
+        assert_eq!(pace.due(), Some(now + INTERVAL));
+        pace.begun(now + INTERVAL);
+        pace.news();
+        assert_eq!(pace.due(), None, "one at a time");
+        pace.moved();
+        assert_eq!(pace.due(), Some(now + 2 * INTERVAL));
+    }
+}

@@ -1,0 +1,140 @@
+//! A copy that does not lead: tries to, and watches over the one that does.
+
+use std::time::Duration;
+
+use tokio::time::Instant;
+use tokio_postgres::Client;
+
+use super::{
+    leader::{Fall, Leader},
+    outbox::Outbox,
+};
+use crate::{
+    app::App,
+    backoff::{Backoff, jittered},
+    db::{self, DbError, Session, plain},
+};
+
+/// The name of the readiness check.
+const CHECK: &str = "dispatcher";
+/// How often a follower looks whether the leader is frozen.
+const WATCH: Duration = Duration::from_secs(2);
+/// How long a follower's short statement may take before its session is taken for dead.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// Why a follower's session ended.
+#[derive(Debug, thiserror::Error)]
+enum Trouble {
+    #[error(transparent)]
+    Session(#[from] DbError),
+    #[error("{name} failed: {}", plain(source))]
+    Run { name: &'static str, source: tokio_postgres::Error },
+    #[error("{name} does not answer for {} s", PATIENCE.as_secs())]
+    Silent { name: &'static str },
+    #[error("lost the leadership: {0}")]
+    Fall(#[from] Fall),
+}
+
+/// Follows and leads, by turns, until the process is told to stop.
+pub(super) async fn run(app: App) {
+    let mut backoff = Backoff::new(Duration::from_millis(100), Duration::from_secs(3));
+    loop {
+        let begun = Instant::now();
+        let trouble = match follow(&app).await {
+            Ok(()) => return,
+            Err(trouble) => trouble,
+        };
+        app.health.fail(CHECK, trouble.to_string());
+        if begun.elapsed() > Duration::from_secs(10) {
+            backoff.reset();
+        }
+        tokio::select! {
+            () = app.stop.soft.cancelled() => return,
+            () = tokio::time::sleep(backoff.next_pause()) => {}
+        }
+    }
+}
+
+/// Follows on one session, and leads on it when it gets the lock. `Ok` when told to stop.
+async fn follow(app: &App) -> Result<(), Trouble> {
+    let session = tokio::select! {
+        () = app.stop.soft.cancelled() => return Ok(()),
+        session = db::session(&app.config, "leader") => session?,
+    };
+    let mut watched = Instant::now();
+    loop {
+        match ask_to_lead(app, &session.client).await? {
+            Some(true) => return lead(app, session).await,
+            Some(false) => app.health.ok(CHECK),
+            None => app.health.fail(CHECK, NOT_ADOPTED),
+        }
+        if watched.elapsed() >= WATCH {
+            watched = Instant::now();
+            depose(app, &session.client).await?;
+        }
+        tokio::select! {
+            () = app.stop.soft.cancelled() => return Ok(()),
+            // Jittered, so that eight copies do not ask in step.
+            () = tokio::time::sleep(jittered(app.config.dispatch.lead_interval)) => {}
+        }
+    }
+}
+
+/// What a database that was copied or restored needs before anything is sent from it.
+const NOT_ADOPTED: &str = "this database is a copy or was restored, and what it holds may have been sent by the original; \
+    if it is to send from now on: SELECT tpro.adopt()";
+
+/// Whether this session leads now; none when the database is not the one that was adopted.
+async fn ask_to_lead(app: &App, client: &Client) -> Result<Option<bool>, Trouble> {
+    // CASE, since the lock must not be taken in a database that is not adopted.
+    let sql = "/* leader.lead */ SELECT CASE WHEN tpro.adopted() THEN tpro.lead($1) END";
+    let row = ask("leader.lead", client.query_one(sql, &[&app.config.service.as_str()])).await?;
+    row.try_get(0).map_err(|source| Trouble::Run { name: "leader.lead", source })
+}
+
+/// Terminates the session of a leader that is frozen.
+async fn depose(app: &App, client: &Client) -> Result<(), Trouble> {
+    let sql = "/* leader.depose */ SELECT tpro.depose($1)";
+    let row = ask("leader.depose", client.query_one(sql, &[&app.config.service.as_str()])).await?;
+    let deposed: bool = row.try_get(0).map_err(|source| Trouble::Run { name: "leader.depose", source })?;
+    if deposed {
+        app.metrics.dispatcher.deposed.inc();
+        tracing::warn!("the leader of this service was frozen; its session was terminated");
+    }
+    Ok(())
+}
+
+async fn ask<T>(
+    name: &'static str,
+    statement: impl Future<Output = Result<T, tokio_postgres::Error>>,
+) -> Result<T, Trouble> {
+    match tokio::time::timeout(PATIENCE, statement).await {
+        Ok(result) => result.map_err(|source| Trouble::Run { name, source }),
+        Err(_) => Err(Trouble::Silent { name }),
+    }
+}
+
+async fn lead(app: &App, session: Session) -> Result<(), Trouble> {
+    let Session { client, messages, pid } = session;
+    let begin = async {
+        let outbox = Outbox::new(client, &app.config.service).await?;
+        Leader::begin(app, outbox, messages).await
+    };
+    let leader = tokio::select! {
+        () = app.stop.hard.cancelled() => return Ok(()),
+        leader = begin => leader?,
+    };
+    tracing::info!(db.pid = pid, "leads");
+    app.health.ok(CHECK);
+    let counts = &app.metrics.dispatcher;
+    counts.takeovers.inc();
+    counts.leading.set(1);
+    let led = leader.lead().await;
+    counts.leading.set(0);
+    counts.asleep.set(0);
+    app.metrics.in_flight.set(0);
+    if led.is_ok() {
+        tracing::info!(db.pid = pid, "leads no more: it was told to stop");
+    }
+    led.map_err(Trouble::from)
+}

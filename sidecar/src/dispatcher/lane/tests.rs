@@ -1,0 +1,224 @@
+use proptest::prelude::*;
+
+use super::*;
+
+const BOUNDS: Bounds = Bounds { lane: 100, total: 400, bytes: 1 << 20, page: 50 };
+
+fn key(n: u32) -> Key {
+    Key { slot: n, turn: 0 }
+}
+
+fn fill(lanes: &mut Lanes, name: &str) -> usize {
+    let id = lanes.of(name);
+    (0..10_000).take_while(|_| lanes.admit(id, 10)).count()
+}
+
+/// Answers until the window is as large as it gets.
+fn open(lanes: &mut Lanes, name: &str) -> LaneId {
+    let id = lanes.of(name);
+    for _ in 0..BOUNDS.lane {
+        lanes.alive(id);
+    }
+    id
+}
+
+#[test]
+fn a_lane_holds_its_window_and_no_more() {
+    let mut lanes = Lanes::new(BOUNDS);
+    assert_eq!(fill(&mut lanes, "tpro.co"), BOUNDS.lane.min(FIRST_WINDOW));
+}
+
+#[test]
+fn many_full_lanes_leave_room_for_the_next() {
+    let mut lanes = Lanes::new(BOUNDS);
+    for n in 0..200 {
+        fill(&mut lanes, &format!("tpro.dead_{n}"));
+    }
+    assert!(fill(&mut lanes, "tpro.analytic") >= OWN_SHARE);
+}
+
+#[test]
+fn while_outcomes_cannot_be_written_nothing_more_is_sent() {
+    let mut lanes = Lanes::new(BOUNDS);
+    let mut unwritten = 0;
+    for n in 0.. {
+        let id = lanes.of(&format!("tpro.s{n}"));
+        if !lanes.admit(id, 10) {
+            break;
+        }
+        lanes.land(id, 10, false, 100);
+        unwritten += 1;
+    }
+    assert!(unwritten <= BOUNDS.total, "{unwritten}");
+    assert!(lanes.is_choked());
+    lanes.settled(unwritten, unwritten * 100);
+    let id = lanes.of("tpro.co");
+    assert!(lanes.admit(id, 10));
+}
+
+#[test]
+fn large_bodies_of_one_lane_leave_bytes_for_the_others() {
+    let mut lanes = Lanes::new(BOUNDS);
+    let (co, analytic) = (lanes.of("tpro.co"), lanes.of("tpro.analytic"));
+    while lanes.admit(co, 100_000) {}
+    assert!(lanes.admit(analytic, 10_000));
+}
+
+#[test]
+fn a_body_larger_than_all_room_flies_alone() {
+    let mut lanes = Lanes::new(BOUNDS);
+    let co = lanes.of("tpro.co");
+    assert!(lanes.admit(co, 2 << 20));
+    assert!(!lanes.admit(co, 1));
+    lanes.land(co, 2 << 20, false, 10);
+    assert!(!lanes.admit(co, 2 << 20), "an outcome is to be written first");
+    lanes.settled(1, 10);
+    assert!(lanes.admit(co, 2 << 20));
+}
+
+#[test]
+fn rows_wait_in_order_and_are_fetched_when_half_the_window_is_free() {
+    let mut lanes = Lanes::new(BOUNDS);
+    let co = open(&mut lanes, "tpro.co");
+    let flying = fill(&mut lanes, "tpro.co");
+    for id in 1..=60 {
+        lanes.wait(co, Waiting::new(id, id == 1));
+    }
+    assert!(lanes.take_fetch().is_empty());
+    for _ in 0..flying / 2 {
+        lanes.land(co, 10, false, 0);
+    }
+    lanes.settled(flying / 2, 0);
+    let rows = lanes.take_fetch();
+    assert_eq!(rows.len(), 50);
+    assert!(rows[0].1.may_have_run() && !rows[1].1.may_have_run());
+    assert!(rows.iter().map(|(_, row)| row.id()).eq(1..=50));
+    assert!(!lanes.admit(co, 10), "what waits goes first");
+    assert!(lanes.admit_fetched(co, 10));
+}
+
+#[test]
+fn a_lane_that_refuses_is_tried_by_one_message_after_growing_pauses() {
+    let mut lanes = Lanes::new(BOUNDS);
+    let co = lanes.of("tpro.co");
+    let mut now = Instant::now();
+    for n in 0..10 {
+        assert!(lanes.admit(co, 10));
+        lanes.refuse(co, key(n), false, now);
+    }
+    assert_eq!(lanes.next_refused(now, |_| true), None);
+    let mut pauses = Vec::new();
+    for n in 0..8 {
+        let rested = lanes.rested_at(now).expect("it rests");
+        pauses.push(rested - now);
+        now = rested;
+        let tried = lanes.next_refused(now, |_| true).expect("one is tried");
+        assert_eq!(tried, key(n));
+        assert_eq!(lanes.next_refused(now, |_| true), None, "one at a time");
+        lanes.refuse(co, tried, false, now);
+    }
+    assert!(pauses[0] <= FIRST_REST && pauses[7] >= LONGEST_REST / 2 && pauses[7] <= LONGEST_REST);
+    lanes.alive(co);
+    let mut tried = 0;
+    while lanes.next_refused(now, |_| true).is_some() {
+        tried += 1;
+    }
+    assert_eq!(tried, 10, "when somebody answers, all are tried at once");
+}
+
+#[test]
+fn what_was_settled_meanwhile_is_not_tried_and_does_not_pile_up() {
+    let mut lanes = Lanes::new(BOUNDS);
+    let co = lanes.of("tpro.co");
+    let now = Instant::now();
+    for n in 0..5_000 {
+        assert!(lanes.admit(co, 10));
+        lanes.refuse(co, key(n), false, now);
+        lanes.land(co, 10, true, 0);
+        lanes.settled(1, 0);
+        lanes.next_refused(now, |_| false);
+    }
+    assert!(lanes.get(co).expect("is kept").refused.len() < 100);
+}
+
+#[test]
+fn overload_halves_the_window_once_per_burst() {
+    let mut lanes = Lanes::new(BOUNDS);
+    let co = open(&mut lanes, "tpro.co");
+    let flying = fill(&mut lanes, "tpro.co");
+    let now = Instant::now();
+    for n in 0..flying {
+        lanes.refuse(co, key(n as u32), true, now);
+    }
+    assert_eq!(lanes.get(co).expect("is kept").window, BOUNDS.lane / 2);
+}
+
+#[test]
+fn reading_is_held_for_a_lane_that_became_tight_but_not_for_long() {
+    let mut lanes = Lanes::new(BOUNDS);
+    fill(&mut lanes, "tpro.co");
+    let now = Instant::now();
+    let until = lanes.hold_reading(now).expect("is held");
+    assert_eq!(lanes.hold_reading(until), None);
+    assert_eq!(lanes.closed(), ["tpro.co"]);
+}
+
+#[test]
+fn any_number_of_names_is_a_bounded_number_of_lanes() {
+    let mut lanes = Lanes::new(Bounds { total: 100_000, ..BOUNDS });
+    for n in 0..2 * LANES_MAX {
+        let id = lanes.of(&format!("tpro.name_{n}"));
+        lanes.wait(id, Waiting::new(1, false));
+    }
+    assert_eq!(lanes.lanes.len(), LANES_MAX + 1);
+}
+
+proptest! {
+    /// Whatever happens to messages, the sums are those of the lanes, and at the end everything is free again.
+    #[test]
+    fn nothing_is_counted_twice_or_forgotten(steps in proptest::collection::vec((0u8..6, 0u8..4, 1usize..5_000), 0..400)) {
+        let mut lanes = Lanes::new(BOUNDS);
+        let mut flying: Vec<(LaneId, Key, usize)> = Vec::new();
+        let mut refused: Vec<(LaneId, Key, usize)> = Vec::new();
+        let mut written = Vec::new();
+        let mut now = Instant::now();
+        for (n, (what, lane, bytes)) in steps.into_iter().enumerate() {
+            let id = lanes.of(&format!("tpro.s{lane}"));
+            now += Duration::from_millis(7);
+            match what {
+                0 | 1 => if lanes.admit(id, bytes) { flying.push((id, key(n as u32), bytes)) },
+                2 => if let Some((id, key, bytes)) = flying.pop() {
+                    lanes.refuse(id, key, bytes % 2 == 0, now);
+                    refused.push((id, key, bytes));
+                },
+                3 => while let Some(tried) = lanes.next_refused(now, |key| refused.iter().any(|r| r.1 == key)) {
+                    let at = refused.iter().position(|r| r.1 == tried).expect("is one of the refused");
+                    flying.push(refused.remove(at));
+                },
+                4 => if let Some((id, _, bytes)) = flying.pop() {
+                    lanes.alive(id);
+                    lanes.land(id, bytes, false, 3);
+                    written.push(3);
+                },
+                _ => if let Some((id, _, bytes)) = refused.pop() {
+                    lanes.land(id, bytes, true, 5);
+                    written.push(5);
+                },
+            }
+            prop_assert_eq!(lanes.flying, flying.len());
+            prop_assert_eq!(lanes.flying, lanes.lanes.iter().flatten().map(|lane| lane.flying).sum::<usize>());
+            prop_assert!(lanes.flying + lanes.settling <= BOUNDS.total + 4 * OWN_SHARE);
+        }
+        for (id, _, bytes) in flying.drain(..) {
+            lanes.land(id, bytes, false, 0);
+            written.push(0);
+        }
+        for (id, _, bytes) in refused.drain(..) {
+            lanes.land(id, bytes, true, 0);
+            written.push(0);
+        }
+        lanes.settled(written.len(), written.iter().sum());
+        prop_assert_eq!((lanes.flying, lanes.settling, lanes.bytes), (0, 0, 0));
+        prop_assert!(lanes.lanes.iter().flatten().all(Lane::is_idle));
+    }
+}

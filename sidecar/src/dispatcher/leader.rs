@@ -1,0 +1,431 @@
+//! The copy that leads: one task that owns the session and everything in flight.
+//!
+//! It is an actor: one loop, one state, no locks. Statements are jobs that run on the session while the loop goes on, and
+//! their results come back to it. What ends the session ends the leader: its state is dropped, nothing is written any
+//! more, and whoever leads next finds out from the tables what there is to do.
+
+mod flight;
+mod intake;
+mod outcomes;
+
+use std::{
+    collections::VecDeque,
+    sync::{Arc, atomic::Ordering},
+    time::{Duration, Instant, SystemTime},
+};
+
+use async_nats::connection::State;
+use futures_util::{
+    FutureExt as _, SinkExt as _, StreamExt as _,
+    future::BoxFuture,
+    stream::{BoxStream, FuturesUnordered, ReadyChunks},
+};
+use tokio_postgres::{AsyncMessage, Row};
+use tokio_util::sync::{CancellationToken, DropGuard};
+use tpro_wire::uid::Uid;
+
+use self::outcomes::Handled;
+use super::{
+    barrier::{Barrier, Echo},
+    bell::{Act, Bell},
+    cursor::{Pace, Unsettled},
+    in_flight::{InFlight, Key},
+    lane::{Bounds, LaneId, Lanes, Waiting},
+    metrics::Counts,
+    outbox::{Cursor, Outbox, OutboxError},
+    reader::Reader,
+    recovery::{self, Recovered},
+    sender::Sender,
+    settler::{self, Settled, Settler},
+    snapshot::Snapshot,
+    timers::Timers,
+};
+use crate::{app::App, random};
+
+/// Replies taken from the subscription at a time.
+const REPLIES: usize = 512;
+/// Messages handed to the NATS client at a time, before replies are looked at again.
+const SENDS: usize = 256;
+/// How often a lost connection to NATS is looked at.
+const RECONNECT_CHECK: Duration = Duration::from_millis(50);
+/// With no statement answered for so long the session is taken for dead: well before followers depose it, which they do
+/// after 12 s, so that a black hole towards PostgreSQL is noticed on both sides.
+const SILENCE: Duration = Duration::from_secs(10);
+/// How long a leader that is told to stop waits for the replies it awaits. It holds the lock meanwhile, so that what is
+/// published waits for the next leader; what is not answered by then, that one sends again, and the inbox of the target
+/// makes it one effect.
+const LAST_REPLIES: Duration = Duration::from_secs(3);
+
+/// Why a leader is none any more.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum Fall {
+    /// A statement failed.
+    #[error(transparent)]
+    Outbox(#[from] OutboxError),
+    /// The session is gone.
+    #[error("the session was closed by the server")]
+    Closed,
+    /// The session does not answer.
+    #[error("the session does not answer for {} s", SILENCE.as_secs())]
+    Silent,
+    /// The NATS client has ended.
+    #[error("the connection to NATS is closed for good")]
+    Nats,
+    /// The reply subject could not be subscribed to.
+    #[error("the reply subject cannot be subscribed to: {0}")]
+    Subscribe(#[from] async_nats::SubscribeError),
+}
+
+/// What a statement came back with.
+enum Done {
+    Page { cur: Snapshot, rows: Vec<Row>, limit: usize },
+    Recovered(Recovered),
+    Fetched { asked: Vec<(LaneId, Waiting)>, rows: Vec<Row> },
+    Slept(bool),
+    Woken,
+    Written(Vec<Settled>),
+    Moved,
+    Beat(SystemTime),
+}
+
+type Job = BoxFuture<'static, Result<Done, OutboxError>>;
+
+/// What the loop wakes up for.
+enum Event {
+    Done(Result<Done, OutboxError>),
+    Replies(Option<Vec<async_nats::Message>>),
+    Server(Option<AsyncMessage>),
+    Room(Result<(), async_nats::PublishError>),
+    Handled(Handled),
+    Time,
+    Stop,
+    Halt,
+}
+
+/// The leader.
+pub(super) struct Leader {
+    app: App,
+    counts: Counts,
+    outbox: Arc<Outbox>,
+    nats: async_nats::Client,
+    replies: ReadyChunks<async_nats::Subscriber>,
+    server: BoxStream<'static, AsyncMessage>,
+    sender: Sender,
+    barrier: Barrier,
+
+    bell: Bell,
+    reader: Reader,
+    /// The pages that a leader before may have sent are still being looked through.
+    recovering: bool,
+    lanes: Lanes,
+    in_flight: InFlight,
+    timers: Timers,
+    /// What is to be sent, in order. Keys of messages that were settled meanwhile are passed over.
+    outgoing: VecDeque<Key>,
+
+    settler: Settler,
+    /// Outcomes that wait for a reply handler, and those whose handler runs.
+    to_handle: VecDeque<Settled>,
+    handling: FuturesUnordered<BoxFuture<'static, Handled>>,
+    /// Ends with the leadership.
+    leading: CancellationToken,
+    _leading: DropGuard,
+    unsettled: Unsettled,
+    pace: Pace,
+
+    jobs: FuturesUnordered<Job>,
+    reading: bool,
+    fetching: bool,
+    beating: bool,
+    /// Until when the next page is held back, as was found in this turn.
+    hold: Option<Instant>,
+    /// When a statement was last answered, or begun after a silence of ours.
+    answered: Instant,
+    /// The end of the wait for the last replies, once we are told to stop.
+    until: Option<Instant>,
+    now: Instant,
+    /// Reused between turns.
+    fired: Vec<Key>,
+}
+
+impl Leader {
+    /// Begins to lead on a session that has the lock: finds out what there is to do, and is ready to send.
+    pub async fn begin(
+        app: &App,
+        outbox: Outbox,
+        server: BoxStream<'static, AsyncMessage>,
+    ) -> Result<Self, Fall> {
+        let config = &app.config;
+        let now = Instant::now();
+        outbox.listen(&config.service).await?;
+        let sender = Sender::new(&app.source);
+        // Before anything is sent: a reply to a leader before us settles too.
+        let replies = app.nats.subscribe(sender.replies().wildcard()).await?;
+        let bounds = Bounds {
+            lane: config.limits.lane,
+            total: config.limits.in_flight,
+            bytes: config.limits.in_flight_bytes,
+            page: usize::try_from(config.dispatch.page).unwrap_or(usize::MAX),
+        };
+        let mut lanes = Lanes::new(bounds);
+        let mut unsettled = Unsettled::default();
+        let cursor = outbox.cursor().await?;
+        recovery::pending(&outbox, &cursor, &mut lanes, &mut unsettled).await?;
+        if cursor.clean {
+            // From here on something that the cursor does not know of may have been sent.
+            outbox.move_cursor(&Cursor { clean: false, ..cursor.clone() }).await?;
+        }
+        let connection = app.nats.statistics().connects.load(Ordering::Relaxed);
+        let leading = CancellationToken::new();
+        let leader = Self {
+            counts: app.metrics.dispatcher.clone(),
+            outbox: Arc::new(outbox),
+            nats: app.nats.clone(),
+            replies: replies.ready_chunks(REPLIES),
+            server,
+            sender,
+            barrier: Barrier::new(Uid::v7(random::next_u64(), random::bytes()), connection),
+            bell: Bell::new(config.dispatch.park_after, config.dispatch.slow_poll, now),
+            reader: Reader::new(cursor.snapshot),
+            recovering: !cursor.clean,
+            lanes,
+            in_flight: InFlight::default(),
+            timers: Timers::new(now),
+            outgoing: VecDeque::new(),
+            settler: Settler::default(),
+            to_handle: VecDeque::new(),
+            handling: FuturesUnordered::new(),
+            _leading: leading.clone().drop_guard(),
+            leading,
+            unsettled,
+            pace: Pace::new(now),
+            jobs: FuturesUnordered::new(),
+            reading: false,
+            fetching: false,
+            beating: true,
+            hold: None,
+            answered: now,
+            until: None,
+            now,
+            fired: Vec::new(),
+            app: app.clone(),
+        };
+        let beat = leader.outbox.clone();
+        leader.jobs.push(async move { beat.heartbeat().await.map(Done::Beat) }.boxed());
+        Ok(leader)
+    }
+
+    /// Leads until it is told to stop (`Ok`) or falls.
+    pub async fn lead(mut self) -> Result<(), Fall> {
+        loop {
+            self.now = Instant::now();
+            let connected = self.nats.connection_state() == State::Connected;
+            if connected {
+                self.look_at_connection();
+            }
+            self.watch_timers(connected);
+            self.begin_jobs(connected)?;
+            self.show();
+            if self.until.is_some_and(|until| self.is_through() || self.now >= until) {
+                return self.hand_over().await;
+            }
+            let event = self.next_event(connected).await;
+            self.now = Instant::now();
+            match event {
+                Event::Done(done) => self.on_done(done?),
+                Event::Replies(Some(replies)) => replies.iter().for_each(|reply| self.on_reply(reply)),
+                Event::Replies(None) => return Err(Fall::Nats),
+                Event::Server(Some(AsyncMessage::Notification(_))) => self.bell.rung(),
+                Event::Server(Some(_)) => {}
+                Event::Server(None) => return Err(Fall::Closed),
+                Event::Room(room) => {
+                    room.map_err(|_| Fall::Nats)?;
+                    self.send_some()?;
+                }
+                Event::Handled(handled) => self.on_handled(handled),
+                Event::Time => {}
+                Event::Stop => self.until = Some(self.now + LAST_REPLIES),
+                Event::Halt => return Ok(()),
+            }
+        }
+    }
+
+    async fn next_event(&mut self, connected: bool) -> Event {
+        let sends = connected && !self.outgoing.is_empty();
+        let wake = self.wake_at(connected);
+        let stop = self.app.stop.clone();
+        tokio::select! {
+            Some(done) = self.jobs.next(), if !self.jobs.is_empty() => Event::Done(done),
+            replies = self.replies.next() => Event::Replies(replies),
+            Some(handled) = self.handling.next(), if !self.handling.is_empty() => Event::Handled(handled),
+            room = std::future::poll_fn(|cx| self.nats.poll_ready_unpin(cx)), if sends => Event::Room(room),
+            message = self.server.next() => Event::Server(message),
+            () = tokio::time::sleep_until(wake.into()) => Event::Time,
+            () = stop.soft.cancelled(), if self.until.is_none() => Event::Stop,
+            () = stop.hard.cancelled() => Event::Halt,
+        }
+    }
+
+    /// The next moment at which there is something to do by itself. Everything here is in the future, or waits for another
+    /// event: a moment that has passed and cannot be acted on would make the loop spin.
+    fn wake_at(&self, connected: bool) -> Instant {
+        let silent = self.answered + SILENCE;
+        let heartbeat = if self.beating {
+            silent
+        } else {
+            (self.answered + self.app.config.dispatch.heartbeat).min(silent)
+        };
+        let reads = match self.hold {
+            Some(until) => Some(until),
+            None if self.may_read(connected) => self.bell.next(),
+            None => None,
+        };
+        let times = [
+            reads,
+            self.timers.next_due(),
+            self.lanes.rested_at(self.now).filter(|_| connected),
+            self.settler.due(),
+            self.barrier.due().filter(|_| connected),
+            self.pace.due().filter(|_| self.reader.is_between() && !self.recovering),
+            self.until,
+            (!connected).then(|| self.now + RECONNECT_CHECK),
+        ];
+        times.into_iter().flatten().fold(heartbeat, Instant::min)
+    }
+
+    /// Begins the statements whose time has come.
+    fn begin_jobs(&mut self, connected: bool) -> Result<(), Fall> {
+        if !self.jobs.is_empty() && self.now >= self.answered + SILENCE {
+            return Err(Fall::Silent);
+        }
+        while let Some(batch) = self.settler.batch(self.now) {
+            let (outbox, spans) = (self.outbox.clone(), self.app.spans.clone());
+            self.begin_job(async move { settler::write(outbox, spans, batch).await.map(Done::Written) });
+        }
+        if self.until.is_none() {
+            self.begin_reading(connected);
+        }
+        self.begin_handlers();
+        self.begin_move();
+        if connected && let Some(number) = self.barrier.ask(self.now) {
+            self.ask_echo(number);
+        }
+        if !self.beating && self.now >= self.answered + self.app.config.dispatch.heartbeat {
+            self.beating = true;
+            let outbox = self.outbox.clone();
+            self.begin_job(async move { outbox.heartbeat().await.map(Done::Beat) });
+        }
+        Ok(())
+    }
+
+    fn begin_job(&mut self, job: impl Future<Output = Result<Done, OutboxError>> + Send + 'static) {
+        if self.jobs.is_empty() {
+            self.answered = self.now;
+        }
+        self.jobs.push(job.boxed());
+    }
+
+    /// Reads and the bell's statements: one at a time, in the order the bell wants.
+    fn begin_reading(&mut self, connected: bool) {
+        self.begin_fetch(connected);
+        self.hold = None;
+        if self.reading {
+            return;
+        }
+        if self.recovering {
+            return self.begin_recovery();
+        }
+        match self.bell.act(self.now) {
+            Some(Act::Read) if self.may_read(connected) => self.begin_page(),
+            Some(Act::Read) | None => {}
+            Some(Act::Sleep) => {
+                self.bell.begun(Act::Sleep);
+                let outbox = self.outbox.clone();
+                self.begin_job(async move { outbox.sleep().await.map(Done::Slept) });
+            }
+            Some(Act::Wake) => {
+                self.bell.begun(Act::Wake);
+                let outbox = self.outbox.clone();
+                self.begin_job(async move { outbox.wake().await.map(|()| Done::Woken) });
+            }
+        }
+    }
+
+    fn begin_move(&mut self) {
+        let due = self.pace.due().is_some_and(|due| self.now >= due);
+        if !due || !self.reader.is_between() || self.recovering {
+            return;
+        }
+        if let Some(cursor) = self.cursor(false) {
+            self.pace.begun(self.now);
+            let outbox = self.outbox.clone();
+            self.begin_job(async move { outbox.move_cursor(&cursor).await.map(|()| Done::Moved) });
+        } else {
+            // Too much is pending; look again in a second.
+            self.pace.begun(self.now);
+            self.pace.moved();
+            self.pace.news();
+        }
+    }
+
+    fn cursor(&self, clean: bool) -> Option<Cursor> {
+        let pending = self.unsettled.pending()?;
+        Some(Cursor { snapshot: self.reader.seen().clone(), pending, clean })
+    }
+
+    fn on_done(&mut self, done: Done) {
+        self.answered = self.now;
+        match done {
+            Done::Page { cur, rows, limit } => self.on_page(cur, rows, limit),
+            Done::Recovered(page) => self.on_recovered(page),
+            Done::Fetched { asked, rows } => self.on_fetched(&asked, rows),
+            Done::Slept(ours) => self.bell.taken(ours, self.now),
+            Done::Woken => self.bell.let_go(self.now),
+            Done::Written(batch) => self.on_written(batch),
+            Done::Moved => self.pace.moved(),
+            Done::Beat(theirs) => {
+                self.beating = false;
+                let ours = SystemTime::now();
+                let ahead = ours
+                    .duration_since(theirs)
+                    .map_or_else(|e| -(e.duration().as_millis() as i64), |d| d.as_millis() as i64);
+                self.counts.clock_skew_ms.set(ahead);
+            }
+        }
+    }
+
+    /// What the server has of the events is known for the connection they went over only.
+    fn look_at_connection(&mut self) {
+        let connection = self.nats.statistics().connects.load(Ordering::Relaxed);
+        if let Some(Echo::Unsure(events)) = self.barrier.connected(connection) {
+            events.into_iter().for_each(|key| self.send_again(key));
+        }
+    }
+
+    /// Whether no reply is awaited and no outcome is to be written. What nobody takes is not waited for.
+    fn is_through(&self) -> bool {
+        self.lanes.flying() == 0
+            && self.settler.is_idle()
+            && self.to_handle.is_empty()
+            && self.handling.is_empty()
+    }
+
+    /// Leaves the cursor where the next leader finds everything, and the rows not read as nobody's yet.
+    async fn hand_over(self) -> Result<(), Fall> {
+        let between = self.reader.is_between() && !self.recovering;
+        if let Some(cursor) = self.cursor(true).filter(|_| between) {
+            let pending = cursor.pending.len();
+            self.outbox.move_cursor(&cursor).await?;
+            tracing::info!(pending, "handed over: the cursor says where to go on");
+        }
+        Ok(())
+    }
+
+    fn show(&self) {
+        let metrics = &self.app.metrics;
+        metrics.in_flight.set(self.in_flight.len() as i64);
+        self.counts.waiting.set(self.lanes.waiting() as i64);
+        self.counts.unsettled.set(self.unsettled.len() as i64);
+        self.counts.asleep.set(i64::from(self.bell.is_asleep()));
+    }
+}

@@ -1,0 +1,231 @@
+//! Messages under way: sent, answered, refused, sent again.
+
+use std::{future::poll_fn, sync::atomic::Ordering, time::SystemTime};
+
+use async_nats::{PublishErrorKind, Subject, message::OutboundMessage};
+use bytes::Bytes;
+use futures_util::{FutureExt as _, SinkExt as _};
+use tpro_wire::reply_state::ReplyState;
+
+use super::{Fall, Leader, SENDS};
+use crate::{
+    dispatcher::{
+        answer::{self, Reply},
+        barrier::Echo,
+        in_flight::Key,
+        message::{Phase, Refusal},
+        outcome::Outcome,
+        retry::{self, End, Next},
+        trace,
+    },
+    metrics::Reason,
+};
+
+impl Leader {
+    /// Sends what the client takes without waiting; there is room for one at least.
+    pub(super) fn send_some(&mut self) -> Result<(), Fall> {
+        for _ in 0..SENDS {
+            let Some(key) = self.outgoing.pop_front() else { break };
+            self.send(key)?;
+            match poll_fn(|cx| self.nats.poll_ready_unpin(cx)).now_or_never() {
+                Some(room) => room.map_err(|_| Fall::Nats)?,
+                None => break,
+            }
+        }
+        Ok(())
+    }
+
+    fn send(&mut self, key: Key) -> Result<(), Fall> {
+        let now = self.now;
+        // Settled while it waited to be sent.
+        let Some(message) = self.in_flight.get_mut(key) else { return Ok(()) };
+        message.queued = false;
+        message.attempt += 1;
+        if message.attempt == 1 {
+            let time = SystemTime::now();
+            message.first_sent = Some(time);
+            message.deadline = retry::deadline(message, now);
+            (message.producer, message.span) = trace::depart(&self.app.spans, &message.row, time);
+        } else {
+            self.counts.resent.inc();
+            trace::attempt(message);
+        }
+        message.refusal = None;
+        let composed = self.sender.compose(message, now);
+        let size = composed.payload.len();
+        match self.nats.start_send_unpin(composed) {
+            Ok(()) => {}
+            Err(error) if error.kind() == PublishErrorKind::MaxPayloadExceeded => {
+                let most = self.nats.max_payload();
+                self.settle(key, Outcome::too_large(size, most));
+                return Ok(());
+            }
+            Err(_) => return Err(Fall::Nats),
+        }
+        self.app.metrics.sent.inc();
+        message.due = retry::after_send(message, self.app.config.dispatch.attempt_timeout, now);
+        if message.is_event() {
+            self.barrier.sent(key);
+        }
+        self.set_timer(key);
+        Ok(())
+    }
+
+    /// Queues a message for another attempt.
+    pub(super) fn send_again(&mut self, key: Key) {
+        if let Some(message) = self.in_flight.get_mut(key)
+            && !message.queued
+        {
+            message.queued = true;
+            self.outgoing.push_back(key);
+        }
+    }
+
+    /// Asks the server to send something back, to learn that it has the events before it.
+    pub(super) fn ask_echo(&mut self, number: u32) {
+        let subject = self.sender.replies().subject(self.barrier.uid(), number);
+        let question = OutboundMessage {
+            subject: Subject::from(subject),
+            reply: None,
+            payload: Bytes::new(),
+            headers: None,
+        };
+        let nats = self.nats.clone();
+        // The channel to the client may be full; then the question is dropped, and asked again when it is overdue.
+        let _ = async_nats::client::traits::Publisher::publish_message(&nats, question).now_or_never();
+    }
+
+    pub(super) fn on_reply(&mut self, reply: &async_nats::Message) {
+        let Some((uid, attempt)) = self.sender.replies().parse(&reply.subject) else {
+            return self.count_dropped("subject");
+        };
+        if uid == *self.barrier.uid() {
+            return self.on_echo(attempt);
+        }
+        let Some(key) = self.in_flight.find(&uid) else {
+            self.counts.late_replies.inc();
+            return;
+        };
+        let Some(message) = self.in_flight.get_mut(key) else { return };
+        match answer::read(&uid, message.row.protocol, reply) {
+            Reply::Answer(outcome) => {
+                let lane = message.lane;
+                self.lanes.alive(lane);
+                self.settle(key, outcome);
+            }
+            Reply::NoResponders => self.refuse(key, attempt, Refusal::NoResponders),
+            Reply::State(ReplyState::Overloaded) => self.refuse(key, attempt, Refusal::Overloaded),
+            Reply::State(ReplyState::Working) => self.working(key),
+            Reply::State(ReplyState::Stale) => {
+                let outcome = Outcome::stale(&message.row.target);
+                self.settle(key, outcome);
+            }
+            Reply::Noise(kind) => {
+                message.noise += 1;
+                self.count_dropped(kind);
+            }
+        }
+    }
+
+    fn on_echo(&mut self, number: u32) {
+        let connection = self.nats.statistics().connects.load(Ordering::Relaxed);
+        match self.barrier.echo(number, connection) {
+            Some(Echo::Taken(events)) => {
+                events.into_iter().for_each(|key| self.settle(key, Outcome::taken()))
+            }
+            Some(Echo::Unsure(events)) => events.into_iter().for_each(|key| self.send_again(key)),
+            None => {}
+        }
+    }
+
+    /// Nobody took this attempt.
+    fn refuse(&mut self, key: Key, attempt: u32, refusal: Refusal) {
+        let Some(message) = self.in_flight.get_mut(key) else { return };
+        if attempt != message.attempt || message.phase != Phase::Flying || message.queued {
+            // Of an attempt that has been followed by another.
+            return;
+        }
+        let what = match refusal {
+            Refusal::NoResponders => "no_responders",
+            Refusal::Overloaded => "overloaded",
+        };
+        trace::refused(message, what);
+        message.phase = Phase::Refused;
+        message.refusal = Some(refusal);
+        message.due = message.deadline.unwrap_or(message.due);
+        let (lane, rested) = (message.lane, refusal == Refusal::Overloaded);
+        self.counts.refused.get_or_create(&Reason { reason: what }).inc();
+        self.lanes.refuse(lane, key, rested, self.now);
+        self.set_timer(key);
+    }
+
+    /// The target has it and works on it: the attempt is not overdue, and the message may have run.
+    fn working(&mut self, key: Key) {
+        let Some(message) = self.in_flight.get_mut(key) else { return };
+        message.may_have_run = true;
+        trace::refused(message, "working");
+        if message.phase == Phase::Flying && !message.queued {
+            message.due = retry::after_send(message, self.app.config.dispatch.attempt_timeout, self.now);
+        }
+        let lane = message.lane;
+        self.lanes.alive(lane);
+    }
+
+    /// Looks at the messages whose timer has fired, and at the lanes that have rested.
+    pub(super) fn watch_timers(&mut self, connected: bool) {
+        let mut fired = std::mem::take(&mut self.fired);
+        self.timers.fire(self.now, &mut fired);
+        fired.drain(..).for_each(|key| self.on_timer(key));
+        self.fired = fired;
+        while let Some(key) = connected.then(|| self.next_refused()).flatten() {
+            if let Some(message) = self.in_flight.get_mut(key) {
+                message.phase = Phase::Flying;
+            }
+            self.send_again(key);
+        }
+    }
+
+    fn next_refused(&mut self) -> Option<Key> {
+        let in_flight = &mut self.in_flight;
+        self.lanes.next_refused(self.now, |key| {
+            in_flight.get_mut(key).is_some_and(|message| message.phase == Phase::Refused)
+        })
+    }
+
+    fn on_timer(&mut self, key: Key) {
+        let Some(message) = self.in_flight.get_mut(key) else { return };
+        message.timer = None;
+        match retry::on_timer(message, self.now) {
+            Next::Wait(until) => message.due = until,
+            Next::Send => {
+                // The attempt was not refused, so somebody may have it.
+                message.may_have_run = true;
+                message.due = message.deadline.unwrap_or(self.now + self.app.config.dispatch.attempt_timeout);
+                self.counts.silent.inc();
+                self.send_again(key);
+            }
+            Next::End(end) => {
+                let outcome = match end {
+                    End::Timeout => Outcome::timeout(message),
+                    End::Unavailable(refusal) => Outcome::unavailable(message, refusal),
+                };
+                return self.settle(key, outcome);
+            }
+        }
+        self.set_timer(key);
+    }
+
+    /// Has the message looked at when it is due, unless it is looked at before anyway.
+    fn set_timer(&mut self, key: Key) {
+        if let Some(message) = self.in_flight.get_mut(key)
+            && message.timer.is_none_or(|timer| timer > message.due)
+        {
+            message.timer = Some(message.due);
+            self.timers.set(message.due, key);
+        }
+    }
+
+    fn count_dropped(&self, reason: &'static str) {
+        self.counts.dropped_replies.get_or_create(&Reason { reason }).inc();
+    }
+}

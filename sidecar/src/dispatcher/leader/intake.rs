@@ -1,0 +1,240 @@
+//! Rows on their way in: from a page or a fetch into flight, or into the queue of a lane that has no room.
+
+use std::{sync::Arc, time::Duration};
+
+use tokio_postgres::Row;
+
+use super::{Done, Leader};
+use crate::dispatcher::{
+    bell::{Act, Found},
+    lane::{LaneId, Waiting},
+    message::{Message, Phase},
+    outcome::Outcome,
+    recovery::{self, Recovered},
+    row::{self, Published, Read},
+    snapshot::Snapshot,
+};
+use crate::metrics::Reason;
+
+/// Rows that may wait as ids; beyond it nothing is read until some are settled.
+const WAITING_MAX: usize = 4_000_000;
+
+impl Leader {
+    /// Whether reading makes sense: what is read must be sendable, and there must be room for its id at least.
+    pub(super) fn may_read(&self, connected: bool) -> bool {
+        let sendable = connected && !self.lanes.is_choked();
+        sendable && !self.recovering && self.until.is_none() && self.lanes.waiting() < WAITING_MAX
+    }
+
+    pub(super) fn begin_page(&mut self) {
+        self.hold = self.lanes.hold_reading(self.now);
+        if self.hold.is_some() {
+            return;
+        }
+        self.bell.begun(Act::Read);
+        self.reading = true;
+        let limit = self.lanes.page();
+        let closed: Vec<String> = self.lanes.closed().into_iter().map(str::to_owned).collect();
+        let (outbox, window) = (self.outbox.clone(), self.reader.window());
+        self.begin_job(async move {
+            let (cur, rows) = outbox.read(&window, limit as i64, Some(&closed)).await?;
+            Ok(Done::Page { cur, rows, limit })
+        });
+    }
+
+    pub(super) fn begin_recovery(&mut self) {
+        if self.lanes.waiting() + recovery::PAGE > WAITING_MAX {
+            return;
+        }
+        self.reading = true;
+        let page = recovery::page(Arc::clone(&self.outbox), self.reader.window());
+        self.begin_job(async move { page.await.map(Done::Recovered) });
+    }
+
+    pub(super) fn begin_fetch(&mut self, connected: bool) {
+        if self.fetching || !connected {
+            return;
+        }
+        let asked = self.lanes.take_fetch();
+        if asked.is_empty() {
+            return;
+        }
+        self.fetching = true;
+        let outbox = self.outbox.clone();
+        self.begin_job(async move {
+            let mut ids: Vec<i64> = asked.iter().map(|(_, row)| row.id()).collect();
+            ids.sort_unstable();
+            let rows = outbox.fetch(&ids).await?;
+            Ok(Done::Fetched { asked, rows })
+        });
+    }
+
+    pub(super) fn on_recovered(&mut self, page: Recovered) {
+        self.reading = false;
+        self.count_read("recovery");
+        for (id, lane) in &page.rows {
+            recovery::keep(*id, lane, &mut self.lanes, &mut self.unsettled);
+        }
+        self.pace.news();
+        if !self.reader.advance(page.cur, page.last, page.full) {
+            self.recovering = false;
+            let waiting = self.lanes.waiting();
+            tracing::info!(waiting, "took over: rows without a reply are sent again");
+        }
+    }
+
+    pub(super) fn on_page(&mut self, cur: Snapshot, rows: Vec<Row>, limit: usize) {
+        self.reading = false;
+        let mut last = None;
+        let mut count = 0;
+        for row in &rows {
+            match row::place(row) {
+                Ok(Some(place)) => last = Some(place),
+                Ok(None) => continue,
+                Err(error) => return self.unreadable(&error),
+            }
+            count += 1;
+            self.take(row);
+        }
+        let more = self.reader.advance(cur, last, count == limit);
+        let found = match count {
+            0 => Found::Nothing,
+            _ if more => Found::More,
+            _ => Found::Some,
+        };
+        self.count_read(if count == 0 { "empty" } else { "rows" });
+        self.bell.read(found, self.now);
+        if count > 0 {
+            self.pace.news();
+        }
+    }
+
+    /// A row of a page: sent at once if its lane has room.
+    fn take(&mut self, row: &Row) {
+        let (Ok(Some((_, id))), Ok(lane)) = (row::place(row), row::lane(row)) else { return };
+        if !self.unsettled.add(id) {
+            return;
+        }
+        let lane = self.lanes.of(lane);
+        match row::read(row) {
+            Ok(Read::Bare) => self.lanes.wait(lane, Waiting::new(id, false)),
+            Ok(Read::Whole(row)) => {
+                if let Err(row) = self.admit(row, lane, false, false) {
+                    self.lanes.wait(lane, row);
+                }
+            }
+            Ok(Read::Broken(uid, column)) => self.settle_broken(id, uid, row, column),
+            Err(error) => self.unreadable(&error),
+        }
+    }
+
+    pub(super) fn on_fetched(&mut self, asked: &[(LaneId, Waiting)], rows: Vec<Row>) {
+        self.fetching = false;
+        self.count_read("fetch");
+        let mut came: Vec<(i64, &Row)> = Vec::with_capacity(rows.len());
+        for row in &rows {
+            match row::place(row) {
+                Ok(Some((_, id))) => came.push((id, row)),
+                Ok(None) => {}
+                Err(error) => self.unreadable(&error),
+            }
+        }
+        let mut back = Vec::new();
+        for (lane, waiting) in asked {
+            let Ok(at) = came.binary_search_by_key(&waiting.id(), |(id, _)| *id) else {
+                // Its partition was dropped: there is nothing left to settle.
+                self.lanes.fetched(*lane);
+                self.unsettled.remove(waiting.id());
+                continue;
+            };
+            match row::read(came[at].1) {
+                Ok(Read::Whole(row)) => {
+                    if let Err(row) = self.admit(row, *lane, waiting.may_have_run(), true) {
+                        back.push((*lane, row));
+                    }
+                }
+                Ok(Read::Broken(uid, column)) => {
+                    self.lanes.fetched(*lane);
+                    self.settle_broken(waiting.id(), uid, came[at].1, column);
+                }
+                Ok(Read::Bare) => self.lanes.fetched(*lane),
+                Err(error) => self.unreadable(&error),
+            }
+        }
+        // The last first, so that they stand in their order before the others.
+        back.into_iter().rev().for_each(|(lane, row)| self.lanes.wait_first(lane, row));
+    }
+
+    /// Lets a row fly, or settles it unsent; gives it back as an id when its lane has no room.
+    fn admit(
+        &mut self,
+        row: Box<Published>,
+        lane: LaneId,
+        may_have_run: bool,
+        fetched: bool,
+    ) -> Result<(), Waiting> {
+        if let Some(outcome) = self.unsendable(&row, may_have_run) {
+            if fetched {
+                self.lanes.fetched(lane);
+            }
+            self.settle_unsent(*row, outcome);
+            return Ok(());
+        }
+        let bytes = row.weight();
+        let admitted =
+            if fetched { self.lanes.admit_fetched(lane, bytes) } else { self.lanes.admit(lane, bytes) };
+        if !admitted {
+            return Err(Waiting::new(row.id, may_have_run));
+        }
+        let expires = row.expires_in.map(|ms| self.now + Duration::from_millis(ms.unsigned_abs()));
+        let (uid, producer) = (row.uid, row.traceparent);
+        let message = Message {
+            row: *row,
+            lane,
+            phase: Phase::Flying,
+            queued: true,
+            attempt: 0,
+            expires,
+            deadline: None,
+            due: self.now,
+            timer: None,
+            first_sent: None,
+            may_have_run,
+            refusal: None,
+            noise: 0,
+            span: None,
+            producer,
+        };
+        match self.in_flight.insert(uid, message) {
+            Ok(key) => self.outgoing.push_back(key),
+            Err(message) => {
+                self.lanes.land(lane, bytes, false, 0);
+                self.lanes.settled(1, 0);
+                self.settle_unsent(message.row, Outcome::broken("uid"));
+            }
+        }
+        Ok(())
+    }
+
+    /// The outcome of a row that is not to be sent at all.
+    fn unsendable(&self, row: &Published, may_have_run: bool) -> Option<Outcome> {
+        let most = self.app.config.limits.hops;
+        if row.hops > most {
+            return Some(Outcome::too_many_hops(most));
+        }
+        match row.expires_in {
+            Some(..=0) if may_have_run => Some(Outcome::expired_at_takeover(&row.target)),
+            Some(..=0) => Some(Outcome::expired()),
+            _ => None,
+        }
+    }
+
+    /// A column of another type than the statement says: the schema is not the one this sidecar was built for.
+    fn unreadable(&mut self, error: &tokio_postgres::Error) {
+        tracing::error!("a row of the outbox cannot be read: {error}");
+    }
+
+    fn count_read(&self, reason: &'static str) {
+        self.counts.reads.get_or_create(&Reason { reason }).inc();
+    }
+}

@@ -1,0 +1,172 @@
+//! Outcomes on their way out: to a reply handler or straight into the batch, and off the books once they are written.
+
+use futures_util::FutureExt as _;
+use tokio_postgres::Row;
+use tpro_wire::{status::Status, target::Target, trace::TraceParent, uid::Uid};
+
+use super::Leader;
+use crate::{
+    dispatcher::{
+        in_flight::Key,
+        message::Phase,
+        metrics::Ended,
+        outcome::Outcome,
+        row::{self, Published},
+        settler::Settled,
+        trace,
+    },
+    handler,
+    settlement::Settlement,
+};
+
+/// What became of an outcome that was given to a reply handler.
+pub(super) struct Handled {
+    settled: Settled,
+    /// The reply is written, and known to be committed.
+    written: bool,
+}
+
+impl Leader {
+    /// A message has its outcome.
+    pub(super) fn settle(&mut self, key: Key, outcome: Outcome) {
+        let Some(uid) = self.in_flight.get_mut(key).map(|message| message.row.uid) else { return };
+        let Some(mut message) = self.in_flight.remove(&uid) else { return };
+        trace::arrive(&mut message, &outcome);
+        if outcome.status != Status::Ok && outcome.responder.is_none() {
+            tracing::debug!(
+                message.id = %uid, trace.id = %message.producer.trace_id_hex(), tpro.target = %message.row.target,
+                attempts = message.attempt, "settled as {}", outcome.status
+            );
+        }
+        let bytes = outcome.len();
+        self.lanes.land(message.lane, message.row.weight(), message.phase == Phase::Refused, bytes);
+        let settlement = Settlement {
+            id: message.row.id,
+            uid,
+            target: message.row.target,
+            status: outcome.status,
+            result: outcome.result,
+            error: outcome.error,
+            headers: None,
+            attempts: i32::try_from(message.attempt).unwrap_or(i32::MAX),
+            sent_at: message.first_sent,
+            responder: outcome.responder,
+            traceparent: message.producer,
+        };
+        self.route(Settled { settlement, bytes });
+    }
+
+    /// A row has its outcome without having flown.
+    pub(super) fn settle_unsent(&mut self, row: Published, outcome: Outcome) {
+        let now = std::time::SystemTime::now();
+        let (producer, span) = trace::depart(&self.app.spans, &row, now);
+        drop(span);
+        self.settle_row(row.id, row.uid, row.target, producer, outcome);
+    }
+
+    /// A row with a value that no publish lets in: only somebody who went around the rules can make one.
+    pub(super) fn settle_broken(&mut self, id: i64, uid: Option<Uid>, row: &Row, column: &'static str) {
+        tracing::error!(
+            row.id = id,
+            column,
+            "a row of the outbox has a value that the rules refuse; it is not sent"
+        );
+        // Without a uid there is nothing to settle under; it stays as it is.
+        let Some(uid) = uid else { return };
+        let target = row::subject(row).and_then(|subject| Target::parse(subject).ok());
+        let Some(target) = target.or_else(|| Target::new("tpro", "unknown", "unknown", "unknown").ok())
+        else {
+            return;
+        };
+        let traceparent = TraceParent::root([0; 24], false);
+        self.settle_row(id, uid, target, traceparent, Outcome::broken(column));
+    }
+
+    fn settle_row(&mut self, id: i64, uid: Uid, target: Target, traceparent: TraceParent, outcome: Outcome) {
+        let bytes = outcome.len();
+        self.lanes.settle_unsent(bytes);
+        let settlement = Settlement {
+            id,
+            uid,
+            target,
+            status: outcome.status,
+            result: outcome.result,
+            error: outcome.error,
+            headers: None,
+            attempts: 0,
+            sent_at: None,
+            responder: None,
+            traceparent,
+        };
+        self.route(Settled { settlement, bytes });
+    }
+
+    fn route(&mut self, settled: Settled) {
+        if self.app.service.has_reply_handler(&settled.settlement.target) {
+            self.to_handle.push_back(settled);
+        } else {
+            self.settler.push(settled, self.now);
+        }
+    }
+
+    /// Gives outcomes to reply handlers, as many at a time as there are connections for them.
+    pub(super) fn begin_handlers(&mut self) {
+        while self.handling.len() < self.app.config.pool_max {
+            let Some(settled) = self.to_handle.pop_front() else { return };
+            let (app, settlement, leading) =
+                (self.app.clone(), settled.settlement.clone(), self.leading.clone());
+            // What the target said may be written by anybody. What only a leader may say (nobody answered) is dropped
+            // when this one is none any more.
+            let by_anybody = matches!(settlement.status, Status::Ok | Status::Error);
+            let task = self.app.stop.tasks.spawn(async move {
+                let settle = handler::reply::settle(&app, settlement);
+                tokio::select! {
+                    result = settle => Some(result),
+                    () = leading.cancelled(), if !by_anybody => None,
+                }
+            });
+            self.handling.push(
+                async move {
+                    let written = match task.await {
+                        Ok(Some(Ok(()))) => true,
+                        Ok(Some(Err(error))) => {
+                            let uid = settled.settlement.uid;
+                            tracing::warn!(message.id = %uid, "a reply was not written with its handler ({}); it is written without", error);
+                            false
+                        }
+                        Ok(None) => false,
+                        Err(_) => {
+                            tracing::error!(message.id = %settled.settlement.uid, "a reply handler's task panicked; the reply is written without it");
+                            false
+                        }
+                    };
+                    Handled { settled, written }
+                }
+                .boxed(),
+            );
+        }
+    }
+
+    pub(super) fn on_handled(&mut self, handled: Handled) {
+        if handled.written {
+            self.written(&handled.settled);
+        } else {
+            self.settler.push(handled.settled, self.now);
+        }
+    }
+
+    pub(super) fn on_written(&mut self, batch: Vec<Settled>) {
+        self.settler.written();
+        self.counts.batch.observe(batch.len() as f64);
+        batch.iter().for_each(|settled| self.written(settled));
+    }
+
+    /// Its reply is committed: nothing of it is kept.
+    fn written(&mut self, settled: &Settled) {
+        let settlement = &settled.settlement;
+        self.unsettled.remove(settlement.id);
+        self.lanes.settled(1, settled.bytes);
+        self.counts.settled.get_or_create(&Ended { status: settlement.status.as_str() }).inc();
+        self.pace.news();
+    }
+}

@@ -1,0 +1,67 @@
+//! A message in flight: a published row and what has become of it so far.
+
+use std::time::{Instant, SystemTime};
+
+use tpro_wire::trace::TraceParent;
+
+use super::{lane::LaneId, row::Published};
+use crate::span::Span;
+
+/// Where a message is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Phase {
+    /// Sent, or about to be: the reply may come.
+    Flying,
+    /// Nobody took it: it waits for another try.
+    Refused,
+}
+
+/// Why nobody took the last attempt.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Refusal {
+    /// NATS knows no subscriber of the subject.
+    NoResponders,
+    /// A copy is there and has too much to do.
+    Overloaded,
+}
+
+/// What a message needs to know between its first send and its outcome.
+pub(super) struct Message {
+    pub row: Published,
+    pub lane: LaneId,
+    pub phase: Phase,
+    /// Attempts so far.
+    pub attempt: u32,
+    /// When the row stops being worth an answer, by our clock.
+    pub expires: Option<Instant>,
+    /// The end of the budget; known from the first send on. None for an event, which is sent until NATS has it.
+    pub deadline: Option<Instant>,
+    /// It waits to be handed to the NATS client.
+    pub queued: bool,
+    /// When it is to be looked at.
+    pub due: Instant,
+    /// The earliest moment for which a timer of it is set.
+    pub timer: Option<Instant>,
+    pub first_sent: Option<SystemTime>,
+    /// An attempt may have reached a handler: one was not answered, or a leader before us may have sent it.
+    pub may_have_run: bool,
+    /// Why the last attempt was refused.
+    pub refusal: Option<Refusal>,
+    /// Replies that were no answers.
+    pub noise: u32,
+    /// The CLIENT span, when the trace is sampled.
+    pub span: Option<Span>,
+    /// The PRODUCER span: parent of what follows the reply.
+    pub producer: TraceParent,
+}
+
+impl Message {
+    pub fn is_event(&self) -> bool {
+        self.row.budget.is_event()
+    }
+
+    /// The context to inject: the CLIENT span if there is one.
+    pub fn context(&self) -> TraceParent {
+        self.span.as_ref().map_or(self.producer, Span::context)
+    }
+}

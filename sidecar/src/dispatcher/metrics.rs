@@ -1,0 +1,98 @@
+//! What the dispatcher counts.
+
+use prometheus_client::{
+    encoding::EncodeLabelSet,
+    metrics::{counter::Counter, family::Family, gauge::Gauge, histogram::Histogram},
+    registry::Registry,
+};
+
+use crate::metrics::Reason;
+
+/// How a message ended.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct Ended {
+    /// `ok`, `error`, `timeout`, ...
+    pub status: &'static str,
+}
+
+/// The dispatcher's counters and gauges.
+#[derive(Clone)]
+pub struct Counts {
+    /// 1 while this copy leads.
+    pub leading: Gauge,
+    /// How often this copy began to lead.
+    pub takeovers: Counter,
+    /// How often this copy deposed a frozen leader.
+    pub deposed: Counter,
+    /// 1 while the dispatcher sleeps.
+    pub asleep: Gauge,
+    /// Pages read from the outbox, by what they were for: `rows`, `empty`, `recovery`, `fetch`.
+    pub reads: Family<Reason, Counter>,
+    /// Attempts after the first.
+    pub resent: Counter,
+    /// Rows that wait as ids because their lane has no room.
+    pub waiting: Gauge,
+    /// Rows read and not known to be settled.
+    pub unsettled: Gauge,
+    /// Outcomes written, by status.
+    pub settled: Family<Ended, Counter>,
+    /// Outcomes per statement.
+    pub batch: Histogram,
+    /// Replies to no message in flight: late, or to a leader before.
+    pub late_replies: Counter,
+    /// What came to a reply subject and is no reply, by kind.
+    pub dropped_replies: Family<Reason, Counter>,
+    /// Attempts that nobody took: `no_responders`, `overloaded`.
+    pub refused: Family<Reason, Counter>,
+    /// Attempts that were not answered in time.
+    pub silent: Counter,
+    /// How far the clock of this host is ahead of the database's, in milliseconds, when a row was read.
+    pub clock_skew_ms: Gauge,
+}
+
+impl Counts {
+    /// All at zero, registered.
+    pub fn new(r: &mut Registry) -> Self {
+        let counts = Self {
+            leading: Gauge::default(),
+            takeovers: Counter::default(),
+            deposed: Counter::default(),
+            asleep: Gauge::default(),
+            reads: Family::default(),
+            resent: Counter::default(),
+            waiting: Gauge::default(),
+            unsettled: Gauge::default(),
+            settled: Family::default(),
+            batch: Histogram::new([1.0, 10.0, 50.0, 100.0, 250.0, 500.0, 1000.0, 2000.0]),
+            late_replies: Counter::default(),
+            dropped_replies: Family::default(),
+            refused: Family::default(),
+            silent: Counter::default(),
+            clock_skew_ms: Gauge::default(),
+        };
+        r.register("leading", "1 while this copy leads", counts.leading.clone());
+        r.register("takeovers", "How often this copy began to lead", counts.takeovers.clone());
+        r.register("deposed", "Frozen leaders this copy deposed", counts.deposed.clone());
+        r.register("asleep", "1 while the dispatcher sleeps", counts.asleep.clone());
+        r.register("reads", "Pages read from the outbox, by kind", counts.reads.clone());
+        r.register("resent", "Attempts after the first", counts.resent.clone());
+        r.register("waiting", "Rows that wait because their lane has no room", counts.waiting.clone());
+        r.register("unsettled", "Rows read and not known to be settled", counts.unsettled.clone());
+        r.register("settled", "Outcomes written, by status", counts.settled.clone());
+        r.register("settle_batch", "Outcomes per statement", counts.batch.clone());
+        r.register("late_replies", "Replies to no message in flight", counts.late_replies.clone());
+        r.register(
+            "dropped_replies",
+            "What came to a reply subject and is no reply",
+            counts.dropped_replies.clone(),
+        );
+        r.register("refused", "Attempts that nobody took, by reason", counts.refused.clone());
+        r.register("silent", "Attempts that were not answered in time", counts.silent.clone());
+        r.register(
+            "clock_skew_ms",
+            "This host's clock ahead of the database's",
+            counts.clock_skew_ms.clone(),
+        );
+        counts
+    }
+}

@@ -1,0 +1,192 @@
+//! The leader's session: every statement the dispatcher runs, by name.
+//!
+//! The session is the leadership: whoever lost it can write nothing. So all of these run on it and on nothing else, each a
+//! transaction of its own, pipelined as they come.
+
+use std::time::SystemTime;
+
+use tokio_postgres::{Client, Row, Statement};
+use tpro_wire::{name::ServiceName, uid::Uid};
+use uuid::Uuid;
+
+use crate::db::plain;
+
+use super::{reader::Window, settler::Settled, snapshot::Snapshot};
+
+/// A statement of the leader's session failed.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum OutboxError {
+    /// A statement could not be prepared: most likely the extension or the schema is of another version, or gone.
+    #[error("{name} cannot be prepared: {}", plain(source))]
+    Prepare {
+        /// The statement.
+        name: &'static str,
+        /// What the server says.
+        source: tokio_postgres::Error,
+    },
+    /// A statement failed.
+    #[error("{name} failed: {}", plain(source))]
+    Run {
+        /// The statement.
+        name: &'static str,
+        /// What the server says.
+        source: tokio_postgres::Error,
+    },
+    /// The guard of `outbox.read` found a transaction id where there must be none.
+    #[error(
+        "outbox.read returned nothing, not even its snapshot: its transaction had an id of its own, which is a bug"
+    )]
+    Guard,
+}
+
+/// Where reading begins: the durable cursor.
+#[derive(Clone, Debug)]
+pub(super) struct Cursor {
+    /// Everything visible in it has been read.
+    pub snapshot: Snapshot,
+    /// What was read and had no reply then.
+    pub pending: Vec<i64>,
+    /// Nothing that is not visible in the snapshot has been sent by anybody.
+    pub clean: bool,
+}
+
+/// cursor.read
+const CURSOR: &str = "/* cursor.read */ SELECT snapshot, pending, clean FROM {schema}.mq_cursor";
+/// cursor.move: written by the leader's session only, so that nothing else needs to be guarded.
+const MOVE_CURSOR: &str = "/* cursor.move */ UPDATE {schema}.mq_cursor \
+    SET snapshot = $1, pending = $2, clean = $3, moved_at = clock_timestamp()";
+
+/// The statements, prepared on the leader's session.
+pub(super) struct Outbox {
+    client: Client,
+    service: String,
+    read: Statement,
+    fetch: Statement,
+    unsettled: Statement,
+    settle: Statement,
+    cursor: Statement,
+    move_cursor: Statement,
+    sleep: Statement,
+    wake: Statement,
+    heartbeat: Statement,
+}
+
+impl Outbox {
+    /// Prepares everything on a session that leads.
+    pub async fn new(client: Client, service: &ServiceName) -> Result<Self, OutboxError> {
+        let schema = service.schema();
+        let prepare = async |name, sql: &str| {
+            let sql = sql.replace("{schema}", &schema);
+            client.prepare(&sql).await.map_err(|source| OutboxError::Prepare { name, source })
+        };
+        Ok(Self {
+            read: prepare("outbox.read", include_str!("read.sql")).await?,
+            fetch: prepare("outbox.fetch", include_str!("fetch.sql")).await?,
+            unsettled: prepare("outbox.unsettled", include_str!("unsettled.sql")).await?,
+            settle: prepare("reply.settle", include_str!("settle.sql")).await?,
+            cursor: prepare("cursor.read", CURSOR).await?,
+            move_cursor: prepare("cursor.move", MOVE_CURSOR).await?,
+            sleep: prepare("bell.sleep", "/* bell.sleep */ SELECT tpro.sleep($1)").await?,
+            wake: prepare("bell.wake", "/* bell.wake */ SELECT tpro.wake($1)").await?,
+            heartbeat: prepare("leader.heartbeat", "/* leader.heartbeat */ SELECT clock_timestamp()").await?,
+            service: service.to_string(),
+            client,
+        })
+    }
+
+    /// From now on the bell reaches this session.
+    pub async fn listen(&self, service: &ServiceName) -> Result<(), OutboxError> {
+        // The name of a service is a plain identifier.
+        let sql = format!("LISTEN {}", service.channel());
+        self.client
+            .batch_execute(&sql)
+            .await
+            .map_err(|source| OutboxError::Run { name: "bell.listen", source })
+    }
+
+    /// A page of the outbox, and the snapshot it was read in. `closed` are the lanes whose rows come without bodies, none
+    /// for all of them.
+    pub async fn read(
+        &self,
+        window: &Window,
+        rows: i64,
+        closed: Option<&[String]>,
+    ) -> Result<(Snapshot, Vec<Row>), OutboxError> {
+        let Window { seen, until, after: (tx, id) } = window;
+        let result = self.client.query(&self.read, &[seen, until, tx, id, &rows, &closed]).await;
+        let run = |source| OutboxError::Run { name: "outbox.read", source };
+        let rows = result.map_err(run)?;
+        let first = rows.first().ok_or(OutboxError::Guard)?;
+        Ok((first.try_get(0).map_err(run)?, rows))
+    }
+
+    /// The rows of these ids, whole.
+    pub async fn fetch(&self, ids: &[i64]) -> Result<Vec<Row>, OutboxError> {
+        let result = self.client.query(&self.fetch, &[&ids]).await;
+        result.map_err(|source| OutboxError::Run { name: "outbox.fetch", source })
+    }
+
+    /// Which of these have no reply, and their lanes.
+    pub async fn unsettled(&self, ids: &[i64]) -> Result<Vec<(i64, String)>, OutboxError> {
+        let run = |source| OutboxError::Run { name: "outbox.unsettled", source };
+        let rows = self.client.query(&self.unsettled, &[&ids]).await.map_err(run)?;
+        rows.iter().map(|row| Ok((row.try_get(0)?, row.try_get(1)?))).collect::<Result<_, _>>().map_err(run)
+    }
+
+    /// Writes outcomes; the first reply of a row wins.
+    pub async fn settle(&self, batch: &[Settled]) -> Result<u64, tokio_postgres::Error> {
+        let ids: Vec<i64> = column(batch, |s| s.settlement.id);
+        let uids: Vec<Uuid> = column(batch, |s| Uid::uuid(&s.settlement.uid));
+        let status: Vec<&str> = column(batch, |s| s.settlement.status.as_str());
+        let result: Vec<Option<&str>> = column(batch, |s| s.settlement.result.as_deref());
+        let error: Vec<Option<&str>> = column(batch, |s| s.settlement.error.as_deref());
+        let headers: Vec<Option<&str>> = column(batch, |s| s.settlement.headers.as_deref());
+        let attempts: Vec<i32> = column(batch, |s| s.settlement.attempts);
+        let sent_at = column(batch, |s| s.settlement.sent_at);
+        let responder: Vec<Option<&str>> = column(batch, |s| s.settlement.responder.as_deref());
+        self.client
+            .execute(
+                &self.settle,
+                &[&ids, &uids, &status, &result, &error, &headers, &attempts, &sent_at, &responder],
+            )
+            .await
+    }
+
+    /// The durable cursor.
+    pub async fn cursor(&self) -> Result<Cursor, OutboxError> {
+        let run = |source| OutboxError::Run { name: "cursor.read", source };
+        let row = self.client.query_one(&self.cursor, &[]).await.map_err(run)?;
+        let read =
+            || Ok(Cursor { snapshot: row.try_get(0)?, pending: row.try_get(1)?, clean: row.try_get(2)? });
+        read().map_err(run)
+    }
+
+    /// Moves the durable cursor.
+    pub async fn move_cursor(&self, to: &Cursor) -> Result<(), OutboxError> {
+        let result = self.client.execute(&self.move_cursor, &[&to.snapshot, &to.pending, &to.clean]).await;
+        result.map(drop).map_err(|source| OutboxError::Run { name: "cursor.move", source })
+    }
+
+    /// Takes the bell; false when a publisher is about to commit.
+    pub async fn sleep(&self) -> Result<bool, OutboxError> {
+        let result =
+            self.client.query_one(&self.sleep, &[&self.service]).await.and_then(|row| row.try_get(0));
+        result.map_err(|source| OutboxError::Run { name: "bell.sleep", source })
+    }
+
+    /// Lets the bell go.
+    pub async fn wake(&self) -> Result<(), OutboxError> {
+        let result = self.client.execute(&self.wake, &[&self.service]).await;
+        result.map(drop).map_err(|source| OutboxError::Run { name: "bell.wake", source })
+    }
+
+    /// Shows that this session lives, and tells the database's time.
+    pub async fn heartbeat(&self) -> Result<SystemTime, OutboxError> {
+        let result = self.client.query_one(&self.heartbeat, &[]).await.and_then(|row| row.try_get(0));
+        result.map_err(|source| OutboxError::Run { name: "leader.heartbeat", source })
+    }
+}
+
+fn column<'a, T>(batch: &'a [Settled], of: impl Fn(&'a Settled) -> T) -> Vec<T> {
+    batch.iter().map(of).collect()
+}

@@ -1,0 +1,41 @@
+-- outbox.read: the rows that are visible now and were not in snapshot $1, a page at a time, in the order of (tx, id).
+--
+-- $1 read up to here; $2 NULL, or the window's end while paging; $3, $4 the last (tx, id) of the page before ('0', 0 at
+-- first); $5 page size; $6 lanes ('space.service') whose rows come without headers and body since they have no room, NULL
+-- for all of them.
+--
+-- Guards: it returns nothing at all, not even the row that carries the snapshot, when its transaction has an id of its own
+-- (rows the same transaction inserts later would be lost); a row is returned by exactly one window. The range between the
+-- snapshots is cut at the transactions still in progress, and those that have ended since are added, so that every piece
+-- is an index scan with a LIMIT; do not simplify it, the simpler forms scan the table.
+-- The snapshot comes on the first row only: it may list hundreds of transactions.
+WITH s AS MATERIALIZED (
+  SELECT coalesce($2::pg_snapshot, pg_current_snapshot()) AS cur WHERE pg_current_xact_id_if_assigned() IS NULL
+), edge AS (
+  SELECT ((pg_snapshot_xmax($1::pg_snapshot)::text)::bigint - 1)::text::xid8 AS x
+  UNION ALL SELECT x FROM s, pg_snapshot_xip(cur) AS x WHERE x >= pg_snapshot_xmax($1)
+  UNION ALL SELECT pg_snapshot_xmax(cur) FROM s
+), win AS (
+  SELECT x AS lo, lead(x) OVER (ORDER BY x) AS hi FROM edge
+  UNION ALL
+  SELECT ((x::text)::bigint - 1)::text::xid8, ((x::text)::bigint + 1)::text::xid8
+  FROM s, pg_snapshot_xip($1) AS x WHERE pg_visible_in_snapshot(x, cur)
+)
+SELECT CASE WHEN row_number() OVER () = 1 THEN s.cur END AS cur, m.*
+FROM s LEFT JOIN LATERAL (
+  SELECT p.tx, p.id, p.uid,
+         p.space_name || '.' || p.service_name || '.' || p.entity || '.' || p.method_name AS subject,
+         p.protocol, p.timeout, p.created_at,
+         (extract(epoch FROM p.expires_at - statement_timestamp()) * 1000)::bigint AS expires_in_ms,
+         p.traceparent, p.tracestate,
+         CASE WHEN p.space_name || '.' || p.service_name <> ALL ($6::text[]) THEN p.headers::text END AS headers,
+         CASE WHEN p.space_name || '.' || p.service_name <> ALL ($6::text[]) THEN p.body::text END AS body
+  FROM (
+    SELECT q.* FROM win CROSS JOIN LATERAL (
+      SELECT * FROM {schema}.mq_publish
+      WHERE tx > lo AND tx < hi AND (tx, id) > ($3::xid8, $4::bigint) AND NOT direct
+      ORDER BY tx, id LIMIT $5::bigint
+    ) q WHERE hi > $3 ORDER BY q.tx, q.id LIMIT $5
+  ) p
+  ORDER BY p.tx, p.id
+) m ON true

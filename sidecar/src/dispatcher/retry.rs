@@ -1,0 +1,65 @@
+//! What comes next for a message that has no answer: the one place that decides on another attempt or the end.
+
+use std::time::{Duration, Instant};
+
+use super::message::{Message, Phase, Refusal};
+
+/// A new attempt with less budget left than this could not be answered in time.
+const TOO_LATE: Duration = Duration::from_millis(5);
+
+/// What a timer finds to do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Next {
+    /// Nothing before this moment.
+    Wait(Instant),
+    /// Send it again.
+    Send,
+    /// It is over.
+    End(End),
+}
+
+/// How a message without an answer ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum End {
+    /// Sent, perhaps worked on, not answered within the budget.
+    Timeout,
+    /// Nobody took it, all the time.
+    Unavailable(Refusal),
+}
+
+/// When the first send is, the budget begins to run; the row's expiry may end it sooner. None for an event.
+pub(super) fn deadline(message: &Message, now: Instant) -> Option<Instant> {
+    let end = now + message.row.budget.duration();
+    (!message.is_event()).then(|| message.expires.map_or(end, |expires| expires.min(end)))
+}
+
+/// When to look at a message that was just sent: when the reply to this attempt is overdue or the budget is spent.
+pub(super) fn after_send(message: &Message, attempt_timeout: Duration, now: Instant) -> Instant {
+    let overdue = now + attempt_timeout;
+    message.deadline.map_or(overdue, |deadline| deadline.min(overdue))
+}
+
+/// A message's timer has fired.
+pub(super) fn on_timer(message: &Message, now: Instant) -> Next {
+    if now < message.due {
+        return Next::Wait(message.due);
+    }
+    match (message.deadline, message.phase) {
+        (Some(deadline), _) if now >= deadline => Next::End(end(message)),
+        // Its lane sends it again; the timer only watches the budget.
+        (Some(deadline), Phase::Refused) => Next::Wait(deadline),
+        (Some(deadline), Phase::Flying) if deadline.saturating_duration_since(now) < TOO_LATE => {
+            Next::Wait(deadline)
+        }
+        _ => Next::Send,
+    }
+}
+
+/// `unavailable` says that nobody took the message. That must be true of every attempt, those of a leader before us
+/// included; else the truth is that nobody answered.
+fn end(message: &Message) -> End {
+    match message.refusal {
+        Some(refusal) if !message.may_have_run => End::Unavailable(refusal),
+        _ => End::Timeout,
+    }
+}

@@ -1,0 +1,74 @@
+//! A message as it goes on the wire.
+
+use std::time::Instant;
+
+use async_nats::{HeaderMap, HeaderName, HeaderValue, Subject, message::OutboundMessage};
+use tpro_wire::{headers, reply_subject::ReplyPrefix, source::Source, trace, uid};
+
+use super::message::Message;
+
+const TRACEPARENT: HeaderName = HeaderName::from_static(headers::TRACEPARENT);
+const TRACESTATE: HeaderName = HeaderName::from_static(headers::TRACESTATE);
+const MSG_ID: HeaderName = HeaderName::from_static(headers::MSG_ID);
+const BUDGET_MS: HeaderName = HeaderName::from_static(headers::BUDGET_MS);
+const ATTEMPT: HeaderName = HeaderName::from_static(headers::ATTEMPT);
+const SOURCE: HeaderName = HeaderName::from_static(headers::SOURCE);
+const HOPS: HeaderName = HeaderName::from_static(headers::HOPS);
+const CONTENT_LANGUAGE: HeaderName = HeaderName::from_static(headers::CONTENT_LANGUAGE);
+const HEADERS: HeaderName = HeaderName::from_static(headers::HEADERS);
+
+/// What is the same in every message of this leader.
+pub(super) struct Sender {
+    source: Option<HeaderValue>,
+    replies: ReplyPrefix,
+}
+
+impl Sender {
+    pub fn new(source: &Source) -> Self {
+        Self {
+            source: source.to_string().parse().ok(),
+            replies: ReplyPrefix::new(&source.service, &source.instance),
+        }
+    }
+
+    pub fn replies(&self) -> &ReplyPrefix {
+        &self.replies
+    }
+
+    /// The next attempt of a message, as counted in it. Headers that would say what their absence says are left out: they
+    /// cost a third of what sending costs.
+    pub fn compose(&self, message: &Message, now: Instant) -> OutboundMessage {
+        let row = &message.row;
+        let mut map = HeaderMap::new();
+        // Header values are parsed, not converted: a line break in one would panic, and cannot be here.
+        let mut set = |name, value: Option<HeaderValue>| {
+            if let Some(value) = value {
+                map.insert(name, value);
+            }
+        };
+        let parse = |text: &str| text.parse().ok();
+        set(TRACEPARENT, parse(message.context().encode(&mut [0; trace::TEXT_LEN])));
+        set(TRACESTATE, row.tracestate.as_deref().and_then(parse));
+        set(MSG_ID, parse(row.uid.encode(&mut [0; uid::TEXT_LEN])));
+        set(SOURCE, self.source.clone());
+        if let Some(deadline) = message.deadline {
+            set(BUDGET_MS, Some((deadline.saturating_duration_since(now).as_millis() as u64).into()));
+        }
+        if message.attempt > 1 {
+            set(ATTEMPT, Some(message.attempt.into()));
+        }
+        if row.hops > 0 {
+            set(HOPS, Some(row.hops.into()));
+        }
+        set(CONTENT_LANGUAGE, row.language.as_deref().and_then(parse));
+        set(HEADERS, row.headers.as_deref().and_then(parse));
+        OutboundMessage {
+            subject: Subject::from(row.target.subject()),
+            // An event is not answered, and so it asks for no answer.
+            reply: (!message.is_event())
+                .then(|| Subject::from(self.replies.subject(&row.uid, message.attempt))),
+            payload: row.payload.clone(),
+            headers: Some(map),
+        }
+    }
+}
