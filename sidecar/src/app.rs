@@ -37,9 +37,20 @@ pub struct App {
 }
 
 impl App {
+    /// Bytes that an answer may have: what is configured, and never more than NATS lets through beside the headers.
+    pub fn reply_max(&self) -> usize {
+        self.config.limits.reply.min(self.nats.max_payload().saturating_sub(nats::ENVELOPE))
+    }
+
     /// Whether a message published now would go out now; while disconnected it would wait in the client and be sent
     /// afterwards, as a ghost of a request that may be settled by then.
     pub fn is_connected(&self) -> bool {
         nats::is_connected(&self.nats)
+    }
+
+    /// A setting of the service's own: as configured, or the default it was declared with; empty if it was not declared.
+    pub fn setting(&self, key: &str) -> &str {
+        let declared = self.service.settings().iter().find(|setting| setting.key == key);
+        self.config.own(key).or(declared.map(|setting| setting.default)).unwrap_or_default()
     }
 }

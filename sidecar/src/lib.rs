@@ -25,4 +25,10 @@ pub mod subscriber;
 pub mod telemetry;
 
 pub use boot::run;
-pub use handler::{Ctx, Fault, Service, Tx};
+pub use handler::{CallError, Ctx, Failure, Fault, Publish, QueryError, ReplyCtx, Service, Statements, Tx};
+pub use tokio_postgres::error::SqlState;
+/// For the log: ids and numbers, never a body.
+pub use tracing::{debug, error, info, warn};
+
+/// Any body at all, kept as the text it came as: for handlers that do not look into it.
+pub type AnyBody = Box<serde_json::value::RawValue>;

@@ -8,13 +8,20 @@ use prometheus_client::{
     registry::Registry,
 };
 
-use crate::{config::Config, dispatcher::metrics::Counts};
+use crate::{config::Config, dispatcher::metrics::Counts, subscriber::metrics::Serving};
 
 /// One label that tells the causes of the same thing apart: `{reason="queue"}`.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub struct Reason {
     /// The cause, one of a few words of ours.
     pub reason: &'static str,
+}
+
+/// One of the bounds: `{limit="handlers"}`.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct LimitName {
+    /// As in the configuration, in small letters.
+    pub limit: &'static str,
 }
 
 /// All metrics of a sidecar. Add a field here and its registration in `Metrics::new`.
@@ -26,6 +33,8 @@ pub struct Metrics {
     pub tasks: Gauge,
     /// Memory of the process in RAM. Set when the metrics are asked for.
     pub resident_memory_bytes: Gauge,
+    /// What subscriber, inbox and handlers count.
+    pub serving: Serving,
     /// What the dispatcher counts.
     pub dispatcher: Counts,
     /// Messages sent to NATS, attempts counted each.
@@ -38,6 +47,8 @@ pub struct Metrics {
     pub spans_dropped: Family<Reason, Counter>,
     /// Log lines lost: `stdout` or `file` did not take them in time.
     pub log_lines_dropped: Family<Reason, Counter>,
+    /// Connections of the pool: `open`, those of them that are `idle`, and those that are `waited` for.
+    pub pool: Family<Reason, Gauge>,
     /// How often NATS was lost.
     pub nats_disconnects: Counter,
     /// Slow-consumer events: each is at least one message that was dropped before we could read it.
@@ -55,6 +66,7 @@ impl Metrics {
     pub fn new() -> Self {
         let mut registry = Registry::with_prefix("tpro");
         let mut metrics = Self {
+            serving: Serving::new(&mut registry),
             dispatcher: Counts::new(&mut registry),
             registry,
             ready: Gauge::default(),
@@ -65,6 +77,7 @@ impl Metrics {
             spans_exported: Counter::default(),
             spans_dropped: Family::default(),
             log_lines_dropped: Family::default(),
+            pool: Family::default(),
             nats_disconnects: Counter::default(),
             nats_slow_consumer: Counter::default(),
         };
@@ -77,6 +90,7 @@ impl Metrics {
         r.register("spans_exported", "Spans the collector has taken", metrics.spans_exported.clone());
         r.register("spans_dropped", "Spans lost, by reason", metrics.spans_dropped.clone());
         r.register("log_lines_dropped", "Log lines lost, by sink", metrics.log_lines_dropped.clone());
+        r.register("pool_connections", "Connections of the pool: open, idle, and waited for", metrics.pool.clone());
         r.register("nats_disconnects", "How often NATS was lost", metrics.nats_disconnects.clone());
         r.register("nats_slow_consumer", "Slow-consumer events", metrics.nats_slow_consumer.clone());
         metrics
@@ -91,6 +105,11 @@ impl Metrics {
             ("copy", config.copy.to_string()),
         ];
         metrics.registry.register("build", "Who reports", Info::new(who));
+        let limits = Family::<LimitName, Gauge>::default();
+        for (limit, bound) in config.limits.bounds().into_iter().chain([("pool", config.pool_max)]) {
+            limits.get_or_create(&LimitName { limit }).set(i64::try_from(bound).unwrap_or(i64::MAX));
+        }
+        metrics.registry.register("limit", "The configured bounds", limits);
         metrics
     }
 
@@ -99,5 +118,19 @@ impl Metrics {
         let mut text = String::new();
         encode(&mut text, &self.registry)?;
         Ok(text)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_metric_has_our_prefix_and_the_page_says_who_reports() {
+        let page = Metrics::of(&Config::sample(&[("HANDLERS_MAX", "7")])).print().unwrap();
+        assert!(page.lines().filter(|line| !line.starts_with('#')).all(|line| line.starts_with("tpro_")), "{page}");
+        assert!(page.contains("tpro_build_info{service=\"main\",version=\"1.0\",copy=\"1\"} 1"), "{page}");
+        assert!(page.contains("tpro_limit{limit=\"handlers\"} 7"), "{page}");
+        assert!(page.ends_with("# EOF\n"));
     }
 }

@@ -116,6 +116,11 @@ impl Span {
     /// Ends the span now.
     pub fn end(self) {}
 
+    /// Forgets the span: what it was begun for has turned out to be somebody else's.
+    pub fn discard(mut self) {
+        self.recording = None;
+    }
+
     /// Ends the span at a given moment (or where it began, if that was later).
     pub fn end_at(mut self, at: SystemTime) {
         if let Some(recording) = self.recording.take() {

@@ -1,1 +1,48 @@
-//! To come.
+//! The request and reply types that services share: one struct each, so that both sides agree by compiling.
+#![forbid(unsafe_code)]
+
+use serde::{Deserialize, Serialize};
+
+/// Who wants to log in: the body of `analytic.example.simple`.
+#[derive(Clone, Serialize, Deserialize)]
+pub struct Login {
+    /// From which address.
+    pub ip: String,
+    /// The name.
+    pub login: String,
+    /// The password. It gets into no log, span or error.
+    pub password: String,
+}
+
+/// Who is logged in: the result of `analytic.example.simple`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Session {
+    /// The session.
+    pub sid: String,
+    /// The person.
+    pub face_id: i64,
+}
+
+/// The result of `example.request_with_parallel_queries`, of `analytic` (hour + minute of the database's clock) and of
+/// `co` (both and two more).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ParallelQueries {
+    /// The sum.
+    pub example_request_with_parallel_queries: i32,
+}
+
+/// The result of `analytic.example.request_with_parallel_queries_with_transit_on_external_service`: its own sum and `co`'s.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ParallelQueriesWithTransit {
+    /// The sum.
+    pub example_request_with_parallel_queries_with_transit_on_external_service: i32,
+}
+
+/// The result of `main.company.winners`: the minute of the database's clock.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Winners {
+    /// How many.
+    pub winners: i32,
+}

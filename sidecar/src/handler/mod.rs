@@ -1,32 +1,45 @@
 //! How a service says what it answers, and what a handler is given.
+//!
+//! [`Service`] is the registry. A handler is an async function of a context and a typed body; the context says what may be done:
+//!
+//! | context | in | may |
+//! |---|---|---|
+//! | [`Ctx`] | `handle`, `handle_stateless` | query on pool connections, call other services, begin a transaction |
+//! | [`Tx`] | `handle_transactional`, or from [`Ctx::tx`] | query and publish in one transaction, no call |
+//! | [`ReplyCtx`] | `on_reply` | query and publish in the transaction that writes the reply, no call |
+//!
+//! That a transaction cannot call is by the types and not by a check: were it possible, A -> B -> A would wait for
+//! connections that its own first half holds.
 
+mod body;
+mod call;
+mod call_error;
+pub(crate) mod calls;
+pub(crate) mod cause;
+mod ctx;
+mod fault;
+pub(crate) mod header_map;
+pub(crate) mod journal;
+pub(crate) mod method;
+pub(crate) mod outcome;
+mod publish;
 pub mod reply;
+mod reply_ctx;
+pub(crate) mod run;
+pub(crate) mod scope;
+mod service;
+mod statements;
+mod transaction;
+mod tx;
 
-/// The handlers of one service.
-pub struct Service {
-    name: String,
-}
-
-impl Service {
-    /// A service without handlers. The name is checked at `run`.
-    pub fn new(name: &str) -> Self {
-        Self { name: name.into() }
-    }
-    /// The service's name.
-    pub fn name(&self) -> &str {
-        &self.name
-    }
-    /// Whether a reply of this target (`co.example.method`) has a reply handler.
-    pub fn has_reply_handler(&self, _target: &tpro_wire::target::Target) -> bool {
-        false
-    }
-}
-
-/// What a handler is given.
-pub struct Ctx {}
-
-/// A transaction of a handler: `publish` but no `call`.
-pub struct Tx {}
-
-/// An error the caller sees.
-pub struct Fault {}
+pub(crate) use self::statements::{is_again, is_lost};
+pub use self::{
+    call_error::CallError,
+    ctx::{Calling, Ctx},
+    fault::Fault,
+    publish::Publish,
+    reply_ctx::{Failure, ReplyCtx},
+    service::{Service, Setting},
+    statements::{QueryError, Statements},
+    tx::Tx,
+};

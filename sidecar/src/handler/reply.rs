@@ -1,9 +1,208 @@
 //! What a service does with the replies to what it asked.
 
-use crate::{app::App, settlement::Settlement};
+use std::{sync::Arc, time::Duration};
+
+use tokio::time::Instant;
+use tpro_wire::{RpcError, Status, TraceParent, error::code};
+
+use super::{
+    Failure, Fault, QueryError, ReplyCtx, Statements,
+    cause::describe,
+    method::ReplyHandler,
+    run::{Ended, run},
+};
+use crate::{app::App, metrics::Reason, settlement::Settlement, span::SpanKind};
+
+/// How much longer than its handler the transaction may last, for the statements around it.
+const MARGIN: Duration = Duration::from_secs(5);
 
 /// Writes the reply and runs its handler in one transaction; the reply is kept whatever the handler does.
-/// An error means that the reply was not written (the dispatcher tries again or writes it itself).
-pub async fn settle(_app: &App, _settlement: Settlement) -> Result<(), tokio_postgres::Error> {
+///
+/// The handler runs only where the reply was not yet there, so once per message. An error means that the reply was not
+/// written, or that nobody knows whether it was: it is safe to call again.
+pub async fn settle(app: &App, settlement: Settlement) -> Result<(), QueryError> {
+    let mut span = app.spans.start("settle", SpanKind::Internal, Some(&settlement.traceparent));
+    span.set("messaging.message.id", settlement.uid.to_string());
+    span.set("tpro.target", settlement.target.subject().to_owned());
+    span.set("tpro.status", settlement.status.as_str());
+    let context = span.context();
+    let settled = match settle_once(app, &settlement, context).await {
+        Err(error) if is_bad_value(&error) => settle_once(app, &unstorable(settlement), context).await,
+        other => other,
+    };
+    let how = match &settled {
+        Ok(how) => how,
+        Err(_) => "not_written",
+    };
+    span.set("tpro.reply_handler", how);
+    if !matches!(how, "ok" | "repeat" | "none") {
+        span.fail(how);
+    }
+    app.metrics.serving.reply_handlers.get_or_create(&Reason { reason: how }).inc();
+    settled.map(|_| ())
+}
+
+/// One try. Says in a word what became of the handler.
+async fn settle_once(
+    app: &App,
+    settlement: &Settlement,
+    span: TraceParent,
+) -> Result<&'static str, QueryError> {
+    let limit = app.config.limits.reply_handler;
+    let tx = Arc::new(Statements::begin(app, span, limit + MARGIN).await?);
+    if !insert_unsettled(app, &tx, settlement).await? {
+        tx.roll_back().await;
+        return Ok("repeat");
+    }
+    let Some(handler) = app.service.reply_handler(&settlement.target) else {
+        tx.commit().await?;
+        return Ok("none");
+    };
+    tx.enter(app, span).await?;
+    let ctx = ReplyCtx {
+        app: app.clone(),
+        statements: tx.clone(),
+        id: settlement.id,
+        uid: settlement.uid,
+        target: settlement.target.clone(),
+        attempts: settlement.attempts,
+        responder: settlement.responder.clone(),
+        span,
+    };
+    // From here on the handler has had its turn: whatever goes wrong, it does not run again for this message, or a
+    // poisonous one would keep it unsettled.
+    let (how, error) =
+        match run(handle(handler, ctx, settlement), Instant::now() + limit, &app.stop.hard).await {
+            Ended::Done(Ok(())) => match tx.commit().await {
+                Ok(()) => return Ok("ok"),
+                Err(error) => ("commit_failed", describe(&error)),
+            },
+            Ended::Done(Err(fault)) => ("failed", fault_text(&fault)),
+            Ended::Late => ("late", format!("took more than {} s and was stopped", limit.as_secs())),
+            Ended::Stopped => ("stopped", "was stopped with the process".to_owned()),
+        };
+    tracing::error!(
+        message.id = %settlement.uid,
+        trace.id = %span.trace_id_hex(),
+        tpro.target = %settlement.target,
+        "the reply handler failed; the reply is kept: {error}"
+    );
+    if how == "failed" && keep_behind_savepoint(app, &tx, settlement, &error).await.is_ok() {
+        return Ok(how);
+    }
+    drop(tx);
+    keep(app, settlement, &error, span).await?;
+    Ok(how)
+}
+
+async fn handle(handler: &ReplyHandler, ctx: ReplyCtx, settlement: &Settlement) -> Result<(), Fault> {
+    match settlement.status {
+        Status::Ok => (handler.ok)(ctx, settlement.result.as_deref().unwrap_or("null")).await,
+        status => {
+            let error = settlement.error.as_deref().and_then(|error| serde_json::from_str(error).ok());
+            let error = error.unwrap_or_else(|| RpcError::new(code::INTERNAL, "no error object"));
+            (handler.failed)(ctx, Failure { status, error }).await
+        }
+    }
+}
+
+/// Undoes what the handler did in the transaction that has the reply, and commits the reply with the handler's error.
+async fn keep_behind_savepoint(
+    app: &App,
+    tx: &Statements,
+    settlement: &Settlement,
+    error: &str,
+) -> Result<(), QueryError> {
+    tx.close();
+    tx.undo_handler().await?;
+    insert_fault(app, tx, settlement, error).await?;
+    tx.commit().await
+}
+
+/// Writes reply and error anew, where the first transaction is lost.
+async fn keep(app: &App, settlement: &Settlement, error: &str, span: TraceParent) -> Result<(), QueryError> {
+    let tx = Statements::begin(app, span, MARGIN).await?;
+    if !insert_unsettled(app, &tx, settlement).await? {
+        // The commit whose answer was lost had succeeded.
+        tx.roll_back().await;
+        return Ok(());
+    }
+    insert_fault(app, &tx, settlement, error).await?;
+    tx.commit().await
+}
+
+/// The reply, if there is none yet.
+async fn insert_unsettled(app: &App, tx: &Statements, settlement: &Settlement) -> Result<bool, QueryError> {
+    let sql = format!(
+        "INSERT INTO {}.mq_reply (mq_id, uid, status, result, error, headers, attempts, sent_at, responder) \
+         VALUES ($1::int8, $2::uuid, $3::text, $4::text::jsonb, $5::text::jsonb, $6::text::jsonb, $7::int4, \
+         $8::timestamptz, $9::text) ON CONFLICT DO NOTHING",
+        app.source.service.schema()
+    );
+    let client = tx.connection()?;
+    let inserted = tx
+        .quiet(async {
+            let statement = client.prepare_cached(&sql).await?;
+            client
+                .execute(
+                    &statement,
+                    &[
+                        &settlement.id,
+                        &settlement.uid.uuid(),
+                        &settlement.status.as_str(),
+                        &settlement.result,
+                        &settlement.error,
+                        &settlement.headers,
+                        &settlement.attempts,
+                        &settlement.sent_at,
+                        &settlement.responder,
+                    ],
+                )
+                .await
+        })
+        .await?;
+    Ok(inserted == 1)
+}
+
+async fn insert_fault(
+    app: &App,
+    tx: &Statements,
+    settlement: &Settlement,
+    error: &str,
+) -> Result<(), QueryError> {
+    let sql = format!(
+        "INSERT INTO {}.mq_reply_fault (mq_id, handler, error) VALUES ($1::int8, $2::text, $3::text) ON CONFLICT DO NOTHING",
+        app.source.service.schema()
+    );
+    let client = tx.connection()?;
+    tx.quiet(async {
+        let statement = client.prepare_cached(&sql).await?;
+        client.execute(&statement, &[&settlement.id, &settlement.target.service_method(), &error]).await
+    })
+    .await?;
     Ok(())
+}
+
+/// Whether PostgreSQL cannot hold the value: class 22 (data), or 54 (too large, too deep).
+fn is_bad_value(error: &QueryError) -> bool {
+    error.code().is_some_and(|code| code.code().starts_with("22") || code.code().starts_with("54"))
+}
+
+/// What is settled in place of a reply that cannot be stored.
+fn unstorable(settlement: Settlement) -> Settlement {
+    let error = RpcError::new(code::BAD_REPLY, "the reply cannot be stored as jsonb");
+    Settlement {
+        status: Status::Error,
+        result: None,
+        error: Some(error.to_json()),
+        headers: None,
+        ..settlement
+    }
+}
+
+fn fault_text(fault: &Fault) -> String {
+    match fault.cause() {
+        Some(cause) => describe(cause),
+        None => format!("fault {}", fault.code()),
+    }
 }

@@ -1,16 +1,81 @@
 //! Takes requests from NATS and gives them to handlers.
+//!
+//! One loop takes messages from the subscription; each runs in a task of its own. How many run at once is bounded; beyond
+//! that the answer is `overloaded`, which a requester takes as a reason to try again a little later.
 
-use crate::app::App;
+mod answer;
+mod batched;
+mod intake;
+pub(crate) mod metrics;
+mod request;
+mod serve;
+mod serving;
+mod stateless;
+mod transactional;
+
+use std::{sync::Arc, time::Instant};
+
+use tokio::{sync::oneshot, task::JoinHandle};
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+
+use self::{intake::Intake, serving::Serving};
+use crate::{app::App, handler::calls::Calls, inbox::Inbox};
 
 /// The subscription of this copy.
-pub struct Subscriber {}
+pub struct Subscriber {
+    /// Tells the intake to take no more; it says when it has taken the last.
+    drain: oneshot::Sender<()>,
+    intake: JoinHandle<()>,
+    /// Messages at work.
+    at_work: TaskTracker,
+    /// Stops the handlers at work.
+    stop: CancellationToken,
+    /// Ends what the handlers rely on.
+    over: CancellationToken,
+    writer: JoinHandle<()>,
+}
 
 /// Subscribes `<space>.<service>.>` in the queue group; returns when the server knows the subscription.
-pub async fn start(_app: &App) -> Result<Subscriber, async_nats::SubscribeError> {
-    Ok(Subscriber {})
+pub async fn start(app: &App) -> Result<Subscriber, async_nats::SubscribeError> {
+    let app = Arc::new(app.clone());
+    let over = app.stop.hard.child_token();
+    let stop = app.stop.hard.child_token();
+    let calls = Calls::start(&app, over.clone()).await?;
+    let (inbox, writer) = Inbox::start(&app, over.clone());
+    let service = &app.source.service;
+    let subject = format!("{}.{service}.>", app.config.space);
+    let messages = app.nats.queue_subscribe(subject, service.queue_group()).await?;
+    // If this fails the connection is being made again, and the subscription with it.
+    let _ = app.nats.flush().await;
+    let (drain, drained) = oneshot::channel();
+    let at_work = TaskTracker::new();
+    let serving = Arc::new(Serving::new(app.clone(), calls, inbox, stop.clone()));
+    let intake = Intake::new(serving, at_work.clone());
+    let intake = app.stop.tasks.spawn(intake.run(messages, drained));
+    Ok(Subscriber { drain, intake, at_work, stop, over, writer })
 }
 
 impl Subscriber {
     /// Takes no more, lets the handlers at work finish up to the deadline, and flushes their answers.
-    pub async fn drain(self, _deadline: std::time::Instant) {}
+    ///
+    /// Handlers that are still at work then are stopped: their transactions roll back, and their requesters are told to
+    /// try elsewhere.
+    pub async fn drain(self, deadline: Instant) {
+        let deadline = deadline.into();
+        // Fails where the intake has ended by itself, with the connection.
+        let _ = self.drain.send(());
+        let finished = async {
+            let _ = self.intake.await;
+            self.at_work.close();
+            self.at_work.wait().await;
+        };
+        let mut finished = std::pin::pin!(finished);
+        if tokio::time::timeout_at(deadline, &mut finished).await.is_err() {
+            self.stop.cancel();
+            finished.await;
+        }
+        // The last message has let go of the inbox, so its writer ends when everything is written.
+        let _ = tokio::time::timeout_at(deadline, self.writer).await;
+        self.over.cancel();
+    }
 }

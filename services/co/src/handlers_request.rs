@@ -1,0 +1,1 @@
+//! What `co` does with the replies to what it has asked: it asks nobody.

@@ -1,0 +1,10 @@
+//! The service `co`: what `analytic` asks of others.
+#![forbid(unsafe_code)]
+
+mod handlers_request;
+mod handlers_subscribe;
+mod service;
+
+fn main() -> std::process::ExitCode {
+    tpro_sidecar::run(service::service())
+}

@@ -1,0 +1,10 @@
+//! The service `main`: the monolith's side; it asks, and does something with the replies.
+#![forbid(unsafe_code)]
+
+mod handlers_request;
+mod handlers_subscribe;
+mod service;
+
+fn main() -> std::process::ExitCode {
+    tpro_sidecar::run(service::service())
+}

@@ -1,0 +1,289 @@
+//! One call of another service: attempts inside the budget, a CLIENT span, and the record of it.
+
+use std::{
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
+
+use async_nats::{StatusCode, connection::State};
+use serde_json::value::RawValue;
+use tokio::time::{Instant, timeout_at};
+use tpro_wire::{
+    Answer, Budget, ReplyState, RequestHeaders, RpcError, Status, Target, Uid, envelope, error::code,
+    headers, limits,
+};
+
+use super::{
+    CallError,
+    calls::{Reply, Waiting},
+    header_map::{header, header_map},
+    journal::Journal,
+    scope::Scope,
+};
+use crate::{
+    backoff::Backoff,
+    metrics::Reason,
+    span::{Span, SpanKind},
+};
+
+/// The share of the handler's own remaining time that a call gets, so that the handler can still answer when the call does not end.
+const SHARE: f64 = 0.95;
+
+/// Pauses between attempts that found nobody.
+const FIRST_PAUSE: Duration = Duration::from_millis(20);
+const LONGEST_PAUSE: Duration = Duration::from_secs(1);
+
+/// A call before it is sent.
+pub(crate) struct Call {
+    scope: Arc<Scope>,
+    target: Target,
+    uid: Uid,
+    body: Box<RawValue>,
+    deadline: Instant,
+    budget: Duration,
+}
+
+impl Call {
+    /// Checks all that can be checked before anything is sent.
+    pub(crate) fn new(
+        scope: Arc<Scope>,
+        target: Target,
+        ordinal: u32,
+        body: Box<RawValue>,
+    ) -> Result<Self, CallError> {
+        let size = body.get().len();
+        if size > limits::MAX_BODY {
+            return Err(CallError::TooLarge { size, limit: limits::MAX_BODY });
+        }
+        let hops = scope.hops.saturating_add(1);
+        if hops > scope.app.config.limits.hops {
+            return Err(CallError::Hops(hops));
+        }
+        let uid = scope.uid.child(&target, ordinal);
+        let now = Instant::now();
+        let budget = scope.deadline.saturating_duration_since(now).mul_f64(SHARE);
+        Ok(Self { scope, target, uid, body, deadline: now + budget, budget })
+    }
+
+    /// Calls, and puts on record how it ended, also when the handler is stopped meanwhile.
+    pub(crate) async fn run(self) -> Result<Box<RawValue>, CallError> {
+        let mut span = self.span();
+        let mut record = Record::new(&self, &span);
+        let result = self.attempts(&mut span, &mut record).await;
+        let app = &self.scope.app;
+        let status = result.as_ref().map_or_else(CallError::status, |_| Status::Ok);
+        app.metrics.serving.calls.get_or_create(&Reason { reason: status.as_str() }).inc();
+        if let Err(error) = &result {
+            let error = error.to_rpc();
+            span.set("rpc.jsonrpc.error_code", error.code);
+            span.set("error.type", status.as_str());
+            span.fail(format!("{status}, code {}", error.code));
+        }
+        if let Some(responder) = &record.journal.responder {
+            span.set("tpro.responder", responder.clone());
+        }
+        span.set("tpro.attempts", i64::from(record.journal.attempts));
+        record.finish(&result);
+        result
+    }
+
+    fn span(&self) -> Span {
+        let spans = &self.scope.app.spans;
+        if !self.scope.span.sampled() {
+            return spans.start("", SpanKind::Client, Some(&self.scope.span));
+        }
+        let target = &self.target;
+        let mut span =
+            spans.start(target.service_method().to_owned(), SpanKind::Client, Some(&self.scope.span));
+        span.set("messaging.system", "nats");
+        span.set("messaging.operation.name", "request");
+        span.set("messaging.destination.name", target.subject().to_owned());
+        span.set("messaging.message.id", self.uid.to_string());
+        span.set("rpc.system", "jsonrpc");
+        span.set("rpc.service", target.service().to_owned());
+        span.set("rpc.method", target.method().to_owned());
+        span.set("tpro.budget_ms", self.budget.as_millis() as i64);
+        span
+    }
+
+    async fn attempts(&self, span: &mut Span, record: &mut Record) -> Result<Box<RawValue>, CallError> {
+        let app = &self.scope.app;
+        let payload = bytes::Bytes::from(envelope::request(&self.uid, self.target.method(), self.body.get()));
+        let mut waiting = self.scope.calls.wait(self.uid);
+        let mut backoff = Backoff::new(FIRST_PAUSE, LONGEST_PAUSE);
+        // Whether any attempt reached somebody, or may have.
+        let mut reached = false;
+        loop {
+            if Instant::now() >= self.deadline {
+                return Err(self.nobody_or_late(reached));
+            }
+            // What is sent while disconnected is sent when the connection is back, perhaps when nobody waits any more.
+            if app.nats.connection_state() != State::Connected {
+                self.pause(&mut backoff).await;
+                continue;
+            }
+            let attempt = record.next_attempt();
+            let subject = waiting.subject(attempt);
+            let headers = header_map(self.headers(attempt, span).pairs());
+            let sent = app.nats.publish_with_reply_and_headers(
+                self.target.subject().to_owned(),
+                subject,
+                headers,
+                payload.clone(),
+            );
+            // The client's queue may be full: waiting for it is part of the budget.
+            match timeout_at(self.deadline, sent).await {
+                Ok(Ok(())) => {}
+                Ok(Err(_)) => {
+                    self.pause(&mut backoff).await;
+                    continue;
+                }
+                Err(_) => return Err(self.nobody_or_late(reached)),
+            }
+            match self.listen(&mut waiting, attempt).await {
+                Heard::Answer(message) => {
+                    record.journal.responder = header(&message, headers::RESPONDER).map(str::to_owned);
+                    return read(&self.uid, &message.payload);
+                }
+                Heard::Stale => return Err(CallError::Stale),
+                Heard::Silence => {
+                    reached = true;
+                    span.event("silence", vec![("tpro.attempt", i64::from(attempt).into())]);
+                }
+                Heard::Nobody(why) => {
+                    span.event(why, vec![("tpro.attempt", i64::from(attempt).into())]);
+                    self.pause(&mut backoff).await;
+                }
+            }
+        }
+    }
+
+    /// Listens until this attempt is over; a reply to an earlier one is as good.
+    async fn listen(&self, waiting: &mut Waiting, attempt: u32) -> Heard {
+        let patience = self.scope.app.config.dispatch.attempt_timeout;
+        let mut until = self.deadline.min(Instant::now() + patience);
+        loop {
+            let Ok(Reply { attempt: of, message }) = timeout_at(until, waiting.next()).await else {
+                return Heard::Silence;
+            };
+            if message.status == Some(StatusCode::NO_RESPONDERS) {
+                if of == attempt {
+                    return Heard::Nobody("no responders");
+                }
+                continue;
+            }
+            match header(&message, headers::STATE).map(str::parse) {
+                None => return Heard::Answer(message),
+                // It is alive: as much patience again.
+                Some(Ok(ReplyState::Working)) => until = self.deadline.min(Instant::now() + patience),
+                Some(Ok(ReplyState::Overloaded)) if of == attempt => return Heard::Nobody("overloaded"),
+                Some(Ok(ReplyState::Stale)) => return Heard::Stale,
+                // Of an attempt that is over, or a state of a later release: go on listening.
+                Some(_) => {}
+            }
+        }
+    }
+
+    fn nobody_or_late(&self, reached: bool) -> CallError {
+        if reached { CallError::Timeout(self.budget.as_millis()) } else { CallError::Unavailable }
+    }
+
+    async fn pause(&self, backoff: &mut Backoff) {
+        tokio::time::sleep_until(self.deadline.min(Instant::now() + backoff.next_pause())).await;
+    }
+
+    fn headers(&self, attempt: u32, span: &Span) -> RequestHeaders {
+        let scope = &self.scope;
+        RequestHeaders {
+            traceparent: Some(span.context()),
+            tracestate: scope.tracestate.clone(),
+            uid: Some(self.uid),
+            budget_ms: Some(
+                Budget::from_duration(self.deadline.saturating_duration_since(Instant::now())).ms().max(1),
+            ),
+            attempt,
+            source: Some(scope.app.source.clone()),
+            hops: scope.hops.saturating_add(1),
+            language: scope.language().map(str::to_owned),
+            headers: Some(scope.headers_for_calls()),
+            ..RequestHeaders::default()
+        }
+    }
+}
+
+/// What an attempt came to.
+enum Heard {
+    Answer(async_nats::Message),
+    Stale,
+    Silence,
+    Nobody(&'static str),
+}
+
+fn read(uid: &Uid, payload: &[u8]) -> Result<Box<RawValue>, CallError> {
+    match envelope::answer(uid, payload).map_err(CallError::BadReply)? {
+        Answer::Result(result) => Ok(result),
+        Answer::Error(error) => Err(CallError::Answered(error)),
+    }
+}
+
+/// The record of a call; handed to the scope when it is dropped, as cancelled unless it was finished.
+struct Record {
+    scope: Arc<Scope>,
+    journal: Journal,
+}
+
+impl Record {
+    fn new(call: &Call, span: &Span) -> Self {
+        let seconds = call.budget.as_secs_f64().ceil() as i32;
+        Self {
+            scope: call.scope.clone(),
+            journal: Journal {
+                uid: call.uid,
+                target: call.target.clone(),
+                timeout: seconds.clamp(1, limits::MAX_TIMEOUT),
+                headers: call.scope.headers_for_calls(),
+                body: call.body.get().to_owned(),
+                created_at: SystemTime::now(),
+                traceparent: span.context(),
+                parent: call.scope.span.span_id,
+                status: Status::Cancelled,
+                result: None,
+                error: Some(RpcError::new(code::CANCELLED, "the handler was stopped").to_json()),
+                attempts: 0,
+                sent_at: None,
+                replied_at: None,
+                responder: None,
+            },
+        }
+    }
+
+    fn next_attempt(&mut self) -> u32 {
+        self.journal.attempts += 1;
+        self.journal.sent_at.get_or_insert_with(SystemTime::now);
+        self.journal.attempts.cast_unsigned()
+    }
+
+    fn finish(mut self, result: &Result<Box<RawValue>, CallError>) {
+        match result {
+            Ok(result) => {
+                self.journal.status = Status::Ok;
+                self.journal.result = Some(result.get().to_owned());
+                self.journal.error = None;
+            }
+            Err(error) => {
+                self.journal.status = error.status();
+                self.journal.error = Some(error.to_rpc().to_json());
+            }
+        }
+    }
+}
+
+impl Drop for Record {
+    fn drop(&mut self) {
+        self.journal.replied_at = Some(SystemTime::now());
+        // The long texts are moved; what is cloned is short.
+        let body = std::mem::take(&mut self.journal.body);
+        let (result, error) = (self.journal.result.take(), self.journal.error.take());
+        self.scope.record(Journal { body, result, error, ..self.journal.clone() });
+    }
+}

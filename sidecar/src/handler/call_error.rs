@@ -1,0 +1,79 @@
+//! Why a call has no result.
+
+use tpro_wire::{RpcError, Status, error::code, target::TargetError};
+
+use super::Fault;
+
+/// Why a call has no result.
+///
+/// By `?` it becomes an internal error, so that nobody is told of errors inside that mean nothing to them; where they
+/// do, [`CallError::into_fault`] passes them on.
+#[derive(Debug, thiserror::Error)]
+pub enum CallError {
+    /// That is no target.
+    #[error("no target")]
+    Target(#[from] TargetError),
+    /// The body cannot be written as JSON, or is neither an object nor an array.
+    #[error("the body is no JSON object or array")]
+    Body(#[source] Option<serde_json::Error>),
+    /// The body is larger than what can be carried.
+    #[error("the body has {size} bytes, {limit} are allowed")]
+    TooLarge {
+        /// Its bytes.
+        size: usize,
+        /// The limit.
+        limit: usize,
+    },
+    /// The chain of calls is too long.
+    #[error("the chain of calls is too long: {0} services")]
+    Hops(u32),
+    /// Nobody answers for the service, or nobody of it takes more work.
+    #[error("nobody runs the service")]
+    Unavailable,
+    /// No answer within the budget.
+    #[error("no answer within {0} ms")]
+    Timeout(u128),
+    /// The service cannot tell this call from a repeat, since the message it belongs to is too old.
+    #[error("the message is too old for the service to tell repeats")]
+    Stale,
+    /// What came back is no answer.
+    #[error("what came back is no answer")]
+    BadReply(#[source] tpro_wire::AnswerError),
+    /// The result does not fit the type that was asked for.
+    #[error("the result does not fit")]
+    Misfit(#[source] serde_json::Error),
+    /// The service has answered with an error.
+    #[error("the service has answered with error {}", .0.code)]
+    Answered(RpcError),
+}
+
+impl CallError {
+    /// How the call ended, as a reply row would say it.
+    pub fn status(&self) -> Status {
+        match self {
+            Self::Unavailable => Status::Unavailable,
+            Self::Timeout(_) | Self::Stale => Status::Timeout,
+            _ => Status::Error,
+        }
+    }
+
+    /// The error as the reply row has it.
+    pub fn to_rpc(&self) -> RpcError {
+        let code = match self {
+            Self::Answered(error) => return error.clone(),
+            Self::Target(_) | Self::Body(_) => code::INVALID_REQUEST,
+            Self::TooLarge { .. } => code::TOO_LARGE,
+            Self::Hops(_) => code::HOPS,
+            Self::Unavailable => code::UNAVAILABLE,
+            Self::Timeout(_) => code::TIMEOUT,
+            Self::Stale => code::STALE,
+            Self::BadReply(_) | Self::Misfit(_) => code::BAD_REPLY,
+        };
+        RpcError::new(code, self.to_string())
+    }
+
+    /// Passes the error on to our own caller, with its code and text.
+    pub fn into_fault(self) -> Fault {
+        Fault::pass_on(self.to_rpc())
+    }
+}

@@ -1,0 +1,167 @@
+//! The calls of this copy that wait for a reply: one subscription for all, a map from uid to who waits.
+
+use std::{
+    collections::HashMap,
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
+};
+
+use async_nats::{Message, Subscriber};
+use futures_util::StreamExt as _;
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+use tpro_wire::{ReplyPrefix, Uid};
+
+use crate::{app::App, metrics::Metrics};
+
+/// Who waits for replies.
+pub(crate) struct Calls {
+    prefix: ReplyPrefix,
+    /// A uid can be waited for twice: a stateless handler that was delivered twice makes the same call twice.
+    waiting: Mutex<Senders>,
+    next_key: AtomicU64,
+}
+
+/// By uid: who waits, each with a key to be forgotten by.
+type Senders = HashMap<Uid, Vec<(u64, mpsc::UnboundedSender<Reply>)>>;
+
+/// A reply to one attempt.
+#[derive(Clone)]
+pub(crate) struct Reply {
+    pub(crate) attempt: u32,
+    pub(crate) message: Message,
+}
+
+/// One that waits; forgotten when dropped, on every way out.
+pub(crate) struct Waiting {
+    calls: Arc<Calls>,
+    uid: Uid,
+    key: u64,
+    replies: mpsc::UnboundedReceiver<Reply>,
+}
+
+impl Calls {
+    /// Subscribes to the replies of this copy and hands them out until `over`: handlers at work finish during a drain, and they wait for
+    /// replies, so the soft token would be too early.
+    pub(crate) async fn start(
+        app: &App,
+        over: CancellationToken,
+    ) -> Result<Arc<Self>, async_nats::SubscribeError> {
+        // The bits of the copy's key, whatever its sign.
+        let nonce = app.copy_key.cast_unsigned();
+        let prefix = ReplyPrefix::direct(&app.source.service, &app.source.instance, nonce);
+        let replies = app.nats.subscribe(prefix.wildcard()).await?;
+        let calls = Arc::new(Self { prefix, waiting: Mutex::default(), next_key: AtomicU64::new(0) });
+        app.stop.tasks.spawn(hand_out(calls.clone(), replies, over, app.metrics.clone()));
+        Ok(calls)
+    }
+
+    /// Waits for the replies to a call from now on.
+    pub(crate) fn wait(self: &Arc<Self>, uid: Uid) -> Waiting {
+        let (sender, replies) = mpsc::unbounded_channel();
+        let key = self.next_key.fetch_add(1, Ordering::Relaxed);
+        self.lock().entry(uid).or_default().push((key, sender));
+        Waiting { calls: self.clone(), uid, key, replies }
+    }
+
+    /// Whether nobody waits.
+    #[cfg(test)]
+    pub(crate) fn is_empty(&self) -> bool {
+        self.lock().is_empty()
+    }
+
+    /// The reply goes to all that wait for it. Nobody: it is late.
+    fn deliver(&self, message: Message) -> bool {
+        let Some((uid, attempt)) = self.prefix.parse(&message.subject) else { return false };
+        let waiting = self.lock();
+        let Some(senders) = waiting.get(&uid) else { return false };
+        for (_, sender) in senders {
+            // Whoever is gone meanwhile needs no reply.
+            let _ = sender.send(Reply { attempt, message: message.clone() });
+        }
+        true
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Senders> {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Waiting {
+    /// Where replies to this attempt must be sent.
+    pub(crate) fn subject(&self, attempt: u32) -> String {
+        self.calls.prefix.subject(&self.uid, attempt)
+    }
+
+    /// The next reply to any attempt.
+    pub(crate) async fn next(&mut self) -> Reply {
+        match self.replies.recv().await {
+            Some(reply) => reply,
+            // The sender is in the map as long as we are, so this does not end.
+            None => std::future::pending().await,
+        }
+    }
+}
+
+impl Drop for Waiting {
+    fn drop(&mut self) {
+        let mut waiting = self.calls.lock();
+        if let Some(senders) = waiting.get_mut(&self.uid) {
+            senders.retain(|(key, _)| *key != self.key);
+            if senders.is_empty() {
+                waiting.remove(&self.uid);
+            }
+        }
+    }
+}
+
+async fn hand_out(
+    calls: Arc<Calls>,
+    mut replies: Subscriber,
+    over: CancellationToken,
+    metrics: Arc<Metrics>,
+) {
+    while let Some(Some(message)) = over.run_until_cancelled(replies.next()).await {
+        if !calls.deliver(message) {
+            metrics.serving.calls_late.inc();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tpro_wire::ServiceName;
+    use uuid::Uuid;
+
+    use super::*;
+
+    fn reply(subject: String) -> Message {
+        Message {
+            subject: subject.into(),
+            reply: None,
+            payload: "{}".into(),
+            headers: None,
+            status: None,
+            description: None,
+            length: 0,
+        }
+    }
+
+    #[tokio::test]
+    async fn a_reply_reaches_all_that_wait_and_nothing_is_left_behind() {
+        let prefix = ReplyPrefix::direct(&ServiceName::parse("main").unwrap(), &Uuid::from_u128(7), 1);
+        let calls = Arc::new(Calls { prefix, waiting: Mutex::default(), next_key: AtomicU64::new(0) });
+        let uid = Uid::v7(1, [1; 10]);
+        let (mut one, mut two) = (calls.wait(uid), calls.wait(uid));
+        assert!(calls.deliver(reply(one.subject(3))));
+        assert_eq!((one.next().await.attempt, two.next().await.attempt), (3, 3));
+        drop(one);
+        assert!(calls.deliver(reply(two.subject(1))));
+        let subject = two.subject(1);
+        drop(two);
+        assert!(calls.is_empty());
+        assert!(!calls.deliver(reply(subject)));
+    }
+}

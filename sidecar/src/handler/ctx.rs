@@ -1,0 +1,146 @@
+//! What a handler is given.
+
+use std::{
+    pin::Pin,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use serde::{Serialize, de::DeserializeOwned};
+use tpro_wire::{Source, Target, TraceParent, Uid};
+
+use super::{CallError, QueryError, Statements, Tx, body, call::Call, scope::Scope};
+
+/// What a handler is given: the message it answers, the database, and other services.
+///
+/// All of it may be used several times at once (`try_join!`): each [`Ctx::db`] is a connection of its own.
+pub struct Ctx(Arc<Scope>);
+
+/// The result of a call, to come.
+pub type Calling<R> = Pin<Box<dyn Future<Output = Result<R, CallError>> + Send>>;
+
+impl Ctx {
+    pub(crate) fn new(scope: Arc<Scope>) -> Self {
+        Self(scope)
+    }
+
+    /// A connection of the pool. Statements on it run one after the other, each committed by itself; two that shall run at the same time
+    /// take two. It goes back to the pool when it is dropped.
+    pub async fn db(&self) -> Result<Statements, QueryError> {
+        Statements::take(&self.0.app, self.0.span).await
+    }
+
+    /// Calls another service and waits for its result: `ctx.call::<Sums>("co.example.sums", &body).await?`.
+    ///
+    /// The target is `<service>.<entity>.<method_name>`, or with another space than our own in front. The body is a JSON
+    /// object or array. The call may use up to 95 % of the time that is left.
+    ///
+    /// Its uid is made from this message's, the target, and its number among the calls of this handler, in the order in
+    /// which `call` is called: a handler that runs again makes the same calls again, and the other service knows them as repeats.
+    /// So call in an order that does not depend on chance.
+    ///
+    /// The call is put on record in this service's outbox and replies when the handler is over.
+    pub fn call<R: DeserializeOwned + 'static>(
+        &self,
+        target: &str,
+        body: &(impl Serialize + ?Sized),
+    ) -> Calling<R> {
+        // All that depends on the order of calls happens here, not when the future is first polled.
+        let ordinal = self.0.next_ordinal();
+        let call = self.prepare(target, ordinal, body);
+        Box::pin(async move {
+            let result = call?.run().await?;
+            serde_json::from_str(result.get()).map_err(CallError::Misfit)
+        })
+    }
+
+    /// Begins the handler's transaction. This uses up the `Ctx`, so that no transaction is open while one waits on another service.
+    ///
+    /// It is committed when the handler returns `Ok` (in the default way together with the outcome, so that its effects
+    /// happen once), and rolled back when it returns an error.
+    pub async fn tx(self) -> Result<Tx, QueryError> {
+        let scope = self.0;
+        let left = scope.deadline.saturating_duration_since(tokio::time::Instant::now());
+        let statements = Statements::begin(&scope.app, scope.span, left).await?;
+        statements.enter(&scope.app, scope.span).await?;
+        Ok(Tx::new(scope, Arc::new(statements)))
+    }
+
+    /// The identity of the message: the same for every run of it, and so the key by which effects outside the database can be done once.
+    pub fn uid(&self) -> Uid {
+        self.0.uid
+    }
+
+    /// Whom the message asks: `tpro.analytic.example.simple`.
+    pub fn target(&self) -> &Target {
+        &self.0.target
+    }
+
+    /// Which attempt of the requester this is, from 1.
+    pub fn attempt(&self) -> u32 {
+        self.0.attempt
+    }
+
+    /// Who asks; `None` for a stranger.
+    pub fn source(&self) -> Option<&Source> {
+        self.0.source.as_ref()
+    }
+
+    /// When the handler will be stopped.
+    pub fn deadline(&self) -> Instant {
+        self.0.deadline.into_std()
+    }
+
+    /// How long until then.
+    pub fn remaining(&self) -> Duration {
+        self.0.deadline.saturating_duration_since(tokio::time::Instant::now())
+    }
+
+    /// The language the reply should speak, as in `ru-RU`.
+    pub fn language(&self) -> Option<&str> {
+        self.0.language()
+    }
+
+    /// The headers of the requester's row, JSON text of an object.
+    pub fn headers(&self) -> Option<&str> {
+        self.0.headers.as_deref()
+    }
+
+    /// The span of this handler, as parent for others.
+    pub fn span(&self) -> TraceParent {
+        self.0.span
+    }
+
+    /// A setting that the service has declared by [`Service::setting`](crate::Service::setting): from the environment,
+    /// the `.env` file, or its default. Empty if it was not declared.
+    pub fn setting(&self, key: &str) -> &str {
+        self.0.app.setting(key)
+    }
+
+    fn prepare(
+        &self,
+        target: &str,
+        ordinal: u32,
+        body: &(impl Serialize + ?Sized),
+    ) -> Result<Call, CallError> {
+        let target = self.target_of(target)?;
+        let mut body = body::raw(body).map_err(|error| CallError::Body(Some(error)))?;
+        match body.get().as_bytes().first() {
+            Some(b'{' | b'[') => {}
+            // `()`: no body at all.
+            Some(b'n') => {
+                body = body::raw(&serde_json::json!({})).map_err(|error| CallError::Body(Some(error)))?
+            }
+            _ => return Err(CallError::Body(None)),
+        }
+        Call::new(self.0.clone(), target, ordinal, body)
+    }
+
+    fn target_of(&self, text: &str) -> Result<Target, CallError> {
+        // Three tokens leave out the space.
+        match text.matches('.').count() {
+            2 => Ok(Target::parse(&format!("{}.{text}", self.0.app.config.space))?),
+            _ => Ok(Target::parse(text)?),
+        }
+    }
+}

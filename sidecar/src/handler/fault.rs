@@ -1,0 +1,140 @@
+//! How a handler says no.
+
+use std::error::Error;
+
+use serde::Serialize;
+use serde_json::value::RawValue;
+use tpro_wire::{RpcError, error::code};
+
+use super::{is_again, is_lost};
+
+/// Why a handler gives no result.
+///
+/// There are two kinds. One is made by [`Fault::new`]: the caller sees its code, text and data. The other is any
+/// error at all, by `?`: it is logged with the trace, and the caller is told [`code::INTERNAL`] and nothing more, so
+/// that no inner text reaches a stranger.
+///
+/// It is not itself a [`std::error::Error`]: only so can every error become one by `?`.
+#[derive(Debug)]
+pub struct Fault(Kind);
+
+#[derive(Debug)]
+enum Kind {
+    /// The caller sees this.
+    Told(RpcError),
+    /// Only our log sees this.
+    Internal(Box<dyn Error + Send + Sync>),
+}
+
+impl Fault {
+    /// An error the caller sees. Take a code outside -32768 to -32000, which JSON-RPC reserves. The text is one
+    /// sentence, and repeats no value of the body: the caller has it, and logs must not.
+    pub fn new(code: i64, text: impl Into<String>) -> Self {
+        Self(Kind::Told(RpcError::new(code, text)))
+    }
+
+    /// The body does not fit: [`code::INVALID_PARAMS`], with the field's name as data `{"field":"login"}`.
+    pub fn field(name: &str, text: impl Into<String>) -> Self {
+        Self::new(code::INVALID_PARAMS, text).data(serde_json::json!({ "field": name }))
+    }
+
+    /// Something of ours is wrong and no error says so: logged, and answered as internal.
+    pub fn internal(text: impl Into<String>) -> Self {
+        Self(Kind::Internal(text.into().into()))
+    }
+
+    /// Passes on an error that another service has answered.
+    pub fn pass_on(error: RpcError) -> Self {
+        Self(Kind::Told(error))
+    }
+
+    /// Adds data for the caller; on an internal error it has no effect. Data that is no JSON is left out.
+    #[must_use]
+    pub fn data(mut self, data: impl Serialize) -> Self {
+        if let Kind::Told(error) = &mut self.0 {
+            error.data = serde_json::to_string(&data).ok().and_then(|json| RawValue::from_string(json).ok());
+        }
+        self
+    }
+
+    /// The code the caller sees.
+    pub fn code(&self) -> i64 {
+        match &self.0 {
+            Kind::Told(error) => error.code,
+            Kind::Internal(_) => code::INTERNAL,
+        }
+    }
+
+    /// What only our log may see.
+    pub(crate) fn cause(&self) -> Option<&(dyn Error + 'static)> {
+        match &self.0 {
+            Kind::Told(_) => None,
+            Kind::Internal(error) => Some(&**error),
+        }
+    }
+
+    /// Whether a connection was lost: what was not committed is undone, and that is nobody's fault.
+    pub(crate) fn is_lost(&self) -> bool {
+        self.chain().any(|error| error.downcast_ref().is_some_and(is_lost))
+    }
+
+    /// Whether the server asks to run the transaction again.
+    pub(crate) fn wants_again(&self) -> bool {
+        self.chain().any(|error| {
+            error.downcast_ref::<tokio_postgres::Error>().and_then(|error| error.code()).is_some_and(is_again)
+        })
+    }
+
+    /// The error and its sources.
+    fn chain(&self) -> impl Iterator<Item = &(dyn Error + 'static)> {
+        let mut next = self.cause();
+        std::iter::from_fn(move || {
+            let error = next?;
+            next = error.source();
+            Some(error)
+        })
+    }
+
+    /// What the caller sees.
+    pub(crate) fn into_error(self) -> RpcError {
+        match self.0 {
+            Kind::Told(error) => error,
+            Kind::Internal(_) => RpcError::new(code::INTERNAL, "internal error"),
+        }
+    }
+}
+
+impl<E: Error + Send + Sync + 'static> From<E> for Fault {
+    fn from(error: E) -> Self {
+        Self(Kind::Internal(Box::new(error)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn any_error_becomes_internal_and_its_text_stays_with_us() {
+        fn fails() -> Result<(), Fault> {
+            "secret".parse::<i32>()?;
+            Ok(())
+        }
+        let fault = fails().unwrap_err();
+        assert_eq!(fault.code(), code::INTERNAL);
+        assert!(fault.cause().is_some());
+        assert_eq!(fault.into_error().to_json(), r#"{"code":-32603,"message":"internal error"}"#);
+    }
+
+    #[test]
+    fn a_fault_tells_the_caller_code_text_and_data() {
+        let fault = Fault::new(7, "no more seats").data([1, 2]);
+        assert!(fault.cause().is_none());
+        assert_eq!(fault.into_error().to_json(), r#"{"code":7,"message":"no more seats","data":[1,2]}"#);
+        let field = Fault::field("login", "the login is unknown").into_error();
+        assert_eq!(
+            field.to_json(),
+            r#"{"code":-32602,"message":"the login is unknown","data":{"field":"login"}}"#
+        );
+    }
+}

@@ -1,0 +1,35 @@
+//! NATS headers, set and read without panics and without allocations that can be spared.
+
+use async_nats::{HeaderMap, HeaderName, HeaderValue, Message};
+
+/// Headers from names and values. A value that NATS cannot carry (a line break) is left out: the client's own conversion panics.
+pub(crate) fn header_map(pairs: impl IntoIterator<Item = (&'static str, String)>) -> HeaderMap {
+    pairs
+        .into_iter()
+        .filter_map(|(name, value)| Some((HeaderName::from_static(name), value.parse::<HeaderValue>().ok()?)))
+        .collect()
+}
+
+/// The first value of a header.
+pub(crate) fn header<'m>(message: &'m Message, name: &str) -> Option<&'m str> {
+    find(message.headers.as_ref()?, name)
+}
+
+/// The first value of a header. A walk over the few there are: a look-up by name would allocate one.
+pub(crate) fn find<'h>(headers: &'h HeaderMap, name: &str) -> Option<&'h str> {
+    let (_, values) = headers.iter().find(|(header, _)| AsRef::<str>::as_ref(*header) == name)?;
+    values.first().map(HeaderValue::as_str)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_value_with_a_line_break_is_left_out() {
+        let headers = header_map([("Tpro-Hops", "1".to_owned()), ("Tpro-Source", "a\r\nb".to_owned())]);
+        assert_eq!(find(&headers, "Tpro-Hops"), Some("1"));
+        assert_eq!(find(&headers, "Tpro-Source"), None);
+        assert_eq!(find(&headers, "tpro-hops"), None);
+    }
+}

@@ -1,0 +1,92 @@
+//! What a reply handler is given.
+
+use std::{ops::Deref, sync::Arc};
+
+use serde::Serialize;
+use tpro_wire::{RpcError, Status, Target, TraceParent, Uid};
+
+use super::{Fault, Publish, Statements};
+use crate::app::App;
+
+/// What a reply handler is given: the transaction that writes the reply, and what the reply belongs to.
+///
+/// Statements ([`Statements`]) and [`ReplyCtx::publish`] work in that transaction, behind a savepoint: if the handler
+/// fails, its part is undone, and the reply is kept.
+pub struct ReplyCtx {
+    pub(crate) app: App,
+    pub(crate) statements: Arc<Statements>,
+    pub(crate) id: i64,
+    pub(crate) uid: Uid,
+    pub(crate) target: Target,
+    pub(crate) attempts: i32,
+    pub(crate) responder: Option<String>,
+    pub(crate) span: TraceParent,
+}
+
+/// A reply that is no result.
+#[derive(Clone, Debug)]
+pub struct Failure {
+    /// How the message ended; never `ok`.
+    pub status: Status,
+    /// Why.
+    pub error: RpcError,
+}
+
+impl ReplyCtx {
+    /// Publishes a message with this transaction; see [`Tx::publish`](crate::Tx::publish).
+    pub async fn publish(&self, target: &str, body: &(impl Serialize + ?Sized)) -> Result<i64, Fault> {
+        self.publish_with(Publish::to(target), body).await
+    }
+
+    /// Publishes with other than the usual timeout, headers or protocol.
+    pub async fn publish_with(
+        &self,
+        message: Publish<'_>,
+        body: &(impl Serialize + ?Sized),
+    ) -> Result<i64, Fault> {
+        message.send(&self.app, &self.statements, body).await
+    }
+
+    /// The row in this service's outbox.
+    pub fn id(&self) -> i64 {
+        self.id
+    }
+
+    /// The identity of the message.
+    pub fn uid(&self) -> Uid {
+        self.uid
+    }
+
+    /// Whom it asked.
+    pub fn target(&self) -> &Target {
+        &self.target
+    }
+
+    /// How often it was sent.
+    pub fn attempts(&self) -> i32 {
+        self.attempts
+    }
+
+    /// Who answered: `analytic/1.0/1`.
+    pub fn responder(&self) -> Option<&str> {
+        self.responder.as_deref()
+    }
+
+    /// The span of this handler, as parent for others.
+    pub fn span(&self) -> TraceParent {
+        self.span
+    }
+
+    /// See [`Ctx::setting`](crate::Ctx::setting).
+    pub fn setting(&self, key: &str) -> &str {
+        self.app.setting(key)
+    }
+}
+
+impl Deref for ReplyCtx {
+    type Target = Statements;
+
+    fn deref(&self) -> &Statements {
+        &self.statements
+    }
+}

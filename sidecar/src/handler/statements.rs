@@ -1,0 +1,299 @@
+//! Statements on one connection, each with a span of its own.
+
+use std::{
+    error::Error as _,
+    future::Future,
+    sync::atomic::{AtomicBool, AtomicI32, AtomicUsize, Ordering},
+    time::Duration,
+};
+
+use deadpool_postgres::{Object, PoolError};
+use tokio_postgres::{
+    NoTls, Row,
+    error::{DbError, SqlState},
+    types::ToSql,
+};
+use tpro_wire::TraceParent;
+
+use crate::{
+    app::App,
+    span::{Span, SpanKind},
+    telemetry::Spans,
+};
+
+/// Why a statement gives nothing.
+#[derive(Debug, thiserror::Error)]
+pub enum QueryError {
+    /// The pool gave no connection.
+    #[error("no connection to the database")]
+    NoConnection(#[from] PoolError),
+    /// The statement failed.
+    #[error("a statement failed")]
+    Failed(#[from] tokio_postgres::Error),
+    /// The transaction has ended already: somebody kept it longer than its handler ran.
+    #[error("the transaction has ended")]
+    Ended,
+}
+
+impl QueryError {
+    /// What the server says, if it was the server.
+    pub fn db(&self) -> Option<&DbError> {
+        match self {
+            Self::Failed(error) => error.as_db_error(),
+            Self::NoConnection(PoolError::Backend(error)) => error.as_db_error(),
+            _ => None,
+        }
+    }
+
+    /// The SQLSTATE, if it was the server.
+    pub fn code(&self) -> Option<&SqlState> {
+        self.db().map(DbError::code)
+    }
+
+    /// Whether the connection is lost: what was not committed is undone, and can be done again on another one.
+    pub(crate) fn is_lost(&self) -> bool {
+        match self {
+            Self::NoConnection(_) => true,
+            Self::Ended => false,
+            Self::Failed(error) => is_lost(error),
+        }
+    }
+}
+
+/// Whether the connection is lost, or about to be: the server goes down (57P), has ended a session that stood still within a
+/// transaction (25P03), or the wire is cut.
+pub(crate) fn is_lost(error: &tokio_postgres::Error) -> bool {
+    match error.code() {
+        Some(code) => {
+            let code = code.code();
+            code.starts_with("57P") || code.starts_with("08") || code == "25P03"
+        }
+        None => error.is_closed() || error.source().is_some_and(|source| source.is::<std::io::Error>()),
+    }
+}
+
+/// Statements on one connection, each with a CLIENT span.
+///
+/// A statement is a constant: its text goes into the span as it is, so values are parameters (`$1`), never part of it.
+/// If it begins with a comment (`/* hour */ SELECT ...`), the comment names it: the span is called `SELECT hour`, and
+/// `pg_stat_activity` shows it too. Statements are prepared once per connection.
+pub struct Statements {
+    /// Only `drop` takes it.
+    client: Option<Object>,
+    spans: Spans,
+    parent: TraceParent,
+    database: String,
+    /// Of the server's process; 0 until a recorded span asks for it.
+    pid: AtomicI32,
+    /// Statements whose end nobody has seen. Not zero at the end means that a future was dropped in the middle.
+    running: AtomicUsize,
+    /// Whether a transaction is open.
+    open: AtomicBool,
+    /// Whether nothing may be done any more.
+    ended: AtomicBool,
+    /// Whether the server asked to run the transaction again (40001, 40P01).
+    again: AtomicBool,
+}
+
+impl Statements {
+    /// Takes a connection from the pool; spans become children of `parent`.
+    pub(crate) async fn take(app: &App, parent: TraceParent) -> Result<Self, QueryError> {
+        let client = app.pool.get().await?;
+        Ok(Self {
+            client: Some(client),
+            spans: app.spans.clone(),
+            parent,
+            database: app.config.database.get_dbname().unwrap_or_default().to_owned(),
+            pid: AtomicI32::new(0),
+            running: AtomicUsize::new(0),
+            open: AtomicBool::new(false),
+            ended: AtomicBool::new(false),
+            again: AtomicBool::new(false),
+        })
+    }
+
+    /// All rows of a statement.
+    pub async fn query(
+        &self,
+        sql: &'static str,
+        params: &[&(dyn ToSql + Sync)],
+    ) -> Result<Vec<Row>, QueryError> {
+        let client = self.client()?;
+        let work = async { client.query(&client.prepare_cached(sql).await?, params).await };
+        self.traced(sql, work).await
+    }
+
+    /// The one row of a statement; none or several are an error.
+    pub async fn query_one(
+        &self,
+        sql: &'static str,
+        params: &[&(dyn ToSql + Sync)],
+    ) -> Result<Row, QueryError> {
+        let client = self.client()?;
+        let work = async { client.query_one(&client.prepare_cached(sql).await?, params).await };
+        self.traced(sql, work).await
+    }
+
+    /// The row of a statement, if there is one; several are an error.
+    pub async fn query_opt(
+        &self,
+        sql: &'static str,
+        params: &[&(dyn ToSql + Sync)],
+    ) -> Result<Option<Row>, QueryError> {
+        let client = self.client()?;
+        let work = async { client.query_opt(&client.prepare_cached(sql).await?, params).await };
+        self.traced(sql, work).await
+    }
+
+    /// How many rows a statement has changed.
+    pub async fn execute(
+        &self,
+        sql: &'static str,
+        params: &[&(dyn ToSql + Sync)],
+    ) -> Result<u64, QueryError> {
+        let client = self.client()?;
+        let work = async { client.execute(&client.prepare_cached(sql).await?, params).await };
+        self.traced(sql, work).await
+    }
+
+    /// The connection itself, for what these do not cover (COPY, statements made at run time). It makes no spans.
+    pub fn raw(&self) -> Result<&Object, QueryError> {
+        self.client()
+    }
+
+    /// Runs a statement of the house: without a span, but seen when its future is dropped in the middle.
+    pub(crate) async fn quiet<T>(
+        &self,
+        work: impl Future<Output = Result<T, tokio_postgres::Error>>,
+    ) -> Result<T, QueryError> {
+        self.running.fetch_add(1, Ordering::Relaxed);
+        let result = work.await;
+        self.running.fetch_sub(1, Ordering::Relaxed);
+        if result.as_ref().is_err_and(|error| error.code().is_some_and(is_again)) {
+            self.again.store(true, Ordering::Relaxed);
+        }
+        Ok(result?)
+    }
+
+    /// The connection, for statements of the house also after the handler's end.
+    pub(crate) fn connection(&self) -> Result<&Object, QueryError> {
+        self.client.as_ref().ok_or(QueryError::Ended)
+    }
+
+    /// From now on a handler's statements are refused: the transaction is about to end.
+    pub(crate) fn close(&self) {
+        self.ended.store(true, Ordering::Release);
+    }
+
+    /// Notes that a transaction is open, or no longer.
+    pub(crate) fn set_open(&self, open: bool) {
+        self.open.store(open, Ordering::Relaxed);
+    }
+
+    /// Whether the server asked to run the transaction again.
+    pub(crate) fn wants_again(&self) -> bool {
+        self.again.load(Ordering::Relaxed)
+    }
+
+    fn client(&self) -> Result<&Object, QueryError> {
+        if self.ended.load(Ordering::Acquire) { Err(QueryError::Ended) } else { self.connection() }
+    }
+
+    async fn traced<T>(
+        &self,
+        sql: &'static str,
+        work: impl Future<Output = Result<T, tokio_postgres::Error>>,
+    ) -> Result<T, QueryError> {
+        if !self.parent.sampled() {
+            return self.quiet(work).await;
+        }
+        let mut span = self.spans.start(summary(sql), SpanKind::Client, Some(&self.parent));
+        span.set("db.system.name", "postgresql");
+        span.set("db.namespace", self.database.clone());
+        span.set("db.query.text", sql);
+        // The question for the pid travels with the statement, so that it costs no round trip.
+        let (result, ()) = futures_util::join!(self.quiet(work), self.learn_pid());
+        span.set("tpro.backend_pid", i64::from(self.pid.load(Ordering::Relaxed)));
+        if let Err(error) = &result {
+            fail(&mut span, error);
+        }
+        result
+    }
+
+    async fn learn_pid(&self) {
+        if self.pid.load(Ordering::Relaxed) != 0 {
+            return;
+        }
+        let Ok(client) = self.client() else { return };
+        let asked = self.quiet(client.query_typed_one("SELECT pg_backend_pid()", &[]));
+        if let Ok(pid) = asked.await.and_then(|row| Ok(row.try_get::<_, i32>(0)?)) {
+            self.pid.store(pid, Ordering::Relaxed);
+        }
+    }
+}
+
+impl Drop for Statements {
+    fn drop(&mut self) {
+        let Some(client) = self.client.take() else { return };
+        let dirty = self.running.load(Ordering::Relaxed) > 0 || self.open.load(Ordering::Relaxed);
+        if dirty {
+            // A statement still runs, or a transaction is open whose handler was stopped: not fit for the next one.
+            discard(client);
+        }
+    }
+}
+
+/// Takes a connection out of the pool: cancels what runs on it, then closes it.
+///
+/// Closing alone is not enough: the server notices a closed connection only when it next writes to it.
+fn discard(client: Object) {
+    const LIMIT: Duration = Duration::from_secs(2);
+    let cancel = client.cancel_token();
+    let client = Object::take(client);
+    // Without a runtime the process is ending, and the connection with it.
+    if let Ok(runtime) = tokio::runtime::Handle::try_current() {
+        runtime.spawn(async move {
+            let _ = tokio::time::timeout(LIMIT, cancel.cancel_query(NoTls)).await;
+            drop(client);
+        });
+    }
+}
+
+/// Whether the server asks to run the transaction again.
+pub(crate) fn is_again(code: &SqlState) -> bool {
+    *code == SqlState::T_R_SERIALIZATION_FAILURE || *code == SqlState::T_R_DEADLOCK_DETECTED
+}
+
+fn fail(span: &mut Span, error: &QueryError) {
+    match error.code() {
+        Some(code) => {
+            span.set("db.response.status_code", code.code().to_owned());
+            span.set("error.type", code.code().to_owned());
+            span.fail(format!("SQLSTATE {}", code.code()));
+        }
+        None => span.fail("no answer from the database"),
+    }
+}
+
+/// The name of a statement's span: its verb and its name, `SELECT hour` for `/* hour */ SELECT ...`.
+fn summary(sql: &'static str) -> String {
+    let (name, rest) = match sql.trim_start().strip_prefix("/*").and_then(|rest| rest.split_once("*/")) {
+        Some((name, rest)) => (name.trim(), rest),
+        None => ("", sql),
+    };
+    let verb = rest.split_whitespace().next().unwrap_or("SQL").to_ascii_uppercase();
+    if name.is_empty() { verb } else { format!("{verb} {name}") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_statement_is_named_by_its_comment() {
+        assert_eq!(summary("/* hour */ SELECT extract(hour FROM now())"), "SELECT hour");
+        assert_eq!(summary("  insert into t values ($1)"), "INSERT");
+        assert_eq!(summary("/* broken"), "/*");
+        assert_eq!(summary(""), "SQL");
+    }
+}

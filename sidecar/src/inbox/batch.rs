@@ -1,0 +1,340 @@
+//! What is written together.
+
+use std::collections::{HashMap, HashSet};
+
+use tokio::sync::oneshot;
+use tokio_postgres::{Client, Error, Row, error::SqlState};
+use tpro_wire::Uid;
+use uuid::Uuid;
+
+use super::{
+    command::{Accept, Accepted, Command, Finish, Finished},
+    sql::Prepared,
+};
+use crate::{
+    app::App,
+    handler::{
+        cause::describe,
+        is_lost,
+        journal::{Columns, Journal},
+        outcome::Outcome,
+    },
+};
+
+/// An accept, and the run it is for.
+struct Taking {
+    accept: Accept,
+    run: i32,
+    reply: oneshot::Sender<Accepted>,
+}
+
+/// Commands that are written together. It is empty when all are answered.
+#[derive(Default)]
+pub(super) struct Batch {
+    accepts: Vec<Taking>,
+    finishes: Vec<(Finish, oneshot::Sender<Finished>)>,
+    records: Vec<Journal>,
+}
+
+/// The session is not usable any more; what is left in the batch is to be tried in another one.
+pub(super) struct Lost(pub(super) Error);
+
+impl Batch {
+    pub(super) fn add(&mut self, command: Command) {
+        match command {
+            Command::Accept(accept, reply) => self.accepts.push(Taking { accept, run: 1, reply }),
+            Command::Finish(finish, reply) => self.finishes.push((finish, reply)),
+            Command::Record(journal) => self.records.extend(journal),
+        }
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.accepts.len() + self.finishes.len() + self.records.len()
+    }
+
+    /// Writes everything and answers everybody.
+    pub(super) async fn write(&mut self, app: &App, client: &Client, sql: &Prepared) -> Result<(), Lost> {
+        // Whoever has given up waiting to be accepted must not be: the run would be counted, and not happen.
+        self.accepts.retain(|taking| !taking.reply.is_closed());
+        while self.len() > 0 {
+            match self.commit(app, client, sql).await {
+                Ok(written) => self.answer(app, client, sql, written).await?,
+                Err(error) if client.is_closed() || is_lost(&error) => return Err(Lost(error)),
+                Err(error) if self.len() == 1 => self.refuse(&error),
+                Err(_) => self.write_singly(app, client, sql).await?,
+            }
+        }
+        Ok(())
+    }
+
+    /// One transaction, sent at one go: outcomes first, then the calls that led to them, then accepts. All copies write in this
+    /// order, and each statement in the order of uids, so that none waits for another in a circle.
+    async fn commit(&self, app: &App, client: &Client, sql: &Prepared) -> Result<Written, Error> {
+        let finishes = FinishColumns::of(&self.finishes);
+        let calls = Columns::of(self.calls());
+        let accepts = AcceptColumns::of(&self.accepts);
+        // An empty part sends nothing.
+        let store = async {
+            if finishes.uid.is_empty() {
+                return Ok(Vec::new());
+            }
+            client.query(&sql.finish, &[&finishes.uid, &finishes.run, &finishes.answer]).await
+        };
+        let record = async {
+            if calls.is_empty() {
+                return Ok(0);
+            }
+            client.execute(&sql.record, &calls.params()).await
+        };
+        let take = async {
+            if accepts.uid.is_empty() {
+                return Ok(Vec::new());
+            }
+            let a = &accepts;
+            client
+                .query(
+                    &sql.accept,
+                    &[&a.uid, &a.run, &a.source, &a.target, &a.attempt, &a.budget_ms, &app.copy_key],
+                )
+                .await
+        };
+        // Polled in this order, and so sent in it. If one fails, those after it fail too, and COMMIT rolls back.
+        let (begun, stored, recorded, taken, committed) = futures_util::join!(
+            client.batch_execute("BEGIN"),
+            store,
+            record,
+            take,
+            client.batch_execute("COMMIT")
+        );
+        begun?;
+        let (stored, _, taken) = (stored?, recorded?, taken?);
+        committed?;
+        Ok(Written { stored: uids(&stored), taken: uids(&taken) })
+    }
+
+    /// Answers those whose rows were written, and looks up what there was for the others. Accepts that are for another run stay.
+    async fn answer(
+        &mut self,
+        app: &App,
+        client: &Client,
+        sql: &Prepared,
+        written: Written,
+    ) -> Result<(), Lost> {
+        self.records.clear();
+        let mut beaten = Vec::new();
+        for (finish, reply) in self.finishes.drain(..) {
+            if written.stored.contains(&finish.uid.uuid()) {
+                let _ = reply.send(Finished::Stored);
+            } else {
+                beaten.push((finish.uid, reply));
+            }
+        }
+        let mut repeats = Vec::new();
+        for taking in self.accepts.drain(..) {
+            if written.taken.contains(&taking.accept.uid.uuid()) {
+                let _ = taking.reply.send(Accepted::Run(taking.run));
+            } else {
+                repeats.push(taking);
+            }
+        }
+        // From here on everything is written; if a look-up is lost, the requesters ask again.
+        answer_beaten(client, sql, beaten).await.map_err(Lost)?;
+        self.accepts = answer_repeats(app, client, sql, repeats).await.map_err(Lost)?;
+        Ok(())
+    }
+
+    /// One after the other, to find the one that cannot be written.
+    async fn write_singly(&mut self, app: &App, client: &Client, sql: &Prepared) -> Result<(), Lost> {
+        let whole = std::mem::take(self);
+        let accepts =
+            whole.accepts.into_iter().map(|taking| Self { accepts: vec![taking], ..Self::default() });
+        let finishes =
+            whole.finishes.into_iter().map(|finish| Self { finishes: vec![finish], ..Self::default() });
+        let records =
+            whole.records.into_iter().map(|journal| Self { records: vec![journal], ..Self::default() });
+        let mut singles = finishes.chain(records).chain(accepts);
+        while let Some(mut single) = singles.next() {
+            if let Err(lost) = Box::pin(single.write(app, client, sql)).await {
+                // What was not written goes back.
+                self.join(single);
+                singles.for_each(|single| self.join(single));
+                return Err(lost);
+            }
+        }
+        Ok(())
+    }
+
+    fn join(&mut self, other: Self) {
+        self.accepts.extend(other.accepts);
+        self.finishes.extend(other.finishes);
+        self.records.extend(other.records);
+    }
+
+    /// Deals with the one command that cannot be written. It stays in the batch where another try makes sense.
+    fn refuse(&mut self, error: &Error) {
+        let waited = error.code() == Some(&SqlState::LOCK_NOT_AVAILABLE);
+        for taking in self.accepts.drain(..) {
+            if waited {
+                // Somebody holds the row and has not committed: that is being at work.
+                let _ = taking.reply.send(Accepted::Working);
+            } else {
+                tracing::error!(message.id = %taking.accept.uid, "the inbox does not take a message: {}", describe(error));
+            }
+        }
+        for (mut finish, reply) in std::mem::take(&mut self.finishes) {
+            if waited {
+                // A lock is let go some time.
+                self.finishes.push((finish, reply));
+            } else if finish.journal.is_empty() {
+                tracing::error!(message.id = %finish.uid, "an outcome cannot be stored: {}", describe(error));
+                let _ = reply.send(Finished::Unstorable);
+            } else {
+                // The outcome counts more than the record of its calls.
+                warn_unrecorded(&finish.journal, error);
+                finish.journal.clear();
+                self.finishes.push((finish, reply));
+            }
+        }
+        warn_unrecorded(&self.records, error);
+        self.records.clear();
+    }
+
+    fn calls(&self) -> impl Iterator<Item = (Option<Uid>, &Journal)> {
+        let of_outcomes = self
+            .finishes
+            .iter()
+            .flat_map(|(finish, _)| finish.journal.iter().map(|journal| (Some(finish.uid), journal)));
+        of_outcomes.chain(self.records.iter().map(|journal| (None, journal)))
+    }
+}
+
+/// The uids whose rows were written.
+struct Written {
+    stored: HashSet<Uuid>,
+    taken: HashSet<Uuid>,
+}
+
+#[derive(Default)]
+struct AcceptColumns<'a> {
+    uid: Vec<Uuid>,
+    run: Vec<i32>,
+    source: Vec<Option<&'a str>>,
+    target: Vec<&'a str>,
+    attempt: Vec<i32>,
+    budget_ms: Vec<i64>,
+}
+
+impl<'a> AcceptColumns<'a> {
+    fn of(accepts: &'a [Taking]) -> Self {
+        let mut columns = Self::default();
+        for Taking { accept, run, .. } in accepts {
+            columns.uid.push(accept.uid.uuid());
+            columns.run.push(*run);
+            columns.source.push(accept.source.as_deref());
+            columns.target.push(&accept.target);
+            columns.attempt.push(accept.attempt);
+            columns.budget_ms.push(accept.budget_ms);
+        }
+        columns
+    }
+}
+
+#[derive(Default)]
+struct FinishColumns<'a> {
+    uid: Vec<Uuid>,
+    run: Vec<i32>,
+    answer: Vec<&'a str>,
+}
+
+impl<'a> FinishColumns<'a> {
+    fn of(finishes: &'a [(Finish, oneshot::Sender<Finished>)]) -> Self {
+        let mut columns = Self::default();
+        for (finish, _) in finishes {
+            columns.uid.push(finish.uid.uuid());
+            columns.run.push(finish.run);
+            columns.answer.push(&finish.answer);
+        }
+        columns
+    }
+}
+
+/// The losers answer with the winner's outcome.
+async fn answer_beaten(
+    client: &Client,
+    sql: &Prepared,
+    beaten: Vec<(Uid, oneshot::Sender<Finished>)>,
+) -> Result<(), Error> {
+    if beaten.is_empty() {
+        return Ok(());
+    }
+    let uid: Vec<_> = beaten.iter().map(|(uid, _)| uid.uuid()).collect();
+    let mut outcomes: HashMap<Uuid, String> =
+        client.query(&sql.outcome, &[&uid]).await?.iter().map(|row| (row.get(0), row.get(1))).collect();
+    for (uid, reply) in beaten {
+        if let Some(outcome) = outcomes.remove(&uid.uuid()).and_then(|answer| stored_outcome(uid, &answer)) {
+            let _ = reply.send(Finished::Beaten(outcome));
+        }
+    }
+    Ok(())
+}
+
+/// Says what is known of repeats; those that are to run again come back with the number of their next run.
+async fn answer_repeats(
+    app: &App,
+    client: &Client,
+    sql: &Prepared,
+    repeats: Vec<Taking>,
+) -> Result<Vec<Taking>, Error> {
+    if repeats.is_empty() {
+        return Ok(Vec::new());
+    }
+    let uid: Vec<_> = repeats.iter().map(|taking| taking.accept.uid.uuid()).collect();
+    let rows = client.query(&sql.known, &[&uid, &app.source.service.as_str(), &app.copy_key]).await?;
+    let known: HashMap<Uuid, &Row> = rows.iter().map(|row| (row.get(0), row)).collect();
+    let most = i32::try_from(app.config.limits.runs).unwrap_or(i32::MAX);
+    let mut again = Vec::new();
+    for mut taking in repeats {
+        let Some(row) = known.get(&taking.accept.uid.uuid()) else { continue };
+        let (answer, run, at_work): (Option<&str>, Option<i32>, Option<bool>) =
+            (row.get(1), row.get(2), row.get(3));
+        let last = run.unwrap_or(0);
+        let accepted = match answer {
+            Some(answer) => match stored_outcome(taking.accept.uid, answer) {
+                Some(outcome) => Accepted::Done(outcome),
+                None => continue,
+            },
+            None if at_work == Some(true) => Accepted::Working,
+            None if last >= most => Accepted::Exhausted(last + 1),
+            None => {
+                taking.run = last + 1;
+                again.push(taking);
+                continue;
+            }
+        };
+        let _ = taking.reply.send(accepted);
+    }
+    Ok(again)
+}
+
+fn stored_outcome(uid: Uid, answer: &str) -> Option<Outcome> {
+    Outcome::from_stored(answer)
+        .inspect_err(|error| {
+            tracing::error!(message.id = %uid, "a stored outcome cannot be read: {}", describe(error));
+        })
+        .ok()
+}
+
+fn uids(rows: &[Row]) -> HashSet<Uuid> {
+    rows.iter().map(|row| row.get(0)).collect()
+}
+
+fn warn_unrecorded(calls: &[Journal], error: &Error) {
+    for call in calls {
+        tracing::error!(
+            message.id = %call.uid,
+            tpro.target = %call.target,
+            "a call cannot be put on record: {}",
+            describe(error)
+        );
+    }
+}

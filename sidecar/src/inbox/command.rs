@@ -1,0 +1,57 @@
+//! What the writer is asked to write.
+
+use tokio::sync::oneshot;
+use tpro_wire::Uid;
+
+use crate::handler::{journal::Journal, outcome::Outcome};
+
+/// One thing to write.
+pub(crate) enum Command {
+    /// Take a message for its first run, or its next.
+    Accept(Accept, oneshot::Sender<Accepted>),
+    /// Store an outcome, and the calls that led to it.
+    Finish(Finish, oneshot::Sender<Finished>),
+    /// Put calls on record that led to no outcome.
+    Record(Vec<Journal>),
+}
+
+/// A message to be taken.
+pub(crate) struct Accept {
+    pub(crate) uid: Uid,
+    pub(crate) source: Option<String>,
+    pub(crate) target: String,
+    pub(crate) attempt: i32,
+    pub(crate) budget_ms: i64,
+}
+
+/// What became of it.
+#[derive(Debug)]
+pub(crate) enum Accepted {
+    /// It is ours: this is its number.
+    Run(i32),
+    /// It is done.
+    Done(Outcome),
+    /// Another copy is at work on it.
+    Working,
+    /// It ran as often as it may: this would be the next number.
+    Exhausted(i32),
+}
+
+/// An outcome to be stored.
+pub(crate) struct Finish {
+    pub(crate) uid: Uid,
+    pub(crate) run: i32,
+    pub(crate) answer: String,
+    pub(crate) journal: Vec<Journal>,
+}
+
+/// What became of it.
+#[derive(Debug)]
+pub(crate) enum Finished {
+    /// It is the one that counts.
+    Stored,
+    /// Another run was first; this is its outcome.
+    Beaten(Outcome),
+    /// PostgreSQL cannot hold it.
+    Unstorable,
+}

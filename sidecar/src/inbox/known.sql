@@ -1,0 +1,10 @@
+-- inbox.known: what is known of messages that were taken before: their outcome, or their last run and whether its owner
+-- is at work on it. An owner is another copy that lives and has time left; this copy ($3) looks into its own memory
+-- before it asks.
+SELECT k.uid, o.answer::text, r.run,
+       o.answer IS NULL AND r.copy_key <> $3 AND clock_timestamp() < r.deadline
+         AND tpro.is_present($2::text, r.copy_key) AS at_work
+FROM unnest($1::uuid[]) AS k (uid)
+LEFT JOIN LATERAL (SELECT answer FROM {schema}.mq_outcome WHERE uid = k.uid) o ON true
+LEFT JOIN LATERAL (SELECT run, copy_key, deadline FROM {schema}.mq_receive WHERE uid = k.uid
+                   ORDER BY run DESC LIMIT 1) r ON true

@@ -1,0 +1,148 @@
+//! The inbox within a handler's own transaction.
+
+use tokio_postgres::error::SqlState;
+use tpro_wire::Uid;
+
+use super::{command::Accept, sql::Texts};
+use crate::{
+    app::App,
+    handler::{
+        QueryError, Statements,
+        cause::describe,
+        journal::{Columns, Journal},
+        outcome::Outcome,
+    },
+};
+
+/// The statements, as texts: each connection of the pool prepares them once.
+pub(crate) struct Own(Texts);
+
+/// What there is of a message.
+pub(crate) enum Entry {
+    /// Nothing that counts: it is ours, with this number.
+    Run(i32),
+    /// It is done.
+    Done(Outcome),
+    /// Another transaction, or another copy, is at work on it.
+    Working,
+    /// It ran as often as it may.
+    Exhausted(i32),
+}
+
+impl Own {
+    pub(crate) fn new(app: &App) -> Self {
+        Self(Texts::of(&app.source.service.schema()))
+    }
+
+    /// Takes a message within this transaction. After [`Entry::Working`] the transaction may have failed, and must be rolled back.
+    pub(crate) async fn accept(
+        &self,
+        app: &App,
+        tx: &Statements,
+        accept: &Accept,
+    ) -> Result<Entry, QueryError> {
+        let mut run = 1;
+        loop {
+            match self.take(app, tx, accept, run).await {
+                Ok(true) => return Ok(Entry::Run(run)),
+                // An open transaction has the row: lock_timeout.
+                Err(error) if error.code() == Some(&SqlState::LOCK_NOT_AVAILABLE) => {
+                    return Ok(Entry::Working);
+                }
+                Err(error) => return Err(error),
+                Ok(false) => {}
+            }
+            let connection = tx.connection()?;
+            let row = tx
+                .quiet(async {
+                    let statement = connection.prepare_cached(&self.0.known).await?;
+                    let uid = vec![accept.uid.uuid()];
+                    connection
+                        .query_one(&statement, &[&uid, &app.source.service.as_str(), &app.copy_key])
+                        .await
+                })
+                .await?;
+            let (answer, last, at_work): (Option<&str>, Option<i32>, Option<bool>) =
+                (row.get(1), row.get(2), row.get(3));
+            match answer {
+                Some(answer) => return Ok(Entry::Done(stored(accept.uid, answer))),
+                None if at_work == Some(true) => return Ok(Entry::Working),
+                // Accepted, and not in a transaction of this kind: by an earlier release, in the default way.
+                None => run = last.unwrap_or(0) + 1,
+            }
+            if usize::try_from(run).unwrap_or(0) > app.config.limits.runs as usize {
+                return Ok(Entry::Exhausted(run));
+            }
+        }
+    }
+
+    async fn take(&self, app: &App, tx: &Statements, accept: &Accept, run: i32) -> Result<bool, QueryError> {
+        let connection = tx.connection()?;
+        let taken = tx
+            .quiet(async {
+                let statement = connection.prepare_cached(&self.0.accept).await?;
+                let (uid, run, source) = (vec![accept.uid.uuid()], vec![run], vec![accept.source.as_deref()]);
+                let (target, attempt, budget) =
+                    (vec![&*accept.target], vec![accept.attempt], vec![accept.budget_ms]);
+                connection
+                    .query(&statement, &[&uid, &run, &source, &target, &attempt, &budget, &app.copy_key])
+                    .await
+            })
+            .await?;
+        Ok(!taken.is_empty())
+    }
+
+    /// Stores the outcome within this transaction, and the calls that led to it. `false`: another run was first.
+    pub(crate) async fn finish(
+        &self,
+        tx: &Statements,
+        uid: Uid,
+        run: i32,
+        outcome: &Outcome,
+        journal: &[Journal],
+    ) -> Result<bool, QueryError> {
+        let connection = tx.connection()?;
+        let stored = tx
+            .quiet(async {
+                let statement = connection.prepare_cached(&self.0.finish).await?;
+                let (uid, run, answer) = (vec![uid.uuid()], vec![run], vec![outcome.to_stored()]);
+                connection.query(&statement, &[&uid, &run, &answer]).await
+            })
+            .await?;
+        if stored.is_empty() {
+            return Ok(false);
+        }
+        self.record(tx, journal).await?;
+        Ok(true)
+    }
+
+    /// Puts calls on record within this transaction.
+    pub(crate) async fn record(&self, tx: &Statements, journal: &[Journal]) -> Result<(), QueryError> {
+        let calls = Columns::of(journal.iter().map(|call| (None, call)));
+        if calls.is_empty() {
+            return Ok(());
+        }
+        let connection = tx.connection()?;
+        tx.quiet(async {
+            let statement = connection.prepare_cached(&self.0.record).await?;
+            connection.execute(&statement, &calls.params()).await
+        })
+        .await?;
+        Ok(())
+    }
+
+    /// The outcome that was first.
+    pub(crate) async fn outcome(&self, app: &App, uid: Uid) -> Result<Option<Outcome>, QueryError> {
+        let connection = app.pool.get().await?;
+        let statement = connection.prepare_cached(&self.0.outcome).await?;
+        let row = connection.query_opt(&statement, &[&vec![uid.uuid()]]).await?;
+        Ok(row.map(|row| stored(uid, row.get(1))))
+    }
+}
+
+fn stored(uid: Uid, answer: &str) -> Outcome {
+    Outcome::from_stored(answer).unwrap_or_else(|error| {
+        tracing::error!(message.id = %uid, "a stored outcome cannot be read: {}", describe(&error));
+        Outcome::error(tpro_wire::error::code::INTERNAL, "internal error")
+    })
+}

@@ -1,0 +1,138 @@
+//! The task that writes the inbox: one per copy, with a session of its own.
+
+use std::time::Duration;
+
+use futures_util::StreamExt as _;
+use tokio::{
+    sync::mpsc,
+    time::{MissedTickBehavior, interval, timeout},
+};
+use tokio_util::sync::CancellationToken;
+
+use super::{
+    batch::{Batch, Lost},
+    command::Command,
+    sql::{Prepared, Texts},
+};
+use crate::{
+    app::App,
+    backoff::Backoff,
+    db::{Session, plain, session},
+};
+
+/// The name of the readiness check.
+const CHECK: &str = "inbox";
+/// Commands that are written together.
+const MOST: usize = 512;
+/// How often an idle session is asked whether it is there.
+const HEARTBEAT: Duration = Duration::from_secs(5);
+/// How long a batch may take before the session counts as lost.
+const LIMIT: Duration = Duration::from_secs(10);
+/// How long a row may be waited for that another copy is about to commit.
+const PATIENCE: &str = "SET lock_timeout = '50ms'";
+
+/// The session and what is prepared in it.
+struct Open {
+    session: Session,
+    sql: Prepared,
+    /// Whether this session holds the lock that says this copy lives. It may not at first, when an earlier session of ours
+    /// has not ended for the server yet.
+    present: bool,
+}
+
+/// Writes until the last sender is gone, or until `over`.
+pub(super) async fn write(app: App, mut commands: mpsc::Receiver<Command>, over: CancellationToken) {
+    let texts = Texts::of(&app.source.service.schema());
+    let mut batch = Batch::default();
+    let mut backoff = Backoff::new(Duration::from_millis(50), Duration::from_secs(2));
+    loop {
+        let opened = over.run_until_cancelled(timeout(LIMIT, open(&app, &texts))).await;
+        let reason = match opened {
+            None => return,
+            Some(Err(_)) => "the database does not answer".to_owned(),
+            Some(Ok(Err(reason))) => reason,
+            Some(Ok(Ok(open))) => {
+                app.health.ok(CHECK);
+                backoff.reset();
+                match over.run_until_cancelled(serve(&app, open, &mut batch, &mut commands)).await {
+                    None | Some(None) => return,
+                    Some(Some(reason)) => reason,
+                }
+            }
+        };
+        app.health.fail(CHECK, reason);
+        if over.run_until_cancelled(tokio::time::sleep(backoff.next_pause())).await.is_none() {
+            return;
+        }
+    }
+}
+
+async fn open(app: &App, texts: &Texts) -> Result<Open, String> {
+    let session = session(&app.config, CHECK).await.map_err(|error| error.to_string())?;
+    let mut open = async {
+        session.client.batch_execute(PATIENCE).await?;
+        let sql = Prepared::new(&session.client, texts).await?;
+        Ok(Open { session, sql, present: false })
+    }
+    .await
+    .map_err(|error| plain(&error))?;
+    open.appear(app).await.map_err(|error| plain(&error))?;
+    Ok(open)
+}
+
+impl Open {
+    /// Says that this copy lives, for as long as the session does; also the question whether the session is there.
+    async fn appear(&mut self, app: &App) -> Result<(), tokio_postgres::Error> {
+        let client = &self.session.client;
+        if self.present {
+            return client.batch_execute("SELECT 1").await;
+        }
+        let row = client
+            .query_one("SELECT tpro.present($1, $2)", &[&app.source.service.as_str(), &app.copy_key])
+            .await?;
+        self.present = row.get(0);
+        Ok(())
+    }
+}
+
+/// Writes batch after batch. `None` when there is nothing more to come, or why the session is lost.
+async fn serve(
+    app: &App,
+    mut open: Open,
+    batch: &mut Batch,
+    commands: &mut mpsc::Receiver<Command>,
+) -> Option<String> {
+    let mut heartbeat = interval(HEARTBEAT);
+    heartbeat.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut collected = Vec::with_capacity(MOST);
+    loop {
+        // What a lost session has left is written first.
+        if batch.len() > 0 {
+            app.metrics.serving.inbox_batch.observe(batch.len() as f64);
+            match timeout(LIMIT, batch.write(app, &open.session.client, &open.sql)).await {
+                Ok(Ok(())) => {}
+                Ok(Err(Lost(error))) => return Some(plain(&error)),
+                Err(_) => return Some(format!("the database did not answer within {} s", LIMIT.as_secs())),
+            }
+        }
+        tokio::select! {
+            biased;
+            count = commands.recv_many(&mut collected, MOST) => {
+                if count == 0 {
+                    return None;
+                }
+                collected.drain(..).for_each(|command| batch.add(command));
+            }
+            message = open.session.messages.next() => {
+                if message.is_none() {
+                    return Some("the connection was lost".to_owned());
+                }
+            }
+            _ = heartbeat.tick() => match timeout(LIMIT, open.appear(app)).await {
+                Ok(Ok(())) => {}
+                Ok(Err(error)) => return Some(plain(&error)),
+                Err(_) => return Some(format!("the database did not answer within {} s", LIMIT.as_secs())),
+            }
+        }
+    }
+}

@@ -1,0 +1,192 @@
+//! The default way: accepts and outcomes are written in batches.
+
+use fail::fail_point;
+use tokio::time::{Instant, timeout_at};
+use tpro_wire::{ReplyState, error::code};
+
+use super::{
+    request::Back,
+    serving::{Serving, Work},
+};
+use crate::{
+    handler::{
+        Ctx, Fault, QueryError,
+        method::Erased,
+        outcome::Outcome,
+        run::{Ended, run},
+        scope::Scope,
+    },
+    inbox::command::{Accepted, Finish, Finished},
+};
+
+/// What a run came to.
+enum Came {
+    /// To an outcome that is stored, here or by another run.
+    Stored(Outcome),
+    /// To an outcome that is not to be stored.
+    Late(Outcome),
+    /// To nothing that can be answered.
+    Nothing,
+    /// The process stops.
+    Stopped,
+}
+
+/// Serves a message.
+pub(super) async fn serve(serving: &Serving, mut work: Work<'_>, handler: &Erased<Ctx, String>) {
+    let Some(boarded) = serving.flight.board(work.origin.uid, || work.back.clone()) else {
+        serving.count_not_run("joined");
+        return work.span.discard();
+    };
+    fail_point!("inbox.before_accept");
+    let accepted = timeout_at(work.origin.deadline, serving.inbox.accept(work.accept())).await;
+    let run = match accepted {
+        Ok(Ok(Accepted::Run(run))) => run,
+        Ok(Ok(Accepted::Done(outcome))) => {
+            serving.count_not_run("repeat");
+            work.is_repeat(&outcome);
+            return serving.answer_all(&work.back, &boarded.leave(), &outcome).await;
+        }
+        Ok(Ok(Accepted::Working)) => {
+            serving.count_not_run("working");
+            work.span.discard();
+            return serving.state_all(&work.back, &boarded.leave(), ReplyState::Working).await;
+        }
+        Ok(Ok(Accepted::Exhausted(run))) => {
+            serving.count_not_run("exhausted");
+            let runs = run - 1;
+            let text = format!("the service began {runs} times with this message and finished none");
+            work.span.set("tpro.runs", i64::from(runs));
+            let outcome = Outcome::error(code::INTERNAL, text);
+            super::serving::mark(&mut work.span, &outcome);
+            if let Came::Stored(outcome) = finish(serving, &work, run, outcome, None).await {
+                serving.answer_all(&work.back, &boarded.leave(), &outcome).await;
+            }
+            return;
+        }
+        // Its time is over, or the process stops: the requester asks again, if it still wants to know.
+        Err(_) | Ok(Err(_)) => return work.span.discard(),
+    };
+    work.span.set("tpro.run", i64::from(run));
+    fail_point!("inbox.after_accept");
+    let came = handle(serving, &mut work, handler, run).await;
+    fail_point!("inbox.after_outcome");
+    let joined: Vec<Back> = boarded.leave();
+    match came {
+        Came::Stored(outcome) | Came::Late(outcome) => {
+            serving.answer_all(&work.back, &joined, &outcome).await
+        }
+        Came::Stopped => serving.state_all(&work.back, &joined, ReplyState::Overloaded).await,
+        Came::Nothing => {}
+    }
+    work.observe();
+}
+
+/// Runs the handler, again where its transaction asks for it, and stores what it came to.
+async fn handle(serving: &Serving, work: &mut Work<'_>, handler: &Erased<Ctx, String>, number: i32) -> Came {
+    loop {
+        let scope = work.scope(serving);
+        let running = async { handler(Ctx::new(scope.clone()), work.params).await };
+        let ended = run(running, work.origin.deadline, &serving.stop).await;
+        let tx = scope.take_tx();
+        let result = match ended {
+            Ended::Done(result) => result,
+            Ended::Late => {
+                serving.inbox.record(scope.take_journal()).await;
+                return Came::Late(serving.late(work));
+            }
+            Ended::Stopped => {
+                serving.inbox.record(scope.take_journal()).await;
+                serving.stopped(work);
+                return Came::Stopped;
+            }
+        };
+        let Some(tx) = tx else {
+            let outcome = serving.outcome(work, result);
+            return finish(serving, work, number, outcome, Some(&scope)).await;
+        };
+        tx.close();
+        let asked_again = tx.wants_again() || result.as_ref().is_err_and(Fault::wants_again);
+        if asked_again && Instant::now() < work.origin.deadline {
+            // The calls of this try are made again, under the same uids: they go on record once.
+            tx.roll_back().await;
+            continue;
+        }
+        if result.is_err() {
+            tx.roll_back().await;
+            let outcome = serving.outcome(work, result);
+            return finish(serving, work, number, outcome, Some(&scope)).await;
+        }
+        let outcome = serving.outcome(work, result);
+        // Effects and outcome commit together, so that the effects of only one run can happen.
+        let committed = async {
+            let journal = scope.take_journal();
+            fail_point!("inbox.before_outcome");
+            if !serving.own.finish(&tx, work.origin.uid, number, &outcome, &journal).await? {
+                return Ok(false);
+            }
+            tx.commit().await.map(|()| true)
+        };
+        return match committed.await {
+            Ok(true) => Came::Stored(outcome),
+            Ok(false) => {
+                tx.roll_back().await;
+                beaten(serving, work).await
+            }
+            Err(_) if tx.wants_again() && Instant::now() < work.origin.deadline => {
+                tx.roll_back().await;
+                continue;
+            }
+            Err(error) => uncommitted(serving, work, number, error).await,
+        };
+    }
+}
+
+/// Another run was first: its outcome is the one.
+async fn beaten(serving: &Serving, work: &Work<'_>) -> Came {
+    serving.app.metrics.serving.beaten.inc();
+    match serving.own.outcome(&serving.app, work.origin.uid).await {
+        Ok(Some(outcome)) => Came::Stored(outcome),
+        _ => Came::Nothing,
+    }
+}
+
+/// The handler's transaction did not commit, or nobody knows.
+async fn uncommitted(serving: &Serving, work: &mut Work<'_>, number: i32, error: QueryError) -> Came {
+    if error.is_lost() {
+        // Whether it committed, a repeat will see.
+        return Came::Nothing;
+    }
+    let outcome = serving.outcome(work, Err(error.into()));
+    finish(serving, work, number, outcome, None).await
+}
+
+/// Stores an outcome, and with it the calls that led to it.
+async fn finish(
+    serving: &Serving,
+    work: &Work<'_>,
+    run: i32,
+    outcome: Outcome,
+    scope: Option<&Scope>,
+) -> Came {
+    fail_point!("inbox.before_outcome");
+    let journal = scope.map(Scope::take_journal).unwrap_or_default();
+    let finish = Finish { uid: work.origin.uid, run, answer: outcome.to_stored(), journal };
+    match serving.inbox.finish(finish).await {
+        Ok(Finished::Stored) => Came::Stored(outcome),
+        Ok(Finished::Beaten(winner)) => {
+            serving.app.metrics.serving.beaten.inc();
+            Came::Stored(winner)
+        }
+        Ok(Finished::Unstorable) => {
+            let outcome = Outcome::error(code::INTERNAL, "the result cannot be stored as jsonb");
+            let finish =
+                Finish { uid: work.origin.uid, run, answer: outcome.to_stored(), journal: Vec::new() };
+            match serving.inbox.finish(finish).await {
+                Ok(Finished::Beaten(winner)) => Came::Stored(winner),
+                Ok(_) => Came::Stored(outcome),
+                Err(_) => Came::Nothing,
+            }
+        }
+        Err(_) => Came::Nothing,
+    }
+}

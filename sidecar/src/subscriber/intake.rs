@@ -1,0 +1,156 @@
+//! The loop that takes messages from the subscription.
+
+use std::{sync::Arc, time::Duration};
+
+use async_nats::{Client, Message, Subscriber};
+use futures_util::StreamExt as _;
+use tokio::{
+    sync::{OwnedSemaphorePermit, Semaphore, oneshot},
+    time::timeout,
+};
+use tokio_util::task::TaskTracker;
+use tpro_wire::ReplyState;
+
+use super::{
+    request::{Back, Form},
+    serve::serve,
+    serving::Serving,
+};
+use crate::random;
+
+/// How long a message waits for a handler to become free while the copy keeps up. Short bursts of fast handlers pass; those of slow
+/// ones are sent elsewhere.
+const PATIENCE: Duration = Duration::from_millis(20);
+/// How long an event waits: nobody sends it again.
+const EVENT_PATIENCE: Duration = Duration::from_secs(60);
+/// How long the server may take to say that it has heard us.
+const ROUND_TRIP: Duration = Duration::from_secs(2);
+/// More messages than any subscription will get, and more digits than a NATS server reads.
+const NEVER: u64 = 10_000_000_000;
+
+/// What takes messages.
+pub(super) struct Intake {
+    serving: Arc<Serving>,
+    at_work: TaskTracker,
+    permits: Arc<Semaphore>,
+    /// Events that wait for a handler.
+    waiting_events: Arc<Semaphore>,
+    /// Whether the last message found no handler free in time. Then the next do not wait: the queue behind them would grow.
+    saturated: bool,
+}
+
+impl Intake {
+    pub(super) fn new(serving: Arc<Serving>, at_work: TaskTracker) -> Self {
+        let most = serving.app.config.limits.handlers;
+        Self {
+            serving,
+            at_work,
+            permits: Arc::new(Semaphore::new(most)),
+            waiting_events: Arc::new(Semaphore::new(most * 4)),
+            saturated: false,
+        }
+    }
+
+    /// Takes messages until told to drain, then those that are on their way.
+    pub(super) async fn run(mut self, mut messages: Subscriber, drain: oneshot::Receiver<()>) {
+        let mut drain = std::pin::pin!(drain);
+        loop {
+            let message = tokio::select! {
+                biased;
+                message = messages.next() => message,
+                _ = &mut drain => break,
+                () = self.serving.stop.cancelled() => return,
+            };
+            let Some(message) = message else { return };
+            self.take(message).await;
+        }
+        leave_queue_group(&self.serving.app.nats, &mut messages).await;
+        while let Some(message) = messages.next().await {
+            self.take(message).await;
+        }
+    }
+
+    async fn take(&mut self, message: Message) {
+        self.serving.app.metrics.serving.received.inc();
+        if let Some(permit) = self.permit().await {
+            self.spawn(message, permit);
+        } else if message.reply.is_some() {
+            self.serving.count_not_run("overloaded");
+            let back = Back { subject: message.reply, form: Form::Json };
+            self.serving.headers.state(&self.serving.app, &back, ReplyState::Overloaded).await;
+        } else {
+            self.let_wait(message);
+        }
+    }
+
+    async fn permit(&mut self) -> Option<OwnedSemaphorePermit> {
+        if let Ok(permit) = self.permits.clone().try_acquire_owned() {
+            self.saturated = false;
+            return Some(permit);
+        }
+        if self.saturated {
+            return None;
+        }
+        match timeout(PATIENCE, self.permits.clone().acquire_owned()).await {
+            Ok(Ok(permit)) => Some(permit),
+            _ => {
+                self.saturated = true;
+                None
+            }
+        }
+    }
+
+    fn spawn(&self, message: Message, permit: OwnedSemaphorePermit) {
+        let serving = self.serving.clone();
+        let work = self.at_work.track_future(async move {
+            let at_work = serving.app.metrics.serving.at_work.clone();
+            at_work.inc();
+            serve(&serving, message).await;
+            at_work.dec();
+            drop(permit);
+        });
+        self.serving.app.stop.tasks.spawn(work);
+    }
+
+    /// An event nobody waits for, and nobody sends again: it waits itself, if not too many do.
+    fn let_wait(&self, message: Message) {
+        let Ok(waiting) = self.waiting_events.clone().try_acquire_owned() else {
+            self.serving.count_not_run("overloaded");
+            tracing::warn!(tpro.target = %message.subject, "an event is dropped: too many wait for a handler");
+            return;
+        };
+        let (serving, permits) = (self.serving.clone(), self.permits.clone());
+        let work = self.at_work.track_future(async move {
+            let Ok(Ok(permit)) = timeout(EVENT_PATIENCE, permits.acquire_owned()).await else {
+                serving.count_not_run("overloaded");
+                tracing::warn!(tpro.target = %message.subject, "an event is dropped: no handler became free");
+                return;
+            };
+            drop(waiting);
+            serve(&serving, message).await;
+            drop(permit);
+        });
+        self.serving.app.stop.tasks.spawn(work);
+    }
+}
+
+/// Tells the server to send no more, takes what is on its way, and ends the subscription.
+///
+/// `Subscriber::drain` alone forgets the subscription as soon as its UNSUB is written, so that what the server sends until it
+/// reads the UNSUB is lost: a message each time under load, which its requester would miss for a whole attempt. A limit that the
+/// client keeps and the server does not takes care of that. The server ends the subscription at once on a limit of more than
+/// nine digits (`parseSize` in nats-server says -1), while the client goes on delivering. Then a message to ourselves goes
+/// the whole way: when it is here, all that was sent before it is. On a server that would read such a number nothing is lost
+/// either, since the ordinary drain follows.
+async fn leave_queue_group(client: &Client, messages: &mut Subscriber) {
+    let round_trip = async {
+        let subject = format!("_INBOX.tpro.drain.{:016x}", random::next_u64());
+        let mut echo = client.subscribe(subject.clone()).await.ok()?;
+        messages.unsubscribe_after(NEVER).await.ok()?;
+        client.publish(subject, bytes::Bytes::new()).await.ok()?;
+        echo.next().await
+    };
+    // Without an answer the connection is gone, and with it what was on its way.
+    let _ = timeout(ROUND_TRIP, round_trip).await;
+    let _ = messages.drain().await;
+}

@@ -1,0 +1,129 @@
+//! A message, read: what it asks, and how it is answered.
+
+use async_nats::{Message, Subject};
+use serde_json::value::RawValue;
+use tpro_wire::{Protocol, Request, RequestHeaders, RequestId, RpcError, Target, error::code};
+
+/// Where and in which form a message is answered.
+#[derive(Clone)]
+pub(super) struct Back {
+    /// None: an event, or somebody who does not want to know.
+    pub(super) subject: Option<Subject>,
+    pub(super) form: Form,
+}
+
+/// The form of an answer.
+#[derive(Clone)]
+pub(super) enum Form {
+    /// JSON-RPC, under this id; without one it could not be read, and null is answered.
+    JsonRpc(Option<RequestId>),
+    /// The result as it is; an error as `{"error":...}` with a header that says so.
+    Json,
+}
+
+/// What a message asks.
+pub(super) struct Asked<'m> {
+    /// The method that was asked for; `None` if no method can have that name.
+    pub(super) method: &'m str,
+    /// The body, JSON text.
+    pub(super) params: &'m str,
+}
+
+/// Reads what a message asks. The error is for the caller; the form is right in both cases.
+pub(super) fn read<'m>(
+    message: &'m Message,
+    target: Option<&'m Target>,
+    headers: &RequestHeaders,
+    service: &str,
+    is_known: impl Fn(&str) -> bool,
+) -> (Back, Result<Asked<'m>, RpcError>) {
+    let subject = message.reply.clone();
+    let unknown = |method: &str| {
+        let plain = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-' | b'.');
+        // A name that no method can have is anybody's text, and not repeated.
+        let name = if method.len() <= 201 && method.bytes().all(plain) { method } else { "of that name" };
+        RpcError::new(code::METHOD_NOT_FOUND, format!("method {name} is unknown to service {service}"))
+    };
+    let of_subject = target.map(Target::method);
+    if headers.protocol == Protocol::Json {
+        let back = Back { subject, form: Form::Json };
+        let Some(method) = of_subject.filter(|method| is_known(method)) else {
+            return (back, Err(unknown(of_subject.unwrap_or("?"))));
+        };
+        let asked = match serde_json::from_slice::<&RawValue>(&message.payload) {
+            Ok(params) => Ok(Asked { method, params: params.get() }),
+            Err(_) => Err(RpcError::new(code::PARSE, "the request is not JSON")),
+        };
+        return (back, asked);
+    }
+    let request = match Request::parse(&message.payload) {
+        Ok(request) => request,
+        Err(error) => return (Back { subject, form: Form::JsonRpc(None) }, Err(error)),
+    };
+    // A request without an id is a notification, and never answered.
+    let subject = request.id.is_some().then_some(subject).flatten();
+    let back = Back { subject, form: Form::JsonRpc(request.id) };
+    if !is_known(&request.method) {
+        return (back, Err(unknown(&request.method)));
+    }
+    // The subject is what permissions are given for, so it decides; the envelope must agree.
+    match of_subject {
+        Some(method) if method == request.method => {
+            (back, Ok(Asked { method, params: request.params.get() }))
+        }
+        _ => (back, Err(RpcError::new(code::INVALID_REQUEST, "the method is not the one of the subject"))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn message(subject: &str, payload: &str) -> Message {
+        Message {
+            subject: subject.into(),
+            reply: Some("back".into()),
+            payload: payload.to_owned().into(),
+            headers: None,
+            status: None,
+            description: None,
+            length: 0,
+        }
+    }
+
+    fn code_of(subject: &str, payload: &str, protocol: Protocol) -> Result<String, (i64, String)> {
+        let message = message(subject, payload);
+        let target = Target::parse(subject).ok();
+        let headers = RequestHeaders { protocol, ..RequestHeaders::default() };
+        let (_, asked) = read(&message, target.as_ref(), &headers, "analytic", |m| m.starts_with("example."));
+        asked.map(|asked| asked.params.to_owned()).map_err(|error| (error.code, error.message))
+    }
+
+    #[test]
+    fn strangers_are_told_what_is_wrong() {
+        let ask = |subject: &str, payload: &str| code_of(subject, payload, Protocol::JsonRpc);
+        let good = "tpro.analytic.example.simple";
+        assert_eq!(ask(good, r#"{"jsonrpc":"2.0","id":1,"method":"example.simple"}"#), Ok("{}".into()));
+        assert_eq!(ask(good, "{").unwrap_err().0, code::PARSE);
+        assert_eq!(ask(good, r#"{"ip":"x"}"#).unwrap_err().0, code::INVALID_REQUEST);
+        let other = ask(good, r#"{"jsonrpc":"2.0","id":1,"method":"example.other"}"#);
+        assert_eq!(other.unwrap_err().0, code::INVALID_REQUEST);
+        let unknown = ask("tpro.analytic.nope.simple", r#"{"jsonrpc":"2.0","id":1,"method":"nope.simple"}"#);
+        let text = "method nope.simple is unknown to service analytic".to_owned();
+        assert_eq!(unknown.unwrap_err(), (code::METHOD_NOT_FOUND, text));
+        let odd = ask(good, r#"{"jsonrpc":"2.0","id":1,"method":"nope <script>"}"#).unwrap_err();
+        assert_eq!(odd.1, "method of that name is unknown to service analytic");
+        assert_eq!(
+            ask("tpro.analytic.short", r#"{"jsonrpc":"2.0","id":1,"method":"short"}"#).unwrap_err().0,
+            code::METHOD_NOT_FOUND
+        );
+    }
+
+    #[test]
+    fn a_json_request_is_named_by_its_subject() {
+        let ask = |subject: &str, payload: &str| code_of(subject, payload, Protocol::Json);
+        assert_eq!(ask("tpro.analytic.example.simple", " 7 "), Ok("7".into()));
+        assert_eq!(ask("tpro.analytic.example.simple", "").unwrap_err().0, code::PARSE);
+        assert_eq!(ask("tpro.analytic.nope.simple", "7").unwrap_err().0, code::METHOD_NOT_FOUND);
+    }
+}

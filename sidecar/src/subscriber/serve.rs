@@ -1,0 +1,157 @@
+//! One message, from the subject to the answer.
+
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use async_nats::Message;
+use tokio::time::Instant;
+use tpro_wire::{ReplyState, RequestHeaders, RpcError, Target, Uid, error::code};
+
+use super::{
+    batched,
+    request::{self, Back},
+    serving::{Serving, Work, mark},
+    stateless, transactional,
+};
+use crate::{
+    handler::{header_map::find, method::Method, outcome::Outcome, scope::Origin},
+    random,
+    span::{Span, SpanKind},
+};
+
+/// What a message has that does not say how long its sender waits: strangers, and events.
+const UNSAID_BUDGET: Duration = Duration::from_secs(30);
+/// How far ahead of ours the clock of a requester may be.
+const FUTURE: Duration = Duration::from_secs(5 * 60);
+
+/// Serves a message.
+///
+/// A stranger's message without a uid has nothing to tell a repeat by: for a handler of the default way it is served as
+/// by a stateless one, for a transactional one it gets a uid of its own. Its uid in the handler's context is new each time.
+pub(super) async fn serve(serving: &Serving, message: Message) {
+    let received = Instant::now();
+    let headers = match &message.headers {
+        Some(map) => RequestHeaders::read(|name| find(map, name)),
+        None => RequestHeaders::default(),
+    };
+    let target = Target::parse(&message.subject).ok();
+    let app = &serving.app;
+    let service = app.source.service.as_str();
+    let is_known = |method: &str| serving.counts(method).is_some();
+    let (back, asked) = request::read(&message, target.as_ref(), &headers, service, is_known);
+    let uid = headers.uid.unwrap_or_else(now_uid);
+    let mut span = span(serving, &message, target.as_ref(), &headers, uid);
+    let (reason, error) = match asked {
+        Ok(_) if headers.hops > app.config.limits.hops => {
+            let text = format!("the chain of calls is too long: {} services at most", app.config.limits.hops);
+            ("hops", RpcError::new(code::HOPS, text))
+        }
+        Ok(asked) => {
+            // A method that is known has a target, counters and a handler.
+            let (Some(target), Some(counts), Some(handler)) =
+                (target.clone(), serving.counts(asked.method), app.service.method(asked.method))
+            else {
+                return span.discard();
+            };
+            if headers.uid.is_some_and(|uid| is_stale(uid, app.config.limits.inbox_window)) {
+                serving.count_not_run("stale");
+                span.discard();
+                return serving.headers.state(app, &back, ReplyState::Stale).await;
+            }
+            let budget = headers.budget_ms.filter(|ms| *ms > 0).map_or(UNSAID_BUDGET, Duration::from_millis);
+            let has_uid = headers.uid.is_some();
+            let origin = Origin { uid, target, headers, deadline: received + budget };
+            let work = Work { origin, back, params: asked.params, span, received, counts };
+            return match handler {
+                Method::Stateless(handler) => stateless::serve(serving, work, handler).await,
+                Method::Default(handler) if has_uid => batched::serve(serving, work, handler).await,
+                Method::Default(handler) => stateless::serve(serving, work, handler).await,
+                Method::Transactional(handler) => transactional::serve(serving, work, handler).await,
+            };
+        }
+        Err(error) => (if error.code == code::METHOD_NOT_FOUND { "unknown" } else { "malformed" }, error),
+    };
+    refuse(serving, &back, &mut span, reason, error).await;
+}
+
+/// Answers a message for which no handler runs.
+async fn refuse(serving: &Serving, back: &Back, span: &mut Span, reason: &'static str, error: RpcError) {
+    serving.count_not_run(reason);
+    let outcome = Outcome::Error(error);
+    mark(span, &outcome);
+    serving.headers.answer(&serving.app, back, &outcome).await;
+}
+
+/// The SERVER span, which has no attributes where it is not recorded.
+fn span(
+    serving: &Serving,
+    message: &Message,
+    target: Option<&Target>,
+    headers: &RequestHeaders,
+    uid: Uid,
+) -> Span {
+    let app = &serving.app;
+    let parent = headers.traceparent.as_ref();
+    if parent.is_some_and(|parent| !parent.sampled()) {
+        // Not recorded: its name would be made for nothing.
+        return app.spans.start("", SpanKind::Server, parent);
+    }
+    let name =
+        target.map_or_else(|| app.source.service.to_string(), |target| target.service_method().to_owned());
+    let mut span = app.spans.start(name, SpanKind::Server, parent);
+    if !span.is_recording() {
+        return span;
+    }
+    span.set("messaging.system", "nats");
+    span.set("messaging.destination.name", message.subject.to_string());
+    span.set("rpc.system", "jsonrpc");
+    span.set("rpc.service", app.source.service.to_string());
+    if let Some(target) = target {
+        span.set("rpc.method", target.method().to_owned());
+    }
+    span.set("messaging.message.id", uid.to_string());
+    if let Some(source) = &headers.source {
+        span.set("tpro.source", source.to_string());
+    }
+    if let Some(budget) = headers.budget_ms {
+        span.set("tpro.budget_ms", i64::try_from(budget).unwrap_or(i64::MAX));
+    }
+    span.set("service.version", app.config.version.clone());
+    span.set("copy", i64::from(app.config.copy));
+    span.set("tpro.attempt", i64::from(headers.attempt));
+    span.set("tpro.repeat", false);
+    span
+}
+
+/// A uid for a message that came without.
+fn now_uid() -> Uid {
+    Uid::v7(unix_ms(), random::bytes())
+}
+
+/// Whether a repeat of this message could not be told, since the inbox does not reach that far; or its time is one that is to
+/// come, so that it would be forgotten too late.
+fn is_stale(uid: Uid, window: Duration) -> bool {
+    let (made, now) = (uid.unix_ms(), unix_ms());
+    let ms = |duration: Duration| u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
+    made < now.saturating_sub(ms(window)) || made > now.saturating_add(ms(FUTURE))
+}
+
+fn unix_ms() -> u64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_uid_is_stale_before_the_window_and_in_the_future() {
+        let window = Duration::from_secs(3600);
+        let at = |ms: i64| Uid::v7(unix_ms().saturating_add_signed(ms), [7; 10]);
+        assert!(!is_stale(at(0), window));
+        assert!(!is_stale(at(-3_500_000), window));
+        assert!(is_stale(at(-3_700_000), window));
+        assert!(!is_stale(at(4 * 60_000), window));
+        assert!(is_stale(at(6 * 60_000), window));
+    }
+}

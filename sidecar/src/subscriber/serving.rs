@@ -1,0 +1,200 @@
+//! What all messages of a copy share, and what one message brings.
+
+use std::{collections::HashMap, sync::Arc};
+
+use prometheus_client::metrics::{counter::Counter, histogram::Histogram};
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+use tpro_wire::{ReplyState, TraceParent, error::code};
+
+use super::{
+    answer::ReplyHeaders,
+    metrics::{Handled, OfMethod},
+    request::Back,
+};
+use crate::{
+    app::App,
+    handler::{
+        Fault,
+        calls::Calls,
+        cause::describe,
+        outcome::Outcome,
+        scope::{Origin, Scope},
+    },
+    inbox::{Inbox, command::Accept, flight::Flight, own::Own},
+    metrics::Reason,
+    span::Span,
+};
+
+/// What all messages of a copy share.
+pub(super) struct Serving {
+    pub(super) app: Arc<App>,
+    pub(super) calls: Arc<Calls>,
+    pub(super) inbox: Inbox,
+    pub(super) own: Own,
+    pub(super) flight: Arc<Flight<Back>>,
+    pub(super) headers: ReplyHeaders,
+    /// Cancelled when handlers at work are to be stopped.
+    pub(super) stop: CancellationToken,
+    /// Bytes of the largest answer.
+    pub(super) reply_limit: usize,
+    counts: HashMap<String, Counts>,
+}
+
+/// The counters of one method, looked up once.
+pub(super) struct Counts {
+    ok: Counter,
+    error: Counter,
+    internal: Counter,
+    late: Counter,
+    stopped: Counter,
+    seconds: Histogram,
+}
+
+/// A message that is served.
+pub(super) struct Work<'m> {
+    pub(super) origin: Origin,
+    pub(super) back: Back,
+    pub(super) params: &'m str,
+    pub(super) span: Span,
+    pub(super) received: Instant,
+    pub(super) counts: &'m Counts,
+}
+
+impl Serving {
+    pub(super) fn new(app: Arc<App>, calls: Arc<Calls>, inbox: Inbox, stop: CancellationToken) -> Self {
+        let metrics = &app.metrics.serving;
+        let counts = app.service.methods().into_iter().map(|(name, _)| {
+            let of =
+                |result| metrics.handled.get_or_create(&Handled { method: name.to_owned(), result }).clone();
+            let counts = Counts {
+                ok: of("ok"),
+                error: of("error"),
+                internal: of("internal"),
+                late: of("late"),
+                stopped: of("stopped"),
+                seconds: metrics.handler_seconds.get_or_create(&OfMethod { method: name.to_owned() }).clone(),
+            };
+            (name.to_owned(), counts)
+        });
+        Self {
+            counts: counts.collect(),
+            own: Own::new(&app),
+            flight: Arc::default(),
+            headers: ReplyHeaders::new(&app),
+            stop,
+            // The envelope and the headers need some room in what NATS carries.
+            reply_limit: app.config.limits.reply.min(app.nats.max_payload().saturating_sub(4096)),
+            app,
+            calls,
+            inbox,
+        }
+    }
+
+    pub(super) fn counts(&self, method: &str) -> Option<&Counts> {
+        self.counts.get(method)
+    }
+
+    pub(super) fn count_not_run(&self, reason: &'static str) {
+        self.app.metrics.serving.not_run.get_or_create(&Reason { reason }).inc();
+    }
+
+    /// Answers all who wait for the same.
+    pub(super) async fn answer_all(&self, first: &Back, joined: &[Back], outcome: &Outcome) {
+        self.headers.answer(&self.app, first, outcome).await;
+        for back in joined {
+            self.headers.answer(&self.app, back, outcome).await;
+        }
+    }
+
+    /// Says the same to all who wait.
+    pub(super) async fn state_all(&self, first: &Back, joined: &[Back], state: ReplyState) {
+        self.headers.state(&self.app, first, state).await;
+        for back in joined {
+            self.headers.state(&self.app, back, state).await;
+        }
+    }
+
+    /// What is answered; an error that is not for the caller is logged here.
+    pub(super) fn outcome(&self, work: &mut Work<'_>, result: Result<String, Fault>) -> Outcome {
+        match &result {
+            Ok(_) => {
+                work.counts.ok.inc();
+            }
+            Err(fault) => match fault.cause() {
+                Some(cause) => {
+                    work.counts.internal.inc();
+                    tracing::error!(
+                        message.id = %work.origin.uid,
+                        trace.id = %work.span.context().trace_id_hex(),
+                        tpro.target = %work.origin.target,
+                        "the handler failed: {}",
+                        describe(cause)
+                    );
+                }
+                None => {
+                    work.counts.error.inc();
+                }
+            },
+        }
+        let outcome = Outcome::of(result, self.reply_limit);
+        mark(&mut work.span, &outcome);
+        outcome
+    }
+
+    /// The handler's time was over: nothing is stored, since a later delivery with more time may do it.
+    pub(super) fn late(&self, work: &mut Work<'_>) -> Outcome {
+        work.counts.late.inc();
+        let outcome = Outcome::error(code::TIMEOUT, "the handler was stopped: its time was over");
+        mark(&mut work.span, &outcome);
+        outcome
+    }
+
+    /// The handler was stopped with the process; another copy does it.
+    pub(super) fn stopped(&self, work: &mut Work<'_>) {
+        work.counts.stopped.inc();
+        work.span.set("tpro.stopped", true);
+        work.span.fail("stopped with the process");
+    }
+}
+
+impl Work<'_> {
+    pub(super) fn scope(&self, serving: &Serving) -> Arc<Scope> {
+        Scope::new(serving.app.clone(), serving.calls.clone(), &self.origin, self.context())
+    }
+
+    pub(super) fn context(&self) -> TraceParent {
+        self.span.context()
+    }
+
+    pub(super) fn accept(&self) -> Accept {
+        let left = self.origin.deadline.saturating_duration_since(Instant::now());
+        Accept {
+            uid: self.origin.uid,
+            source: self.origin.headers.source.as_ref().map(ToString::to_string),
+            target: self.origin.target.subject().to_owned(),
+            attempt: i32::try_from(self.origin.headers.attempt).unwrap_or(i32::MAX),
+            budget_ms: i64::try_from(left.as_millis()).unwrap_or(i64::MAX),
+        }
+    }
+
+    /// This delivery is answered with what is stored already.
+    pub(super) fn is_repeat(&mut self, outcome: &Outcome) {
+        self.span.set("tpro.repeat", true);
+        mark(&mut self.span, outcome);
+    }
+
+    pub(super) fn observe(&self) {
+        self.counts.seconds.observe(self.received.elapsed().as_secs_f64());
+    }
+}
+
+/// Says in the span how the message was answered.
+pub(super) fn mark(span: &mut Span, outcome: &Outcome) {
+    if let Outcome::Error(error) = outcome {
+        span.set("rpc.jsonrpc.error_code", error.code);
+        span.set("error.type", error.code.to_string());
+        // The code only: the text is a handler's, and may hold anything.
+        span.fail(format!("code {}", error.code));
+    }
+}

@@ -1,0 +1,41 @@
+//! The way without an inbox: a message runs as often as it comes.
+
+use tpro_wire::ReplyState;
+
+use super::serving::{Serving, Work};
+use crate::handler::{
+    Ctx,
+    method::Erased,
+    run::{Ended, run},
+};
+
+/// Serves a message: also one for a handler of the default way, if its sender gave it no uid to tell a repeat by.
+pub(super) async fn serve(serving: &Serving, mut work: Work<'_>, handler: &Erased<Ctx, String>) {
+    let scope = work.scope(serving);
+    let running = async { handler(Ctx::new(scope.clone()), work.params).await };
+    let ended = run(running, work.origin.deadline, &serving.stop).await;
+    let tx = scope.take_tx();
+    let outcome = match ended {
+        Ended::Done(mut result) => {
+            if let Some(tx) = tx {
+                match &result {
+                    Ok(_) => {
+                        if let Err(error) = tx.commit().await {
+                            result = Err(error.into());
+                        }
+                    }
+                    Err(_) => tx.roll_back().await,
+                }
+            }
+            serving.outcome(&mut work, result)
+        }
+        Ended::Late => serving.late(&mut work),
+        Ended::Stopped => {
+            serving.stopped(&mut work);
+            return serving.headers.state(&serving.app, &work.back, ReplyState::Overloaded).await;
+        }
+    };
+    serving.inbox.record(scope.take_journal()).await;
+    serving.headers.answer(&serving.app, &work.back, &outcome).await;
+    work.observe();
+}

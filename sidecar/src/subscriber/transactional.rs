@@ -1,0 +1,213 @@
+//! The transactional way: inbox row, effects and outcome are one transaction.
+
+use std::{sync::Arc, time::Duration};
+
+use fail::fail_point;
+use tokio::time::{Instant, sleep, timeout_at};
+use tpro_wire::{ReplyState, error::code};
+
+use super::serving::{Serving, Work, mark};
+use crate::{
+    backoff::Backoff,
+    handler::{
+        Fault, QueryError, Statements, Tx,
+        cause::describe,
+        method::Erased,
+        outcome::Outcome,
+        run::{Ended, run},
+    },
+    inbox::own::Entry,
+};
+
+/// Pauses before a transaction is run again.
+const FIRST_PAUSE: Duration = Duration::from_millis(5);
+const LONGEST_PAUSE: Duration = Duration::from_millis(500);
+
+/// What a try came to.
+enum Came {
+    /// To an outcome that is committed, now or before.
+    Stored { outcome: Outcome, repeat: bool },
+    /// To an outcome that is not to be stored.
+    Unstored(Outcome),
+    /// Somebody else is at work on it.
+    Working,
+    /// The process stops.
+    Stopped,
+}
+
+/// Serves a message.
+pub(super) async fn serve(serving: &Serving, mut work: Work<'_>, handler: &Erased<Tx, String>) {
+    let Some(boarded) = serving.flight.board(work.origin.uid, || work.back.clone()) else {
+        serving.count_not_run("joined");
+        return work.span.discard();
+    };
+    let came = tries(serving, &mut work, handler).await;
+    let joined = boarded.leave();
+    match came {
+        Came::Stored { outcome, repeat } => {
+            if repeat {
+                serving.count_not_run("repeat");
+                work.is_repeat(&outcome);
+            }
+            fail_point!("inbox.after_outcome");
+            serving.answer_all(&work.back, &joined, &outcome).await;
+        }
+        Came::Unstored(outcome) => serving.answer_all(&work.back, &joined, &outcome).await,
+        Came::Working => {
+            serving.count_not_run("working");
+            work.span.discard();
+            return serving.state_all(&work.back, &joined, ReplyState::Working).await;
+        }
+        Came::Stopped => {
+            serving.stopped(&mut work);
+            serving.state_all(&work.back, &joined, ReplyState::Overloaded).await;
+        }
+    }
+    work.observe();
+}
+
+/// Tries until it is done or the time is over. What the server asks to run again is run again; so is what was undone with a lost
+/// connection, and if that had committed after all, the next try finds its outcome.
+async fn tries(serving: &Serving, work: &mut Work<'_>, handler: &Erased<Tx, String>) -> Came {
+    let mut backoff = Backoff::new(FIRST_PAUSE, LONGEST_PAUSE);
+    // What is stored in place of the handler's doing, when its transaction cannot be committed.
+    let mut instead = None;
+    let mut tried = false;
+    loop {
+        let error =
+            match timeout_at(work.origin.deadline, one_try(serving, work, handler, instead.as_ref())).await {
+                // What an earlier try of this delivery has committed, without our knowing, is no repeat.
+                Ok(Ok(Came::Stored { outcome, repeat })) => {
+                    return Came::Stored { outcome, repeat: repeat && !tried };
+                }
+                Ok(Ok(came)) => return came,
+                // The pool gave nothing, or the database hangs.
+                Err(_) => return Came::Unstored(serving.late(work)),
+                Ok(Err(error)) => error,
+            };
+        match error {
+            Failed::Again => {}
+            Failed::Lost(reason) => {
+                tracing::warn!(message.id = %work.origin.uid, "a handler's connection was lost; trying again: {reason}");
+            }
+            Failed::Query(error) if instead.is_some() => {
+                // Not even the error can be stored.
+                return Came::Unstored(serving.outcome(work, Err(error.into())));
+            }
+            Failed::Query(error) => instead = Some(serving.outcome(work, Err(error.into()))),
+        }
+        tried = true;
+        let pause = backoff.next_pause();
+        if serving.stop.is_cancelled() {
+            return Came::Stopped;
+        }
+        if Instant::now() + pause >= work.origin.deadline {
+            return Came::Unstored(serving.late(work));
+        }
+        sleep(pause).await;
+    }
+}
+
+/// Why a try came to nothing.
+enum Failed {
+    /// The server asks to run it again: 40001, 40P01.
+    Again,
+    /// The connection is lost, and what was not committed with it.
+    Lost(String),
+    Query(QueryError),
+}
+
+impl From<QueryError> for Failed {
+    fn from(error: QueryError) -> Self {
+        if error.is_lost() { Self::Lost(describe(&error)) } else { Self::Query(error) }
+    }
+}
+
+async fn one_try(
+    serving: &Serving,
+    work: &mut Work<'_>,
+    handler: &Erased<Tx, String>,
+    instead: Option<&Outcome>,
+) -> Result<Came, Failed> {
+    let app = &serving.app;
+    let left = work.origin.deadline.saturating_duration_since(Instant::now());
+    let tx = Arc::new(Statements::begin(app, work.context(), left).await?);
+    fail_point!("inbox.before_accept");
+    let number = match serving.own.accept(app, &tx, &work.accept()).await? {
+        Entry::Run(number) => number,
+        Entry::Done(outcome) => {
+            tx.roll_back().await;
+            return Ok(Came::Stored { outcome, repeat: true });
+        }
+        Entry::Working => {
+            tx.roll_back().await;
+            return Ok(Came::Working);
+        }
+        Entry::Exhausted(runs) => {
+            let outcome = Outcome::error(
+                code::INTERNAL,
+                format!("the service began {} times with this message", runs - 1),
+            );
+            mark(&mut work.span, &outcome);
+            store(serving, work, &tx, runs, &outcome).await?;
+            return Ok(Came::Stored { outcome, repeat: false });
+        }
+    };
+    fail_point!("inbox.after_accept");
+    tx.enter(app, work.context()).await?;
+    if let Some(outcome) = instead {
+        store(serving, work, &tx, number, outcome).await?;
+        return Ok(Came::Stored { outcome: outcome.clone(), repeat: false });
+    }
+    let scope = work.scope(serving);
+    let running = async { handler(Tx::new(scope.clone(), tx.clone()), work.params).await };
+    let result = match run(running, work.origin.deadline, &serving.stop).await {
+        Ended::Done(result) => result,
+        // The transaction is not ended but thrown away with its connection, on which a statement may still run.
+        Ended::Late => return Ok(Came::Unstored(serving.late(work))),
+        Ended::Stopped => return Ok(Came::Stopped),
+    };
+    drop(scope.take_tx());
+    tx.close();
+    if tx.wants_again() || result.as_ref().is_err_and(Fault::wants_again) {
+        tx.roll_back().await;
+        return Err(Failed::Again);
+    }
+    if let Err(fault) = &result {
+        if fault.is_lost() {
+            // Undone with the connection: not the handler's fault.
+            return Err(Failed::Lost(describe_fault(fault)));
+        }
+        tx.undo_handler().await?;
+    }
+    let outcome = serving.outcome(work, result);
+    match store(serving, work, &tx, number, &outcome).await {
+        Ok(()) => Ok(Came::Stored { outcome, repeat: false }),
+        Err(_) if tx.wants_again() => {
+            tx.roll_back().await;
+            Err(Failed::Again)
+        }
+        Err(error) => {
+            // The handler has left the transaction failed, or its result cannot be stored, or a deferred constraint says no.
+            tx.roll_back().await;
+            Err(error.into())
+        }
+    }
+}
+
+/// The outcome, then the commit.
+async fn store(
+    serving: &Serving,
+    work: &Work<'_>,
+    tx: &Statements,
+    number: i32,
+    outcome: &Outcome,
+) -> Result<(), QueryError> {
+    fail_point!("inbox.before_outcome");
+    serving.own.finish(tx, work.origin.uid, number, outcome, &[]).await?;
+    tx.commit().await
+}
+
+fn describe_fault(fault: &Fault) -> String {
+    fault.cause().map(describe).unwrap_or_default()
+}
