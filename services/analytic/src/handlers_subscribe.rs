@@ -39,7 +39,10 @@ async fn hour(ctx: &Ctx) -> Result<i32, Fault> {
     let row = ctx
         .db()
         .await?
-        .query_one("/* hour */ SELECT extract(hour FROM clock_timestamp())::int4 FROM pg_sleep($1)", &[&pause(ctx)?])
+        .query_one(
+            "/* hour */ SELECT extract(hour FROM clock_timestamp())::int4 FROM pg_sleep($1)",
+            &[&pause(ctx)?],
+        )
         .await?;
     Ok(row.try_get(0)?)
 }
@@ -48,7 +51,10 @@ async fn minute(ctx: &Ctx) -> Result<i32, Fault> {
     let row = ctx
         .db()
         .await?
-        .query_one("/* minute */ SELECT extract(minute FROM clock_timestamp())::int4 FROM pg_sleep($1)", &[&pause(ctx)?])
+        .query_one(
+            "/* minute */ SELECT extract(minute FROM clock_timestamp())::int4 FROM pg_sleep($1)",
+            &[&pause(ctx)?],
+        )
         .await?;
     Ok(row.try_get(0)?)
 }

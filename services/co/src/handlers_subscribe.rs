@@ -13,7 +13,10 @@ async fn hour(ctx: &Ctx) -> Result<i32, Fault> {
     let row = ctx
         .db()
         .await?
-        .query_one("/* hour */ SELECT extract(hour FROM clock_timestamp())::int4 + 2 FROM pg_sleep($1)", &[&pause(ctx)?])
+        .query_one(
+            "/* hour */ SELECT extract(hour FROM clock_timestamp())::int4 + 2 FROM pg_sleep($1)",
+            &[&pause(ctx)?],
+        )
         .await?;
     Ok(row.try_get(0)?)
 }
@@ -22,7 +25,10 @@ async fn minute(ctx: &Ctx) -> Result<i32, Fault> {
     let row = ctx
         .db()
         .await?
-        .query_one("/* minute */ SELECT extract(minute FROM clock_timestamp())::int4 + 2 FROM pg_sleep($1)", &[&pause(ctx)?])
+        .query_one(
+            "/* minute */ SELECT extract(minute FROM clock_timestamp())::int4 + 2 FROM pg_sleep($1)",
+            &[&pause(ctx)?],
+        )
         .await?;
     Ok(row.try_get(0)?)
 }

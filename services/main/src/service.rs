@@ -7,7 +7,11 @@ use crate::{handlers_request as request, handlers_subscribe as subscribe};
 /// The service.
 pub fn service() -> Service {
     Service::new("main")
-        .setting("EXAMPLE_PAUSE_MS", "200", "a visible pause in each step of the examples, in milliseconds; 0 turns it off")
+        .setting(
+            "EXAMPLE_PAUSE_MS",
+            "200",
+            "a visible pause in each step of the examples, in milliseconds; 0 turns it off",
+        )
         .handle("company.winners", subscribe::winners)
         .on_reply("analytic.example.simple", request::logged_in, request::login_failed)
         .on_reply("analytic.example.request_with_parallel_queries", request::sums, request::sums_failed)
