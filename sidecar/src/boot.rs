@@ -37,7 +37,7 @@ enum BootError {
     Http(#[from] HttpError),
     #[error(transparent)]
     Telemetry(#[from] TelemetryError),
-    #[error("{0} (DATABASE_URL)")]
+    #[error("{0}; correct DATABASE_URL (or PG*)")]
     Database(#[from] DbError),
     #[error(transparent)]
     Nats(#[from] NatsError),
@@ -61,14 +61,19 @@ enum End {
 /// Exit codes: 0 after a graceful stop, 2 for a bad configuration, 1 for anything else. What is wrong is said on stderr,
 /// a line for each problem.
 pub fn run(service: Service) -> ExitCode {
-    let task = cli::parse(service.name());
-    let config = match Config::load(service.name()) {
+    let task = cli::parse(service.name(), service.settings());
+    let config = match Config::load(service.name(), service.settings()) {
         Ok(config) => Arc::new(config),
         Err(problems) => {
             say(&problems.to_string());
             return ExitCode::from(BAD_CONFIGURATION);
         }
     };
+    let mistakes = service.problems(&config.service);
+    if !mistakes.is_empty() {
+        mistakes.iter().for_each(|mistake| say(mistake));
+        return ExitCode::FAILURE;
+    }
     let ended = match task {
         Task::Check => check(&config),
         Task::Health => on_runtime(async { Ok(probe::is_ready(&config).await) }),

@@ -2,7 +2,7 @@
 
 use clap::{Arg, ArgAction, Command};
 
-use crate::config::KEYS;
+use crate::{config::KEYS, handler::Setting};
 
 /// What the process is asked to do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -16,17 +16,17 @@ pub(crate) enum Task {
 }
 
 /// Reads the arguments. Help, version and mistakes are answered by clap, which ends the process.
-pub(crate) fn parse(service: &str) -> Task {
-    task(&command(service).get_matches())
+pub(crate) fn parse(service: &str, own: &[Setting]) -> Task {
+    task(&command(service, own).get_matches())
 }
 
-fn command(service: &str) -> Command {
+fn command(service: &str, own: &[Setting]) -> Command {
     let name = format!("{service}_service");
     Command::new(name.clone())
         .bin_name(name)
         .version(crate::http::BUILD)
         .about(format!("The service `{service}` and its sidecar: answers requests from NATS, sends the outbox, settles replies."))
-        .after_help(keys())
+        .after_help(keys(own))
         .arg(
             Arg::new("check")
                 .long("check")
@@ -49,13 +49,15 @@ fn task(matches: &clap::ArgMatches) -> Task {
     }
 }
 
-/// All settings with their defaults.
-fn keys() -> String {
-    let width = KEYS.iter().map(|key| key.name.len()).max().unwrap_or(0);
+/// All settings with their defaults, the house's and then the service's own.
+fn keys(own: &[Setting]) -> String {
+    let of_house = KEYS.iter().map(|key| (key.name, key.default, key.help));
+    let all: Vec<_> = of_house.chain(own.iter().map(|own| (own.key, own.default, own.help))).collect();
+    let width = all.iter().map(|(name, ..)| name.len()).max().unwrap_or(0);
     let mut text = String::from("Settings, from the environment or the .env file:\n");
-    for key in KEYS {
-        let default = if key.default.is_empty() { String::new() } else { format!(" [{}]", key.default) };
-        text.push_str(&format!("  {:width$}  {}{default}\n", key.name, key.help));
+    for (name, default, help) in all {
+        let default = if default.is_empty() { String::new() } else { format!(" [{default}]") };
+        text.push_str(&format!("  {name:width$}  {help}{default}\n"));
     }
     text
 }
@@ -66,17 +68,19 @@ mod tests {
 
     #[test]
     fn the_command_line_is_sound_and_the_help_lists_every_setting() {
-        let mut command = command("main");
+        let own = Setting { key: "EXAMPLE_PAUSE_MS", default: "200", help: "a pause" };
+        let mut command = command("main", &[own]);
         command.clone().debug_assert();
         let help = command.render_help().to_string();
         assert!(KEYS.iter().all(|key| help.contains(key.name)));
+        assert!(help.contains("EXAMPLE_PAUSE_MS") && help.contains("a pause [200]"), "{help}");
     }
 
     #[test]
     fn a_task_is_asked_for_by_flag_or_subcommand() {
         let asked = |arguments: &[&str]| {
             let all = ["main_service"].iter().chain(arguments);
-            task(&command("main").try_get_matches_from(all).unwrap())
+            task(&command("main", &[]).try_get_matches_from(all).unwrap())
         };
         assert_eq!(asked(&[]), Task::Serve);
         assert_eq!(asked(&["--check"]), Task::Check);

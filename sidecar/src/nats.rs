@@ -7,7 +7,7 @@ use futures_util::StreamExt as _;
 
 use crate::{
     backoff::{Backoff, jittered},
-    config::Config,
+    config::{Config, NatsLogin},
     health::Health,
     metrics::Metrics,
     random,
@@ -34,7 +34,7 @@ const COMMANDS: usize = 1024;
 /// what may be in flight by default (`IN_FLIGHT_MAX`), since every request in flight may get a reply and a "working".
 const MESSAGES: usize = 8192;
 /// What envelope and headers may add to a body: 8 KiB of row headers, names of up to 200 bytes, trace and the rest.
-const ENVELOPE: usize = 16 * 1024;
+pub(crate) const ENVELOPE: usize = 16 * 1024;
 /// How long a message to ourselves may take.
 const ECHO_TIMEOUT: Duration = Duration::from_secs(2);
 
@@ -42,10 +42,10 @@ const ECHO_TIMEOUT: Duration = Duration::from_secs(2);
 #[derive(Debug, thiserror::Error)]
 pub enum NatsError {
     /// The server knows us not.
-    #[error("NATS refuses the login: {problem} (NATS_TOKEN)", problem = if *.had_token { "the token is not the server's" } else { "it wants a token" })]
+    #[error("NATS refuses the login; correct {keys}")]
     Refused {
-        /// Whether we had a token to show.
-        had_token: bool,
+        /// The settings it was made with.
+        keys: &'static str,
     },
 }
 
@@ -75,7 +75,7 @@ pub(crate) async fn connect(
                 },
                 Err(error) => match error.kind() {
                     ConnectErrorKind::AuthorizationViolation | ConnectErrorKind::Authentication => {
-                        return Err(NatsError::Refused { had_token: config.nats_token.is_some() });
+                        return Err(NatsError::Refused { keys: config.nats_login.keys() });
                     }
                     _ => format!("{} not reachable: {error}", config.nats_urls.join(",")),
                 },
@@ -138,9 +138,10 @@ fn options(config: &Config, health: &Health, metrics: &Arc<Metrics>) -> ConnectO
             heed(&event, &health, &metrics);
             std::future::ready(())
         });
-    match &config.nats_token {
-        Some(token) => options.token(token.expose().to_owned()),
-        None => options,
+    match &config.nats_login {
+        NatsLogin::None => options,
+        NatsLogin::Token(token) => options.token(token.expose().to_owned()),
+        NatsLogin::User(user, password) => options.user_and_password(user.clone(), password.expose().to_owned()),
     }
 }
 

@@ -42,7 +42,7 @@ pub(super) async fn work(
         health: health.clone(),
         stop: stop.clone(),
     };
-    stop.tasks.spawn(db::watch(app.pool.clone(), health.clone(), stop.clone()));
+    stop.tasks.spawn(db::watch(app.pool.clone(), health.clone(), metrics.clone(), stop.clone()));
     stop.tasks.spawn(nats::watch(app.nats.clone(), facts.max_body, health.clone(), stop.clone()));
     let subscriber = subscriber::start(&app).await.map_err(BootError::Subscribe)?;
     let dispatcher = dispatcher::start(&app);

@@ -55,6 +55,8 @@ pub(crate) const KEYS: &[Key] = &[
     plain("DB_POOL_MAX", "10", "connections for handlers"),
     address("NATS_URL", "nats://127.0.0.1:4222", "one NATS server or several with commas between"),
     secret("NATS_TOKEN", "the token to log in to NATS"),
+    plain("NATS_USER", "", "or the user to log in as"),
+    secret("NATS_PASSWORD", "and the password"),
     plain("TPRO_SPACE", "tpro", "the first token of every subject"),
     address("OTEL_EXPORTER_OTLP_ENDPOINT", "", "the trace collector, OTLP over gRPC, http://host:4317; not set: no tracing"),
     plain("OTEL_TRACES_SAMPLER", "parentbased_always_on", "which traces are kept"),
@@ -128,10 +130,9 @@ pub(super) fn shown(name: &str, value: &str) -> String {
     }
 }
 
-/// Whether this is a setting of the service's own code: `BILLING_RATE` of `billing`, or `EXAMPLE_PAUSE_MS`.
-pub(super) fn is_own(service: &str, name: &str) -> bool {
-    let prefix = format!("{}_", service.to_ascii_uppercase());
-    name.starts_with(&prefix) || name.starts_with("EXAMPLE_")
+/// Whether a setting of the service's own holds a secret, by its name, which is all we know of it.
+pub(super) fn sounds_secret(name: &str) -> bool {
+    ["SECRET", "TOKEN", "PASSWORD", "PASSWD", "KEY", "CREDENTIAL", "URL"].iter().any(|part| name.contains(part))
 }
 
 /// Whether a variable of the environment looks as if it were meant for us.
@@ -139,11 +140,12 @@ pub(super) fn looks_like_ours(name: &str) -> bool {
     PREFIXES.iter().any(|prefix| name.starts_with(prefix)) && !is_others(name)
 }
 
-/// The known setting that is nearest to this name, if one is near.
-pub(super) fn nearest(name: &str) -> Option<&'static Key> {
-    let distance = |key: &Key| strsim::damerau_levenshtein(key.name, &name.to_ascii_uppercase());
-    let (distance, key) =
-        KEYS.iter().map(|key| (distance(key), key)).min_by_key(|(distance, _)| *distance)?;
+/// The known setting that is nearest to this name, the house's or the service's own, if one is near.
+pub(super) fn nearest(own: impl Iterator<Item = &'static str>, name: &str) -> Option<&'static str> {
+    let upper = name.to_ascii_uppercase();
+    let known = KEYS.iter().map(|key| key.name).chain(own);
+    let (distance, nearest) =
+        known.map(|known| (strsim::damerau_levenshtein(known, &upper), known)).min_by_key(|(distance, _)| *distance)?;
     // Up to a third of the letters may differ; beyond it a hint would mislead.
-    (distance * 3 <= name.len()).then_some(key)
+    (distance * 3 <= name.len()).then_some(nearest)
 }

@@ -29,6 +29,21 @@ pub struct Limits {
     pub inbox_window: Duration,
 }
 
+impl Limits {
+    /// The bounds that are numbers of things, for the metrics.
+    pub(crate) fn bounds(&self) -> [(&'static str, usize); 7] {
+        [
+            ("handlers", self.handlers),
+            ("lane", self.lane),
+            ("in_flight", self.in_flight),
+            ("in_flight_bytes", self.in_flight_bytes),
+            ("runs", self.runs as usize),
+            ("reply_bytes", self.reply),
+            ("hops", self.hops as usize),
+        ]
+    }
+}
+
 pub(super) fn read(reader: &mut Reader) -> Limits {
     Limits {
         handlers: reader.number("HANDLERS_MAX", 256, 1..=100_000),

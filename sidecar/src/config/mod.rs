@@ -28,11 +28,12 @@ pub use self::{
     dispatch::Dispatch,
     limits::Limits,
     log::{Format, LogSettings},
+    nats::NatsLogin,
     problem::{Problem, Problems},
     secret::Secret,
 };
 use self::{layers::Layers, print::Setting, reader::Reader};
-use crate::telemetry::Sampler;
+use crate::{handler::Setting as OwnSetting, telemetry::Sampler};
 
 /// The effective configuration of a sidecar.
 #[derive(Clone, Debug)]
@@ -53,8 +54,8 @@ pub struct Config {
     pub pool_max: usize,
     /// `NATS_URL`, comma-separated.
     pub nats_urls: Vec<String>,
-    /// `NATS_TOKEN`.
-    pub nats_token: Option<Secret>,
+    /// `NATS_TOKEN`, or `NATS_USER` and `NATS_PASSWORD`.
+    pub nats_login: NatsLogin,
     /// `TPRO_SPACE`, default `tpro`.
     pub space: String,
     /// `OTEL_EXPORTER_OTLP_ENDPOINT`; none turns tracing off.
@@ -81,12 +82,12 @@ pub struct Config {
 }
 
 impl Config {
-    /// Reads the configuration of this service; `service` is the name its code says.
-    pub fn load(service: &str) -> Result<Self, Problems> {
-        Self::from_layers(service, Layers::read(service))
+    /// Reads the configuration of this service; `service` is the name its code says, `own` are the settings it declares.
+    pub fn load(service: &str, own: &[OwnSetting]) -> Result<Self, Problems> {
+        Self::from_layers(service, own, Layers::read(service))
     }
 
-    fn from_layers(code_name: &str, layers: Layers) -> Result<Self, Problems> {
+    fn from_layers(code_name: &str, own: &[OwnSetting], layers: Layers) -> Result<Self, Problems> {
         let mut reader = Reader::new(layers);
         let service = service_name(&mut reader, code_name);
         let version = reader.parsed("SERVICE_VERSION", "1.0".to_owned(), version);
@@ -95,14 +96,16 @@ impl Config {
         let port = reader.number("SERVICE_PORT", 8080, 0..=u16::MAX);
         let database = database::read(&mut reader);
         let pool_max = reader.number("DB_POOL_MAX", 10, 1..=1000);
-        let (nats_urls, nats_token) = nats::read(&mut reader);
+        let (nats_urls, nats_login) = nats::read(&mut reader);
         let space = reader.parsed("TPRO_SPACE", "tpro".to_owned(), space);
         let (otlp_endpoint, sampler, jaeger_public_url) = collector::read(&mut reader);
         let (log_file, log) = log::read(&mut reader);
         let stop_timeout = reader.seconds("STOP_TIMEOUT", 25, 0..=3600);
         let limits = limits::read(&mut reader);
         let dispatch = dispatch::read(&mut reader);
-        let (layers, settings, warnings) = reader.finish(code_name)?;
+        own.iter().for_each(|own| reader.own(own));
+        let (layers, mut settings, warnings) = reader.finish(own)?;
+        settings.iter_mut().for_each(|setting| setting.is_default_of("SERVICE_NAME", code_name));
         // The reader found no problem, so both are there; were one missing without a word, that is a problem too.
         let (Some(service), Some(database)) = (service, database) else { return Err(Problems::default()) };
         Ok(Self {
@@ -114,7 +117,7 @@ impl Config {
             database,
             pool_max,
             nats_urls,
-            nats_token,
+            nats_login,
             space,
             otlp_endpoint,
             sampler,
@@ -130,8 +133,7 @@ impl Config {
         })
     }
 
-    /// A setting of the service's own, which the sidecar does not know: its name begins with the service's name in
-    /// capitals (`BILLING_RATE`), or with `EXAMPLE_`. From the environment or the file, as all others.
+    /// A setting of the service's own, from the environment or the file as all others; none if it is not set.
     pub fn own(&self, key: &str) -> Option<&str> {
         self.layers.find(key).map(|found| found.value)
     }
@@ -151,7 +153,7 @@ impl Config {
     pub(crate) fn sample(more: &[(&str, &str)]) -> Self {
         let mut environment = vec![("DATABASE_URL", "postgresql://main:secret@127.0.0.1:5432/tpro")];
         environment.extend_from_slice(more);
-        Self::from_layers("main", Layers::of(&environment, None))
+        Self::from_layers("main", &[], Layers::of(&environment, None))
             .unwrap_or_else(|problems| panic!("{problems}"))
     }
 }

@@ -19,6 +19,15 @@ impl Setting {
     }
 }
 
+impl Setting {
+    /// What took effect where the default is not a fixed text.
+    pub(super) fn is_default_of(&mut self, key: &str, shown: &str) {
+        if self.key == key && self.origin == Origin::Default {
+            self.shown = shown.to_owned();
+        }
+    }
+}
+
 impl fmt::Display for Setting {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let shown = if self.shown.is_empty() { "(not set)" } else { &self.shown };

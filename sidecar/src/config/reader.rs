@@ -1,11 +1,12 @@
 //! Reads one key after the other, and collects problems instead of stopping at the first.
 
 use super::{
-    key::{self, Key},
+    key,
     layers::{Found, Layers, Origin},
     print::Setting,
     problem::{Problem, Problems},
 };
+use crate::handler::Setting as OwnSetting;
 
 /// The state of one reading.
 pub(super) struct Reader {
@@ -34,8 +35,11 @@ impl Reader {
         parse: impl FnOnce(&str) -> Result<T, String>,
     ) -> T {
         let Some(Found { value, origin }) = self.find(key) else {
-            let text = key::find(key).map_or("", |k| k.default);
-            self.settings.push(Setting::new(key, text, Origin::Default));
+            // What the URL says about the database is printed in one line; the pieces only where they are set.
+            if !key.starts_with("PG") {
+                let text = key::find(key).map_or("", |k| k.default);
+                self.settings.push(Setting::new(key, text, Origin::Default));
+            }
             return default;
         };
         let shown = key::shown(key, value);
@@ -77,27 +81,38 @@ impl Reader {
         self.layers.warnings.push(warning);
     }
 
+    /// Notes what will be printed for a setting of the service's own; what it may be only its code knows.
+    pub(super) fn own(&mut self, own: &OwnSetting) {
+        let (value, origin) = match self.layers.find(own.key) {
+            Some(Found { value, origin }) => (value, origin),
+            None => (own.default, Origin::Default),
+        };
+        let shown = if key::sounds_secret(own.key) && !value.is_empty() { "***" } else { value };
+        let setting = Setting::new(own.key, shown, origin);
+        self.settings.push(setting);
+    }
+
     /// All problems, or what was read.
-    pub(super) fn finish(mut self, service: &str) -> Result<(Layers, Vec<Setting>, Vec<String>), Problems> {
+    pub(super) fn finish(mut self, own: &[OwnSetting]) -> Result<(Layers, Vec<Setting>, Vec<String>), Problems> {
         if !self.problems.is_empty() {
             return Err(Problems(self.problems));
         }
         let mut warnings = std::mem::take(&mut self.layers.warnings);
-        warnings.extend(self.layers.keys().filter_map(|(key, origin)| unknown(service, key, &origin)));
+        warnings.extend(self.layers.keys().filter_map(|(key, origin)| unknown(own, key, &origin)));
         Ok((self.layers, self.settings, warnings))
     }
 }
 
 /// A warning, if this key looks as if it were meant for us and is not known.
-fn unknown(service: &str, key: &str, origin: &Origin) -> Option<String> {
-    if key::find(key).is_some() || key::is_own(service, key) {
+fn unknown(own: &[OwnSetting], key: &str, origin: &Origin) -> Option<String> {
+    if key::find(key).is_some() || own.iter().any(|own| own.key == key) {
         return None;
     }
     // The file is ours altogether; the environment only where the name has one of our prefixes.
     if *origin == Origin::Environment && !key::looks_like_ours(key) {
         return None;
     }
-    let near =
-        key::nearest(key).map_or_else(String::new, |Key { name, .. }| format!("; did you mean {name}?"));
+    let near = key::nearest(own.iter().map(|own| own.key), key);
+    let near = near.map_or_else(String::new, |name| format!("; did you mean {name}?"));
     Some(format!("{key} ({origin}) is not a setting{near}"))
 }

@@ -2,8 +2,13 @@ use super::*;
 
 const DATABASE: (&str, &str) = ("DATABASE_URL", "postgresql://main:s3cr3t-canary@db.example:5433/tpro");
 
+const OWN: &[OwnSetting] = &[
+    OwnSetting { key: "EXAMPLE_PAUSE_MS", default: "200", help: "a pause" },
+    OwnSetting { key: "MAIL_PASSWORD", default: "", help: "a secret" },
+];
+
 fn load(environment: &[(&str, &str)], file: Option<&str>) -> Result<Config, Problems> {
-    Config::from_layers("main", Layers::of(environment, file))
+    Config::from_layers("main", OWN, Layers::of(environment, file))
 }
 
 fn problems(environment: &[(&str, &str)], file: Option<&str>) -> Vec<String> {
@@ -26,9 +31,11 @@ fn a_database_is_all_that_must_be_said() {
 
 #[test]
 fn the_printed_defaults_are_the_real_ones() {
-    // Each default, said aloud, must give the same configuration as silence.
+    // Each default, said aloud, must give the same configuration as silence. (Silent pieces of the database's address are
+    // not printed.)
     let lines = |config: &Config| -> Vec<String> {
-        config.lines().map(|line| line.split(" (").next().unwrap_or_default().to_owned()).collect()
+        let lines = config.lines().filter(|line| !line.starts_with("PG"));
+        lines.map(|line| line.split(" (").next().unwrap_or_default().to_owned()).collect()
     };
     let silent = load(&[DATABASE], None).unwrap();
     let aloud: Vec<(&str, &str)> = KEYS
@@ -67,23 +74,25 @@ fn all_problems_are_said_at_once_with_key_source_value_and_remedy() {
 fn the_environment_wins_over_the_file_and_an_empty_value_is_none() {
     let file = "COPY_NUMBER=2\nSERVICE_VERSION=2.73\nNATS_TOKEN=\n";
     let config = load(&[DATABASE, ("COPY_NUMBER", "3"), ("SERVICE_VERSION", "")], Some(file)).unwrap();
-    assert_eq!((config.copy, config.version.as_str(), config.nats_token.is_none()), (3, "2.73", true));
+    assert_eq!((config.copy, config.version.as_str(), config.nats_login), (3, "2.73", NatsLogin::None));
 }
 
 #[test]
 fn an_unknown_key_is_a_warning_with_the_nearest_known_one() {
-    let file = "NATS_TOKN=x\nANYTHING=1\nEXAMPLE_PAUSE_MS=0\nMAIN_RATE=3\n";
+    let file = "NATS_TOKN=x\nANYTHING=1\nEXAMPLE_PAUSE_MS=0\nEXAMPLE_PAUSE=3\n";
     let environment = [DATABASE, ("LOG_FILENAME", "x"), ("PATH", "/bin"), ("NATS_SERVICE_HOST", "10.0.0.1")];
     let config = load(&environment, Some(file)).unwrap();
     assert_eq!(
         config.warnings,
         [
             "ANYTHING (services/main/.env:2) is not a setting",
+            "EXAMPLE_PAUSE (services/main/.env:4) is not a setting; did you mean EXAMPLE_PAUSE_MS?",
             "NATS_TOKN (services/main/.env:1) is not a setting; did you mean NATS_TOKEN?",
             "LOG_FILENAME (environment) is not a setting; did you mean LOG_FILE_NAME?",
         ]
     );
-    assert_eq!((config.own("MAIN_RATE"), config.own("MAIN_RATES")), (Some("3"), None));
+    assert_eq!((config.own("EXAMPLE_PAUSE_MS"), config.own("MAIL_PASSWORD")), (Some("0"), None));
+    assert!(config.lines().any(|line| line == "EXAMPLE_PAUSE_MS=0 (services/main/.env:3)"));
 }
 
 #[test]
@@ -105,7 +114,7 @@ fn a_key_set_twice_is_a_warning_and_the_last_one_wins() {
 fn a_secret_is_never_printed() {
     let canary = "s3cr3t-canary";
     let environment = [DATABASE, ("NATS_TOKEN", canary), ("PGPASSWORD", canary)];
-    let config = load(&environment, Some("MAIN_KEY=s3cr3t-canary\n")).unwrap();
+    let config = load(&environment, Some("MAIL_PASSWORD=s3cr3t-canary\n")).unwrap();
     let printed = config.lines().collect::<Vec<_>>().join("\n");
     assert!(printed.contains("DATABASE_URL=postgresql://main:***@db.example:5433/tpro"), "{printed}");
     assert!(printed.contains("NATS_TOKEN=***"), "{printed}");
@@ -154,6 +163,19 @@ fn of_several_hosts_only_the_primary_is_taken() {
 }
 
 #[test]
+fn nats_takes_a_token_or_a_user_and_not_both() {
+    let login = |more: &[(&str, &str)]| {
+        let environment: Vec<_> = more.iter().copied().chain([DATABASE]).collect();
+        load(&environment, None).map(|config| config.nats_login)
+    };
+    assert_eq!(login(&[("NATS_TOKEN", "t")]).unwrap(), NatsLogin::Token(Secret::new("t")));
+    let user = [("NATS_USER", "u"), ("NATS_PASSWORD", "p")];
+    assert_eq!(login(&user).unwrap(), NatsLogin::User("u".into(), Secret::new("p")));
+    assert!(login(&user[..1]).is_err());
+    assert!(login(&[user[0], user[1], ("NATS_TOKEN", "t")]).is_err());
+}
+
+#[test]
 fn samplers_have_the_names_of_the_specification() {
     let sampler = |name: &str, arg: &str| {
         let environment = [DATABASE, ("OTEL_TRACES_SAMPLER", name), ("OTEL_TRACES_SAMPLER_ARG", arg)];
@@ -175,7 +197,7 @@ fn samplers_have_the_names_of_the_specification() {
 fn the_program_of_another_service_is_refused() {
     assert_eq!(problems(&[DATABASE, ("SERVICE_NAME", "analytic")], None).len(), 1);
     assert!(problems(&[DATABASE, ("SERVICE_NAME", "main")], None).is_empty());
-    assert_eq!(Config::from_layers("Main", Layers::of(&[DATABASE], None)).unwrap_err().0.len(), 1);
+    assert_eq!(Config::from_layers("Main", OWN, Layers::of(&[DATABASE], None)).unwrap_err().0.len(), 1);
 }
 
 #[test]

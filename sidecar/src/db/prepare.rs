@@ -44,7 +44,7 @@ impl From<tokio_postgres::Error> for Lack {
 /// A refused login is an error, since nothing but a person can mend it. Everything else is tried again: the server may
 /// be starting, and a service may well be started before its schema is made.
 pub(crate) async fn prepare(config: &Config, health: &Health, stop: &Stop) -> Result<Option<Facts>, DbError> {
-    let mut backoff = Backoff::new(Duration::from_millis(200), Duration::from_secs(5));
+    let mut backoff = Backoff::new(Duration::from_millis(200), Duration::from_secs(2));
     loop {
         let lack = tokio::select! {
             () = stop.soft.cancelled() => return Ok(None),

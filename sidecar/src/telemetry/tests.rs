@@ -163,3 +163,12 @@ fn a_dead_collector_costs_the_work_nothing_and_what_is_dropped_is_counted() {
         "{dropped} + {held} of {ended}"
     );
 }
+
+#[tokio::test]
+async fn a_dead_collector_does_not_hold_up_the_end() {
+    let spans = Spans::by(BlackHole, Sampler::default(), &Arc::new(Metrics::new()));
+    spans.start("x", SpanKind::Internal, None).end();
+    let begun = std::time::Instant::now();
+    spans.flush_and_stop(Duration::from_millis(200)).await;
+    assert!(begun.elapsed() < Duration::from_secs(2), "{:?}", begun.elapsed());
+}
