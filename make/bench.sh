@@ -4,5 +4,5 @@
 . "$(dirname -- "${BASH_SOURCE[0]}")/lib.sh"
 
 "$ROOT/make/setup.sh"
-build "building the benchmark" --bin tpro-bench --lib --examples
+build "building the benchmark"
 exec "$PROFILE/tpro-bench"

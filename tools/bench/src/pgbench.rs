@@ -1,0 +1,45 @@
+//! PostgreSQL's own load generator, which costs the machine less than anything written here would.
+
+use std::fs;
+use std::path::PathBuf;
+
+use tpro_testkit::{Context as _, Database, Failure, Outcome};
+
+use crate::stand::Stand;
+
+/// A statement to be run as fast as it goes, as the user `main`.
+pub struct Pgbench {
+    script: PathBuf,
+    database: Database,
+}
+
+impl Pgbench {
+    /// Prepares the script.
+    pub fn new(stand: &Stand, database: &Database, name: &str, statement: &str) -> Outcome<Self> {
+        let script = stand.folder().join(format!("{name}.sql"));
+        fs::write(&script, statement).context(format!("writing {}", script.display()))?;
+        Ok(Self { script, database: database.clone() })
+    }
+
+    /// Transactions a second, from a second with so many clients, each waiting for its commit.
+    pub async fn second(&self, clients: usize) -> Outcome<f64> {
+        let cluster = self.database.cluster();
+        let mut command = cluster.client_program("pgbench");
+        command
+            .args(["--no-vacuum", "--protocol=prepared", "--time=1", "--host=127.0.0.1", "--username=main"])
+            .arg(format!("--port={}", cluster.port()))
+            .arg(format!("--client={clients}"))
+            .arg(format!("--jobs={}", clients.min(2)))
+            .arg("--file")
+            .arg(&self.script)
+            .arg(self.database.name())
+            .env("PGPASSWORD", cluster.role_password());
+        let output = tokio::process::Command::from(command).output().await.context("running pgbench")?;
+        let text = String::from_utf8_lossy(&output.stdout);
+        let tps = text.lines().find_map(|line| line.strip_prefix("tps = ")?.split(' ').next()?.parse().ok());
+        match tps {
+            Some(tps) if output.status.success() => Ok(tps),
+            _ => Err(Failure::new(format!("pgbench: {}", String::from_utf8_lossy(&output.stderr)))),
+        }
+    }
+}

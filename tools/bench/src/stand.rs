@@ -1,0 +1,84 @@
+//! What the benchmark runs on: a cluster and a nats-server of its own, and the processes that are measured.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::Arc;
+
+use tpro_testkit::{Context as _, Database, Nats, Outcome, Postgres, Process, Sidecar, Signal, paths};
+
+/// The cluster is durable as a production server is: what a commit costs is what is measured.
+const SETTINGS: [(&str, &str); 6] = [
+    ("fsync", "on"),
+    ("full_page_writes", "on"),
+    ("synchronous_commit", "on"),
+    ("shared_buffers", "512MB"),
+    ("max_wal_size", "8GB"),
+    ("checkpoint_timeout", "30min"),
+];
+
+/// The servers.
+pub struct Stand {
+    /// PostgreSQL.
+    pub cluster: Arc<Postgres>,
+    /// NATS.
+    pub nats: Nats,
+    folder: PathBuf,
+}
+
+impl Stand {
+    /// Starts the servers.
+    pub async fn start() -> Outcome<Self> {
+        // A folder of this name is tidied away by the test kit, should this process be killed.
+        let folder = paths::run_root()?.join(format!("world-{}-bench", std::process::id()));
+        fs::create_dir_all(&folder).context(format!("making {}", folder.display()))?;
+        let options =
+            SETTINGS.iter().fold(Postgres::own(), |options, (name, value)| options.set(name, value));
+        Ok(Self { cluster: options.start().await?, nats: Nats::new().await?, folder })
+    }
+
+    /// A fresh database with the services `main`, which asks, and `echo`, which answers.
+    pub async fn database(&self) -> Outcome<Database> {
+        let database = self.cluster.database().await?;
+        for service in ["main", "echo"] {
+            database.create_service(service).await?;
+        }
+        Ok(database)
+    }
+
+    /// A copy of a service on a database. Traces are off: they would go nowhere.
+    pub fn sidecar(&self, database: &Database, service: &str) -> Outcome<Sidecar> {
+        let name = format!("{service}_service");
+        Ok(Sidecar::new(service, paths::binary(&name, "tpro-bench -p main_service")?, &self.folder)
+            .env("DATABASE_URL", database.role_url(service))
+            .env("NATS_URL", self.nats.url())
+            .env("NATS_TOKEN", self.nats.token())
+            .env("RUST_LOG", "warn"))
+    }
+
+    /// Another process of this program, doing one of its hidden tasks.
+    pub fn spawn_task(&self, task: &str, arguments: &[&str], database_url: &str) -> Outcome<Process> {
+        let mut command = Command::new(std::env::current_exe().context("finding this program")?);
+        command
+            .arg(task)
+            .args(arguments)
+            .env("DATABASE_URL", database_url)
+            .env("NATS_URL", self.nats.url())
+            .env("NATS_TOKEN", self.nats.token());
+        let log = self.folder.join(format!("{task}.out"));
+        // What an earlier round said is not to be taken for this round's.
+        let _absent = fs::remove_file(&log);
+        Process::start(task, command, &log, Signal::KILL, None)
+    }
+
+    /// Where files of the benchmark may lie.
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+}
+
+impl Drop for Stand {
+    fn drop(&mut self) {
+        let _absent = fs::remove_dir_all(&self.folder);
+    }
+}
