@@ -9,12 +9,24 @@ use tpro_wire::source::Source;
 
 use super::{BootError, End};
 use crate::{
-    app::App, config::Config, db, dispatcher, handler::Service, health::Health, http::Http, metrics::Metrics,
-    nats, random, shutdown::Stop, subscriber, telemetry::Spans,
+    app::App,
+    config::Config,
+    db,
+    dispatcher::{self, Dispatcher},
+    handler::Service,
+    health::Health,
+    http::Http,
+    metrics::Metrics,
+    nats, random,
+    shutdown::Stop,
+    subscriber::{self, Subscriber},
+    telemetry::Spans,
 };
 
 /// What tasks may take to drop their work when they are forced, before we go without them.
 const LET_GO: Duration = Duration::from_millis(500);
+/// What the last flush to NATS may take.
+const LAST_FLUSH: Duration = Duration::from_secs(1);
 
 /// Connects, starts the parts, waits for the order to stop, and stops them.
 pub(super) async fn work(
@@ -52,39 +64,50 @@ pub(super) async fn work(
     stop.soft.cancelled().await;
 
     health.hold("stop", "stopping");
-    let deadline = Instant::now() + config.stop_timeout;
+    let end = finish(dispatcher, subscriber, config.stop_timeout, stop).await;
+    disconnect(&app).await;
+    match stop.fatal_reason() {
+        Some(reason) => Err(BootError::Fatal(reason.to_owned())),
+        None => Ok(end),
+    }
+}
+
+/// Lets the parts finish what they have taken, up to the limit or until a second signal.
+async fn finish(dispatcher: Dispatcher, subscriber: Subscriber, limit: Duration, stop: &Stop) -> End {
+    let deadline = Instant::now() + limit;
     let drained = async {
         // Both at once: handlers at work may wait for replies, and awaited replies may come from handlers at work.
         tokio::join!(dispatcher.stop(deadline), subscriber.drain(deadline));
         stop.tasks.close();
         stop.tasks.wait().await;
     };
-    let end = tokio::select! {
-        () = drained => End::Graceful,
-        () = stop.hard.cancelled() => End::Forced,
+    tokio::select! {
+        // In this order: parts that hear the second signal may be gone before we look.
+        biased;
+        () = stop.hard.cancelled() => {}
+        () = drained => return End::Graceful,
         // A little later than the parts' own limit, which lets them end in their own order.
         () = tokio::time::sleep_until((deadline + LET_GO).into()) => {
             tracing::warn!("STOP_TIMEOUT is over and {} tasks are still at work", stop.tasks.len());
-            End::Forced
         }
-    };
-    if end == End::Forced {
-        stop.hard.cancel();
-        stop.tasks.close();
-        // What was cut off rolls back; a task that does not hear it goes with the process.
-        let _ = tokio::time::timeout(LET_GO, stop.tasks.wait()).await;
     }
-    // Answers of the last handlers are in the client's buffer.
-    if nats::is_connected(&app.nats) {
-        let _ = tokio::time::timeout(Duration::from_secs(1), app.nats.flush()).await;
+    stop.hard.cancel();
+    stop.tasks.close();
+    // What was cut off rolls back; a task that does not hear it goes with the process.
+    let _ = tokio::time::timeout(LET_GO, stop.tasks.wait()).await;
+    End::Forced
+}
+
+/// Sends what is still in the buffers and lets the connections go.
+async fn disconnect(app: &App) {
+    // Answers of the last handlers are in the client's buffer. A flush while disconnected would wait for nothing.
+    if app.is_connected() {
+        let _ = tokio::time::timeout(LAST_FLUSH, app.nats.flush()).await;
     }
-    // Handlers have answered, so nothing is lost with the subscriptions now.
+    // `Client::drain` ends subscriptions before handlers can reply; now there are no handlers left, and an error only
+    // means that the connection is gone already.
     let _ = app.nats.drain().await;
     app.pool.close();
-    match stop.fatal_reason() {
-        Some(reason) => Err(BootError::Fatal(reason.to_owned())),
-        None => Ok(end),
-    }
 }
 
 /// A number for this process: 31 bits, since one of its uses is a lock tag of PostgreSQL's `int`.
