@@ -2,10 +2,12 @@
 
 use std::time::Duration;
 
+use async_nats::connection::State;
 use tokio::time::Instant;
-use tokio_postgres::Client;
+use tokio_postgres::{Client, error::SqlState};
 
 use super::{
+    identity::{Claim, ClaimError},
     leader::{Fall, Leader},
     outbox::Outbox,
 };
@@ -19,6 +21,8 @@ use crate::{
 const CHECK: &str = "dispatcher";
 /// How often a follower looks whether the leader is frozen.
 const WATCH: Duration = Duration::from_secs(2);
+/// A session that lasted so long was a good one: what ended it is no reason to wait before the next.
+const SETTLED_IN: Duration = Duration::from_millis(500);
 /// How long a follower's short statement may take before its session is taken for dead.
 const PATIENCE: Duration = Duration::from_secs(5);
 
@@ -31,8 +35,17 @@ enum Trouble {
     Run { name: &'static str, source: tokio_postgres::Error },
     #[error("{name} does not answer for {} s", PATIENCE.as_secs())]
     Silent { name: &'static str },
+    #[error(transparent)]
+    Claim(#[from] ClaimError),
     #[error("lost the leadership: {0}")]
     Fall(#[from] Fall),
+}
+
+impl Trouble {
+    /// Whether the service is no more: its schema was dropped, and no retry brings it back.
+    fn is_final(&self) -> bool {
+        matches!(self, Self::Run { source, .. } if source.code() == Some(&SqlState::INVALID_SCHEMA_NAME))
+    }
 }
 
 /// Follows and leads, by turns, until the process is told to stop.
@@ -44,8 +57,12 @@ pub(super) async fn run(app: App) {
             Ok(()) => return,
             Err(trouble) => trouble,
         };
+        if trouble.is_final() {
+            let reason = format!("the schema {} is gone: {trouble}", app.config.service.schema());
+            return app.stop.fatal(reason);
+        }
         app.health.fail(CHECK, trouble.to_string());
-        if begun.elapsed() > Duration::from_secs(10) {
+        if begun.elapsed() > SETTLED_IN {
             backoff.reset();
         }
         tokio::select! {
@@ -62,15 +79,21 @@ async fn follow(app: &App) -> Result<(), Trouble> {
         session = db::session(&app.config, "leader") => session?,
     };
     let mut watched = Instant::now();
+    // Terminations in a row that did not make the lock free.
+    let mut in_vain = 0;
     loop {
-        match ask_to_lead(app, &session.client).await? {
-            Some(true) => return lead(app, session).await,
-            Some(false) => app.health.ok(CHECK),
-            None => app.health.fail(CHECK, NOT_ADOPTED),
+        // A copy that cannot send leaves the lead to one that can.
+        if app.nats.connection_state() == State::Connected {
+            match ask_to_lead(app, &session.client).await? {
+                Some(true) => return lead(app, session).await,
+                Some(false) if in_vain > 1 => app.health.fail(CHECK, FROZEN),
+                Some(false) => app.health.ok(CHECK),
+                None => app.health.fail(CHECK, NOT_ADOPTED),
+            }
         }
         if watched.elapsed() >= WATCH {
             watched = Instant::now();
-            depose(app, &session.client).await?;
+            in_vain = if depose(app, &session.client).await? { in_vain + 1 } else { 0 };
         }
         tokio::select! {
             () = app.stop.soft.cancelled() => return Ok(()),
@@ -79,6 +102,10 @@ async fn follow(app: &App) -> Result<(), Trouble> {
         }
     }
 }
+
+/// A backend that is stopped (SIGSTOP, a debugger) cannot be terminated before it goes on.
+const FROZEN: &str =
+    "the leader's backend is frozen and does not end when it is terminated; it must go on or be killed";
 
 /// What a database that was copied or restored needs before anything is sent from it.
 const NOT_ADOPTED: &str = "this database is a copy or was restored, and what it holds may have been sent by the original; \
@@ -93,7 +120,7 @@ async fn ask_to_lead(app: &App, client: &Client) -> Result<Option<bool>, Trouble
 }
 
 /// Terminates the session of a leader that is frozen.
-async fn depose(app: &App, client: &Client) -> Result<(), Trouble> {
+async fn depose(app: &App, client: &Client) -> Result<bool, Trouble> {
     let sql = "/* leader.depose */ SELECT tpro.depose($1)";
     let row = ask("leader.depose", client.query_one(sql, &[&app.config.service.as_str()])).await?;
     let deposed: bool = row.try_get(0).map_err(|source| Trouble::Run { name: "leader.depose", source })?;
@@ -101,7 +128,7 @@ async fn depose(app: &App, client: &Client) -> Result<(), Trouble> {
         app.metrics.dispatcher.deposed.inc();
         tracing::warn!("the leader of this service was frozen; its session was terminated");
     }
-    Ok(())
+    Ok(deposed)
 }
 
 async fn ask<T>(
@@ -117,8 +144,9 @@ async fn ask<T>(
 async fn lead(app: &App, session: Session) -> Result<(), Trouble> {
     let Session { client, messages, pid } = session;
     let begin = async {
-        let outbox = Outbox::new(client, &app.config.service).await?;
-        Leader::begin(app, outbox, messages).await
+        let claim = Claim::make(&app.nats, &app.source, &client).await?;
+        let outbox = Outbox::new(client, &app.config.service).await.map_err(Fall::from)?;
+        Ok::<_, Trouble>(Leader::begin(app, outbox, messages, claim).await?)
     };
     let leader = tokio::select! {
         () = app.stop.hard.cancelled() => return Ok(()),

@@ -38,6 +38,9 @@ const LONGEST_REST: Duration = Duration::from_secs(1);
 const PATIENCE: Duration = Duration::from_millis(10);
 /// How often a window may be halved: one burst of refusals is one piece of news.
 const SHRINK_PAUSE: Duration = Duration::from_millis(100);
+/// How often it is said that nobody runs a service. A service that knows one method and not another is there and is not,
+/// message by message.
+const NEWS_PAUSE: Duration = Duration::from_secs(10);
 /// Anybody may publish to any name: at this many lanes those that hold nothing are forgotten, and when all hold something
 /// further names share one lane.
 const LANES_MAX: usize = 1024;
@@ -95,6 +98,9 @@ struct Lane {
     refused_alive: usize,
     rest: Option<Rest>,
     shrunk: Option<Instant>,
+    /// It was said that nobody runs the service, and when.
+    deserted: bool,
+    said: Option<Instant>,
     tight_since: Option<Instant>,
 }
 
@@ -168,6 +174,8 @@ impl Lanes {
             refused_alive: 0,
             rest: None,
             shrunk: None,
+            deserted: false,
+            said: None,
             tight_since: None,
         };
         let id = match self.free.pop() {
@@ -257,9 +265,10 @@ impl Lanes {
         }
     }
 
-    /// A flying message found nobody; it waits among the refused.
-    pub fn refuse(&mut self, id: LaneId, key: Key, overloaded: bool, now: Instant) {
-        let Some(lane) = self.get_mut(id) else { return };
+    /// A flying message found nobody; it waits among the refused. Returns whether it is news that nobody
+    /// runs its service.
+    pub fn refuse(&mut self, id: LaneId, key: Key, overloaded: bool, now: Instant) -> bool {
+        let Some(lane) = self.get_mut(id) else { return false };
         lane.flying -= 1;
         lane.refused.push_back(key);
         lane.refused_alive += 1;
@@ -268,7 +277,12 @@ impl Lanes {
             lane.shrunk = Some(now);
             lane.window = (lane.window / 2).max(LEAST_WINDOW);
         }
+        let news = !overloaded && !lane.deserted && lane.said.is_none_or(|last| now >= last + NEWS_PAUSE);
+        if news {
+            (lane.deserted, lane.said) = (true, Some(now));
+        }
         self.flying -= 1;
+        news
     }
 
     /// A refused message that may be sent again now; it flies. `alive` tells whether the key is still in flight.
@@ -309,13 +323,13 @@ impl Lanes {
             .min()
     }
 
-    /// Somebody of the lane's service is there and answers.
-    pub fn alive(&mut self, id: LaneId) {
+    /// Somebody of the lane's service is there and answers. Returns whether that is news.
+    pub fn alive(&mut self, id: LaneId) -> bool {
         let most = self.bounds.lane;
-        if let Some(lane) = self.get_mut(id) {
-            lane.rest = None;
-            lane.window = (lane.window + 1).min(most);
-        }
+        let Some(lane) = self.get_mut(id) else { return false };
+        lane.window = (lane.window + 1).min(most);
+        lane.rest = None;
+        std::mem::take(&mut lane.deserted)
     }
 
     /// A message has its outcome: its place in the lane is free, its outcome of so many bytes is to be written.

@@ -29,6 +29,7 @@ use super::{
     barrier::{Barrier, Echo},
     bell::{Act, Bell},
     cursor::{Pace, Unsettled},
+    identity::{Claim, ClaimError},
     in_flight::{InFlight, Key},
     lane::{Bounds, LaneId, Lanes, Waiting},
     metrics::Counts,
@@ -48,6 +49,8 @@ const REPLIES: usize = 512;
 const SENDS: usize = 256;
 /// How often a lost connection to NATS is looked at.
 const RECONNECT_CHECK: Duration = Duration::from_millis(50);
+/// How long a leader without NATS keeps the lock; then whichever copy reaches NATS leads.
+const NATS_PATIENCE: Duration = Duration::from_secs(10);
 /// With no statement answered for so long the session is taken for dead: well before followers depose it, which they do
 /// after 12 s, so that a black hole towards PostgreSQL is noticed on both sides.
 const SILENCE: Duration = Duration::from_secs(10);
@@ -71,6 +74,12 @@ pub(super) enum Fall {
     /// The NATS client has ended.
     #[error("the connection to NATS is closed for good")]
     Nats,
+    /// The source is led from elsewhere.
+    #[error(transparent)]
+    Claim(#[from] ClaimError),
+    /// NATS has been away for too long.
+    #[error("NATS has been out of reach for {} s; whichever copy reaches it leads", NATS_PATIENCE.as_secs())]
+    Cut,
     /// The reply subject could not be subscribed to.
     #[error("the reply subject cannot be subscribed to: {0}")]
     Subscribe(#[from] async_nats::SubscribeError),
@@ -95,6 +104,7 @@ enum Event {
     Done(Result<Done, OutboxError>),
     Replies(Option<Vec<async_nats::Message>>),
     Server(Option<AsyncMessage>),
+    Question(async_nats::Message),
     Room(Result<(), async_nats::PublishError>),
     Handled(Handled),
     Time,
@@ -110,6 +120,7 @@ pub(super) struct Leader {
     nats: async_nats::Client,
     replies: ReadyChunks<async_nats::Subscriber>,
     server: BoxStream<'static, AsyncMessage>,
+    claim: Claim,
     sender: Sender,
     barrier: Barrier,
 
@@ -143,6 +154,8 @@ pub(super) struct Leader {
     answered: Instant,
     /// The end of the wait for the last replies, once we are told to stop.
     until: Option<Instant>,
+    /// When NATS was last seen to be there.
+    connected_at: Instant,
     now: Instant,
     /// Reused between turns.
     fired: Vec<Key>,
@@ -154,6 +167,7 @@ impl Leader {
         app: &App,
         outbox: Outbox,
         server: BoxStream<'static, AsyncMessage>,
+        claim: Claim,
     ) -> Result<Self, Fall> {
         let config = &app.config;
         let now = Instant::now();
@@ -183,6 +197,7 @@ impl Leader {
             nats: app.nats.clone(),
             replies: replies.ready_chunks(REPLIES),
             server,
+            claim,
             sender,
             barrier: Barrier::new(Uid::v7(random::next_u64(), random::bytes()), connection),
             bell: Bell::new(config.dispatch.park_after, config.dispatch.slow_poll, now),
@@ -206,6 +221,7 @@ impl Leader {
             hold: None,
             answered: now,
             until: None,
+            connected_at: now,
             now,
             fired: Vec::new(),
             app: app.clone(),
@@ -221,7 +237,10 @@ impl Leader {
             self.now = Instant::now();
             let connected = self.nats.connection_state() == State::Connected;
             if connected {
+                self.connected_at = self.now;
                 self.look_at_connection();
+            } else if self.now >= self.connected_at + NATS_PATIENCE {
+                return Err(Fall::Cut);
             }
             self.watch_timers(connected);
             self.begin_jobs(connected)?;
@@ -238,6 +257,7 @@ impl Leader {
                 Event::Server(Some(AsyncMessage::Notification(_))) => self.bell.rung(),
                 Event::Server(Some(_)) => {}
                 Event::Server(None) => return Err(Fall::Closed),
+                Event::Question(question) => self.claim.answer(&question)?,
                 Event::Room(room) => {
                     room.map_err(|_| Fall::Nats)?;
                     self.send_some()?;
@@ -260,6 +280,7 @@ impl Leader {
             Some(handled) = self.handling.next(), if !self.handling.is_empty() => Event::Handled(handled),
             room = std::future::poll_fn(|cx| self.nats.poll_ready_unpin(cx)), if sends => Event::Room(room),
             message = self.server.next() => Event::Server(message),
+            Some(question) = self.claim.next() => Event::Question(question),
             () = tokio::time::sleep_until(wake.into()) => Event::Time,
             () = stop.soft.cancelled(), if self.until.is_none() => Event::Stop,
             () = stop.hard.cancelled() => Event::Halt,

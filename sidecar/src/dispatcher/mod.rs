@@ -1,6 +1,7 @@
 //! Moves outbox rows to NATS and replies to tables. One copy is the leader of its schema.
 //!
-//! How it fits together: a [`follower`] tries to get the lock; the [`leader`] that has it reads pages ([`reader`],
+//! How it fits together: a [`follower`] tries to get the lock and makes sure that no clone of
+//! the database leads ([`identity`]); the [`leader`] that has it reads pages ([`reader`],
 //! [`outbox`], [`row`]), lets rows fly in the [`lane`] of their target, sends them ([`sender`]), understands what comes back
 //! ([`answer`]), decides about another attempt ([`retry`], [`timers`]), and writes outcomes in batches ([`settler`]). The
 //! durable [`cursor`] follows a second behind, and [`recovery`] begins there. When nothing is to be read it sleeps by the
@@ -16,6 +17,7 @@ mod barrier;
 mod bell;
 mod cursor;
 mod follower;
+mod identity;
 mod in_flight;
 mod lane;
 mod leader;

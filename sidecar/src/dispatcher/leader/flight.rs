@@ -109,8 +109,7 @@ impl Leader {
         let Some(message) = self.in_flight.get_mut(key) else { return };
         match answer::read(&uid, message.row.protocol, reply) {
             Reply::Answer(outcome) => {
-                let lane = message.lane;
-                self.lanes.alive(lane);
+                self.alive(key);
                 self.settle(key, outcome);
             }
             Reply::NoResponders => self.refuse(key, attempt, Refusal::NoResponders),
@@ -153,9 +152,14 @@ impl Leader {
         message.phase = Phase::Refused;
         message.refusal = Some(refusal);
         message.due = message.deadline.unwrap_or(message.due);
-        let (lane, rested) = (message.lane, refusal == Refusal::Overloaded);
+        let service = message.row.target.service();
+        if self.lanes.refuse(message.lane, key, refusal == Refusal::Overloaded, self.now) {
+            tracing::warn!(
+                tpro.service = service,
+                "nobody runs service {service}: its messages are tried again within their budgets"
+            );
+        }
         self.counts.refused.get_or_create(&Reason { reason: what }).inc();
-        self.lanes.refuse(lane, key, rested, self.now);
         self.set_timer(key);
     }
 
@@ -167,8 +171,19 @@ impl Leader {
         if message.phase == Phase::Flying && !message.queued {
             message.due = retry::after_send(message, self.app.config.dispatch.attempt_timeout, self.now);
         }
-        let lane = message.lane;
-        self.lanes.alive(lane);
+        self.alive(key);
+    }
+
+    /// Somebody of the target's service answers.
+    fn alive(&mut self, key: Key) {
+        let Some(message) = self.in_flight.get_mut(key) else { return };
+        if self.lanes.alive(message.lane) {
+            tracing::info!(
+                tpro.service = message.row.target.service(),
+                "service {} answers again",
+                message.row.target.service()
+            );
+        }
     }
 
     /// Looks at the messages whose timer has fired, and at the lanes that have rested.
