@@ -89,7 +89,8 @@ pub fn tail(log: &Path) -> String {
     match std::fs::read(log) {
         Ok(bytes) => {
             let text = String::from_utf8_lossy(&bytes);
-            let lines: Vec<&str> = text.lines().collect();
+            // A sidecar begins with forty lines of configuration, which tell little.
+            let lines: Vec<&str> = text.lines().filter(|line| !line.contains(": configuration: ")).collect();
             lines[lines.len().saturating_sub(TAIL)..].join("\n")
         }
         Err(error) => format!("(cannot be read: {error})"),

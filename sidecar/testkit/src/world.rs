@@ -204,6 +204,7 @@ impl Drop for World {
             let mut logs = self.started.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).clone();
             logs.sort();
             logs.dedup();
+            logs.push(self.database.cluster().log_path());
             for log in logs {
                 eprintln!("--- the end of {} ---\n{}", log.display(), tail(&log));
             }

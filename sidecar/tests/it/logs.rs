@@ -1,45 +1,36 @@
 //! The log file of a copy.
 
-use tpro_testkit::{Context, Message, Outcome, World, eventually};
+use serde_json::json;
+use tpro_testkit::{Context, Outcome, World, eventually};
 
-use crate::answerer::Answerer;
+use crate::probe::Probe;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_log_file_rotates_by_size_and_keeps_so_many() -> Outcome {
-    let world = World::new().await?;
-    let _answerer = Answerer::echo(&world.nats, "tpro.old.thing.ask").await?;
+    let world = Probe::world().await?;
     let folder = world.folder().join("logs");
-    let main = world
-        .start(
-            world
-                .sidecar("main")?
-                .env("LOG_FILE_NAME", folder.join("main_service.log").display())
-                .env("LOG_MAX_SIZE_MB", 1)
-                .env("LOG_MAX_BACKUPS", 2)
-                .env("RUST_LOG", "trace"),
-        )
-        .await?;
-    let files = || -> Outcome<Vec<(String, u64)>> {
-        let mut files = Vec::new();
-        for entry in std::fs::read_dir(&folder).context("reading the folder of the logs")? {
-            let entry = entry?;
-            files.push((entry.file_name().to_string_lossy().into_owned(), entry.metadata()?.len()));
-        }
-        files.sort();
-        Ok(files)
-    };
-    let request = Message::to("old.thing.ask").protocol("json");
-    let mut written = 0;
-    eventually("the log was rotated more often than files are kept", async || {
-        request.publish_many(&world.main, 200).await?;
-        written = main.log().len();
-        Ok(written > 5 << 20)
-    })
-    .await?;
-    let files = files()?;
-    assert_eq!(files.len(), 3, "{files:?}");
-    assert_eq!(files[0].0, "main_service.log");
+    let main = world.run("main").await?;
+    let probe = Probe::copy(&world, 1)?
+        .env("LOG_FILE_NAME", folder.join("probe_service.log").display())
+        .env("LOG_MAX_SIZE_MB", 1)
+        .env("LOG_MAX_BACKUPS", 2);
+    let probe = world.start(probe).await?;
+
+    // Five megabytes, in lines of ten kilobytes.
+    Probe::request("default.internal", json!({"bytes": 10_000})).publish_many(&world.main, 500).await?;
+    world.recon().await?;
+    probe.stop().await?;
+
+    let mut files = Vec::new();
+    for entry in std::fs::read_dir(&folder).context("reading the folder of the logs")? {
+        let entry = entry?;
+        files.push((entry.file_name().to_string_lossy().into_owned(), entry.metadata()?.len()));
+    }
+    files.sort();
+    assert_eq!(files.len(), 3, "the file and two that were put aside: {files:?}");
+    assert_eq!(files[0].0, "probe_service.log");
     assert!(files.iter().all(|(_, size)| *size <= (1 << 20) + (64 << 10)), "{files:?}");
+    assert!(probe.log().len() > 5_000_000, "the output has all lines");
     world.finish(&[&main]).await?;
     Ok(())
 }

@@ -1,0 +1,165 @@
+//! The service of the end-to-end tests: handlers that do what no good service does, and count their effects.
+//!
+//! Its table `public.effect(uid, what)` is made by the test.
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+use tpro_sidecar::{Ctx, Failure, Fault, ReplyCtx, Service, Tx};
+
+fn main() -> std::process::ExitCode {
+    tpro_sidecar::run(
+        Service::new("probe")
+            .handle_stateless("stateless.echo", echo)
+            .handle_stateless("stateless.effect", effect)
+            .handle("default.echo", echo)
+            .handle("default.effect", effect)
+            .handle("default.tx", effect_in_tx)
+            .handle("default.panic", panic)
+            .handle("default.internal", internal)
+            .handle("default.hang", hang)
+            .handle("default.sleep", sleep)
+            .handle("default.reply", reply)
+            .handle("default.call", call)
+            .handle_transactional("transactional.effect", effect_of_tx)
+            .handle_transactional("transactional.publish", publish)
+            .on_reply("old.thing.noted", noted, noted_failure)
+            .on_reply("old.thing.spoiled", spoiled, spoiled_failure)
+            .on_reply("old.thing.panics", panics, spoiled_failure)
+            .on_reply("old.thing.hangs", hangs, spoiled_failure),
+    )
+}
+
+/// What a handler with an effect is told to do.
+#[derive(Deserialize)]
+struct Effect {
+    /// Wait until the test lets this advisory lock go.
+    hold: Option<i64>,
+    /// How to end after the effect: `fault`, `internal`, `panic`; else well.
+    end: Option<String>,
+}
+
+/// Where the effect was made.
+#[derive(Serialize)]
+struct Made {
+    pid: u32,
+    number: i64,
+}
+
+const INSERT: &str = "/* effect */ WITH made AS (INSERT INTO public.effect (uid, what) VALUES ($1, $2))
+    SELECT 1 + count(*) FROM public.effect WHERE uid = $1";
+
+async fn echo(_: Ctx, body: Value) -> Result<Value, Fault> {
+    Ok(body)
+}
+
+async fn effect(ctx: Ctx, told: Effect) -> Result<Made, Fault> {
+    let db = ctx.db().await?;
+    let number = db.query_one(INSERT, &[&ctx.uid().uuid(), &"effect"]).await?.get(0);
+    if let Some(lock) = told.hold {
+        db.execute("/* hold */ SELECT pg_advisory_lock_shared($1)", &[&lock]).await?;
+        db.execute("/* let go */ SELECT pg_advisory_unlock_shared($1)", &[&lock]).await?;
+    }
+    end(&told, number)
+}
+
+async fn effect_in_tx(ctx: Ctx, told: Effect) -> Result<Made, Fault> {
+    effect_of_tx(ctx.tx().await?, told).await
+}
+
+async fn effect_of_tx(tx: Tx, told: Effect) -> Result<Made, Fault> {
+    let number = tx.query_one(INSERT, &[&tx.uid().uuid(), &"effect"]).await?.get(0);
+    if let Some(lock) = told.hold {
+        tx.execute("/* hold */ SELECT pg_advisory_xact_lock_shared($1)", &[&lock]).await?;
+    }
+    end(&told, number)
+}
+
+fn end(told: &Effect, number: i64) -> Result<Made, Fault> {
+    match told.end.as_deref() {
+        Some("fault") => Err(Fault::new(7, "told to fail").data(json!({"number": number}))),
+        Some("internal") => Err(Fault::internal("told to fail inside")),
+        Some("panic") => panic!("told to panic"),
+        _ => Ok(Made { pid: std::process::id(), number }),
+    }
+}
+
+/// Panics with words of the body, which the caller must not see.
+async fn panic(_: Ctx, body: Value) -> Result<(), Fault> {
+    panic!("the body was {body}")
+}
+
+/// Fails by an error of its own, or with so many bytes of text, which only the log sees.
+async fn internal(_: Ctx, body: Value) -> Result<(), Fault> {
+    if let Some(bytes) = body["bytes"].as_u64() {
+        return Err(Fault::internal("x".repeat(usize::try_from(bytes)?)));
+    }
+    body["number"].as_str().unwrap_or("no number").parse::<i64>()?;
+    Ok(())
+}
+
+/// Never ends by itself, and never gives way to another error.
+async fn hang(_: Ctx, _: Value) -> Result<(), Fault> {
+    std::future::pending().await
+}
+
+/// The same in the database.
+async fn sleep(ctx: Ctx, _: Value) -> Result<(), Fault> {
+    ctx.db().await?.execute("/* sleep */ SELECT pg_sleep(600)", &[]).await?;
+    Ok(())
+}
+
+/// Answers with so many bytes, or with text that PostgreSQL does not take.
+async fn reply(_: Ctx, body: Value) -> Result<String, Fault> {
+    match body["bytes"].as_u64() {
+        Some(bytes) => Ok("x".repeat(usize::try_from(bytes)?)),
+        None => Ok("\0".to_owned()),
+    }
+}
+
+async fn call(ctx: Ctx, body: Value) -> Result<Value, Fault> {
+    let target = body["target"].as_str().unwrap_or_default();
+    // Twice at once: each is a call of its own.
+    let (first, second) =
+        tokio::try_join!(ctx.call::<Value>(target, &body["body"]), ctx.call::<Value>(target, &body["body"]))?;
+    Ok(json!([first, second]))
+}
+
+async fn publish(tx: Tx, told: Effect) -> Result<i64, Fault> {
+    let id = tx.publish("old.thing.ask", &json!({"from": "a handler"})).await?;
+    end(&told, id).map(|made| made.number)
+}
+
+async fn noted(ctx: ReplyCtx, _: Value) -> Result<(), Fault> {
+    note(&ctx, "ok").await
+}
+
+async fn noted_failure(ctx: ReplyCtx, failure: Failure) -> Result<(), Fault> {
+    note(&ctx, failure.status.as_str()).await
+}
+
+async fn spoiled(ctx: ReplyCtx, _: Value) -> Result<(), Fault> {
+    note(&ctx, "spoiled").await?;
+    ctx.execute("/* spoil */ SELECT 1 / 0", &[]).await?;
+    Ok(())
+}
+
+async fn spoiled_failure(ctx: ReplyCtx, _: Failure) -> Result<(), Fault> {
+    note(&ctx, "spoiled").await?;
+    Err(Fault::internal("told to fail inside"))
+}
+
+async fn panics(ctx: ReplyCtx, _: Value) -> Result<(), Fault> {
+    note(&ctx, "spoiled").await?;
+    panic!("told to panic")
+}
+
+async fn hangs(ctx: ReplyCtx, _: Value) -> Result<(), Fault> {
+    note(&ctx, "spoiled").await?;
+    std::future::pending().await
+}
+
+async fn note(ctx: &ReplyCtx, what: &str) -> Result<(), Fault> {
+    ctx.execute("/* note */ INSERT INTO public.effect (uid, what) VALUES ($1, $2)", &[&ctx.uid().uuid(), &what])
+        .await?;
+    Ok(())
+}
