@@ -116,8 +116,9 @@ sql() {
   }
   for script in "services/$name"/sql/*.sql; do
     [ -e "$script" ] || continue
-    PGPASSWORD=$password "$(pg_config_bindir)/psql" --no-psqlrc --quiet --set=ON_ERROR_STOP=1 --host=127.0.0.1 \
-      --port="$(state_get postgres port)" --username="$name" --dbname="$DATABASE" --file="$script" >>"$LOGS/sql.log" 2>&1 || {
+    # As the owner of the service's schema and in it; the service's own login may not change tables. What the sidecar may do with
+    # a new table the script grants: GRANT ... TO NAME_sidecar.
+    admin --command='SET ROLE tpro_owner' --command="SET search_path = ${name}_service" --file="$script" >>"$LOGS/sql.log" 2>&1 || {
       tail -n 15 -- "$LOGS/sql.log" >&2
       die "$script failed; all of its output is in logs/sql.log"
     }
