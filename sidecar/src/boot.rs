@@ -61,6 +61,9 @@ enum End {
 /// Exit codes: 0 after a graceful stop, 2 for a bad configuration, 1 for anything else. What is wrong is said on stderr,
 /// a line for each problem.
 pub fn run(service: Service) -> ExitCode {
+    // The points where a test pauses or kills us, from FAILPOINTS; the guard lives as long as the process.
+    #[cfg(feature = "failpoints")]
+    let _points = fail::FailScenario::setup();
     let task = cli::parse(service.name(), service.settings());
     let config = match Config::load(service.name(), service.settings()) {
         Ok(config) => Arc::new(config),

@@ -83,8 +83,7 @@ impl Serving {
             flight: Arc::default(),
             headers: ReplyHeaders::new(&app),
             stop,
-            // The envelope and the headers need some room in what NATS carries.
-            reply_limit: app.config.limits.reply.min(app.nats.max_payload().saturating_sub(4096)),
+            reply_limit: app.reply_max(),
             app,
             calls,
             inbox,
