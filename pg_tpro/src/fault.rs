@@ -1,10 +1,12 @@
 //! What a caller is told when something is refused.
 
 use std::borrow::Cow;
+use std::panic::AssertUnwindSafe;
 
+use pgrx::PgTryBuilder;
 use pgrx::pg_sys::elog::PgLogLevel;
 pub use pgrx::pg_sys::errcodes::PgSqlErrorCode as SqlState;
-use pgrx::pg_sys::panic::ErrorReport;
+use pgrx::pg_sys::panic::{CaughtError, ErrorReport};
 
 /// An error for the caller. None of its texts ever holds a body or headers.
 #[derive(Debug)]
@@ -49,4 +51,26 @@ impl<T> OrRaise<T> for Result<T, Fault> {
             Err(fault) => fault.raise(),
         }
     }
+}
+
+/// Calls PostgreSQL, and passes its error on.
+///
+/// pgrx would do so by itself, but its `do_ereport` (0.18.1) loses some 30 bytes of the heap each time an error names a
+/// text domain, as those of PostgreSQL do. A session that is refused a million times would grow by 30 MB.
+pub fn passing_on<T>(call: impl FnOnce() -> T) -> T {
+    PgTryBuilder::new(AssertUnwindSafe(call))
+        .catch_others(|caught| {
+            let CaughtError::PostgresError(error) = caught else { caught.rethrow() };
+            let mut report = ErrorReport::new(error.sql_error_code(), error.message().to_owned(), "tpro");
+            if let Some(detail) = error.detail() {
+                report = report.set_detail(detail);
+            }
+            if let Some(hint) = error.hint() {
+                report = report.set_hint(hint);
+            }
+            drop(error);
+            report.report(PgLogLevel::ERROR);
+            unreachable!("an error report of level ERROR does not return")
+        })
+        .execute()
 }

@@ -6,7 +6,7 @@ use pgrx::datum::FromDatum;
 use pgrx::fcinfo::pg_getarg_datum;
 use pgrx::prelude::*;
 
-use crate::fault::{Fault, OrRaise, SqlState};
+use crate::fault::{Fault, OrRaise, SqlState, passing_on};
 use crate::plan::{self, PARAMETERS};
 use crate::service::{schema_of, sender};
 use crate::settings;
@@ -50,7 +50,7 @@ fn publish(fcinfo: pg_sys::FunctionCallInfo) -> i64 {
         argument(Argument::Body),
         argument(Argument::ReplyTo),
     ];
-    insert(&sender, values).or_raise()
+    passing_on(|| insert(&sender, values).or_raise())
 }
 
 fn insert(sender: &str, values: [Option<pg_sys::Datum>; PARAMETERS]) -> Result<i64, Fault> {

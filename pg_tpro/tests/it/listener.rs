@@ -1,0 +1,56 @@
+//! Somebody who hears the bell.
+
+use std::time::Duration;
+
+use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
+use tokio_postgres::{AsyncMessage, Client, NoTls};
+use tpro_testkit::{Context, Database, Failure, Outcome};
+
+/// A session that listens to the bells of services.
+pub struct Listener {
+    session: Client,
+    heard: UnboundedReceiver<(String, String)>,
+}
+
+impl Listener {
+    /// Listens to the bells of these services.
+    pub async fn of(database: &Database, services: &[&str]) -> Outcome<Listener> {
+        let (session, mut connection) = tokio_postgres::connect(&database.url(), NoTls).await?;
+        let (tell, heard) = unbounded_channel();
+        tokio::spawn(async move {
+            while let Some(Ok(message)) =
+                std::future::poll_fn(|context| connection.poll_message(context)).await
+            {
+                if let AsyncMessage::Notification(bell) = message {
+                    // The test may be over.
+                    let _ = tell.send((bell.channel().to_owned(), bell.payload().to_owned()));
+                }
+            }
+        });
+        for service in services {
+            session.batch_execute(&format!("LISTEN task_for_{service}_service")).await?;
+        }
+        session.batch_execute("LISTEN that_was_all").await?;
+        Ok(Listener { session, heard })
+    }
+
+    /// The services whose bells have rung since the last call, in order.
+    ///
+    /// Notifications arrive in the order of commits, so that one of our own marks the end: nothing is waited for in vain.
+    pub async fn rung(&mut self) -> Outcome<Vec<String>> {
+        self.session.batch_execute("NOTIFY that_was_all").await?;
+        let mut rung = Vec::new();
+        loop {
+            let next = tokio::time::timeout(Duration::from_secs(30), self.heard.recv()).await;
+            let (channel, payload) = next?.context("the listening session has ended")?;
+            if channel == "that_was_all" {
+                return Ok(rung);
+            }
+            if !payload.is_empty() {
+                return Err(Failure::new(format!("the bell carries {payload:?}")));
+            }
+            let service = channel.strip_prefix("task_for_").and_then(|rest| rest.strip_suffix("_service"));
+            rung.push(service.context("an unknown channel")?.to_owned());
+        }
+    }
+}

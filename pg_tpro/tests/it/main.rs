@@ -1,0 +1,19 @@
+//! The extension in a real PostgreSQL: what its functions do and refuse, who may call them, when the bell rings.
+//!
+//! One binary for all, so that they share one cluster and one compilation. Each test has a database of its own.
+
+mod agreement;
+mod bell;
+mod catalogue;
+mod identity;
+mod lead;
+mod listener;
+mod memory;
+mod publish;
+mod refusal;
+mod roles;
+mod rules;
+mod savepoints;
+mod service;
+mod statements;
+mod wait;

@@ -1,0 +1,62 @@
+//! A backend that publishes for ever does not grow.
+
+use std::fs;
+
+use tokio_postgres::Client;
+use tpro_testkit::{Context, Outcome};
+
+use crate::service::database;
+
+const ROUNDS: i64 = 100_000;
+
+/// The bytes of the backend's memory contexts, and its resident memory in bytes.
+async fn memory(session: &Client, pid: i32) -> Outcome<(i64, i64)> {
+    let contexts = "SELECT sum(total_bytes)::bigint FROM pg_backend_memory_contexts";
+    let contexts = session.query_one(contexts, &[]).await?.try_get(0)?;
+    let status = fs::read_to_string(format!("/proc/{pid}/status"))?;
+    // Without what it shares with others: the buffers that it touches for the first time.
+    let line = status.lines().find_map(|line| line.strip_prefix("RssAnon:")).context("no RssAnon")?;
+    let kib: i64 = line.trim().trim_end_matches(" kB").parse()?;
+    Ok((contexts, kib * 1024))
+}
+
+async fn stays(session: &Client, what: &str) -> Outcome {
+    session.batch_execute("SET tpro.sender = 'main'").await?;
+    let pid: i32 = session.query_one("SELECT pg_backend_pid()", &[]).await?.try_get(0)?;
+    let batch = format!("DO $$ BEGIN FOR i IN 1..{} LOOP {what}; END LOOP; END $$", ROUNDS / 10);
+    session.batch_execute(&batch).await?;
+    let (contexts, resident) = memory(session, pid).await?;
+    for _ in 0..9 {
+        session.batch_execute(&batch).await?;
+    }
+    let (contexts_after, resident_after) = memory(session, pid).await?;
+    // A leak of a byte in each call would show.
+    assert!(
+        contexts_after - contexts < ROUNDS / 2,
+        "{what}: {contexts} then {contexts_after} bytes in contexts"
+    );
+    assert!(
+        resident_after - resident < 4 * ROUNDS,
+        "{what}: {resident} then {resident_after} bytes resident"
+    );
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_hundred_thousand_publishes_leave_the_memory_of_a_backend_flat() -> Outcome {
+    let admin = database().await?.connect().await?;
+    stays(&admin, "PERFORM tpro.publish('a', 'b', 'c', '{\"text\": \"some text that is not so short\"}')")
+        .await
+}
+
+#[tokio::test]
+async fn transactions_that_publish_and_ring_leave_it_flat() -> Outcome {
+    let database = database().await?;
+    let (admin, dispatcher) = (database.connect().await?, database.connect_as("main").await?);
+    dispatcher.batch_execute("SELECT tpro.sleep('main')").await?;
+    // A commit in each round; every tenth is rolled back, every tenth refused.
+    let round = "CASE i % 10 WHEN 0 THEN PERFORM tpro.publish('a', 'b', 'c'); ROLLBACK;
+                 WHEN 1 THEN BEGIN PERFORM tpro.publish('A', 'b', 'c'); EXCEPTION WHEN invalid_parameter_value THEN NULL; END;
+                 ELSE PERFORM tpro.publish('a', 'b', 'c'); COMMIT; END CASE";
+    stays(&admin, round).await
+}

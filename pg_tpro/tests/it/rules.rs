@@ -1,0 +1,194 @@
+//! What is refused, with which words, and that no body is ever among them.
+
+use tpro_testkit::Outcome;
+
+use crate::refusal::{refused, refused_with};
+use crate::service::database;
+
+/// A column, a value in SQL, the SQLSTATE, the message.
+const REFUSED: &[(&str, &str, &str, &str)] = &[
+    ("protocol", "'soap'", "22023", "protocol must be jsonrpc or json, not \"soap\""),
+    ("protocol", "NULL", "22023", "protocol must not be null"),
+    ("space_name", "'Tpro'", "22023", "space_name must match ^[a-z][a-z0-9_]{0,39}$, not \"Tpro\""),
+    ("space_name", "NULL", "22023", "space_name must not be null"),
+    ("service_name", "'a.b'", "22023", "service_name must match ^[a-z][a-z0-9_]{0,39}$, not \"a.b\""),
+    ("service_name", "'*'", "22023", "service_name must match ^[a-z][a-z0-9_]{0,39}$, not \"*\""),
+    ("service_name", "NULL", "22023", "service_name must not be null"),
+    ("service_name", "DEFAULT", "22023", "service_name must not be null"),
+    ("entity", "'>'", "22023", "entity must match ^[A-Za-z0-9_-]{1,100}$, not \">\""),
+    ("entity", "''", "22023", "entity must match ^[A-Za-z0-9_-]{1,100}$, not \"\""),
+    ("entity", "DEFAULT", "22023", "entity must not be null"),
+    (
+        "method_name",
+        "E'a\\r\\nb'",
+        "22023",
+        "method_name must match ^[A-Za-z0-9_-]{1,100}$, not \"a\\r\\nb\"",
+    ),
+    ("method_name", "DEFAULT", "22023", "method_name must not be null"),
+    ("timeout", "-1", "22023", "timeout must be 0 to 86400 seconds, not -1"),
+    ("timeout", "86401", "22023", "timeout must be 0 to 86400 seconds, not 86401"),
+    ("timeout", "NULL", "22023", "timeout must not be null"),
+    ("headers", "'[]'", "22023", "headers must be a JSON object, and its member request one too"),
+    ("headers", "NULL", "22023", "headers must not be null"),
+    (
+        "headers",
+        "'{\"request\":{\"type\":\"batch\"}}'",
+        "22023",
+        "headers may ask for no other request.type than single",
+    ),
+    (
+        "headers",
+        "jsonb_build_object('a', repeat('x', 8192))",
+        "54000",
+        "headers must be at most 8192 bytes of JSON text, not 8201",
+    ),
+    ("body", "'3'", "22023", "body must be a JSON object or array when the protocol is jsonrpc"),
+    ("body", "NULL", "22023", "body must not be null"),
+    (
+        "body",
+        "jsonb_build_object('a', repeat('x', 900000))",
+        "54000",
+        "body must be at most 900000 bytes of JSON text, not 900009",
+    ),
+    (
+        "body",
+        "(repeat('[', 128) || repeat(']', 128))::jsonb",
+        "54000",
+        "body must be nested at most 127 deep",
+    ),
+    ("created_at", "'infinity'", "22023", "created_at must be finite"),
+    ("created_at", "NULL", "22023", "created_at must not be null"),
+    ("expires_at", "'-infinity'", "22023", "expires_at must be finite"),
+    ("reply_to", "'a.b'", "0A000", "reply_to is not supported by this release"),
+    (
+        "traceparent",
+        "'00-0'",
+        "22023",
+        "traceparent must be a W3C traceparent of version 00, in small letters, neither id zero, not \"00-0\"",
+    ),
+    ("traceparent", "NULL", "22023", "traceparent must not be null"),
+    ("tracestate", "'='", "22023", "tracestate must be a W3C tracestate of at most 32 members and 512 bytes"),
+    ("uid", "gen_random_uuid()", "22023", "uid must be a uuid of version 7"),
+    ("uid", "NULL", "22023", "uid must not be null"),
+    ("id", "NULL", "23502", "domain tpro.message_id does not allow null values"),
+    ("tx", "NULL", "23502", "domain tpro.transaction_id does not allow null values"),
+    ("direct", "NULL", "23502", "domain tpro.direct does not allow null values"),
+];
+
+/// The INSERT with this column's value; every row carries a secret, in the body unless that is the column.
+fn insert(column: &str, value: &str) -> String {
+    let mut columns = vec![
+        ("service_name", "'analytic'"),
+        ("entity", "'example'"),
+        ("method_name", "'simple'"),
+        ("headers", "'{\"x\":\"canary-header-90aa\"}'"),
+        ("body", "'{\"password\":\"canary-body-41c7\"}'"),
+    ];
+    columns.retain(|(name, _)| *name != column);
+    columns.push((column, value));
+    let (names, values): (Vec<&str>, Vec<&str>) = columns.into_iter().unzip();
+    format!("INSERT INTO main_service.mq_publish ({}) VALUES ({})", names.join(", "), values.join(", "))
+}
+
+#[tokio::test]
+async fn a_bad_value_is_refused_by_column_and_rule_and_its_row_is_not_shown() -> Outcome {
+    let database = database().await?;
+    let admin = database.connect().await?;
+    for (column, value, state, message) in REFUSED {
+        let refusal = refused_with(&admin, state, &insert(column, value)).await?;
+        assert_eq!(refusal.message, *message, "{column} = {value}");
+        assert!(!refusal.everything.contains("canary"), "{refusal:?}");
+        assert!(!refusal.everything.contains("Failing row"), "{refusal:?}");
+    }
+    assert!(!database.cluster().log().contains("canary"));
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_number_of_many_digits_counts_by_its_text() -> Outcome {
+    let admin = database().await?.connect().await?;
+    // A few bytes as jsonb, 130,000 as text.
+    admin.batch_execute(&insert("body", "'[1e130000]'")).await?;
+    let ten = format!("'[{}]'", ["1e130000"; 10].join(","));
+    let refusal = refused_with(&admin, "54000", &insert("body", &ten)).await?;
+    assert!(
+        refusal.message.starts_with("body must be at most 900000 bytes of JSON text, not 1300"),
+        "{refusal:?}"
+    );
+    Ok(())
+}
+
+#[tokio::test]
+async fn what_is_just_allowed_is_taken() -> Outcome {
+    let admin = database().await?.connect().await?;
+    for (column, value) in [
+        ("service_name", "'a123456789_123456789_123456789_123456789'"),
+        ("entity", "repeat('-', 100)"),
+        ("method_name", "'Some_Method-1'"),
+        ("timeout", "0"),
+        ("timeout", "86400"),
+        ("headers", "'{}'"),
+        ("headers", "jsonb_build_object('a', repeat('x', 8183))"),
+        ("headers", "'{\"request\":{\"type\":\"single\"}, \"content-language\":\"ru-RU\"}'"),
+        ("body", "'[]'"),
+        ("body", "jsonb_build_object('a', repeat('x', 899991))"),
+        ("body", "(repeat('[', 127) || repeat(']', 127))::jsonb"),
+        ("expires_at", "NULL"),
+        ("tracestate", "NULL"),
+        ("tracestate", "'vendor=1,other=2'"),
+        ("reply_to", "NULL"),
+    ] {
+        admin.batch_execute(&insert(column, value)).await?;
+    }
+    admin
+        .batch_execute("SELECT tpro.publish('a', 'b', 'c', '\"text\"', protocol => 'json', sender => 'main')")
+        .await?;
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_copy_that_leaves_a_column_out_is_judged_too() -> Outcome {
+    let database = database().await?;
+    let admin = database.connect().await?;
+    // PostgreSQL itself does not ask the domain of a column that COPY leaves out; its DEFAULT NULL does.
+    let line = "FROM PROGRAM 'printf \"a\\\\tb\\\\n\"'";
+    let refusal =
+        refused_with(&admin, "22023", &format!("COPY main_service.mq_publish (entity, method_name) {line}"))
+            .await?;
+    assert_eq!(refusal.message, "service_name must not be null");
+    refused_with(&admin, "22023", &format!("COPY main_service.mq_publish (service_name, entity) {line}"))
+        .await?;
+    Ok(())
+}
+
+#[tokio::test]
+async fn the_limit_of_the_body_is_a_superusers() -> Outcome {
+    let database = database().await?;
+    let admin = database.connect().await?;
+    let publish =
+        "SELECT tpro.publish('a', 'b', 'c', jsonb_build_object('a', repeat('x', 1100)), sender => 'main')";
+    admin.batch_execute("SELECT tpro.uuid7(); SET tpro.max_body = '1kB'").await?;
+    let refusal = refused_with(&admin, "54000", publish).await?;
+    assert_eq!(refusal.message, "body must be at most 1024 bytes of JSON text, not 1109");
+    admin.batch_execute("RESET tpro.max_body").await?;
+    admin.batch_execute(publish).await?;
+    let main = database.connect_as("main").await?;
+    main.batch_execute("SELECT tpro.uuid7()").await?;
+    assert_eq!(refused(&main, "SET tpro.max_body = '2MB'").await?.state, "42501");
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_reply_has_one_of_the_six_statuses() -> Outcome {
+    let admin = database().await?.connect().await?;
+    for status in ["'done'", "NULL", "''", "'OK'"] {
+        let insert = format!(
+            "INSERT INTO main_service.mq_reply (mq_id, uid, status, result)
+             VALUES (1, tpro.uuid7(), {status}, '{{\"a\":\"canary-result-3e0f\"}}')"
+        );
+        let refusal = refused_with(&admin, "22023", &insert).await?;
+        assert_eq!(refusal.message, "status must be ok, error, timeout, unavailable, expired or cancelled");
+        assert!(!refusal.everything.contains("canary"), "{refusal:?}");
+    }
+    Ok(())
+}

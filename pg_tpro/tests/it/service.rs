@@ -1,0 +1,127 @@
+//! Services are made and dropped.
+
+use tpro_testkit::{Database, Outcome, Postgres};
+
+use crate::refusal::refused_with;
+
+/// A database with the service `main`, and with `analytic` beside it.
+pub async fn database() -> Outcome<Database> {
+    let database = Postgres::shared().await?.database().await?;
+    database.create_service("main").await?;
+    database.create_service("analytic").await?;
+    Ok(database)
+}
+
+#[tokio::test]
+async fn a_bad_name_makes_no_service() -> Outcome {
+    let admin = database().await?.connect().await?;
+    for name in ["", "Main", "1st", "a-b", "a.b", "a;b", "ä", "a\"b", &"a".repeat(41)] {
+        refused_with(&admin, "42602", &format!("SELECT tpro.create_service('{name}')")).await?;
+    }
+    for name in ["db", "nats", "jaeger", "env", "sql", "all", "reply", "template", "contracts", "pg_x"] {
+        refused_with(&admin, "42939", &format!("SELECT tpro.create_service('{name}')")).await?;
+    }
+    refused_with(&admin, "42P06", "SELECT tpro.create_service('main')").await?;
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_schema_of_somebody_else_is_not_taken_for_a_service() -> Outcome {
+    let admin = database().await?.connect().await?;
+    admin.batch_execute("CREATE SCHEMA mine_service").await?;
+    refused_with(&admin, "42P06", "SELECT tpro.create_service('mine')").await?;
+    refused_with(&admin, "3F000", "SELECT tpro.publish('a', 'b', 'c', sender => 'mine')").await?;
+    refused_with(&admin, "3F000", "SELECT tpro.drop_service('mine', true)").await?;
+    Ok(())
+}
+
+#[tokio::test]
+async fn all_services_have_identical_tables() -> Outcome {
+    let admin = database().await?.connect().await?;
+    let shape = |service: &str| {
+        format!(
+            "SELECT c.relname, a.attname, format_type(a.atttypid, a.atttypmod), a.attnotnull
+               FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid
+              WHERE c.relnamespace = '{service}_service'::regnamespace AND a.attnum > 0"
+        )
+    };
+    let different = format!(
+        "SELECT count(*) FROM ({main} EXCEPT {analytic} UNION ALL ({analytic} EXCEPT {main})) d",
+        main = shape("main"),
+        analytic = shape("analytic")
+    );
+    assert_eq!(admin.query_one(&different, &[]).await?.try_get::<_, i64>(0)?, 0);
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_service_with_unsettled_messages_is_dropped_only_by_force() -> Outcome {
+    // Roles belong to the cluster, so that this service has a name of its own.
+    let database = Postgres::shared().await?.database().await?;
+    database.create_service("doomed").await?;
+    let admin = database.connect().await?;
+    admin.batch_execute("SELECT tpro.publish('a', 'b', 'c', sender => 'doomed')").await?;
+    let refusal = refused_with(&admin, "55006", "SELECT tpro.drop_service('doomed')").await?;
+    assert!(refusal.hint.contains("doomed_service.mq_status"), "{refusal:?}");
+    admin.batch_execute("SELECT tpro.drop_service('doomed', true)").await?;
+    let left =
+        "SELECT (SELECT count(*) FROM pg_roles WHERE rolname IN ('doomed_publisher', 'doomed_sidecar')) +
+                       (SELECT count(*) FROM pg_namespace WHERE nspname = 'doomed_service')";
+    assert_eq!(admin.query_one(left, &[]).await?.try_get::<_, i64>(0)?, 0);
+    refused_with(&admin, "3F000", "SELECT tpro.drop_service('doomed')").await?;
+    // The same session goes on with a service of that name that is made again.
+    database.create_service("doomed").await?;
+    admin.batch_execute("SELECT tpro.publish('a', 'b', 'c', sender => 'doomed')").await?;
+    admin.batch_execute("SELECT tpro.drop_service('doomed', true)").await?;
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_settled_service_is_dropped_without_force() -> Outcome {
+    let database = Postgres::shared().await?.database().await?;
+    database.create_service("settled").await?;
+    let admin = database.connect().await?;
+    admin
+        .batch_execute(
+            "SELECT tpro.publish('a', 'b', 'c', sender => 'settled');
+             INSERT INTO settled_service.mq_reply (mq_id, uid, status) SELECT id, uid, 'ok' FROM settled_service.mq_publish;
+             SELECT tpro.drop_service('settled')",
+        )
+        .await?;
+    Ok(())
+}
+
+#[tokio::test]
+async fn the_view_of_services_counts_what_is_unsettled() -> Outcome {
+    let admin = database().await?.connect().await?;
+    let main =
+        "SELECT unsettled, oldest_age IS NOT NULL, leader_pid, asleep FROM tpro.services WHERE name = 'main'";
+    let row = admin.query_one(main, &[]).await?;
+    assert_eq!(
+        (row.try_get(0)?, row.try_get(1)?, row.try_get(2)?, row.try_get(3)?),
+        (0i64, false, None::<i32>, false)
+    );
+    admin
+        .batch_execute(
+            "SELECT tpro.publish('a', 'b', 'c', sender => 'main') FROM generate_series(1, 5);
+             INSERT INTO main_service.mq_reply (mq_id, uid, status)
+             SELECT id, uid, 'ok' FROM main_service.mq_publish WHERE id IN (1, 2)",
+        )
+        .await?;
+    assert_eq!(admin.query_one(main, &[]).await?.try_get::<_, i64>(0)?, 3);
+    // What the cursor has passed is counted by its pending ids.
+    admin
+        .batch_execute(
+            "UPDATE main_service.mq_cursor SET snapshot = pg_current_snapshot(), pending = '{3, 4, 5}'",
+        )
+        .await?;
+    assert_eq!(admin.query_one(main, &[]).await?.try_get::<_, i64>(0)?, 3);
+    admin
+        .batch_execute(
+            "INSERT INTO main_service.mq_reply (mq_id, uid, status)
+             SELECT id, uid, 'ok' FROM main_service.mq_publish WHERE id = 4",
+        )
+        .await?;
+    assert_eq!(admin.query_one(main, &[]).await?.try_get::<_, i64>(0)?, 2);
+    Ok(())
+}
