@@ -141,7 +141,9 @@ fn options(config: &Config, health: &Health, metrics: &Arc<Metrics>) -> ConnectO
     match &config.nats_login {
         NatsLogin::None => options,
         NatsLogin::Token(token) => options.token(token.expose().to_owned()),
-        NatsLogin::User(user, password) => options.user_and_password(user.clone(), password.expose().to_owned()),
+        NatsLogin::User(user, password) => {
+            options.user_and_password(user.clone(), password.expose().to_owned())
+        }
     }
 }
 

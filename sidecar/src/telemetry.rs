@@ -10,43 +10,32 @@
 //! - The SDK counts the spans it drops but does not tell. So the queue's length is kept here, by the exporter's wrapper
 //!   on the other side of it, and a span that finds the queue full is dropped and counted before the SDK sees it.
 
+mod collector;
 mod exporter;
 mod globals;
 mod sampler;
+mod sink;
 
 use std::{
     borrow::Cow,
-    sync::{
-        Arc,
-        atomic::{AtomicUsize, Ordering},
-    },
+    sync::Arc,
     time::{Duration, SystemTime},
 };
 
-use opentelemetry::{InstrumentationScope, KeyValue};
+use opentelemetry::KeyValue;
 use opentelemetry_otlp::{ExporterBuildError, WithExportConfig as _, WithTonicConfig as _};
-use opentelemetry_sdk::{
-    Resource,
-    trace::{BatchConfigBuilder, BatchSpanProcessor, SpanData, SpanProcessor as _},
-};
-use tonic::transport::Endpoint;
+use opentelemetry_sdk::Resource;
 use tpro_wire::trace::TraceParent;
 
-pub(crate) use self::globals::install;
 pub use self::sampler::Sampler;
+pub(crate) use self::{collector::check_collector, globals::install, sink::Sink};
 use crate::{
     config::Config,
-    metrics::{Metrics, Reason},
+    metrics::Metrics,
     random,
     span::{Span, SpanKind},
 };
 
-/// Spans that wait for export; beyond it they are dropped and counted. About 4 MB when full.
-const QUEUE: usize = 8192;
-/// Spans per export; far below what gRPC takes in one message (4 MB).
-const BATCH: usize = 512;
-/// How long a span may wait for company: short, since people look at a trace right after the reply.
-const DELAY: Duration = Duration::from_millis(500);
 /// How long the collector may take for one batch, and to be connected to.
 const EXPORT_TIMEOUT: Duration = Duration::from_secs(5);
 
@@ -78,7 +67,7 @@ impl Spans {
     /// Exports to the configured collector, or nowhere when there is none. Call it within the runtime.
     pub fn export_to(config: &Config, metrics: &Arc<Metrics>) -> Result<Self, TelemetryError> {
         let Some(address) = &config.otlp_endpoint else { return Ok(Self::off()) };
-        let channel = endpoint(address)?.connect_lazy();
+        let channel = collector::endpoint(address)?.connect_lazy();
         let exporter = opentelemetry_otlp::SpanExporter::builder()
             .with_tonic()
             .with_channel(channel)
@@ -169,92 +158,13 @@ impl Spans {
     /// Sends what is finished and ends the export; waits at most so long. Blocking work of the SDK, off the runtime.
     pub(crate) async fn flush_and_stop(&self, limit: Duration) {
         let Some(sink) = self.sink.clone() else { return };
-        let stopped = tokio::task::spawn_blocking(move || sink.processor.shutdown_with_timeout(limit));
+        let stopped = tokio::task::spawn_blocking(move || sink.stop(limit));
         match tokio::time::timeout(limit, stopped).await {
             Ok(Ok(Ok(()))) => {}
             _ => {
                 tracing::warn!("the last spans were not taken by the collector within {} s", limit.as_secs())
             }
         }
-    }
-}
-
-/// Asks the collector at start whether it is there. Only a word in the log: traces are never a reason not to work.
-pub(crate) async fn check_collector(config: Arc<Config>) {
-    let Some(address) = &config.otlp_endpoint else {
-        tracing::info!("tracing is off: OTEL_EXPORTER_OTLP_ENDPOINT is not set");
-        return;
-    };
-    let problem = match endpoint(address) {
-        Ok(endpoint) => match tokio::time::timeout(Duration::from_secs(2), endpoint.connect()).await {
-            Ok(Ok(_)) => {
-                tracing::info!("jaeger health-check OK");
-                return;
-            }
-            Ok(Err(error)) => deepest(&error),
-            Err(_) => "no answer within 2 s".to_owned(),
-        },
-        Err(error) => error.to_string(),
-    };
-    tracing::warn!(
-        "the trace collector at {address} is not reachable ({problem}); the service works without"
-    );
-}
-
-/// The cause at the bottom: tonic's own text is "transport error".
-fn deepest(error: &dyn std::error::Error) -> String {
-    let mut error = error;
-    while let Some(source) = error.source() {
-        error = source;
-    }
-    error.to_string()
-}
-
-fn endpoint(address: &str) -> Result<Endpoint, TelemetryError> {
-    let endpoint = Endpoint::from_shared(address.to_owned()).map_err(TelemetryError::Endpoint)?;
-    // The exporter's own channel has no limit on connecting: a black hole would hold the export thread for minutes.
-    Ok(endpoint.connect_timeout(EXPORT_TIMEOUT).timeout(EXPORT_TIMEOUT))
-}
-
-/// The way to the exporter.
-pub(crate) struct Sink {
-    processor: BatchSpanProcessor,
-    scope: InstrumentationScope,
-    queued: Arc<AtomicUsize>,
-    metrics: Arc<Metrics>,
-}
-
-impl Sink {
-    fn new<E>(exporter: E, resource: &Resource, metrics: &Arc<Metrics>) -> Self
-    where
-        E: opentelemetry_sdk::trace::SpanExporter + 'static,
-    {
-        let queued = Arc::new(AtomicUsize::new(0));
-        let mut counted = exporter::Counted::new(exporter, queued.clone(), metrics.clone());
-        opentelemetry_sdk::trace::SpanExporter::set_resource(&mut counted, resource);
-        let batch = BatchConfigBuilder::default()
-            .with_max_queue_size(QUEUE)
-            .with_max_export_batch_size(BATCH)
-            .with_scheduled_delay(DELAY)
-            .build();
-        let processor = BatchSpanProcessor::builder(counted).with_batch_config(batch).build();
-        let scope =
-            InstrumentationScope::builder("tpro-sidecar").with_version(env!("CARGO_PKG_VERSION")).build();
-        Self { processor, scope, queued, metrics: metrics.clone() }
-    }
-
-    pub(crate) fn scope(&self) -> InstrumentationScope {
-        self.scope.clone()
-    }
-
-    /// Hands a finished span on, or drops it: never waits.
-    pub(crate) fn send(&self, span: SpanData) {
-        if self.queued.fetch_add(1, Ordering::Relaxed) >= QUEUE {
-            self.queued.fetch_sub(1, Ordering::Relaxed);
-            self.metrics.spans_dropped.get_or_create(&Reason { reason: "queue" }).inc();
-            return;
-        }
-        self.processor.on_end(span);
     }
 }
 

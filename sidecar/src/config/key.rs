@@ -132,7 +132,9 @@ pub(super) fn shown(name: &str, value: &str) -> String {
 
 /// Whether a setting of the service's own holds a secret, by its name, which is all we know of it.
 pub(super) fn sounds_secret(name: &str) -> bool {
-    ["SECRET", "TOKEN", "PASSWORD", "PASSWD", "KEY", "CREDENTIAL", "URL"].iter().any(|part| name.contains(part))
+    ["SECRET", "TOKEN", "PASSWORD", "PASSWD", "KEY", "CREDENTIAL", "URL"]
+        .iter()
+        .any(|part| name.contains(part))
 }
 
 /// Whether a variable of the environment looks as if it were meant for us.
@@ -144,8 +146,9 @@ pub(super) fn looks_like_ours(name: &str) -> bool {
 pub(super) fn nearest(own: impl Iterator<Item = &'static str>, name: &str) -> Option<&'static str> {
     let upper = name.to_ascii_uppercase();
     let known = KEYS.iter().map(|key| key.name).chain(own);
-    let (distance, nearest) =
-        known.map(|known| (strsim::damerau_levenshtein(known, &upper), known)).min_by_key(|(distance, _)| *distance)?;
+    let (distance, nearest) = known
+        .map(|known| (strsim::damerau_levenshtein(known, &upper), known))
+        .min_by_key(|(distance, _)| *distance)?;
     // Up to a third of the letters may differ; beyond it a hint would mislead.
     (distance * 3 <= name.len()).then_some(nearest)
 }

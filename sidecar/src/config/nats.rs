@@ -40,7 +40,9 @@ pub(super) fn read(reader: &mut Reader) -> (Vec<String>, NatsLogin) {
         }
         if urls.iter().any(|url| url.contains('@')) {
             // async-nats ignores what stands there, and an address is printed in many places.
-            return Err("must not hold a login; put it into NATS_TOKEN, or NATS_USER and NATS_PASSWORD".into());
+            return Err(
+                "must not hold a login; put it into NATS_TOKEN, or NATS_USER and NATS_PASSWORD".into()
+            );
         }
         Ok(urls)
     });

@@ -93,7 +93,10 @@ impl Reader {
     }
 
     /// All problems, or what was read.
-    pub(super) fn finish(mut self, own: &[OwnSetting]) -> Result<(Layers, Vec<Setting>, Vec<String>), Problems> {
+    pub(super) fn finish(
+        mut self,
+        own: &[OwnSetting],
+    ) -> Result<(Layers, Vec<Setting>, Vec<String>), Problems> {
         if !self.problems.is_empty() {
             return Err(Problems(self.problems));
         }

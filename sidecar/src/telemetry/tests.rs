@@ -1,9 +1,16 @@
 use std::sync::Mutex;
 
 use opentelemetry::{SpanId, trace::Status};
-use opentelemetry_sdk::{error::OTelSdkResult, trace::SpanExporter};
+use opentelemetry_sdk::{
+    error::OTelSdkResult,
+    trace::{SpanData, SpanExporter},
+};
 
-use super::*;
+use super::{
+    sink::{BATCH, QUEUE},
+    *,
+};
+use crate::metrics::Reason;
 
 /// Keeps what is exported; optionally refuses.
 #[derive(Clone, Debug, Default)]
@@ -28,7 +35,7 @@ fn spans(sampler: Sampler) -> (Spans, Kept, Arc<Metrics>) {
 }
 
 fn exported(spans: &Spans, kept: &Kept) -> Vec<SpanData> {
-    spans.sink.as_ref().unwrap().processor.force_flush().ok();
+    spans.sink.as_ref().unwrap().flush();
     kept.spans.lock().unwrap().clone()
 }
 
@@ -130,9 +137,9 @@ fn spans_that_the_collector_does_not_take_are_counted() {
     for _ in 0..3 {
         spans.start("x", SpanKind::Internal, None).end();
     }
-    spans.sink.as_ref().unwrap().processor.force_flush().ok();
+    spans.sink.as_ref().unwrap().flush();
     assert_eq!(metrics.spans_dropped.get_or_create(&Reason { reason: "export" }).get(), 3);
-    assert_eq!(spans.sink.as_ref().unwrap().queued.load(Ordering::Relaxed), 0);
+    assert_eq!(spans.sink.as_ref().unwrap().queued(), 0);
 }
 
 /// An exporter that never comes back.
@@ -156,7 +163,7 @@ fn a_dead_collector_costs_the_work_nothing_and_what_is_dropped_is_counted() {
     }
     assert!(begun.elapsed() < Duration::from_secs(2), "{:?}", begun.elapsed());
     let dropped = metrics.spans_dropped.get_or_create(&Reason { reason: "queue" }).get();
-    let held = spans.sink.as_ref().unwrap().queued.load(Ordering::Relaxed) as u64;
+    let held = spans.sink.as_ref().unwrap().queued() as u64;
     // What is neither dropped nor queued is in the hands of the exporter: at most one batch.
     assert!(
         dropped + held <= ended && dropped + held + BATCH as u64 >= ended,
