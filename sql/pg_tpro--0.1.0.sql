@@ -459,13 +459,16 @@ COMMENT ON FUNCTION tpro.adopted() IS 'whether this is the database that the mes
 -- ---------------------------------------------------------------------------------------------------------------------
 
 -- The template is sql/service.sql, compiled into the library. It runs with the search_path of this function.
+-- SECURITY DEFINER: it makes roles and grants them the extension's functions, which only a superuser can. Of its caller it
+-- takes a name and nothing else.
 CREATE FUNCTION tpro.create_service(name pg_catalog.text) RETURNS pg_catalog.regnamespace
-    AS 'MODULE_PATHNAME', 'create_service_wrapper' LANGUAGE c VOLATILE STRICT SET search_path = pg_catalog, pg_temp;
+    AS 'MODULE_PATHNAME', 'create_service_wrapper'
+    LANGUAGE c VOLATILE STRICT SECURITY DEFINER SET search_path = pg_catalog, pg_temp;
 COMMENT ON FUNCTION tpro.create_service(pg_catalog.text) IS
     'makes schema <name>_service with the tables of a service, and its roles; 42P06 exists, 42602 bad name, 42939 reserved';
 
 -- A service is a schema with an outbox that has the bell: nothing to keep in step beside the catalogue.
-CREATE VIEW tpro.service AS
+CREATE VIEW tpro.service_schemas AS
     SELECT pg_catalog.left(n.nspname::pg_catalog.text, -8) AS name, n.oid AS schema_oid, n.nspname AS schema_name
       FROM pg_catalog.pg_trigger t
       JOIN pg_catalog.pg_class c ON c.oid OPERATOR(pg_catalog.=) t.tgrelid
@@ -473,20 +476,24 @@ CREATE VIEW tpro.service AS
      WHERE t.tgfoid OPERATOR(pg_catalog.=) 'tpro.bell()'::pg_catalog.regprocedure
        AND c.relname OPERATOR(pg_catalog.=) 'mq_publish'
        AND n.nspname OPERATOR(pg_catalog.~) '_service$';
-COMMENT ON VIEW tpro.service IS 'the services of this database, by the catalogue';
-COMMENT ON COLUMN tpro.service.name IS 'the service';
-COMMENT ON COLUMN tpro.service.schema_oid IS 'its schema, as its locks name it';
-COMMENT ON COLUMN tpro.service.schema_name IS 'its schema';
+COMMENT ON VIEW tpro.service_schemas IS 'the services of this database, by the catalogue';
+COMMENT ON COLUMN tpro.service_schemas.name IS 'the service';
+COMMENT ON COLUMN tpro.service_schemas.schema_oid IS 'its schema, as its locks name it';
+COMMENT ON COLUMN tpro.service_schemas.schema_name IS 'its schema';
 
+-- SECURITY DEFINER, as create_service. It drops only what that has made.
 CREATE FUNCTION tpro.drop_service(name pg_catalog.text, force pg_catalog.bool DEFAULT false) RETURNS void
-    LANGUAGE plpgsql VOLATILE STRICT SET search_path = pg_catalog, pg_temp
+    LANGUAGE plpgsql VOLATILE STRICT SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
     schema_name text := tpro.sender_schema(drop_service.name)::text;
     unsettled boolean;
-    role text;
+    role record;
     routine regprocedure;
 BEGIN
+    IF NOT EXISTS (SELECT FROM tpro.service_schemas s WHERE s.name = drop_service.name) THEN
+        RAISE invalid_schema_name USING MESSAGE = format('schema %s is not that of a service', schema_name);
+    END IF;
     IF NOT force THEN
         EXECUTE format('SELECT EXISTS (SELECT FROM %1$s.mq_publish p
                                         WHERE NOT EXISTS (SELECT FROM %1$s.mq_reply r WHERE r.mq_id = p.id))',
@@ -498,21 +505,21 @@ BEGIN
         END IF;
     END IF;
     EXECUTE format('DROP SCHEMA %s CASCADE', schema_name);
-    FOREACH role IN ARRAY ARRAY[drop_service.name || '_publisher', drop_service.name || '_sidecar'] LOOP
+    FOR role IN SELECT r.rolname, shobj_description(r.oid, 'pg_authid') LIKE 'tpro: %' AS ours FROM pg_roles r
+                 WHERE r.rolname IN (drop_service.name || '_publisher', drop_service.name || '_sidecar') LOOP
+        -- What the template granted outside of the schema.
+        FOR routine IN SELECT p.oid FROM pg_proc p
+                        WHERE p.pronamespace = 'tpro'::regnamespace AND p.proacl IS NOT NULL
+                          AND EXISTS (SELECT FROM aclexplode(p.proacl) a
+                                        JOIN pg_roles r ON r.oid = a.grantee AND r.rolname = role.rolname) LOOP
+            EXECUTE format('REVOKE ALL ON ROUTINE %s FROM %I', routine, role.rolname);
+        END LOOP;
+        -- A role of that name that somebody else has made is not ours to drop.
+        CONTINUE WHEN role.ours IS NOT TRUE;
         BEGIN
-            -- What the template granted outside of the schema.
-            FOR routine IN SELECT p.oid FROM pg_proc p
-                            WHERE p.pronamespace = 'tpro'::regnamespace AND p.proacl IS NOT NULL
-                              AND EXISTS (SELECT FROM aclexplode(p.proacl) a
-                                            JOIN pg_roles r ON r.oid = a.grantee AND r.rolname = role) LOOP
-                EXECUTE format('REVOKE ALL ON ROUTINE %s FROM %I', routine, role);
-            END LOOP;
-            EXECUTE format('DROP ROLE %I', role);
-        EXCEPTION
-            WHEN undefined_object THEN
-                NULL;
-            WHEN dependent_objects_still_exist OR insufficient_privilege THEN
-                RAISE NOTICE 'role % stays: it is used elsewhere', role;
+            EXECUTE format('DROP ROLE %I', role.rolname);
+        EXCEPTION WHEN dependent_objects_still_exist THEN
+            RAISE NOTICE 'role % stays: it is used elsewhere', role.rolname;
         END;
     END LOOP;
 END
@@ -533,7 +540,7 @@ BEGIN
         SELECT s.name, s.schema_name,
                max(l.pid) FILTER (WHERE l.objid = 1) AS leader_pid,
                coalesce(bool_or(l.objid = 2), false) AS asleep
-          FROM tpro.service s
+          FROM tpro.service_schemas s
           LEFT JOIN (pg_locks l JOIN pg_database d ON d.oid = l.database AND d.datname = current_database())
                  ON l.classid = s.schema_oid AND l.locktype = 'advisory' AND l.objsubid = 3
                 AND l.granted AND l.mode = 'ExclusiveLock'
@@ -583,7 +590,7 @@ BEGIN
                 HINT = 'Call tpro.adopt() without a service first; it adopts all of them.';
         END IF;
     END IF;
-    FOR one IN SELECT s.name, s.schema_name, s.schema_oid FROM tpro.service s
+    FOR one IN SELECT s.name, s.schema_name, s.schema_oid FROM tpro.service_schemas s
                 WHERE s.name = coalesce(adopt.service, s.name) ORDER BY s.name LOOP
         IF EXISTS (SELECT FROM pg_locks l JOIN pg_database d ON d.oid = l.database AND d.datname = current_database()
                     WHERE l.locktype = 'advisory' AND l.granted AND l.classid = one.schema_oid
@@ -638,4 +645,4 @@ GRANT EXECUTE ON FUNCTION
     TO tpro_owner;
 GRANT EXECUTE ON FUNCTION tpro.service_state(), tpro.adopted(), tpro.instance() TO tpro_reader, tpro_operator;
 GRANT EXECUTE ON FUNCTION tpro.adopt(pg_catalog.text) TO tpro_operator;
-GRANT SELECT ON tpro.service, tpro.services TO tpro_reader, tpro_operator;
+GRANT SELECT ON tpro.service_schemas, tpro.services TO tpro_reader, tpro_operator;

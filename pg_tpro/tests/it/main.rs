@@ -5,6 +5,7 @@
 mod agreement;
 mod bell;
 mod catalogue;
+mod demo;
 mod identity;
 mod lead;
 mod listener;

@@ -181,7 +181,7 @@ async fn a_stranger_may_nothing() -> Outcome {
             "SELECT * FROM main_service.mq_status",
             "SELECT * FROM tpro.wait(1, sender => 'main')",
             "SELECT * FROM tpro.services",
-            "SELECT * FROM tpro.service",
+            "SELECT * FROM tpro.service_schemas",
             "SELECT tpro.instance()",
             "SELECT tpro.sleep('main')",
             "SELECT tpro.depose('main')",

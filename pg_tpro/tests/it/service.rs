@@ -125,3 +125,36 @@ async fn the_view_of_services_counts_what_is_unsettled() -> Outcome {
     assert_eq!(admin.query_one(main, &[]).await?.try_get::<_, i64>(0)?, 2);
     Ok(())
 }
+
+#[tokio::test]
+async fn a_member_of_the_owner_role_makes_and_drops_services() -> Outcome {
+    let database = Postgres::shared().await?.database().await?;
+    database.create_role("housekeeper").await?;
+    database.connect().await?.batch_execute("GRANT tpro_owner TO housekeeper").await?;
+    let housekeeper = database.connect_as("housekeeper").await?;
+    housekeeper.batch_execute("SELECT tpro.create_service('kept')").await?;
+    // By the membership, the tables are the housekeeper's own.
+    housekeeper
+        .batch_execute(
+            "INSERT INTO kept_service.mq_publish (service_name, entity, method_name) VALUES ('a', 'b', 'c')",
+        )
+        .await?;
+    housekeeper.batch_execute("SELECT tpro.drop_service('kept', true)").await?;
+    Ok(())
+}
+
+#[tokio::test]
+async fn what_somebody_else_has_made_is_not_dropped() -> Outcome {
+    let database = Postgres::shared().await?.database().await?;
+    let admin = database.connect().await?;
+    admin
+        .batch_execute(
+            "CREATE SCHEMA foreign_service; CREATE TABLE foreign_service.mq_publish (id int);
+             CREATE ROLE lent_publisher LOGIN",
+        )
+        .await?;
+    refused_with(&admin, "3F000", "SELECT tpro.drop_service('foreign', true)").await?;
+    admin.batch_execute("SELECT tpro.create_service('lent'); SELECT tpro.drop_service('lent', true)").await?;
+    admin.batch_execute("DROP ROLE lent_publisher").await?;
+    Ok(())
+}
