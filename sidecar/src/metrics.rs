@@ -90,7 +90,11 @@ impl Metrics {
         r.register("spans_exported", "Spans the collector has taken", metrics.spans_exported.clone());
         r.register("spans_dropped", "Spans lost, by reason", metrics.spans_dropped.clone());
         r.register("log_lines_dropped", "Log lines lost, by sink", metrics.log_lines_dropped.clone());
-        r.register("pool_connections", "Connections of the pool: open, idle, and waited for", metrics.pool.clone());
+        r.register(
+            "pool_connections",
+            "Connections of the pool: open, idle, and waited for",
+            metrics.pool.clone(),
+        );
         r.register("nats_disconnects", "How often NATS was lost", metrics.nats_disconnects.clone());
         r.register("nats_slow_consumer", "Slow-consumer events", metrics.nats_slow_consumer.clone());
         metrics
@@ -128,7 +132,10 @@ mod tests {
     #[test]
     fn every_metric_has_our_prefix_and_the_page_says_who_reports() {
         let page = Metrics::of(&Config::sample(&[("HANDLERS_MAX", "7")])).print().unwrap();
-        assert!(page.lines().filter(|line| !line.starts_with('#')).all(|line| line.starts_with("tpro_")), "{page}");
+        assert!(
+            page.lines().filter(|line| !line.starts_with('#')).all(|line| line.starts_with("tpro_")),
+            "{page}"
+        );
         assert!(page.contains("tpro_build_info{service=\"main\",version=\"1.0\",copy=\"1\"} 1"), "{page}");
         assert!(page.contains("tpro_limit{limit=\"handlers\"} 7"), "{page}");
         assert!(page.ends_with("# EOF\n"));
