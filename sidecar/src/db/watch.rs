@@ -38,7 +38,9 @@ pub(crate) async fn watch(pool: Pool, health: Health, metrics: Arc<Metrics>, sto
 
 fn count(pool: &Pool, metrics: &Metrics) {
     let status = pool.status();
-    for (reason, connections) in [("open", status.size), ("idle", status.available), ("waited", status.waiting)] {
+    for (reason, connections) in
+        [("open", status.size), ("idle", status.available), ("waited", status.waiting)]
+    {
         metrics.pool.get_or_create(&Reason { reason }).set(i64::try_from(connections).unwrap_or(i64::MAX));
     }
 }
