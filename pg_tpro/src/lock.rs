@@ -2,7 +2,8 @@
 //!
 //! SQL's advisory locks are open to everybody: an unprivileged role could take the leader's lock and stop all dispatch.
 //! These are of the same kind (`LOCKTAG_ADVISORY`, so that `pg_locks` shows them), but of a class that
-//! `pg_advisory_lock` never uses (it has 1 and 2).
+//! `pg_advisory_lock` never uses (it has 1 and 2). What nobody can take can still be dropped, by its holder:
+//! `pg_advisory_unlock_all()` and `DISCARD ALL` let go of these, too, so that a leader's session must run neither.
 
 use pgrx::pg_sys;
 
