@@ -55,7 +55,7 @@ impl Demo<'_> {
 
     async fn login(&self) -> Verdict {
         let (published, reply) = self.ask(sql::LOGIN, 15).await?;
-        ensure(reply.status == "ok", "not ok")?;
+        status(&reply, "ok")?;
         let has = |key: &str| !reply.result[key].is_null();
         ensure(has("sid") && has("face_id"), "no sid and face_id in the result")?;
         self.traced(&published, "sid and face_id", |trace| trace.whole_of(&["main", "analytic"])).await
@@ -87,23 +87,27 @@ impl Demo<'_> {
 
     async fn wrong_password(&self) -> Verdict {
         let (published, reply) = self.ask(sql::WRONG_PASSWORD, 15).await?;
-        ensure(reply.status == "error", "not an error")?;
+        status(&reply, "error")?;
         let error = reply.error.to_string();
         ensure(error.contains("password"), "the error does not say which field")?;
         ensure(!error.contains(sql::WRONG), "the error repeats the password")?;
-        self.traced(&published, "the field is named, its value is not repeated", Trace::whole).await
+        self.traced(&published, "the field is named, its value is not repeated", |trace| {
+            trace.whole_of(&["main", "analytic"])
+        })
+        .await
     }
 
     async fn unknown_method(&self) -> Verdict {
         let (published, reply) = self.ask(sql::UNKNOWN_METHOD, 15).await?;
-        ensure(reply.status == "error", "not an error")?;
+        status(&reply, "error")?;
         ensure(reply.error["code"] == METHOD_NOT_FOUND, format!("not code {METHOD_NOT_FOUND}"))?;
-        self.traced(&published, "JSON-RPC's own code for it", Trace::whole).await
+        self.traced(&published, "JSON-RPC's own code for it", |trace| trace.whole_of(&["main", "analytic"]))
+            .await
     }
 
     async fn nobody(&self) -> Verdict {
         let (published, reply) = self.ask(sql::NOBODY, 2).await?;
-        ensure(reply.status == "unavailable", "not unavailable")?;
+        status(&reply, "unavailable")?;
         ensure(reply.took_ms < 4_000.0, "it took longer than its two seconds allow")?;
         self.traced(&published, "settled within its two seconds", |trace| trace.whole_of(&["main"])).await
     }
@@ -112,6 +116,7 @@ impl Demo<'_> {
         self.paper.statement(&format!("BEGIN;\n{}\nROLLBACK;", sql::ROLLED_BACK));
         let watch = self.wire.watch(sql::ROLLED_BACK_SUBJECT).await;
         let never = self.roll_back().await.map_err(|error| error.to_string())?;
+        self.paper.line("", "and after it one that is committed:");
         self.paper.statement(sql::AFTERWARDS);
         let after = self.publish(sql::AFTERWARDS).await?;
         self.reply(&after, 15).await?;
@@ -200,6 +205,10 @@ impl Demo<'_> {
     }
 }
 
+fn status(reply: &Reply, wanted: &str) -> Result<(), String> {
+    ensure(reply.status == wanted, format!("the status is {}, not {wanted}", reply.status))
+}
+
 /// The sum in a reply is that of an hour and a minute read before the message or after it: either may have rolled over.
 fn sum(
     reply: &Reply,
@@ -208,7 +217,7 @@ fn sum(
     after: (i64, i64),
     of: impl Fn(i64, i64) -> i64,
 ) -> Result<String, String> {
-    ensure(reply.status == "ok", "not ok")?;
+    status(reply, "ok")?;
     let Value::Number(answer) = &reply.result[key] else { return Err(format!("no {key} in the result")) };
     let hours = [before.0, after.0];
     let minutes = [before.1, after.1];

@@ -4,6 +4,9 @@ use std::collections::{BTreeSet, HashSet};
 
 use serde_json::Value;
 
+/// The last span of every message.
+const SETTLE: &str = "settle";
+
 /// One trace.
 pub struct Trace {
     spans: Vec<Span>,
@@ -11,11 +14,13 @@ pub struct Trace {
 
 struct Span {
     id: String,
+    name: String,
     parent: Option<String>,
     service: String,
     from_us: u64,
     to_us: u64,
     database: bool,
+    backend: Option<i64>,
 }
 
 impl Trace {
@@ -25,8 +30,11 @@ impl Trace {
         Self { spans: spans.iter().map(|span| Span::read(span, &trace["processes"])).collect() }
     }
 
-    /// Whole: one root, and every other span's parent is there.
+    /// Whole: one root, every other span's parent is there, and so is the last span, that of the reply's row.
     pub fn whole(&self) -> Result<(), String> {
+        if !self.spans.iter().any(|span| span.name == SETTLE) {
+            return Err(format!("{} spans, none of them {SETTLE}", self.spans.len()));
+        }
         let ids: HashSet<&str> = self.spans.iter().map(|span| span.id.as_str()).collect();
         let roots = self.spans.iter().filter(|span| span.parent.is_none()).count();
         let orphans = self
@@ -48,13 +56,16 @@ impl Trace {
         if seen == wanted { Ok(()) } else { Err(format!("spans of {seen:?}, not of {wanted:?}")) }
     }
 
-    /// In this service, two queries under one parent overlap in time.
+    /// In this service, two queries under one parent overlap in time, in two backends of PostgreSQL.
     pub fn parallel_queries(&self, service: &str) -> Result<(), String> {
         let queries: Vec<&Span> =
             self.spans.iter().filter(|span| span.database && span.service == service).collect();
-        let overlap = |a: &Span, b: &Span| a.parent == b.parent && a.from_us < b.to_us && b.from_us < a.to_us;
+        let overlap = |a: &Span, b: &Span| {
+            let together = a.from_us < b.to_us && b.from_us < a.to_us;
+            a.parent == b.parent && together && a.backend.is_some() && a.backend != b.backend
+        };
         let found = queries.iter().enumerate().any(|(at, a)| queries[at + 1..].iter().any(|b| overlap(a, b)));
-        if found { Ok(()) } else { Err(format!("no two queries of {service} overlap")) }
+        if found { Ok(()) } else { Err(format!("no two queries of {service} overlap in two backends")) }
     }
 
     /// How many spans.
@@ -70,6 +81,7 @@ impl Span {
         let from_us = span["startTime"].as_u64().unwrap_or_default();
         Self {
             id: text(&span["spanID"]),
+            name: text(&span["operationName"]),
             parent: list(&span["references"])
                 .iter()
                 .find(|reference| reference["refType"] == "CHILD_OF")
@@ -77,6 +89,10 @@ impl Span {
             service: text(&processes[text(&span["processID"])]["serviceName"]),
             from_us,
             to_us: from_us + span["duration"].as_u64().unwrap_or_default(),
+            backend: list(&span["tags"])
+                .iter()
+                .find(|tag| tag["key"] == "tpro.backend_pid")
+                .and_then(|tag| tag["value"].as_i64()),
             database: list(&span["tags"]).iter().any(|tag| text(&tag["key"]).starts_with("db.")),
         }
     }
@@ -91,8 +107,11 @@ mod tests {
     fn span(id: &str, parent: Option<&str>, service: &str, from: u64, to: u64) -> Value {
         let references: Vec<_> =
             parent.iter().map(|id| json!({ "refType": "CHILD_OF", "spanID": id })).collect();
-        json!({ "spanID": id, "processID": service, "references": references, "startTime": from,
-                "duration": to - from, "tags": [{ "key": "db.system.name", "value": "postgresql" }] })
+        json!({ "spanID": id, "operationName": "settle", "processID": service, "references": references, "startTime": from,
+                "duration": to - from, "tags": [
+                    { "key": "db.system.name", "value": "postgresql" },
+                    { "key": "tpro.backend_pid", "value": from },
+                ] })
     }
 
     fn trace(spans: Vec<Value>) -> Trace {
@@ -114,11 +133,12 @@ mod tests {
         let queries = |from| {
             trace(vec![
                 span("a", None, "main", 0, 9),
-                span("b", Some("a"), "co", 0, 5),
+                span("b", Some("a"), "co", 1, 5),
                 span("c", Some("a"), "co", from, 8),
             ])
         };
         assert!(queries(4).parallel_queries("co").is_ok());
+        assert!(queries(1).parallel_queries("co").is_err(), "one backend cannot run two queries");
         assert!(queries(5).parallel_queries("co").is_err());
         assert!(queries(4).parallel_queries("main").is_err());
     }
