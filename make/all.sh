@@ -11,6 +11,7 @@ up() {
   "$ROOT/make/setup.sh"
   step "Building"
   build "building" --bins --lib
+  export BUILT=yes
   step "Starting ${names[*]} and what they need"
   for name in "${names[@]}"; do "$ROOT/make/service.sh" up "$name"; done
   step_done

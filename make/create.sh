@@ -32,7 +32,7 @@ crate() {
   "$ROOT/make/create.sh" env "$name"
   if [ -z "$(users DATABASE_URL "$name")" ]; then
     "$ROOT/make/postgres.sh" up
-    "$ROOT/make/extension.sh" up
+    "$ROOT/make/extension.sh" need
     "$ROOT/make/create.sh" sql "$name"
   fi
   say "      make up-$name runs it; what it answers is in services/$name/src/handlers_subscribe.rs"

@@ -21,6 +21,7 @@ step "What it needs"
 
 step "Building (a first build takes minutes; its output is in logs/build.log)"
 build "building"
+export BUILT=yes
 
 step "PostgreSQL"
 if chosen DATABASE_URL; then say "      DATABASE_URL is yours: none is started"; else "$ROOT/make/postgres.sh" up; fi

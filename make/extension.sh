@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# The extension: extension.sh up (in the local database) | install (into the PostgreSQL of PG_CONFIG)
+# The extension: extension.sh up (built, and in the local database) | need (as it is there, else up) | install (into the PostgreSQL of PG_CONFIG)
 # shellcheck source=make/lib.sh
 . "$(dirname -- "${BASH_SOURCE[0]}")/lib.sh"
 
@@ -27,6 +27,9 @@ put_all() {
 # What the database's extension was made from; a script that has changed since under the same version cannot be brought in.
 fingerprint() { scripts | sort | grep -v control | xargs -d '\n' cat -- | sha256sum | cut -c1-16; }
 
+# installed: the version in the local database, or nothing.
+installed() { admin --command="SELECT extversion FROM pg_extension WHERE extname = 'pg_tpro'"; }
+
 up() {
   local at made
   at=$(now_ms)
@@ -35,7 +38,7 @@ up() {
   lock postgres
   locate
   put_all "$PROFILE/libpg_tpro.so" "$TREE$("$PG" --pkglibdir)" "$TREE$("$PG" --sharedir)"
-  made=$(admin --command="SELECT extversion FROM pg_extension WHERE extname = 'pg_tpro'")
+  made=$(installed)
   if [ -z "$made" ]; then
     admin --command='CREATE EXTENSION pg_tpro' || die "CREATE EXTENSION pg_tpro failed; the server's log is logs/postgres.log"
     fingerprint >"$BASE/extension.made"
@@ -45,6 +48,12 @@ up() {
   [ "$(fingerprint)" = "$(cat -- "$BASE/extension.made" 2>/dev/null)" ] ||
     warn "sql/ has changed since the local database was made with it: make clean and a new start bring the change in"
   say "      extension pg_tpro $made is there${CHANGED:+, its library renewed for new connections}"
+}
+
+# need: there already will do, whichever build it is.
+need() {
+  "$ROOT/make/postgres.sh" up >/dev/null
+  [ -n "$(installed)" ] || up
 }
 
 # install: into the server of PG_CONFIG, which may be the user's own.
@@ -74,6 +83,7 @@ install_extension() {
 
 case ${1:-} in
   up) up ;;
+  need) need ;;
   install) install_extension ;;
-  *) die "usage: extension.sh up | install" ;;
+  *) die "usage: extension.sh up | need | install" ;;
 esac

@@ -12,7 +12,7 @@ ready() {
   "$ROOT/make/create.sh" env "$1"
   if [ -z "$(users DATABASE_URL "$1")" ]; then
     "$ROOT/make/postgres.sh" up
-    "$ROOT/make/extension.sh" up
+    "$ROOT/make/extension.sh" need
     "$ROOT/make/create.sh" sql "$1"
     # What the example asks of the user's own application, unless there is such a function.
     [ "$1" != analytic ] || "$ROOT/make/create.sh" demo
@@ -90,19 +90,20 @@ up() {
 
 # stop_copies NAME COPY...: all at once, then waits for each.
 stop_copies() {
-  local name=$1 copy pid timeout at
+  local name=$1 copy pid timeout at ran=' '
   at=$(now_ms)
   timeout=$(users STOP_TIMEOUT "$name")
   timeout=${timeout%s}
   [[ $timeout =~ ^[0-9]+$ ]] || timeout=25
   shift
   for copy in "$@"; do
-    ! pid=$(pid_of "$name-$copy") || kill -TERM "$pid" 2>/dev/null || true
+    if pid=$(pid_of "$name-$copy"); then
+      ran+="$copy "
+      kill -TERM "$pid" 2>/dev/null || true
+    fi
   done
   for copy in "$@"; do
-    if ! pid=$(pid_of "$name-$copy"); then
-      say "      $name $copy  stopped"
-    else
+    if pid=$(pid_of "$name-$copy"); then
       gone_within "$name-$copy" 2 || note "      $name $copy  draining: it has up to $timeout s (STOP_TIMEOUT) for what it has taken"
       if ! gone_within "$name-$copy" $((timeout + STOP_GRACE)); then
         warn "$name $copy (pid $pid) has not stopped after its STOP_TIMEOUT: a second signal forces it"
@@ -110,7 +111,11 @@ stop_copies() {
         gone_within "$name-$copy" 5 || kill -KILL "$pid" 2>/dev/null || true
         gone_within "$name-$copy" 5 || die "$name $copy (pid $pid) cannot be ended"
       fi
+    fi
+    if [[ $ran == *" $copy "* ]]; then
       say "      $name $copy  stopped in $(since "$at")"
+    else
+      say "      $name $copy  not running"
     fi
     rm -f -- "$RUN/$name-$copy.pid"
   done

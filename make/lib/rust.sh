@@ -29,11 +29,12 @@ CARGO_FLAGS=()
 [ -z "${CI:-}" ] || CARGO_FLAGS=(--locked)
 
 # build LABEL ARGUMENTS...: cargo build. Always of the whole workspace's choice of features: a package built alone would have others,
-# and everything under it would be compiled twice.
+# and everything under it would be compiled twice. BUILT=yes says that whoever called has built everything.
 build() {
   local label=$1
   shift
-  use_cargo
   use_pg_config
+  [ "${BUILT:-}" != yes ] || return 0
+  use_cargo
   logged logs/build.log "$label" cargo build --workspace "${CARGO_FLAGS[@]}" "$@"
 }
