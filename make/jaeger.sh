@@ -11,7 +11,7 @@ up() {
   at=$(now_ms)
   lock jaeger
   if running jaeger; then
-    say "      jaeger    http://127.0.0.1:$(state_get jaeger ui), running"
+    remark "      jaeger    http://127.0.0.1:$(state_get jaeger ui), running"
     return
   fi
   build "building the trace viewer" --bin tpro-viewer

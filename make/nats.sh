@@ -30,7 +30,7 @@ up() {
   if running nats; then
     [ -z "${NATS_PORT:-}" ] || [ "$NATS_PORT" = "$(state_get nats port)" ] ||
       note "nats runs on port $(state_get nats port) already: make stop-nats first, then NATS_PORT=$NATS_PORT is taken up"
-    say "      nats      127.0.0.1:$(state_get nats port), running"
+    remark "      nats      127.0.0.1:$(state_get nats port), running"
     return
   fi
   lock ports

@@ -101,7 +101,7 @@ up() {
   if pid=$(pid_of postgres); then
     [ -z "${PG_PORT:-}" ] || [ "$PG_PORT" = "$(state_get postgres port)" ] ||
       note "postgres runs on port $(state_get postgres port) already: make stop-db first, then PG_PORT=$PG_PORT is taken up"
-    say "      postgres  127.0.0.1:$(state_get postgres port), running"
+    remark "      postgres  127.0.0.1:$(state_get postgres port), running"
     return
   fi
   make_place
@@ -145,7 +145,7 @@ stop() {
 psql_as_main() {
   local url
   if [ -z "$(users DATABASE_URL main)" ]; then
-    "$ROOT/make/service.sh" ready main >&2
+    "$ROOT/make/service.sh" database main >&2
     url=$(dotenv_get services/main/.env DATABASE_URL)
   else
     url=$(users DATABASE_URL main)

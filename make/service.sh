@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# The running copies of a service: service.sh ready | up | stop | down | down-all | logs NAME
+# The running copies of a service: service.sh database | up | stop | down | down-all | logs NAME
 # COPY_NUMBER, SERVICE_VERSION and SERVICE_PORT come from the environment.
 # shellcheck source=make/lib.sh
 . "$(dirname -- "${BASH_SOURCE[0]}")/lib.sh"
@@ -7,8 +7,9 @@
 # What a copy may take to stop beyond its own STOP_TIMEOUT: telemetry is flushed for up to 5 s after it.
 STOP_GRACE=10
 
-# ready NAME: everything that the service needs is there and runs.
-ready() {
+# database NAME: the service's database is there and runs. Speaks of what it does only.
+database() {
+  export QUIET=yes
   "$ROOT/make/create.sh" env "$1"
   if [ -z "$(users DATABASE_URL "$1")" ]; then
     "$ROOT/make/postgres.sh" up
@@ -17,6 +18,11 @@ ready() {
     # What the example asks of the user's own application, unless there is such a function.
     [ "$1" != analytic ] || "$ROOT/make/create.sh" demo
   fi
+}
+
+# ready NAME: everything that the service needs is there and runs.
+ready() {
+  database "$1"
   [ -n "$(users NATS_URL "$1")" ] || "$ROOT/make/nats.sh" up
   [ -n "$(users OTEL_EXPORTER_OTLP_ENDPOINT "$1")" ] || "$ROOT/make/jaeger.sh" up
   # Once more: the local addresses may be others than when the file was written.
@@ -172,7 +178,7 @@ logs() {
 
 action=${1:-} name=${2:-}
 case $action in
-  ready | up | stop | down | logs) must_be_service "$name" && "$action" "$name" ;;
+  database | up | stop | down | logs) must_be_service "$name" && "$action" "$name" ;;
   down-all) must_be_service "$name" && down_all "$name" ;;
-  *) die "usage: service.sh ready | up | stop | down | down-all | logs NAME" ;;
+  *) die "usage: service.sh database | up | stop | down | down-all | logs NAME" ;;
 esac

@@ -8,6 +8,8 @@ else
 fi
 
 say() { printf '%s\n' "$*"; }
+# remark TEXT: that something is as it should be already; not told where that was only a means.
+remark() { [ -n "${QUIET:-}" ] || say "$@"; }
 note() { printf '%s%s%s\n' "$DIM" "$*" "$PLAIN"; }
 warn() { printf '%swarning:%s %s\n' "$YELLOW" "$PLAIN" "$*" >&2; }
 die() {
