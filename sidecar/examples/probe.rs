@@ -4,7 +4,7 @@
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
-use tpro_sidecar::{Ctx, Failure, Fault, ReplyCtx, Service, Tx};
+use tpro_sidecar::{CallError, Ctx, Failure, Fault, ReplyCtx, Service, Tx};
 
 fn main() -> std::process::ExitCode {
     tpro_sidecar::run(
@@ -20,6 +20,7 @@ fn main() -> std::process::ExitCode {
             .handle("default.sleep", sleep)
             .handle("default.reply", reply)
             .handle("default.call", call)
+            .handle("default.circle", circle)
             .handle_transactional("transactional.effect", effect_of_tx)
             .handle_transactional("transactional.publish", publish)
             .on_reply("old.thing.noted", noted, noted_failure)
@@ -122,6 +123,11 @@ async fn call(ctx: Ctx, body: Value) -> Result<Value, Fault> {
     let (first, second) =
         tokio::try_join!(ctx.call::<Value>(target, &body["body"]), ctx.call::<Value>(target, &body["body"]))?;
     Ok(json!([first, second]))
+}
+
+/// Asks itself, and so on.
+async fn circle(ctx: Ctx, body: Value) -> Result<Value, Fault> {
+    ctx.call("probe.default.circle", &body).await.map_err(CallError::into_fault)
 }
 
 async fn publish(tx: Tx, told: Effect) -> Result<i64, Fault> {

@@ -31,6 +31,21 @@ impl Database {
         Ok(Database { cluster, name })
     }
 
+    /// The database of the same name in a copy of the cluster.
+    pub fn in_copy(&self, cluster: Arc<Postgres>) -> Database {
+        Database { cluster, name: self.name.clone() }
+    }
+
+    /// A copy of it in the same cluster, as a restored dump would be one. Nobody may be connected to it.
+    pub async fn copy(&self) -> Outcome<Database> {
+        let name = format!("test_{}", DATABASES.fetch_add(1, Ordering::Relaxed));
+        let _alone = self.cluster.making.lock().await;
+        let admin = connect(&self.cluster.superuser_url("postgres")).await?;
+        let statement = format!("CREATE DATABASE {name} TEMPLATE {}", self.name);
+        admin.batch_execute(&statement).await.context("copying a database")?;
+        Ok(Database { cluster: self.cluster.clone(), name })
+    }
+
     /// The database's name.
     pub fn name(&self) -> &str {
         &self.name

@@ -79,12 +79,37 @@ impl PostgresOptions {
     /// Makes and starts the cluster.
     pub async fn start(self) -> Outcome<Arc<Postgres>> {
         let installation = Installation::current()?;
-        let account = Account::of_postgres()?;
-        let number = CLUSTERS.fetch_add(1, Ordering::Relaxed);
-        let folder = paths::run_root()?.join(format!("cluster-{}-{number}", std::process::id()));
-        let _ = fs::remove_dir_all(&folder);
-        fs::create_dir(&folder).context(format!("making {}", folder.display()))?;
+        let folder = new_folder()?;
         installation.make_data(&folder.join("data"))?;
+        self.serve(installation, folder, secret()?).await
+    }
+
+    /// Makes a copy of a running cluster by `pg_basebackup`, and starts it beside the original.
+    pub async fn start_copy_of(self, original: &Postgres) -> Outcome<Arc<Postgres>> {
+        let folder = new_folder()?;
+        // Its data belongs to the account that the server runs as.
+        original.account.own(&folder)?;
+        let output = original
+            .command("pg_basebackup")
+            .arg(format!("--dbname={}", original.superuser_url("postgres")))
+            .arg("--pgdata")
+            .arg(folder.join("data"))
+            .args(["--checkpoint=fast", "--no-sync", "--wal-method=stream"])
+            .output()
+            .context("running pg_basebackup")?;
+        if !output.status.success() {
+            let text = String::from_utf8_lossy(&output.stderr);
+            return Err(Failure::new(format!("pg_basebackup failed: {text}")));
+        }
+        self.serve(Installation::current()?, folder, original.role_password.clone()).await
+    }
+
+    async fn serve(
+        self,
+        installation: Installation,
+        folder: PathBuf,
+        role_password: String,
+    ) -> Outcome<Arc<Postgres>> {
         let port = free_port()?;
         let mut settings: BTreeMap<String, String> =
             SETTINGS.iter().map(|(name, value)| (name.to_string(), value.to_string())).collect();
@@ -98,11 +123,11 @@ impl PostgresOptions {
         fs::write(&configuration, lines).context(format!("writing {}", configuration.display()))?;
         let postgres = Postgres {
             installation,
-            account,
+            account: Account::of_postgres()?,
             folder,
             port,
             server: Mutex::new(None),
-            role_password: secret()?,
+            role_password,
             making: tokio::sync::Mutex::new(()),
         };
         postgres.start().await?;
@@ -227,6 +252,14 @@ impl Drop for Postgres {
         self.server.get_mut().unwrap_or_else(|poisoned| poisoned.into_inner()).take();
         let _ = fs::remove_dir_all(&self.folder);
     }
+}
+
+fn new_folder() -> Outcome<PathBuf> {
+    let number = CLUSTERS.fetch_add(1, Ordering::Relaxed);
+    let folder = paths::run_root()?.join(format!("cluster-{}-{number}", std::process::id()));
+    let _ = fs::remove_dir_all(&folder);
+    fs::create_dir(&folder).context(format!("making {}", folder.display()))?;
+    Ok(folder)
 }
 
 /// A session. It ends when the client is dropped.

@@ -135,7 +135,7 @@ impl SidecarProcess {
         http::get(self.port, path).await
     }
 
-    /// The sum of a metric over all its label sets, 0 if there is none of that name.
+    /// The sum of a metric over all its label sets. One that has labels is not on the page before it was first counted: 0.
     pub async fn metric(&self, name: &str) -> Outcome<f64> {
         let page = self.get("/metrics").await?.body;
         Ok(page

@@ -1,5 +1,6 @@
 //! All that one test needs, in one call.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
@@ -8,6 +9,7 @@ use tokio_postgres::Client;
 
 use crate::collector::Collector;
 use crate::database::Database;
+use crate::eventually::eventually;
 use crate::failure::{Context, Failure, Outcome, tail};
 use crate::message::{Message, Reply};
 use crate::nats::{Nats, NatsOptions};
@@ -15,6 +17,7 @@ use crate::paths;
 use crate::postgres::{Postgres, folder};
 use crate::recon::Recon;
 use crate::sidecar::{Sidecar, SidecarProcess};
+use crate::span::Kind;
 
 static WORLDS: AtomicU32 = AtomicU32::new(0);
 
@@ -184,7 +187,8 @@ impl World {
         Recon::look(&self.admin, &self.services).await?.clean()
     }
 
-    /// The end of a test: the oracle, and that no copy in `alive` has died.
+    /// The end of a test: the oracle; that no copy in `alive` has died, and that it has nothing left in hand; and that no
+    /// message was executed more often than its spans admit.
     pub async fn finish(mut self, alive: &[&Arc<SidecarProcess>]) -> Outcome<Recon> {
         let recon = self.recon().await?;
         for copy in alive {
@@ -192,9 +196,41 @@ impl World {
                 let what = format!("{} has ended by itself with {exit}", copy.process().name());
                 return Err(Failure::new(what).with_log(copy.process().log_path()));
             }
+            let name = copy.process().name();
+            eventually(&format!("{name} has nothing in hand"), async || {
+                Ok(copy.metric("tpro_in_flight").await? == 0.0
+                    && copy.metric("tpro_handlers_at_work").await? == 0.0)
+            })
+            .await?;
         }
+        self.executed_once().await?;
         self.finished = true;
         Ok(recon)
+    }
+
+    /// Of a message with a stored outcome, each run is one SERVER span with `tpro.repeat=false`.
+    async fn executed_once(&self) -> Outcome {
+        let mut executed = BTreeMap::<_, u32>::new();
+        for span in self.collector.spans() {
+            if span.kind == Kind::Server && span.attribute("tpro.repeat") == "false" {
+                let uid = span.attribute("messaging.message.id").to_owned();
+                *executed
+                    .entry((span.service.clone(), uid, span.attribute("tpro.run").to_owned()))
+                    .or_default() += 1;
+            }
+        }
+        for service in &self.services {
+            let stored = format!("SELECT uid::text FROM {service}_service.mq_outcome");
+            let stored: BTreeSet<String> =
+                self.admin.query(&stored, &[]).await?.iter().map(|row| row.get(0)).collect();
+            let twice = executed
+                .iter()
+                .find(|((of, uid, _), times)| of == service && stored.contains(uid) && **times > 1);
+            if let Some(((_, uid, _), times)) = twice {
+                return Err(Failure::new(format!("{service} has executed message {uid} {times} times")));
+            }
+        }
+        Ok(())
     }
 }
 

@@ -133,7 +133,7 @@ async fn some_settled(world: &World, count: i64) -> Outcome {
 }
 
 /// The number of the copy that leads `main`; waits until there is one.
-async fn leader(world: &World) -> Outcome<u32> {
+pub async fn leader(world: &World) -> Outcome<u32> {
     eventually_some("a copy of main leads", async || {
         let row = world
             .admin

@@ -5,8 +5,11 @@
 
 mod answerer;
 mod atomicity;
+mod bounds;
+mod clones;
 mod copies;
 mod cursor;
+mod freezes;
 mod handlers;
 mod http;
 mod login;

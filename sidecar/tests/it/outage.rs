@@ -1,9 +1,11 @@
 //! A copy without its servers. (More faults than these are for the fault tests.)
 
+use serde_json::json;
 use tpro_testkit::proxy::Fault;
-use tpro_testkit::{Message, Outcome, Proxy, World, eventually};
+use tpro_testkit::{Message, Outcome, Postgres, Proxy, Recon, Reply, StopMode, World, eventually};
 
 use crate::answerer::Answerer;
+use crate::probe::Probe;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn without_nats_a_copy_waits_alive_and_not_ready() -> Outcome {
@@ -85,5 +87,54 @@ async fn without_a_collector_everything_works() -> Outcome {
     world.recon().await?;
     main.stop().await?;
     world.finish(&[]).await?;
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_restart_of_postgresql_costs_no_message() -> Outcome {
+    let cluster = Postgres::own().start().await?;
+    let world = World::options().cluster(cluster.clone()).start().await?;
+    let answerer = Answerer::echo(&world.nats, "tpro.old.thing.ask").await?;
+    let main = world.run("main").await?;
+    let request = Message::to("old.thing.ask").protocol("json");
+    let mut published = 0;
+    for mode in [StopMode::Fast, StopMode::Immediate] {
+        let session = world.database.connect_as("main").await?;
+        request.publish_many(&session, 1_000).await?;
+        published += 1_000;
+        cluster.restart(mode).await?;
+    }
+    let session = world.database.connect_as("main").await?;
+    let id = request.publish(&session).await?;
+    Reply::wait(&session, "main", id).await?.ok()?;
+    main.ready().await?;
+
+    let admin = world.database.connect().await?;
+    Recon::drained(&admin, &["main".to_owned()]).await?;
+    let recon = Recon::look(&admin, &["main".to_owned()]).await?.clean()?;
+    assert_eq!(recon.settled, published + 1);
+    assert!(answerer.taken() > 2_000);
+    assert!(main.process().exit()?.is_none());
+    main.stop().await?;
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn sessions_that_are_terminated_cost_no_message() -> Outcome {
+    let world = Probe::world().await?;
+    let main = world.start(world.sidecar("main")?.env("ATTEMPT_TIMEOUT_MS", 500)).await?;
+    let probe = world.start(Probe::copy(&world, 1)?).await?;
+    let terminate = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+        WHERE datname = current_database() AND application_name LIKE 'tpro/%' ORDER BY random() LIMIT 1";
+    for _ in 0..20 {
+        Probe::request("transactional.effect", json!({})).timeout(60).publish_many(&world.main, 50).await?;
+        world.admin.query(terminate, &[]).await?;
+    }
+    world.recon().await?;
+    assert!(world.replies("main").await?.iter().all(|reply| reply.status == "ok"));
+    assert_eq!(Probe::effects(&world).await?, 1_000);
+    main.ready().await?;
+    probe.ready().await?;
+    world.finish(&[&main, &probe]).await?;
     Ok(())
 }

@@ -2,7 +2,7 @@
 
 use async_nats::HeaderMap;
 use serde_json::{Value, json};
-use tpro_testkit::{Context, Kind, Message, Outcome, World, eventually, eventually_some};
+use tpro_testkit::{Context, Kind, Message, Nats, Outcome, World, eventually, eventually_some};
 
 use crate::answerer::Answerer;
 use crate::login;
@@ -130,5 +130,27 @@ async fn the_monitor_shows_the_queue_group_once_per_copy() -> Outcome {
     second.stop().await?;
     eventually("one is left", async || Ok(groups().await? == 1)).await?;
     world.finish(&[&first]).await?;
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_acknowledgement_of_a_stream_is_no_answer() -> Outcome {
+    let world = World::options().nats(Nats::options().jetstream()).start().await?;
+    let stranger = world.nats.client().await?;
+    let stream = json!({"name": "LISTENS", "subjects": ["tpro.old.thing.*"], "storage": "memory"});
+    let made = stranger.request("$JS.API.STREAM.CREATE.LISTENS", stream.to_string().into()).await?;
+    let made: Value = serde_json::from_slice(&made.payload)?;
+    assert!(made["error"].is_null(), "{made}");
+    let _answerer = Answerer::echo(&world.nats, "tpro.old.thing.ask").await?;
+    let main = world.run("main").await?;
+
+    for n in 0..20 {
+        let request = Message::to("old.thing.ask").protocol("json").body(json!({"n": n}));
+        assert_eq!(world.ask(&request).await?.ok()?, json!({"n": n}));
+    }
+    // Only the stream listens here: nobody answers.
+    let reply = world.ask(&Message::to("old.thing.forget").protocol("json").timeout(2)).await?;
+    assert_eq!(reply.status, "timeout", "{reply:?}");
+    world.finish(&[&main]).await?;
     Ok(())
 }
