@@ -26,7 +26,7 @@ clean: ## stop all of it and remove the cluster, .local and logs (.env files and
 	@make/clean.sh
 
 #: Looking on
-psql: ## SQL as service main
+psql: ## SQL as service main (AS=postgres: as the local superuser)
 	@make/postgres.sh psql
 env: ## lines `export NAME=value` of addresses and secrets: eval "$(make env)"
 	@make/env.sh print

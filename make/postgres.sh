@@ -141,6 +141,12 @@ stop() {
   say "      postgres  stopped in $(since "$at")"
 }
 
+# As the local superuser.
+psql_as_superuser() {
+  "$ROOT/make/postgres.sh" up >&2
+  PGPASSFILE=$PASSFILE exec "$(pg_config_bindir)/psql" --host=127.0.0.1 --port="$(state_get postgres port)" --username=postgres --dbname="$DATABASE"
+}
+
 # As main; who has a database of one's own set for main, there.
 psql_as_main() {
   local url
@@ -162,6 +168,12 @@ psql_as_main() {
 case ${1:-} in
   up) up ;;
   stop) stop ;;
-  psql) psql_as_main ;;
+  psql)
+    case ${AS:-main} in
+      main) psql_as_main ;;
+      postgres) QUIET=yes psql_as_superuser ;;
+      *) die "AS=$AS: make psql is as main, or with AS=postgres as the local superuser" ;;
+    esac
+    ;;
   *) die "usage: postgres.sh up | stop | psql" ;;
 esac

@@ -8,10 +8,10 @@ steps 3
 step "What it needs"
 "$ROOT/make/setup.sh"
 step "Building"
-build "building" --all-targets
-step "Testing"
+build "building"
 use_cargo
-use_pg_config
+logged logs/test-build.log "building the tests" cargo test --workspace "${CARGO_FLAGS[@]}" --no-run
+step "Testing"
 rc=0
 # One after another binary, so that two cores are not shared by several servers; all, also after one has failed.
 cargo test --workspace "${CARGO_FLAGS[@]}" --no-fail-fast 2>&1 </dev/null | tee "$LOG" | grep --line-buffered -vE '^(test .* \.\.\. ok|running [0-9]+ tests?|)$' || rc=${PIPESTATUS[0]}
