@@ -9,6 +9,7 @@
 
 use std::{
     cmp::Ordering,
+    sync::atomic::{self, AtomicU32},
     time::{Duration, SystemTime},
 };
 
@@ -46,6 +47,16 @@ pub(super) enum ClaimError {
         /// Ours.
         ours: u32,
     },
+    /// A server was seen with a higher timeline: this one is what the standby was promoted from.
+    #[error(
+        "this server was left behind: its timeline is {ours}, and {seen} was seen; connect to the promoted one"
+    )]
+    LeftBehind {
+        /// The highest seen by this process.
+        seen: u32,
+        /// This server's.
+        ours: u32,
+    },
     /// This server could not say who it is.
     #[error("leader.identity failed: {}", plain(.0))]
     Identity(#[source] tokio_postgres::Error),
@@ -64,12 +75,19 @@ pub(super) struct Claim {
 impl Claim {
     /// Claims the source for the server of this session: asks whether somebody leads it elsewhere, and listens from then on
     /// to others who ask.
+    ///
+    /// `seen` is the highest timeline that this process has led on.
     pub async fn make(
         nats: &Client,
         source: &Source,
         session: &tokio_postgres::Client,
+        seen: &AtomicU32,
     ) -> Result<Self, ClaimError> {
         let server = Server::of(session).await.map_err(ClaimError::Identity)?;
+        let seen = seen.fetch_max(server.timeline, atomic::Ordering::Relaxed);
+        if seen > server.timeline {
+            return Err(ClaimError::LeftBehind { seen, ours: server.timeline });
+        }
         let subject = format!("_TPRO.lead.{source}");
         // Listening first: of two who begin at the same moment at least one hears the other.
         let questions = nats.subscribe(subject.clone()).await?;

@@ -251,7 +251,7 @@ impl Leader {
             let event = self.next_event(connected).await;
             self.now = Instant::now();
             match event {
-                Event::Done(done) => self.on_done(done?),
+                Event::Done(done) => self.on_done(done?)?,
                 Event::Replies(Some(replies)) => replies.iter().for_each(|reply| self.on_reply(reply)),
                 Event::Replies(None) => return Err(Fall::Nats),
                 Event::Server(Some(AsyncMessage::Notification(_))) => self.bell.rung(),
@@ -394,12 +394,12 @@ impl Leader {
         Some(Cursor { snapshot: self.reader.seen().clone(), pending, clean })
     }
 
-    fn on_done(&mut self, done: Done) {
+    fn on_done(&mut self, done: Done) -> Result<(), OutboxError> {
         self.answered = self.now;
         match done {
-            Done::Page { cur, rows, limit } => self.on_page(cur, rows, limit),
+            Done::Page { cur, rows, limit } => self.on_page(cur, rows, limit)?,
             Done::Recovered(page) => self.on_recovered(page),
-            Done::Fetched { asked, rows } => self.on_fetched(&asked, rows),
+            Done::Fetched { asked, rows } => self.on_fetched(&asked, &rows)?,
             Done::Slept(ours) => self.bell.taken(ours, self.now),
             Done::Woken => self.bell.let_go(self.now),
             Done::Written(batch) => self.on_written(batch),
@@ -413,6 +413,7 @@ impl Leader {
                 self.counts.clock_skew_ms.set(ahead);
             }
         }
+        Ok(())
     }
 
     /// What the server has of the events is known for the connection they went over only.

@@ -190,3 +190,6 @@ impl Outbox {
 fn column<'a, T>(batch: &'a [Settled], of: impl Fn(&'a Settled) -> T) -> Vec<T> {
     batch.iter().map(of).collect()
 }
+
+#[cfg(test)]
+mod tests;

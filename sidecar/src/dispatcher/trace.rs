@@ -29,21 +29,11 @@ impl From<CallName<'_>> for Cow<'static, str> {
 /// A message is sent for the first time: exports the span that began with the row, and begins the one that waits for the
 /// reply. A trace that is not sampled costs neither.
 pub(super) fn depart(spans: &Spans, row: &Published, now: SystemTime) -> (TraceParent, Option<Span>) {
-    let mut producer = spans.resume(
-        PublishName(&row.target),
-        SpanKind::Producer,
-        row.traceparent,
-        row.parent,
-        row.created_at,
-    );
+    let producer = publish(spans, row, now);
     let context = producer.context();
     if !producer.is_recording() {
         return (context, None);
     }
-    describe(&mut producer, row);
-    producer.set("messaging.operation.type", "create");
-    producer.set("tpro.queue_ms", row.queued(now).as_millis() as i64);
-    producer.set("tpro.row.id", row.id);
     producer.end_at(now);
     let mut client = spans.start(CallName(&row.target), SpanKind::Client, Some(&context));
     describe(&mut client, row);
@@ -57,6 +47,29 @@ pub(super) fn depart(spans: &Spans, row: &Published, now: SystemTime) -> (TraceP
     }
     client.set("tpro.budget_ms", row.budget.ms() as i64);
     (context, Some(client))
+}
+
+/// A message is settled without being sent: its publish is all there is of it.
+pub(super) fn stay(spans: &Spans, row: &Published, outcome: &Outcome, now: SystemTime) -> TraceParent {
+    let mut producer = publish(spans, row, now);
+    let context = producer.context();
+    producer.set("error.type", outcome.status.as_str());
+    producer.fail(outcome.status.as_str());
+    producer.end_at(now);
+    context
+}
+
+/// The span that began with the row.
+fn publish(spans: &Spans, row: &Published, now: SystemTime) -> Span {
+    let name = PublishName(&row.target);
+    let mut span = spans.resume(name, SpanKind::Producer, row.traceparent, row.parent, row.created_at);
+    if span.is_recording() {
+        describe(&mut span, row);
+        span.set("messaging.operation.type", "create");
+        span.set("tpro.queue_ms", row.queued(now).as_millis() as i64);
+        span.set("tpro.row.id", row.id);
+    }
+    span
 }
 
 fn describe(span: &mut Span, row: &Published) {

@@ -9,6 +9,7 @@ use crate::dispatcher::{
     bell::{Act, Found},
     lane::{LaneId, Waiting},
     message::{Message, Phase},
+    outbox::OutboxError,
     outcome::Outcome,
     recovery::{self, Recovered},
     row::{self, Published, Read},
@@ -83,18 +84,16 @@ impl Leader {
         }
     }
 
-    pub(super) fn on_page(&mut self, cur: Snapshot, rows: Vec<Row>, limit: usize) {
+    pub(super) fn on_page(&mut self, cur: Snapshot, rows: Vec<Row>, limit: usize) -> Result<(), OutboxError> {
         self.reading = false;
         let mut last = None;
         let mut count = 0;
         for row in &rows {
-            match row::place(row) {
-                Ok(Some(place)) => last = Some(place),
-                Ok(None) => continue,
-                Err(error) => return self.unreadable(&error),
-            }
+            // The only row of an empty page carries the snapshot and nothing else.
+            let Some(place) = row::place(row).map_err(unreadable)? else { continue };
+            last = Some(place);
             count += 1;
-            self.take(row);
+            self.take(row, place.1).map_err(unreadable)?;
         }
         let more = self.reader.advance(cur, last, count == limit);
         let found = match count {
@@ -107,37 +106,37 @@ impl Leader {
         if count > 0 {
             self.pace.news();
         }
+        Ok(())
     }
 
     /// A row of a page: sent at once if its lane has room.
-    fn take(&mut self, row: &Row) {
-        let (Ok(Some((_, id))), Ok(lane)) = (row::place(row), row::lane(row)) else { return };
+    fn take(&mut self, row: &Row, id: i64) -> Result<(), tokio_postgres::Error> {
+        let lane = self.lanes.of(row::lane(row)?);
         if !self.unsettled.add(id) {
-            return;
+            return Ok(());
         }
-        let lane = self.lanes.of(lane);
-        match row::read(row) {
-            Ok(Read::Bare) => self.lanes.wait(lane, Waiting::new(id, false)),
-            Ok(Read::Whole(row)) => {
+        match row::read(row)? {
+            Read::Bare => self.lanes.wait(lane, Waiting::new(id, false)),
+            Read::Whole(row) => {
                 if let Err(row) = self.admit(row, lane, false, false) {
                     self.lanes.wait(lane, row);
                 }
             }
-            Ok(Read::Broken(uid, column)) => self.settle_broken(id, uid, row, column),
-            Err(error) => self.unreadable(&error),
+            Read::Broken(uid, column) => self.settle_broken(id, uid, row, column),
         }
+        Ok(())
     }
 
-    pub(super) fn on_fetched(&mut self, asked: &[(LaneId, Waiting)], rows: Vec<Row>) {
+    pub(super) fn on_fetched(
+        &mut self,
+        asked: &[(LaneId, Waiting)],
+        rows: &[Row],
+    ) -> Result<(), OutboxError> {
         self.fetching = false;
         self.count_read("fetch");
         let mut came: Vec<(i64, &Row)> = Vec::with_capacity(rows.len());
-        for row in &rows {
-            match row::place(row) {
-                Ok(Some((_, id))) => came.push((id, row)),
-                Ok(None) => {}
-                Err(error) => self.unreadable(&error),
-            }
+        for row in rows {
+            came.extend(row::place(row).map_err(unreadable)?.map(|(_, id)| (id, row)));
         }
         let mut back = Vec::new();
         for (lane, waiting) in asked {
@@ -147,22 +146,22 @@ impl Leader {
                 self.unsettled.remove(waiting.id());
                 continue;
             };
-            match row::read(came[at].1) {
-                Ok(Read::Whole(row)) => {
+            match row::read(came[at].1).map_err(unreadable)? {
+                Read::Whole(row) => {
                     if let Err(row) = self.admit(row, *lane, waiting.may_have_run(), true) {
                         back.push((*lane, row));
                     }
                 }
-                Ok(Read::Broken(uid, column)) => {
+                Read::Broken(uid, column) => {
                     self.lanes.fetched(*lane);
                     self.settle_broken(waiting.id(), uid, came[at].1, column);
                 }
-                Ok(Read::Bare) => self.lanes.fetched(*lane),
-                Err(error) => self.unreadable(&error),
+                Read::Bare => self.lanes.fetched(*lane),
             }
         }
         // The last first, so that they stand in their order before the others.
         back.into_iter().rev().for_each(|(lane, row)| self.lanes.wait_first(lane, row));
+        Ok(())
     }
 
     /// Lets a row fly, or settles it unsent; gives it back as an id when its lane has no room.
@@ -229,12 +228,12 @@ impl Leader {
         }
     }
 
-    /// A column of another type than the statement says: the schema is not the one this sidecar was built for.
-    fn unreadable(&mut self, error: &tokio_postgres::Error) {
-        tracing::error!("a row of the outbox cannot be read: {error}");
-    }
-
     fn count_read(&self, reason: &'static str) {
         self.counts.reads.get_or_create(&Reason { reason }).inc();
     }
+}
+
+/// A column of another type than the statement says: the schema is not the one this sidecar was built for.
+fn unreadable(source: tokio_postgres::Error) -> OutboxError {
+    OutboxError::Run { name: "outbox.read", source }
 }

@@ -1,5 +1,7 @@
 //! Outcomes on their way out: to a reply handler or straight into the batch, and off the books once they are written.
 
+use std::time::SystemTime;
+
 use futures_util::FutureExt as _;
 use tokio_postgres::Row;
 use tpro_wire::{status::Status, target::Target, trace::TraceParent, uid::Uid};
@@ -58,9 +60,7 @@ impl Leader {
 
     /// A row has its outcome without having flown.
     pub(super) fn settle_unsent(&mut self, row: Published, outcome: Outcome) {
-        let now = std::time::SystemTime::now();
-        let (producer, span) = trace::depart(&self.app.spans, &row, now);
-        drop(span);
+        let producer = trace::stay(&self.app.spans, &row, &outcome, SystemTime::now());
         self.settle_row(row.id, row.uid, row.target, producer, outcome);
     }
 
