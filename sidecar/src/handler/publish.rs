@@ -45,21 +45,25 @@ impl<'a> Publish<'a> {
         Self { protocol, ..self }
     }
 
+    /// `hops` is how many services the message has passed through already: the dispatcher reads it from the row's headers
+    /// and ends a circle of services.
     pub(crate) async fn send(
         &self,
         app: &App,
         statements: &Statements,
         body: &(impl Serialize + ?Sized),
+        hops: u32,
     ) -> Result<i64, Fault> {
         let target = match self.target.matches('.').count() {
             2 => Target::parse(&format!("{}.{}", app.config.space, self.target))?,
             _ => Target::parse(self.target)?,
         };
         let body = body::raw(body)?;
+        let passed = if hops == 0 { "{}".to_owned() } else { format!(r#"{{"tpro-hops":{hops}}}"#) };
         let row = statements
             .query_one(
                 "/* tpro.publish */ SELECT tpro.publish(service_name => $1, entity => $2, method_name => $3, \
-                 body => $4::text::jsonb, headers => $5::text::jsonb, timeout => $6, protocol => $7, sender => $8, \
+                 body => $4::text::jsonb, headers => $5::text::jsonb || $10::text::jsonb, timeout => $6, protocol => $7, sender => $8, \
                  space_name => $9)",
                 &[
                     &target.service(),
@@ -71,6 +75,7 @@ impl<'a> Publish<'a> {
                     &self.protocol.as_str(),
                     &app.source.service.as_str(),
                     &target.space(),
+                    &passed,
                 ],
             )
             .await?;

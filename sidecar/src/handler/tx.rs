@@ -38,7 +38,7 @@ impl Tx {
         message: Publish<'_>,
         body: &(impl Serialize + ?Sized),
     ) -> Result<i64, Fault> {
-        message.send(&self.scope.app, &self.statements, body).await
+        message.send(&self.scope.app, &self.statements, body, self.scope.hops.saturating_add(1)).await
     }
 
     /// See [`Ctx::uid`](crate::Ctx::uid).
