@@ -3,28 +3,50 @@
 # shellcheck source=make/lib.sh
 . "$(dirname -- "${BASH_SOURCE[0]}")/lib.sh"
 
+# Each is run, whatever the others came to: one round shows all there is to mend.
+FAILED=()
+check() {
+  local what=$1
+  shift
+  step "$what"
+  "$@" || FAILED+=("$what")
+}
+skipped() { say "      skipped: $1 is not installed ($2)"; }
+
+form() {
+  local color=never
+  [ -z "$BOLD" ] || color=always
+  cargo fmt --all --check -- --color "$color"
+}
+lints() { logged logs/clippy.log "clippy" cargo clippy --workspace "${CARGO_FLAGS[@]}" --all-targets -- -D warnings; }
+documentation() {
+  RUSTDOCFLAGS='-D warnings -A rustdoc::private_intra_doc_links' logged logs/doc.log "rustdoc" cargo doc --workspace "${CARGO_FLAGS[@]}" --no-deps --document-private-items
+}
+dependencies() {
+  if cargo deny --version >/dev/null 2>&1; then
+    logged logs/deny.log "cargo deny" cargo deny --workspace check bans licenses sources
+  else
+    skipped cargo-deny "cargo install cargo-deny --locked"
+  fi
+}
+scripts() {
+  if command -v shellcheck >/dev/null; then
+    shellcheck --external-sources make/*.sh make/lib/*.sh .ci/run
+  else
+    skipped shellcheck "apt-get install shellcheck"
+  fi
+}
+
 steps 6
 step "What it needs"
 "$ROOT/make/setup.sh"
 use_cargo
 use_pg_config
-step "Form (cargo fmt)"
-cargo fmt --all --check
-step "Lints (cargo clippy, warnings are errors)"
-logged logs/clippy.log "clippy" cargo clippy --workspace "${CARGO_FLAGS[@]}" --all-targets -- -D warnings
-step "Documentation (cargo doc, warnings are errors)"
-RUSTDOCFLAGS='-D warnings' logged logs/doc.log "rustdoc" cargo doc --workspace "${CARGO_FLAGS[@]}" --no-deps --document-private-items
-step "Dependencies (cargo deny)"
-if cargo deny --version >/dev/null 2>&1; then
-  logged logs/deny.log "cargo deny" cargo deny --workspace --offline check bans licenses sources
-else
-  say "      skipped: cargo-deny is not installed (cargo install cargo-deny --locked)"
-fi
-step "Scripts (shellcheck)"
-if command -v shellcheck >/dev/null; then
-  shellcheck --external-sources make/*.sh make/lib/*.sh .ci/run
-else
-  say "      skipped: shellcheck is not installed (apt-get install shellcheck)"
-fi
+check "Form (cargo fmt)" form
+check "Lints (cargo clippy, warnings are errors)" lints
+check "Documentation (cargo doc, warnings are errors)" documentation
+check "Dependencies (cargo deny)" dependencies
+check "Scripts (shellcheck)" scripts
 step_done
+((${#FAILED[@]} == 0)) || die "failed: $(printf '%s; ' "${FAILED[@]}" | sed 's/; $//')"
 say "all checks passed"

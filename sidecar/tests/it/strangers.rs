@@ -1,4 +1,5 @@
 //! NATS clients that know nothing of tpro, and services that are called by them.
+#![expect(clippy::disallowed_methods, reason = "strangers ask in the way of strangers")]
 
 use async_nats::HeaderMap;
 use serde_json::{Value, json};
@@ -60,7 +61,6 @@ async fn broken_requests_are_answered_by_the_book() -> Outcome {
     let analytic = world.run("analytic").await?;
     let stranger = world.nats.client().await?;
     let ask = async |subject: &str, payload: &str| -> Outcome<Value> {
-        #[expect(clippy::disallowed_methods, reason = "a stranger asks in the way of strangers")]
         let answer = stranger.request(subject.to_owned(), payload.to_owned().into()).await?;
         serde_json::from_slice(&answer.payload).context("the answer is no JSON")
     };
