@@ -20,9 +20,13 @@ fn main() -> std::process::ExitCode {
             .handle("default.sleep", sleep)
             .handle("default.reply", reply)
             .handle("default.call", call)
+            .handle("default.call_and_hold", call_and_hold)
             .handle("default.circle", circle)
+            .handle("default.abort", abort)
             .handle_transactional("transactional.effect", effect_of_tx)
+            .handle_transactional("transactional.flaky", flaky)
             .handle_transactional("transactional.publish", publish)
+            .handle_transactional("transactional.spiral", spiral)
             .on_reply("old.thing.noted", noted, noted_failure)
             .on_reply("old.thing.spoiled", spoiled, spoiled_failure)
             .on_reply("old.thing.panics", panics, spoiled_failure)
@@ -125,9 +129,37 @@ async fn call(ctx: Ctx, body: Value) -> Result<Value, Fault> {
     Ok(json!([first, second]))
 }
 
+/// Has an effect made by a call, and then waits until the test lets the lock go.
+async fn call_and_hold(ctx: Ctx, told: Effect) -> Result<Value, Fault> {
+    let made = ctx.call("probe.transactional.effect", &json!({})).await.map_err(CallError::into_fault)?;
+    if let Some(lock) = told.hold {
+        let db = ctx.db().await?;
+        db.execute("/* hold */ SELECT pg_advisory_lock_shared($1)", &[&lock]).await?;
+        db.execute("/* let go */ SELECT pg_advisory_unlock_shared($1)", &[&lock]).await?;
+    }
+    Ok(made)
+}
+
+/// Takes the process with it.
+async fn abort(_: Ctx, _: Value) -> Result<(), Fault> {
+    std::process::abort()
+}
+
+/// Has an effect, and then calls what the test has made to fail.
+async fn flaky(tx: Tx, told: Effect) -> Result<Made, Fault> {
+    let number = tx.query_one(INSERT, &[&tx.uid().uuid(), &"effect"]).await?.get(0);
+    tx.execute("/* flaky */ SELECT public.flaky()", &[]).await?;
+    end(&told, number)
+}
+
 /// Asks itself, and so on.
 async fn circle(ctx: Ctx, body: Value) -> Result<Value, Fault> {
     ctx.call("probe.default.circle", &body).await.map_err(CallError::into_fault)
+}
+
+/// Publishes to itself, and so on.
+async fn spiral(tx: Tx, body: Value) -> Result<i64, Fault> {
+    tx.publish("probe.transactional.spiral", &body).await
 }
 
 async fn publish(tx: Tx, told: Effect) -> Result<i64, Fault> {
@@ -165,7 +197,10 @@ async fn hangs(ctx: ReplyCtx, _: Value) -> Result<(), Fault> {
 }
 
 async fn note(ctx: &ReplyCtx, what: &str) -> Result<(), Fault> {
-    ctx.execute("/* note */ INSERT INTO public.effect (uid, what) VALUES ($1, $2)", &[&ctx.uid().uuid(), &what])
-        .await?;
+    ctx.execute(
+        "/* note */ INSERT INTO public.effect (uid, what) VALUES ($1, $2)",
+        &[&ctx.uid().uuid(), &what],
+    )
+    .await?;
     Ok(())
 }

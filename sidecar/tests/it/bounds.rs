@@ -46,3 +46,20 @@ async fn a_nats_server_that_takes_less_than_a_body_makes_the_copy_not_ready() ->
     world.finish(&[&main]).await?;
     Ok(())
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn messages_that_a_handler_publishes_in_a_circle_end_at_the_hop_limit() -> Outcome {
+    let world = Probe::world().await?;
+    let main = world.run("main").await?;
+    let probe = world.start(Probe::copy(&world, 1)?.env("HOPS_MAX", 4)).await?;
+    let reply = world.ask(&Probe::request("transactional.spiral", json!({}))).await?;
+    assert_eq!(reply.status, "ok", "{reply:?}");
+    world.recon().await?;
+    let replies = world.replies("probe").await?;
+    let (last, sent) = replies.split_last().expect("it has published");
+    assert_eq!(sent.len(), 4);
+    assert!(sent.iter().all(|reply| reply.status == "ok"), "{sent:?}");
+    assert_eq!((last.status.as_str(), last.code(), last.attempts), ("error", -32007, 0), "{last:?}");
+    world.finish(&[&main, &probe]).await?;
+    Ok(())
+}
