@@ -12,7 +12,7 @@ help all: ## this list
 	@awk -f make/help.awk $(firstword $(MAKEFILE_LIST))
 
 #: Everything
-demo: ## from nothing to a message that went round: installs, builds, starts, runs eight cases
+demo: ## from nothing to a message that went round: installs, builds, starts, runs eight cases (CASES=only: just these)
 	@make/demo.sh
 setup: ## install what is missing (packages by apt, Rust by rustup)
 	@make/setup.sh

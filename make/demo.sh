@@ -15,6 +15,15 @@ chosen() {
   return 1
 }
 
+if [ "${CASES:-}" = only ]; then
+  # On whatever runs, and if co is stopped, without it.
+  [ -x "$PROFILE/tpro-demo" ] || die "CASES=only runs the cases on what is there, and nothing is: make demo first"
+  "$ROOT/make/env.sh" save
+  # shellcheck source=/dev/null
+  . "$LOCAL/env"
+  exec "$PROFILE/tpro-demo"
+fi
+
 steps 8
 step "What it needs"
 "$ROOT/make/setup.sh"

@@ -7,6 +7,8 @@ if [ "$(uname -s)" != Linux ]; then
   exit 1
 fi
 set -euo pipefail
+# The server's own user must be able to read its installation; what holds a secret is made narrower where it is made.
+umask 022
 
 # The checkout. Everything is addressed from here, so that a path with spaces works and the caller's directory does not matter.
 ROOT=$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")/.." && pwd -P)

@@ -29,14 +29,18 @@ ready() {
   "$ROOT/make/create.sh" env "$1"
 }
 
-# choose_port NAME COPY: sets PORT. The first copy takes the .env's; the others, and the first where that is taken, the next free one.
+# choose_port NAME COPY: sets PORT. The first copy takes the .env's, or the next free one; the others one that is in nobody's .env.
 choose_port() {
-  local first remembered
+  local first remembered highest
   remembered=$(state_get "$1-$2" port)
   first=$(dotenv_get "services/$1/.env" SERVICE_PORT)
   if [ -z "${SERVICE_PORT:-}" ] && [ "$2" = 1 ] && [ -n "$(users SERVICE_PORT "$1")" ]; then
     SERVICE_PORT=$first pick_port SERVICE_PORT 8081
   else
+    if [ "$2" != 1 ]; then
+      highest=$(sed -n 's/^SERVICE_PORT=\([0-9]*\)$/\1/p' services/*/.env | sort -n | tail -n 1)
+      first=$((highest + 1))
+    fi
     pick_port SERVICE_PORT "${first:-8081}" "$remembered"
   fi
 }
