@@ -99,8 +99,8 @@ install_rust() {
         bash -o pipefail -c 'curl --proto "=https" --tlsv1.2 -sSfL https://sh.rustup.rs | sh -s -- -y --no-modify-path --profile minimal --default-toolchain none' ||
         die "rustup could not be installed; install Rust $RUST_NEEDED or newer by yourself (https://rustup.rs) and run this again"
     fi
-    PATH=$bin:$PATH
   fi
+  cargo_fits || PATH=$bin:$PATH
   # The pinned toolchain, where rustup is the one that has it.
   if command -v rustup >/dev/null && ! rustup toolchain list 2>/dev/null | grep -q "^$RUST_PINNED-"; then
     say "      installing Rust $RUST_PINNED"
