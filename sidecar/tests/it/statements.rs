@@ -49,6 +49,9 @@ async fn the_three_statements_are_answered() -> Outcome {
     let possible = [before * 2 + 4, before + after + 4, after * 2 + 4];
     assert!(possible.iter().any(|sum| transit == Some(*sum)), "{transit:?} is none of {possible:?}");
 
+    let faults = world.count("SELECT count(*) FROM main_service.mq_reply_fault").await?;
+    assert_eq!(faults, 0, "the reply handlers of main have run");
+    assert_eq!(main.metric("tpro_reply_handlers_total").await?, 3.0);
     world.finish(&[&main, &analytic, &co]).await?;
     Ok(())
 }

@@ -3,6 +3,7 @@
 use tpro_testkit::{Message, Outcome, Signal, World, eventually};
 
 use crate::answerer::Answerer;
+use crate::probe::Probe;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn each_stop_signal_ends_a_copy_in_good_order() -> Outcome {
@@ -50,5 +51,46 @@ async fn a_second_signal_forces_the_end() -> Outcome {
     let next = world.start(main.sidecar()).await?;
     world.await_reply(id).await?.ok()?;
     world.finish(&[&next]).await?;
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_handler_longer_than_the_drain_is_cut_off_and_another_copy_takes_over() -> Outcome {
+    let world = Probe::world().await?;
+    let main = world.start(world.sidecar("main")?.env("ATTEMPT_TIMEOUT_MS", 500)).await?;
+    let first = world.start(Probe::copy(&world, 1)?.env("STOP_TIMEOUT", 1)).await?;
+    let hold = Probe::hold(&world).await?;
+    let id = world.publish(&Probe::request("transactional.effect", Probe::held())).await?;
+    Probe::waiting(&world, 1).await?;
+    first.signal(Signal::TERM)?;
+    first.wait().await?;
+    let second = world.start(Probe::copy(&world, 2)?).await?;
+    Probe::waiting(&world, 1).await?;
+    drop(hold);
+    let reply = world.await_reply(id).await?;
+    assert_eq!(reply.copy(), "2", "{reply:?}");
+    assert_eq!(Probe::effects(&world).await?, 1, "what was cut off was rolled back");
+    world.finish(&[&main, &second]).await?;
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_handler_at_work_is_finished_before_the_end() -> Outcome {
+    let world = Probe::world().await?;
+    let main = world.run("main").await?;
+    let probe = world.start(Probe::copy(&world, 1)?).await?;
+    let hold = Probe::hold(&world).await?;
+    for method in ["transactional.effect", "default.tx", "default.effect", "stateless.effect"] {
+        world.publish(&Probe::request(method, Probe::held())).await?;
+    }
+    Probe::waiting(&world, 4).await?;
+    probe.signal(Signal::TERM)?;
+    eventually("it drains", async || Ok(probe.get("/readyz").await?.status == 503)).await?;
+    drop(hold);
+    assert!(probe.wait().await?.success());
+    // Nobody else was there to answer.
+    world.recon().await?;
+    assert!(world.replies("main").await?.iter().all(|reply| reply.status == "ok" && reply.attempts == 1));
+    world.finish(&[&main]).await?;
     Ok(())
 }
