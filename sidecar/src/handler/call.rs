@@ -89,12 +89,12 @@ impl Call {
 
     fn span(&self) -> Span {
         let spans = &self.scope.app.spans;
-        if !self.scope.span.sampled() {
-            return spans.start("", SpanKind::Client, Some(&self.scope.span));
-        }
         let target = &self.target;
         let mut span =
             spans.start(target.service_method().to_owned(), SpanKind::Client, Some(&self.scope.span));
+        if !span.is_recording() {
+            return span;
+        }
         span.set("messaging.system", "nats");
         span.set("messaging.operation.name", "request");
         span.set("messaging.destination.name", target.subject().to_owned());
@@ -111,8 +111,8 @@ impl Call {
         let payload = bytes::Bytes::from(envelope::request(&self.uid, self.target.method(), self.body.get()));
         let mut waiting = self.scope.calls.wait(self.uid);
         let mut backoff = Backoff::new(FIRST_PAUSE, LONGEST_PAUSE);
-        // Whether any attempt reached somebody, or may have.
-        let mut reached = false;
+        // Whether an attempt reached somebody, or may have; with no attempt nobody knows.
+        let mut reached = None;
         loop {
             if Instant::now() >= self.deadline {
                 return Err(self.nobody_or_late(reached));
@@ -147,10 +147,11 @@ impl Call {
                 }
                 Heard::Stale => return Err(CallError::Stale),
                 Heard::Silence => {
-                    reached = true;
+                    reached = Some(true);
                     span.event("silence", vec![("tpro.attempt", i64::from(attempt).into())]);
                 }
                 Heard::Nobody(why) => {
+                    reached.get_or_insert(false);
                     span.event(why, vec![("tpro.attempt", i64::from(attempt).into())]);
                     self.pause(&mut backoff).await;
                 }
@@ -184,8 +185,11 @@ impl Call {
         }
     }
 
-    fn nobody_or_late(&self, reached: bool) -> CallError {
-        if reached { CallError::Timeout(self.budget.as_millis()) } else { CallError::Unavailable }
+    fn nobody_or_late(&self, reached: Option<bool>) -> CallError {
+        match reached {
+            Some(false) => CallError::Unavailable,
+            _ => CallError::Timeout(self.budget.as_millis()),
+        }
     }
 
     async fn pause(&self, backoff: &mut Backoff) {

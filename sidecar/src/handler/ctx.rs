@@ -25,7 +25,8 @@ impl Ctx {
     }
 
     /// A connection of the pool. Statements on it run one after the other, each committed by itself; two that shall run at the same time
-    /// take two. It goes back to the pool when it is dropped.
+    /// take two. It goes back to the pool when it is dropped; do that before a call of another service, which may
+    /// lead back to this one and need a connection there.
     pub async fn db(&self) -> Result<Statements, QueryError> {
         Statements::take(&self.0.app, self.0.span).await
     }

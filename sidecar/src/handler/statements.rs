@@ -208,6 +208,9 @@ impl Statements {
             return self.quiet(work).await;
         }
         let mut span = self.spans.start(summary(sql), SpanKind::Client, Some(&self.parent));
+        if !span.is_recording() {
+            return self.quiet(work).await;
+        }
         span.set("db.system.name", "postgresql");
         span.set("db.namespace", self.database.clone());
         span.set("db.query.text", sql);

@@ -63,9 +63,12 @@ pub(super) async fn serve(serving: &Serving, message: Message) {
             let work = Work { origin, back, params: asked.params, span, received, counts };
             return match handler {
                 Method::Stateless(handler) => stateless::serve(serving, work, handler).await,
-                Method::Default(handler) if has_uid => batched::serve(serving, work, handler).await,
+                // Boxed, since the memory of every task is that of the longest way, and the stateless one is to be fast.
+                Method::Default(handler) if has_uid => Box::pin(batched::serve(serving, work, handler)).await,
                 Method::Default(handler) => stateless::serve(serving, work, handler).await,
-                Method::Transactional(handler) => transactional::serve(serving, work, handler).await,
+                Method::Transactional(handler) => {
+                    Box::pin(transactional::serve(serving, work, handler)).await
+                }
             };
         }
         Err(error) => (if error.code == code::METHOD_NOT_FOUND { "unknown" } else { "malformed" }, error),

@@ -4,7 +4,7 @@ use tpro_wire::ReplyState;
 
 use super::serving::{Serving, Work};
 use crate::handler::{
-    Ctx,
+    Ctx, Fault, Statements,
     method::Erased,
     run::{Ended, run},
 };
@@ -14,18 +14,10 @@ pub(super) async fn serve(serving: &Serving, mut work: Work<'_>, handler: &Erase
     let scope = work.scope(serving);
     let running = async { handler(Ctx::new(scope.clone()), work.params).await };
     let ended = run(running, work.origin.deadline, &serving.stop).await;
-    let tx = scope.take_tx();
     let outcome = match ended {
         Ended::Done(mut result) => {
-            if let Some(tx) = tx {
-                match &result {
-                    Ok(_) => {
-                        if let Err(error) = tx.commit().await {
-                            result = Err(error.into());
-                        }
-                    }
-                    Err(_) => tx.roll_back().await,
-                }
+            if let Some(tx) = scope.take_tx() {
+                result = Box::pin(end(&tx, result)).await;
             }
             serving.outcome(&mut work, result)
         }
@@ -35,7 +27,24 @@ pub(super) async fn serve(serving: &Serving, mut work: Work<'_>, handler: &Erase
             return serving.headers.state(&serving.app, &work.back, ReplyState::Overloaded).await;
         }
     };
-    serving.inbox.record(scope.take_journal()).await;
+    let journal = scope.take_journal();
+    if !journal.is_empty() {
+        Box::pin(serving.inbox.record(journal)).await;
+    }
     serving.headers.answer(&serving.app, &work.back, &outcome).await;
     work.observe();
+}
+
+/// Ends the handler's transaction as the handler has ended.
+async fn end(tx: &Statements, result: Result<String, Fault>) -> Result<String, Fault> {
+    match result {
+        Ok(result) => {
+            tx.commit().await?;
+            Ok(result)
+        }
+        Err(fault) => {
+            tx.roll_back().await;
+            Err(fault)
+        }
+    }
 }
