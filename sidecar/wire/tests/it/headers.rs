@@ -1,8 +1,8 @@
 use std::collections::HashMap;
 
 use proptest::prelude::*;
-use tpro_wire::{Protocol, Source};
 use tpro_wire::headers::{self, RequestHeaders, is_language};
+use tpro_wire::{Protocol, Source};
 
 use crate::support::{service, traceparent, uid, uuid};
 
