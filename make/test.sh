@@ -19,5 +19,5 @@ step_done
 awk '
   /^test result:/ { passed += $4; failed += $6; ignored += $8 }
   /^test .* \.\.\. FAILED$/ { names = names "\n  " $2 }
-  END { printf "%d passed, %d failed, %d ignored%s\n", passed, failed, ignored, names }' "$LOG"
+  END { printf "%d passed, %d failed, %d skipped%s\n", passed, failed, ignored, names }' "$LOG"
 if ((rc != 0)); then die "tests failed; all of their output is in logs/test.log"; fi
