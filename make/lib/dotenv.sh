@@ -31,8 +31,10 @@ dotenv_put() {
     dotenv_is_ours "$file" "$key" || return 0
     dotenv_drop "$file" "$key"
   fi
-  # In its place under its comment, where the file has one; else at the end.
+  # In its place under its comment, where the file has one; else at the end. A mark whose line the user took out goes as well.
   MARK="#:make $(digest "$line")" LINE=$line KEY=$key awk '
+    mark != "" { if ($0 ~ /^[A-Z_]+=/) print mark; mark = "" }
+    /^#:make / { mark = $0; next }
     { print }
     !put && $0 ~ "^# " ENVIRON["KEY"] "[:,]" { print ENVIRON["MARK"]; print ENVIRON["LINE"]; put = 1 }
     END { if (!put) { print ENVIRON["MARK"]; print ENVIRON["LINE"] } }' "$file" >"$file.$$"
