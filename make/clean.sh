@@ -5,8 +5,11 @@
 
 "$ROOT/make/all.sh" down
 locate
-for folder in "$BASE" "$LOGS" "$LOCAL"; do
+# The tests' own installation of PostgreSQL lies where user postgres can go; they note where.
+TESTS=''
+[ ! -s "$TARGET/debug/testkit.place" ] || TESTS=$(<"$TARGET/debug/testkit.place")
+for folder in "$BASE" "$LOGS" "$LOCAL" ${TESTS:+"$TESTS"}; do
   [ ! -e "$folder" ] || rm -rf -- "$folder" || die "$folder could not be removed whole: is a part of it another user's?"
 done
-say "removed: $BASE, .local and logs"
+say "removed: $BASE, .local and logs${TESTS:+, $TESTS}"
 say "left: target/ ($(du -sh -- "$TARGET" 2>/dev/null | cut -f1); cargo clean removes it), services/*/.env"

@@ -4,21 +4,17 @@
 //! with links to everything else is an installation of its own, into which the extension is put. It is made once for each
 //! state of the extension, under a lock, and shared by all test processes.
 
-use std::collections::BTreeSet;
 use std::ffi::OsStr;
 use std::fs::{self, File};
-use std::hash::{DefaultHasher, Hash, Hasher};
-use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use crate::account::Account;
+use crate::distribution::Distribution;
+use crate::extension::Extension;
 use crate::failure::{Context, Failure, Outcome};
 use crate::paths;
 use crate::secret::secret;
-
-/// Copied, since PostgreSQL resolves a link to its program before it looks around.
-const PROGRAMS: [&str; 5] = ["postgres", "initdb", "pg_ctl", "pg_config", "pg_basebackup"];
 
 /// The installed tree and the data directory that clusters are copied from.
 #[derive(Debug)]
@@ -89,125 +85,6 @@ impl Installation {
     pub fn make_data(&self, data: &Path) -> Outcome {
         run(Command::new("cp").arg("-a").arg(&self.template).arg(data)).context("copying the data directory")
     }
-}
-
-/// PostgreSQL as the system has it.
-struct Distribution {
-    programs: PathBuf,
-    libraries: PathBuf,
-    share: PathBuf,
-    common: PathBuf,
-}
-
-impl Distribution {
-    fn find() -> Outcome<Distribution> {
-        let config = std::env::var_os("PG_CONFIG")
-            .or_else(|| std::env::var_os("PGRX_PG_CONFIG_PATH"))
-            .unwrap_or_else(|| "/usr/lib/postgresql/15/bin/pg_config".into());
-        let ask = |option: &str| -> Outcome<PathBuf> {
-            let answer = Command::new(&config)
-                .arg(option)
-                .output()
-                .context(format!("running {} (set PG_CONFIG)", config.display()))?;
-            Ok(PathBuf::from(String::from_utf8_lossy(&answer.stdout).trim()))
-        };
-        let (programs, libraries, share) = (ask("--bindir")?, ask("--pkglibdir")?, ask("--sharedir")?);
-        let common = programs
-            .ancestors()
-            .find(|folder| libraries.starts_with(folder) && share.starts_with(folder))
-            .context("PostgreSQL's folders have nothing in common")?
-            .to_path_buf();
-        Ok(Distribution { programs, libraries, share, common })
-    }
-
-    fn relative(&self, path: &Path) -> Outcome<PathBuf> {
-        Ok(path.strip_prefix(&self.common)?.to_path_buf())
-    }
-
-    fn copy_to(&self, tree: &Path) -> Outcome {
-        let programs = tree.join(self.relative(&self.programs)?);
-        fs::create_dir_all(&programs)?;
-        for program in PROGRAMS {
-            let from = self.programs.join(program);
-            fs::copy(&from, programs.join(program)).context(format!("copying {}", from.display()))?;
-        }
-        link_all(&self.libraries, &tree.join(self.relative(&self.libraries)?), None)?;
-        let share = tree.join(self.relative(&self.share)?);
-        link_all(&self.share, &share, Some(OsStr::new("extension")))?;
-        link_all(&self.share.join("extension"), &share.join("extension"), None)
-    }
-}
-
-/// The extension's files in the checkout.
-struct Extension {
-    library: PathBuf,
-    scripts: BTreeSet<PathBuf>,
-}
-
-impl Extension {
-    fn find() -> Outcome<Extension> {
-        let library = paths::extension_library()?;
-        let mut scripts = BTreeSet::new();
-        for folder in ["sql", "pg_tpro"] {
-            find_scripts(&paths::checkout().join(folder), &mut scripts)?;
-        }
-        if !scripts.iter().any(|script| script.extension() == Some(OsStr::new("control"))) {
-            return Err(Failure::new("pg_tpro.control is neither under sql/ nor under pg_tpro/"));
-        }
-        Ok(Extension { library, scripts })
-    }
-
-    fn hash(&self) -> Outcome<u64> {
-        let mut hasher = DefaultHasher::new();
-        for file in self.scripts.iter().chain([&self.library]) {
-            fs::read(file).context(format!("reading {}", file.display()))?.hash(&mut hasher);
-        }
-        Ok(hasher.finish())
-    }
-
-    fn copy_to(&self, distribution: &Distribution, tree: &Path) -> Outcome {
-        let libraries = tree.join(distribution.relative(&distribution.libraries)?);
-        copy_over(&self.library, &libraries.join("pg_tpro.so"))?;
-        let scripts = tree.join(distribution.relative(&distribution.share)?).join("extension");
-        for script in &self.scripts {
-            copy_over(script, &scripts.join(script.file_name().unwrap_or_default()))?;
-        }
-        Ok(())
-    }
-}
-
-/// Finds the control file and the scripts `pg_tpro--*.sql`.
-fn find_scripts(folder: &Path, found: &mut BTreeSet<PathBuf>) -> Outcome {
-    for entry in fs::read_dir(folder).context(format!("reading {}", folder.display()))? {
-        let path = entry?.path();
-        let name = path.file_name().and_then(OsStr::to_str).unwrap_or_default();
-        if path.is_dir() {
-            find_scripts(&path, found)?;
-        } else if name == "pg_tpro.control" || (name.starts_with("pg_tpro--") && name.ends_with(".sql")) {
-            found.insert(path);
-        }
-    }
-    Ok(())
-}
-
-fn link_all(from: &Path, to: &Path, but: Option<&OsStr>) -> Outcome {
-    fs::create_dir_all(to)?;
-    for entry in fs::read_dir(from).context(format!("reading {}", from.display()))? {
-        let name = entry?.file_name();
-        if Some(name.as_os_str()) != but {
-            symlink(from.join(&name), to.join(&name))?;
-        }
-    }
-    Ok(())
-}
-
-/// Copies a file; where there is a link (to a version that the system has installed), it is replaced, never written through.
-fn copy_over(from: &Path, to: &Path) -> Outcome {
-    if to.symlink_metadata().is_ok() {
-        fs::remove_file(to)?;
-    }
-    fs::copy(from, to).context(format!("copying {} to {}", from.display(), to.display()))?;
-    Ok(())
 }
 
 /// Removes what killed test processes have left: their folders are named `<what>-<process id>-<number>`.

@@ -10,7 +10,9 @@
 pub mod account;
 pub mod collector;
 pub mod database;
+mod distribution;
 pub mod eventually;
+mod extension;
 pub mod failure;
 pub mod http;
 pub mod installation;

@@ -9,6 +9,9 @@ use std::path::{Path, PathBuf};
 use crate::account;
 use crate::failure::{Context, Failure, Outcome};
 
+/// The file beside the binaries that says where the test runs' own files are.
+const PLACE: &str = "testkit.place";
+
 /// The root of the checkout.
 pub fn checkout() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().nth(2).unwrap_or(Path::new(".")).to_path_buf()
@@ -76,5 +79,7 @@ pub fn run_root() -> Outcome<PathBuf> {
     if !found.is_dir() || found.uid() != me {
         return Err(Failure::new(format!("{} belongs to somebody else; remove it", root.display())));
     }
+    // For `make clean`. Where the binaries are not ours to write beside, nobody cleans.
+    let _ = fs::write(binaries()?.join(PLACE), format!("{}\n", root.display()));
     Ok(root)
 }

@@ -18,6 +18,7 @@ mod outage;
 mod probe;
 mod repeats;
 mod replies;
+mod runs;
 mod secrecy;
 mod start;
 mod statements;

@@ -1,0 +1,93 @@
+//! What one run of a handler leaves behind, and when there is another.
+
+use serde_json::json;
+use tpro_testkit::Outcome;
+
+use crate::probe::Probe;
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_error_undoes_the_effect_and_is_an_outcome_like_another() -> Outcome {
+    let world = Probe::world().await?;
+    let main = world.run("main").await?;
+    let probe = world.start(Probe::copy(&world, 1)?).await?;
+    for method in ["transactional.effect", "default.tx"] {
+        for (end, code) in [("fault", 7), ("internal", -32603), ("panic", -32603)] {
+            let reply = world.ask(&Probe::request(method, json!({"end": end}))).await?;
+            assert_eq!((reply.status.as_str(), reply.code()), ("error", code), "{method}, {end}: {reply:?}");
+        }
+    }
+    assert_eq!(Probe::effects(&world).await?, 0);
+    assert_eq!(world.count("SELECT count(*) FROM probe_service.mq_outcome").await?, 6);
+    let reply = world.ask(&Probe::request("transactional.effect", json!({}))).await?;
+    assert_eq!(reply.ok()?["number"], 1);
+    world.finish(&[&main, &probe]).await?;
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_calls_of_a_handler_that_runs_again_are_repeats() -> Outcome {
+    let world = Probe::world().await?;
+    let main = world.start(world.sidecar("main")?.env("ATTEMPT_TIMEOUT_MS", 500)).await?;
+    let first = world.start(Probe::copy(&world, 1)?).await?;
+    let hold = Probe::hold(&world).await?;
+    let id = world.publish(&Probe::request("default.call_and_hold", Probe::held())).await?;
+    Probe::waiting(&world, 1).await?;
+    assert_eq!(Probe::effects(&world).await?, 1, "the call is over and its caller is not");
+    first.kill().await?;
+    drop(hold);
+    let second = world.start(Probe::copy(&world, 2)?).await?;
+    let reply = world.await_reply(id).await?.ok()?;
+    assert_eq!(
+        reply["pid"].as_u64(),
+        Some(first.process().pid().into()),
+        "the call had been answered before"
+    );
+    assert_eq!(Probe::effects(&world).await?, 1);
+    world.finish(&[&main, &second]).await?;
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_message_that_kills_its_copy_is_given_up_after_so_many_runs() -> Outcome {
+    let world = Probe::world().await?;
+    let main = world.start(world.sidecar("main")?.env("ATTEMPT_TIMEOUT_MS", 300)).await?;
+    let poison = world.publish(&Probe::request("default.abort", json!({})).timeout(60)).await?;
+    for _ in 0..2 {
+        let copy = world.spawn(Probe::copy(&world, 1)?.env("RUNS_MAX", 2))?;
+        assert!(!copy.wait().await?.success());
+    }
+    let copy = world.start(Probe::copy(&world, 1)?.env("RUNS_MAX", 2)).await?;
+    let reply = world.await_reply(poison).await?;
+    assert_eq!(reply.status, "error", "{reply:?}");
+    world.ask(&Probe::request("default.echo", json!({}))).await?.ok()?;
+    world.finish(&[&main, &copy]).await?;
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_transaction_that_must_be_run_again_is_run_again() -> Outcome {
+    let world = Probe::world().await?;
+    // A sequence goes on through a rollback.
+    world
+        .admin
+        .batch_execute(
+            "CREATE SEQUENCE public.tries;
+             GRANT USAGE ON SEQUENCE public.tries TO probe;
+             CREATE FUNCTION public.flaky() RETURNS void LANGUAGE plpgsql AS $$
+             BEGIN
+                 IF nextval('public.tries') < 3 THEN
+                     RAISE EXCEPTION 'run it again' USING ERRCODE = '40001';
+                 END IF;
+             END $$",
+        )
+        .await?;
+    let main = world.run("main").await?;
+    let probe = world.start(Probe::copy(&world, 1)?).await?;
+    let reply = world.ask(&Probe::request("transactional.flaky", json!({}))).await?;
+    assert_eq!(reply.attempts, 1, "{reply:?}");
+    reply.ok()?;
+    assert_eq!(world.count("SELECT last_value FROM public.tries").await?, 3);
+    assert_eq!(Probe::effects(&world).await?, 1);
+    world.finish(&[&main, &probe]).await?;
+    Ok(())
+}
