@@ -208,11 +208,12 @@ impl World {
         Ok(recon)
     }
 
-    /// Of a message with a stored outcome, each run is one SERVER span with `tpro.repeat=false`.
+    /// Of a message with a stored outcome, each run is one SERVER span with `tpro.repeat=false`, those aside that a stop cut off.
     async fn executed_once(&self) -> Outcome {
         let mut executed = BTreeMap::<_, u32>::new();
         for span in self.collector.spans() {
-            if span.kind == Kind::Server && span.attribute("tpro.repeat") == "false" {
+            let executes = span.kind == Kind::Server && span.attribute("tpro.repeat") == "false";
+            if executes && span.attribute("tpro.stopped") != "true" {
                 let uid = span.attribute("messaging.message.id").to_owned();
                 *executed
                     .entry((span.service.clone(), uid, span.attribute("tpro.run").to_owned()))
