@@ -24,6 +24,7 @@ fn main() -> std::process::ExitCode {
             .handle("default.circle", circle)
             .handle("default.abort", abort)
             .handle_transactional("transactional.effect", effect_of_tx)
+            .handle_transactional("transactional.abort", abort_in_tx)
             .handle_transactional("transactional.flaky", flaky)
             .handle_transactional("transactional.publish", publish)
             .handle_transactional("transactional.spiral", spiral)
@@ -142,6 +143,11 @@ async fn call_and_hold(ctx: Ctx, told: Effect) -> Result<Value, Fault> {
 
 /// Takes the process with it.
 async fn abort(_: Ctx, _: Value) -> Result<(), Fault> {
+    std::process::abort()
+}
+
+/// The same.
+async fn abort_in_tx(_: Tx, _: Value) -> Result<(), Fault> {
     std::process::abort()
 }
 

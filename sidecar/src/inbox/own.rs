@@ -76,6 +76,26 @@ impl Own {
         }
     }
 
+    /// Counts a run before it begins, in a transaction of its own: how many repeats were begun, if that could be told.
+    pub(crate) async fn count_repeat(&self, app: &App, accept: &Accept) -> Result<Option<i32>, QueryError> {
+        let connection = app.pool.get().await?;
+        let statement = connection.prepare_cached(&self.0.count_repeat).await?;
+        let row = connection
+            .query_opt(
+                &statement,
+                &[
+                    &accept.uid.uuid(),
+                    &app.copy_key,
+                    &accept.source,
+                    &accept.target,
+                    &accept.attempt,
+                    &accept.budget_ms,
+                ],
+            )
+            .await?;
+        Ok(row.map(|row| row.get(0)))
+    }
+
     async fn take(&self, app: &App, tx: &Statements, accept: &Accept, run: i32) -> Result<bool, QueryError> {
         let connection = tx.connection()?;
         let taken = tx

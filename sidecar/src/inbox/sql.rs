@@ -11,6 +11,7 @@ pub(super) struct Texts {
     pub(super) finish: String,
     pub(super) outcome: String,
     pub(super) record: String,
+    pub(super) count_repeat: String,
 }
 
 impl Texts {
@@ -23,6 +24,7 @@ impl Texts {
             finish: of(include_str!("finish.sql")),
             outcome: of(include_str!("outcome.sql")),
             record: journal::statement(schema),
+            count_repeat: of(include_str!("count_repeat.sql")),
         }
     }
 }

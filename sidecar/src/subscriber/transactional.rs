@@ -73,20 +73,33 @@ async fn tries(serving: &Serving, work: &mut Work<'_>, handler: &Erased<Tx, Stri
     // What is stored in place of the handler's doing, when its transaction cannot be committed.
     let mut instead = None;
     let mut tried = false;
+    let deadline = work.origin.deadline;
+    // Whether this run is counted. A first attempt is not: it would cost each message a commit more.
+    let mut counted = work.origin.headers.attempt <= 1;
     loop {
-        let error =
-            match timeout_at(work.origin.deadline, one_try(serving, work, handler, instead.as_ref())).await {
-                // What an earlier try of this delivery has committed, without our knowing, is no repeat.
-                Ok(Ok(Came::Stored { outcome, repeat })) => {
-                    return Came::Stored { outcome, repeat: repeat && !tried };
-                }
-                Ok(Ok(came)) => return came,
-                // The pool gave nothing, or the database hangs.
-                Err(_) => return Came::Unstored(serving.late(work)),
-                Ok(Err(error)) => error,
-            };
+        let one_try = one_try(serving, work, handler, counted, instead.as_ref());
+        let error = match timeout_at(deadline, one_try).await {
+            // What an earlier try of this delivery has committed, without our knowing, is no repeat.
+            Ok(Ok(Came::Stored { outcome, repeat })) => {
+                return Came::Stored { outcome, repeat: repeat && !tried };
+            }
+            Ok(Ok(came)) => return came,
+            // The pool gave nothing, or the database hangs.
+            Err(_) => return Came::Unstored(serving.late(work)),
+            Ok(Err(error)) => error,
+        };
         match error {
             Failed::Again => {}
+            Failed::Uncounted => match count(serving, work).await {
+                Ok(exhausted) => {
+                    counted = true;
+                    instead = exhausted;
+                    continue;
+                }
+                Err(error) => {
+                    tracing::warn!(message.id = %work.origin.uid, "a run cannot be counted: {}", describe(&error));
+                }
+            },
             Failed::Lost(reason) => {
                 tracing::warn!(message.id = %work.origin.uid, "a handler's connection was lost; trying again: {reason}");
             }
@@ -101,7 +114,7 @@ async fn tries(serving: &Serving, work: &mut Work<'_>, handler: &Erased<Tx, Stri
         if serving.stop.is_cancelled() {
             return Came::Stopped;
         }
-        if Instant::now() + pause >= work.origin.deadline {
+        if Instant::now() + pause >= deadline {
             return Came::Unstored(serving.late(work));
         }
         sleep(pause).await;
@@ -112,6 +125,8 @@ async fn tries(serving: &Serving, work: &mut Work<'_>, handler: &Erased<Tx, Stri
 enum Failed {
     /// The server asks to run it again: 40001, 40P01.
     Again,
+    /// It is ours to run, and has to be counted first.
+    Uncounted,
     /// The connection is lost, and what was not committed with it.
     Lost(String),
     Query(QueryError),
@@ -127,6 +142,7 @@ async fn one_try(
     serving: &Serving,
     work: &mut Work<'_>,
     handler: &Erased<Tx, String>,
+    counted: bool,
     instead: Option<&Outcome>,
 ) -> Result<Came, Failed> {
     let app = &serving.app;
@@ -153,6 +169,11 @@ async fn one_try(
             return Ok(Came::Stored { outcome, repeat: false });
         }
     };
+    if !counted {
+        // Without this transaction's connection in hand, or the pool could be taken up by those who wait for a second one.
+        tx.roll_back().await;
+        return Err(Failed::Uncounted);
+    }
     fail_point!("inbox.after_accept");
     tx.enter(app, work.context()).await?;
     if let Some(outcome) = instead {
@@ -193,6 +214,27 @@ async fn one_try(
             Err(error.into())
         }
     }
+}
+
+/// Counts this run. A message that was begun as often as it may be ends the process each time, or is never finished: then
+/// comes what is stored in place of another run.
+async fn count(serving: &Serving, work: &mut Work<'_>) -> Result<Option<Outcome>, QueryError> {
+    let begun = serving.own.count_repeat(&serving.app, &work.accept()).await?.unwrap_or(0);
+    if usize::try_from(begun).unwrap_or(0) < serving.app.config.limits.runs as usize {
+        // The first, which was not counted, makes one more.
+        return Ok(None);
+    }
+    serving.count_not_run("exhausted");
+    let outcome = exhausted(begun);
+    mark(&mut work.span, &outcome);
+    Ok(Some(outcome))
+}
+
+fn exhausted(begun: i32) -> Outcome {
+    Outcome::error(
+        code::INTERNAL,
+        format!("the service began {begun} times with this message and finished none"),
+    )
 }
 
 /// The outcome, then the commit.
