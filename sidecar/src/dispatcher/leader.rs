@@ -126,8 +126,9 @@ pub(super) struct Leader {
 
     bell: Bell,
     reader: Reader,
-    /// The pages that a leader before may have sent are still being looked through.
-    recovering: bool,
+    /// What a leader before may have sent, while it is being looked through.
+    recovery: Option<Reader>,
+    looking: bool,
     lanes: Lanes,
     in_flight: InFlight,
     timers: Timers,
@@ -189,6 +190,13 @@ impl Leader {
             // From here on something that the cursor does not know of may have been sent.
             outbox.move_cursor(&Cursor { clean: false, ..cursor.clone() }).await?;
         }
+        // What is published from now on does not wait until all that is looked through.
+        let (reader, recovery) = if cursor.clean {
+            (Reader::new(cursor.snapshot), None)
+        } else {
+            let now = outbox.snapshot().await?;
+            (Reader::new(now.clone()), Some(Reader::of_window(cursor.snapshot, now)))
+        };
         let connection = app.nats.statistics().connects.load(Ordering::Relaxed);
         let leading = CancellationToken::new();
         let leader = Self {
@@ -201,8 +209,9 @@ impl Leader {
             sender,
             barrier: Barrier::new(Uid::v7(random::next_u64(), random::bytes()), connection),
             bell: Bell::new(config.dispatch.park_after, config.dispatch.slow_poll, now),
-            reader: Reader::new(cursor.snapshot),
-            recovering: !cursor.clean,
+            reader,
+            recovery,
+            looking: false,
             lanes,
             in_flight: InFlight::default(),
             timers: Timers::new(now),
@@ -307,7 +316,7 @@ impl Leader {
             self.lanes.rested_at(self.now).filter(|_| connected),
             self.settler.due(),
             self.barrier.due().filter(|_| connected),
-            self.pace.due().filter(|_| self.reader.is_between() && !self.recovering),
+            self.pace.due().filter(|_| self.reader.is_between() && self.recovery.is_none()),
             self.until,
             (!connected).then(|| self.now + RECONNECT_CHECK),
         ];
@@ -348,13 +357,11 @@ impl Leader {
 
     /// Reads and the bell's statements: one at a time, in the order the bell wants.
     fn begin_reading(&mut self, connected: bool) {
+        self.begin_recovery(connected);
         self.begin_fetch(connected);
         self.hold = None;
         if self.reading {
             return;
-        }
-        if self.recovering {
-            return self.begin_recovery();
         }
         match self.bell.act(self.now) {
             Some(Act::Read) if self.may_read(connected) => self.begin_page(),
@@ -374,7 +381,7 @@ impl Leader {
 
     fn begin_move(&mut self) {
         let due = self.pace.due().is_some_and(|due| self.now >= due);
-        if !due || !self.reader.is_between() || self.recovering {
+        if !due || !self.reader.is_between() || self.recovery.is_some() {
             return;
         }
         if let Some(cursor) = self.cursor(false) {
@@ -434,7 +441,7 @@ impl Leader {
 
     /// Leaves the cursor where the next leader finds everything, and the rows not read as nobody's yet.
     async fn hand_over(self) -> Result<(), Fall> {
-        let between = self.reader.is_between() && !self.recovering;
+        let between = self.reader.is_between() && self.recovery.is_none();
         if let Some(cursor) = self.cursor(true).filter(|_| between) {
             let pending = cursor.pending.len();
             self.outbox.move_cursor(&cursor).await?;

@@ -39,6 +39,10 @@ pub(super) enum OutboxError {
     Guard,
 }
 
+/// Every statement here finds its rows by an index. A partition that is empty when a statement is planned, and was vacuumed,
+/// looks as if it were best scanned whole, and the plan stays while a million rows come into it; so the planner is not asked.
+const PLANS: &str = "SET enable_seqscan = off; SET enable_hashjoin = off; SET enable_mergejoin = off";
+
 /// Where reading begins: the durable cursor.
 #[derive(Clone, Debug)]
 pub(super) struct Cursor {
@@ -74,6 +78,8 @@ pub(super) struct Outbox {
 impl Outbox {
     /// Prepares everything on a session that leads.
     pub async fn new(client: Client, service: &ServiceName) -> Result<Self, OutboxError> {
+        let settings = client.batch_execute(PLANS).await;
+        settings.map_err(|source| OutboxError::Run { name: "leader.settings", source })?;
         let schema = service.schema();
         let prepare = async |name, sql: &str| {
             let sql = sql.replace("{schema}", &schema);
@@ -122,14 +128,16 @@ impl Outbox {
 
     /// The rows of these ids, whole.
     pub async fn fetch(&self, ids: &[i64]) -> Result<Vec<Row>, OutboxError> {
-        let result = self.client.query(&self.fetch, &[&ids]).await;
+        let (least, greatest) = ends(ids);
+        let result = self.client.query(&self.fetch, &[&ids, &least, &greatest]).await;
         result.map_err(|source| OutboxError::Run { name: "outbox.fetch", source })
     }
 
     /// Which of these have no reply, and their lanes.
     pub async fn unsettled(&self, ids: &[i64]) -> Result<Vec<(i64, String)>, OutboxError> {
         let run = |source| OutboxError::Run { name: "outbox.unsettled", source };
-        let rows = self.client.query(&self.unsettled, &[&ids]).await.map_err(run)?;
+        let (least, greatest) = ends(ids);
+        let rows = self.client.query(&self.unsettled, &[&ids, &least, &greatest]).await.map_err(run)?;
         rows.iter().map(|row| Ok((row.try_get(0)?, row.try_get(1)?))).collect::<Result<_, _>>().map_err(run)
     }
 
@@ -161,6 +169,13 @@ impl Outbox {
         read().map_err(run)
     }
 
+    /// The snapshot of this moment.
+    pub async fn snapshot(&self) -> Result<Snapshot, OutboxError> {
+        let sql = "/* cursor.now */ SELECT pg_current_snapshot()";
+        let result = self.client.query_one(sql, &[]).await.and_then(|row| row.try_get(0));
+        result.map_err(|source| OutboxError::Run { name: "cursor.now", source })
+    }
+
     /// Moves the durable cursor.
     pub async fn move_cursor(&self, to: &Cursor) -> Result<(), OutboxError> {
         let result = self.client.execute(&self.move_cursor, &[&to.snapshot, &to.pending, &to.clean]).await;
@@ -185,6 +200,11 @@ impl Outbox {
         let result = self.client.query_one(&self.heartbeat, &[]).await.and_then(|row| row.try_get(0));
         result.map_err(|source| OutboxError::Run { name: "leader.heartbeat", source })
     }
+}
+
+/// The least and the greatest of these.
+fn ends(ids: &[i64]) -> (i64, i64) {
+    (ids.iter().copied().min().unwrap_or(0), ids.iter().copied().max().unwrap_or(0))
 }
 
 fn column<'a, T>(batch: &'a [Settled], of: impl Fn(&'a Settled) -> T) -> Vec<T> {

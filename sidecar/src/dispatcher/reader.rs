@@ -22,6 +22,11 @@ impl Reader {
         Self { window: Window { seen, until: None, after: Default::default() } }
     }
 
+    /// Reads one window and no further: what is visible in `until` and was not in `seen`.
+    pub fn of_window(seen: Snapshot, until: Snapshot) -> Self {
+        Self { window: Window { seen, until: Some(until), after: Default::default() } }
+    }
+
     /// What to read next.
     pub fn window(&self) -> Window {
         self.window.clone()

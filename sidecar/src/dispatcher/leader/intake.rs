@@ -24,7 +24,7 @@ impl Leader {
     /// Whether reading makes sense: what is read must be sendable, and there must be room for its id at least.
     pub(super) fn may_read(&self, connected: bool) -> bool {
         let sendable = connected && !self.lanes.is_choked();
-        sendable && !self.recovering && self.until.is_none() && self.lanes.waiting() < WAITING_MAX
+        sendable && self.until.is_none() && self.lanes.waiting() < WAITING_MAX
     }
 
     pub(super) fn begin_page(&mut self) {
@@ -43,12 +43,13 @@ impl Leader {
         });
     }
 
-    pub(super) fn begin_recovery(&mut self) {
+    pub(super) fn begin_recovery(&mut self, connected: bool) {
+        let Some(recovery) = self.recovery.as_ref().filter(|_| !self.looking && connected) else { return };
         if self.lanes.waiting() + recovery::PAGE > WAITING_MAX {
             return;
         }
-        self.reading = true;
-        let page = recovery::page(Arc::clone(&self.outbox), self.reader.window());
+        self.looking = true;
+        let page = recovery::page(Arc::clone(&self.outbox), recovery.window());
         self.begin_job(async move { page.await.map(Done::Recovered) });
     }
 
@@ -71,16 +72,17 @@ impl Leader {
     }
 
     pub(super) fn on_recovered(&mut self, page: Recovered) {
-        self.reading = false;
+        self.looking = false;
         self.count_read("recovery");
         for (id, lane) in &page.rows {
             recovery::keep(*id, lane, &mut self.lanes, &mut self.unsettled);
         }
         self.pace.news();
-        if !self.reader.advance(page.cur, page.last, page.full) {
-            self.recovering = false;
+        let Some(recovery) = &mut self.recovery else { return };
+        if !recovery.advance(page.cur, page.last, page.full) {
+            self.recovery = None;
             let waiting = self.lanes.waiting();
-            tracing::info!(waiting, "took over: rows without a reply are sent again");
+            tracing::info!(waiting, "took over: all rows that a leader before may have sent are known");
         }
     }
 
