@@ -39,12 +39,12 @@ make_installation() {
 make_cluster() {
   [ ! -e "$DATA" ] || return 0
   local unfinished=$BASE/unfinished
-  rm -rf -- "$unfinished" "$LOCAL/superuser"
+  rm -rf -- "$unfinished" "$BASE/superuser"
   install -d -m 700 -- "$unfinished"
   [ "$(id -u)" != 0 ] || chown "$PG_OS_USER": "$unfinished"
   # The password goes in by standard input, and for initdb through a file that only the server's user can read: on no command line.
   # shellcheck disable=SC2016  # The inner shell is to expand it.
-  secret "$LOCAL/superuser" | as_postgres sh -c 'umask 077 && cat >"$1/password" && "$2" --pgdata="$1/data" --pwfile="$1/password" \
+  secret "$BASE/superuser" | as_postgres sh -c 'umask 077 && cat >"$1/password" && "$2" --pgdata="$1/data" --pwfile="$1/password" \
     --username=postgres --auth=scram-sha-256 --encoding=UTF8 --locale=C.UTF-8 && rm "$1/password"' _ "$unfinished" "$(pg_bin initdb)" \
     >"$LOGS/initdb.log" 2>&1 || die "making the cluster failed; all of its output is in logs/initdb.log"
   printf "include_if_exists = 'tpro.conf'\n" | as_postgres tee -a "$unfinished/data/postgresql.conf" >/dev/null
@@ -117,7 +117,7 @@ up() {
     pid=$(pid_of_cluster)
   fi
   remember postgres "$pid" "port=$port"
-  password=$(<"$LOCAL/superuser")
+  password=$(<"$BASE/superuser")
   (umask 077 && printf '127.0.0.1:%s:*:postgres:%s\n' "$port" "$password" >"$PASSFILE")
   admin --dbname=postgres --set=name="$DATABASE" <<'SQL'
 SELECT format('CREATE DATABASE %I', :'name') WHERE NOT EXISTS (SELECT FROM pg_database WHERE datname = :'name') \gexec
