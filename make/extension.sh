@@ -78,7 +78,7 @@ install_extension() {
     say "      sudo, since $libdir and $sharedir/extension are not yours"
   fi
   put_all "$library" "$libdir" "$sharedir" "$sudo"
-  say "      pg_tpro is in $libdir and $sharedir/extension${CHANGED:-, unchanged}; CREATE EXTENSION pg_tpro as a superuser uses it"
+  say "      pg_tpro is in $libdir and $sharedir/extension$([ -n "$CHANGED" ] || echo ', unchanged'); CREATE EXTENSION pg_tpro as a superuser uses it"
 }
 
 case ${1:-} in

@@ -14,9 +14,9 @@ started_at() {
 
 # pid_of NAME: the id of the running process of that name; fails when it does not run.
 pid_of() {
-  local pid
+  local pid started
   pid=$(cat -- "$RUN/$1.pid" 2>/dev/null) && [ -n "$pid" ] || return 1
-  [ "$(started_at "$pid" || echo gone)" = "$(state_get "$1" started)" ] || return 1
+  started=$(started_at "$pid") && [ "$started" = "$(state_get "$1" started)" ] || return 1
   printf '%s' "$pid"
 }
 running() { pid_of "$1" >/dev/null; }
@@ -47,7 +47,8 @@ spawn() {
 remember() {
   local name=$1 pid=$2
   shift 2
-  state_put "$name" "started=$(started_at "$pid" || echo gone)" "$@"
+  # One that has ended already is remembered with its settings, and does not run.
+  state_put "$name" "started=$(started_at "$pid" || true)" "$@"
   printf '%s\n' "$pid" >"$RUN/$name.pid"
 }
 

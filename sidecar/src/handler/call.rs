@@ -26,7 +26,8 @@ use crate::{
     span::{Span, SpanKind},
 };
 
-/// The share of the handler's own remaining time that a call gets, so that the handler can still answer when the call does not end.
+/// The share of the handler's own remaining time that a call gets, so that the handler can still answer when the call
+/// does not end.
 const SHARE: f64 = 0.95;
 
 /// Pauses between attempts that found nobody.

@@ -43,8 +43,8 @@ pub(crate) struct Waiting {
 }
 
 impl Calls {
-    /// Subscribes to the replies of this copy and hands them out until `over`: handlers at work finish during a drain, and they wait for
-    /// replies, so the soft token would be too early.
+    /// Subscribes to the replies of this copy and hands them out until `over`: handlers at work finish during a drain,
+    /// and they wait for replies, so the soft token would be too early.
     pub(crate) async fn start(
         app: &App,
         over: CancellationToken,

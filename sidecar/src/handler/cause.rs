@@ -28,7 +28,8 @@ pub(crate) fn describe(error: &(dyn Error + 'static)) -> String {
     text
 }
 
-/// SQLSTATE and the names of what is concerned. The message itself only where it is about our own SQL, not about a value.
+/// SQLSTATE and the names of what is concerned. The message itself only where it is about our own SQL, not about a
+/// value.
 fn describe_database(error: &DbError) -> String {
     let mut text = format!("{} SQLSTATE {}", error.severity(), error.code().code());
     for (what, name) in [
@@ -48,7 +49,8 @@ fn describe_database(error: &DbError) -> String {
     text
 }
 
-/// Classes whose messages name statements, roles, locks and resources: what the programmer wrote, which is parameterised.
+/// Classes whose messages name statements, roles, locks and resources: what the programmer wrote, which is
+/// parameterised.
 fn is_about_statements(code: &SqlState) -> bool {
     ["08", "25", "28", "3D", "3F", "40", "42", "53", "54", "55", "57", "58"].contains(&&code.code()[..2])
 }

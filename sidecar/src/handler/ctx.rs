@@ -24,21 +24,21 @@ impl Ctx {
         Self(scope)
     }
 
-    /// A connection of the pool. Statements on it run one after the other, each committed by itself; two that shall run at the same time
-    /// take two. It goes back to the pool when it is dropped; do that before a call of another service, which may
-    /// lead back to this one and need a connection there.
+    /// A connection of the pool. Statements on it run one after the other, each committed by itself; two that shall run
+    /// at the same time take two. It goes back to the pool when it is dropped; do that before a call of another
+    /// service, which may lead back to this one and need a connection there.
     pub async fn db(&self) -> Result<Statements, QueryError> {
         Statements::take(&self.0.app, self.0.span).await
     }
 
     /// Calls another service and waits for its result: `ctx.call::<Sums>("co.example.sums", &body).await?`.
     ///
-    /// The target is `<service>.<entity>.<method_name>`, or with another space than our own in front. The body is a JSON
-    /// object or array. The call may use up to 95 % of the time that is left.
+    /// The target is `<service>.<entity>.<method_name>`, or with another space than our own in front. The body is a
+    /// JSON object or array. The call may use up to 95 % of the time that is left.
     ///
     /// Its uid is made from this message's, the target, and its number among the calls of this handler, in the order in
-    /// which `call` is called: a handler that runs again makes the same calls again, and the other service knows them as repeats.
-    /// So call in an order that does not depend on chance.
+    /// which `call` is called: a handler that runs again makes the same calls again, and the other service knows them
+    /// as repeats. So call in an order that does not depend on chance.
     ///
     /// The call is put on record in this service's outbox and replies when the handler is over.
     pub fn call<R: DeserializeOwned + 'static>(
@@ -55,7 +55,8 @@ impl Ctx {
         })
     }
 
-    /// Begins the handler's transaction. This uses up the `Ctx`, so that no transaction is open while one waits on another service.
+    /// Begins the handler's transaction. This uses up the `Ctx`, so that no transaction is open while one waits on
+    /// another service.
     ///
     /// It is committed when the handler returns `Ok` (in the default way together with the outcome, so that its effects
     /// happen once), and rolled back when it returns an error.
@@ -67,7 +68,8 @@ impl Ctx {
         Ok(Tx::new(scope, Arc::new(statements)))
     }
 
-    /// The identity of the message: the same for every run of it, and so the key by which effects outside the database can be done once.
+    /// The identity of the message: the same for every run of it, and so the key by which effects outside the database
+    /// can be done once.
     pub fn uid(&self) -> Uid {
         self.0.uid
     }

@@ -2,7 +2,8 @@
 
 use async_nats::{HeaderMap, HeaderName, HeaderValue, Message};
 
-/// Headers from names and values. A value that NATS cannot carry (a line break) is left out: the client's own conversion panics.
+/// Headers from names and values. A value that NATS cannot carry (a line break) is left out: the client's own
+/// conversion panics.
 pub(crate) fn header_map(pairs: impl IntoIterator<Item = (&'static str, String)>) -> HeaderMap {
     pairs
         .into_iter()

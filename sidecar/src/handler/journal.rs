@@ -1,9 +1,9 @@
 //! Calls on record: a row of the outbox that is never dispatched (`direct`), and its reply.
 //!
 //! A call's rows are written when the handler that made it ends, in the transaction that writes the handler's outcome,
-//! and only if that outcome is the one that counts. So a call is on record once, however often its handler ran, and never
-//! without the outcome that came of it. Handlers without an outcome (stateless ones, and those that were stopped) have their
-//! calls written alone.
+//! and only if that outcome is the one that counts. So a call is on record once, however often its handler ran, and
+//! never without the outcome that came of it. Handlers without an outcome (stateless ones, and those that were stopped)
+//! have their calls written alone.
 
 use std::time::SystemTime;
 
@@ -58,8 +58,8 @@ pub(crate) struct Columns {
 }
 
 impl Columns {
-    /// Turns rows into columns. A call that comes with a message is only recorded by the transaction that stores the outcome of
-    /// that message.
+    /// Turns rows into columns. A call that comes with a message is only recorded by the transaction that stores the
+    /// outcome of that message.
     pub(crate) fn of<'j>(calls: impl IntoIterator<Item = (Option<Uid>, &'j Journal)>) -> Self {
         let mut columns = Self::default();
         for (outcome_of, call) in calls {

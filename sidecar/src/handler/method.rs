@@ -41,7 +41,8 @@ pub(crate) struct ReplyHandler {
 
 type Erased2<C, B> = Box<dyn Fn(C, B) -> Running<()> + Send + Sync>;
 
-/// Takes the types off a handler. The body is read before the handler's future is made, so that the future owns all it needs.
+/// Takes the types off a handler. The body is read before the handler's future is made, so that the future owns all it
+/// needs.
 pub(crate) fn erase<C, T, R, Fut>(handler: impl Fn(C, T) -> Fut + Send + Sync + 'static) -> Erased<C, String>
 where
     T: DeserializeOwned,

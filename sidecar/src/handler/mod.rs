@@ -1,6 +1,7 @@
 //! How a service says what it answers, and what a handler is given.
 //!
-//! [`Service`] is the registry. A handler is an async function of a context and a typed body; the context says what may be done:
+//! [`Service`] is the registry. A handler is an async function of a context and a typed body; the context says what may
+//! be done:
 //!
 //! | context | in | may |
 //! |---|---|---|
@@ -23,6 +24,7 @@ pub(crate) mod journal;
 pub(crate) mod method;
 pub(crate) mod outcome;
 mod publish;
+mod query_error;
 pub mod reply;
 mod reply_ctx;
 pub(crate) mod run;
@@ -32,14 +34,15 @@ mod statements;
 mod transaction;
 mod tx;
 
-pub(crate) use self::statements::{is_again, is_lost};
+pub(crate) use self::query_error::{is_again, is_lost};
 pub use self::{
     call_error::CallError,
     ctx::{Calling, Ctx},
     fault::Fault,
     publish::Publish,
+    query_error::QueryError,
     reply_ctx::{Failure, ReplyCtx},
     service::{Service, Setting},
-    statements::{QueryError, Statements},
+    statements::Statements,
     tx::Tx,
 };

@@ -45,8 +45,8 @@ impl<'a> Publish<'a> {
         Self { protocol, ..self }
     }
 
-    /// `hops` is how many services the message has passed through already: the dispatcher reads it from the row's headers
-    /// and ends a circle of services.
+    /// `hops` is how many services the message has passed through already: the dispatcher reads it from the row's
+    /// headers and ends a circle of services.
     pub(crate) async fn send(
         &self,
         app: &App,
@@ -63,8 +63,8 @@ impl<'a> Publish<'a> {
         let row = statements
             .query_one(
                 "/* tpro.publish */ SELECT tpro.publish(service_name => $1, entity => $2, method_name => $3, \
-                 body => $4::text::jsonb, headers => $5::text::jsonb || $10::text::jsonb, timeout => $6, protocol => $7, sender => $8, \
-                 space_name => $9)",
+                 body => $4::text::jsonb, headers => $5::text::jsonb || $10::text::jsonb, \
+                 timeout => $6, protocol => $7, sender => $8, space_name => $9)",
                 &[
                     &target.service(),
                     &target.entity(),

@@ -28,7 +28,9 @@ pub(crate) async fn run<R>(
         // The handler first, so that one that is ready at once costs neither a timer nor a waiter.
         biased;
         // What the handler shares with us behind the panic is behind locks, which say so if they were left broken.
-        result = AssertUnwindSafe(handler).catch_unwind() => Ended::Done(result.unwrap_or_else(|panic| Err(panicked(&*panic)))),
+        result = AssertUnwindSafe(handler).catch_unwind() => {
+            Ended::Done(result.unwrap_or_else(|panic| Err(panicked(&*panic))))
+        }
         () = tokio::time::sleep_until(deadline) => Ended::Late,
         () = stop.cancelled() => Ended::Stopped,
     }

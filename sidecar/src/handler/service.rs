@@ -90,7 +90,8 @@ impl Service {
     /// Answers a method in one transaction: the inbox row, what the handler does in the database, and the outcome
     /// commit together, so that effects happen exactly once per uid.
     ///
-    /// The handler gets the open [`Tx`] and so cannot call another service: no transaction is open while one waits on NATS.
+    /// The handler gets the open [`Tx`] and so cannot call another service: no transaction is open while one waits on
+    /// NATS.
     pub fn handle_transactional<T, R, Fut>(
         self,
         method: &str,
@@ -118,8 +119,8 @@ impl Service {
         self.add(method, Method::Stateless(erase(handler)))
     }
 
-    /// Handles the replies to what this service asked of a target, `<service>.<entity>.<method_name>` of any space: `ok` gets the
-    /// result of a reply with status `ok`, `failed` the status and the error of any other.
+    /// Handles the replies to what this service asked of a target, `<service>.<entity>.<method_name>` of any space:
+    /// `ok` gets the result of a reply with status `ok`, `failed` the status and the error of any other.
     ///
     /// They run once per message, in the transaction that writes the reply; whatever they do, the reply is kept.
     pub fn on_reply<T, Fut, FailedFut>(

@@ -12,7 +12,8 @@ const INBOX_PATIENCE: &str = "50ms";
 
 impl Statements {
     /// Begins a transaction that may last so long. If this process freezes, the server ends it after that time, so that
-    /// the message can be done elsewhere. Until [`Statements::enter`], a lock is waited for only briefly.
+    /// the message can be done elsewhere. Until [`Statements::enter`], a lock is waited for only briefly, and no plan may
+    /// scan a table: plans are kept while partitions fill.
     pub(crate) async fn begin(app: &App, parent: TraceParent, limit: Duration) -> Result<Self, QueryError> {
         let statements = Self::take(app, parent).await?;
         let ms = limit.as_millis().clamp(1, 86_400_000);
@@ -20,19 +21,19 @@ impl Statements {
         let sql = format!(
             "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE; \
              SET LOCAL idle_in_transaction_session_timeout = {ms}; SET LOCAL statement_timeout = {ms}; \
-             SET LOCAL lock_timeout = '{INBOX_PATIENCE}'"
+             SET LOCAL lock_timeout = '{INBOX_PATIENCE}'; SET LOCAL enable_seqscan = off"
         );
         statements.set_open(true);
         statements.quiet(statements.connection()?.batch_execute(&sql)).await?;
         Ok(statements)
     }
 
-    /// Leaves the house's part of the transaction and enters the handler's: what it publishes in SQL is sent on behalf of this service
-    /// and continues the trace, and can be undone alone.
+    /// Leaves the house's part of the transaction and enters the handler's: what it publishes in SQL is sent on behalf
+    /// of this service and continues the trace, and can be undone alone.
     pub(crate) async fn enter(&self, app: &App, parent: TraceParent) -> Result<(), QueryError> {
         // A traceparent is hex digits and dashes, a service's name has no quote in it.
         let sql = format!(
-            "SET LOCAL lock_timeout = 0; SET LOCAL tpro.traceparent = '{parent}'; \
+            "SET LOCAL lock_timeout = 0; SET LOCAL enable_seqscan TO DEFAULT; SET LOCAL tpro.traceparent = '{parent}'; \
              SET LOCAL tpro.sender = '{}'; SAVEPOINT handler",
             app.source.service
         );
@@ -44,8 +45,8 @@ impl Statements {
         self.quiet(self.connection()?.batch_execute("ROLLBACK TO SAVEPOINT handler")).await
     }
 
-    /// Commits. In a failed transaction the server answers `COMMIT` with a `ROLLBACK` that is no error; the statement before
-    /// it fails there, so that an `Ok` means committed.
+    /// Commits. In a failed transaction the server answers `COMMIT` with a `ROLLBACK` that is no error; the statement
+    /// before it fails there, so that an `Ok` means committed.
     pub(crate) async fn commit(&self) -> Result<(), QueryError> {
         self.close();
         let result = self.quiet(self.connection()?.batch_execute("SELECT 1; COMMIT")).await;

@@ -26,8 +26,8 @@ impl Tx {
         Self { scope, statements }
     }
 
-    /// Publishes a message on behalf of this service, with this transaction: `tx.publish("billing.invoice.create", &body).await?`.
-    /// Returns its id in the outbox. The target is as in [`Ctx::call`](crate::Ctx::call).
+    /// Publishes a message on behalf of this service, with this transaction: `tx.publish("billing.invoice.create",
+    /// &body).await?`. Returns its id in the outbox. The target is as in [`Ctx::call`](crate::Ctx::call).
     pub async fn publish(&self, target: &str, body: &(impl Serialize + ?Sized)) -> Result<i64, Fault> {
         self.publish_with(Publish::to(target), body).await
     }

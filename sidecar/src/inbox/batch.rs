@@ -8,6 +8,7 @@ use tpro_wire::Uid;
 use uuid::Uuid;
 
 use super::{
+    columns::{AcceptColumns, FinishColumns},
     command::{Accept, Accepted, Command, Finish, Finished},
     sql::Prepared,
 };
@@ -22,9 +23,9 @@ use crate::{
 };
 
 /// An accept, and the run it is for.
-struct Taking {
-    accept: Accept,
-    run: i32,
+pub(super) struct Taking {
+    pub(super) accept: Accept,
+    pub(super) run: i32,
     reply: oneshot::Sender<Accepted>,
 }
 
@@ -67,8 +68,8 @@ impl Batch {
         Ok(())
     }
 
-    /// One transaction, sent at one go: outcomes first, then the calls that led to them, then accepts. All copies write in this
-    /// order, and each statement in the order of uids, so that none waits for another in a circle.
+    /// One transaction, sent at one go: outcomes first, then the calls that led to them, then accepts. All copies write
+    /// in this order, and each statement in the order of uids, so that none waits for another in a circle.
     async fn commit(&self, app: &App, client: &Client, sql: &Prepared) -> Result<Written, Error> {
         let finishes = FinishColumns::of(&self.finishes);
         let calls = Columns::of(self.calls());
@@ -112,7 +113,8 @@ impl Batch {
         Ok(Written { stored: uids(&stored), taken: uids(&taken) })
     }
 
-    /// Answers those whose rows were written, and looks up what there was for the others. Accepts that are for another run stay.
+    /// Answers those whose rows were written, and looks up what there was for the others. Accepts that are for another
+    /// run stay.
     async fn answer(
         &mut self,
         app: &App,
@@ -212,50 +214,6 @@ impl Batch {
 struct Written {
     stored: HashSet<Uuid>,
     taken: HashSet<Uuid>,
-}
-
-#[derive(Default)]
-struct AcceptColumns<'a> {
-    uid: Vec<Uuid>,
-    run: Vec<i32>,
-    source: Vec<Option<&'a str>>,
-    target: Vec<&'a str>,
-    attempt: Vec<i32>,
-    budget_ms: Vec<i64>,
-}
-
-impl<'a> AcceptColumns<'a> {
-    fn of(accepts: &'a [Taking]) -> Self {
-        let mut columns = Self::default();
-        for Taking { accept, run, .. } in accepts {
-            columns.uid.push(accept.uid.uuid());
-            columns.run.push(*run);
-            columns.source.push(accept.source.as_deref());
-            columns.target.push(&accept.target);
-            columns.attempt.push(accept.attempt);
-            columns.budget_ms.push(accept.budget_ms);
-        }
-        columns
-    }
-}
-
-#[derive(Default)]
-struct FinishColumns<'a> {
-    uid: Vec<Uuid>,
-    run: Vec<i32>,
-    answer: Vec<&'a str>,
-}
-
-impl<'a> FinishColumns<'a> {
-    fn of(finishes: &'a [(Finish, oneshot::Sender<Finished>)]) -> Self {
-        let mut columns = Self::default();
-        for (finish, _) in finishes {
-            columns.uid.push(finish.uid.uuid());
-            columns.run.push(finish.run);
-            columns.answer.push(&finish.answer);
-        }
-        columns
-    }
 }
 
 /// The losers answer with the winner's outcome.

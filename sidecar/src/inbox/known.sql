@@ -5,6 +5,7 @@ SELECT k.uid, o.answer::text, r.run,
        o.answer IS NULL AND r.copy_key <> $3 AND clock_timestamp() < r.deadline
          AND tpro.is_present($2::text, r.copy_key) AS at_work
 FROM unnest($1::uuid[]) AS k (uid)
-LEFT JOIN LATERAL (SELECT answer FROM {schema}.mq_outcome WHERE uid = k.uid) o ON true
+-- LIMIT keeps the planner from joining whole tables, whatever it believes of their size.
+LEFT JOIN LATERAL (SELECT answer FROM {schema}.mq_outcome WHERE uid = k.uid LIMIT 1) o ON true
 LEFT JOIN LATERAL (SELECT run, copy_key, deadline FROM {schema}.mq_receive WHERE uid = k.uid
                    ORDER BY run DESC LIMIT 1) r ON true

@@ -1,13 +1,14 @@
 //! What this service has taken from others, and what it answered: the reason a repeat has no second effect.
 //!
-//! For handlers of the default way, accepts and outcomes are written in batches by one task per copy ([`writer`]) with a
-//! session of its own, which also holds the lock that says this copy lives. While one batch is being committed the next
-//! collects, so that a single message waits for nobody and many share a commit. Outcomes, the calls that led to them, and
-//! accepts of one batch are one transaction.
+//! For handlers of the default way, accepts and outcomes are written in batches by one task per copy ([`writer`]) with
+//! a session of its own, which also holds the lock that says this copy lives. While one batch is being committed the
+//! next collects, so that a single message waits for nobody and many share a commit. Outcomes, the calls that led to
+//! them, and accepts of one batch are one transaction.
 //!
 //! A transactional handler writes its rows itself, in its own transaction ([`own`]).
 
 mod batch;
+mod columns;
 pub(crate) mod command;
 pub(crate) mod flight;
 pub(crate) mod own;
@@ -23,7 +24,8 @@ use tokio_util::sync::CancellationToken;
 use self::command::{Accept, Accepted, Command, Finish, Finished};
 use crate::{app::App, handler::journal::Journal};
 
-/// Commands that wait for the writer. Each belongs to a handler at work, which are bounded; this only keeps the channel's memory small.
+/// Commands that wait for the writer. Each belongs to a handler at work, which are bounded; this only keeps the
+/// channel's memory small.
 const QUEUE: usize = 4096;
 
 /// The way to the writer.

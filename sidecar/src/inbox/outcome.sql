@@ -1,2 +1,4 @@
 -- inbox.outcome: the stored outcomes of messages.
-SELECT uid, answer::text FROM {schema}.mq_outcome WHERE uid = ANY ($1::uuid[])
+SELECT k.uid, o.answer::text
+FROM unnest($1::uuid[]) AS k (uid)
+CROSS JOIN LATERAL (SELECT answer FROM {schema}.mq_outcome WHERE uid = k.uid LIMIT 1) o

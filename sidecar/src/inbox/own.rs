@@ -34,7 +34,8 @@ impl Own {
         Self(Texts::of(&app.source.service.schema()))
     }
 
-    /// Takes a message within this transaction. After [`Entry::Working`] the transaction may have failed, and must be rolled back.
+    /// Takes a message within this transaction. After [`Entry::Working`] the transaction may have failed, and must be
+    /// rolled back.
     pub(crate) async fn accept(
         &self,
         app: &App,

@@ -28,15 +28,16 @@ const MOST: usize = 512;
 const HEARTBEAT: Duration = Duration::from_secs(5);
 /// How long a batch may take before the session counts as lost.
 const LIMIT: Duration = Duration::from_secs(10);
-/// How long a row may be waited for that another copy is about to commit.
-const PATIENCE: &str = "SET lock_timeout = '50ms'";
+/// A row that another copy is about to commit is waited for only briefly. No plan may scan a table: a plan is made
+/// once, perhaps while a partition is empty, and kept while it fills.
+const SETTINGS: &str = "SET lock_timeout = '50ms'; SET enable_seqscan = off";
 
 /// The session and what is prepared in it.
 struct Open {
     session: Session,
     sql: Prepared,
-    /// Whether this session holds the lock that says this copy lives. It may not at first, when an earlier session of ours
-    /// has not ended for the server yet.
+    /// Whether this session holds the lock that says this copy lives. It may not at first, when an earlier session of
+    /// ours has not ended for the server yet.
     present: bool,
 }
 
@@ -70,7 +71,7 @@ pub(super) async fn write(app: App, mut commands: mpsc::Receiver<Command>, over:
 async fn open(app: &App, texts: &Texts) -> Result<Open, String> {
     let session = session(&app.config, CHECK).await.map_err(|error| error.to_string())?;
     let mut open = async {
-        session.client.batch_execute(PATIENCE).await?;
+        session.client.batch_execute(SETTINGS).await?;
         let sql = Prepared::new(&session.client, texts).await?;
         Ok(Open { session, sql, present: false })
     }

@@ -35,8 +35,8 @@ pub struct Serving {
     pub handler_seconds: Family<OfMethod, Histogram, fn() -> Histogram>,
     /// Handlers at work.
     pub at_work: Gauge,
-    /// Messages for which no handler ran: `repeat` (answered with the stored outcome), `joined` (at work here already), `working`
-    /// (at work elsewhere), `overloaded`, `stale`, `hops`, `unknown`, `malformed`, `exhausted`.
+    /// Messages for which no handler ran: `repeat` (answered with the stored outcome), `joined` (at work here already),
+    /// `working` (at work elsewhere), `overloaded`, `stale`, `hops`, `unknown`, `malformed`, `exhausted`.
     pub not_run: Family<Reason, Counter>,
     /// Outcomes that another run was first with.
     pub beaten: Counter,

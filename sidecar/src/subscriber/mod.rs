@@ -1,7 +1,7 @@
 //! Takes requests from NATS and gives them to handlers.
 //!
-//! One loop takes messages from the subscription; each runs in a task of its own. How many run at once is bounded; beyond
-//! that the answer is `overloaded`, which a requester takes as a reason to try again a little later.
+//! One loop takes messages from the subscription; each runs in a task of its own. How many run at once is bounded;
+//! beyond that the answer is `overloaded`, which a requester takes as a reason to try again a little later.
 
 mod answer;
 mod batched;

@@ -26,7 +26,8 @@ const FUTURE: Duration = Duration::from_secs(5 * 60);
 /// Serves a message.
 ///
 /// A stranger's message without a uid has nothing to tell a repeat by: for a handler of the default way it is served as
-/// by a stateless one, for a transactional one it gets a uid of its own. Its uid in the handler's context is new each time.
+/// by a stateless one, for a transactional one it gets a uid of its own. Its uid in the handler's context is new each
+/// time.
 pub(super) async fn serve(serving: &Serving, message: Message) {
     let received = Instant::now();
     let headers = match &message.headers {
@@ -63,7 +64,8 @@ pub(super) async fn serve(serving: &Serving, message: Message) {
             let work = Work { origin, back, params: asked.params, span, received, counts };
             return match handler {
                 Method::Stateless(handler) => stateless::serve(serving, work, handler).await,
-                // Boxed, since the memory of every task is that of the longest way, and the stateless one is to be fast.
+                // Boxed, since the memory of every task is that of the longest way, and the stateless one is to be
+                // fast.
                 Method::Default(handler) if has_uid => Box::pin(batched::serve(serving, work, handler)).await,
                 Method::Default(handler) => stateless::serve(serving, work, handler).await,
                 Method::Transactional(handler) => {
@@ -130,8 +132,8 @@ fn now_uid() -> Uid {
     Uid::v7(unix_ms(), random::bytes())
 }
 
-/// Whether a repeat of this message could not be told, since the inbox does not reach that far; or its time is one that is to
-/// come, so that it would be forgotten too late.
+/// Whether a repeat of this message could not be told, since the inbox does not reach that far; or its time is one that
+/// is to come, so that it would be forgotten too late.
 fn is_stale(uid: Uid, window: Duration) -> bool {
     let (made, now) = (uid.unix_ms(), unix_ms());
     let ms = |duration: Duration| u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);

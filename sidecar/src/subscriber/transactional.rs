@@ -66,8 +66,8 @@ pub(super) async fn serve(serving: &Serving, mut work: Work<'_>, handler: &Erase
     work.observe();
 }
 
-/// Tries until it is done or the time is over. What the server asks to run again is run again; so is what was undone with a lost
-/// connection, and if that had committed after all, the next try finds its outcome.
+/// Tries until it is done or the time is over. What the server asks to run again is run again; so is what was undone
+/// with a lost connection, and if that had committed after all, the next try finds its outcome.
 async fn tries(serving: &Serving, work: &mut Work<'_>, handler: &Erased<Tx, String>) -> Came {
     let mut backoff = Backoff::new(FIRST_PAUSE, LONGEST_PAUSE);
     // What is stored in place of the handler's doing, when its transaction cannot be committed.
@@ -170,7 +170,8 @@ async fn one_try(
         }
     };
     if !counted {
-        // Without this transaction's connection in hand, or the pool could be taken up by those who wait for a second one.
+        // Without this transaction's connection in hand, or the pool could be taken up by those who wait for a second
+        // one.
         tx.roll_back().await;
         return Err(Failed::Uncounted);
     }
@@ -209,15 +210,16 @@ async fn one_try(
             Err(Failed::Again)
         }
         Err(error) => {
-            // The handler has left the transaction failed, or its result cannot be stored, or a deferred constraint says no.
+            // The handler has left the transaction failed, or its result cannot be stored, or a deferred constraint
+            // says no.
             tx.roll_back().await;
             Err(error.into())
         }
     }
 }
 
-/// Counts this run. A message that was begun as often as it may be ends the process each time, or is never finished: then
-/// comes what is stored in place of another run.
+/// Counts this run. A message that was begun as often as it may be ends the process each time, or is never finished:
+/// then comes what is stored in place of another run.
 async fn count(serving: &Serving, work: &mut Work<'_>) -> Result<Option<Outcome>, QueryError> {
     let begun = serving.own.count_repeat(&serving.app, &work.accept()).await?.unwrap_or(0);
     if usize::try_from(begun).unwrap_or(0) < serving.app.config.limits.runs as usize {

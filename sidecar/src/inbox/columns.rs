@@ -1,0 +1,55 @@
+//! Rows turned into columns, for one statement over `unnest`.
+
+use tokio::sync::oneshot;
+use uuid::Uuid;
+
+use super::{
+    batch::Taking,
+    command::{Finish, Finished},
+};
+
+/// What is taken.
+#[derive(Default)]
+pub(super) struct AcceptColumns<'a> {
+    pub(super) uid: Vec<Uuid>,
+    pub(super) run: Vec<i32>,
+    pub(super) source: Vec<Option<&'a str>>,
+    pub(super) target: Vec<&'a str>,
+    pub(super) attempt: Vec<i32>,
+    pub(super) budget_ms: Vec<i64>,
+}
+
+impl<'a> AcceptColumns<'a> {
+    pub(super) fn of(accepts: &'a [Taking]) -> Self {
+        let mut columns = Self::default();
+        for Taking { accept, run, .. } in accepts {
+            columns.uid.push(accept.uid.uuid());
+            columns.run.push(*run);
+            columns.source.push(accept.source.as_deref());
+            columns.target.push(&accept.target);
+            columns.attempt.push(accept.attempt);
+            columns.budget_ms.push(accept.budget_ms);
+        }
+        columns
+    }
+}
+
+/// What is stored.
+#[derive(Default)]
+pub(super) struct FinishColumns<'a> {
+    pub(super) uid: Vec<Uuid>,
+    pub(super) run: Vec<i32>,
+    pub(super) answer: Vec<&'a str>,
+}
+
+impl<'a> FinishColumns<'a> {
+    pub(super) fn of(finishes: &'a [(Finish, oneshot::Sender<Finished>)]) -> Self {
+        let mut columns = Self::default();
+        for (finish, _) in finishes {
+            columns.uid.push(finish.uid.uuid());
+            columns.run.push(finish.run);
+            columns.answer.push(&finish.answer);
+        }
+        columns
+    }
+}
