@@ -36,6 +36,8 @@ logs-%: FORCE ## follow the log of a service (COPY_NUMBER)
 #: Services (NAME: main, analytic, co, your own; all copies, or the one of COPY_NUMBER)
 up-%: FORCE ## start a copy of NAME and what it needs (COPY_NUMBER, SERVICE_VERSION, SERVICE_PORT)
 	@make/service.sh up '$*'
+roll-%: FORCE ## replace NAME by release SERVICE_VERSION without a pause; kept versions come back as they were (REBUILD)
+	@make/service.sh roll '$*'
 stop-%: FORCE ## stop NAME gracefully
 	@make/service.sh stop '$*'
 down-%: FORCE ## stop NAME and forget its ports

@@ -21,7 +21,7 @@ local_line() {
 }
 
 lines() {
-  local port name copy
+  local port name copy first
   local_line DATABASE_URL "$(dotenv_get services/main/.env DATABASE_URL)"
   port=$(state_get nats port)
   local_line NATS_URL "${port:+nats://127.0.0.1:$port}"
@@ -33,10 +33,13 @@ lines() {
   port=$(state_get jaeger otlp)
   local_line OTEL_EXPORTER_OTLP_ENDPOINT "${port:+http://127.0.0.1:$port}"
   for name in $(all_services); do
+    first=yes
     for copy in $(known_copies "$name"); do
       running "$name-$copy" || continue
       port=$(state_get "$name-$copy" port)
-      [ "$copy" != 1 ] || line "${name^^}_URL" "http://127.0.0.1:$port"
+      # After a release that replaced it the first copy may be another than number 1.
+      [ -z "$first" ] || line "${name^^}_URL" "http://127.0.0.1:$port"
+      first=''
       line "${name^^}_${copy}_URL" "http://127.0.0.1:$port"
     done
   done

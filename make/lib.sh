@@ -40,6 +40,8 @@ export PATH
 . "$ROOT/make/lib/cluster.sh"
 # shellcheck source=make/lib/service.sh
 . "$ROOT/make/lib/service.sh"
+# shellcheck source=make/lib/release.sh
+. "$ROOT/make/lib/release.sh"
 
 [ "${RUNTIME:-native}" = native ] ||
   die "RUNTIME=$RUNTIME is still to come: without RUNTIME everything runs natively"

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# The running copies of a service: service.sh database | up | stop | down | down-all | logs NAME
+# The running copies of a service: service.sh database | up | roll | stop | down | down-all | logs NAME
 # COPY_NUMBER, SERVICE_VERSION and SERVICE_PORT come from the environment.
 # shellcheck source=make/lib.sh
 . "$(dirname -- "${BASH_SOURCE[0]}")/lib.sh"
@@ -45,16 +45,16 @@ choose_port() {
   fi
 }
 
-# start NAME COPY: the process; sets PID and PORT.
+# start NAME COPY VERSION: the process, of the kept release; sets PID and PORT.
 start() {
-  local name=$1 copy=$2 me=$1-$2 log settings=() until
+  local name=$1 copy=$2 version=$3 me=$1-$2 log settings=() until
   log=$(service_log "$name" "$copy")
   lock ports
   choose_port "$name" "$copy"
   settings=("COPY_NUMBER=$copy" "SERVICE_PORT=$PORT")
   [ "$copy" = 1 ] || [ -n "${LOG_FILE_NAME:-}" ] || settings+=("LOG_FILE_NAME=$log")
-  spawn "$me" env "${settings[@]}" "$PROFILE/${name}_service"
-  remember "$me" "$PID" "port=$PORT" "version=$(users SERVICE_VERSION "$name")"
+  spawn "$me" env "${settings[@]}" "$(release_of "$name" "$version")"
+  remember "$me" "$PID" "port=$PORT" "version=$version"
   # Its port is taken once it listens there; until then nobody else may choose one.
   until=$(($(now_ms) + 10000))
   until listening "$PORT" || ! running "$me" || (($(now_ms) > until)); do sleep 0.02; done
@@ -62,21 +62,29 @@ start() {
 }
 
 up() {
-  local name=$1 copy me pid log at waits until
+  local name=$1 copy pid version
   copy=$(copy_number)
   copy=${copy:-1}
-  me=$name-$copy log=$(service_log "$name" "$copy")
   lock "service-$name"
-  if pid=$(pid_of "$me"); then
-    say "      $name $copy  http://127.0.0.1:$(state_get "$me" port), running already (pid $pid)"
-    [[ $(readlink "/proc/$pid/exe") != *' (deleted)' ]] ||
-      note "      it runs an older build: COPY_NUMBER=$copy make stop-$name up-$name starts the new one"
+  version=$(release_version "$name")
+  if pid=$(pid_of "$name-$copy"); then
+    say "      $name $copy  http://127.0.0.1:$(state_get "$name-$copy" port), running already (pid $pid)"
+    [ ! "$PROFILE/${name}_service" -nt "$(release_of "$name" "$(state_get "$name-$copy" version)")" ] ||
+      note "      it runs an older build: make roll-$name replaces it without a pause"
     return
   fi
   ready "$name"
   build "building $name" --bin "${name}_service"
+  keep_release "$name" "$version"
+  begin "$name" "$copy" "$version"
+}
+
+# begin NAME COPY VERSION: starts it and waits until it is ready.
+begin() {
+  local name=$1 copy=$2 version=$3 me=$1-$2 log at waits until
+  log=$(service_log "$name" "$copy")
   at=$(now_ms)
-  start "$name" "$copy"
+  start "$name" "$copy" "$version"
   until=$(($(now_ms) + ${UP_TIMEOUT:-60} * 1000)) waits=''
   until http_get "$PORT" /readyz && [ "$STATUS" = 200 ]; do
     if ! running "$me"; then
@@ -96,6 +104,51 @@ up() {
   done
   "$ROOT/make/env.sh" save
   say "      $name $copy  http://127.0.0.1:$PORT, ready in $(since "$at"), log $log"
+}
+
+# roll NAME: the release of SERVICE_VERSION in place of what runs. Each copy is drained once its successor is ready, so that
+# somebody always answers. A version that is kept is started as it is, a new one (or REBUILD=yes) is built.
+roll() {
+  local name=$1 version olds=() old next rc
+  lock "service-$name"
+  version=$(release_version "$name")
+  for old in $(chosen_copies "$name"); do ! running "$name-$old" || olds+=("$old"); done
+  if ((${#olds[@]} == 0)); then
+    [ -z "${COPY_NUMBER:-}" ] || die "$name $COPY_NUMBER does not run, so there is nothing to replace; make up-$name starts it"
+    say "      $name  does not run, so it is started"
+    up "$name"
+    return
+  fi
+  ready "$name"
+  if [ -n "${SERVICE_VERSION:-}" ] && [ "${REBUILD:-}" != yes ] && [ -x "$(release_of "$name" "$version")" ]; then
+    say "      $name $version  is kept and started as it is (REBUILD=yes builds it anew)"
+  else
+    build "building $name" --bin "${name}_service"
+    keep_release "$name" "$version"
+  fi
+  for old in "${olds[@]}"; do
+    next=1
+    while running "$name-$next"; do next=$((next + 1)); done
+    # Not as a condition: that would switch off the end at the first error.
+    set +e
+    (
+      set -e
+      begin "$name" "$next" "$version"
+    )
+    rc=$?
+    set -e
+    if ((rc != 0)); then
+      stop_copies "$name" "$next"
+      state_forget "$name-$next"
+      die "$name $version did not become ready; $name $old (version $(state_get "$name-$old" version)) goes on"
+    fi
+    stop_copies "$name" "$old"
+    state_forget "$name-$old"
+  done
+  "$ROOT/make/env.sh" save
+  say "      $name  is version $version now (${#olds[@]} replaced); kept: $(kept_versions "$name" | xargs)"
+  [ "$(SERVICE_VERSION='' release_version "$name")" = "$version" ] ||
+    note "      copies started later have the version of services/$name/.env: set SERVICE_VERSION=$version there"
 }
 
 # stop_copies NAME COPY...: all at once, then waits for each.
@@ -166,6 +219,7 @@ down_all() {
   "$ROOT/make/create.sh" forget "$name"
   rm -f -- "$LOGS/${name}_service.log"* "$LOGS/$name"-[0-9]*_service.log*
   rm -f -- "services/$name/.env" "$LOCAL/lock/service-$name"
+  rm -rf -- "${RELEASES:?}/$name"
   use_cargo
   cargo clean --quiet --package "${name}_service" --offline 2>/dev/null || rm -f -- "$PROFILE/${name}_service" "$PROFILE/${name}_service.d"
   say "      $name  binaries, settings, schema, role and logs are removed; its source in services/$name stays"
@@ -182,7 +236,7 @@ logs() {
 
 action=${1:-} name=${2:-}
 case $action in
-  database | up | stop | down | logs) must_be_service "$name" && "$action" "$name" ;;
+  database | up | roll | stop | down | logs) must_be_service "$name" && "$action" "$name" ;;
   down-all) must_be_service "$name" && down_all "$name" ;;
-  *) die "usage: service.sh database | up | stop | down | down-all | logs NAME" ;;
+  *) die "usage: service.sh database | up | roll | stop | down | down-all | logs NAME" ;;
 esac
