@@ -5,7 +5,7 @@ SHELL := /bin/bash
 .SUFFIXES:
 MAKEFLAGS += --no-builtin-rules --no-print-directory
 
-.PHONY: help all setup up down status demo test check bench psql env clean install-extension \
+.PHONY: help all setup up down status demo test faults check bench psql env clean install-extension \
 	up-db up-nats up-jaeger stop-db stop-nats stop-jaeger FORCE
 
 help all: ## this list
@@ -71,6 +71,8 @@ install-extension: ## put the extension into a PostgreSQL of your own (PG_CONFIG
 #: Working on it
 test: ## all tests, on real servers of their own
 	@make/test.sh
+faults: ## the slow tests: faults, takeovers, their times in figures (FILTER=words)
+	@make/faults.sh
 check: ## fmt, clippy, doc, deny, shellcheck
 	@make/check.sh
 bench: ## what a publish costs, and messages a second end to end

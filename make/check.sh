@@ -23,6 +23,11 @@ documentation() {
   RUSTDOCFLAGS='-D warnings -A rustdoc::private_intra_doc_links' logged logs/doc.log "rustdoc" cargo doc --workspace "${CARGO_FLAGS[@]}" --no-deps --document-private-items
 }
 dependencies() {
+  # Of what is built without tests nothing has a dependency on them.
+  if cargo tree --workspace --edges normal,build,features --invert fail | grep failpoints >&2; then
+    say "      failpoints are for tests; as it is they would be in a release"
+    return 1
+  fi
   if ! cargo deny --version >/dev/null 2>&1; then
     skipped cargo-deny "cargo install cargo-deny --locked"
     return

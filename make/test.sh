@@ -8,9 +8,9 @@ steps 3
 step "What it needs"
 "$ROOT/make/setup.sh"
 step "Building"
-build "building"
+# With the tests, so that the programs they start have failpoints in them.
+build "building the tests" --all-targets
 use_cargo
-logged logs/test-build.log "building the tests" cargo test --workspace "${CARGO_FLAGS[@]}" --no-run
 step "Testing"
 rc=0
 # One after another binary, so that two cores are not shared by several servers; all, also after one has failed.

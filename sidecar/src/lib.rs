@@ -10,6 +10,7 @@ mod cli;
 pub mod config;
 pub mod db;
 pub mod dispatcher;
+mod failpoint;
 pub mod handler;
 pub mod health;
 mod http;

@@ -15,6 +15,7 @@ use tpro_wire::{
 use super::outbox::{Outbox, OutboxError};
 use crate::{
     db::plain,
+    failpoint,
     settlement::Settlement,
     span::{Span, SpanKind},
     telemetry::Spans,
@@ -100,6 +101,7 @@ pub(super) async fn write(
     let whole = 0..batch.len();
     let mut ranges = Vec::from([whole]);
     let mut refused = None;
+    failpoint::pass("dispatcher.before_settle");
     while let Some(range) = ranges.pop() {
         match outbox.settle(&batch[range.clone()]).await {
             Ok(_) => {}
@@ -126,6 +128,7 @@ pub(super) async fn write(
             Err(source) => return Err(OutboxError::Run { name: "reply.settle", source }),
         }
     }
+    failpoint::pass("dispatcher.settled");
     drop(open);
     Ok(batch)
 }

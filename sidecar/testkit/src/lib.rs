@@ -27,6 +27,7 @@ pub mod recon;
 pub mod secret;
 pub mod sidecar;
 pub mod span;
+pub mod times;
 pub mod world;
 
 pub use collector::Collector;
@@ -41,4 +42,5 @@ pub use proxy::Proxy;
 pub use recon::Recon;
 pub use sidecar::{Sidecar, SidecarProcess};
 pub use span::{Kind, SpanRecord, Trace};
+pub use times::Times;
 pub use world::World;

@@ -1,6 +1,7 @@
 //! The real binary of a service, as a child process.
 
 use std::collections::BTreeMap;
+use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus};
 use std::sync::Arc;
@@ -53,6 +54,12 @@ impl Sidecar {
     pub fn without(mut self, name: &str) -> Sidecar {
         self.environment.remove(name);
         self
+    }
+
+    /// Has it stand still at a failpoint when it has passed it so many times.
+    pub fn stand_still_at(self, point: &str, passes: u32) -> Sidecar {
+        let before = if passes > 0 { format!("{passes}*off->") } else { String::new() };
+        self.env("FAILPOINTS", format!("{point}={before}return(pause)"))
     }
 
     /// The value of a variable as it is set so far.
@@ -170,8 +177,26 @@ impl SidecarProcess {
         Err(Failure::new(what).with_log(self.process.log_path()))
     }
 
-    /// Kills it with SIGKILL.
+    /// Kills it with SIGKILL; that it ended by anything else is a failure.
     pub async fn kill(&self) -> Outcome {
-        self.process.kill().await.map(drop)
+        let exit = self.process.kill().await?;
+        if exit.signal() == Some(Signal::KILL.as_raw()) {
+            return Ok(());
+        }
+        let what = format!("{} ended with {exit} and not by SIGKILL", self.process.name());
+        Err(Failure::new(what).with_log(self.process.log_path()))
+    }
+
+    /// Waits until it stands still at a failpoint, for which it was started with [`Sidecar::stand_still_at`].
+    pub async fn stands_still_at(&self, point: &str) -> Outcome {
+        let line = format!("failpoint {point}: pause");
+        eventually(&format!("{} stands still at {point}", self.process.name()), async || {
+            if let Some(exit) = self.process.exit()? {
+                return Err(Failure::new(format!("{} ended with {exit}", self.process.name())));
+            }
+            Ok(self.log().contains(&line))
+        })
+        .await
+        .map_err(|failure| failure.with_log(self.process.log_path()))
     }
 }

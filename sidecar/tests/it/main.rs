@@ -8,6 +8,7 @@ mod atomicity;
 mod bounds;
 mod clones;
 mod copies;
+mod crashes;
 mod cursor;
 mod freezes;
 mod handlers;

@@ -18,6 +18,7 @@ use crate::{
         retry::{self, End, Next},
         trace,
     },
+    failpoint,
     metrics::Reason,
 };
 
@@ -53,6 +54,7 @@ impl Leader {
         message.refusal = None;
         let composed = self.sender.compose(message, now);
         let size = composed.payload.len();
+        failpoint::pass("dispatcher.before_send");
         match self.nats.start_send_unpin(composed) {
             Ok(()) => {}
             Err(error) if error.kind() == PublishErrorKind::MaxPayloadExceeded => {
@@ -62,6 +64,7 @@ impl Leader {
             }
             Err(_) => return Err(Fall::Nats),
         }
+        failpoint::pass("dispatcher.sent");
         self.app.metrics.sent.inc();
         message.due = retry::after_send(message, self.app.config.dispatch.attempt_timeout, now);
         if message.is_event() {

@@ -1,0 +1,31 @@
+//! Named points at which a test can have this process stand still, to be killed exactly there.
+//!
+//! They are in the programs that tests run and nowhere else: feature `failpoints` is a dev-dependency of this crate on
+//! itself, so that `cargo build --workspace --all-targets` has it and `cargo build --workspace`, with or without
+//! `--release`, has not. `FAILPOINTS=dispatcher.before_send=2*off->return(pause)` passes a point twice and stands still
+//! the third time; for the grammar see crate `fail`. Of the points here, `return(pause)` blocks the thread for good, and
+//! `return(abort)` ends the process by SIGABRT. Either says so first, in a line on stderr that a test waits for.
+
+/// Passes the point `name`, or does there what `FAILPOINTS` says.
+#[inline]
+pub(crate) fn pass(name: &'static str) {
+    #[cfg(feature = "failpoints")]
+    fail::fail_point!(name, |told| obey(name, told.as_deref()));
+    #[cfg(not(feature = "failpoints"))]
+    let _ = name;
+}
+
+#[cfg(feature = "failpoints")]
+fn obey(name: &str, told: Option<&str>) {
+    use std::io::Write as _;
+
+    // Not through the log, whose thread might not get to write it.
+    let _ = writeln!(std::io::stderr(), "failpoint {name}: {}", told.unwrap_or("passed"));
+    match told {
+        Some("pause") => loop {
+            std::thread::park();
+        },
+        Some("abort") => std::process::abort(),
+        _ => {}
+    }
+}

@@ -1,0 +1,58 @@
+//! The leader is killed at a named line, and another copy leads.
+
+use std::sync::Arc;
+
+use serde_json::json;
+use tpro_testkit::{Kind, Outcome, SidecarProcess, World, eventually};
+
+use crate::copies::leader;
+use crate::probe::Probe;
+
+/// Two copies of `main`, of which the first leads and stands still at the point when it has passed it so many times.
+async fn two_copies(world: &World, point: &str, passes: u32) -> Outcome<[Arc<SidecarProcess>; 2]> {
+    let first = world.start(world.sidecar("main")?.stand_still_at(point, passes)).await?;
+    assert_eq!(leader(world).await?, 1);
+    Ok([first, world.start(world.sidecar("main")?.copy(2)).await?])
+}
+
+/// A leader is killed at `point` with one message in its hands that is sent so many times in all; the effect is made once.
+async fn killed_at(point: &str, sent: usize) -> Outcome {
+    let world = Probe::world().await?;
+    let probe = world.start(Probe::copy(&world, 1)?).await?;
+    // One message goes through before, so that everything else is warm.
+    let [first, second] = two_copies(&world, point, 1).await?;
+    world.ask(&Probe::request("transactional.effect", json!({}))).await?.ok()?;
+
+    let id = world.publish(&Probe::request("transactional.effect", json!({})).timeout(60)).await?;
+    first.stands_still_at(point).await?;
+    let unsettled = "SELECT count(*) FROM main_service.mq_reply";
+    assert_eq!(world.count(unsettled).await?, 1, "the leader stands before the reply is there");
+    first.kill().await?;
+
+    let reply = world.await_reply(id).await?;
+    let made = reply.clone().ok()?;
+    assert_eq!(leader(&world).await?, 2);
+    let uid = "SELECT uid::text FROM main_service.mq_publish WHERE id = $1";
+    let uid: String = world.admin.query_one(uid, &[&id]).await?.get(0);
+    assert_eq!((made["number"].as_i64(), Probe::effects(&world).await?), (Some(1), 2), "one effect each");
+    // Attempts are counted anew by each leader.
+    assert_eq!(reply.attempts, 1, "{reply:?}");
+    eventually("the target has seen it so often", async || {
+        let spans = world.collector.spans();
+        let served = spans.iter().filter(|span| span.attribute("messaging.message.id") == uid);
+        Ok(served.filter(|span| span.kind == Kind::Server).count() == sent)
+    })
+    .await?;
+    world.finish(&[&second, &probe]).await?;
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_leader_that_is_killed_before_it_sends_leaves_the_row_to_the_next() -> Outcome {
+    killed_at("dispatcher.before_send", 1).await
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_leader_that_is_killed_with_the_reply_in_its_hands_has_it_sent_again() -> Outcome {
+    killed_at("dispatcher.before_settle", 2).await
+}
