@@ -1,17 +1,20 @@
 //! The service of the end-to-end tests: handlers that do what no good service does, and count their effects.
 //!
-//! Its table `public.effect(uid, what)` is made by the test.
+//! Its table `public.effect(uid, what)` is made by the test. It serves under any name, so that it can ask another of its
+//! kind.
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
-use tpro_sidecar::{CallError, Ctx, Failure, Fault, ReplyCtx, Service, Tx};
+use tpro_sidecar::{AnyBody, CallError, Ctx, Failure, Fault, ReplyCtx, Service, Tx};
 
 fn main() -> std::process::ExitCode {
+    let name = std::env::var("SERVICE_NAME").unwrap_or_else(|_| "probe".to_owned());
     tpro_sidecar::run(
-        Service::new("probe")
+        Service::new(&name)
             .handle_stateless("stateless.echo", echo)
             .handle_stateless("stateless.effect", effect)
             .handle("default.echo", echo)
+            .handle("default.raw", raw)
             .handle("default.effect", effect)
             .handle("default.tx", effect_in_tx)
             .handle("default.panic", panic)
@@ -24,6 +27,9 @@ fn main() -> std::process::ExitCode {
             .handle("default.circle", circle)
             .handle("default.abort", abort)
             .handle_transactional("transactional.effect", effect_of_tx)
+            .handle_transactional("transactional.raw", raw_in_tx)
+            .handle_transactional("transactional.hang", hang_in_tx)
+            .handle_transactional("transactional.sleep", sleep_in_tx)
             .handle_transactional("transactional.abort", abort_in_tx)
             .handle_transactional("transactional.flaky", flaky)
             .handle_transactional("transactional.publish", publish)
@@ -55,6 +61,16 @@ const INSERT: &str = "/* effect */ WITH made AS (INSERT INTO public.effect (uid,
     SELECT 1 + count(*) FROM public.effect WHERE uid = $1";
 
 async fn echo(_: Ctx, body: Value) -> Result<Value, Fault> {
+    Ok(body)
+}
+
+/// Answers with the body as it came, digit by digit.
+async fn raw(_: Ctx, body: AnyBody) -> Result<AnyBody, Fault> {
+    Ok(body)
+}
+
+/// The same.
+async fn raw_in_tx(_: Tx, body: AnyBody) -> Result<AnyBody, Fault> {
     Ok(body)
 }
 
@@ -114,6 +130,19 @@ async fn sleep(ctx: Ctx, _: Value) -> Result<(), Fault> {
     Ok(())
 }
 
+/// Hangs after an effect.
+async fn hang_in_tx(tx: Tx, _: Value) -> Result<(), Fault> {
+    tx.query_one(INSERT, &[&tx.uid().uuid(), &"effect"]).await?;
+    std::future::pending().await
+}
+
+/// The same in the database.
+async fn sleep_in_tx(tx: Tx, _: Value) -> Result<(), Fault> {
+    tx.query_one(INSERT, &[&tx.uid().uuid(), &"effect"]).await?;
+    tx.execute("/* sleep */ SELECT pg_sleep(600)", &[]).await?;
+    Ok(())
+}
+
 /// Answers with so many bytes, or with text that PostgreSQL does not take.
 async fn reply(_: Ctx, body: Value) -> Result<String, Fault> {
     match body["bytes"].as_u64() {
@@ -158,9 +187,15 @@ async fn flaky(tx: Tx, told: Effect) -> Result<Made, Fault> {
     end(&told, number)
 }
 
-/// Asks itself, and so on.
+/// Asks itself, or the next of the services in the body, and so on round and round.
 async fn circle(ctx: Ctx, body: Value) -> Result<Value, Fault> {
-    ctx.call("probe.default.circle", &body).await.map_err(CallError::into_fault)
+    let me = ctx.target().service();
+    let ring: Vec<&str> = body["ring"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
+    let next = match ring.iter().position(|service| *service == me) {
+        Some(place) => ring[(place + 1) % ring.len()],
+        None => me,
+    };
+    ctx.call(&format!("{next}.default.circle"), &body).await.map_err(CallError::into_fault)
 }
 
 /// Publishes to itself, and so on.

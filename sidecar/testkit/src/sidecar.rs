@@ -144,6 +144,11 @@ impl SidecarProcess {
 
     /// The sum of a metric over all its label sets. One that has labels is not on the page before it was first counted: 0.
     pub async fn metric(&self, name: &str) -> Outcome<f64> {
+        self.metric_of(name, "").await
+    }
+
+    /// The same over the label sets that have this in them, such as `result="late"`.
+    pub async fn metric_of(&self, name: &str, label: &str) -> Outcome<f64> {
         let page = self.get("/metrics").await?.body;
         Ok(page
             .lines()
@@ -151,7 +156,7 @@ impl SidecarProcess {
             .filter_map(|line| {
                 let (series, value) = line.rsplit_once(' ')?;
                 let metric = series.split('{').next()?;
-                (metric == name).then(|| value.parse::<f64>().ok()).flatten()
+                (metric == name && series.contains(label)).then(|| value.parse::<f64>().ok()).flatten()
             })
             .sum())
     }

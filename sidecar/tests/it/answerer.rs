@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use async_nats::Message;
 use futures_util::StreamExt;
 use serde_json::Value;
 use tokio::task::JoinHandle;
@@ -21,6 +22,18 @@ impl Answerer {
         subject: &str,
         answer: impl Fn(Value) -> String + Send + 'static,
     ) -> Outcome<Answerer> {
+        Answerer::raw(nats, subject, move |message| {
+            answer(serde_json::from_slice(&message.payload).unwrap_or(Value::Null)).into_bytes()
+        })
+        .await
+    }
+
+    /// Answers each message on `subject` with bytes, whatever they are.
+    pub async fn raw(
+        nats: &Nats,
+        subject: &str,
+        answer: impl Fn(&Message) -> Vec<u8> + Send + 'static,
+    ) -> Outcome<Answerer> {
         let client = nats.client().await?;
         let mut messages = client.subscribe(subject.to_owned()).await?;
         // The server knows the subscription before anybody publishes.
@@ -30,9 +43,8 @@ impl Answerer {
         let task = tokio::spawn(async move {
             while let Some(message) = messages.next().await {
                 counter.fetch_add(1, Ordering::SeqCst);
-                if let Some(reply) = message.reply {
-                    let body = serde_json::from_slice(&message.payload).unwrap_or(Value::Null);
-                    let _ = client.publish(reply, answer(body).into()).await;
+                if let Some(reply) = message.reply.clone() {
+                    let _ = client.publish(reply, answer(&message).into()).await;
                 }
             }
         });

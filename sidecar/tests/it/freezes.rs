@@ -39,10 +39,21 @@ async fn what_a_frozen_copy_has_taken_is_done_by_another_and_once() -> Outcome {
     let first = world.start(Probe::copy(&world, 1)?).await?;
     let second = world.start(Probe::copy(&world, 2)?).await?;
     first.signal(Signal::STOP)?;
-    Probe::request("transactional.effect", serde_json::json!({})).publish_many(&world.main, 200).await?;
+    for method in ["transactional.effect", "default.effect"] {
+        Probe::request(method, serde_json::json!({})).publish_many(&world.main, 100).await?;
+    }
     world.recon().await?;
+    let (silent, again) = (main.metric("tpro_silent_total").await?, main.metric("tpro_resent_total").await?);
+    assert!(silent > 0.0 && again >= silent, "{silent} attempts were not answered, {again} sent again");
+    println!("figure: {silent} attempts went to the frozen copy of two, for 200 messages");
     first.signal(Signal::CONT)?;
     first.ready().await?;
+    // What it has taken by now is done already.
+    eventually("its inbox has told it so", async || {
+        let received = first.metric("tpro_received_total").await?;
+        Ok(received > 0.0 && first.metric("tpro_not_run_total").await? == received)
+    })
+    .await?;
     assert!(world.replies("main").await?.iter().all(|reply| reply.status == "ok"));
     eventually("its late work is over", async || {
         let open = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND xact_start IS NOT NULL

@@ -17,30 +17,23 @@ async fn a_panic_is_an_internal_error_and_its_text_stays_with_us() -> Outcome {
         let told = reply.error.to_string();
         assert!(!told.contains("canary") && !told.contains("digit"), "{told}");
     }
+    let reply = world.ask(&Probe::request("transactional.effect", json!({"end": "panic"}))).await?;
+    assert_eq!((reply.status.as_str(), reply.code()), ("error", -32603), "{reply:?}");
+    assert_eq!(Probe::effects(&world).await?, 0, "the transaction is rolled back");
     world.ask(&Probe::request("default.echo", json!({}))).await?.ok()?;
-    world.finish(&[&main, &probe]).await?;
-    Ok(())
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_handler_that_hangs_is_stopped_when_the_budget_is_spent() -> Outcome {
-    let world = Probe::world().await?;
-    let main = world.run("main").await?;
-    let probe = world.start(Probe::copy(&world, 1)?.env("DB_POOL_MAX", 2)).await?;
-    for _ in 0..3 {
-        for method in ["default.hang", "default.sleep"] {
-            world.publish(&Probe::request(method, json!({})).timeout(1)).await?;
-        }
-    }
-    world.recon().await?;
-    for reply in world.replies("main").await? {
-        assert!(["timeout", "error"].contains(&reply.status.as_str()), "{reply:?}");
-    }
-    // Nothing runs on, and the pool is whole.
-    let asleep = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND query LIKE '%pg_sleep(600)' AND state = 'active'";
-    eventually("no statement runs on", async || Ok(world.count(asleep).await? == 0)).await?;
-    for _ in 0..4 {
-        world.ask(&Probe::request("default.effect", json!({}))).await?.ok()?;
+    // What the panics said stands in our log and nowhere else.
+    let log = probe.log();
+    assert!(log.contains("the handler panicked: the body was") && log.contains("told to panic"), "{log}");
+    let (mut dump, tables) = (String::new(), "SELECT string_agg(t::text, ' ') FROM
+        (SELECT answer::text FROM probe_service.mq_outcome UNION ALL SELECT error::text FROM main_service.mq_reply) t");
+    eventually("the spans have arrived", async || {
+        dump = world.collector.dump();
+        Ok(world.collector.spans().iter().filter(|span| span.service == "probe" && span.failed).count() == 3)
+    })
+    .await?;
+    let rows: String = world.admin.query_one(tables, &[]).await?.get(0);
+    for place in [&dump, &rows, &main.log(), &world.database.cluster().log()] {
+        assert!(!place.contains("panicked") && !place.contains("told to panic"), "{place}");
     }
     world.finish(&[&main, &probe]).await?;
     Ok(())

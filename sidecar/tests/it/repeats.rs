@@ -57,14 +57,16 @@ async fn stored_outcome(method: &str) -> Outcome {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_copy_that_is_killed_in_its_handler_leaves_the_message_to_another() -> Outcome {
-    for (method, effects) in [("transactional.effect", 1), ("default.tx", 1), ("default.effect", 2)] {
-        run_elsewhere(method, effects).await.map_err(|failure| failure.during(method))?;
+    for (method, accepted, effects) in
+        [("transactional.effect", 0, 1), ("default.tx", 1, 1), ("default.effect", 1, 2)]
+    {
+        run_elsewhere(method, accepted, effects).await.map_err(|failure| failure.during(method))?;
     }
     Ok(())
 }
 
 /// Effects in the message's own transaction vanish with the copy that is killed; others were made, and are made again.
-async fn run_elsewhere(method: &str, effects: i64) -> Outcome {
+async fn run_elsewhere(method: &str, accepted: i64, effects: i64) -> Outcome {
     let world = Probe::world().await?;
     let main = world.start(world.sidecar("main")?.env("ATTEMPT_TIMEOUT_MS", 500)).await?;
     let first = world.start(Probe::copy(&world, 1)?).await?;
@@ -74,6 +76,12 @@ async fn run_elsewhere(method: &str, effects: i64) -> Outcome {
     first.kill().await?;
     // PostgreSQL notices a client that is gone only when a statement ends.
     drop(hold);
+    let sessions = "SELECT count(*) FROM pg_stat_activity
+        WHERE datname = current_database() AND application_name LIKE 'tpro/probe/%'";
+    eventually("its sessions are gone", async || Ok(world.count(sessions).await? == 0)).await?;
+    let inbox = world.count("SELECT count(*) FROM probe_service.mq_receive").await?;
+    assert_eq!(inbox, accepted, "an inbox row of the handler's own transaction goes with it");
+    assert_eq!(Probe::effects(&world).await?, effects - 1);
     let second = world.start(Probe::copy(&world, 2)?).await?;
     let reply = world.await_reply(id).await?;
     assert_eq!(reply.copy(), "2", "{reply:?}");

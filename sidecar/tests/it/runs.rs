@@ -48,23 +48,6 @@ async fn the_calls_of_a_handler_that_runs_again_are_repeats() -> Outcome {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_message_that_kills_its_copy_is_given_up_after_so_many_runs() -> Outcome {
-    let world = Probe::world().await?;
-    let main = world.start(world.sidecar("main")?.env("ATTEMPT_TIMEOUT_MS", 300)).await?;
-    let poison = world.publish(&Probe::request("default.abort", json!({})).timeout(60)).await?;
-    for _ in 0..2 {
-        let copy = world.spawn(Probe::copy(&world, 1)?.env("RUNS_MAX", 2))?;
-        assert!(!copy.wait().await?.success());
-    }
-    let copy = world.start(Probe::copy(&world, 1)?.env("RUNS_MAX", 2)).await?;
-    let reply = world.await_reply(poison).await?;
-    assert_eq!(reply.status, "error", "{reply:?}");
-    world.ask(&Probe::request("default.echo", json!({}))).await?.ok()?;
-    world.finish(&[&main, &copy]).await?;
-    Ok(())
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_transaction_that_must_be_run_again_is_run_again() -> Outcome {
     let world = Probe::world().await?;
     // A sequence goes on through a rollback.

@@ -1,7 +1,7 @@
 //! The statements that users of the system before this one write, and what comes back.
 
 use serde_json::json;
-use tpro_testkit::{Message, Outcome, Reply, World};
+use tpro_testkit::{Message, Outcome, Reply, World, eventually};
 
 use crate::login;
 
@@ -113,8 +113,22 @@ async fn a_service_that_nobody_runs_is_unavailable_when_the_budget_is_spent() ->
     let reply = world.ask(&Message::to("analytic.example.simple").timeout(2)).await?;
     assert_eq!((reply.status.as_str(), reply.code()), ("unavailable", -32001), "{reply:?}");
     assert!(reply.attempts > 1, "it is asked for again inside the budget: {reply:?}");
+    let text = reply.error["message"].as_str().unwrap_or_default().to_owned();
+    assert!(text.contains("nobody runs service analytic") && text.contains("2 s"), "{text}");
+    assert_eq!(
+        main.metric_of("tpro_refused_total", r#"reason="no_responders""#).await?,
+        f64::from(reply.attempts),
+        "nobody took any of them"
+    );
+    // The budget is what it waits for a copy, so that one that comes in time answers.
+    let id = world.publish(&Message::to("analytic.example.no_such_method").timeout(60)).await?;
+    let before = main.metric("tpro_refused_total").await?;
+    eventually("it was refused again", async || Ok(main.metric("tpro_refused_total").await? > before))
+        .await?;
+    let analytic = world.run("analytic").await?;
+    assert_eq!(world.await_reply(id).await?.code(), -32601, "a copy has answered");
 
-    world.finish(&[&main]).await?;
+    world.finish(&[&main, &analytic]).await?;
     Ok(())
 }
 

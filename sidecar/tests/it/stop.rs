@@ -55,6 +55,31 @@ async fn a_second_signal_forces_the_end() -> Outcome {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_second_signal_does_not_wait_for_a_handler_and_another_copy_takes_over() -> Outcome {
+    let world = Probe::world().await?;
+    let main = world.start(world.sidecar("main")?.env("ATTEMPT_TIMEOUT_MS", 500)).await?;
+    let first = world.start(Probe::copy(&world, 1)?.env("STOP_TIMEOUT", 600)).await?;
+    let hold = Probe::hold(&world).await?;
+    for method in ["transactional.effect", "default.tx"] {
+        world.publish(&Probe::request(method, Probe::held()).timeout(60)).await?;
+    }
+    Probe::waiting(&world, 2).await?;
+    first.signal(Signal::TERM)?;
+    eventually("it drains", async || Ok(first.get("/readyz").await?.status == 503)).await?;
+    first.signal(Signal::TERM)?;
+    assert_eq!(first.wait().await?.code(), Some(1), "a forced end is no good order");
+    let second = world.start(Probe::copy(&world, 2)?).await?;
+    drop(hold);
+    world.recon().await?;
+    for reply in world.replies("main").await? {
+        assert_eq!((reply.status.as_str(), reply.copy()), ("ok", "2"), "{reply:?}");
+    }
+    assert_eq!(Probe::effects(&world).await?, 2, "what was cut off was rolled back");
+    world.finish(&[&main, &second]).await?;
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_handler_longer_than_the_drain_is_cut_off_and_another_copy_takes_over() -> Outcome {
     let world = Probe::world().await?;
     let main = world.start(world.sidecar("main")?.env("ATTEMPT_TIMEOUT_MS", 500)).await?;
@@ -63,7 +88,11 @@ async fn a_handler_longer_than_the_drain_is_cut_off_and_another_copy_takes_over(
     let id = world.publish(&Probe::request("transactional.effect", Probe::held())).await?;
     Probe::waiting(&world, 1).await?;
     first.signal(Signal::TERM)?;
-    first.wait().await?;
+    assert_eq!(first.wait().await?.code(), Some(0), "what was cut off was given back in good order");
+    eventually("its transaction is rolled back", async || {
+        Ok(world.count("SELECT count(*) FROM pg_stat_activity WHERE application_name LIKE 'tpro/probe/1/%' AND datname = current_database()").await? == 0)
+    })
+    .await?;
     let second = world.start(Probe::copy(&world, 2)?).await?;
     Probe::waiting(&world, 1).await?;
     drop(hold);

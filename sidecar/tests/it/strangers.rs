@@ -151,6 +151,12 @@ async fn the_acknowledgement_of_a_stream_is_no_answer() -> Outcome {
     // Only the stream listens here: nobody answers.
     let reply = world.ask(&Message::to("old.thing.forget").protocol("json").timeout(2)).await?;
     assert_eq!(reply.status, "timeout", "{reply:?}");
+    let acknowledged = main.metric_of("tpro_dropped_replies_total", r#"reason="puback""#).await?;
+    assert!(acknowledged >= 1.0, "what the stream said is dropped and counted");
+    // A JSON-RPC request is not settled by it either.
+    let reply = world.ask(&Message::to("old.thing.forget").timeout(2)).await?;
+    assert_eq!(reply.status, "timeout", "{reply:?}");
+    assert!(main.metric_of("tpro_dropped_replies_total", r#"reason="not_jsonrpc""#).await? >= 1.0);
     world.finish(&[&main]).await?;
     Ok(())
 }
