@@ -5,7 +5,13 @@ use std::sync::Arc;
 use tpro_wire::{responder::Responder, source::Source};
 
 use crate::{
-    config::Config, db::Pool, handler::Service, health::Health, metrics::Metrics, nats, shutdown::Stop,
+    config::Config,
+    db::{Pool, Servers},
+    handler::Service,
+    health::Health,
+    metrics::Metrics,
+    nats,
+    shutdown::Stop,
     telemetry::Spans,
 };
 
@@ -24,6 +30,8 @@ pub struct App {
     pub copy_key: i32,
     /// The connection to NATS.
     pub nats: async_nats::Client,
+    /// Where the database is.
+    pub servers: Arc<Servers>,
     /// Connections for handlers and reply handlers.
     pub pool: Pool,
     /// Where spans go.

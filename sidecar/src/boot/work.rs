@@ -11,7 +11,7 @@ use super::{BootError, End};
 use crate::{
     app::App,
     config::Config,
-    db,
+    db::{self, Servers},
     dispatcher::{self, Dispatcher},
     handler::Service,
     health::Health,
@@ -38,7 +38,8 @@ pub(super) async fn work(
     http: &Http,
     stop: &Stop,
 ) -> Result<End, BootError> {
-    let Some(facts) = db::prepare(config, health, stop).await? else { return Ok(End::Graceful) };
+    let servers = Arc::new(Servers::of(config));
+    let Some(facts) = db::prepare(config, &servers, health, stop).await? else { return Ok(End::Graceful) };
     http.instance_is(facts.instance);
     let Some(client) = nats::connect(config, health, metrics, stop).await? else { return Ok(End::Graceful) };
     let app = App {
@@ -48,7 +49,8 @@ pub(super) async fn work(
         responder: config.responder(),
         copy_key: copy_key(),
         nats: client,
-        pool: db::pool(config),
+        pool: db::pool(config, &servers),
+        servers,
         spans: spans.clone(),
         metrics: metrics.clone(),
         health: health.clone(),

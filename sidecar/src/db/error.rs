@@ -22,6 +22,16 @@ pub enum DbError {
     /// The server is in recovery (a standby).
     #[error("the server is a standby, not the primary")]
     Standby,
+    /// A server was seen with a higher timeline: this one is what the standby was promoted from.
+    #[error(
+        "this server was left behind: its timeline is {ours}, and {seen} was seen; connect to the promoted one"
+    )]
+    LeftBehind {
+        /// The highest seen by this process.
+        seen: u32,
+        /// This server's.
+        ours: u32,
+    },
 }
 
 impl DbError {

@@ -7,12 +7,14 @@
 mod error;
 mod pool;
 mod prepare;
+mod servers;
 mod session;
 mod watch;
 
 pub use self::{
     error::{DbError, plain},
     pool::{Pool, plain_pool_error},
+    servers::Servers,
     session::{Session, session},
 };
 pub(crate) use self::{pool::pool, prepare::prepare, watch::watch};

@@ -1,11 +1,15 @@
 //! The pool of connections for handlers and reply handlers.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
-use deadpool_postgres::{Hook, HookError, Manager, ManagerConfig, PoolError, RecyclingMethod, Runtime};
-use tokio_postgres::NoTls;
+use deadpool_postgres::{
+    Connect, Hook, HookError, Manager, ManagerConfig, PoolError, RecyclingMethod, Runtime,
+};
+use futures_util::future::BoxFuture;
+use tokio::task::JoinHandle;
+use tokio_postgres::{Client, Connection, Error, Socket, tls::NoTlsStream};
 
-use super::{DbError, plain, session::application_name};
+use super::{DbError, plain, servers::Servers};
 use crate::config::Config;
 
 /// The handlers' pool.
@@ -45,30 +49,53 @@ const CREATE: Duration = Duration::from_secs(10);
 /// cost a round trip for every message and prove nothing about the moment after; a connection that breaks in a handler's
 /// hands is a message that is sent again, which it has to be able to stand anyway. A handler that changes settings uses
 /// `SET LOCAL`.
-pub(crate) fn pool(config: &Config) -> Pool {
-    let mut database = config.database.clone();
-    database.application_name(application_name(config, "pool"));
-    let manager =
-        Manager::from_config(database, NoTls, ManagerConfig { recycling_method: RecyclingMethod::Fast });
+pub(crate) fn pool(config: &Config, servers: &Arc<Servers>) -> Pool {
+    let manager = Manager::from_connect(
+        config.database.clone(),
+        Primary(servers.clone()),
+        ManagerConfig { recycling_method: RecyclingMethod::Fast },
+    );
+    let servers = servers.clone();
     Pool::builder(manager)
         .max_size(config.pool_max)
         .runtime(Runtime::Tokio1)
         // No limit on waiting for a free one: whoever waits has a budget of their own.
         .create_timeout(Some(CREATE))
-        .post_create(Hook::async_fn(|client, _| {
+        .post_create(Hook::async_fn(move |client, _| {
+            let servers = servers.clone();
             Box::pin(async move {
-                client.batch_execute(SETTINGS).await.map_err(HookError::Backend)?;
-                let row =
-                    client.query_one("SELECT pg_is_in_recovery()", &[]).await.map_err(HookError::Backend)?;
-                match row.get(0) {
-                    true => Err(HookError::message(DbError::Standby.to_string())),
-                    false => Ok(()),
+                match servers.look(client).await.map_err(HookError::Backend)? {
+                    Ok(()) => Ok(()),
+                    Err(unfit) => Err(HookError::message(unfit.to_string())),
                 }
             })
         }))
         .build()
         // Only a time limit without a runtime is refused, and there is one.
         .unwrap_or_else(|error| unreachable!("{error}"))
+}
+
+/// Connects to the newest primary.
+struct Primary(Arc<Servers>);
+
+impl Connect for Primary {
+    fn connect(&self, _: &tokio_postgres::Config) -> BoxFuture<'_, Result<(Client, JoinHandle<()>), Error>> {
+        let drive = |connection: Connection<Socket, NoTlsStream>| {
+            // Whoever has a statement open gets the error.
+            tokio::spawn(async move { drop(connection.await) })
+        };
+        Box::pin(async move {
+            match self.0.open_any("pool", SETTINGS, drive).await {
+                Ok(opened) => Ok((opened.client, opened.driver)),
+                Err((DbError::Refused(error) | DbError::Unreachable(error), _)) => Err(error),
+                // One that is of no use is told what it is, in words of our own, when it is looked at once more.
+                Err((_, Some(unfit))) => Ok((unfit.client, unfit.driver)),
+                Err((_, None)) => {
+                    unreachable!("whatever is wrong with a server is known from a connection to it")
+                }
+            }
+        })
+    }
 }
 
 /// Why the pool gave no connection, in words without secrets.

@@ -5,7 +5,7 @@ use std::time::Duration;
 use tokio_postgres::Client;
 use uuid::Uuid;
 
-use super::{DbError, plain, session};
+use super::{DbError, Servers, plain, session};
 use crate::{backoff::Backoff, config::Config, health::Health, shutdown::Stop};
 
 /// The name of the readiness check.
@@ -43,12 +43,17 @@ impl From<tokio_postgres::Error> for Lack {
 ///
 /// A refused login is an error, since nothing but a person can mend it. Everything else is tried again: the server may
 /// be starting, and a service may well be started before its schema is made.
-pub(crate) async fn prepare(config: &Config, health: &Health, stop: &Stop) -> Result<Option<Facts>, DbError> {
+pub(crate) async fn prepare(
+    config: &Config,
+    servers: &Servers,
+    health: &Health,
+    stop: &Stop,
+) -> Result<Option<Facts>, DbError> {
     let mut backoff = Backoff::new(Duration::from_millis(200), Duration::from_secs(2));
     loop {
         let lack = tokio::select! {
             () = stop.soft.cancelled() => return Ok(None),
-            asked = ask(config) => match asked {
+            asked = ask(config, servers) => match asked {
                 Ok(facts) => {
                     health.ok(CHECK);
                     return Ok(Some(facts));
@@ -68,8 +73,8 @@ pub(crate) async fn prepare(config: &Config, health: &Health, stop: &Stop) -> Re
     }
 }
 
-async fn ask(config: &Config) -> Result<Facts, Lack> {
-    let session = session(config, "start").await?;
+async fn ask(config: &Config, servers: &Servers) -> Result<Facts, Lack> {
+    let session = session(servers, "start").await?;
     let client = &session.client;
     let asking = async {
         look_for_extension(client).await?;

@@ -1,13 +1,12 @@
 //! A session of one's own, not from the pool.
 
-use std::{future::poll_fn, time::Duration};
+use std::future::poll_fn;
 
 use futures_util::stream::{self, BoxStream, StreamExt as _};
 use tokio::sync::mpsc;
-use tokio_postgres::{AsyncMessage, Client, Connection, NoTls, Socket, tls::NoTlsStream};
+use tokio_postgres::{AsyncMessage, Client, Connection, Socket, tls::NoTlsStream};
 
-use super::DbError;
-use crate::config::Config;
+use super::{DbError, servers::Servers};
 
 /// What the session relies on, whatever role and database say.
 ///
@@ -39,9 +38,6 @@ const SETTINGS: &str = "\
     SET tcp_keepalives_interval = 2; \
     SET tcp_keepalives_count = 3";
 
-/// How long the settings and the first question may take; connecting has its own limit.
-const GREETING: Duration = Duration::from_secs(5);
-
 /// Messages of the server that nobody has read yet. A bell that does not fit is one of many, and may be lost.
 const MESSAGES: usize = 256;
 
@@ -57,34 +53,18 @@ pub struct Session {
 }
 
 /// Opens a session for `what` (`leader`, `inbox`), with the settings of DESIGN section 4; `application_name` is `tpro/<service>/<copy>/<what>`.
-pub async fn session(config: &Config, what: &'static str) -> Result<Session, DbError> {
-    let mut database = config.database.clone();
-    database.application_name(application_name(config, what));
-    let (client, connection) = database.connect(NoTls).await.map_err(DbError::connecting)?;
-    let (sender, receiver) = mpsc::channel(MESSAGES);
-    // Not on the tracker: it ends by itself when the client is dropped or the connection is lost, and must drive the
-    // connection as long as there is a client, also while everything else stops.
-    tokio::spawn(drive(connection, sender));
-    let greeting = async {
-        client.batch_execute(SETTINGS).await?;
-        let row = client.query_one("SELECT pg_backend_pid(), pg_is_in_recovery()", &[]).await?;
-        Ok::<(i32, bool), tokio_postgres::Error>((row.get(0), row.get(1)))
+pub async fn session(servers: &Servers, what: &'static str) -> Result<Session, DbError> {
+    let drive = |connection| {
+        let (sender, receiver) = mpsc::channel(MESSAGES);
+        // Not on the tracker: it ends by itself when the client is dropped or the connection is lost, and must drive the
+        // connection as long as there is a client, also while everything else stops.
+        tokio::spawn(drive(connection, sender));
+        receiver
     };
-    let (pid, standby) = tokio::time::timeout(GREETING, greeting)
-        .await
-        .map_err(|_| DbError::Silent { what: "the greeting", seconds: GREETING.as_secs() })?
-        .map_err(DbError::Unreachable)?;
-    if standby {
-        return Err(DbError::Standby);
-    }
+    let opened = servers.open(what, SETTINGS, drive).await?;
     let messages =
-        stream::unfold(receiver, |mut receiver| async move { Some((receiver.recv().await?, receiver)) });
-    Ok(Session { client, messages: messages.boxed(), pid })
-}
-
-/// The name by which `pg_stat_activity` knows the session: at most 63 bytes, which the longest service name keeps.
-pub(super) fn application_name(config: &Config, what: &str) -> String {
-    format!("tpro/{}/{}/{what}", config.service, config.copy)
+        stream::unfold(opened.driver, |mut receiver| async move { Some((receiver.recv().await?, receiver)) });
+    Ok(Session { client: opened.client, messages: messages.boxed(), pid: opened.pid })
 }
 
 /// Drives the connection until it ends, and hands on what the server says by itself.

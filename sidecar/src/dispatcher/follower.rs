@@ -1,6 +1,6 @@
 //! A copy that does not lead: tries to, and watches over the one that does.
 
-use std::{sync::atomic::AtomicU32, time::Duration};
+use std::time::Duration;
 
 use async_nats::connection::State;
 use tokio::time::Instant;
@@ -50,11 +50,10 @@ impl Trouble {
 
 /// Follows and leads, by turns, until the process is told to stop.
 pub(super) async fn run(app: App) {
-    let seen = AtomicU32::new(0);
     let mut backoff = Backoff::new(Duration::from_millis(100), Duration::from_secs(3));
     loop {
         let begun = Instant::now();
-        let trouble = match follow(&app, &seen).await {
+        let trouble = match follow(&app).await {
             Ok(()) => return,
             Err(trouble) => trouble,
         };
@@ -74,10 +73,10 @@ pub(super) async fn run(app: App) {
 }
 
 /// Follows on one session, and leads on it when it gets the lock. `Ok` when told to stop.
-async fn follow(app: &App, seen: &AtomicU32) -> Result<(), Trouble> {
+async fn follow(app: &App) -> Result<(), Trouble> {
     let session = tokio::select! {
         () = app.stop.soft.cancelled() => return Ok(()),
-        session = db::session(&app.config, "leader") => session?,
+        session = db::session(&app.servers, "leader") => session?,
     };
     let mut watched = Instant::now();
     // Terminations in a row that did not make the lock free.
@@ -86,7 +85,7 @@ async fn follow(app: &App, seen: &AtomicU32) -> Result<(), Trouble> {
         // A copy that cannot send leaves the lead to one that can.
         if app.nats.connection_state() == State::Connected {
             match ask_to_lead(app, &session.client).await? {
-                Some(true) => return lead(app, session, seen).await,
+                Some(true) => return lead(app, session).await,
                 Some(false) if in_vain > 1 => app.health.fail(CHECK, FROZEN),
                 Some(false) => app.health.ok(CHECK),
                 None => app.health.fail(CHECK, NOT_ADOPTED),
@@ -142,10 +141,10 @@ async fn ask<T>(
     }
 }
 
-async fn lead(app: &App, session: Session, seen: &AtomicU32) -> Result<(), Trouble> {
+async fn lead(app: &App, session: Session) -> Result<(), Trouble> {
     let Session { client, messages, pid } = session;
     let begin = async {
-        let claim = Claim::make(&app.nats, &app.source, &client, seen).await?;
+        let claim = Claim::make(&app.nats, &app.source, &client, app.servers.newest()).await?;
         let outbox = Outbox::new(client, &app.config.service).await.map_err(Fall::from)?;
         Ok::<_, Trouble>(Leader::begin(app, outbox, messages, claim).await?)
     };

@@ -69,7 +69,7 @@ pub(super) async fn write(app: App, mut commands: mpsc::Receiver<Command>, over:
 }
 
 async fn open(app: &App, texts: &Texts) -> Result<Open, String> {
-    let session = session(&app.config, CHECK).await.map_err(|error| error.to_string())?;
+    let session = session(&app.servers, CHECK).await.map_err(|error| error.to_string())?;
     let mut open = async {
         session.client.batch_execute(SETTINGS).await?;
         let sql = Prepared::new(&session.client, texts).await?;

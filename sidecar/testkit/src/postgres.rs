@@ -12,7 +12,7 @@ use tokio_postgres::{Client, NoTls};
 
 use crate::account::Account;
 use crate::database::Database;
-use crate::eventually::eventually_some;
+use crate::eventually::{eventually, eventually_some};
 use crate::failure::{Context, Failure, Outcome};
 use crate::installation::Installation;
 use crate::paths;
@@ -86,6 +86,15 @@ impl PostgresOptions {
 
     /// Makes a copy of a running cluster by `pg_basebackup`, and starts it beside the original.
     pub async fn start_copy_of(self, original: &Postgres) -> Outcome<Arc<Postgres>> {
+        self.back_up(original, &[]).await
+    }
+
+    /// The same as a standby, which follows the original asynchronously.
+    pub async fn start_standby_of(self, original: &Postgres) -> Outcome<Arc<Postgres>> {
+        self.back_up(original, &["--write-recovery-conf"]).await
+    }
+
+    async fn back_up(self, original: &Postgres, more: &[&str]) -> Outcome<Arc<Postgres>> {
         let folder = new_folder()?;
         // Its data belongs to the account that the server runs as.
         original.account.own(&folder)?;
@@ -95,6 +104,7 @@ impl PostgresOptions {
             .arg("--pgdata")
             .arg(folder.join("data"))
             .args(["--checkpoint=fast", "--no-sync", "--wal-method=stream"])
+            .args(more)
             .output()
             .context("running pg_basebackup")?;
         if !output.status.success() {
@@ -234,6 +244,36 @@ impl Postgres {
     pub async fn restart(&self, mode: StopMode) -> Outcome {
         self.stop(mode).await?;
         self.start().await
+    }
+
+    /// Waits until this standby has all that its original has written by now.
+    pub async fn catch_up(&self, original: &Postgres) -> Outcome {
+        let there = connect(&original.superuser_url("postgres")).await?;
+        let written: String = there.query_one("SELECT pg_current_wal_lsn()::text", &[]).await?.get(0);
+        let here = connect(&self.superuser_url("postgres")).await?;
+        let has = "SELECT pg_last_wal_replay_lsn() >= $1::text::pg_lsn";
+        eventually("the standby has caught up", async || Ok(here.query_one(has, &[&written]).await?.get(0)))
+            .await
+    }
+
+    /// Cuts this standby off: what its original commits from now on does not come any more.
+    pub async fn fall_behind(&self) -> Outcome {
+        let here = connect(&self.superuser_url("postgres")).await?;
+        here.batch_execute("ALTER SYSTEM SET primary_conninfo = ''").await?;
+        here.batch_execute("SELECT pg_reload_conf()").await?;
+        eventually("the standby receives no more", async || {
+            Ok(here.query_opt("SELECT FROM pg_stat_wal_receiver WHERE pid IS NOT NULL", &[]).await?.is_none())
+        })
+        .await
+    }
+
+    /// Makes this standby the primary, on a timeline of its own.
+    pub async fn promote(&self) -> Outcome {
+        let here = connect(&self.superuser_url("postgres")).await?;
+        match here.query_one("SELECT pg_promote()", &[]).await?.get(0) {
+            true => Ok(()),
+            false => Err(Failure::new("the standby was not promoted").with_log(self.log_path())),
+        }
     }
 
     /// Sends a signal to one backend of the server, by its `pg_backend_pid()`.

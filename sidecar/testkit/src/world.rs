@@ -113,6 +113,20 @@ impl World {
         }
     }
 
+    /// Makes its sessions anew, after they were lost with a server.
+    pub async fn reconnect(&mut self) -> Outcome {
+        self.admin = self.database.connect().await?;
+        self.main = self.database.connect_as("main").await?;
+        Ok(())
+    }
+
+    /// Goes over to the same database in another cluster, such as a standby that was promoted. Copies stay as they were
+    /// configured.
+    pub async fn move_to(&mut self, cluster: Arc<Postgres>) -> Outcome {
+        self.database = self.database.in_copy(cluster);
+        self.reconnect().await
+    }
+
     /// A copy of a service's own binary, ready to start in this world.
     pub fn sidecar(&self, service: &str) -> Outcome<Sidecar> {
         let name = format!("{service}_service");

@@ -56,3 +56,49 @@ async fn a_leader_that_is_killed_before_it_sends_leaves_the_row_to_the_next() ->
 async fn a_leader_that_is_killed_with_the_reply_in_its_hands_has_it_sent_again() -> Outcome {
     killed_at("dispatcher.before_settle", 2).await
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_a_killed_leader_has_sent_is_sent_again_and_is_one_effect() -> Outcome {
+    let world = Probe::world().await?;
+    let probe = world.start(Probe::copy(&world, 1)?).await?;
+    let [first, second] = two_copies(&world, "none", 0).await?;
+    let hold = Probe::hold(&world).await?;
+    let id = world.publish(&Probe::request("transactional.effect", Probe::held()).timeout(60)).await?;
+    Probe::waiting(&world, 1).await?;
+    first.kill().await?;
+    eventually("the next leader has sent it again", async || {
+        Ok(second.metric("tpro_sent_total").await? >= 1.0)
+    })
+    .await?;
+    drop(hold);
+    assert_eq!(world.await_reply(id).await?.ok()?["number"], 1);
+    assert_eq!(Probe::effects(&world).await?, 1);
+    world.finish(&[&second, &probe]).await?;
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_was_answered_while_nobody_led_is_answered_from_the_inbox() -> Outcome {
+    let world = Probe::world().await?;
+    let probe = world.start(Probe::copy(&world, 1)?).await?;
+    let main = world.run("main").await?;
+    let hold = Probe::hold(&world).await?;
+    let id = world.publish(&Probe::request("transactional.effect", Probe::held()).timeout(60)).await?;
+    Probe::waiting(&world, 1).await?;
+    main.kill().await?;
+    drop(hold);
+    eventually("the outcome is stored", async || {
+        Ok(world.count("SELECT count(*) FROM probe_service.mq_outcome").await? == 1)
+    })
+    .await?;
+    let next = world.start(main.sidecar()).await?;
+    assert_eq!(world.await_reply(id).await?.ok()?["number"], 1);
+    assert_eq!(Probe::effects(&world).await?, 1);
+    eventually("the repeat is a span", async || {
+        let spans = world.collector.spans();
+        Ok(spans.iter().any(|span| span.service == "probe" && span.attribute("tpro.repeat") == "true"))
+    })
+    .await?;
+    world.finish(&[&next, &probe]).await?;
+    Ok(())
+}
