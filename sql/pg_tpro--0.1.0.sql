@@ -384,11 +384,10 @@ BEGIN
       JOIN pg_database d ON d.oid = l.database AND d.datname = current_database()
      WHERE l.locktype = 'advisory' AND l.granted AND l.mode = 'ExclusiveLock'
        AND l.classid = tpro.sender_schema(depose.service)::oid AND l.objid = 1 AND l.objsubid = 3
+       -- Whatever it does: idle it has lost its client, or that stands still; and in a statement that has lasted so long
+       -- its client has given it up (it does after 10 seconds), or the backend itself stands still.
        AND a.state_change < clock_timestamp() - silence
-       AND a.backend_start < clock_timestamp() - silence
-       -- Idle, in a transaction or out of it; or waiting for its client in the middle of a statement, which is where
-       -- the backend of a stopped process hangs.
-       AND (a.state LIKE 'idle%' OR a.wait_event IN ('ClientRead', 'ClientWrite'));
+       AND a.backend_start < clock_timestamp() - silence;
     IF NOT FOUND THEN
         RETURN false;
     END IF;

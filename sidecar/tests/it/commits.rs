@@ -8,7 +8,7 @@ use crate::answerer::Answerer;
 use crate::copies::leader;
 
 /// A copy of `main` whose way to the database leads through the proxy.
-fn through(world: &World, proxy: &Proxy) -> Outcome<Sidecar> {
+pub fn through(world: &World, proxy: &Proxy) -> Outcome<Sidecar> {
     let port = world.database.cluster().port().to_string();
     let url = world.database.role_url("main").replace(&port, &proxy.port().to_string());
     Ok(world.sidecar("main")?.env("DATABASE_URL", url))

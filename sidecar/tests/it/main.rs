@@ -28,6 +28,7 @@ mod repeats;
 mod replies;
 mod runs;
 mod secrecy;
+mod silence;
 mod start;
 mod statements;
 mod stop;
