@@ -83,12 +83,12 @@ async fn another_copy_leads_when_the_leader_is_killed_and_nothing_is_lost() -> O
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn copies_that_start_at_once_have_one_leader() -> Outcome {
+async fn eight_copies_that_start_at_once_have_one_leader() -> Outcome {
     let world = World::new().await?;
     let answerer = Answerer::echo(&world.nats, "tpro.old.thing.ask").await?;
     Message::to("old.thing.ask").protocol("json").publish_many(&world.main, 500).await?;
     let mut copies = Vec::new();
-    for number in 1..=4 {
+    for number in 1..=8 {
         copies.push(world.spawn(world.sidecar("main")?.copy(number))?);
     }
     for copy in &copies {
@@ -96,6 +96,12 @@ async fn copies_that_start_at_once_have_one_leader() -> Outcome {
     }
     world.recon().await?;
     assert_eq!(answerer.taken(), 500, "each row was sent once");
+    let (mut leading, mut takeovers) = (0.0, 0.0);
+    for copy in &copies {
+        leading += copy.metric("tpro_leading").await?;
+        takeovers += copy.metric("tpro_takeovers_total").await?;
+    }
+    assert_eq!((leading, takeovers), (1.0, 1.0), "one copy leads, and no other has");
     world.finish(&copies.iter().collect::<Vec<_>>()).await?;
     Ok(())
 }

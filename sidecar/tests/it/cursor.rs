@@ -102,7 +102,7 @@ async fn rows_for_a_dead_service_do_not_hold_up_the_others() -> Outcome {
 }
 
 /// Waits until the dispatcher of `main` sleeps.
-async fn asleep(world: &World) -> Outcome {
+pub async fn asleep(world: &World) -> Outcome {
     eventually("the dispatcher of main sleeps", async || {
         let row = world.admin.query_one("SELECT asleep FROM tpro.services WHERE name = 'main'", &[]).await?;
         Ok(row.get(0))

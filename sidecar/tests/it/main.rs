@@ -6,6 +6,7 @@
 mod answerer;
 mod atomicity;
 mod bounds;
+mod bursts;
 mod circles;
 mod clones;
 mod commits;
@@ -27,6 +28,7 @@ mod probe;
 mod repeats;
 mod replies;
 mod runs;
+mod savepoints;
 mod secrecy;
 mod silence;
 mod start;
