@@ -158,9 +158,11 @@ async fn lead(app: &App, session: Session) -> Result<(), Trouble> {
     counts.takeovers.inc();
     counts.leading.set(1);
     let led = leader.lead().await;
-    counts.leading.set(0);
-    counts.asleep.set(0);
-    app.metrics.in_flight.set(0);
+    // What it held is another's now.
+    for gauge in [&counts.leading, &counts.asleep, &counts.waiting, &counts.unsettled, &app.metrics.in_flight]
+    {
+        gauge.set(0);
+    }
     if led.is_ok() {
         tracing::info!(db.pid = pid, "leads no more: it was told to stop");
     }

@@ -35,5 +35,6 @@ mod start;
 mod statements;
 mod stop;
 mod strangers;
+mod takeover;
 mod trace;
 mod values;

@@ -1,0 +1,105 @@
+//! Another copy leads: what the one before still says, and how long it takes as a user sees it.
+
+use std::time::{Duration, Instant};
+
+use tpro_testkit::{Message, Outcome, Signal, World, eventually};
+
+use crate::answerer::Answerer;
+use crate::copies::leader;
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_leader_that_is_none_any_more_says_that_it_has_nothing_in_hand() -> Outcome {
+    let world = World::new().await?;
+    let first = world.run("main").await?;
+    assert_eq!(leader(&world).await?, 1);
+    let second = world.start(world.sidecar("main")?.copy(2).env("LEAD_INTERVAL_MS", 50)).await?;
+    // Nobody answers, so that it has them in hand for a while.
+    Message::to("old.thing.ask").timeout(3).publish_many(&world.main, 150).await?;
+    eventually("the first has them in hand", async || {
+        Ok(first.metric("tpro_unsettled").await? == 150.0 && first.metric("tpro_in_flight").await? > 0.0)
+    })
+    .await?;
+
+    // Whoever asks first leads; sooner or later it is the one that asks more often.
+    eventually("the second leads", async || {
+        if leader(&world).await? == 2 {
+            return Ok(true);
+        }
+        world.admin.execute(TERMINATE_LEADER, &[]).await?;
+        Ok(false)
+    })
+    .await?;
+    for gauge in ["tpro_leading", "tpro_unsettled", "tpro_waiting", "tpro_in_flight", "tpro_asleep"] {
+        eventually(&format!("{gauge} is 0"), async || Ok(first.metric(gauge).await? == 0.0)).await?;
+    }
+    world.finish(&[&first, &second]).await?;
+    Ok(())
+}
+
+const TERMINATE_LEADER: &str =
+    "SELECT pg_terminate_backend(leader_pid) FROM tpro.services WHERE name = 'main'";
+#[ignore = "slow: make faults"]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn fifty_killed_leaders_are_followed_by_others_and_nothing_is_lost() -> Outcome {
+    let world = World::new().await?;
+    let _answerer = Answerer::echo(&world.nats, "tpro.old.thing.ask").await?;
+    let mut copies = [world.run("main").await?, world.start(world.sidecar("main")?.copy(2)).await?];
+    let request = Message::to("old.thing.ask").protocol("json");
+    let mut times = Vec::new();
+    for _ in 0..50 {
+        let leads = leader(&world).await?;
+        let killed = &mut copies[leads as usize - 1];
+        let begun = Instant::now();
+        killed.signal(Signal::KILL)?;
+        world.ask(&request).await?.ok()?;
+        times.push(begun.elapsed());
+        killed.wait().await?;
+        assert_ne!(leader(&world).await?, leads, "the killed one leads no more");
+        *killed = world.start(killed.sidecar()).await?;
+    }
+    print("from SIGKILL of the leader to the reply of a message published then", &mut times);
+    let recon = world.finish(&copies.each_ref()).await?;
+    assert_eq!(recon.settled, 50);
+    Ok(())
+}
+
+#[ignore = "slow: make faults"]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn frozen_leaders_are_followed_by_others_and_nothing_is_lost() -> Outcome {
+    let world = World::new().await?;
+    let _answerer = Answerer::echo(&world.nats, "tpro.old.thing.ask").await?;
+    let copies = [world.run("main").await?, world.start(world.sidecar("main")?.copy(2)).await?];
+    let request = Message::to("old.thing.ask").protocol("json").timeout(60);
+    let mut times = Vec::new();
+    for _ in 0..5 {
+        let leads = leader(&world).await?;
+        let frozen = &copies[leads as usize - 1];
+        let begun = Instant::now();
+        frozen.signal(Signal::STOP)?;
+        world.ask(&request).await?.ok()?;
+        times.push(begun.elapsed());
+        assert_ne!(leader(&world).await?, leads, "the frozen one leads no more");
+        frozen.signal(Signal::CONT)?;
+        frozen.ready().await?;
+    }
+    print("from SIGSTOP of the leader to the reply of a message published then", &mut times);
+    let recon = world.finish(&copies.each_ref()).await?;
+    assert_eq!(recon.settled, 5);
+    Ok(())
+}
+
+/// Prints how times are distributed.
+pub fn print(what: &str, times: &mut [Duration]) {
+    times.sort();
+    // Of `n` sorted times, p percent are not above the one of rank p * n / 100, rounded up.
+    let at = |percent: usize| times[(times.len() * percent).div_ceil(100).max(1) - 1].as_millis();
+    println!(
+        "{what}: {} times, p50 {} ms, p90 {} ms, p99 {} ms, shortest {} ms, longest {} ms",
+        times.len(),
+        at(50),
+        at(90),
+        at(99),
+        at(1),
+        at(100)
+    );
+}
