@@ -1,0 +1,61 @@
+//! The command line.
+
+use std::path::PathBuf;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use clap::{Args as Arguments, Parser, Subcommand};
+
+/// Load of every shape on real services, under faults.
+#[derive(Debug, Parser)]
+#[command(name = "tpro-chaos")]
+pub struct Args {
+    /// What to do.
+    #[command(subcommand)]
+    pub task: Task,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub enum Task {
+    /// Load under rotating random faults, then the question whether the promise was kept.
+    Run(Run),
+    /// Only print the faults of a seed.
+    Plan(Extent),
+}
+
+/// How long, and which.
+#[derive(Clone, Debug, Arguments)]
+pub struct Extent {
+    /// How long the load lasts; draining and the oracle come after.
+    #[arg(long, value_name = "N", default_value_t = 600, value_parser = clap::value_parser!(u64).range(10..=1_000_000))]
+    pub seconds: u64,
+
+    /// What all that is random follows from; without it, the time.
+    #[arg(long, value_name = "N", default_value_t = by_time())]
+    pub seed: u64,
+}
+
+/// A run.
+#[derive(Clone, Debug, Arguments)]
+pub struct Run {
+    /// How long, and which.
+    #[command(flatten)]
+    pub extent: Extent,
+
+    /// Sessions that publish at the same time.
+    #[arg(long, value_name = "N", default_value_t = 8, value_parser = clap::value_parser!(u64).range(1..=64))]
+    pub publishers: u64,
+
+    /// The folder for the logs of a run that failed.
+    #[arg(long, value_name = "FOLDER", default_value = "logs")]
+    pub logs: PathBuf,
+
+    /// Keep the logs of a run that did not fail, too.
+    #[arg(long)]
+    pub keep: bool,
+}
+
+/// Short enough to be typed again.
+fn by_time() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(1, |time| time.as_millis() as u64 % 1_000_000)
+}

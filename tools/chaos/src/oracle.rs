@@ -1,0 +1,192 @@
+//! The oracle of a run: the test kit's ([`Recon`]), the ledger of the publishers against the outbox, and the effects of the
+//! handlers against both.
+
+use std::collections::{BTreeMap, HashMap};
+
+use tokio_postgres::Client;
+use tpro_testkit::{Context as _, Outcome, Recon};
+
+use crate::act::SERVICES;
+use crate::ledger::{End, Entry};
+use crate::traffic::Mark;
+
+/// What must be none, each with its name.
+const NONE: [(&str, &str); 9] = [
+    (
+        "messages have more than one effect of a transactional handler",
+        "SELECT count(*) FROM (SELECT e.uid FROM public.effect e WHERE EXISTS
+            (SELECT FROM probe_service.mq_receive i WHERE i.uid = e.uid AND i.target LIKE '%.transactional.%')
+            GROUP BY e.uid HAVING count(*) > 1) AS twice",
+    ),
+    (
+        "effects have no inbox row",
+        "SELECT count(*) FROM public.effect e
+          WHERE NOT EXISTS (SELECT FROM probe_service.mq_receive i WHERE i.uid = e.uid)
+            AND NOT EXISTS (SELECT FROM main_service.mq_publish p WHERE p.uid = e.uid AND p.entity = 'stateless')",
+    ),
+    (
+        "effects have no committed publish",
+        "SELECT count(*) FROM public.effect e JOIN probe_service.mq_receive i ON i.uid = e.uid
+          WHERE i.source LIKE 'main/%' AND NOT EXISTS (SELECT FROM main_service.mq_publish p WHERE p.uid = e.uid)",
+    ),
+    (
+        "messages were answered `ok` by a handler whose effect is not there",
+        "SELECT count(*) FROM main_service.mq_publish p JOIN main_service.mq_reply r ON r.mq_id = p.id
+          WHERE p.service_name = 'probe' AND p.method_name IN ('effect', 'tx') AND p.timeout > 0 AND r.status = 'ok'
+            AND NOT EXISTS (SELECT FROM public.effect e WHERE e.uid = p.uid)",
+    ),
+    (
+        "messages have an effect that their handler rolled back",
+        "SELECT count(*) FROM main_service.mq_publish p WHERE p.body ->> 'end' = 'fault'
+            AND (EXISTS (SELECT FROM public.effect e WHERE e.uid = p.uid)
+              OR EXISTS (SELECT FROM main_service.mq_reply r WHERE r.mq_id = p.id AND r.status = 'ok'))",
+    ),
+    (
+        "messages were answered with what is not their body",
+        "SELECT count(*) FROM main_service.mq_publish p JOIN main_service.mq_reply r ON r.mq_id = p.id
+          WHERE p.method_name = 'echo' AND r.status = 'ok' AND r.result IS DISTINCT FROM p.body",
+    ),
+    (
+        "calls were answered with what is not theirs",
+        "SELECT count(*) FROM main_service.mq_publish p JOIN main_service.mq_reply r ON r.mq_id = p.id
+          WHERE p.body ->> 'target' = 'probe.stateless.echo' AND r.status = 'ok'
+            AND r.result IS DISTINCT FROM jsonb_build_array(p.body -> 'body', p.body -> 'body')",
+    ),
+    (
+        "messages to a service that nobody runs have a reply as if somebody did",
+        "SELECT count(*) FROM main_service.mq_publish p JOIN main_service.mq_reply r ON r.mq_id = p.id
+          WHERE p.service_name = 'dead' AND r.status IN ('ok', 'error')",
+    ),
+    (
+        "runs of a handler that publishes did not leave exactly one message",
+        "SELECT abs((SELECT count(*) FROM probe_service.mq_publish WHERE service_name = 'old' AND NOT direct)
+            - (SELECT count(*) FROM probe_service.mq_outcome o WHERE o.answer ? 'result' AND EXISTS
+                (SELECT FROM probe_service.mq_receive i WHERE i.uid = o.uid AND i.target LIKE '%.transactional.publish')))",
+    ),
+];
+
+/// What a run came to.
+pub struct Verdict {
+    /// Rows in all outboxes.
+    pub published: i64,
+    /// Rows of `main` by status.
+    pub settled: BTreeMap<String, i64>,
+    /// Effects in the database.
+    pub effects: i64,
+    /// Attempts after the first, over all messages of `main`.
+    pub repeats: i64,
+    /// Ends of transactions that only the oracle could tell.
+    pub resolved: usize,
+    /// What contradicts the promise, a line each.
+    pub violations: Vec<String>,
+}
+
+/// Ends what publishers have left open: their sessions, and prepared transactions, which are committed.
+pub async fn tidy(admin: &Client) -> Outcome {
+    let sessions = "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE application_name = 'chaos/publisher'";
+    let open = "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'chaos/publisher'";
+    tpro_testkit::eventually("the publishers' sessions are over", async || {
+        admin.query_one(sessions, &[]).await?;
+        Ok(admin.query_one(open, &[]).await?.get::<_, i64>(0) == 0)
+    })
+    .await?;
+    for row in admin.query("SELECT gid FROM pg_prepared_xacts WHERE gid LIKE 'chaos-%'", &[]).await? {
+        let gid: String = row.get(0);
+        admin
+            .batch_execute(&format!("COMMIT PREPARED '{gid}'"))
+            .await
+            .context(format!("committing {gid}"))?;
+    }
+    Ok(())
+}
+
+/// Asks everything. The outboxes must be settled, and the ends that publishers did not learn are looked up.
+pub async fn ask(admin: &Client, ledger: Vec<Entry>) -> Outcome<Verdict> {
+    let services = SERVICES.map(str::to_owned);
+    let recon = Recon::look(admin, &services).await?;
+    let mut violations = recon.violations;
+    for (what, query) in NONE {
+        let found = one(admin, query).await?;
+        if found != 0 {
+            violations.push(format!("{found} {what}"));
+        }
+    }
+    let resolved = compare(admin, ledger, &mut violations).await?;
+    let by_status = "SELECT status::text, count(*) FROM main_service.mq_reply GROUP BY 1";
+    let settled = admin.query(by_status, &[]).await?.iter().map(|row| (row.get(0), row.get(1))).collect();
+    Ok(Verdict {
+        published: recon.published,
+        settled,
+        effects: one(admin, "SELECT count(*) FROM public.effect").await?,
+        repeats: one(
+            admin,
+            "SELECT coalesce(sum(greatest(attempts - 1, 0)), 0)::int8 FROM main_service.mq_reply",
+        )
+        .await?,
+        resolved,
+        violations,
+    })
+}
+
+/// Holds the outbox against the ledger; returns how many ends had to be looked up.
+async fn compare(admin: &Client, ledger: Vec<Entry>, violations: &mut Vec<String>) -> Outcome<usize> {
+    let marks = "SELECT (headers ->> 'mark')::int8 FROM main_service.mq_publish WHERE headers ? 'mark'";
+    let mut there: HashMap<Mark, u32> = HashMap::new();
+    for row in admin.query(marks, &[]).await? {
+        *there.entry(row.get::<_, i64>(0) as Mark).or_default() += 1;
+    }
+    let mut known: HashMap<Mark, ()> = HashMap::new();
+    let mut resolved = 0;
+    let (mut lost, mut risen, mut torn) = (Vec::new(), Vec::new(), Vec::new());
+    for entry in ledger {
+        let mut end = entry.end;
+        if let (End::Unknown, Some(xid)) = (end, entry.xid) {
+            end = status(admin, xid).await?;
+            resolved += 1;
+        }
+        let present = entry.kept.iter().filter(|mark| there.contains_key(mark)).count();
+        match end {
+            End::Committed if present < entry.kept.len() => lost.push(entry.clone()),
+            End::RolledBack if present > 0 => risen.push(entry.clone()),
+            // Nobody can say, but a transaction is there as a whole or not at all.
+            End::Unknown if present != 0 && present != entry.kept.len() => torn.push(entry.clone()),
+            _ => {}
+        }
+        if entry.gone.iter().any(|mark| there.contains_key(mark)) {
+            risen.push(entry.clone());
+        }
+        known.extend(entry.kept.into_iter().chain(entry.gone).map(|mark| (mark, ())));
+    }
+    let mut say = |what: &str, entries: &[Entry]| {
+        if let Some(first) = entries.first() {
+            violations.push(format!("{} transactions {what}, the first is {first:?}", entries.len()));
+        }
+    };
+    say("committed and are not in the outbox", &lost);
+    say("were rolled back and are in the outbox", &risen);
+    say("are in the outbox in part", &torn);
+    let twice = there.values().filter(|count| **count > 1).count();
+    if twice > 0 {
+        violations.push(format!("{twice} rows are in the outbox more than once"));
+    }
+    let strange = there.keys().filter(|mark| !known.contains_key(mark)).count();
+    if strange > 0 {
+        violations.push(format!("{strange} rows of the outbox were published by nobody"));
+    }
+    Ok(resolved)
+}
+
+/// How a transaction ended, as the server tells it.
+async fn status(admin: &Client, xid: u64) -> Outcome<End> {
+    let query = format!("SELECT pg_xact_status('{xid}'::xid8)");
+    let status: Option<String> = admin.query_one(&query, &[]).await.context("asking pg_xact_status")?.get(0);
+    Ok(match status.as_deref() {
+        Some("committed") => End::Committed,
+        Some("aborted") => End::RolledBack,
+        _ => End::Unknown,
+    })
+}
+
+async fn one(admin: &Client, query: &str) -> Outcome<i64> {
+    Ok(admin.query_one(query, &[]).await.context(query)?.get(0))
+}

@@ -1,0 +1,111 @@
+//! What a run stands on: servers of its own, the services' copies behind lines that can be made bad, and the tables that
+//! handlers leave their effects in.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use tokio_postgres::Client;
+use tpro_testkit::{Context as _, Database, Nats, Outcome, Postgres, Proxy, Sidecar, paths};
+
+use crate::act::SERVICES;
+
+/// What the faults must not depend on is as the test kit has it. Sessions of publishers and sidecars, four copies twice.
+const SETTINGS: [(&str, &str); 3] =
+    [("max_connections", "400"), ("max_prepared_transactions", "32"), ("log_checkpoints", "off")];
+
+/// The servers, the database in them, and a folder for logs.
+pub struct Stand {
+    /// The database with all services.
+    pub database: Database,
+    /// NATS.
+    pub nats: Nats,
+    /// The line of the publishers to PostgreSQL.
+    pub publishers: Proxy,
+    folder: PathBuf,
+}
+
+impl Stand {
+    /// Starts the servers and makes the services.
+    pub async fn start() -> Outcome<Self> {
+        // A folder of this name is tidied away by the test kit, should this process be killed.
+        let folder = paths::run_root()?.join(format!("world-{}-chaos", std::process::id()));
+        fs::create_dir_all(&folder).context(format!("making {}", folder.display()))?;
+        let options =
+            SETTINGS.iter().fold(Postgres::own(), |options, (name, value)| options.set(name, value));
+        let database = options.start().await?.database().await?;
+        for service in SERVICES {
+            database.create_service(service).await?;
+        }
+        database.load_demo().await?;
+        let admin = database.connect().await?;
+        // The table that the handlers of the example service `probe` fill.
+        admin
+            .batch_execute(
+                "CREATE TABLE public.effect (uid uuid NOT NULL, what text NOT NULL);
+                 CREATE INDEX ON public.effect (uid);
+                 GRANT SELECT, INSERT ON public.effect TO probe",
+            )
+            .await?;
+        let publishers = Proxy::start(database.cluster().port()).await?;
+        Ok(Self { database, nats: Nats::new().await?, publishers, folder })
+    }
+
+    /// The cluster.
+    pub fn cluster(&self) -> &Arc<Postgres> {
+        self.database.cluster()
+    }
+
+    /// A session of the superuser, on no bad line.
+    pub async fn admin(&self) -> Outcome<Client> {
+        let admin = self.database.connect().await?;
+        admin.batch_execute("SET application_name = 'chaos/oracle'; SET jit = off").await?;
+        Ok(admin)
+    }
+
+    /// A copy of a service, behind its lines. Traces are off: they would only fill memory.
+    pub fn sidecar(&self, service: &str, number: u32, nats: &Proxy, database: &Proxy) -> Outcome<Sidecar> {
+        let program = match service {
+            "probe" => paths::example("probe")?,
+            _ => paths::binary(&format!("{service}_service"), &format!("{service}_service"))?,
+        };
+        let url = self.database.role_url(service);
+        Ok(Sidecar::new(service, program, &self.folder)
+            .copy(number)
+            .env("DATABASE_URL", moved(&url, self.cluster().port(), database.port()))
+            .env("NATS_URL", moved(&self.nats.url(), self.nats.port(), nats.port()))
+            .env("NATS_TOKEN", self.nats.token())
+            .env("EXAMPLE_PAUSE_MS", 0)
+            .env("RUST_LOG", "info"))
+    }
+
+    /// The URL by which publishers come.
+    pub fn publisher_url(&self) -> String {
+        moved(&self.database.role_url("main"), self.cluster().port(), self.publishers.port())
+    }
+
+    /// Copies all logs into a folder.
+    pub fn keep_logs(&self, to: &Path) -> Outcome {
+        fs::create_dir_all(to).context(format!("making {}", to.display()))?;
+        for entry in fs::read_dir(&self.folder)? {
+            let path = entry?.path();
+            if let (true, Some(name)) = (path.is_file(), path.file_name()) {
+                fs::copy(&path, to.join(name)).context(format!("copying {}", path.display()))?;
+            }
+        }
+        fs::copy(self.cluster().log_path(), to.join("postgresql.log"))?;
+        fs::copy(self.nats.log_path(), to.join("nats.log"))?;
+        Ok(())
+    }
+}
+
+impl Drop for Stand {
+    fn drop(&mut self) {
+        let _absent = fs::remove_dir_all(&self.folder);
+    }
+}
+
+/// The URL with another port.
+fn moved(url: &str, from: u16, to: u16) -> String {
+    url.replacen(&format!("127.0.0.1:{from}"), &format!("127.0.0.1:{to}"), 1)
+}

@@ -1,0 +1,164 @@
+//! What is asked: rows of every kind, each with a mark of its own in its headers, by which the ledger knows it again.
+
+use serde_json::{Value, json};
+
+use crate::random::Random;
+
+/// The columns of a row as [`Ask::values`] and [`Ask::copy_line`] give them.
+pub const COLUMNS: &str = "protocol, service_name, entity, method_name, timeout, headers, body";
+
+/// The marks of all that is published, in the order of their publishing sessions.
+pub type Mark = u64;
+
+/// A row to be published.
+#[derive(Clone, Debug)]
+pub struct Ask {
+    protocol: &'static str,
+    service: &'static str,
+    entity: &'static str,
+    method: &'static str,
+    timeout: u64,
+    mark: Mark,
+    body: Value,
+}
+
+/// Kinds of messages and how often each comes.
+const KINDS: [(u64, Kind); 16] = [
+    (14, Kind::Echo("stateless", "echo")),
+    (12, Kind::Echo("default", "echo")),
+    (6, Kind::Effect("stateless", "effect")),
+    (10, Kind::Effect("default", "effect")),
+    (6, Kind::Effect("default", "tx")),
+    (18, Kind::Effect("transactional", "effect")),
+    (4, Kind::Failing),
+    (4, Kind::Effect("transactional", "publish")),
+    (4, Kind::Call("probe.stateless.echo")),
+    (3, Kind::Call("main.company.winners")),
+    (4, Kind::Effect("default", "call_and_hold")),
+    (1, Kind::Login),
+    (4, Kind::Transit),
+    (4, Kind::Outside),
+    (3, Kind::Dead),
+    (3, Kind::Event),
+];
+
+#[derive(Clone, Copy, Debug)]
+enum Kind {
+    /// The answer is the body.
+    Echo(&'static str, &'static str),
+    /// A row in the table of effects.
+    Effect(&'static str, &'static str),
+    /// The same, and then the handler fails: the effect goes with it.
+    Failing,
+    /// The handler asks somebody else, twice at once.
+    Call(&'static str),
+    /// `analytic` looks a person up.
+    Login,
+    /// `analytic` asks `co`.
+    Transit,
+    /// A NATS service that knows nothing of tpro, by protocol `json`.
+    Outside,
+    /// Nobody runs it.
+    Dead,
+    /// No answer is awaited.
+    Event,
+}
+
+impl Ask {
+    /// The next one.
+    pub fn any(random: &mut Random, mark: Mark) -> Self {
+        let timeout = random.between(3, 15);
+        let ask = |service, entity, method, body| Self {
+            protocol: "jsonrpc",
+            service,
+            entity,
+            method,
+            timeout,
+            mark,
+            body,
+        };
+        match *random.weighted(&KINDS) {
+            Kind::Echo(entity, method) => ask("probe", entity, method, padded(random, mark)),
+            Kind::Effect(entity, method) => ask("probe", entity, method, json!({})),
+            Kind::Failing => ask("probe", "transactional", "effect", json!({"end": "fault"})),
+            Kind::Call(target) => {
+                ask("probe", "default", "call", json!({"target": target, "body": {"mark": mark}}))
+            }
+            Kind::Login => ask(
+                "analytic",
+                "example",
+                "simple",
+                json!({"ip": "172.19.0.8", "login": "login342", "password": "phnd26w"}),
+            ),
+            Kind::Transit => ask(
+                "analytic",
+                "example",
+                "request_with_parallel_queries_with_transit_on_external_service",
+                json!({}),
+            ),
+            Kind::Outside => {
+                Self { protocol: "json", ..ask("outside", "thing", "echo", padded(random, mark)) }
+            }
+            Kind::Dead => Self { timeout: timeout.min(5), ..ask("dead", "thing", "ask", json!({})) },
+            Kind::Event => Self { timeout: 0, ..ask("probe", "transactional", "effect", json!({})) },
+        }
+    }
+
+    /// As a row of VALUES.
+    pub fn values(&self) -> String {
+        // No value has a quote in it.
+        format!(
+            "('{}', '{}', '{}', '{}', {}, '{}', '{}')",
+            self.protocol,
+            self.service,
+            self.entity,
+            self.method,
+            self.timeout,
+            self.headers(),
+            self.body
+        )
+    }
+
+    /// As a line of COPY.
+    pub fn copy_line(&self) -> String {
+        // Nor a backslash or a tab.
+        format!(
+            "{}\t{}\t{}\t{}\t{}\t{}\t{}\n",
+            self.protocol,
+            self.service,
+            self.entity,
+            self.method,
+            self.timeout,
+            self.headers(),
+            self.body
+        )
+    }
+
+    /// As the arguments of `tpro.publish` and `tpro.request`.
+    pub fn arguments(&self) -> String {
+        format!(
+            "'{}', '{}', '{}', '{}', '{}', {}, '{}'",
+            self.service,
+            self.entity,
+            self.method,
+            self.body,
+            self.headers(),
+            self.timeout,
+            self.protocol
+        )
+    }
+
+    fn headers(&self) -> Value {
+        json!({"request": {"type": "single"}, "mark": self.mark})
+    }
+}
+
+/// A body with something in it; one in two hundred is big.
+fn padded(random: &mut Random, mark: Mark) -> Value {
+    let bytes = match random.between(1, 200) {
+        1 => random.between(100_000, 800_000),
+        2..=20 => random.between(1_000, 20_000),
+        _ => random.between(0, 200),
+    };
+    json!({"mark": mark, "padding": "x".repeat(bytes as usize), "number": 1.5, "list": [null, true, "ж"]})
+}
