@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use async_nats::connection::State;
 use tokio::time::Instant;
-use tokio_postgres::{Client, error::SqlState};
+use tokio_postgres::Client;
 
 use super::{
     identity::{Claim, ClaimError},
@@ -39,13 +39,8 @@ enum Trouble {
     Claim(#[from] ClaimError),
     #[error("lost the leadership: {0}")]
     Fall(#[from] Fall),
-}
-
-impl Trouble {
-    /// Whether the service is no more: its schema was dropped, and no retry brings it back.
-    fn is_final(&self) -> bool {
-        matches!(self, Self::Run { source, .. } if source.code() == Some(&SqlState::INVALID_SCHEMA_NAME))
-    }
+    #[error("tpro.drop_service has taken it away")]
+    Dropped,
 }
 
 /// Follows and leads, by turns, until the process is told to stop.
@@ -57,9 +52,9 @@ pub(super) async fn run(app: App) {
             Ok(()) => return,
             Err(trouble) => trouble,
         };
-        if trouble.is_final() {
-            let reason = format!("the schema {} is gone: {trouble}", app.config.service.schema());
-            return app.stop.fatal(reason);
+        if let Trouble::Dropped = trouble {
+            // No retry brings it back.
+            return app.stop.fatal(format!("the schema {} is gone: {trouble}", app.config.service.schema()));
         }
         app.health.fail(CHECK, trouble.to_string());
         if begun.elapsed() > SETTLED_IN {
@@ -78,6 +73,7 @@ async fn follow(app: &App) -> Result<(), Trouble> {
         () = app.stop.soft.cancelled() => return Ok(()),
         session = db::session(&app.servers, "leader") => session?,
     };
+    look_for_schema(app, &session.client).await?;
     let mut watched = Instant::now();
     // Terminations in a row that did not make the lock free.
     let mut in_vain = 0;
@@ -110,6 +106,17 @@ const FROZEN: &str =
 /// What a database that was copied or restored needs before anything is sent from it.
 const NOT_ADOPTED: &str = "this database is a copy or was restored, and what it holds may have been sent by the original; \
     if it is to send from now on: SELECT tpro.adopt()";
+
+/// Whether the service is still there. Asked of each new session: a drop ends the one before with an error, and it may be
+/// any of many (the tables are gone, the schema is, and so is the role with the right to ask).
+async fn look_for_schema(app: &App, client: &Client) -> Result<(), Trouble> {
+    let sql = "/* leader.schema */ SELECT to_regnamespace($1) IS NOT NULL";
+    let row = ask("leader.schema", client.query_one(sql, &[&app.config.service.schema()])).await?;
+    match row.try_get(0).map_err(|source| Trouble::Run { name: "leader.schema", source })? {
+        true => Ok(()),
+        false => Err(Trouble::Dropped),
+    }
+}
 
 /// Whether this session leads now; none when the database is not the one that was adopted.
 async fn ask_to_lead(app: &App, client: &Client) -> Result<Option<bool>, Trouble> {
