@@ -15,6 +15,7 @@ mod crashes;
 mod cursor;
 mod doubles;
 mod drops;
+mod events;
 mod failover;
 mod freezes;
 mod handlers;

@@ -94,8 +94,10 @@ impl Leader {
             headers: None,
         };
         let nats = self.nats.clone();
-        // The channel to the client may be full; then the question is dropped, and asked again when it is overdue.
-        let _ = async_nats::client::traits::Publisher::publish_message(&nats, question).now_or_never();
+        // The channel to the client may be full; then the question is dropped, and asked again when it is overdue. Unconstrained,
+        // since the sends before it may have used up this task's turn, and the channel would say "later" though it has room.
+        let asked = async_nats::client::traits::Publisher::publish_message(&nats, question);
+        let _ = tokio::task::unconstrained(asked).now_or_never();
     }
 
     pub(super) fn on_reply(&mut self, reply: &async_nats::Message) {
