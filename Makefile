@@ -44,6 +44,8 @@ down-%: FORCE ## stop NAME and forget its ports
 	@make/service.sh down '$*'
 down-all-%: FORCE ## also remove binaries, .env, schema, role and logs of NAME; its source stays
 	@make/service.sh down-all '$*'
+maintain-%: FORCE ## partitions of NAME, once and now: make them ahead, drop what is settled and old (the copies do it each minute)
+	@make/service.sh maintain '$*'
 create-%: FORCE ## a new service NAME: crate from the template, .env, schema
 	@make/create.sh crate '$*'
 create-env-%: FORCE ## services/NAME/.env, unless it is there

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# The running copies of a service: service.sh database | up | roll | stop | down | down-all | logs NAME
+# The running copies of a service: service.sh database | up | roll | stop | down | down-all | logs | maintain NAME
 # COPY_NUMBER, SERVICE_VERSION and SERVICE_PORT come from the environment.
 # shellcheck source=make/lib.sh
 . "$(dirname -- "${BASH_SOURCE[0]}")/lib.sh"
@@ -225,6 +225,13 @@ down_all() {
   say "      $name  binaries, settings, schema, role and logs are removed; its source in services/$name stays"
 }
 
+# maintain NAME: one run of the maintenance by the program itself, with the settings of the service.
+maintain() {
+  database "$1"
+  build "building $1" --bin "${1}_service"
+  exec "$PROFILE/${1}_service" maintain
+}
+
 logs() {
   local copy file
   copy=$(copy_number)
@@ -236,7 +243,7 @@ logs() {
 
 action=${1:-} name=${2:-}
 case $action in
-  database | up | roll | stop | down | logs) must_be_service "$name" && "$action" "$name" ;;
+  database | up | roll | stop | down | logs | maintain) must_be_service "$name" && "$action" "$name" ;;
   down-all) must_be_service "$name" && down_all "$name" ;;
-  *) die "usage: service.sh database | up | roll | stop | down | down-all | logs NAME" ;;
+  *) die "usage: service.sh database | up | roll | stop | down | down-all | logs | maintain NAME" ;;
 esac

@@ -348,6 +348,8 @@ CREATE FUNCTION tpro.sleep(service pg_catalog.text) RETURNS boolean
     AS 'MODULE_PATHNAME', 'sleep_wrapper' LANGUAGE c VOLATILE STRICT;
 CREATE FUNCTION tpro.wake(service pg_catalog.text) RETURNS void
     AS 'MODULE_PATHNAME', 'wake_wrapper' LANGUAGE c VOLATILE STRICT;
+CREATE FUNCTION tpro.maintain(service pg_catalog.text) RETURNS boolean
+    AS 'MODULE_PATHNAME', 'maintain_wrapper' LANGUAGE c VOLATILE STRICT;
 CREATE FUNCTION tpro.present(service pg_catalog.text, copy_key pg_catalog.int4) RETURNS boolean
     AS 'MODULE_PATHNAME', 'present_wrapper' LANGUAGE c VOLATILE STRICT;
 CREATE FUNCTION tpro.is_present(service pg_catalog.text, copy_key pg_catalog.int4) RETURNS boolean
@@ -360,6 +362,8 @@ COMMENT ON FUNCTION tpro.lead(pg_catalog.text) IS
 COMMENT ON FUNCTION tpro.sleep(pg_catalog.text) IS
     'takes the bell for this session, so that publishers ring it; false if one is committing just now; errors as tpro.lead';
 COMMENT ON FUNCTION tpro.wake(pg_catalog.text) IS 'lets the bell go; errors as tpro.lead';
+COMMENT ON FUNCTION tpro.maintain(pg_catalog.text) IS
+    'lets this session, for as long as it lasts, and no other make and drop the service''s partitions; false if another does; errors as tpro.lead';
 COMMENT ON FUNCTION tpro.present(pg_catalog.text, pg_catalog.int4) IS
     'says that this copy of the service lives, for as long as this session; false if another session says so; errors as tpro.lead';
 COMMENT ON FUNCTION tpro.is_present(pg_catalog.text, pg_catalog.int4) IS
@@ -505,7 +509,8 @@ BEGIN
     END IF;
     EXECUTE format('DROP SCHEMA %s CASCADE', schema_name);
     FOR role IN SELECT r.rolname, shobj_description(r.oid, 'pg_authid') LIKE 'tpro: %' AS ours FROM pg_roles r
-                 WHERE r.rolname IN (drop_service.name || '_publisher', drop_service.name || '_sidecar') LOOP
+                 WHERE r.rolname IN (drop_service.name || '_publisher', drop_service.name || '_sidecar',
+                                     drop_service.name || '_maintainer') LOOP
         -- What the template granted outside of the schema.
         FOR routine IN SELECT p.oid FROM pg_proc p
                         WHERE p.pronamespace = 'tpro'::regnamespace AND p.proacl IS NOT NULL

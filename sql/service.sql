@@ -1,12 +1,13 @@
--- The template of a service: tpro.create_service() runs it with @schema@, @publisher@ and @sidecar@ replaced by quoted
--- names, and with search_path = pg_catalog, pg_temp. All services have identical tables. They are ordinary tables, not
+-- The template of a service: tpro.create_service() runs it with @schema@, @publisher@, @sidecar@ and @maintainer@ replaced
+-- by quoted names, and with search_path = pg_catalog, pg_temp. All services have identical tables. They are ordinary tables, not
 -- members of the extension, so that pg_dump carries their data.
 --
--- All are insert-only, the cursor apart. mq_publish and mq_reply are partitioned by the same ranges of a million ids:
--- partition _p000000 has the ids below 1,000,000, _p000001 those below 2,000,000 and so on; _rest has what comes after
--- those that are made ahead, so that no publisher fails for want of a partition. mq_receive and mq_outcome are
--- partitioned by days of their uid, a uuid of version 7 being a time: _past, _p20260130 (a day, UTC) and so on, _rest.
--- There is no DEFAULT partition: it would forbid DETACH CONCURRENTLY.
+-- All are insert-only, the cursor apart. mq_publish and mq_reply are partitioned by the same ranges of ids, at first of a
+-- million: _p000000000000_000001000000 has the ids from 0 to below 1,000,000 and so on; _rest has what comes after those that
+-- are made ahead, so that no publisher fails for want of a partition. mq_receive and mq_outcome are partitioned by days (UTC)
+-- of their uid, a uuid of version 7 being a time: _p00000000_20260130 has what is before that day, _p20260130_20260131 that
+-- day, and so on; _rest what comes after. There is no DEFAULT partition: it would forbid DETACH CONCURRENTLY.
+-- sidecar/src/maintenance makes further partitions and drops old ones, and goes by these names.
 
 CREATE SCHEMA @schema@;
 COMMENT ON SCHEMA @schema@ IS 'tpro: outbox and inbox of a service';
@@ -20,10 +21,24 @@ BEGIN
     EXCEPTION WHEN duplicate_object OR unique_violation THEN NULL;
     END;
     BEGIN
-        CREATE ROLE @sidecar@ NOLOGIN;
+        -- NOINHERIT: it may become the maintainer by SET ROLE, and is not by itself the owner of a table.
+        CREATE ROLE @sidecar@ NOLOGIN NOINHERIT;
         COMMENT ON ROLE @sidecar@ IS 'tpro: the sidecar of a service, in its own schema only';
     EXCEPTION WHEN duplicate_object OR unique_violation THEN NULL;
     END;
+    BEGIN
+        CREATE ROLE @maintainer@ NOLOGIN;
+        COMMENT ON ROLE @maintainer@ IS 'tpro: owns the partitioned tables of a service, makes and drops their partitions';
+    EXCEPTION WHEN duplicate_object OR unique_violation THEN NULL;
+    END;
+    -- DETACH CONCURRENTLY cannot run in a function, so that no function of somebody else's rights can do it: whoever does it
+    -- must own the tables. Revoked from the sidecar, the maintenance is somebody else's (docs/operations.md).
+    IF NOT pg_has_role('@sidecar@'::regrole, '@maintainer@'::regrole, 'MEMBER') THEN
+        GRANT @maintainer@ TO @sidecar@;
+    END IF;
+    IF NOT pg_has_role('tpro_owner'::regrole, '@maintainer@'::regrole, 'MEMBER') THEN
+        GRANT @maintainer@ TO tpro_owner;
+    END IF;
 END
 $$;
 
@@ -131,7 +146,9 @@ DECLARE
 BEGIN
     FOR n IN 0 .. 4 LOOP
         FOR parent, suffix, low, high IN
-            SELECT p.parent, CASE n WHEN 4 THEN 'rest' ELSE format('p%s', lpad(n::text, 6, '0')) END,
+            SELECT p.parent,
+                   CASE n WHEN 4 THEN 'rest' ELSE format('p%s_%s', lpad((n * million)::text, 12, '0'),
+                                                         lpad(((n + 1) * million)::text, 12, '0')) END,
                    CASE n WHEN 0 THEN 'MINVALUE' ELSE (n * million)::text END,
                    CASE n WHEN 4 THEN 'MAXVALUE' ELSE ((n + 1) * million)::text END
               FROM unnest(ARRAY['mq_publish', 'mq_reply']) AS p(parent)
@@ -239,7 +256,8 @@ BEGIN
         FOR parent, suffix, low, high IN
             -- The bound of a day: its first millisecond in the 48 bits of time, nothing in the rest.
             SELECT p.parent,
-                   CASE n WHEN 0 THEN 'past' WHEN days + 1 THEN 'rest' ELSE 'p' || to_char(today + n, 'YYYYMMDD') END,
+                   CASE n WHEN 0 THEN 'p00000000_' || to_char(today + 1, 'YYYYMMDD') WHEN days + 1 THEN 'rest'
+                          ELSE format('p%s_%s', to_char(today + n, 'YYYYMMDD'), to_char(today + n + 1, 'YYYYMMDD')) END,
                    CASE n WHEN 0 THEN 'MINVALUE' ELSE format('%L', b.low) END,
                    CASE n WHEN days + 1 THEN 'MAXVALUE' ELSE format('%L', b.high) END
               FROM unnest(ARRAY['mq_receive', 'mq_outcome']) AS p(parent),
@@ -282,6 +300,9 @@ GRANT INSERT (id, uid, protocol, space_name, service_name, entity, method_name, 
 GRANT INSERT ON @schema@.mq_reply, @schema@.mq_reply_fault, @schema@.mq_receive, @schema@.mq_outcome TO @sidecar@;
 GRANT UPDATE (snapshot, pending, clean, moved_at) ON @schema@.mq_cursor TO @sidecar@;
 
+GRANT USAGE, CREATE ON SCHEMA @schema@ TO @maintainer@;
+GRANT DELETE, SELECT ON @schema@.mq_reply_fault TO @maintainer@;
+
 GRANT USAGE ON SCHEMA @schema@ TO tpro_reader;
 GRANT SELECT (id, created_at, target, status, age, attempts, trace_id) ON @schema@.mq_status TO tpro_reader;
 
@@ -294,19 +315,21 @@ GRANT EXECUTE ON PROCEDURE
     tpro.request(text, text, text, jsonb, jsonb, integer, text, text, text, text, jsonb)
     TO @publisher@, @sidecar@;
 GRANT EXECUTE ON FUNCTION
-    tpro.lead(text), tpro.sleep(text), tpro.wake(text), tpro.present(text, integer), tpro.is_present(text, integer),
+    tpro.lead(text), tpro.sleep(text), tpro.wake(text), tpro.maintain(text), tpro.present(text, integer), tpro.is_present(text, integer),
     tpro.depose(text), tpro.instance(), tpro.adopted()
     TO @sidecar@;
 
--- The owner of everything, so that no table is a superuser's.
+-- The owners, so that no table is a superuser's: of what is partitioned the maintainer, who makes and drops partitions, of
+-- everything else tpro_owner.
 DO $$
 DECLARE
     part record;
 BEGIN
-    FOR part IN SELECT c.relname, c.relkind FROM pg_class c
+    FOR part IN SELECT c.relname, c.relkind, c.relkind = 'p' OR c.relispartition AS partitioned FROM pg_class c
                  WHERE c.relnamespace = '@schema@'::regnamespace AND c.relkind IN ('r', 'p', 'v') LOOP
-        EXECUTE format('ALTER %s @schema@.%I OWNER TO tpro_owner',
-                       CASE part.relkind WHEN 'v' THEN 'VIEW' ELSE 'TABLE' END, part.relname);
+        EXECUTE format('ALTER %s @schema@.%I OWNER TO %s',
+                       CASE part.relkind WHEN 'v' THEN 'VIEW' ELSE 'TABLE' END, part.relname,
+                       CASE WHEN part.partitioned THEN '@maintainer@'::regrole ELSE 'tpro_owner'::regrole END);
     END LOOP;
 END
 $$;

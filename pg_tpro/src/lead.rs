@@ -25,6 +25,12 @@ fn wake(service: &str) {
     own(service, Lock::Bell).let_go();
 }
 
+/// `tpro.maintain(service)`: lets this session, and no other, make and drop the service's partitions.
+#[pg_extern]
+fn maintain(service: &str) -> bool {
+    own(service, Lock::Maintenance).try_hold()
+}
+
 /// `tpro.present(service, copy_key)`: says that this copy lives, for as long as this session does.
 #[pg_extern]
 fn present(service: &str, copy_key: i32) -> bool {

@@ -14,6 +14,8 @@ pub enum Lock {
     Leader,
     /// Held exclusively by the sleeping leader, shared by transactions that are committing a publish.
     Bell,
+    /// Held by whoever makes and drops partitions of the service, for the session.
+    Maintenance,
     /// Held by a living copy of the service, for a session.
     Copy(i32),
 }
@@ -28,6 +30,7 @@ impl Tag {
         let (kind, class) = match lock {
             Lock::Leader => (1, 3),
             Lock::Bell => (2, 3),
+            Lock::Maintenance => (3, 3),
             Lock::Copy(key) => (key.cast_unsigned(), 4),
         };
         Self(pg_sys::LOCKTAG {

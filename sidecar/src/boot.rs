@@ -10,11 +10,11 @@ use tokio::runtime::Runtime;
 use crate::{
     cli::{self, Task},
     config::Config,
-    db::DbError,
+    db::{DbError, Servers},
     handler::Service,
     health::Health,
     http::{self, HttpError},
-    log,
+    log, maintenance,
     metrics::Metrics,
     nats::NatsError,
     shutdown::Stop,
@@ -43,6 +43,8 @@ enum BootError {
     Nats(#[from] NatsError),
     #[error("the subscription cannot be made: {0}")]
     Subscribe(#[source] async_nats::SubscribeError),
+    #[error("maintenance: {0}")]
+    Maintenance(#[from] maintenance::MaintenanceError),
     #[error("{0}")]
     Fatal(String),
 }
@@ -80,6 +82,7 @@ pub fn run(service: Service) -> ExitCode {
     let ended = match task {
         Task::Check => check(&config),
         Task::Health => on_runtime(async { Ok(probe::is_ready(&config).await) }),
+        Task::Maintain => on_runtime(maintain(&config)),
         Task::Serve => on_runtime(serve(service, config)),
     };
     match ended {
@@ -124,6 +127,14 @@ fn check(config: &Config) -> Result<End, BootError> {
         let _ = writeln!(stdout, "{line}");
     }
     config.warnings.iter().for_each(|warning| say(&format!("warning: {warning}")));
+    Ok(End::Graceful)
+}
+
+/// Makes and drops partitions once, and says what was done.
+async fn maintain(config: &Config) -> Result<End, BootError> {
+    let report = maintenance::run(config, &Servers::of(config)).await?;
+    // Whoever reads may have stopped reading.
+    let _ = write!(std::io::stdout(), "{report}");
     Ok(End::Graceful)
 }
 

@@ -13,6 +13,8 @@ pub(crate) enum Task {
     Check,
     /// Ask the running service on its port whether it is ready.
     Health,
+    /// Make partitions ahead and drop old ones, once, and exit.
+    Maintain,
 }
 
 /// Reads the arguments. Help, version and mistakes are answered by clap, which ends the process.
@@ -37,15 +39,25 @@ fn command(service: &str, own: &[Setting]) -> Command {
             Command::new("health")
                 .about("Ask the running service on SERVICE_PORT whether it is ready: exits with 0 or 1, for container health checks"),
         )
+        .subcommand(
+            Command::new("maintain")
+                .about("Make partitions ahead and drop what is settled and older than RETENTION, once, print what was done, and exit: 0, or 1 if it failed")
+                .after_help(
+                    "The running copies do the same every MAINTENANCE_INTERVAL. Two at once do not disturb each other: the second does \
+                     nothing and says so. It may be killed at any moment and run again.\n\n\
+                     RETENTION       how long a message is kept after it was settled\n\
+                     PARTITION_ROWS  ids in a new partition of outbox and replies; what is kept is kept by partitions\n\
+                     INBOX_WINDOW    how far back the inbox knows repeats; it keeps a day and a bit more",
+                ),
+        )
 }
 
 fn task(matches: &clap::ArgMatches) -> Task {
-    if matches.subcommand_name() == Some("health") {
-        Task::Health
-    } else if matches.get_flag("check") {
-        Task::Check
-    } else {
-        Task::Serve
+    match matches.subcommand_name() {
+        Some("health") => Task::Health,
+        Some("maintain") => Task::Maintain,
+        _ if matches.get_flag("check") => Task::Check,
+        _ => Task::Serve,
     }
 }
 
@@ -85,5 +97,6 @@ mod tests {
         assert_eq!(asked(&[]), Task::Serve);
         assert_eq!(asked(&["--check"]), Task::Check);
         assert_eq!(asked(&["health"]), Task::Health);
+        assert_eq!(asked(&["maintain"]), Task::Maintain);
     }
 }

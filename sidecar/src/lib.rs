@@ -16,6 +16,7 @@ pub mod health;
 mod http;
 pub mod inbox;
 mod log;
+pub mod maintenance;
 pub mod metrics;
 pub mod nats;
 pub mod random;

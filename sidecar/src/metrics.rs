@@ -8,7 +8,7 @@ use prometheus_client::{
     registry::Registry,
 };
 
-use crate::{config::Config, dispatcher::metrics::Counts, subscriber::metrics::Serving};
+use crate::{config::Config, dispatcher::metrics::Counts, maintenance, subscriber::metrics::Serving};
 
 /// One label that tells the causes of the same thing apart: `{reason="queue"}`.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -37,6 +37,8 @@ pub struct Metrics {
     pub serving: Serving,
     /// What the dispatcher counts.
     pub dispatcher: Counts,
+    /// What maintenance counts.
+    pub maintenance: maintenance::metrics::Counts,
     /// Messages sent to NATS, attempts counted each.
     pub sent: Counter,
     /// Messages in flight now.
@@ -68,6 +70,7 @@ impl Metrics {
         let mut metrics = Self {
             serving: Serving::new(&mut registry),
             dispatcher: Counts::new(&mut registry),
+            maintenance: maintenance::metrics::Counts::new(&mut registry),
             registry,
             ready: Gauge::default(),
             tasks: Gauge::default(),

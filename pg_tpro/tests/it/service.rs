@@ -65,7 +65,7 @@ async fn a_service_with_unsettled_messages_is_dropped_only_by_force() -> Outcome
     assert!(refusal.hint.contains("doomed_service.mq_status"), "{refusal:?}");
     admin.batch_execute("SELECT tpro.drop_service('doomed', true)").await?;
     let left =
-        "SELECT (SELECT count(*) FROM pg_roles WHERE rolname IN ('doomed_publisher', 'doomed_sidecar')) +
+        "SELECT (SELECT count(*) FROM pg_roles WHERE rolname IN ('doomed_publisher', 'doomed_sidecar', 'doomed_maintainer')) +
                        (SELECT count(*) FROM pg_namespace WHERE nspname = 'doomed_service')";
     assert_eq!(admin.query_one(left, &[]).await?.try_get::<_, i64>(0)?, 0);
     refused_with(&admin, "3F000", "SELECT tpro.drop_service('doomed')").await?;

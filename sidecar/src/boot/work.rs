@@ -16,6 +16,7 @@ use crate::{
     handler::Service,
     health::Health,
     http::Http,
+    maintenance,
     metrics::Metrics,
     nats, random,
     shutdown::Stop,
@@ -60,6 +61,7 @@ pub(super) async fn work(
     stop.tasks.spawn(nats::watch(app.nats.clone(), facts.max_body, health.clone(), stop.clone()));
     let subscriber = subscriber::start(&app).await.map_err(BootError::Subscribe)?;
     let dispatcher = dispatcher::start(&app);
+    maintenance::start(&app);
     health.release("start");
     tracing::info!(copy = config.copy, tpro.source = %app.source, "{} is up", config.service);
 

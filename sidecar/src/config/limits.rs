@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use tpro_wire::limits::{MAX_BODY, MAX_HOPS};
+use tpro_wire::limits::{MAX_BODY, MAX_HOPS, MAX_TIMEOUT};
 
 use super::reader::Reader;
 
@@ -25,7 +25,7 @@ pub struct Limits {
     pub hops: u32,
     /// `REPLY_HANDLER_TIMEOUT`, default 30 s.
     pub reply_handler: Duration,
-    /// `INBOX_WINDOW`: how old a uid may be before it is refused as stale, default 2 days.
+    /// `INBOX_WINDOW`: how old a uid may be before it is refused as stale, default 3 days.
     pub inbox_window: Duration,
 }
 
@@ -55,7 +55,7 @@ pub(super) fn read(reader: &mut Reader) -> Limits {
         reply: reader.number("REPLY_MAX", MAX_BODY, 1024..=67_108_864),
         hops: reader.number("HOPS_MAX", MAX_HOPS, 1..=1000),
         reply_handler: reader.seconds("REPLY_HANDLER_TIMEOUT", 30, 1..=86_400),
-        // A week: the inbox keeps seven daily partitions ahead and not much more behind.
-        inbox_window: reader.seconds("INBOX_WINDOW", 2 * 86_400, 60..=7 * 86_400),
+        // Never shorter than the longest redelivery: a budget from the first send, and a fresh one after a takeover.
+        inbox_window: reader.seconds("INBOX_WINDOW", 3 * 86_400, 2 * MAX_TIMEOUT as u64..=30 * 86_400),
     }
 }

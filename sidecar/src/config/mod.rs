@@ -10,6 +10,7 @@ mod key;
 mod layers;
 mod limits;
 mod log;
+mod maintenance;
 mod nats;
 mod number;
 mod print;
@@ -28,6 +29,7 @@ pub use self::{
     dispatch::Dispatch,
     limits::Limits,
     log::{Format, LogSettings},
+    maintenance::Maintenance,
     nats::NatsLogin,
     problem::{Problem, Problems},
     secret::Secret,
@@ -74,6 +76,8 @@ pub struct Config {
     pub limits: Limits,
     /// The dispatcher's rhythm.
     pub dispatch: Dispatch,
+    /// How long things are kept.
+    pub maintenance: Maintenance,
     /// What was read and is odd, but does not prevent the start.
     pub(crate) warnings: Vec<String>,
     /// All settings as they took effect, for printing.
@@ -103,6 +107,7 @@ impl Config {
         let stop_timeout = reader.seconds("STOP_TIMEOUT", 25, 0..=3600);
         let limits = limits::read(&mut reader);
         let dispatch = dispatch::read(&mut reader);
+        let maintenance = maintenance::read(&mut reader);
         own.iter().for_each(|own| reader.own(own));
         let (layers, mut settings, warnings) = reader.finish(own)?;
         settings.iter_mut().for_each(|setting| setting.is_default_of("SERVICE_NAME", code_name));
@@ -127,6 +132,7 @@ impl Config {
             stop_timeout,
             limits,
             dispatch,
+            maintenance,
             warnings,
             settings,
             layers: Arc::new(layers),

@@ -19,6 +19,7 @@ pub struct Sidecar {
     program: PathBuf,
     folder: PathBuf,
     environment: BTreeMap<String, String>,
+    arguments: Vec<String>,
 }
 
 impl Sidecar {
@@ -29,6 +30,7 @@ impl Sidecar {
             program,
             folder: folder.to_path_buf(),
             environment: BTreeMap::new(),
+            arguments: Vec::new(),
         }
         .env("SERVICE_NAME", service)
         .copy(1)
@@ -47,6 +49,12 @@ impl Sidecar {
     /// Sets a variable of the environment.
     pub fn env(mut self, name: &str, value: impl ToString) -> Sidecar {
         self.environment.insert(name.to_owned(), value.to_string());
+        self
+    }
+
+    /// Adds an argument: a subcommand of the program instead of serving.
+    pub fn arg(mut self, argument: &str) -> Sidecar {
+        self.arguments.push(argument.to_owned());
         self
     }
 
@@ -84,7 +92,7 @@ impl Sidecar {
         let name = format!("{}-{}", self.service, self.value("COPY_NUMBER").unwrap_or("1"));
         let mut command = Command::new(&self.program);
         // Nothing of the developer's own environment gets in, and no .env: the folder has none.
-        command.env_clear().envs(&self.environment).current_dir(&self.folder);
+        command.args(&self.arguments).env_clear().envs(&self.environment).current_dir(&self.folder);
         for inherited in ["PATH", "HOME", "RUST_BACKTRACE"] {
             if let Some(value) = std::env::var_os(inherited) {
                 command.env(inherited, value);

@@ -1,0 +1,316 @@
+//! What is settled and old goes, and nothing else; nobody waits for it.
+
+use std::time::{Duration, Instant};
+
+use serde_json::json;
+use tpro_testkit::{Message, Outcome, Sidecar, Times, World, eventually, eventually::eventually_within};
+
+use crate::answerer::Answerer;
+use crate::maintenance::{
+    ROWS, by_hand, even, event, fitted, forgetful, loose, maintain, nobody_waited, parts, settle_all,
+    stands_at, watched_world,
+};
+use crate::probe::Probe;
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_settled_goes_by_partitions_and_what_is_not_stays() -> Outcome {
+    let world = World::new().await?;
+    let main = world.start(forgetful(&world)?).await?;
+    fitted(&world).await?;
+    let waiting = Message::to("gone.thing.ask").protocol("json").timeout(3_600);
+    let id = world.publish(&waiting).await?;
+    event().publish_many(&world.main, 3_500).await?;
+    let rows = "SELECT count(*) FROM main_service.mq_publish WHERE id BETWEEN 1000 AND 2999";
+    let replies = rows.replace("mq_publish WHERE id", "mq_reply WHERE mq_id");
+    eventually("two ranges have gone, with their replies", async || {
+        Ok(world.count(rows).await? == 0
+            && world.count(&replies).await? == 0
+            && main.metric("tpro_partitions_dropped_total").await? >= 4.0)
+    })
+    .await?;
+    let first = "mq_publish_p000000000000_000000001000".to_owned();
+    assert!(parts(&world, "mq_publish").await?.contains(&first), "it has an unsettled message");
+
+    let _answerer = Answerer::echo(&world.nats, "tpro.gone.thing.ask").await?;
+    world.await_reply(id).await?.ok()?;
+    eventually("the first range has gone", async || Ok(!parts(&world, "mq_publish").await?.contains(&first)))
+        .await?;
+    even(&world).await?;
+    let recon = world.finish(&[&main]).await?;
+    assert!(recon.settled <= ROWS, "{recon:?}");
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn without_a_sidecar_publishers_go_on_and_the_ranges_are_put_right_later() -> Outcome {
+    let world = World::new().await?;
+    let made = maintain(&world).await?;
+    assert!(made.contains("made 5 ranges ahead for mq_publish"), "{made}");
+    event().publish_many(&world.main, 6_500).await?;
+    settle_all(&world).await?;
+    event().publish_many(&world.main, 500).await?;
+    let over = "SELECT count(*) FROM main_service.mq_publish_rest";
+    assert!(world.count(over).await? > 2_000, "the ranges made ahead are full");
+    assert!(world.count(&over.replace("publish", "reply")).await? > 1_500);
+
+    let said = maintain(&world).await?;
+    assert!(said.contains("the overflow range had rows and is now ids from 5000 to below"), "{said}");
+    assert_eq!(world.count(over).await?, 0);
+    assert_eq!(world.count(&over.replace("publish", "reply")).await?, 0);
+    let ids = "SELECT count(*) FROM main_service.mq_publish WHERE id >= 5000";
+    assert_eq!(world.count(ids).await?, 2_001, "all are where they were");
+    let (messages, replies) = (parts(&world, "mq_publish").await?, parts(&world, "mq_reply").await?);
+    assert_eq!(messages.len(), replies.len(), "{messages:?} {replies:?}");
+    assert_eq!(loose(&world).await?, 0);
+
+    let main = world.start(forgetful(&world)?).await?;
+    event().publish_many(&world.main, 100).await?;
+    world.finish(&[&main]).await?;
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn during_a_long_report_nobody_waits_and_afterwards_all_is_done() -> Outcome {
+    let world = watched_world().await?;
+    maintain(&world).await?;
+    event().publish_many(&world.main, 4_200).await?;
+    settle_all(&world).await?;
+    let main = world.run("main").await?;
+    let report = world.database.connect().await?;
+    report.batch_execute("BEGIN; SELECT count(*) FROM main_service.mq_status").await?;
+
+    let publisher = world.database.connect_as("main").await?;
+    let asked = async {
+        for _ in 0..200 {
+            event().publish(&publisher).await?;
+        }
+        Ok(())
+    };
+    let (said, published): (_, Outcome) = tokio::join!(maintain(&world), asked);
+    published?;
+    let said = said?;
+    assert!(said.contains("open transactions use the table"), "{said}");
+    assert!(parts(&world, "mq_publish").await?.contains(&"mq_publish_p000000000000_000000001000".to_owned()));
+    nobody_waited(&world)?;
+
+    report.batch_execute("COMMIT").await?;
+    let said = maintain(&world).await?;
+    assert!(said.contains("made ") && said.contains("dropped mq_publish, ids below 1000"), "{said}");
+    nobody_waited(&world)?;
+    world.finish(&[&main]).await?;
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_run_that_is_killed_is_finished_by_the_next() -> Outcome {
+    let world = World::new().await?;
+    maintain(&world).await?;
+    event().publish_many(&world.main, 2_500).await?;
+    settle_all(&world).await?;
+    for (point, passes) in [
+        ("maintenance.detach", 0),
+        ("maintenance.detached", 0),
+        ("maintenance.drop", 0),
+        ("maintenance.drop", 1),
+    ] {
+        let run = world.spawn(by_hand(&world)?.stand_still_at(point, passes))?;
+        stands_at(&run, point).await?;
+        // Two at once: the second does nothing.
+        let said = maintain(&world).await?;
+        assert!(said.contains("another session is at it"), "{said}");
+        run.kill().await?;
+    }
+    // PostgreSQL ends the session of the killed one when it notices.
+    eventually("a run is not the second", async || Ok(maintain(&world).await?.contains("partitions now")))
+        .await?;
+    assert_eq!(loose(&world).await?, 0);
+    let (messages, replies) = (parts(&world, "mq_publish").await?, parts(&world, "mq_reply").await?);
+    assert_eq!(messages.len(), replies.len(), "{messages:?} {replies:?}");
+    assert_eq!(messages[0], "mq_publish_p000000002000_000000003000");
+    world.recon().await?;
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_message_that_is_committed_late_keeps_its_range() -> Outcome {
+    let world = World::new().await?;
+    maintain(&world).await?;
+    let late = world.database.connect_as("main").await?;
+    late.batch_execute("BEGIN").await?;
+    let id = event().publish(&late).await?;
+    event().publish_many(&world.main, 1_500).await?;
+    settle_all(&world).await?;
+    let said = maintain(&world).await?;
+    assert!(said.contains("kept mq_publish, ids below 1000, until later"), "{said}");
+    late.batch_execute("PREPARE TRANSACTION 'late'").await?;
+    let said = maintain(&world).await?;
+    assert!(said.contains("kept mq_publish, ids below 1000, until later"), "{said}");
+    late.batch_execute("COMMIT PREPARED 'late'").await?;
+    let main = world.start(forgetful(&world)?).await?;
+    world.await_reply(id).await?.ok()?;
+    eventually("then it goes", async || {
+        Ok(parts(&world, "mq_publish").await?[0] == "mq_publish_p000000001000_000000002000")
+    })
+    .await?;
+    even(&world).await?;
+    world.finish(&[&main]).await?;
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_row_that_was_written_to_what_is_taken_off_brings_it_back_and_is_sent() -> Outcome {
+    let world = World::new().await?;
+    maintain(&world).await?;
+    event().publish_many(&world.main, 1_500).await?;
+    settle_all(&world).await?;
+    let run = world.spawn(by_hand(&world)?.stand_still_at("maintenance.detached", 0))?;
+    stands_at(&run, "maintenance.detached").await?;
+    let part = "main_service.mq_publish_p000000000000_000000001000";
+    world
+        .admin
+        .batch_execute(&format!("DELETE FROM {part} WHERE id = 7; INSERT INTO {part} (id, protocol, service_name, entity, method_name, timeout) VALUES (7, 'json', 'old', 'thing', 'noted', 0);
+             DELETE FROM main_service.mq_reply WHERE mq_id = 7"))
+        .await?;
+    // The dispatcher is past its transaction by the time it is on again.
+    let main = world.run("main").await?;
+    let later = world.publish(&event()).await?;
+    world.await_reply(later).await?.ok()?;
+    run.kill().await?;
+    eventually("it is on again", async || {
+        Ok(maintain(&world).await?.contains("it has got unsettled messages while it was taken off"))
+    })
+    .await?;
+    world.await_reply(7).await?.ok()?;
+    world.finish(&[&main]).await?;
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_requester_who_comes_back_after_the_window_is_refused_as_stale() -> Outcome {
+    let world = Probe::world().await?;
+    let main = world.run("main").await?;
+    let probe = world.start(Probe::copy(&world, 1)?).await?;
+    let uid = "(to_char(0, 'FM') || lpad(to_hex((extract(epoch FROM now() - interval '4 days') * 1000)::bigint), 12, '0')
+               || '7000800000000000000a')::uuid";
+    let id: i64 = world
+        .admin
+        .query_one(
+            &format!(
+                "INSERT INTO main_service.mq_publish (uid, service_name, entity, method_name)
+                 VALUES ({uid}, 'probe', 'transactional', 'effect') RETURNING id"
+            ),
+            &[],
+        )
+        .await?
+        .get(0);
+    let reply = world.await_reply(id).await?;
+    assert_eq!((reply.status.as_str(), reply.code()), ("timeout", -32005), "{reply:?}");
+    assert_eq!(Probe::effects(&world).await?, 0);
+    // A young one is taken.
+    world.ask(&Probe::request("transactional.effect", json!({}))).await?.ok()?;
+    assert_eq!(Probe::effects(&world).await?, 1);
+    world.finish(&[&main, &probe]).await?;
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_inbox_forgets_what_no_repeat_can_ask_for() -> Outcome {
+    let world = World::new().await?;
+    // As it is after some days: a range for each day, and one for what was before.
+    world
+        .admin
+        .batch_execute(
+            "DO $$
+             DECLARE today date := (now() AT TIME ZONE 'UTC')::date; t text; low text; high text;
+             BEGIN
+               FOREACH t IN ARRAY ARRAY['mq_receive', 'mq_outcome'] LOOP
+                 EXECUTE format('DROP TABLE main_service.%s_p00000000_%s', t, to_char(today + 1, 'YYYYMMDD'));
+                 FOR n IN -9 .. 0 LOOP
+                   low := rpad(lpad(to_hex((extract(epoch FROM today + n) * 1000)::bigint), 12, '0'), 32, '0');
+                   high := rpad(lpad(to_hex((extract(epoch FROM today + n + 1) * 1000)::bigint), 12, '0'), 32, '0');
+                   EXECUTE format('CREATE TABLE main_service.%1$s_p%2$s_%3$s PARTITION OF main_service.%1$s
+                                   FOR VALUES FROM (%4$s) TO (%5$L)', t,
+                     CASE n WHEN -9 THEN '00000000' ELSE to_char(today + n, 'YYYYMMDD') END, to_char(today + n + 1, 'YYYYMMDD'),
+                     CASE n WHEN -9 THEN 'MINVALUE' ELSE quote_literal(low) END, high);
+                   EXECUTE format('ALTER TABLE main_service.%s_p%s_%s OWNER TO main_maintainer', t,
+                     CASE n WHEN -9 THEN '00000000' ELSE to_char(today + n, 'YYYYMMDD') END, to_char(today + n + 1, 'YYYYMMDD'));
+                 END LOOP;
+               END LOOP;
+               FOR n IN 0 .. 9 LOOP
+                 INSERT INTO main_service.mq_receive (uid, run, copy_key, target, attempt, deadline)
+                   SELECT u, 1, 1, 'tpro.main.a.b', 1, now() FROM (SELECT (lpad(to_hex((extract(epoch FROM now() - n * interval '1 day')
+                     * 1000)::bigint), 12, '0') || '7000800000000000000a')::uuid) x(u);
+                 INSERT INTO main_service.mq_outcome (uid, run, answer) SELECT uid, 1, '{\"result\": 1}' FROM main_service.mq_receive
+                   ON CONFLICT DO NOTHING;
+               END LOOP;
+             END $$",
+        )
+        .await?;
+    let said = maintain(&world).await?;
+    assert!(said.contains("dropped mq_outcome, days below"), "{said}");
+    // Three days of window, a budget, an hour: rounded up to whole days, and the rest of today.
+    for table in ["mq_receive", "mq_outcome"] {
+        assert_eq!(world.count(&format!("SELECT count(*) FROM main_service.{table}")).await?, 6);
+    }
+    let ahead = parts(&world, "mq_receive").await?;
+    assert_eq!(ahead.len(), 6 + 7 + 1, "{ahead:?}");
+    world.recon().await?;
+    Ok(())
+}
+
+#[ignore = "slow: make faults"]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn after_a_million_messages_the_tables_are_small_again_and_nobody_has_waited() -> Outcome {
+    const PUBLISHERS: u32 = 8;
+    const COMMITS: u32 = 12_500;
+    const ROWS_EACH: i32 = 10;
+    let world = watched_world().await?;
+    let settings = |sidecar: Sidecar| {
+        sidecar.env("PARTITION_ROWS", 50_000).env("RETENTION", 2).env("MAINTENANCE_INTERVAL", 1)
+    };
+    // Two copies, so that two want to do it.
+    let main = world.start(settings(world.sidecar("main")?)).await?;
+    let second = world.start(settings(world.sidecar("main")?.copy(2))).await?;
+    eventually("the ranges are as configured", async || {
+        Ok(parts(&world, "mq_publish").await?[0] == "mq_publish_p000000000000_000000050000")
+    })
+    .await?;
+    let waiting = Message::to("gone.thing.ask").protocol("json").timeout(3_600);
+    let id = world.publish(&waiting).await?;
+
+    let mut publishers = Vec::new();
+    for _ in 0..PUBLISHERS {
+        let session = world.database.connect_as("main").await?;
+        publishers.push(tokio::spawn(async move {
+            let mut times = Vec::new();
+            for _ in 0..COMMITS {
+                let at = Instant::now();
+                event().publish_many(&session, ROWS_EACH).await?;
+                times.push(at.elapsed());
+            }
+            Outcome::Ok(times)
+        }));
+    }
+    let mut times = Times::of(format!("a commit of {ROWS_EACH} messages among {PUBLISHERS} publishers"));
+    for publisher in publishers {
+        publisher.await??.into_iter().for_each(|taken| times.add(taken));
+    }
+    times.report();
+    eventually_within(Duration::from_secs(900), "the tables are small again", async || {
+        Ok((parts(&world, "mq_publish").await?.len() <= 2 + 4 + 1).then_some(()))
+    })
+    .await?;
+    even(&world).await?;
+    let size = "SELECT sum(pg_total_relation_size(inhrelid))::bigint FROM pg_inherits
+         WHERE inhparent IN ('main_service.mq_publish'::regclass, 'main_service.mq_reply'::regclass)";
+    let (rows, bytes) =
+        (world.count("SELECT count(*) FROM main_service.mq_publish").await?, world.count(size).await?);
+    println!("after 1,000,000 messages: {rows} rows and {} MB are left", bytes / 1_000_000);
+    assert!(rows <= 100_000, "{rows}");
+    nobody_waited(&world)?;
+    // The one that nobody answered has kept its range, and is answered yet.
+    let _answerer = Answerer::echo(&world.nats, "tpro.gone.thing.ask").await?;
+    world.await_reply(id).await?.ok()?;
+    world.finish(&[&main, &second]).await?;
+    Ok(())
+}
