@@ -2,13 +2,13 @@
 
 use std::{sync::Arc, time::Duration};
 
-use fail::fail_point;
 use tokio::time::{Instant, sleep, timeout_at};
 use tpro_wire::{ReplyState, error::code};
 
 use super::serving::{Serving, Work, mark};
 use crate::{
     backoff::Backoff,
+    failpoint,
     handler::{
         Fault, QueryError, Statements, Tx,
         cause::describe,
@@ -49,7 +49,7 @@ pub(super) async fn serve(serving: &Serving, mut work: Work<'_>, handler: &Erase
                 serving.count_not_run("repeat");
                 work.is_repeat(&outcome);
             }
-            fail_point!("inbox.after_outcome");
+            failpoint::pass("inbox.after_outcome");
             serving.answer_all(&work.back, &joined, &outcome).await;
         }
         Came::Unstored(outcome) => serving.answer_all(&work.back, &joined, &outcome).await,
@@ -148,7 +148,7 @@ async fn one_try(
     let app = &serving.app;
     let left = work.origin.deadline.saturating_duration_since(Instant::now());
     let tx = Arc::new(Statements::begin(app, work.context(), left).await?);
-    fail_point!("inbox.before_accept");
+    failpoint::pass("inbox.before_accept");
     let number = match serving.own.accept(app, &tx, &work.accept()).await? {
         Entry::Run(number) => number,
         Entry::Done(outcome) => {
@@ -175,7 +175,7 @@ async fn one_try(
         tx.roll_back().await;
         return Err(Failed::Uncounted);
     }
-    fail_point!("inbox.after_accept");
+    failpoint::pass("inbox.after_accept");
     tx.enter(app, work.context()).await?;
     if let Some(outcome) = instead {
         store(serving, work, &tx, number, outcome).await?;
@@ -247,7 +247,7 @@ async fn store(
     number: i32,
     outcome: &Outcome,
 ) -> Result<(), QueryError> {
-    fail_point!("inbox.before_outcome");
+    failpoint::pass("inbox.before_outcome");
     serving.own.finish(tx, work.origin.uid, number, outcome, &[]).await?;
     tx.commit().await
 }

@@ -1,24 +1,6 @@
-//! What is too much: of handlers at once, of bytes.
+//! What is too much for the server in between.
 
-use serde_json::json;
 use tpro_testkit::{Nats, Outcome, World, eventually};
-
-use crate::probe::Probe;
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_copy_that_is_overloaded_is_asked_again_later() -> Outcome {
-    let world = Probe::world().await?;
-    let main = world.run("main").await?;
-    let probe = world.start(Probe::copy(&world, 1)?.env("HANDLERS_MAX", 2)).await?;
-    Probe::request("default.effect", json!({})).publish_many(&world.main, 300).await?;
-    world.recon().await?;
-    for reply in world.replies("main").await? {
-        assert_eq!(reply.status, "ok", "{reply:?}");
-    }
-    assert_eq!(Probe::effects(&world).await?, 300);
-    world.finish(&[&main, &probe]).await?;
-    Ok(())
-}
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_nats_server_that_takes_less_than_a_body_makes_the_copy_not_ready() -> Outcome {

@@ -78,19 +78,6 @@ async fn a_restart_of_nats_costs_no_message() -> Outcome {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn without_a_collector_everything_works() -> Outcome {
-    let world = World::new().await?;
-    let _answerer = Answerer::echo(&world.nats, "tpro.old.thing.ask").await?;
-    let dead = format!("http://127.0.0.1:{}", tpro_testkit::ports::free_port()?);
-    let main = world.start(world.sidecar("main")?.env("OTEL_EXPORTER_OTLP_ENDPOINT", dead)).await?;
-    Message::to("old.thing.ask").protocol("json").publish_many(&world.main, 100).await?;
-    world.recon().await?;
-    main.stop().await?;
-    world.finish(&[]).await?;
-    Ok(())
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_restart_of_postgresql_costs_no_message() -> Outcome {
     let cluster = Postgres::own().start().await?;
     let world = World::options().cluster(cluster.clone()).start().await?;

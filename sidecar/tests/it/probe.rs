@@ -11,16 +11,14 @@ const LOCK: i64 = 7;
 pub struct Probe;
 
 impl Probe {
+    /// Makes the table of effects.
+    pub const EFFECTS: &str = "CREATE TABLE public.effect (uid uuid NOT NULL, what text NOT NULL);
+        GRANT SELECT, INSERT ON public.effect TO probe";
+
     /// A world with services `main` and `probe` and the table of effects.
     pub async fn world() -> Outcome<World> {
         let world = World::options().services(&["main", "probe"]).start().await?;
-        world
-            .admin
-            .batch_execute(
-                "CREATE TABLE public.effect (uid uuid NOT NULL, what text NOT NULL);
-                 GRANT SELECT, INSERT ON public.effect TO probe",
-            )
-            .await?;
+        world.admin.batch_execute(Probe::EFFECTS).await?;
         Ok(world)
     }
 

@@ -92,6 +92,42 @@ async fn run_elsewhere(method: &str, accepted: i64, effects: i64) -> Outcome {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_copy_that_is_killed_at_any_point_of_its_way_leaves_one_outcome() -> Outcome {
+    for point in ["inbox.before_accept", "inbox.after_accept", "inbox.before_outcome", "inbox.after_outcome"]
+    {
+        for method in ["transactional.effect", "default.tx", "default.effect"] {
+            killed_at(point, method)
+                .await
+                .map_err(|failure| failure.during(format!("{method} at {point}")))?;
+        }
+    }
+    Ok(())
+}
+
+async fn killed_at(point: &str, method: &str) -> Outcome {
+    let world = Probe::world().await?;
+    let main = world.start(world.sidecar("main")?.env("ATTEMPT_TIMEOUT_MS", 500)).await?;
+    let first = world.start(Probe::copy(&world, 1)?.stand_still_at(point, 0)).await?;
+    let id = world.publish(&Probe::request(method, json!({})).timeout(60)).await?;
+    first.stands_still_at(point).await?;
+    let committed = point == "inbox.after_outcome";
+    let outcomes = "SELECT count(*) FROM probe_service.mq_outcome";
+    assert_eq!(world.count(outcomes).await?, i64::from(committed));
+    first.kill().await?;
+    let second = world.start(Probe::copy(&world, 2)?).await?;
+    let reply = world.await_reply(id).await?;
+    let by = if committed { first.process().pid() } else { second.process().pid() };
+    assert!(reply.attempts > 1, "{reply:?}");
+    assert_eq!(reply.ok()?["pid"].as_u64(), Some(by.into()));
+    // Only what is not in the message's own transaction is done twice, where it was done and its outcome was not stored.
+    let twice = method == "default.effect" && point == "inbox.before_outcome";
+    assert_eq!(Probe::effects(&world).await?, if twice { 2 } else { 1 });
+    assert_eq!(world.count(outcomes).await?, 1);
+    world.finish(&[&main, &second]).await?;
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_repeat_of_what_is_still_at_work_waits_for_it() -> Outcome {
     for method in ["transactional.effect", "default.tx", "default.effect"] {
         still_at_work(method).await.map_err(|failure| failure.during(method))?;
