@@ -246,6 +246,23 @@ impl Postgres {
         self.start().await
     }
 
+    /// Installs a later version of the extension as a package would, beside the servers that run: an upgrade script, and the
+    /// library in a file of its own, which only sessions that begin later load. The path of the script, to be removed.
+    pub fn install_version(&self, version: &str, upgrade: &str) -> Outcome<PathBuf> {
+        let ask = |option: &str| -> Outcome<PathBuf> {
+            let output = self.command("pg_config").arg(option).output().context("running pg_config")?;
+            Ok(PathBuf::from(String::from_utf8_lossy(&output.stdout).trim()))
+        };
+        let library = ask("--pkglibdir")?.join("pg_tpro.so");
+        let beside = library.with_extension("so.new");
+        fs::copy(&library, &beside).context(format!("copying {}", library.display()))?;
+        fs::rename(&beside, &library).context(format!("replacing {}", library.display()))?;
+        let name = format!("pg_tpro--{}--{version}.sql", env!("CARGO_PKG_VERSION"));
+        let script = ask("--sharedir")?.join("extension").join(name);
+        fs::write(&script, upgrade).context(format!("writing {}", script.display()))?;
+        Ok(script)
+    }
+
     /// Waits until this standby has all that its original has written by now.
     pub async fn catch_up(&self, original: &Postgres) -> Outcome {
         let there = connect(&original.superuser_url("postgres")).await?;
