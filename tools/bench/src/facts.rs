@@ -20,6 +20,10 @@ pub async fn print(stand: &Stand, extent: &Extent) -> Outcome {
     println!("Machine     {} ({cpus} threads), {}", field("/proc/cpuinfo", "model name"), memory());
     println!("            {}", kernel());
     println!("Versions    PostgreSQL {server} (fsync on, private cluster), {}, tpro {}", nats(), build());
+    println!(
+        "Settings    tpro's defaults, no collector (OTEL_EXPORTER_OTLP_ENDPOINT unset): traces are handed on, no spans made"
+    );
+    println!("            RUST_LOG=warn; all programs of ours with the same allocator");
     println!("Command     {}", command(extent));
     let load = load();
     if load > BUSY * cpus as f64 {

@@ -10,6 +10,7 @@ use tpro_testkit::eventually::eventually_within;
 use tpro_testkit::{Context as _, Database, Failure, Outcome, Process};
 
 use crate::args::Extent;
+use crate::cpu;
 use crate::floor::TABLES;
 use crate::stand::Stand;
 use crate::table::{median, ratio, thousands};
@@ -46,10 +47,16 @@ pub async fn measure(stand: &Stand, extent: &Extent) -> Outcome {
     let _responder = stand.spawn_task("floor-responder", &[], &database.url())?;
     let echo = stand.sidecar(&database, "echo")?.start().await?;
     let (mut tpro, mut floor) = (Vec::new(), Vec::new());
+    let (mut tpro_cpu, mut floor_cpu) = (Vec::new(), Vec::new());
+    let a_message = |spent: Duration| spent.as_secs_f64() * 1e6 / messages as f64;
     for _ in 0..extent.roundtrip_rounds {
         admin.batch_execute(ANEW).await.context("beginning anew")?;
+        let begun = cpu::spent();
         floor.push(messages as f64 / floor_seconds(stand, &database, extent).await?);
+        let between = cpu::spent();
         tpro.push(messages as f64 / tpro_seconds(stand, &database, &admin, messages).await?);
+        floor_cpu.push(a_message(between.saturating_sub(begun)));
+        tpro_cpu.push(a_message(cpu::spent().saturating_sub(between)));
     }
     echo.stop().await?;
 
@@ -58,6 +65,13 @@ pub async fn measure(stand: &Stand, extent: &Extent) -> Outcome {
     println!("  minimal dispatcher     tpro   ratio");
     let (theirs, ours) = (thousands(median(&floor)), thousands(median(&tpro)));
     println!("  {theirs:>18}   {ours:>6}   {}", ratio(&tpro, &floor, GOAL));
+    println!("CPU time a message, all processes, start and stop of tpro included, median, microseconds");
+    println!(
+        "  {:>18.1}   {:>6.1}   {:>5.2}",
+        median(&floor_cpu),
+        median(&tpro_cpu),
+        median(&floor_cpu) / median(&tpro_cpu)
+    );
     Ok(())
 }
 
