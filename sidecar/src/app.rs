@@ -5,7 +5,6 @@ use std::sync::Arc;
 use tpro_wire::{responder::Responder, source::Source};
 
 use crate::{
-    clock::Clock,
     config::Config,
     db::{Pool, Servers},
     handler::Service,
@@ -35,8 +34,6 @@ pub struct App {
     pub servers: Arc<Servers>,
     /// Connections for handlers and reply handlers.
     pub pool: Pool,
-    /// The time by the database's clock.
-    pub clock: Clock,
     /// Where spans go.
     pub spans: Spans,
     /// Counters and gauges.

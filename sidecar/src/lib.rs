@@ -3,11 +3,15 @@
 //! A service's `main` is `fn main() -> std::process::ExitCode { tpro_sidecar::run(service()) }`.
 #![forbid(unsafe_code)]
 
+/// The allocator of every service. A message is some dozens of small allocations, made by one thread and freed by another.
+/// With glibc's malloc they took a third of a sidecar's CPU time.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 pub mod app;
 pub mod backoff;
 mod boot;
 mod cli;
-pub mod clock;
 pub mod config;
 pub mod db;
 pub mod dispatcher;

@@ -4,10 +4,9 @@
 //! names every row that was read and whose reply is not known to be committed. Naming one too many does no harm: who reads
 //! the cursor leaves out what has a reply.
 
-use std::{
-    collections::HashMap,
-    time::{Duration, Instant},
-};
+use std::time::{Duration, Instant};
+
+use rustc_hash::FxHashMap;
 
 /// How often it moves at most: each move is an update of one row, and saves the next leader a second's rows.
 const INTERVAL: Duration = Duration::from_secs(1);
@@ -18,7 +17,7 @@ const PENDING: usize = 10_000;
 /// that words are mostly full, and a million waiting rows cost a fraction of a megabyte.
 #[derive(Default)]
 pub(super) struct Unsettled {
-    words: HashMap<i64, u64>,
+    words: FxHashMap<i64, u64>,
     len: usize,
 }
 

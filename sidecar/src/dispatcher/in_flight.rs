@@ -1,7 +1,8 @@
 //! The messages that were taken from the outbox and await their outcome, found by uid (replies) and by key (timers).
 
-use std::collections::{HashMap, hash_map::Entry};
+use std::collections::hash_map::Entry;
 
+use rustc_hash::FxHashMap;
 use tpro_wire::uid::Uid;
 
 use super::message::Message;
@@ -23,12 +24,13 @@ struct Slot<T> {
 pub(super) struct InFlight<T = Message> {
     slots: Vec<Slot<T>>,
     free: Vec<u32>,
-    by_uid: HashMap<Uid, Key>,
+    /// Uids come from our own outbox and are random; nobody can choose them to collide.
+    by_uid: FxHashMap<Uid, Key>,
 }
 
 impl<T> Default for InFlight<T> {
     fn default() -> Self {
-        Self { slots: Vec::new(), free: Vec::new(), by_uid: HashMap::new() }
+        Self { slots: Vec::new(), free: Vec::new(), by_uid: FxHashMap::default() }
     }
 }
 

@@ -3,12 +3,9 @@
 //! The session is the leadership: whoever lost it can write nothing. So all of these run on it and on nothing else, each a
 //! transaction of its own, pipelined as they come.
 
-use std::{
-    sync::atomic::{AtomicBool, Ordering},
-    time::SystemTime,
-};
+use std::time::SystemTime;
 
-use tokio_postgres::{Client, Row, Statement};
+use tokio_postgres::{Client, Row, Statement, error::SqlState, types::ToSql};
 use tpro_wire::{name::ServiceName, uid::Uid};
 use uuid::Uuid;
 
@@ -42,21 +39,6 @@ pub(super) enum OutboxError {
     Guard,
 }
 
-impl OutboxError {
-    /// Whether the server lacks room (53: disk, memory), which may pass while the session stays.
-    pub fn is_shortage(&self) -> bool {
-        match self {
-            Self::Prepare { source, .. } | Self::Run { source, .. } => is_shortage(source),
-            Self::Guard => false,
-        }
-    }
-}
-
-/// Whether the server lacks room (53: disk, memory), which may pass while the session stays.
-pub(super) fn is_shortage(error: &tokio_postgres::Error) -> bool {
-    error.code().is_some_and(|code| code.code().starts_with("53"))
-}
-
 /// Every statement here finds its rows by an index. A partition that is empty when a statement is planned, and was vacuumed,
 /// looks as if it were best scanned whole, and the plan stays while a million rows come into it; so the planner is not asked.
 const PLANS: &str = "SET enable_seqscan = off; SET enable_hashjoin = off; SET enable_mergejoin = off";
@@ -86,13 +68,12 @@ pub(super) struct Outbox {
     fetch: Statement,
     unsettled: Statement,
     settle: Statement,
+    settle_unsettled: Statement,
     cursor: Statement,
     move_cursor: Statement,
     sleep: Statement,
     wake: Statement,
     heartbeat: Statement,
-    /// Whether replies cannot be written for want of room.
-    short: AtomicBool,
 }
 
 impl Outbox {
@@ -110,25 +91,15 @@ impl Outbox {
             fetch: prepare("outbox.fetch", include_str!("fetch.sql")).await?,
             unsettled: prepare("outbox.unsettled", include_str!("unsettled.sql")).await?,
             settle: prepare("reply.settle", include_str!("settle.sql")).await?,
+            settle_unsettled: prepare("reply.settle_unsettled", include_str!("settle_unsettled.sql")).await?,
             cursor: prepare("cursor.read", CURSOR).await?,
             move_cursor: prepare("cursor.move", MOVE_CURSOR).await?,
             sleep: prepare("bell.sleep", "/* bell.sleep */ SELECT tpro.sleep($1)").await?,
             wake: prepare("bell.wake", "/* bell.wake */ SELECT tpro.wake($1)").await?,
             heartbeat: prepare("leader.heartbeat", "/* leader.heartbeat */ SELECT clock_timestamp()").await?,
             service: service.to_string(),
-            short: AtomicBool::new(false),
             client,
         })
-    }
-
-    /// Whether replies cannot be written for want of room: then nothing more is to be sent.
-    pub fn is_short(&self) -> bool {
-        self.short.load(Ordering::Relaxed)
-    }
-
-    /// Replies could not be written for want of room, or could again.
-    pub fn set_short(&self, short: bool) {
-        self.short.store(short, Ordering::Relaxed);
     }
 
     /// From now on the bell reaches this session.
@@ -152,9 +123,9 @@ impl Outbox {
         let Window { seen, until, after: (tx, id) } = window;
         let result = self.client.query(&self.read, &[seen, until, tx, id, &rows, &closed]).await;
         let run = |source| OutboxError::Run { name: "outbox.read", source };
-        let rows = result.map_err(run)?;
-        let first = rows.first().ok_or(OutboxError::Guard)?;
-        Ok((first.try_get(0).map_err(run)?, rows))
+        let mut rows = result.map_err(run)?;
+        let last = rows.pop().ok_or(OutboxError::Guard)?;
+        Ok((last.try_get(0).map_err(run)?, rows))
     }
 
     /// The rows of these ids, whole.
@@ -183,12 +154,14 @@ impl Outbox {
         let attempts: Vec<i32> = column(batch, |s| s.settlement.attempts);
         let sent_at = column(batch, |s| s.settlement.sent_at);
         let responder: Vec<Option<&str>> = column(batch, |s| s.settlement.responder.as_deref());
-        self.client
-            .execute(
-                &self.settle,
-                &[&ids, &uids, &status, &result, &error, &headers, &attempts, &sent_at, &responder],
-            )
-            .await
+        let columns: [&(dyn ToSql + Sync); 9] =
+            [&ids, &uids, &status, &result, &error, &headers, &attempts, &sent_at, &responder];
+        match self.client.execute(&self.settle, &columns).await {
+            Err(error) if error.code() == Some(&SqlState::UNIQUE_VIOLATION) => {
+                self.client.execute(&self.settle_unsettled, &columns).await
+            }
+            result => result,
+        }
     }
 
     /// The durable cursor.

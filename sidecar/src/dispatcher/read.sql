@@ -10,7 +10,8 @@
 -- is an index scan with a LIMIT; do not simplify it, the simpler forms scan the table.
 -- "After lo, and after the page before" is one comparison of rows: given `tx > lo AND (tx, id) > ($3, $4)`, PostgreSQL begins
 -- the scan at the comparison of rows, which at ('0', 0) is the beginning of the index (12 ms for an empty poll of 300,000 rows).
--- The snapshot comes on the first row only: it may list hundreds of transactions.
+-- The snapshot comes last, in a row of its own: it may list hundreds of transactions, and to number the rows so that one of
+-- them carries it would copy every row once more.
 WITH s AS MATERIALIZED (
   SELECT coalesce($2::pg_snapshot, pg_current_snapshot()) AS cur WHERE pg_current_xact_id_if_assigned() IS NULL
 ), edge AS (
@@ -23,22 +24,27 @@ WITH s AS MATERIALIZED (
   SELECT ((x::text)::bigint - 1)::text::xid8, ((x::text)::bigint + 1)::text::xid8
   FROM s, pg_snapshot_xip($1) AS x WHERE pg_visible_in_snapshot(x, cur)
 )
-SELECT CASE WHEN row_number() OVER () = 1 THEN s.cur END AS cur, m.*
-FROM s LEFT JOIN LATERAL (
-  SELECT p.tx, p.id, p.uid,
+SELECT NULL::pg_snapshot AS cur, m.* FROM s CROSS JOIN LATERAL (
+  SELECT p.tx::xid8, p.id::bigint, p.uid::uuid,
          p.space_name || '.' || p.service_name || '.' || p.entity || '.' || p.method_name AS subject,
-         p.protocol, p.timeout, p.created_at,
+         p.protocol::text, p.timeout::integer, p.created_at::timestamptz,
          (extract(epoch FROM p.expires_at - statement_timestamp()) * 1000)::bigint AS expires_in_ms,
-         p.traceparent, p.tracestate,
-         CASE WHEN p.space_name || '.' || p.service_name <> ALL ($6::text[]) THEN p.headers::text END AS headers,
-         CASE WHEN p.space_name || '.' || p.service_name <> ALL ($6::text[]) THEN p.body::text END AS body
+         p.traceparent::text, p.tracestate::text,
+         CASE WHEN cardinality($6::text[]) = 0 OR p.space_name || '.' || p.service_name <> ALL ($6)
+              THEN p.headers::text END AS headers,
+         CASE WHEN cardinality($6::text[]) = 0 OR p.space_name || '.' || p.service_name <> ALL ($6)
+              THEN p.body::text END AS body
   FROM (
     SELECT q.* FROM win CROSS JOIN LATERAL (
-      SELECT * FROM {schema}.mq_publish
+      SELECT tx, id, uid, space_name, service_name, entity, method_name, protocol, timeout, created_at, expires_at,
+             traceparent, tracestate, headers, body
+      FROM {schema}.mq_publish
       WHERE tx < hi AND NOT direct
         AND (tx, id) > (greatest(lo, $3::xid8), CASE WHEN lo >= $3::xid8 THEN 9223372036854775807 ELSE $4::bigint END)
       ORDER BY tx, id LIMIT $5::bigint
     ) q WHERE hi > $3 ORDER BY q.tx, q.id LIMIT $5
   ) p
   ORDER BY p.tx, p.id
-) m ON true
+) m
+UNION ALL
+SELECT cur, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL FROM s

@@ -47,7 +47,7 @@ pub(super) async fn page(outbox: Arc<Outbox>, window: Window) -> Result<Recovere
     let mut places = Vec::with_capacity(rows.len());
     for row in &rows {
         let place = row::place(row).map_err(|source| OutboxError::Run { name: "outbox.read", source })?;
-        places.extend(place);
+        places.push(place);
     }
     let ids: Vec<i64> = places.iter().map(|(_, id)| *id).collect();
     let rows = if ids.is_empty() { Vec::new() } else { outbox.unsettled(&ids).await? };

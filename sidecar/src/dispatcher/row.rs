@@ -72,10 +72,9 @@ mod column {
     pub const BODY: usize = 12;
 }
 
-/// A row's place in the order of reading; none for the row that only carries the snapshot.
-pub(super) fn place(row: &Row) -> Result<Option<(Xid, i64)>, tokio_postgres::Error> {
-    let id: Option<i64> = row.try_get(column::ID)?;
-    id.map(|id| Ok((row.try_get(column::TX)?, id))).transpose()
+/// A row's place in the order of reading.
+pub(super) fn place(row: &Row) -> Result<(Xid, i64), tokio_postgres::Error> {
+    Ok((row.try_get(column::TX)?, row.try_get(column::ID)?))
 }
 
 /// The lane of a row: `space.service`, the subject up to its second dot.

@@ -12,7 +12,7 @@ use tpro_wire::{
     status::Status,
 };
 
-use super::outbox::{Outbox, OutboxError, is_shortage};
+use super::outbox::{Outbox, OutboxError};
 use crate::{
     db::plain,
     failpoint,
@@ -76,11 +76,14 @@ impl Settler {
         self.writing -= 1;
     }
 
-    /// When to ask for a batch.
+    /// When to ask for a batch. While one is being written only a full one goes behind it: the session would not begin with
+    /// it before, and what a statement costs by itself is shared by its rows.
     pub fn due(&self) -> Option<Instant> {
         let oldest = self.oldest?;
-        let full = self.queue.len() >= BATCH;
-        (self.writing < WRITERS).then(|| if full { oldest } else { oldest + PATIENCE })
+        match self.queue.len() >= BATCH {
+            true => (self.writing < WRITERS).then_some(oldest),
+            false => (self.writing == 0).then_some(oldest + PATIENCE),
+        }
     }
 
     /// Nothing waits and nothing is being written.
@@ -104,7 +107,7 @@ pub(super) async fn write(
     failpoint::pass("dispatcher.before_settle");
     while let Some(range) = ranges.pop() {
         match outbox.settle(&batch[range.clone()]).await {
-            Ok(_) => outbox.set_short(false),
+            Ok(_) => {}
             Err(error) if is_bad_value(error.code()) && range.len() > 1 => {
                 let middle = range.start + range.len() / 2;
                 ranges.extend([middle..range.end, range.start..middle]);
@@ -115,9 +118,8 @@ pub(super) async fn write(
                 refused = Some(range.start);
                 ranges.push(range);
             }
-            Err(error) if is_shortage(&error) => {
-                // A full disk: keep what there is, and send nothing more.
-                outbox.set_short(true);
+            Err(error) if is_shortage(error.code()) => {
+                // A full disk: keep what there is, and with it the room it takes, so that nothing more is sent.
                 tracing::warn!(
                     replies = range.len(),
                     "replies cannot be written: {}; trying again",
@@ -138,6 +140,11 @@ pub(super) async fn write(
 /// `\u0000`, lone surrogates, `1e200000` and 20,000 levels of nesting run into.
 fn is_bad_value(code: Option<&SqlState>) -> bool {
     code.is_some_and(|code| code.code().starts_with("22") || code.code().starts_with("54"))
+}
+
+/// The server lacks room (53: disk, memory), which may pass while the session stays.
+fn is_shortage(code: Option<&SqlState>) -> bool {
+    code.is_some_and(|code| code.code().starts_with("53"))
 }
 
 /// The reply cannot be stored; that is the outcome then.

@@ -1,6 +1,9 @@
 //! One call of another service: attempts inside the budget, a CLIENT span, and the record of it.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
 
 use async_nats::{StatusCode, connection::State};
 use serde_json::value::RawValue;
@@ -245,7 +248,7 @@ impl Record {
                 timeout: seconds.clamp(1, limits::MAX_TIMEOUT),
                 headers: call.scope.headers_for_calls(),
                 body: call.body.get().to_owned(),
-                created_at: call.scope.app.clock.now(),
+                created_at: SystemTime::now(),
                 traceparent: span.context(),
                 parent: call.scope.span.span_id,
                 status: Status::Cancelled,
@@ -261,7 +264,7 @@ impl Record {
 
     fn next_attempt(&mut self) -> u32 {
         self.journal.attempts += 1;
-        self.journal.sent_at.get_or_insert_with(|| self.scope.app.clock.now());
+        self.journal.sent_at.get_or_insert_with(SystemTime::now);
         self.journal.attempts.cast_unsigned()
     }
 
@@ -282,7 +285,7 @@ impl Record {
 
 impl Drop for Record {
     fn drop(&mut self) {
-        self.journal.replied_at = Some(self.scope.app.clock.now());
+        self.journal.replied_at = Some(SystemTime::now());
         // The long texts are moved; what is cloned is short.
         let body = std::mem::take(&mut self.journal.body);
         let (result, error) = (self.journal.result.take(), self.journal.error.take());

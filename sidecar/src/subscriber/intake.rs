@@ -1,9 +1,13 @@
 //! The loop that takes messages from the subscription.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    panic::AssertUnwindSafe,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use async_nats::{Client, Message, Subscriber};
-use futures_util::StreamExt as _;
+use futures_util::{FutureExt as _, StreamExt as _, poll};
 use tokio::{
     sync::{OwnedSemaphorePermit, Semaphore, oneshot},
     time::timeout,
@@ -16,7 +20,7 @@ use super::{
     serve::serve,
     serving::Serving,
 };
-use crate::{failpoint, random};
+use crate::random;
 
 /// How long a message waits for a handler to become free while the copy keeps up. Short bursts of fast handlers pass;
 /// those of slow ones are sent elsewhere.
@@ -28,6 +32,12 @@ const ROUND_TRIP: Duration = Duration::from_secs(2);
 /// More messages than any subscription will get, and more digits than a NATS server reads.
 const NEVER: u64 = 10_000_000_000;
 
+/// A first step of a message that takes longer keeps the others waiting too long: then the next run in tasks of their own from
+/// the start, so that all processors share in them.
+const LONG_STEP: Duration = Duration::from_micros(100);
+/// How many, before it is tried again.
+const APART: u32 = 256;
+
 /// What takes messages.
 pub(super) struct Intake {
     serving: Arc<Serving>,
@@ -38,6 +48,8 @@ pub(super) struct Intake {
     /// Whether the last message found no handler free in time. Then the next do not wait: the queue behind them would
     /// grow.
     saturated: bool,
+    /// Messages still to be run in tasks of their own from the start.
+    apart: u32,
 }
 
 impl Intake {
@@ -49,6 +61,7 @@ impl Intake {
             permits: Arc::new(Semaphore::new(most)),
             waiting_events: Arc::new(Semaphore::new(most * 4)),
             saturated: false,
+            apart: 0,
         }
     }
 
@@ -63,9 +76,6 @@ impl Intake {
                 () = self.serving.stop.cancelled() => return,
             };
             let Some(message) = message else { return };
-            if let Some(ms) = failpoint::number("subscriber.stall_ms") {
-                tokio::time::sleep(Duration::from_millis(ms.unsigned_abs())).await;
-            }
             self.take(message).await;
         }
         let app = &self.serving.app;
@@ -78,7 +88,7 @@ impl Intake {
     async fn take(&mut self, message: Message) {
         self.serving.app.metrics.serving.received.inc();
         if let Some(permit) = self.permit().await {
-            self.spawn(message, permit);
+            self.run_handler(message, permit).await;
         } else if message.reply.is_some() {
             self.serving.count_not_run("overloaded");
             let back = Back { subject: message.reply, form: Form::Json };
@@ -105,15 +115,32 @@ impl Intake {
         }
     }
 
-    fn spawn(&self, message: Message, permit: OwnedSemaphorePermit) {
+    /// Runs a message: the first step here, and what is left after it in a task of its own.
+    ///
+    /// A handler that waits for nothing is over with its first step, and a task for it would cost as much again as its answer.
+    async fn run_handler(&mut self, message: Message, permit: OwnedSemaphorePermit) {
         let serving = self.serving.clone();
-        let work = self.at_work.track_future(async move {
+        let mut work = Box::pin(self.at_work.track_future(async move {
             let at_work = serving.app.metrics.serving.at_work.clone();
             at_work.inc();
             serve(&serving, message).await;
             at_work.dec();
             drop(permit);
-        });
+        }));
+        if self.apart == 0 {
+            let begun = Instant::now();
+            // A panic of ours must not end the intake; one of a handler's does not come this far.
+            let step = AssertUnwindSafe(async { poll!(&mut work).is_ready() }).catch_unwind().await;
+            if begun.elapsed() > LONG_STEP {
+                self.apart = APART;
+            }
+            // After a panic there is nothing left to run either.
+            if step.unwrap_or(true) {
+                return;
+            }
+        } else {
+            self.apart -= 1;
+        }
         self.serving.app.stop.tasks.spawn(work);
     }
 

@@ -23,7 +23,7 @@ const WAITING_MAX: usize = 4_000_000;
 impl Leader {
     /// Whether reading makes sense: what is read must be sendable, and there must be room for its id at least.
     pub(super) fn may_read(&self, connected: bool) -> bool {
-        let sendable = connected && !self.lanes.is_choked() && !self.outbox.is_short();
+        let sendable = connected && !self.lanes.is_choked();
         sendable && self.until.is_none() && self.lanes.waiting() < WAITING_MAX
     }
 
@@ -54,7 +54,7 @@ impl Leader {
     }
 
     pub(super) fn begin_fetch(&mut self, connected: bool) {
-        if self.fetching || !connected || self.outbox.is_short() {
+        if self.fetching || !connected {
             return;
         }
         let asked = self.lanes.take_fetch();
@@ -89,12 +89,10 @@ impl Leader {
     pub(super) fn on_page(&mut self, cur: Snapshot, rows: Vec<Row>, limit: usize) -> Result<(), OutboxError> {
         self.reading = false;
         let mut last = None;
-        let mut count = 0;
+        let count = rows.len();
         for row in &rows {
-            // The only row of an empty page carries the snapshot and nothing else.
-            let Some(place) = row::place(row).map_err(unreadable)? else { continue };
+            let place = row::place(row).map_err(unreadable)?;
             last = Some(place);
-            count += 1;
             self.take(row, place.1).map_err(unreadable)?;
         }
         let more = self.reader.advance(cur, last, count == limit);
@@ -138,7 +136,7 @@ impl Leader {
         self.count_read("fetch");
         let mut came: Vec<(i64, &Row)> = Vec::with_capacity(rows.len());
         for row in rows {
-            came.extend(row::place(row).map_err(unreadable)?.map(|(_, id)| (id, row)));
+            came.push((row::place(row).map_err(unreadable)?.1, row));
         }
         let mut back = Vec::new();
         for (lane, waiting) in asked {
