@@ -5,6 +5,7 @@ use std::sync::Arc;
 use tpro_wire::{responder::Responder, source::Source};
 
 use crate::{
+    clock::Clock,
     config::Config,
     db::{Pool, Servers},
     handler::Service,
@@ -34,6 +35,8 @@ pub struct App {
     pub servers: Arc<Servers>,
     /// Connections for handlers and reply handlers.
     pub pool: Pool,
+    /// The time by the database's clock.
+    pub clock: Clock,
     /// Where spans go.
     pub spans: Spans,
     /// Counters and gauges.

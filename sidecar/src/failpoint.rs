@@ -15,6 +15,16 @@ pub(crate) fn pass(name: &'static str) {
     let _ = name;
 }
 
+/// The number that `FAILPOINTS` says at the point `name`, as in `clock.host=return(-3600000)`.
+#[inline]
+pub(crate) fn number(name: &'static str) -> Option<i64> {
+    #[cfg(feature = "failpoints")]
+    fail::fail_point!(name, |told| told?.parse().ok());
+    #[cfg(not(feature = "failpoints"))]
+    let _ = name;
+    None
+}
+
 #[cfg(feature = "failpoints")]
 fn obey(name: &str, told: Option<&str>) {
     use std::io::Write as _;

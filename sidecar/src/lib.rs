@@ -12,6 +12,7 @@ pub mod app;
 pub mod backoff;
 mod boot;
 mod cli;
+pub mod clock;
 pub mod config;
 pub mod db;
 pub mod dispatcher;

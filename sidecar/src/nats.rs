@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use async_nats::{Client, ConnectErrorKind, ConnectOptions, Event, connection::State};
+use async_nats::{Client, ConnectError, ConnectErrorKind, ConnectOptions, Event, connection::State};
 use futures_util::StreamExt as _;
 
 use crate::{
@@ -47,6 +47,9 @@ pub enum NatsError {
         /// The settings it was made with.
         keys: &'static str,
     },
+    /// The server takes nobody without TLS.
+    #[error("NATS at {0} wants TLS, which is to come; correct NATS_URL, or run nats-server without tls")]
+    Tls(String),
 }
 
 /// Connects, waiting as long as it takes. `None` when the process is told to stop meanwhile.
@@ -77,6 +80,11 @@ pub(crate) async fn connect(
                     ConnectErrorKind::AuthorizationViolation | ConnectErrorKind::Authentication => {
                         return Err(NatsError::Refused { keys: config.nats_login.keys() });
                     }
+                    ConnectErrorKind::Tls => return Err(NatsError::Tls(config.nats_urls.join(","))),
+                    // A certificate that nobody trusts comes as this.
+                    ConnectErrorKind::Io if is_no_nats(&error) => {
+                        return Err(NatsError::Tls(config.nats_urls.join(",")));
+                    }
                     _ => format!("{} not reachable: {error}", config.nats_urls.join(",")),
                 },
             },
@@ -87,6 +95,12 @@ pub(crate) async fn connect(
             () = tokio::time::sleep(backoff.next_pause()) => {}
         }
     }
+}
+
+/// Whether what the server said could not be understood; waiting does not change what it says.
+fn is_no_nats(error: &ConnectError) -> bool {
+    let cause = std::error::Error::source(error).and_then(|cause| cause.downcast_ref::<std::io::Error>());
+    cause.is_some_and(|cause| cause.kind() == std::io::ErrorKind::InvalidData)
 }
 
 /// Whether a message handed to the client now would go out now, and not as a ghost after a reconnect.

@@ -14,7 +14,7 @@ use opentelemetry::{
 use opentelemetry_sdk::trace::{SpanData, SpanEvents, SpanLinks};
 use tpro_wire::trace::TraceParent;
 
-use crate::telemetry::Sink;
+use crate::{clock, telemetry::Sink};
 
 /// A span that ends when it is dropped or by `end`.
 pub struct Span {
@@ -48,7 +48,7 @@ impl Span {
         span_kind: SpanKind,
         start: Option<SystemTime>,
     ) -> Self {
-        let wall = SystemTime::now();
+        let wall = clock::host();
         let start = start.unwrap_or(wall);
         let data = SpanData {
             span_context: span_context(&context),

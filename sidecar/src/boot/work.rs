@@ -10,6 +10,7 @@ use tpro_wire::source::Source;
 use super::{BootError, End};
 use crate::{
     app::App,
+    clock::Clock,
     config::Config,
     db::{self, Servers},
     dispatcher::{self, Dispatcher},
@@ -52,12 +53,13 @@ pub(super) async fn work(
         nats: client,
         pool: db::pool(config, &servers),
         servers,
+        clock: Clock::new(facts.now),
         spans: spans.clone(),
         metrics: metrics.clone(),
         health: health.clone(),
         stop: stop.clone(),
     };
-    stop.tasks.spawn(db::watch(app.pool.clone(), health.clone(), metrics.clone(), stop.clone()));
+    stop.tasks.spawn(db::watch(app.clone()));
     stop.tasks.spawn(nats::watch(app.nats.clone(), facts.max_body, health.clone(), stop.clone()));
     let subscriber = subscriber::start(&app).await.map_err(BootError::Subscribe)?;
     let dispatcher = dispatcher::start(&app);

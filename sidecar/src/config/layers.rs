@@ -111,7 +111,7 @@ impl Layers {
                 Err(dotenvy::Error::LineParse(line, _)) => {
                     // The line itself is not shown: it may hold half a password.
                     let first = line.lines().next().unwrap_or_default();
-                    let number = text.lines().position(|l| l.trim() == first.trim()).map(|n| n + 1);
+                    let number = line_that_breaks(text, first.trim());
                     let origin = number.map_or(Origin::File(name.clone()), |n| Origin::Line(name.clone(), n));
                     let rule = "a line is KEY=value; quote a value that holds spaces, quotes, # or $";
                     self.problems.push(Problem::bad(".env", origin, None, rule));
@@ -157,6 +157,12 @@ impl fmt::Debug for Layers {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_set().entries(self.file.keys()).finish()
     }
+}
+
+/// The number of the line with this text, or this value, that is no setting; dotenvy tells the one or the other.
+fn line_that_breaks(text: &str, part: &str) -> Option<usize> {
+    let breaks = |line: &str| dotenvy::from_read_iter(line.as_bytes()).any(|item| item.is_err());
+    text.lines().position(|line| line.trim().ends_with(part) && breaks(line)).map(|n| n + 1)
 }
 
 /// The number of the last line that sets this key; dotenvy does not tell.

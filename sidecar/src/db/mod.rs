@@ -17,4 +17,4 @@ pub use self::{
     servers::Servers,
     session::{Session, session},
 };
-pub(crate) use self::{pool::pool, prepare::prepare, watch::watch};
+pub(crate) use self::{pool::pool, prepare::prepare, watch::ask_time, watch::watch};

@@ -1,6 +1,6 @@
 //! The questions to the database before anything starts: is it there, is it the primary, is tpro in it, is the service.
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use tokio_postgres::Client;
 use uuid::Uuid;
@@ -18,6 +18,8 @@ pub(crate) struct Facts {
     pub(crate) instance: Uuid,
     /// `tpro.max_body`: bytes of the largest body it lets through.
     pub(crate) max_body: usize,
+    /// Its clock.
+    pub(crate) now: SystemTime,
 }
 
 /// Why it cannot be worked with yet.
@@ -124,7 +126,8 @@ async fn facts(client: &Client) -> Result<Facts, Lack> {
     };
     // A setting of the extension's library is known to a session only once the library is loaded, which the call above
     // has done.
-    let row = client.query_one("SELECT current_setting('tpro.max_body', true)", &[]).await?;
+    let row =
+        client.query_one("SELECT current_setting('tpro.max_body', true), clock_timestamp()", &[]).await?;
     let max_body = row.get::<_, Option<&str>>(0).and_then(|text| text.parse().ok());
-    Ok(Facts { instance, max_body: max_body.unwrap_or(tpro_wire::limits::MAX_BODY) })
+    Ok(Facts { instance, max_body: max_body.unwrap_or(tpro_wire::limits::MAX_BODY), now: row.get(1) })
 }

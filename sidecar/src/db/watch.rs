@@ -1,14 +1,14 @@
-//! Looks every few seconds whether the database is there, for the readiness check.
+//! Looks every few seconds whether the database is there, for the readiness check, and what time it is there.
 
-use std::{sync::Arc, time::Duration};
+use std::time::{Duration, SystemTime};
 
 use deadpool_postgres::{PoolError, Timeouts};
 
 use super::{Pool, plain, pool::plain_pool_error, prepare::CHECK};
 use crate::{
-    health::Health,
+    app::App,
+    clock,
     metrics::{Metrics, Reason},
-    shutdown::Stop,
 };
 
 /// How often.
@@ -20,20 +20,29 @@ const LIMIT: Duration = Duration::from_secs(3);
 ///
 /// Through the handlers' pool and not by a connection of its own: it is their way to the database that matters. When all
 /// connections are at work there is nothing to ask; the database is plainly there.
-pub(crate) async fn watch(pool: Pool, health: Health, metrics: Arc<Metrics>, stop: Stop) {
+pub(crate) async fn watch(app: App) {
     let mut ticks = tokio::time::interval(INTERVAL);
     ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
         tokio::select! {
-            () = stop.soft.cancelled() => return,
+            () = app.stop.soft.cancelled() => return,
             _ = ticks.tick() => {}
         }
-        count(&pool, &metrics);
-        match ask(&pool).await {
-            Ok(()) => health.ok(CHECK),
-            Err(reason) => health.fail(CHECK, reason),
+        count(&app.pool, &app.metrics);
+        match ask_time(&app).await {
+            Ok(()) => app.health.ok(CHECK),
+            Err(reason) => app.health.fail(CHECK, reason),
         }
     }
+}
+
+/// Sets the clock by the database's, unless all connections are at work.
+pub(crate) async fn ask_time(app: &App) -> Result<(), String> {
+    if let Some(theirs) = ask(&app.pool).await? {
+        app.clock.set(theirs);
+        app.metrics.dispatcher.clock_skew_ms.set(clock::host_ahead_ms(theirs));
+    }
+    Ok(())
 }
 
 fn count(pool: &Pool, metrics: &Metrics) {
@@ -45,15 +54,17 @@ fn count(pool: &Pool, metrics: &Metrics) {
     }
 }
 
-async fn ask(pool: &Pool) -> Result<(), String> {
+async fn ask(pool: &Pool) -> Result<Option<SystemTime>, String> {
     let timeouts = Timeouts { wait: Some(Duration::ZERO), create: Some(LIMIT), recycle: Some(LIMIT) };
     let client = match pool.timeout_get(&timeouts).await {
         Ok(client) => client,
-        Err(PoolError::Timeout(deadpool_postgres::TimeoutType::Wait) | PoolError::Closed) => return Ok(()),
+        Err(PoolError::Timeout(deadpool_postgres::TimeoutType::Wait) | PoolError::Closed) => {
+            return Ok(None);
+        }
         Err(error) => return Err(format!("not reachable: {}", plain_pool_error(&error))),
     };
-    match tokio::time::timeout(LIMIT, client.simple_query("SELECT 1")).await {
-        Ok(Ok(_)) => Ok(()),
+    match tokio::time::timeout(LIMIT, client.query_typed_one("SELECT clock_timestamp()", &[])).await {
+        Ok(Ok(row)) => Ok(Some(row.get(0))),
         Ok(Err(error)) => Err(format!("not reachable: {}", plain(&error))),
         Err(_) => {
             // Its answer may still come; the next one to use it must not get it.

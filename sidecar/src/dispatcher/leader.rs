@@ -41,7 +41,7 @@ use super::{
     snapshot::Snapshot,
     timers::Timers,
 };
-use crate::{app::App, random};
+use crate::{app::App, clock, random};
 
 /// Replies taken from the subscription at a time.
 const REPLIES: usize = 512;
@@ -280,7 +280,7 @@ impl Leader {
     }
 
     async fn next_event(&mut self, connected: bool) -> Event {
-        let sends = connected && !self.outgoing.is_empty();
+        let sends = connected && !self.outgoing.is_empty() && !self.outbox.is_short();
         let wake = self.wake_at(connected);
         let stop = self.app.stop.clone();
         tokio::select! {
@@ -387,7 +387,16 @@ impl Leader {
         if let Some(cursor) = self.cursor(false) {
             self.pace.begun(self.now);
             let outbox = self.outbox.clone();
-            self.begin_job(async move { outbox.move_cursor(&cursor).await.map(|()| Done::Moved) });
+            self.begin_job(async move {
+                match outbox.move_cursor(&cursor).await {
+                    Err(error) if error.is_shortage() => {
+                        // The old one is as good, only older: who takes over looks through more.
+                        tracing::warn!("{error}; the cursor stays where it was");
+                        Ok(Done::Moved)
+                    }
+                    moved => moved.map(|()| Done::Moved),
+                }
+            });
         } else {
             // Too much is pending; look again in a second.
             self.pace.begun(self.now);
@@ -413,11 +422,7 @@ impl Leader {
             Done::Moved => self.pace.moved(),
             Done::Beat(theirs) => {
                 self.beating = false;
-                let ours = SystemTime::now();
-                let ahead = ours
-                    .duration_since(theirs)
-                    .map_or_else(|e| -(e.duration().as_millis() as i64), |d| d.as_millis() as i64);
-                self.counts.clock_skew_ms.set(ahead);
+                self.counts.clock_skew_ms.set(clock::host_ahead_ms(theirs));
             }
         }
         Ok(())

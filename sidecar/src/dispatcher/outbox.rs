@@ -3,7 +3,10 @@
 //! The session is the leadership: whoever lost it can write nothing. So all of these run on it and on nothing else, each a
 //! transaction of its own, pipelined as they come.
 
-use std::time::SystemTime;
+use std::{
+    sync::atomic::{AtomicBool, Ordering},
+    time::SystemTime,
+};
 
 use tokio_postgres::{Client, Row, Statement, error::SqlState, types::ToSql};
 use tpro_wire::{name::ServiceName, uid::Uid};
@@ -37,6 +40,21 @@ pub(super) enum OutboxError {
         "outbox.read returned nothing, not even its snapshot: its transaction had an id of its own, which is a bug"
     )]
     Guard,
+}
+
+impl OutboxError {
+    /// Whether the server lacks room (53: disk, memory), which may pass while the session stays.
+    pub fn is_shortage(&self) -> bool {
+        match self {
+            Self::Prepare { source, .. } | Self::Run { source, .. } => is_shortage(source),
+            Self::Guard => false,
+        }
+    }
+}
+
+/// Whether the server lacks room (53: disk, memory), which may pass while the session stays.
+pub(super) fn is_shortage(error: &tokio_postgres::Error) -> bool {
+    error.code().is_some_and(|code| code.code().starts_with("53"))
 }
 
 /// Every statement here finds its rows by an index. A partition that is empty when a statement is planned, and was vacuumed,
@@ -74,6 +92,8 @@ pub(super) struct Outbox {
     sleep: Statement,
     wake: Statement,
     heartbeat: Statement,
+    /// Whether replies cannot be written for want of room.
+    short: AtomicBool,
 }
 
 impl Outbox {
@@ -98,8 +118,19 @@ impl Outbox {
             wake: prepare("bell.wake", "/* bell.wake */ SELECT tpro.wake($1)").await?,
             heartbeat: prepare("leader.heartbeat", "/* leader.heartbeat */ SELECT clock_timestamp()").await?,
             service: service.to_string(),
+            short: AtomicBool::new(false),
             client,
         })
+    }
+
+    /// Whether replies cannot be written for want of room: then nothing more is to be sent.
+    pub fn is_short(&self) -> bool {
+        self.short.load(Ordering::Relaxed)
+    }
+
+    /// Replies could not be written for want of room, or could again.
+    pub fn set_short(&self, short: bool) {
+        self.short.store(short, Ordering::Relaxed);
     }
 
     /// From now on the bell reaches this session.

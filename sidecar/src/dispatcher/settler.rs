@@ -12,7 +12,7 @@ use tpro_wire::{
     status::Status,
 };
 
-use super::outbox::{Outbox, OutboxError};
+use super::outbox::{Outbox, OutboxError, is_shortage};
 use crate::{
     db::plain,
     failpoint,
@@ -107,7 +107,7 @@ pub(super) async fn write(
     failpoint::pass("dispatcher.before_settle");
     while let Some(range) = ranges.pop() {
         match outbox.settle(&batch[range.clone()]).await {
-            Ok(_) => {}
+            Ok(_) => outbox.set_short(false),
             Err(error) if is_bad_value(error.code()) && range.len() > 1 => {
                 let middle = range.start + range.len() / 2;
                 ranges.extend([middle..range.end, range.start..middle]);
@@ -118,8 +118,9 @@ pub(super) async fn write(
                 refused = Some(range.start);
                 ranges.push(range);
             }
-            Err(error) if is_shortage(error.code()) => {
-                // A full disk: keep what there is, and with it the room it takes, so that nothing more is sent.
+            Err(error) if is_shortage(&error) => {
+                // A full disk: keep what there is, and send nothing more.
+                outbox.set_short(true);
                 tracing::warn!(
                     replies = range.len(),
                     "replies cannot be written: {}; trying again",
@@ -140,11 +141,6 @@ pub(super) async fn write(
 /// `\u0000`, lone surrogates, `1e200000` and 20,000 levels of nesting run into.
 fn is_bad_value(code: Option<&SqlState>) -> bool {
     code.is_some_and(|code| code.code().starts_with("22") || code.code().starts_with("54"))
-}
-
-/// The server lacks room (53: disk, memory), which may pass while the session stays.
-fn is_shortage(code: Option<&SqlState>) -> bool {
-    code.is_some_and(|code| code.code().starts_with("53"))
 }
 
 /// The reply cannot be stored; that is the outcome then.

@@ -1,9 +1,6 @@
 //! One call of another service: attempts inside the budget, a CLIENT span, and the record of it.
 
-use std::{
-    sync::Arc,
-    time::{Duration, SystemTime},
-};
+use std::{sync::Arc, time::Duration};
 
 use async_nats::{StatusCode, connection::State};
 use serde_json::value::RawValue;
@@ -248,7 +245,7 @@ impl Record {
                 timeout: seconds.clamp(1, limits::MAX_TIMEOUT),
                 headers: call.scope.headers_for_calls(),
                 body: call.body.get().to_owned(),
-                created_at: SystemTime::now(),
+                created_at: call.scope.app.clock.now(),
                 traceparent: span.context(),
                 parent: call.scope.span.span_id,
                 status: Status::Cancelled,
@@ -264,7 +261,7 @@ impl Record {
 
     fn next_attempt(&mut self) -> u32 {
         self.journal.attempts += 1;
-        self.journal.sent_at.get_or_insert_with(SystemTime::now);
+        self.journal.sent_at.get_or_insert_with(|| self.scope.app.clock.now());
         self.journal.attempts.cast_unsigned()
     }
 
@@ -285,7 +282,7 @@ impl Record {
 
 impl Drop for Record {
     fn drop(&mut self) {
-        self.journal.replied_at = Some(SystemTime::now());
+        self.journal.replied_at = Some(self.scope.app.clock.now());
         // The long texts are moved; what is cloned is short.
         let body = std::mem::take(&mut self.journal.body);
         let (result, error) = (self.journal.result.take(), self.journal.error.take());

@@ -1,6 +1,9 @@
 //! What is written together.
 
-use std::collections::{HashMap, HashSet};
+use std::{
+    collections::{HashMap, HashSet},
+    time::Duration,
+};
 
 use tokio::sync::oneshot;
 use tokio_postgres::{Client, Error, Row, error::SqlState};
@@ -21,6 +24,9 @@ use crate::{
         outcome::Outcome,
     },
 };
+
+/// The pause before something is tried again that the server had no room for.
+const SHORTAGE_PAUSE: Duration = Duration::from_secs(1);
 
 /// An accept, and the run it is for.
 pub(super) struct Taking {
@@ -61,6 +67,16 @@ impl Batch {
             match self.commit(app, client, sql).await {
                 Ok(written) => self.answer(app, client, sql, written).await?,
                 Err(error) if client.is_closed() || is_lost(&error) => return Err(Lost(error)),
+                Err(error) if is_shortage(&error) => {
+                    // A full disk: nothing else can be written either, and what is done must not be said to have failed.
+                    tracing::warn!(
+                        commands = self.len(),
+                        "the inbox cannot be written: {}; trying again",
+                        describe(&error)
+                    );
+                    tokio::time::sleep(SHORTAGE_PAUSE).await;
+                    self.accepts.retain(|taking| !taking.reply.is_closed());
+                }
                 Err(error) if self.len() == 1 => self.refuse(&error),
                 Err(_) => self.write_singly(app, client, sql).await?,
             }
@@ -208,6 +224,11 @@ impl Batch {
             .flat_map(|(finish, _)| finish.journal.iter().map(|journal| (Some(finish.uid), journal)));
         of_outcomes.chain(self.records.iter().map(|journal| (None, journal)))
     }
+}
+
+/// Whether the server lacks room (53: disk, memory), which may pass while the session stays.
+fn is_shortage(error: &Error) -> bool {
+    error.code().is_some_and(|code| code.code().starts_with("53"))
 }
 
 /// The uids whose rows were written.

@@ -1,9 +1,10 @@
 -- inbox.known: what is known of messages that were taken before: their outcome, or their last run and whether its owner
 -- is at work on it. An owner is another copy that lives and has time left; this copy ($3) looks into its own memory
--- before it asks.
+-- before it asks. Last, whether that run was this copy's.
 SELECT k.uid, o.answer::text, r.run,
        o.answer IS NULL AND r.copy_key <> $3 AND clock_timestamp() < r.deadline
-         AND tpro.is_present($2::text, r.copy_key) AS at_work
+         AND tpro.is_present($2::text, r.copy_key) AS at_work,
+       r.copy_key = $3 AS ours
 FROM unnest($1::uuid[]) AS k (uid)
 -- LIMIT keeps the planner from joining whole tables, whatever it believes of their size.
 LEFT JOIN LATERAL (SELECT answer FROM {schema}.mq_outcome WHERE uid = k.uid LIMIT 1) o ON true

@@ -21,8 +21,8 @@ pub(crate) struct Own(Texts);
 pub(crate) enum Entry {
     /// Nothing that counts: it is ours, with this number.
     Run(i32),
-    /// It is done.
-    Done(Outcome),
+    /// It is done, by this copy or another.
+    Done { outcome: Outcome, ours: bool },
     /// Another transaction, or another copy, is at work on it.
     Working,
     /// It ran as often as it may.
@@ -66,7 +66,10 @@ impl Own {
             let (answer, last, at_work): (Option<&str>, Option<i32>, Option<bool>) =
                 (row.get(1), row.get(2), row.get(3));
             match answer {
-                Some(answer) => return Ok(Entry::Done(stored(accept.uid, answer))),
+                Some(answer) => {
+                    let ours = row.get::<_, Option<bool>>(4) == Some(true);
+                    return Ok(Entry::Done { outcome: stored(accept.uid, answer), ours });
+                }
                 None if at_work == Some(true) => return Ok(Entry::Working),
                 // Accepted, and not in a transaction of this kind: by an earlier release, in the default way.
                 None => run = last.unwrap_or(0) + 1,

@@ -1,6 +1,5 @@
 //! The default way: accepts and outcomes are written in batches.
 
-use fail::fail_point;
 use tokio::time::{Instant, timeout_at};
 use tpro_wire::{ReplyState, error::code};
 
@@ -9,6 +8,7 @@ use super::{
     serving::{Serving, Work},
 };
 use crate::{
+    failpoint,
     handler::{
         Ctx, Fault, QueryError,
         method::Erased,
@@ -37,7 +37,7 @@ pub(super) async fn serve(serving: &Serving, mut work: Work<'_>, handler: &Erase
         serving.count_not_run("joined");
         return work.span.discard();
     };
-    fail_point!("inbox.before_accept");
+    failpoint::pass("inbox.before_accept");
     let accepted = timeout_at(work.origin.deadline, serving.inbox.accept(work.accept())).await;
     let run = match accepted {
         Ok(Ok(Accepted::Run(run))) => run,
@@ -67,9 +67,9 @@ pub(super) async fn serve(serving: &Serving, mut work: Work<'_>, handler: &Erase
         Err(_) | Ok(Err(_)) => return work.span.discard(),
     };
     work.span.set("tpro.run", i64::from(run));
-    fail_point!("inbox.after_accept");
+    failpoint::pass("inbox.after_accept");
     let came = handle(serving, &mut work, handler, run).await;
-    fail_point!("inbox.after_outcome");
+    failpoint::pass("inbox.after_outcome");
     let joined: Vec<Back> = boarded.leave();
     match came {
         Came::Stored(outcome) | Came::Late(outcome) => {
@@ -120,7 +120,7 @@ async fn handle(serving: &Serving, work: &mut Work<'_>, handler: &Erased<Ctx, St
         // Effects and outcome commit together, so that the effects of only one run can happen.
         let committed = async {
             let journal = scope.take_journal();
-            fail_point!("inbox.before_outcome");
+            failpoint::pass("inbox.before_outcome");
             if !serving.own.finish(&tx, work.origin.uid, number, &outcome, &journal).await? {
                 return Ok(false);
             }
@@ -168,7 +168,7 @@ async fn finish(
     outcome: Outcome,
     scope: Option<&Scope>,
 ) -> Came {
-    fail_point!("inbox.before_outcome");
+    failpoint::pass("inbox.before_outcome");
     let journal = scope.map(Scope::take_journal).unwrap_or_default();
     let finish = Finish { uid: work.origin.uid, run, answer: outcome.to_stored(), journal };
     match serving.inbox.finish(finish).await {

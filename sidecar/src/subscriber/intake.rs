@@ -20,7 +20,7 @@ use super::{
     serve::serve,
     serving::Serving,
 };
-use crate::random;
+use crate::{failpoint, random};
 
 /// How long a message waits for a handler to become free while the copy keeps up. Short bursts of fast handlers pass;
 /// those of slow ones are sent elsewhere.
@@ -76,6 +76,9 @@ impl Intake {
                 () = self.serving.stop.cancelled() => return,
             };
             let Some(message) = message else { return };
+            if let Some(ms) = failpoint::number("subscriber.stall_ms") {
+                tokio::time::sleep(Duration::from_millis(ms.unsigned_abs())).await;
+            }
             self.take(message).await;
         }
         let app = &self.serving.app;

@@ -1,6 +1,6 @@
 //! One message, from the subject to the answer.
 
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use async_nats::Message;
 use tokio::time::Instant;
@@ -13,6 +13,8 @@ use super::{
     stateless, transactional,
 };
 use crate::{
+    app::App,
+    db::ask_time,
     handler::{header_map::find, method::Method, outcome::Outcome, scope::Origin},
     random,
     span::{Span, SpanKind},
@@ -20,8 +22,10 @@ use crate::{
 
 /// What a message has that does not say how long its sender waits: strangers, and events.
 const UNSAID_BUDGET: Duration = Duration::from_secs(30);
-/// How far ahead of ours the clock of a requester may be.
+/// How far ahead of our database's clock that of a requester's may be.
 const FUTURE: Duration = Duration::from_secs(5 * 60);
+/// An answer of the database that is not older is not asked for again.
+const JUST_NOW: Duration = Duration::from_secs(1);
 
 /// Serves a message.
 ///
@@ -39,7 +43,7 @@ pub(super) async fn serve(serving: &Serving, message: Message) {
     let service = app.source.service.as_str();
     let is_known = |method: &str| serving.counts(method).is_some();
     let (back, asked) = request::read(&message, target.as_ref(), &headers, service, is_known);
-    let uid = headers.uid.unwrap_or_else(now_uid);
+    let uid = headers.uid.unwrap_or_else(|| Uid::v7(app.clock.unix_ms(), random::bytes()));
     let mut span = span(serving, &message, target.as_ref(), &headers, uid);
     let (reason, error) = match asked {
         Ok(_) if headers.hops > app.config.limits.hops => {
@@ -53,7 +57,9 @@ pub(super) async fn serve(serving: &Serving, message: Message) {
             else {
                 return span.discard();
             };
-            if headers.uid.is_some_and(|uid| is_stale(uid, app.config.limits.inbox_window)) {
+            if let Some(uid) = headers.uid
+                && is_stale(app, uid).await
+            {
                 serving.count_not_run("stale");
                 span.discard();
                 return serving.headers.state(app, &back, ReplyState::Stale).await;
@@ -127,22 +133,24 @@ fn span(
     span
 }
 
-/// A uid for a message that came without.
-fn now_uid() -> Uid {
-    Uid::v7(unix_ms(), random::bytes())
-}
-
 /// Whether a repeat of this message could not be told, since the inbox does not reach that far; or its time is one that
 /// is to come, so that it would be forgotten too late.
-fn is_stale(uid: Uid, window: Duration) -> bool {
-    let (made, now) = (uid.unix_ms(), unix_ms());
-    let ms = |duration: Duration| u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
-    made < now.saturating_sub(ms(window)) || made > now.saturating_add(ms(FUTURE))
+async fn is_stale(app: &App, uid: Uid) -> bool {
+    let looks_stale = || is_outside(uid, app.clock.unix_ms(), app.config.limits.inbox_window);
+    if !looks_stale() {
+        return false;
+    }
+    // The monotonic clock stands still while the machine is suspended, so that a message after it would seem to come
+    // from the future: before one is refused, the database is asked. If it does not answer, what we know decides.
+    if app.clock.age() > JUST_NOW {
+        let _ = ask_time(app).await;
+    }
+    looks_stale()
 }
 
-fn unix_ms() -> u64 {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
+fn is_outside(uid: Uid, now: u64, window: Duration) -> bool {
+    let ms = |duration: Duration| u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
+    uid.unix_ms() < now.saturating_sub(ms(window)) || uid.unix_ms() > now.saturating_add(ms(FUTURE))
 }
 
 #[cfg(test)]
@@ -151,12 +159,14 @@ mod tests {
 
     #[test]
     fn a_uid_is_stale_before_the_window_and_in_the_future() {
-        let window = Duration::from_secs(3600);
-        let at = |ms: i64| Uid::v7(unix_ms().saturating_add_signed(ms), [7; 10]);
-        assert!(!is_stale(at(0), window));
-        assert!(!is_stale(at(-3_500_000), window));
-        assert!(is_stale(at(-3_700_000), window));
-        assert!(!is_stale(at(4 * 60_000), window));
-        assert!(is_stale(at(6 * 60_000), window));
+        const NOW: u64 = 1_700_000_000_000;
+        let stale_at = |ms: i64| {
+            is_outside(Uid::v7(NOW.saturating_add_signed(ms), [7; 10]), NOW, Duration::from_secs(3600))
+        };
+        assert!(!stale_at(0));
+        assert!(!stale_at(-3_500_000));
+        assert!(stale_at(-3_700_000));
+        assert!(!stale_at(4 * 60_000));
+        assert!(stale_at(6 * 60_000));
     }
 }

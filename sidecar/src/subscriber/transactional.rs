@@ -2,13 +2,13 @@
 
 use std::{sync::Arc, time::Duration};
 
-use fail::fail_point;
 use tokio::time::{Instant, sleep, timeout_at};
 use tpro_wire::{ReplyState, error::code};
 
 use super::serving::{Serving, Work, mark};
 use crate::{
     backoff::Backoff,
+    failpoint,
     handler::{
         Fault, QueryError, Statements, Tx,
         cause::describe,
@@ -25,8 +25,8 @@ const LONGEST_PAUSE: Duration = Duration::from_millis(500);
 
 /// What a try came to.
 enum Came {
-    /// To an outcome that is committed, now or before.
-    Stored { outcome: Outcome, repeat: bool },
+    /// To an outcome that is committed, now or before, by this copy or another.
+    Stored { outcome: Outcome, repeat: bool, ours: bool },
     /// To an outcome that is not to be stored.
     Unstored(Outcome),
     /// Somebody else is at work on it.
@@ -44,12 +44,12 @@ pub(super) async fn serve(serving: &Serving, mut work: Work<'_>, handler: &Erase
     let came = tries(serving, &mut work, handler).await;
     let joined = boarded.leave();
     match came {
-        Came::Stored { outcome, repeat } => {
+        Came::Stored { outcome, repeat, .. } => {
             if repeat {
                 serving.count_not_run("repeat");
                 work.is_repeat(&outcome);
             }
-            fail_point!("inbox.after_outcome");
+            failpoint::pass("inbox.after_outcome");
             serving.answer_all(&work.back, &joined, &outcome).await;
         }
         Came::Unstored(outcome) => serving.answer_all(&work.back, &joined, &outcome).await,
@@ -72,16 +72,19 @@ async fn tries(serving: &Serving, work: &mut Work<'_>, handler: &Erased<Tx, Stri
     let mut backoff = Backoff::new(FIRST_PAUSE, LONGEST_PAUSE);
     // What is stored in place of the handler's doing, when its transaction cannot be committed.
     let mut instead = None;
-    let mut tried = false;
+    // Whether the handler has run in a try before.
+    let mut ran = false;
     let deadline = work.origin.deadline;
     // Whether this run is counted. A first attempt is not: it would cost each message a commit more.
     let mut counted = work.origin.headers.attempt <= 1;
     loop {
-        let one_try = one_try(serving, work, handler, counted, instead.as_ref());
+        let ran_before = ran;
+        let one_try = one_try(serving, work, handler, counted, instead.as_ref(), &mut ran);
         let error = match timeout_at(deadline, one_try).await {
-            // What an earlier try of this delivery has committed, without our knowing, is no repeat.
-            Ok(Ok(Came::Stored { outcome, repeat })) => {
-                return Came::Stored { outcome, repeat: repeat && !tried };
+            // What an earlier try of this delivery has committed, without our knowing, is no repeat; what another copy
+            // has, to which the message was sent meanwhile, is one.
+            Ok(Ok(Came::Stored { outcome, repeat, ours })) => {
+                return Came::Stored { outcome, repeat: repeat && !(ran_before && ours), ours };
             }
             Ok(Ok(came)) => return came,
             // The pool gave nothing, or the database hangs.
@@ -109,7 +112,6 @@ async fn tries(serving: &Serving, work: &mut Work<'_>, handler: &Erased<Tx, Stri
             }
             Failed::Query(error) => instead = Some(serving.outcome(work, Err(error.into()))),
         }
-        tried = true;
         let pause = backoff.next_pause();
         if serving.stop.is_cancelled() {
             return Came::Stopped;
@@ -144,16 +146,17 @@ async fn one_try(
     handler: &Erased<Tx, String>,
     counted: bool,
     instead: Option<&Outcome>,
+    ran: &mut bool,
 ) -> Result<Came, Failed> {
     let app = &serving.app;
     let left = work.origin.deadline.saturating_duration_since(Instant::now());
     let tx = Arc::new(Statements::begin(app, work.context(), left).await?);
-    fail_point!("inbox.before_accept");
+    failpoint::pass("inbox.before_accept");
     let number = match serving.own.accept(app, &tx, &work.accept()).await? {
         Entry::Run(number) => number,
-        Entry::Done(outcome) => {
+        Entry::Done { outcome, ours } => {
             tx.roll_back().await;
-            return Ok(Came::Stored { outcome, repeat: true });
+            return Ok(Came::Stored { outcome, repeat: true, ours });
         }
         Entry::Working => {
             tx.roll_back().await;
@@ -166,7 +169,7 @@ async fn one_try(
             );
             mark(&mut work.span, &outcome);
             store(serving, work, &tx, runs, &outcome).await?;
-            return Ok(Came::Stored { outcome, repeat: false });
+            return Ok(Came::Stored { outcome, repeat: false, ours: true });
         }
     };
     if !counted {
@@ -175,12 +178,13 @@ async fn one_try(
         tx.roll_back().await;
         return Err(Failed::Uncounted);
     }
-    fail_point!("inbox.after_accept");
+    failpoint::pass("inbox.after_accept");
     tx.enter(app, work.context()).await?;
     if let Some(outcome) = instead {
         store(serving, work, &tx, number, outcome).await?;
-        return Ok(Came::Stored { outcome: outcome.clone(), repeat: false });
+        return Ok(Came::Stored { outcome: outcome.clone(), repeat: false, ours: true });
     }
+    *ran = true;
     let scope = work.scope(serving);
     let running = async { handler(Tx::new(scope.clone(), tx.clone()), work.params).await };
     let result = match run(running, work.origin.deadline, &serving.stop).await {
@@ -204,7 +208,7 @@ async fn one_try(
     }
     let outcome = serving.outcome(work, result);
     match store(serving, work, &tx, number, &outcome).await {
-        Ok(()) => Ok(Came::Stored { outcome, repeat: false }),
+        Ok(()) => Ok(Came::Stored { outcome, repeat: false, ours: true }),
         Err(_) if tx.wants_again() => {
             tx.roll_back().await;
             Err(Failed::Again)
@@ -247,7 +251,7 @@ async fn store(
     number: i32,
     outcome: &Outcome,
 ) -> Result<(), QueryError> {
-    fail_point!("inbox.before_outcome");
+    failpoint::pass("inbox.before_outcome");
     serving.own.finish(tx, work.origin.uid, number, outcome, &[]).await?;
     tx.commit().await
 }

@@ -1,6 +1,6 @@
 //! Messages under way: sent, answered, refused, sent again.
 
-use std::{future::poll_fn, sync::atomic::Ordering, time::SystemTime};
+use std::{future::poll_fn, sync::atomic::Ordering};
 
 use async_nats::{PublishErrorKind, Subject, message::OutboundMessage};
 use bytes::Bytes;
@@ -43,7 +43,7 @@ impl Leader {
         message.queued = false;
         message.attempt += 1;
         if message.attempt == 1 {
-            let time = SystemTime::now();
+            let time = self.app.clock.now();
             message.first_sent = Some(time);
             message.deadline = retry::deadline(message, now);
             (message.producer, message.span) = trace::depart(&self.app.spans, &message.row, time);

@@ -23,7 +23,7 @@ const WAITING_MAX: usize = 4_000_000;
 impl Leader {
     /// Whether reading makes sense: what is read must be sendable, and there must be room for its id at least.
     pub(super) fn may_read(&self, connected: bool) -> bool {
-        let sendable = connected && !self.lanes.is_choked();
+        let sendable = connected && !self.lanes.is_choked() && !self.outbox.is_short();
         sendable && self.until.is_none() && self.lanes.waiting() < WAITING_MAX
     }
 
@@ -54,7 +54,7 @@ impl Leader {
     }
 
     pub(super) fn begin_fetch(&mut self, connected: bool) {
-        if self.fetching || !connected {
+        if self.fetching || !connected || self.outbox.is_short() {
             return;
         }
         let asked = self.lanes.take_fetch();

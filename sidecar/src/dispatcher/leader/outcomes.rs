@@ -1,7 +1,5 @@
 //! Outcomes on their way out: to a reply handler or straight into the batch, and off the books once they are written.
 
-use std::time::SystemTime;
-
 use futures_util::FutureExt as _;
 use tokio_postgres::Row;
 use tpro_wire::{status::Status, target::Target, trace::TraceParent, uid::Uid};
@@ -60,7 +58,7 @@ impl Leader {
 
     /// A row has its outcome without having flown.
     pub(super) fn settle_unsent(&mut self, row: Published, outcome: Outcome) {
-        let producer = trace::stay(&self.app.spans, &row, &outcome, SystemTime::now());
+        let producer = trace::stay(&self.app.spans, &row, &outcome, self.app.clock.now());
         self.settle_row(row.id, row.uid, row.target, producer, outcome);
     }
 

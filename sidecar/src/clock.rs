@@ -1,0 +1,87 @@
+//! What time it is.
+//!
+//! A uid carries the time of the database it was made in, and whether that is too old or still to come is asked of the
+//! database of the inbox. The clock of this host may be an hour off and may jump, so it does not answer such questions:
+//! the database is asked every few seconds, and in between its time goes on by the monotonic clock, which does not jump.
+//! Budgets are durations and need no clock. What is left to the host's own clock is the times of spans.
+
+use std::{
+    sync::{Arc, Mutex, PoisonError},
+    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
+};
+
+use crate::failpoint;
+
+/// The time by the database's clock. Cheap to clone.
+#[derive(Clone)]
+pub struct Clock(Arc<Mutex<Said>>);
+
+/// What the database has said, and when.
+struct Said {
+    theirs: SystemTime,
+    at: Instant,
+}
+
+impl Clock {
+    /// The database has just said that it is this late.
+    pub fn new(theirs: SystemTime) -> Self {
+        Self(Arc::new(Mutex::new(Said { theirs, at: Instant::now() })))
+    }
+
+    /// The database has said it again.
+    pub fn set(&self, theirs: SystemTime) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Said { theirs, at: Instant::now() };
+    }
+
+    /// The time now.
+    pub fn now(&self) -> SystemTime {
+        let said = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        said.theirs + said.at.elapsed()
+    }
+
+    /// The time now in milliseconds since 1970, as a uid has it.
+    pub fn unix_ms(&self) -> u64 {
+        let since = self.now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
+    }
+
+    /// How long ago the database was asked.
+    pub fn age(&self) -> Duration {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).at.elapsed()
+    }
+}
+
+/// The clock of this host, for spans, and for saying how far off it is.
+pub fn host() -> SystemTime {
+    let now = SystemTime::now();
+    match failpoint::number("clock.host") {
+        Some(ms) if ms < 0 => now - Duration::from_millis(ms.unsigned_abs()),
+        Some(ms) => now + Duration::from_millis(ms.unsigned_abs()),
+        None => now,
+    }
+}
+
+/// How far the clock of this host is ahead of the database's, in milliseconds; negative when it is behind.
+pub fn host_ahead_ms(theirs: SystemTime) -> i64 {
+    let ms = |duration: Duration| i64::try_from(duration.as_millis()).unwrap_or(i64::MAX);
+    host().duration_since(theirs).map_or_else(|behind| -ms(behind.duration()), ms)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_time_goes_on_from_what_the_database_has_said() {
+        let hour = Duration::from_secs(3600);
+        let theirs = SystemTime::now() - hour;
+        let clock = Clock::new(theirs);
+        let now = clock.now();
+        assert!(now >= theirs && now < theirs + hour);
+        clock.set(theirs + 3 * hour);
+        assert!(clock.now() >= theirs + 3 * hour);
+        assert!(clock.age() < hour);
+        assert!(host_ahead_ms(theirs) >= 3_600_000);
+        assert!(host_ahead_ms(theirs + 3 * hour) < -3_600_000);
+    }
+}
