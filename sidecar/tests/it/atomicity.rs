@@ -4,6 +4,7 @@ use serde_json::json;
 use tpro_testkit::{Message, Outcome, World, eventually};
 
 use crate::answerer::Answerer;
+use crate::cursor::asleep;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_rolled_back_publish_is_never_sent_and_leaves_no_span() -> Outcome {
@@ -61,6 +62,27 @@ async fn a_prepared_transaction_is_sent_when_it_is_committed() -> Outcome {
 
     let recon = world.finish(&[&main]).await?;
     assert_eq!((recon.published, answerer.taken()), (3, 3));
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_transaction_that_is_prepared_while_the_dispatcher_sleeps_is_sent_too() -> Outcome {
+    let world = World::new().await?;
+    let answerer = Answerer::echo(&world.nats, "tpro.old.thing.ask").await?;
+    let main = world.run("main").await?;
+    let ask = Message::to("old.thing.ask").protocol("json");
+    let name = format!("it_{}", world.database.name());
+    for end in ["ROLLBACK", "COMMIT"] {
+        asleep(&world).await?;
+        world.main.batch_execute("BEGIN").await?;
+        world.publish(&ask).await?;
+        world.main.batch_execute(&format!("PREPARE TRANSACTION '{name}'")).await?;
+        asleep(&world).await?;
+        assert_eq!(answerer.taken(), 0, "nothing is sent before the commit");
+        world.main.batch_execute(&format!("{end} PREPARED '{name}'")).await?;
+    }
+    let recon = world.finish(&[&main]).await?;
+    assert_eq!((recon.published, answerer.taken()), (1, 1));
     Ok(())
 }
 
