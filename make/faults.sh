@@ -16,9 +16,9 @@ step "Faults (its output is in logs/faults.log; it takes long)"
 rc=0
 # Not the examples in documentation, of which some are ignored for other reasons.
 cargo test --workspace "${CARGO_FLAGS[@]}" --lib --bins --tests --no-fail-fast -- --ignored --nocapture --test-threads=1 "${FILTERS[@]}" 2>&1 </dev/null |
-  tee "$LOG" | grep --line-buffered -E '^(test |distribution: |figure: |.* panicked at )' || rc=${PIPESTATUS[0]}
+  tee "$LOG" | grep --line-buffered -E '^test .* \.\.\. |(distribution|figure): | panicked at ' || rc=${PIPESTATUS[0]}
 step_done
-# With --nocapture a test's own output may stand between its name and its result; the lists at the end name what failed.
+# With --nocapture a test's own output stands between its name and its result; the lists at the end name what failed.
 awk '
   /^test result:/ { passed += $4; failed += $6 }
   /^failures:$/ { listing = 1; next }
@@ -26,5 +26,5 @@ awk '
   /^$/ { listing = 0 }
   END { printf "%d passed, %d failed%s\n", passed, failed, names }' "$LOG"
 say "What was measured:"
-grep -E '^(distribution|figure): ' "$LOG" || say "  (nothing)"
+grep -oE '(distribution|figure): .*' "$LOG" || say "  (nothing)"
 if ((rc != 0)); then die "tests failed; all of their output is in logs/faults.log"; fi
