@@ -1,6 +1,6 @@
 //! Counters and gauges, in one struct, so that a reader sees all there is. `http` prints them.
 
-use std::fmt;
+use std::{fmt, sync::atomic::AtomicU64};
 
 use prometheus_client::{
     encoding::{EncodeLabelSet, text::encode},
@@ -51,6 +51,8 @@ pub struct Metrics {
     pub log_lines_dropped: Family<Reason, Counter>,
     /// Connections of the pool: `open`, those of them that are `idle`, and those that are `waited` for.
     pub pool: Family<Reason, Gauge>,
+    /// The share of the database's NOTIFY queue that is used, 0 to 1.
+    pub notify_queue: Gauge<f64, AtomicU64>,
     /// How often NATS was lost.
     pub nats_disconnects: Counter,
     /// Slow-consumer events: each is at least one message that was dropped before we could read it.
@@ -81,6 +83,7 @@ impl Metrics {
             spans_dropped: Family::default(),
             log_lines_dropped: Family::default(),
             pool: Family::default(),
+            notify_queue: Gauge::default(),
             nats_disconnects: Counter::default(),
             nats_slow_consumer: Counter::default(),
         };
@@ -97,6 +100,11 @@ impl Metrics {
             "pool_connections",
             "Connections of the pool: open, idle, and waited for",
             metrics.pool.clone(),
+        );
+        r.register(
+            "notify_queue_usage",
+            "Share of the NOTIFY queue that is used",
+            metrics.notify_queue.clone(),
         );
         r.register("nats_disconnects", "How often NATS was lost", metrics.nats_disconnects.clone());
         r.register("nats_slow_consumer", "Slow-consumer events", metrics.nats_slow_consumer.clone());

@@ -1,4 +1,5 @@
-//! Looks every few seconds whether the database is there, for the readiness check, and what time it is there.
+//! Looks every few seconds whether the database is there, for the readiness check, what time it is there, and how full its
+//! NOTIFY queue is.
 
 use std::time::{Duration, SystemTime};
 
@@ -7,7 +8,7 @@ use deadpool_postgres::{PoolError, Timeouts};
 use super::{Pool, plain, pool::plain_pool_error, prepare::CHECK};
 use crate::{
     app::App,
-    clock,
+    clock, failpoint,
     metrics::{Metrics, Reason},
 };
 
@@ -15,6 +16,11 @@ use crate::{
 const INTERVAL: Duration = Duration::from_secs(2);
 /// How long an answer may take.
 const LIMIT: Duration = Duration::from_secs(3);
+
+const QUESTION: &str = "SELECT clock_timestamp(), pg_notification_queue_usage()";
+/// The readiness check of the NOTIFY queue, and the share of it that may be used.
+const QUEUE_CHECK: &str = "notify-queue";
+const QUEUE_MOST: f64 = 0.5;
 
 /// Watches until the process is told to stop.
 ///
@@ -38,11 +44,31 @@ pub(crate) async fn watch(app: App) {
 
 /// Sets the clock by the database's, unless all connections are at work.
 pub(crate) async fn ask_time(app: &App) -> Result<(), String> {
-    if let Some(theirs) = ask(&app.pool).await? {
+    if let Some((theirs, queue)) = ask(&app.pool).await? {
         app.clock.set(theirs);
         app.metrics.dispatcher.clock_skew_ms.set(clock::host_ahead_ms(theirs));
+        look_at_queue(app, queue);
     }
     Ok(())
+}
+
+/// Says when the NOTIFY queue fills up: our bells are few and carry nothing, so it is others', but when it is full no
+/// bell can be rung and no publisher that rings can commit.
+fn look_at_queue(app: &App, used: f64) {
+    app.metrics.notify_queue.set(used);
+    let most = failpoint::number("db.notify_queue_ppm").map_or(QUEUE_MOST, |ppm| ppm as f64 / 1e6);
+    if used > most {
+        let percent = used * 100.0;
+        app.health.fail(
+            QUEUE_CHECK,
+            format!(
+                "the NOTIFY queue of the database is {percent:.1} % full: some session listens and stays in a transaction; \
+                 find it in pg_stat_activity by its xact_start and end it"
+            ),
+        );
+    } else {
+        app.health.ok(QUEUE_CHECK);
+    }
 }
 
 fn count(pool: &Pool, metrics: &Metrics) {
@@ -54,7 +80,7 @@ fn count(pool: &Pool, metrics: &Metrics) {
     }
 }
 
-async fn ask(pool: &Pool) -> Result<Option<SystemTime>, String> {
+async fn ask(pool: &Pool) -> Result<Option<(SystemTime, f64)>, String> {
     let timeouts = Timeouts { wait: Some(Duration::ZERO), create: Some(LIMIT), recycle: Some(LIMIT) };
     let client = match pool.timeout_get(&timeouts).await {
         Ok(client) => client,
@@ -63,8 +89,8 @@ async fn ask(pool: &Pool) -> Result<Option<SystemTime>, String> {
         }
         Err(error) => return Err(format!("not reachable: {}", plain_pool_error(&error))),
     };
-    match tokio::time::timeout(LIMIT, client.query_typed_one("SELECT clock_timestamp()", &[])).await {
-        Ok(Ok(row)) => Ok(Some(row.get(0))),
+    match tokio::time::timeout(LIMIT, client.query_typed_one(QUESTION, &[])).await {
+        Ok(Ok(row)) => Ok(Some((row.get(0), row.get(1)))),
         Ok(Err(error)) => Err(format!("not reachable: {}", plain(&error))),
         Err(_) => {
             // Its answer may still come; the next one to use it must not get it.

@@ -12,7 +12,7 @@ use uuid::Uuid;
 
 use super::{
     columns::{AcceptColumns, FinishColumns},
-    command::{Accept, Accepted, Command, Finish, Finished},
+    command::{Accept, Accepted, Command, Finish, Finished, is_suspect},
     sql::Prepared,
 };
 use crate::{
@@ -284,6 +284,7 @@ async fn answer_repeats(
             },
             None if at_work == Some(true) => Accepted::Working,
             None if last >= most => Accepted::Exhausted(last + 1),
+            None if !taking.accept.alone && is_suspect(last + 1, most) => Accepted::Suspect,
             None => {
                 taking.run = last + 1;
                 again.push(taking);

@@ -22,6 +22,15 @@ pub(crate) struct Accept {
     pub(crate) target: String,
     pub(crate) attempt: i32,
     pub(crate) budget_ms: i64,
+    /// Whether it may be taken though it is suspect, since no other suspect runs in this copy.
+    pub(crate) alone: bool,
+}
+
+/// Whether a run with this number is suspect of ending the process: half of the runs it may have ended with their
+/// process. It may have been another message that ended those, so suspects are run one at a time: then each is counted
+/// for its own runs, and the innocent end well.
+pub(crate) fn is_suspect(run: i32, most: i32) -> bool {
+    run > 1 && run.saturating_mul(2) > most
 }
 
 /// What became of it.
@@ -33,6 +42,8 @@ pub(crate) enum Accepted {
     Done(Outcome),
     /// Another copy is at work on it.
     Working,
+    /// It is suspect, and is to be taken when no other suspect runs.
+    Suspect,
     /// It ran as often as it may: this would be the next number.
     Exhausted(i32),
 }

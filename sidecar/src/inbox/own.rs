@@ -80,6 +80,13 @@ impl Own {
         }
     }
 
+    /// How many repeats were begun and counted so far.
+    pub(crate) async fn begun(&self, app: &App, uid: Uid) -> Result<i32, QueryError> {
+        let connection = app.pool.get().await?;
+        let statement = connection.prepare_cached(&self.0.begun).await?;
+        Ok(connection.query_one(&statement, &[&uid.uuid()]).await?.get(0))
+    }
+
     /// Counts a run before it begins, in a transaction of its own: how many repeats were begun, if that could be told.
     pub(crate) async fn count_repeat(&self, app: &App, accept: &Accept) -> Result<Option<i32>, QueryError> {
         let connection = app.pool.get().await?;

@@ -16,7 +16,7 @@ use crate::{
         run::{Ended, run},
         scope::Scope,
     },
-    inbox::command::{Accepted, Finish, Finished},
+    inbox::command::{Accept, Accepted, Finish, Finished},
 };
 
 /// What a run came to.
@@ -38,7 +38,16 @@ pub(super) async fn serve(serving: &Serving, mut work: Work<'_>, handler: &Erase
         return work.span.discard();
     };
     failpoint::pass("inbox.before_accept");
-    let accepted = timeout_at(work.origin.deadline, serving.inbox.accept(work.accept())).await;
+    let mut alone = None;
+    let mut accepted = timeout_at(work.origin.deadline, serving.inbox.accept(work.accept())).await;
+    if matches!(accepted, Ok(Ok(Accepted::Suspect))) {
+        // Until the end of this.
+        alone = serving.alone(work.origin.deadline).await;
+        if alone.is_some() {
+            let accept = Accept { alone: true, ..work.accept() };
+            accepted = timeout_at(work.origin.deadline, serving.inbox.accept(accept)).await;
+        }
+    }
     let run = match accepted {
         Ok(Ok(Accepted::Run(run))) => run,
         Ok(Ok(Accepted::Done(outcome))) => {
@@ -50,6 +59,11 @@ pub(super) async fn serve(serving: &Serving, mut work: Work<'_>, handler: &Erase
             serving.count_not_run("working");
             work.span.discard();
             return serving.state_all(&work.back, &boarded.leave(), ReplyState::Working).await;
+        }
+        Ok(Ok(Accepted::Suspect)) => {
+            serving.count_not_run("overloaded");
+            work.span.discard();
+            return serving.state_all(&work.back, &boarded.leave(), ReplyState::Overloaded).await;
         }
         Ok(Ok(Accepted::Exhausted(run))) => {
             serving.count_not_run("exhausted");
@@ -78,6 +92,7 @@ pub(super) async fn serve(serving: &Serving, mut work: Work<'_>, handler: &Erase
         Came::Stopped => serving.state_all(&work.back, &joined, ReplyState::Overloaded).await,
         Came::Nothing => {}
     }
+    drop(alone);
     work.observe();
 }
 

@@ -1,9 +1,12 @@
 //! What all messages of a copy share, and what one message brings.
 
-use std::{collections::HashMap, sync::Arc};
+use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use prometheus_client::metrics::{counter::Counter, histogram::Histogram};
-use tokio::time::Instant;
+use tokio::{
+    sync::{OwnedSemaphorePermit, Semaphore},
+    time::{Instant, timeout_at},
+};
 use tokio_util::sync::CancellationToken;
 use tpro_wire::{ReplyState, TraceParent, error::code};
 
@@ -26,6 +29,9 @@ use crate::{
     span::Span,
 };
 
+/// How long a suspect waits for another: it keeps a handler's place meanwhile.
+const SUSPECT_PATIENCE: Duration = Duration::from_secs(1);
+
 /// What all messages of a copy share.
 pub(super) struct Serving {
     pub(super) app: Arc<App>,
@@ -34,6 +40,8 @@ pub(super) struct Serving {
     pub(super) own: Own,
     pub(super) flight: Arc<Flight<Back>>,
     pub(super) headers: ReplyHeaders,
+    /// For the one suspect that may run.
+    suspects: Arc<Semaphore>,
     /// Cancelled when handlers at work are to be stopped.
     pub(super) stop: CancellationToken,
     /// Bytes of the largest answer.
@@ -81,6 +89,7 @@ impl Serving {
             counts: counts.collect(),
             own: Own::new(&app),
             flight: Arc::default(),
+            suspects: Arc::new(Semaphore::new(1)),
             headers: ReplyHeaders::new(&app),
             stop,
             reply_limit: app.reply_max(),
@@ -96,6 +105,12 @@ impl Serving {
 
     pub(super) fn count_not_run(&self, reason: &'static str) {
         self.app.metrics.serving.not_run.get_or_create(&Reason { reason }).inc();
+    }
+
+    /// Waits a moment until no other suspect runs. Without the permit the message is to come again later.
+    pub(super) async fn alone(&self, deadline: Instant) -> Option<OwnedSemaphorePermit> {
+        let until = deadline.min(Instant::now() + SUSPECT_PATIENCE);
+        timeout_at(until, self.suspects.clone().acquire_owned()).await.ok()?.ok()
     }
 
     /// Answers all who wait for the same.
@@ -174,6 +189,7 @@ impl Work<'_> {
             target: self.origin.target.subject().to_owned(),
             attempt: i32::try_from(self.origin.headers.attempt).unwrap_or(i32::MAX),
             budget_ms: i64::try_from(left.as_millis()).unwrap_or(i64::MAX),
+            alone: false,
         }
     }
 

@@ -2,7 +2,10 @@
 
 use std::{sync::Arc, time::Duration};
 
-use tokio::time::{Instant, sleep, timeout_at};
+use tokio::{
+    sync::OwnedSemaphorePermit,
+    time::{Instant, sleep, timeout_at},
+};
 use tpro_wire::{ReplyState, error::code};
 
 use super::serving::{Serving, Work, mark};
@@ -16,7 +19,7 @@ use crate::{
         outcome::Outcome,
         run::{Ended, run},
     },
-    inbox::own::Entry,
+    inbox::{command::is_suspect, own::Entry},
 };
 
 /// Pauses before a transaction is run again.
@@ -31,6 +34,8 @@ enum Came {
     Unstored(Outcome),
     /// Somebody else is at work on it.
     Working,
+    /// It is suspect, and another suspect runs.
+    Suspect,
     /// The process stops.
     Stopped,
 }
@@ -58,6 +63,11 @@ pub(super) async fn serve(serving: &Serving, mut work: Work<'_>, handler: &Erase
             work.span.discard();
             return serving.state_all(&work.back, &joined, ReplyState::Working).await;
         }
+        Came::Suspect => {
+            serving.count_not_run("overloaded");
+            work.span.discard();
+            return serving.state_all(&work.back, &joined, ReplyState::Overloaded).await;
+        }
         Came::Stopped => {
             serving.stopped(&mut work);
             serving.state_all(&work.back, &joined, ReplyState::Overloaded).await;
@@ -77,6 +87,8 @@ async fn tries(serving: &Serving, work: &mut Work<'_>, handler: &Erased<Tx, Stri
     let deadline = work.origin.deadline;
     // Whether this run is counted. A first attempt is not: it would cost each message a commit more.
     let mut counted = work.origin.headers.attempt <= 1;
+    // Held until it is done, if it is suspect.
+    let mut alone = None;
     loop {
         let ran_before = ran;
         let one_try = one_try(serving, work, handler, counted, instead.as_ref(), &mut ran);
@@ -93,12 +105,17 @@ async fn tries(serving: &Serving, work: &mut Work<'_>, handler: &Erased<Tx, Stri
         };
         match error {
             Failed::Again => {}
-            Failed::Uncounted => match count(serving, work).await {
-                Ok(exhausted) => {
+            Failed::Uncounted => match count(serving, work, &mut alone).await {
+                Ok(Counted::Go) => {
                     counted = true;
-                    instead = exhausted;
                     continue;
                 }
+                Ok(Counted::Exhausted(outcome)) => {
+                    counted = true;
+                    instead = Some(outcome);
+                    continue;
+                }
+                Ok(Counted::Suspect) => return Came::Suspect,
                 Err(error) => {
                     tracing::warn!(message.id = %work.origin.uid, "a run cannot be counted: {}", describe(&error));
                 }
@@ -222,18 +239,40 @@ async fn one_try(
     }
 }
 
-/// Counts this run. A message that was begun as often as it may be ends the process each time, or is never finished:
-/// then comes what is stored in place of another run.
-async fn count(serving: &Serving, work: &mut Work<'_>) -> Result<Option<Outcome>, QueryError> {
-    let begun = serving.own.count_repeat(&serving.app, &work.accept()).await?.unwrap_or(0);
-    if usize::try_from(begun).unwrap_or(0) < serving.app.config.limits.runs as usize {
+/// What counting came to.
+enum Counted {
+    /// It may run.
+    Go,
+    /// It was begun as often as it may be: this is stored in place of another run.
+    Exhausted(Outcome),
+    /// Another suspect runs, and this one is not counted.
+    Suspect,
+}
+
+/// Counts this run. A message that was begun as often as it may be ends the process each time, or is never finished. One
+/// that is suspect of it is counted only when no other runs, so that it is not counted for what another one did.
+async fn count(
+    serving: &Serving,
+    work: &mut Work<'_>,
+    alone: &mut Option<OwnedSemaphorePermit>,
+) -> Result<Counted, QueryError> {
+    let (app, uid) = (&serving.app, work.origin.uid);
+    let most = i32::try_from(app.config.limits.runs).unwrap_or(i32::MAX);
+    if alone.is_none() && is_suspect(serving.own.begun(app, uid).await? + 1, most) {
+        *alone = serving.alone(work.origin.deadline).await;
+        if alone.is_none() {
+            return Ok(Counted::Suspect);
+        }
+    }
+    let begun = serving.own.count_repeat(app, &work.accept()).await?.unwrap_or(0);
+    if begun < most {
         // The first, which was not counted, makes one more.
-        return Ok(None);
+        return Ok(Counted::Go);
     }
     serving.count_not_run("exhausted");
     let outcome = exhausted(begun);
     mark(&mut work.span, &outcome);
-    Ok(Some(outcome))
+    Ok(Counted::Exhausted(outcome))
 }
 
 fn exhausted(begun: i32) -> Outcome {

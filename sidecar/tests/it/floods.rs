@@ -1,7 +1,10 @@
 //! More than a copy can take.
 
+use std::time::{Duration, Instant};
+
 use serde_json::json;
-use tpro_testkit::{Outcome, SidecarProcess, eventually};
+use tpro_testkit::times::Times;
+use tpro_testkit::{Message, Outcome, SidecarProcess, World, eventually, paths};
 
 use crate::probe::Probe;
 
@@ -78,6 +81,63 @@ async fn what_a_copy_drops_before_it_can_read_it_is_sent_again() -> Outcome {
         assert!(most < MOST_KB, "{most} kB");
     }
     world.finish(&[&main, &probe]).await?;
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "slow: make faults"]
+async fn a_flood_of_one_service_is_felt_by_no_other() -> Outcome {
+    const FLOOD: Duration = Duration::from_secs(60);
+    let world = World::options().services(&["main", "probe", "echo"]).start().await?;
+    world.admin.batch_execute(Probe::EFFECTS).await?;
+    let main = world.run("main").await?;
+    // One that can do no more than its one connection, and one that nobody floods.
+    let flooded = Probe::copy(&world, 1)?.env("HANDLERS_MAX", 8).env("DB_POOL_MAX", 1);
+    let flooded = world.start(flooded).await?;
+    let other = world.start(world.sidecar_of("echo", paths::example("probe")?)).await?;
+    let session = world.database.connect_as("main").await?;
+    let ask = Message::to("echo.default.echo");
+    let mut quiet = Times::of("one request to a service that nobody floods, before");
+    times(&world, &ask, &mut quiet, 10).await?;
+
+    let flooding = tokio::spawn(async move {
+        let begun = Instant::now();
+        let mut published = 0;
+        while begun.elapsed() < FLOOD {
+            Probe::request("transactional.effect", json!({})).timeout(5).publish_many(&session, 100).await?;
+            published += 100;
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+        Ok::<i64, tpro_testkit::Failure>(published)
+    });
+    let mut loud = Times::of("one request to a service that nobody floods, while another is flooded");
+    times(&world, &ask, &mut loud, FLOOD.as_secs()).await?;
+    let published = flooding.await??;
+    quiet.report();
+    loud.report();
+    world.recon().await?;
+    let refused = flooded.metric_of("tpro_not_run_total", r#"reason="overloaded""#).await?;
+    let done = Probe::effects(&world).await?;
+    println!(
+        "figure: in a flood of {published} messages in 60 s {done} were done, {refused} attempts were refused"
+    );
+    assert!(refused > 0.0 && done > 0 && done < published, "the service was flooded");
+    let spoiled =
+        "SELECT count(*) FROM main_service.mq_reply r JOIN main_service.mq_publish p ON p.id = r.mq_id
+        WHERE p.service_name = 'echo' AND (r.status <> 'ok' OR r.attempts > 1)";
+    assert_eq!(world.count(spoiled).await?, 0);
+    world.finish(&[&main, &flooded, &other]).await?;
+    Ok(())
+}
+
+/// Asks one request after the other for so many seconds.
+async fn times(world: &World, ask: &Message, times: &mut Times, seconds: u64) -> Outcome {
+    let begun = Instant::now();
+    while begun.elapsed() < Duration::from_secs(seconds) {
+        let asked = Instant::now();
+        world.ask(ask).await?.ok()?;
+        times.add(asked.elapsed());
+    }
     Ok(())
 }
 

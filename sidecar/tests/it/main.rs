@@ -5,11 +5,13 @@
 
 mod answerer;
 mod atomicity;
+mod attacks;
 mod bounds;
 mod bursts;
 mod circles;
 mod clock;
 mod clones;
+mod clumsiness;
 mod collector;
 mod commits;
 mod copies;
@@ -26,6 +28,7 @@ mod freezes;
 mod handlers;
 mod hangs;
 mod http;
+mod listeners;
 mod locks;
 mod login;
 mod logs;

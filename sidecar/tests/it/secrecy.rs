@@ -1,7 +1,7 @@
 //! A secret that a user publishes, or that a process is given, shows up nowhere.
 
 use serde_json::json;
-use tpro_testkit::{Message, Outcome, World, eventually};
+use tpro_testkit::{Context, Message, Outcome, World, eventually};
 
 use crate::login;
 
@@ -43,10 +43,48 @@ async fn no_secret_gets_into_spans_logs_or_metrics() -> Outcome {
 
     let mut places = vec![("the PostgreSQL log".to_owned(), world.database.cluster().log())];
     places.push(("the log of nats-server".to_owned(), std::fs::read_to_string(world.nats.log_path())?));
+    places.push((
+        "the connections of nats-server".to_owned(),
+        world.nats.monitor("/connz?subs=1").await?.to_string(),
+    ));
+    // What others see of the sessions, of the replies and of the inbox; the results are the handlers' own to give.
+    for (place, query) in [
+        (
+            "the sessions",
+            "SELECT string_agg(concat_ws(' ', application_name, usename, query), ' ') FROM pg_stat_activity",
+        ),
+        (
+            "the errors of replies",
+            "SELECT string_agg(concat_ws(' ', error, headers, responder), ' ') FROM main_service.mq_reply",
+        ),
+        (
+            "the errors of the inbox",
+            "SELECT string_agg(answer::text, ' ') FROM analytic_service.mq_outcome WHERE answer ? 'error'",
+        ),
+        ("the status", "SELECT string_agg(to_jsonb(s)::text, ' ') FROM main_service.mq_status s"),
+        ("the services", "SELECT string_agg(to_jsonb(s)::text, ' ') FROM tpro.services s"),
+    ] {
+        places.push((
+            place.to_owned(),
+            world
+                .admin
+                .query_one(query, &[])
+                .await
+                .context(place)?
+                .get::<_, Option<String>>(0)
+                .unwrap_or_default(),
+        ));
+    }
     for copy in [&main, &analytic, &co] {
         let name = copy.process().name();
         places.push((format!("the metrics of {name}"), copy.get("/metrics").await?.body));
         places.push((format!("the version of {name}"), copy.get("/version").await?.body));
+        for page in ["/readyz", "/healthz", "/nothing"] {
+            let page = copy.get(page).await?;
+            places.push((format!("a page of {name}"), page.head + &page.body));
+        }
+        let arguments = std::fs::read(format!("/proc/{}/cmdline", copy.process().pid()))?;
+        places.push((format!("the arguments of {name}"), String::from_utf8_lossy(&arguments).into_owned()));
         copy.stop().await?;
         places.push((format!("the output of {name}"), copy.log()));
         let file = copy.sidecar().value("LOG_FILE_NAME").unwrap_or_default().to_owned();
