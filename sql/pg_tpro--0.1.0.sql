@@ -173,7 +173,12 @@ COMMENT ON FUNCTION tpro.sender_schema(pg_catalog.text) IS 'the schema of the se
 
 CREATE FUNCTION tpro.bell() RETURNS trigger
     AS 'MODULE_PATHNAME', 'bell_wrapper' LANGUAGE c;
-COMMENT ON FUNCTION tpro.bell() IS 'trigger of each outbox: at the commit it wakes a sleeping dispatcher, and does nothing when it is awake';
+COMMENT ON FUNCTION tpro.bell() IS 'trigger of each outbox: at the commit it wakes a sleeping dispatcher, and does nothing when it is awake; 53400 more messages wait than tpro.max_backlog';
+
+CREATE FUNCTION tpro.backlog(service pg_catalog.text) RETURNS pg_catalog.int8
+    AS 'MODULE_PATHNAME', 'backlog_wrapper' LANGUAGE c VOLATILE STRICT;
+COMMENT ON FUNCTION tpro.backlog(pg_catalog.text) IS
+    'about how many messages of the service are unsettled: what tpro.max_backlog is compared with; 3F000 unknown';
 
 CREATE FUNCTION tpro.publish(
     service_name pg_catalog.text,
@@ -189,7 +194,7 @@ CREATE FUNCTION tpro.publish(
 ) RETURNS pg_catalog.int8
     AS 'MODULE_PATHNAME', 'publish_wrapper' LANGUAGE c VOLATILE;
 COMMENT ON FUNCTION tpro.publish(pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.jsonb, pg_catalog.jsonb, pg_catalog.int4, pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.text) IS
-    'puts a message into the sender''s outbox and returns its id; 22023 bad value, 54000 too large, 55000 no sender, 3F000 unknown sender, 42501 not permitted';
+    'puts a message into the sender''s outbox and returns its id; 22023 bad value, 54000 too large, 53400 too many wait, 55000 no sender, 3F000 unknown sender, 42501 not permitted';
 
 -- ---------------------------------------------------------------------------------------------------------------------
 -- Waiting for the reply
@@ -612,6 +617,11 @@ BEGIN
                         SET snapshot = EXCLUDED.snapshot, pending = EXCLUDED.pending, clean = EXCLUDED.clean,
                             moved_at = EXCLUDED.moved_at',
                        one.schema_name);
+        -- Nothing is known to wait; the leader will note what does.
+        EXECUTE format('INSERT INTO %1$I.mq_backlog AS b (unsettled, upto)
+                        SELECT 0, s.last_value FROM %1$I.mq_publish_id_seq s
+                        ON CONFLICT (only_row) DO UPDATE SET unsettled = EXCLUDED.unsettled, upto = EXCLUDED.upto',
+                       one.schema_name);
     END LOOP;
     IF adopt.service IS NULL THEN
         -- A new instance: the database this one was copied from may be alive, and has the reply subjects of the old.
@@ -647,6 +657,6 @@ GRANT EXECUTE ON FUNCTION
 GRANT EXECUTE ON FUNCTION
     tpro.create_service(pg_catalog.text), tpro.drop_service(pg_catalog.text, pg_catalog.bool), tpro.bell()
     TO tpro_owner;
-GRANT EXECUTE ON FUNCTION tpro.service_state(), tpro.adopted(), tpro.instance() TO tpro_reader, tpro_operator;
+GRANT EXECUTE ON FUNCTION tpro.service_state(), tpro.backlog(pg_catalog.text), tpro.adopted(), tpro.instance() TO tpro_reader, tpro_operator;
 GRANT EXECUTE ON FUNCTION tpro.adopt(pg_catalog.text) TO tpro_operator;
 GRANT SELECT ON tpro.service_schemas, tpro.services TO tpro_reader, tpro_operator;

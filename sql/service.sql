@@ -182,6 +182,17 @@ COMMENT ON COLUMN @schema@.mq_cursor.clean IS 'nothing that is not visible in th
 COMMENT ON COLUMN @schema@.mq_cursor.moved_at IS 'when it was written';
 INSERT INTO @schema@.mq_cursor DEFAULT VALUES;
 
+CREATE TABLE @schema@.mq_backlog (
+    only_row boolean PRIMARY KEY DEFAULT true CONSTRAINT mq_backlog_one_row CHECK (only_row),
+    unsettled bigint NOT NULL DEFAULT 0,
+    upto bigint NOT NULL DEFAULT 0
+) WITH (fillfactor = 50);
+COMMENT ON TABLE @schema@.mq_backlog IS 'how much waits, as the leader noted it: by it publishers are refused when it is too much';
+COMMENT ON COLUMN @schema@.mq_backlog.only_row IS 'there is one row';
+COMMENT ON COLUMN @schema@.mq_backlog.unsettled IS 'messages without a reply';
+COMMENT ON COLUMN @schema@.mq_backlog.upto IS 'up to this id; those after it are not counted';
+INSERT INTO @schema@.mq_backlog DEFAULT VALUES;
+
 CREATE VIEW @schema@.mq_status AS
     SELECT p.id,
            p.created_at,
@@ -290,18 +301,21 @@ GRANT INSERT (protocol, space_name, service_name, entity, method_name, timeout, 
     ON @schema@.mq_publish TO @publisher@;
 
 GRANT USAGE ON SCHEMA @schema@ TO @sidecar@;
-GRANT USAGE ON SEQUENCE @schema@.mq_publish_id_seq TO @sidecar@;
+GRANT USAGE, SELECT ON SEQUENCE @schema@.mq_publish_id_seq TO @sidecar@;
 GRANT SELECT ON @schema@.mq_publish, @schema@.mq_reply, @schema@.mq_reply_fault, @schema@.mq_cursor, @schema@.mq_status,
-                @schema@.mq_receive, @schema@.mq_outcome
+                @schema@.mq_receive, @schema@.mq_outcome, @schema@.mq_backlog
     TO @sidecar@;
 GRANT INSERT (id, uid, protocol, space_name, service_name, entity, method_name, timeout, headers, body, created_at, direct,
               reply_to, expires_at, traceparent, tracestate)
     ON @schema@.mq_publish TO @sidecar@;
 GRANT INSERT ON @schema@.mq_reply, @schema@.mq_reply_fault, @schema@.mq_receive, @schema@.mq_outcome TO @sidecar@;
 GRANT UPDATE (snapshot, pending, clean, moved_at) ON @schema@.mq_cursor TO @sidecar@;
+GRANT UPDATE (unsettled, upto) ON @schema@.mq_backlog TO @sidecar@;
 
 GRANT USAGE, CREATE ON SCHEMA @schema@ TO @maintainer@;
 GRANT DELETE, SELECT ON @schema@.mq_reply_fault TO @maintainer@;
+-- The trigger of mq_publish reads it as the owner of that table.
+GRANT SELECT ON @schema@.mq_backlog TO @maintainer@;
 
 GRANT USAGE ON SCHEMA @schema@ TO tpro_reader;
 GRANT SELECT (id, created_at, target, status, age, attempts, trace_id) ON @schema@.mq_status TO tpro_reader;
@@ -309,7 +323,7 @@ GRANT SELECT (id, created_at, target, status, age, attempts, trace_id) ON @schem
 GRANT EXECUTE ON FUNCTION
     tpro.publish(text, text, text, jsonb, jsonb, integer, text, text, text, text),
     tpro.trace_id(bigint, text), tpro.reply(bigint, text), tpro.wait(bigint, integer, text),
-    tpro.must_see_replies(text)
+    tpro.must_see_replies(text), tpro.backlog(text)
     TO @publisher@, @sidecar@;
 GRANT EXECUTE ON PROCEDURE
     tpro.request(text, text, text, jsonb, jsonb, integer, text, text, text, text, jsonb)

@@ -13,6 +13,7 @@ use std::ffi::{c_char, c_void};
 use pgrx::pg_sys::XactEvent;
 use pgrx::prelude::*;
 
+use crate::backlog;
 use crate::fault::{Fault, SqlState};
 use crate::lock::{Lock, Tag};
 
@@ -41,15 +42,19 @@ fn bell(fcinfo: pg_sys::FunctionCallInfo) {
         pg_sys::TRIGGER_EVENT_TIMINGMASK | pg_sys::TRIGGER_EVENT_OPMASK | pg_sys::TRIGGER_EVENT_ROW;
     // SAFETY: PostgreSQL passes a valid call record; when its context is a TriggerData, the trigger manager has
     // made it, and its relation is open until the trigger returns.
-    let schema = unsafe {
+    let outbox = unsafe {
         let trigger = (*fcinfo).context.cast::<pg_sys::TriggerData>();
         let called_by_trigger_manager =
             !trigger.is_null() && (*trigger).type_ == pg_sys::NodeTag::T_TriggerData;
-        (called_by_trigger_manager && (*trigger).tg_event & ASKED == WANTED)
-            .then(|| (*(*(*trigger).tg_relation).rd_rel).relnamespace)
+        (called_by_trigger_manager && (*trigger).tg_event & ASKED == WANTED).then(|| (*trigger).tg_relation)
     };
-    match schema {
-        Some(schema) => note(schema),
+    match outbox {
+        Some(outbox) => {
+            // SAFETY: as above.
+            unsafe { backlog::check(outbox) };
+            // SAFETY: as above.
+            note(unsafe { (*(*outbox).rd_rel).relnamespace });
+        }
         None => Fault::new(
             SqlState::ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED,
             "tpro.bell() is a trigger function, for AFTER INSERT, FOR EACH STATEMENT",

@@ -10,6 +10,7 @@
 
 use pgrx::prelude::*;
 
+mod backlog;
 mod bell;
 mod check;
 mod fault;

@@ -11,6 +11,8 @@ static SENDER: GucSetting<Option<CString>> = GucSetting::<Option<CString>>::new(
 static SPACE: GucSetting<Option<CString>> = GucSetting::<Option<CString>>::new(Some(c"tpro"));
 static TRACEPARENT: GucSetting<Option<CString>> = GucSetting::<Option<CString>>::new(None);
 static BODY_LIMIT: GucSetting<i32> = GucSetting::<i32>::new(MAX_BODY as i32);
+static BACKLOG_LIMIT: GucSetting<i32> = GucSetting::<i32>::new(2_000_000);
+static JOURNALING: GucSetting<bool> = GucSetting::<bool>::new(false);
 
 /// Makes the settings known and keeps the prefix for ourselves, so that `SET tpro.sendr = ...` is an error.
 pub fn define() {
@@ -48,6 +50,24 @@ pub fn define() {
         GucContext::Suset,
         GucFlags::UNIT_BYTE,
     );
+    GucRegistry::define_int_guc(
+        c"tpro.max_backlog",
+        c"How many messages of a service may be unsettled before publishers are refused; 0: any number.",
+        c"An estimate, which each session makes once a second.",
+        &BACKLOG_LIMIT,
+        0,
+        i32::MAX,
+        GucContext::Suset,
+        GucFlags::default(),
+    );
+    GucRegistry::define_bool_guc(
+        c"tpro.journaling",
+        c"Set by a sidecar for the record of calls that are over, which no backlog keeps from being written.",
+        c"Heeded for members of the service's sidecar role only.",
+        &JOURNALING,
+        GucContext::Userset,
+        GucFlags::default(),
+    );
     // SAFETY: the name is a static C string, which PostgreSQL copies.
     unsafe { pg_sys::MarkGUCPrefixReserved(c"tpro".as_ptr()) };
 }
@@ -71,6 +91,16 @@ pub fn traceparent() -> Option<Cow<'static, str>> {
 pub fn max_body() -> usize {
     // Its minimum is positive.
     BODY_LIMIT.get().unsigned_abs() as usize
+}
+
+/// `tpro.max_backlog`, in messages; 0: no limit.
+pub fn max_backlog() -> i64 {
+    BACKLOG_LIMIT.get().into()
+}
+
+/// `tpro.journaling`.
+pub fn journaling() -> bool {
+    JOURNALING.get()
 }
 
 fn text(setting: &GucSetting<Option<CString>>) -> Option<Cow<'static, str>> {

@@ -3,6 +3,7 @@
 //! One binary for all, so that they share one cluster and one compilation. Each test has a database of its own.
 
 mod agreement;
+mod backlog;
 mod bell;
 mod catalogue;
 mod demo;

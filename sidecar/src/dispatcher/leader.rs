@@ -58,6 +58,8 @@ const SILENCE: Duration = Duration::from_secs(10);
 /// published waits for the next leader; what is not answered by then, that one sends again, and the inbox of the target
 /// makes it one effect.
 const LAST_REPLIES: Duration = Duration::from_secs(3);
+/// How often at most it is noted how much waits.
+const NOTE: Duration = Duration::from_secs(1);
 
 /// Why a leader is none any more.
 #[derive(Debug, thiserror::Error)]
@@ -94,6 +96,7 @@ enum Done {
     Woken,
     Written(Vec<Settled>),
     Moved,
+    Noted,
     Beat(SystemTime),
 }
 
@@ -143,6 +146,9 @@ pub(super) struct Leader {
     leading: CancellationToken,
     _leading: DropGuard,
     unsettled: Unsettled,
+    /// When the backlog was noted, and whether it is being.
+    noted: Instant,
+    noting: bool,
     pace: Pace,
 
     jobs: FuturesUnordered<Job>,
@@ -222,6 +228,8 @@ impl Leader {
             _leading: leading.clone().drop_guard(),
             leading,
             unsettled,
+            noted: now,
+            noting: false,
             pace: Pace::new(now),
             jobs: FuturesUnordered::new(),
             reading: false,
@@ -337,6 +345,7 @@ impl Leader {
         }
         self.begin_handlers();
         self.begin_move();
+        self.begin_note();
         if connected && let Some(number) = self.barrier.ask(self.now) {
             self.ask_echo(number);
         }
@@ -405,6 +414,20 @@ impl Leader {
         }
     }
 
+    /// Notes how much waits, for publishers; a copy that has just begun to lead does not know yet.
+    fn begin_note(&mut self) {
+        if self.noting || self.now < self.noted + NOTE || self.recovery.is_some() {
+            return;
+        }
+        (self.noting, self.noted) = (true, self.now);
+        let (whole, read) = (self.reader.is_between(), self.reader.window().after.1);
+        let unsettled = i64::try_from(self.unsettled.len()).unwrap_or(i64::MAX);
+        let outbox = self.outbox.clone();
+        self.begin_job(
+            async move { outbox.note_backlog(unsettled, whole, read).await.map(|()| Done::Noted) },
+        );
+    }
+
     fn cursor(&self, clean: bool) -> Option<Cursor> {
         let pending = self.unsettled.pending()?;
         Some(Cursor { snapshot: self.reader.seen().clone(), pending, clean })
@@ -420,6 +443,7 @@ impl Leader {
             Done::Woken => self.bell.let_go(self.now),
             Done::Written(batch) => self.on_written(batch),
             Done::Moved => self.pace.moved(),
+            Done::Noted => self.noting = false,
             Done::Beat(theirs) => {
                 self.beating = false;
                 self.counts.clock_skew_ms.set(clock::host_ahead_ms(theirs));

@@ -78,6 +78,15 @@ const CURSOR: &str = "/* cursor.read */ SELECT snapshot, pending, clean FROM {sc
 const MOVE_CURSOR: &str = "/* cursor.move */ UPDATE {schema}.mq_cursor \
     SET snapshot = $1, pending = $2, clean = $3, moved_at = clock_timestamp()";
 
+/// backlog.note: how much waits, and up to which id that holds: all that is given out, when nothing is left to be read, or
+/// else what was read last. Guard: nothing is written when nothing has changed.
+const NOTE_BACKLOG: &str = "/* backlog.note */ \
+    WITH s AS MATERIALIZED (SELECT last_value FROM {schema}.mq_publish_id_seq) \
+    UPDATE {schema}.mq_backlog b \
+    SET unsettled = $1::bigint, upto = CASE WHEN $2::boolean THEN s.last_value ELSE greatest(b.upto, $3::bigint) END \
+    FROM s WHERE (b.unsettled, b.upto) IS DISTINCT FROM \
+        ($1, CASE WHEN $2 THEN s.last_value ELSE greatest(b.upto, $3) END)";
+
 /// The statements, prepared on the leader's session.
 pub(super) struct Outbox {
     client: Client,
@@ -89,6 +98,7 @@ pub(super) struct Outbox {
     settle_unsettled: Statement,
     cursor: Statement,
     move_cursor: Statement,
+    note_backlog: Statement,
     sleep: Statement,
     wake: Statement,
     heartbeat: Statement,
@@ -114,6 +124,7 @@ impl Outbox {
             settle_unsettled: prepare("reply.settle_unsettled", include_str!("settle_unsettled.sql")).await?,
             cursor: prepare("cursor.read", CURSOR).await?,
             move_cursor: prepare("cursor.move", MOVE_CURSOR).await?,
+            note_backlog: prepare("backlog.note", NOTE_BACKLOG).await?,
             sleep: prepare("bell.sleep", "/* bell.sleep */ SELECT tpro.sleep($1)").await?,
             wake: prepare("bell.wake", "/* bell.wake */ SELECT tpro.wake($1)").await?,
             heartbeat: prepare("leader.heartbeat", "/* leader.heartbeat */ SELECT clock_timestamp()").await?,
@@ -215,6 +226,12 @@ impl Outbox {
     pub async fn move_cursor(&self, to: &Cursor) -> Result<(), OutboxError> {
         let result = self.client.execute(&self.move_cursor, &[&to.snapshot, &to.pending, &to.clean]).await;
         result.map(drop).map_err(|source| OutboxError::Run { name: "cursor.move", source })
+    }
+
+    /// Notes how much waits; `whole` says that nothing is left to be read, and `read` is the last id that was.
+    pub async fn note_backlog(&self, unsettled: i64, whole: bool, read: i64) -> Result<(), OutboxError> {
+        let result = self.client.execute(&self.note_backlog, &[&unsettled, &whole, &read]).await;
+        result.map(drop).map_err(|source| OutboxError::Run { name: "backlog.note", source })
     }
 
     /// Takes the bell; false when a publisher is about to commit.

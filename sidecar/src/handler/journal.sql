@@ -3,7 +3,8 @@
 -- Guard: a call that led to an outcome counts only if this very transaction stores that outcome ($19 names its
 -- message).
 WITH calls AS MATERIALIZED (
-  SELECT nextval('{schema}.mq_publish_id_seq') AS id, c.*
+  -- No backlog keeps what is over from being put on record.
+  SELECT nextval('{schema}.mq_publish_id_seq') AS id, set_config('tpro.journaling', 'on', true), c.*
   FROM unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::text[], $6::int[], $7::text[], $8::text[],
               $9::timestamptz[], $10::text[], $11::text[], $12::text[], $13::text[], $14::text[], $15::int[],
               $16::timestamptz[], $17::timestamptz[], $18::text[], $19::uuid[])

@@ -29,7 +29,7 @@ pub(super) async fn publish(
         }
         match outbox::kept(session, &range, retention).await? {
             Some(Kept::Young) => {}
-            Some(Kept::Unsettled) => report.put_off(&PUBLISH, &range, "it has unsettled messages"),
+            Some(Kept::Unsettled) => report.unsettled(&range),
             None => take_off(session, report, &PUBLISH, &range).await?,
         }
     }

@@ -28,8 +28,8 @@ const DAYS: Measure = Measure { width: 1, ahead: 7, margin: 2 };
 pub struct Report {
     /// Why nothing was done at all.
     pub idle: Option<&'static str>,
-    /// What was made, dropped and put off, in words.
-    lines: Vec<String>,
+    /// What was made, dropped and put off, in words, and whether somebody who reads the log should know.
+    lines: Vec<(String, bool)>,
     /// Tables that were dropped with their rows, each with its partitioned table.
     pub(super) drops: Vec<&'static str>,
     /// Tables there are now, for each partitioned table.
@@ -43,24 +43,32 @@ pub struct Report {
 impl Report {
     pub(super) fn dropped(&mut self, table: &Table, range: &Range) {
         self.drops.push(table.name);
-        self.lines.push(format!("dropped {}, {}", table.name, table.key.words(range)));
+        self.lines.push((format!("dropped {}, {}", table.name, table.key.words(range)), true));
     }
 
     pub(super) fn put_off(&mut self, table: &Table, range: &Range, why: &str) {
         self.held += 1;
-        self.lines.push(format!("kept {}, {}, until later: {why}", table.name, table.key.words(range)));
+        self.lines
+            .push((format!("kept {}, {}, until later: {why}", table.name, table.key.words(range)), true));
+    }
+
+    /// As it should be: it only is not time yet.
+    pub(super) fn unsettled(&mut self, range: &Range) {
+        let ids = PUBLISH.key.words(range);
+        self.lines.push((format!("kept mq_publish, {ids}: it has unsettled messages"), false));
     }
 
     fn made(&mut self, table: &Table, plan: &plan::Plan) {
         let rest = plan.fill.map_or(String::new(), |fill| {
             format!("; the overflow range had rows and is now {}", table.key.words(&fill))
         });
-        self.lines.push(format!("made {} ranges ahead for {}{rest}", plan.new.len(), table.name));
+        self.lines.push((format!("made {} ranges ahead for {}{rest}", plan.new.len(), table.name), true));
     }
 
     /// What is worth a line in the log.
     pub(super) fn news(&self) -> String {
-        self.lines.join("; ")
+        let news = self.lines.iter().filter(|(_, news)| *news);
+        news.map(|(line, _)| line.as_str()).collect::<Vec<_>>().join("; ")
     }
 }
 
@@ -69,7 +77,7 @@ impl fmt::Display for Report {
         if let Some(idle) = self.idle {
             return writeln!(f, "nothing done: {idle}");
         }
-        self.lines.iter().try_for_each(|line| writeln!(f, "{line}"))?;
+        self.lines.iter().try_for_each(|(line, _)| writeln!(f, "{line}"))?;
         let parts: Vec<String> = self.parts.iter().map(|(table, parts)| format!("{table} {parts}")).collect();
         writeln!(f, "partitions now: {}; {} ranges of the outbox ahead", parts.join(", "), self.ahead)
     }

@@ -37,6 +37,7 @@ mod network;
 mod outage;
 mod poison;
 mod probe;
+mod refusals;
 mod repeats;
 mod replies;
 mod retention;

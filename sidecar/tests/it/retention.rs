@@ -297,7 +297,10 @@ async fn after_a_million_messages_the_tables_are_small_again_and_nobody_has_wait
     }
     times.report();
     eventually_within(Duration::from_secs(900), "the tables are small again", async || {
-        Ok((parts(&world, "mq_publish").await?.len() <= 2 + 4 + 1).then_some(()))
+        // The range of the one that waits, and the last one.
+        let small = parts(&world, "mq_publish").await?.len() <= 2 + 4 + 1
+            && world.count("SELECT count(*) FROM main_service.mq_publish").await? <= 100_000;
+        Ok(small.then_some(()))
     })
     .await?;
     even(&world).await?;
@@ -306,7 +309,6 @@ async fn after_a_million_messages_the_tables_are_small_again_and_nobody_has_wait
     let (rows, bytes) =
         (world.count("SELECT count(*) FROM main_service.mq_publish").await?, world.count(size).await?);
     println!("after 1,000,000 messages: {rows} rows and {} MB are left", bytes / 1_000_000);
-    assert!(rows <= 100_000, "{rows}");
     nobody_waited(&world)?;
     // The one that nobody answered has kept its range, and is answered yet.
     let _answerer = Answerer::echo(&world.nats, "tpro.gone.thing.ask").await?;
