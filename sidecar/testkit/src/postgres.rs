@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use tokio::sync::OnceCell;
 use tokio_postgres::{Client, NoTls};
@@ -38,6 +39,9 @@ const SETTINGS: [(&str, &str); 14] = [
     ("logging_collector", "off"),
     ("timezone", "UTC"),
 ];
+
+/// How long a server may take to stop.
+const STOP_LIMIT: Duration = Duration::from_secs(180);
 
 static SHARED: OnceCell<Arc<Postgres>> = OnceCell::const_new();
 static CLUSTERS: AtomicU32 = AtomicU32::new(0);
@@ -217,7 +221,8 @@ impl Postgres {
             StopMode::Fast => Signal::INT,
             StopMode::Immediate => Signal::QUIT,
         })?;
-        server.wait().await?;
+        // Its last checkpoint may wait for a disk that others keep busy.
+        server.wait_within(STOP_LIMIT).await?;
         Ok(())
     }
 

@@ -3,7 +3,7 @@
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -23,7 +23,8 @@ pub enum Fault {
     Latency(Duration),
     /// They are held back, and pass when the fault is over.
     Pause,
-    /// They vanish, both ways; connections stay open and new ones are taken.
+    /// They vanish, both ways; connections stay open and new ones are taken. A connection that has lost bytes is reset when
+    /// the fault is over: TCP never goes on behind a gap.
     BlackHole,
     /// Every connection is reset, and every new one at once.
     Reset,
@@ -117,9 +118,22 @@ async fn connection(line: &Line, mut client: TcpStream, to: u16) -> io::Result<(
     let carried = {
         let (client_read, client_write) = client.split();
         let (server_read, server_write) = server.split();
+        let lost = AtomicBool::new(false);
+        let broken = |fault: &Fault| match fault {
+            Fault::Reset => true,
+            Fault::BlackHole => false,
+            _ => lost.load(Ordering::SeqCst),
+        };
         tokio::select! {
-            ended = async { tokio::try_join!(pipe(line, client_read, server_write), pipe(line, server_read, client_write)) } => ended.map(drop),
-            _ = fault.wait_for(|fault| *fault == Fault::Reset) => Err(io::ErrorKind::ConnectionReset.into()),
+            // A bad line is looked at first, lest a byte pass behind a gap.
+            biased;
+            _ = fault.wait_for(broken) => Err(io::ErrorKind::ConnectionReset.into()),
+            ended = async {
+                tokio::try_join!(
+                    pipe(line, &lost, client_read, server_write),
+                    pipe(line, &lost, server_read, client_write)
+                )
+            } => ended.map(drop),
         }
     };
     if carried.is_err() {
@@ -131,7 +145,12 @@ async fn connection(line: &Line, mut client: TcpStream, to: u16) -> io::Result<(
 }
 
 /// One direction. It ends with the end of the input, which it passes on as a half-closed connection.
-async fn pipe(line: &Line, mut from: ReadHalf<'_>, mut to: WriteHalf<'_>) -> io::Result<()> {
+async fn pipe(
+    line: &Line,
+    lost: &AtomicBool,
+    mut from: ReadHalf<'_>,
+    mut to: WriteHalf<'_>,
+) -> io::Result<()> {
     let mut fault = line.fault.clone();
     let mut buffer = vec![0; 64 << 10];
     loop {
@@ -141,6 +160,9 @@ async fn pipe(line: &Line, mut from: ReadHalf<'_>, mut to: WriteHalf<'_>) -> io:
         }
         let mut piece = &buffer[..read];
         let now = *fault.borrow_and_update();
+        if now != Fault::BlackHole && lost.load(Ordering::SeqCst) {
+            return Err(io::ErrorKind::ConnectionReset.into());
+        }
         match now {
             Fault::None | Fault::Reset => {}
             Fault::Latency(late) => tokio::time::sleep(late).await,
@@ -148,7 +170,10 @@ async fn pipe(line: &Line, mut from: ReadHalf<'_>, mut to: WriteHalf<'_>) -> io:
                 // The sender is gone only when the proxy is: then the connection ends too.
                 fault.wait_for(|fault| *fault != Fault::Pause).await.map_err(io::Error::other)?;
             }
-            Fault::BlackHole => continue,
+            Fault::BlackHole => {
+                lost.store(true, Ordering::SeqCst);
+                continue;
+            }
             Fault::CutAfter(_) => {
                 let left = line.left.load(Ordering::SeqCst);
                 piece = &piece[..piece.len().min(usize::try_from(left).unwrap_or(usize::MAX))];

@@ -97,6 +97,11 @@ async fn a_proxy_delays_swallows_cuts_and_resets() -> Outcome {
     stream.write_all(b"gone").await?;
     assert!(tokio::time::timeout(Duration::from_millis(50), stream.read_exact(&mut word)).await.is_err());
 
+    proxy.set(Fault::None);
+    let behind_a_gap = stream.read(&mut word).await.err().context("the connection goes on")?;
+    assert_eq!(behind_a_gap.kind(), std::io::ErrorKind::ConnectionReset);
+
+    let mut stream = connect().await?;
     proxy.set(Fault::CutAfter(2));
     stream.write_all(b"torn").await?;
     assert!(stream.read_exact(&mut word).await.is_err(), "the connection is cut in the middle of a word");

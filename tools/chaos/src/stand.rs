@@ -10,9 +10,14 @@ use tpro_testkit::{Context as _, Database, Nats, Outcome, Postgres, Proxy, Sidec
 
 use crate::act::SERVICES;
 
-/// What the faults must not depend on is as the test kit has it. Sessions of publishers and sidecars, four copies twice.
-const SETTINGS: [(&str, &str); 3] =
-    [("max_connections", "400"), ("max_prepared_transactions", "32"), ("log_checkpoints", "off")];
+/// Nobody pulls the plug of the machine, so that nothing need be flushed; but a server that is killed can be cut off in the
+/// middle of a page, and without full pages in its WAL it would lose rows.
+const SETTINGS: [(&str, &str); 4] = [
+    ("max_connections", "400"),
+    ("max_prepared_transactions", "32"),
+    ("full_page_writes", "on"),
+    ("log_checkpoints", "off"),
+];
 
 /// The servers, the database in them, and a folder for logs.
 pub struct Stand {
