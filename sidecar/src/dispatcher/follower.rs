@@ -20,7 +20,9 @@ use crate::{
 /// The name of the readiness check.
 const CHECK: &str = "dispatcher";
 /// How often a follower looks whether the leader is frozen.
-const WATCH: Duration = Duration::from_secs(2);
+const WATCH: Duration = Duration::from_millis(500);
+/// When to ask for the lock of a leader whose session was terminated: it takes a moment to end.
+const SOON: Duration = Duration::from_millis(50);
 /// A session that lasted so long was a good one: what ended it is no reason to wait before the next.
 const SETTLED_IN: Duration = Duration::from_millis(500);
 /// How long a follower's short statement may take before its session is taken for dead.
@@ -82,7 +84,7 @@ async fn follow(app: &App) -> Result<(), Trouble> {
         if app.nats.connection_state() == State::Connected {
             match ask_to_lead(app, &session.client).await? {
                 Some(true) => return lead(app, session).await,
-                Some(false) if in_vain > 1 => app.health.fail(CHECK, FROZEN),
+                Some(false) if in_vain > 3 => app.health.fail(CHECK, FROZEN),
                 Some(false) => app.health.ok(CHECK),
                 None => app.health.fail(CHECK, NOT_ADOPTED),
             }
@@ -91,10 +93,11 @@ async fn follow(app: &App) -> Result<(), Trouble> {
             watched = Instant::now();
             in_vain = if depose(app, &session.client).await? { in_vain + 1 } else { 0 };
         }
+        let pause = if (1..=3).contains(&in_vain) { SOON } else { app.config.dispatch.lead_interval };
         tokio::select! {
             () = app.stop.soft.cancelled() => return Ok(()),
             // Jittered, so that eight copies do not ask in step.
-            () = tokio::time::sleep(jittered(app.config.dispatch.lead_interval)) => {}
+            () = tokio::time::sleep(jittered(pause)) => {}
         }
     }
 }

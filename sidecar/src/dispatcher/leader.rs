@@ -61,6 +61,9 @@ const LAST_REPLIES: Duration = Duration::from_secs(3);
 /// How often at most it is noted how much waits.
 const NOTE: Duration = Duration::from_secs(1);
 
+/// How long the last move of the cursor may take, should the session not answer.
+const LAST_MOVE: Duration = Duration::from_secs(3);
+
 /// Why a leader is none any more.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum Fall {
@@ -469,11 +472,18 @@ impl Leader {
     }
 
     /// Leaves the cursor where the next leader finds everything, and the rows not read as nobody's yet.
-    async fn hand_over(self) -> Result<(), Fall> {
+    async fn hand_over(mut self) -> Result<(), Fall> {
+        // Nobody looks at their answers any more, and an answer that is waited for and not taken would hold up those behind
+        // it on the session. What they read or wrote is in the tables, and is pending in the cursor as far as it matters.
+        self.jobs.clear();
         let between = self.reader.is_between() && self.recovery.is_none();
         if let Some(cursor) = self.cursor(true).filter(|_| between) {
             let pending = cursor.pending.len();
-            self.outbox.move_cursor(&cursor).await?;
+            match tokio::time::timeout(LAST_MOVE, self.outbox.move_cursor(&cursor)).await {
+                Ok(moved) => moved?,
+                // The next leader begins at the cursor of a second ago.
+                Err(_) => return Err(Fall::Silent),
+            }
             tracing::info!(pending, "handed over: the cursor says where to go on");
         }
         Ok(())

@@ -41,6 +41,7 @@ mod refusals;
 mod repeats;
 mod replies;
 mod retention;
+mod rolling;
 mod runs;
 mod savepoints;
 mod secrecy;

@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use serde_json::json;
 use tpro_testkit::{Message, Outcome, Signal, World, eventually};
 
 use crate::answerer::Answerer;
@@ -33,6 +34,38 @@ async fn a_leader_that_is_none_any_more_says_that_it_has_nothing_in_hand() -> Ou
         eventually(&format!("{gauge} is 0"), async || Ok(first.metric(gauge).await? == 0.0)).await?;
     }
     world.finish(&[&first, &second]).await?;
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_leader_that_is_stopped_in_the_middle_of_a_read_hands_over_at_once() -> Outcome {
+    let world = World::new().await?;
+    let _answerer = Answerer::echo(&world.nats, "tpro.old.thing.ask").await?;
+    let first = world.start(world.sidecar("main")?.env("POLL_INTERVAL_MS", 50)).await?;
+    assert_eq!(leader(&world).await?, 1);
+    let second = world.start(world.sidecar("main")?.copy(2)).await?;
+
+    // Its read waits for the table, and will then be far more than the buffers of a connection hold.
+    let publisher = world.database.connect().await?;
+    publisher.batch_execute("BEGIN; LOCK TABLE main_service.mq_publish IN ACCESS EXCLUSIVE MODE").await?;
+    let big = Message::to("old.thing.ask").protocol("json").body(json!({"padding": "x".repeat(5_000)}));
+    big.publish_many(&publisher, 400).await?;
+    eventually("the leader's read waits", async || {
+        // The view of the services would wait for the table itself.
+        let waits = "SELECT count(*) FROM pg_locks l JOIN pg_stat_activity a ON a.pid = l.pid
+                     WHERE NOT l.granted AND a.application_name = 'tpro/main/1/leader' AND a.datname = current_database()";
+        Ok(world.count(waits).await? > 0)
+    })
+    .await?;
+    first.signal(Signal::TERM)?;
+    eventually("it stops", async || Ok(first.log().contains("SIGTERM: stopping"))).await?;
+    publisher.batch_execute("COMMIT").await?;
+
+    assert!(first.wait().await?.success());
+    assert!(first.log().contains("handed over"), "it says where to go on");
+    assert_eq!(leader(&world).await?, 2);
+    world.finish(&[&second]).await?;
+    assert!(!second.log().contains("was frozen"), "nobody had to end the session of the first");
     Ok(())
 }
 

@@ -1,0 +1,116 @@
+//! Releases: the copies of a service are replaced one after the other while it is asked.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use serde_json::json;
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+use tokio_postgres::Client;
+use tpro_testkit::{Context, Message, Outcome, Sidecar, World};
+
+use crate::probe::Probe;
+
+const RESTARTS: usize = 50;
+
+#[ignore = "slow: make faults"]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn fifty_rolling_restarts_of_the_target_are_seen_by_no_requester() -> Outcome {
+    let world = Probe::world().await?;
+    let main = world.run("main").await?;
+    roll(&world, Probe::copy, RESTARTS).await?;
+    let answered = answered_by(&world).await?;
+    assert!(answered.len() >= RESTARTS / 2, "many releases have answered: {answered:?}");
+    world.finish(&[&main]).await?;
+    Ok(())
+}
+
+#[ignore = "slow: make faults"]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn fifty_rolling_restarts_of_the_sender_are_seen_by_no_requester() -> Outcome {
+    let world = Probe::world().await?;
+    let probe = world.start(Probe::copy(&world, 1)?).await?;
+    roll(&world, |world, number| Ok(world.sidecar("main")?.copy(number)), RESTARTS).await?;
+    world.finish(&[&probe]).await?;
+    Ok(())
+}
+
+/// Starts two copies and replaces them by turns, under load; the last two are stopped at the end.
+async fn roll(world: &World, copy: impl Fn(&World, u32) -> Outcome<Sidecar>, restarts: usize) -> Outcome {
+    let mut copies = vec![world.start(copy(world, 1)?).await?, world.start(copy(world, 2)?).await?];
+    let load = Load::start(world).await?;
+    for release in 1..=restarts {
+        let at = release % 2;
+        // Anything but exit code 0 is a failure.
+        copies[at].stop().await?;
+        copies[at] = world.start(copy(world, at as u32 + 1)?.version(&format!("2.{release}"))).await?;
+        // The next goes when this one is seen to work, as a careful person does it.
+        world.ask(&Probe::request("default.echo", json!({}))).await?.ok()?;
+    }
+    let published = load.stop().await?;
+    let recon = world.recon().await?;
+    assert!(published >= restarts as i64 && recon.settled >= published + restarts as i64);
+    for reply in world.replies("main").await? {
+        assert_eq!(reply.status, "ok", "{reply:?}");
+    }
+    let effects = Probe::effects(world).await?;
+    assert_eq!(effects, published / 2, "each transactional message has had its effect once");
+    println!("{restarts} rolling restarts under {published} messages: no requester has seen an error");
+    print_latency(world).await?;
+    for copy in copies {
+        copy.stop().await?;
+        // Each hands over by itself: nobody has to end the session of another, and none waits for its limit.
+        for trouble in ["was frozen", "did not stop in time"] {
+            assert!(!copy.log().contains(trouble), "{trouble}");
+        }
+    }
+    Ok(())
+}
+
+/// How long the messages took from their publish to their reply.
+async fn print_latency(world: &World) -> Outcome {
+    let ages = "SELECT extract(epoch FROM r.replied_at - p.created_at)::float8 FROM main_service.mq_publish p
+                JOIN main_service.mq_reply r ON r.mq_id = p.id";
+    let rows = world.admin.query(ages, &[]).await?;
+    let mut ages: Vec<Duration> = rows.iter().map(|row| Duration::from_secs_f64(row.get(0))).collect();
+    crate::takeover::print("from publish to reply meanwhile", &mut ages);
+    Ok(())
+}
+
+async fn answered_by(world: &World) -> Outcome<BTreeSet<String>> {
+    Ok(world.replies("main").await?.into_iter().filter_map(|reply| reply.responder).collect())
+}
+
+/// Publishes without a pause, one message of each kind after the other.
+struct Load {
+    task: JoinHandle<Outcome<i64>>,
+    stop: watch::Sender<bool>,
+}
+
+impl Load {
+    async fn start(world: &World) -> Outcome<Load> {
+        let session = world.database.connect_as("main").await?;
+        let (stop, stopped) = watch::channel(false);
+        Ok(Load { task: tokio::spawn(publish(session, stopped)), stop })
+    }
+
+    /// Stops it; returns how many messages it has published.
+    async fn stop(self) -> Outcome<i64> {
+        self.stop.send_replace(true);
+        self.task.await.context("the load")?
+    }
+}
+
+async fn publish(session: Client, mut stopped: watch::Receiver<bool>) -> Outcome<i64> {
+    let kinds = ["default.echo", "transactional.effect"].map(|method| Probe::request(method, json!({})));
+    let mut published = 0;
+    while !*stopped.borrow() {
+        for kind in &kinds {
+            let _: i64 = Message::publish(kind, &session).await?;
+            published += 1;
+        }
+        // A rate that the machine keeps up with, so that what is measured is the restarts.
+        let _ = tokio::time::timeout(Duration::from_millis(20), stopped.wait_for(|stopped| *stopped)).await;
+    }
+    Ok(published)
+}
