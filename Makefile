@@ -5,7 +5,7 @@ SHELL := /bin/bash
 .SUFFIXES:
 MAKEFLAGS += --no-builtin-rules --no-print-directory
 
-.PHONY: help all setup up down status demo test faults check bench chaos psql env clean install-extension \
+.PHONY: help all setup up down status demo test faults check bench chaos soak psql env clean install-extension \
 	up-db up-nats up-jaeger stop-db stop-nats stop-jaeger FORCE
 
 help all: ## this list
@@ -81,3 +81,5 @@ bench: ## what a publish costs, and messages a second end to end
 	@make/bench.sh
 chaos: ## load under random faults, then: was the promise kept? (SECONDS=600, SEED: the same faults again)
 	@make/chaos.sh '$(or $(SECONDS),600)' '$(SEED)'
+soak: ## the same load without faults: does anything grow? (SECONDS=600, SEED)
+	@make/soak.sh '$(or $(SECONDS),600)' '$(SEED)'

@@ -5,7 +5,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use clap::{Args as Arguments, Parser, Subcommand};
 
-/// Load of every shape on real services, under faults.
+/// Load of every shape on real services, under faults or for long.
 #[derive(Debug, Parser)]
 #[command(name = "tpro-chaos")]
 pub struct Args {
@@ -21,6 +21,8 @@ pub enum Task {
     Run(Run),
     /// Only print the faults of a seed.
     Plan(Extent),
+    /// Load without faults, then the question whether anything grows.
+    Soak(Run),
 }
 
 /// How long, and which.

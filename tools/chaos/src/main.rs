@@ -1,9 +1,10 @@
-//! `tpro-chaos`: is the promise kept under any fault?
+//! `tpro-chaos`: is the promise kept under any fault, and does nothing grow?
 //!
 //! Sessions publish in transactions of all shapes ([`shape`]) messages of all kinds ([`traffic`]), and keep a ledger
 //! ([`ledger`]) of what committed. Two copies of each service ([`fleet`]) handle them. Meanwhile a schedule of faults
 //! ([`schedule`]), which follows from the seed, is carried out ([`nemesis`]). Then all is made good again, what is under way
-//! drains, and the oracle ([`oracle`]) holds tables, ledger and effects against each other.
+//! drains, and the oracle ([`oracle`]) holds tables, ledger and effects against each other. The other task is the same
+//! load without faults, with memory, files and tasks looked at ([`soak`]).
 //!
 //! It starts servers of its own on free ports, and ends all it has started, also on Ctrl-C.
 #![forbid(unsafe_code)]
@@ -11,6 +12,7 @@
 mod act;
 mod args;
 mod fleet;
+mod gauge;
 mod ledger;
 mod nemesis;
 mod oracle;
@@ -20,6 +22,8 @@ mod random;
 mod run;
 mod schedule;
 mod shape;
+mod slope;
+mod soak;
 mod stand;
 mod takeover;
 mod traffic;
@@ -55,6 +59,7 @@ async fn main() -> ExitCode {
 async fn work(task: Task) -> Outcome<bool> {
     match task {
         Task::Run(run) => run::run(&run).await,
+        Task::Soak(run) => soak::run(&run).await,
         Task::Plan(extent) => {
             plan(&extent);
             Ok(true)

@@ -100,6 +100,26 @@ pub async fn tidy(admin: &Client) -> Outcome {
     Ok(())
 }
 
+/// What is not settled, and what the leaders that should settle it have written of themselves: where to begin to look.
+pub async fn unsettled(admin: &Client) -> Outcome<String> {
+    let mut told = String::new();
+    for service in SERVICES {
+        let rows = format!(
+            "SELECT format('%s %s tx %s at %s%s to %s.%s.%s, in the cursor: %s', '{service}', p.id, p.tx, p.created_at,
+                    CASE WHEN p.direct THEN ' (direct)' END, p.service_name, p.entity, p.method_name,
+                    CASE WHEN p.id = ANY (c.pending) THEN 'pending'
+                         WHEN pg_visible_in_snapshot(p.tx, c.snapshot) THEN 'done' ELSE 'not read' END)
+               FROM {service}_service.mq_publish p CROSS JOIN {service}_service.mq_cursor c
+              WHERE NOT EXISTS (SELECT FROM {service}_service.mq_reply r WHERE r.mq_id = p.id) ORDER BY p.id LIMIT 10"
+        );
+        for row in admin.query(&rows, &[]).await? {
+            told.push_str(&row.get::<_, String>(0));
+            told.push_str("; ");
+        }
+    }
+    Ok(told)
+}
+
 /// Asks everything. The outboxes must be settled, and the ends that publishers did not learn are looked up.
 pub async fn ask(admin: &Client, ledger: Vec<Entry>) -> Outcome<Verdict> {
     let services = SERVICES.map(str::to_owned);

@@ -28,7 +28,7 @@ const AFTERWARDS: i32 = 200;
 const LOOK: Duration = Duration::from_secs(2);
 
 /// What is at work during a run.
-struct Scene {
+pub struct Scene {
     /// The servers.
     pub stand: Arc<Stand>,
     /// The copies.
@@ -65,7 +65,9 @@ impl Scene {
         let before: i64 =
             admin.query_one("SELECT coalesce(max(id), 0) FROM main_service.mq_publish", &[]).await?.get(0);
         Message::to("probe.transactional.effect").publish_many(&main, AFTERWARDS).await?;
-        Recon::drained(&admin, &SERVICES.map(str::to_owned)).await?;
+        if let Err(failure) = Recon::drained(&admin, &SERVICES.map(str::to_owned)).await {
+            return Err(failure.during(oracle::unsettled(&admin).await?));
+        }
         let mut verdict = oracle::ask(&admin, self.ledger.read()).await?;
         let bad: i64 = admin
             .query_one(
@@ -206,7 +208,7 @@ fn report(scene: &Scene, verdict: Verdict, violations: &mut Vec<String>) {
 }
 
 /// The last lines, and the logs of a run that failed.
-fn conclude(run: &Run, scene: &Scene, violations: &[String]) -> Outcome<bool> {
+pub fn conclude(run: &Run, scene: &Scene, violations: &[String]) -> Outcome<bool> {
     let (seed, seconds) = (run.extent.seed, run.extent.seconds);
     let well = violations.is_empty();
     for violation in violations {

@@ -1,0 +1,108 @@
+//! What is looked at in a soak: memory, files, threads, tasks and what copies have in hand, and the memory of their backends.
+
+use std::collections::BTreeMap;
+use std::fs;
+
+use tokio_postgres::Client;
+use tpro_testkit::Outcome;
+
+use crate::fleet::{Berth, Fleet};
+use crate::slope::Sample;
+
+/// Mebibytes of the copies' sessions in PostgreSQL, by copy: the operating system counts them by process id.
+const BACKENDS: &str =
+    "SELECT split_part(application_name, '/', 2) || '-' || split_part(application_name, '/', 3), pid
+    FROM pg_stat_activity WHERE datname = current_database() AND application_name LIKE 'tpro/%'";
+
+/// What a series counts, and so how much of it is growth.
+#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
+pub enum Measure {
+    /// Mebibytes in RAM of a copy.
+    Resident,
+    /// Mebibytes of their own that the sessions of a copy have in PostgreSQL.
+    Backends,
+    /// Open files of a copy.
+    Files,
+    /// Threads of a copy.
+    Threads,
+    /// Tasks on a copy's tracker.
+    Tasks,
+    /// What a copy has in flight, waiting, unsettled or at work, by its own metrics.
+    InHand,
+}
+
+impl Measure {
+    /// What one of it is.
+    pub fn unit(self) -> &'static str {
+        match self {
+            Self::Resident | Self::Backends => "MB",
+            Self::Files => "files",
+            Self::Threads => "threads",
+            Self::Tasks => "tasks",
+            Self::InHand => "messages",
+        }
+    }
+}
+
+/// All series: what of which copy.
+#[derive(Default)]
+pub struct Gauges {
+    series: BTreeMap<(Measure, String), Vec<Sample>>,
+}
+
+impl Gauges {
+    /// Looks at everything once; `at` is in hours.
+    pub async fn look(&mut self, fleet: &Fleet, admin: &Client, at: f64) -> Outcome {
+        for berth in &fleet.berths {
+            self.look_at(berth, at).await?;
+        }
+        let mut backends: BTreeMap<String, f64> = BTreeMap::new();
+        for row in admin.query(BACKENDS, &[]).await? {
+            let pid: i32 = row.get(1);
+            // One that has just ended has no memory.
+            let memory = status(pid as u32, "RssAnon:").unwrap_or(0.0) / 1024.0;
+            *backends.entry(row.get(0)).or_default() += memory;
+        }
+        for (copy, memory) in backends {
+            self.add(Measure::Backends, copy, at, memory);
+        }
+        Ok(())
+    }
+
+    async fn look_at(&mut self, berth: &Berth, at: f64) -> Outcome {
+        let Some(copy) = berth.copy() else { return Ok(()) };
+        let pid = copy.process().pid();
+        let name = berth.name();
+        if let Some(memory) = status(pid, "VmRSS:") {
+            self.add(Measure::Resident, name.clone(), at, memory / 1024.0);
+        }
+        if let Some(threads) = status(pid, "Threads:") {
+            self.add(Measure::Threads, name.clone(), at, threads);
+        }
+        if let Ok(files) = fs::read_dir(format!("/proc/{pid}/fd")) {
+            self.add(Measure::Files, name.clone(), at, files.count() as f64);
+        }
+        self.add(Measure::Tasks, name.clone(), at, copy.metric("tpro_tasks").await?);
+        let mut in_hand = 0.0;
+        for gauge in ["tpro_in_flight", "tpro_waiting", "tpro_unsettled", "tpro_handlers_at_work"] {
+            in_hand += copy.metric(gauge).await?;
+        }
+        self.add(Measure::InHand, name, at, in_hand);
+        Ok(())
+    }
+
+    fn add(&mut self, measure: Measure, copy: String, at: f64, value: f64) {
+        self.series.entry((measure, copy)).or_default().push((at, value));
+    }
+
+    /// The series, each with what it measures and its copy.
+    pub fn series(&self) -> impl Iterator<Item = (Measure, &str, &[Sample])> {
+        self.series.iter().map(|((measure, copy), samples)| (*measure, copy.as_str(), samples.as_slice()))
+    }
+}
+
+/// A number of `/proc/<pid>/status`; memory is in KiB there.
+fn status(pid: u32, name: &str) -> Option<f64> {
+    let text = fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
+    text.lines().find_map(|line| line.strip_prefix(name))?.split_whitespace().next()?.parse().ok()
+}
