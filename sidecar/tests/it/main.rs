@@ -28,6 +28,7 @@ mod freezes;
 mod handlers;
 mod hangs;
 mod http;
+mod leftovers;
 mod listeners;
 mod locks;
 mod login;

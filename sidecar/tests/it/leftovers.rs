@@ -1,0 +1,42 @@
+//! What is left in a process when its messages are over: nothing.
+
+use futures_util::StreamExt;
+use tpro_testkit::{Message, Outcome, SidecarProcess, World, eventually};
+
+const REQUESTS: i32 = 10_000;
+/// What a copy says it has in hand.
+const GAUGES: [&str; 4] = ["tpro_in_flight", "tpro_waiting", "tpro_unsettled", "tpro_handlers_at_work"];
+
+#[ignore = "slow: make faults"]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn ten_thousand_timed_out_requests_leave_every_map_empty() -> Outcome {
+    let world = World::new().await?;
+    // Somebody who takes everything and answers nothing.
+    let silent = world.nats.client().await?;
+    let mut taken = silent.subscribe("tpro.old.thing.ask").await?;
+    silent.flush().await?;
+    let taking = tokio::spawn(async move { while taken.next().await.is_some() {} });
+    let main = world.start(world.sidecar("main")?.env("LANE_MAX", 5_000).env("IN_FLIGHT_MAX", 5_000)).await?;
+    let tasks = settled_tasks(&main).await?;
+
+    Message::to("old.thing.ask").timeout(1).publish_many(&world.main, REQUESTS).await?;
+    eventually("they are in flight", async || Ok(main.metric("tpro_in_flight").await? > 0.0)).await?;
+    let recon = world.recon().await?;
+    assert_eq!(recon.settled, i64::from(REQUESTS));
+    assert!(world.replies("main").await?.iter().all(|reply| reply.status == "timeout"));
+
+    for gauge in GAUGES {
+        eventually(&format!("{gauge} is 0"), async || Ok(main.metric(gauge).await? == 0.0)).await?;
+    }
+    eventually("there are no more tasks than before", async || Ok(main.metric("tpro_tasks").await? <= tasks))
+        .await?;
+    taking.abort();
+    world.finish(&[&main]).await?;
+    Ok(())
+}
+
+/// The tasks of a copy that has nothing to do.
+async fn settled_tasks(copy: &SidecarProcess) -> Outcome<f64> {
+    eventually("it leads", async || Ok(copy.metric("tpro_leading").await? == 1.0)).await?;
+    copy.metric("tpro_tasks").await
+}
