@@ -40,7 +40,7 @@ BEGIN
     END;
     BEGIN
         CREATE ROLE tpro_operator NOLOGIN;
-        COMMENT ON ROLE tpro_operator IS 'tpro: may adopt a restored database';
+        COMMENT ON ROLE tpro_operator IS 'tpro: may cancel and retry messages, and adopt a restored database';
     EXCEPTION WHEN duplicate_object OR unique_violation THEN NULL;
     END;
 END
@@ -634,6 +634,60 @@ $$;
 COMMENT ON FUNCTION tpro.adopt(pg_catalog.text) IS
     'accepts this database, after a restore or on a clone, as the one that sends the messages in it; with a service, one whose tables alone were restored; 55006 its sidecar is running, 55000 the database is not adopted, 3F000 unknown';
 
+-- SECURITY DEFINER: an operator may read no body and write to no table.
+CREATE FUNCTION tpro.cancel(id pg_catalog.int8, sender pg_catalog.text DEFAULT NULL) RETURNS boolean
+    LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    schema_name text := tpro.sender_schema(cancel.sender)::text;
+    message uuid;
+    settled bigint;
+BEGIN
+    EXECUTE format('SELECT p.uid FROM %s.mq_publish p WHERE p.id = $1', schema_name) INTO message USING cancel.id;
+    GET DIAGNOSTICS settled = ROW_COUNT;
+    IF settled = 0 THEN
+        RAISE no_data_found USING
+            MESSAGE = format('there is no message %s in the outbox of %s', cancel.id, schema_name);
+    END IF;
+    -- The first reply wins: what is settled stays, and what comes after is dropped.
+    EXECUTE format('INSERT INTO %s.mq_reply (mq_id, uid, status, error) VALUES ($1, $2, ''cancelled'', $3)
+                    ON CONFLICT DO NOTHING', schema_name)
+        USING cancel.id, message, '{"code": -32004, "message": "cancelled by an operator"}'::jsonb;
+    GET DIAGNOSTICS settled = ROW_COUNT;
+    RETURN settled = 1;
+END
+$$;
+COMMENT ON FUNCTION tpro.cancel(pg_catalog.int8, pg_catalog.text) IS
+    'settles an unsettled message as cancelled, whether it was sent or not; false if it was settled already; P0002 unknown id, 55000 no sender, 3F000 unknown sender';
+
+CREATE FUNCTION tpro.retry(id pg_catalog.int8, sender pg_catalog.text DEFAULT NULL) RETURNS pg_catalog.int8
+    LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    schema_name text := tpro.sender_schema(retry.sender)::text;
+    copy bigint;
+    settled boolean;
+BEGIN
+    EXECUTE format('SELECT NOT p.direct AND EXISTS (SELECT FROM %1$s.mq_reply r WHERE r.mq_id = p.id)
+                      FROM %1$s.mq_publish p WHERE p.id = $1', schema_name) INTO settled USING retry.id;
+    IF settled IS NULL THEN
+        RAISE no_data_found USING
+            MESSAGE = format('there is no message %s in the outbox of %s', retry.id, schema_name);
+    ELSIF NOT settled THEN
+        RAISE object_not_in_prerequisite_state USING
+            MESSAGE = format('message %s of %s is not settled yet, or was a call that its service made itself', retry.id, schema_name),
+            HINT = 'Wait until it is settled, or settle it by tpro.cancel().';
+    END IF;
+    -- A message of its own: another uid, so that its target runs it, and another trace. What had expired may go now.
+    EXECUTE format('INSERT INTO %1$s.mq_publish (protocol, space_name, service_name, entity, method_name, timeout, headers, body)
+                    SELECT p.protocol, p.space_name, p.service_name, p.entity, p.method_name, p.timeout, p.headers, p.body
+                      FROM %1$s.mq_publish p WHERE p.id = $1 RETURNING id', schema_name) INTO copy USING retry.id;
+    RETURN copy;
+END
+$$;
+COMMENT ON FUNCTION tpro.retry(pg_catalog.int8, pg_catalog.text) IS
+    'publishes a copy of a settled message as a new one, and returns its id; 55000 it is not settled or no sender is given, P0002 unknown id, 3F000 unknown sender, 53400 too many wait';
+
 -- ---------------------------------------------------------------------------------------------------------------------
 -- Who may what. The template adds each service's own roles.
 -- ---------------------------------------------------------------------------------------------------------------------
@@ -658,5 +712,7 @@ GRANT EXECUTE ON FUNCTION
     tpro.create_service(pg_catalog.text), tpro.drop_service(pg_catalog.text, pg_catalog.bool), tpro.bell()
     TO tpro_owner;
 GRANT EXECUTE ON FUNCTION tpro.service_state(), tpro.backlog(pg_catalog.text), tpro.adopted(), tpro.instance() TO tpro_reader, tpro_operator;
-GRANT EXECUTE ON FUNCTION tpro.adopt(pg_catalog.text) TO tpro_operator;
+GRANT EXECUTE ON FUNCTION
+    tpro.adopt(pg_catalog.text), tpro.cancel(pg_catalog.int8, pg_catalog.text), tpro.retry(pg_catalog.int8, pg_catalog.text)
+    TO tpro_operator;
 GRANT SELECT ON tpro.service_schemas, tpro.services TO tpro_reader, tpro_operator;

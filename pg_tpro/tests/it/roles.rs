@@ -65,6 +65,8 @@ async fn a_publisher_publishes_and_reads_no_body() -> Outcome {
             "SELECT tpro.drop_service('main', true)",
             "SELECT tpro.adopt()",
             "SELECT tpro.maintain('main')",
+            "SELECT tpro.cancel(1)",
+            "SELECT tpro.retry(1)",
             "SET ROLE main_maintainer",
             "SELECT * FROM main_service.mq_backlog",
             "SELECT * FROM tpro.services",
@@ -169,6 +171,36 @@ async fn an_operator_adopts_and_reads_no_body() -> Outcome {
         ],
     )
     .await
+}
+
+#[tokio::test]
+async fn an_operator_cancels_what_is_unsettled_and_retries_what_is_settled() -> Outcome {
+    let database = database().await?;
+    let operator = member(&database, "tpro_operator").await?;
+    let admin = database.connect().await?;
+    let publish = "SELECT tpro.publish('a', 'b', 'c', '{\"secret\": 1}', sender => 'main')";
+    let id: i64 = admin.query_one(publish, &[]).await?.get(0);
+    let refusal = refused_with(&operator, "55000", &format!("SELECT tpro.retry({id})")).await?;
+    assert!(refusal.hint.contains("tpro.cancel()"), "{refusal:?}");
+    let cancel = "SELECT tpro.cancel($1)";
+    assert!(operator.query_one(cancel, &[&id]).await?.get::<_, bool>(0));
+    assert!(!operator.query_one(cancel, &[&id]).await?.get::<_, bool>(0), "the first reply wins");
+    let copy: i64 = operator.query_one("SELECT tpro.retry($1)", &[&id]).await?.get(0);
+    let row = admin
+        .query_one(
+            "SELECT p.uid <> c.uid, p.traceparent <> c.traceparent, p.body = c.body, r.status::text, r.uid = p.uid
+               FROM main_service.mq_publish p, main_service.mq_publish c, main_service.mq_reply r
+              WHERE p.id = $1 AND c.id = $2 AND r.mq_id = p.id",
+            &[&id, &copy],
+        )
+        .await?;
+    assert!(row.get::<_, bool>(0) && row.get::<_, bool>(1) && row.get::<_, bool>(2) && row.get::<_, bool>(4));
+    assert_eq!(row.get::<_, &str>(3), "cancelled");
+    for unknown in ["SELECT tpro.cancel(4711)", "SELECT tpro.retry(4711)"] {
+        refused_with(&operator, "P0002", unknown).await?;
+    }
+    all_refused(&operator, &["SELECT body FROM main_service.mq_publish", "DELETE FROM main_service.mq_reply"])
+        .await
 }
 
 #[tokio::test]
