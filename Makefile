@@ -75,7 +75,7 @@ test: ## all tests, on real servers of their own
 	@make/test.sh
 faults: ## the slow tests: faults, takeovers, their times in figures (FILTER=words)
 	@make/faults.sh
-check: ## fmt, clippy, doc, deny, shellcheck
+check: ## fmt, clippy, doc, deny, shellcheck, pgspot
 	@make/check.sh
 bench: ## what a publish costs, and messages a second end to end
 	@make/bench.sh

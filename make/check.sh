@@ -51,7 +51,22 @@ scripts() {
   fi
 }
 
-steps 6
+# What runs with its owner's rights must not go by the names of whoever calls it.
+sql() {
+  if ! command -v pgspot >/dev/null; then
+    skipped pgspot "pipx install pgspot"
+    return
+  fi
+  # It commits, and so cannot pin search_path; every name in it is qualified.
+  local request='tpro.request(service_name pg_catalog.text,entity pg_catalog.text,method_name pg_catalog.text,body pg_catalog.jsonb'
+  request+=',headers pg_catalog.jsonb,timeout integer,protocol pg_catalog.text,reply_to pg_catalog.text,sender pg_catalog.text'
+  request+=',space_name pg_catalog.text,INOUT reply pg_catalog.jsonb)'
+  sed 's/^\\echo.*//' sql/pg_tpro--*.sql | pgspot --proc-without-search-path "$request" || return
+  # The template runs in a function that has this search_path.
+  { echo 'SET search_path TO pg_catalog, pg_temp;' && sed 's/@\([a-z]*\)@/example_\1/g' sql/service.sql; } | pgspot
+}
+
+steps 7
 step "What it needs"
 "$ROOT/make/setup.sh"
 use_cargo
@@ -61,6 +76,7 @@ check "Lints (cargo clippy, warnings are errors)" lints
 check "Documentation (cargo doc, warnings are errors)" documentation
 check "Dependencies (cargo deny)" dependencies
 check "Scripts (shellcheck)" scripts
+check "SQL (pgspot)" sql
 step_done
 ((${#FAILED[@]} == 0)) || die "failed: $(printf '%s; ' "${FAILED[@]}" | sed 's/; $//')"
 say "all checks passed"
