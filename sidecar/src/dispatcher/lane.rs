@@ -291,7 +291,8 @@ impl Lanes {
         for lane in self.lanes.iter_mut().flatten() {
             lane.forget_settled(&mut alive);
             let rested = lane.rest.as_ref().is_none_or(|rest| now >= rest.until);
-            if lane.refused.is_empty() || !rested || lane.room(share) == 0 {
+            // Also when so many are refused that nothing new is taken up: else none would ever find out that somebody is there.
+            if lane.refused.is_empty() || !rested || lane.window_left(share) == 0 {
                 continue;
             }
             while let Some(key) = lane.refused.pop_front() {
@@ -462,6 +463,11 @@ impl Lane {
         if self.refused_alive >= REFUSED_PER_LANE {
             return 0;
         }
+        self.window_left(share)
+    }
+
+    /// What its window leaves, however many are refused.
+    fn window_left(&self, share: Share) -> usize {
         let held = self.flying + self.fetching;
         self.window.min(share.free.max(share.own)).saturating_sub(held)
     }

@@ -6,6 +6,7 @@
 mod answerer;
 mod atomicity;
 mod attacks;
+mod backlog;
 mod bounds;
 mod bursts;
 mod circles;

@@ -222,3 +222,15 @@ proptest! {
         prop_assert!(lanes.lanes.iter().flatten().all(Lane::is_idle));
     }
 }
+
+#[test]
+fn a_lane_with_as_many_refused_as_it_may_keep_still_tries_one_of_them() {
+    let (mut lanes, now) = (Lanes::new(BOUNDS), Instant::now());
+    let id = lanes.of("tpro.co");
+    for n in 0..REFUSED_PER_LANE as u32 {
+        assert!(lanes.admit(id, 10));
+        lanes.refuse(id, key(n), false, now);
+    }
+    assert!(!lanes.admit(id, 10), "nothing new is taken up");
+    assert_eq!(lanes.next_refused(now + LONGEST_REST, |_| true), Some(key(0)));
+}
