@@ -2,8 +2,8 @@
 //!
 //! A call's rows are written when the handler that made it ends, in the transaction that writes the handler's outcome,
 //! and only if that outcome is the one that counts. So a call is on record once, however often its handler ran, and
-//! never without the outcome that came of it. Handlers without an outcome (stateless ones, and those that were stopped)
-//! have their calls written alone.
+//! never without the outcome that came of it. A run that was cut off leaves no record: the run after it makes the same calls,
+//! and they are repeats. Stateless handlers have no outcome; their calls are written alone, each time they run.
 
 use std::time::SystemTime;
 

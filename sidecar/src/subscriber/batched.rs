@@ -105,12 +105,10 @@ async fn handle(serving: &Serving, work: &mut Work<'_>, handler: &Erased<Ctx, St
         let tx = scope.take_tx();
         let result = match ended {
             Ended::Done(result) => result,
-            Ended::Late => {
-                serving.inbox.record(scope.take_journal()).await;
-                return Came::Late(serving.late(work));
-            }
+            // The message may run again, here or elsewhere, and makes the same calls again under the same uids: they go
+            // on record with the outcome of the run that has one.
+            Ended::Late => return Came::Late(serving.late(work)),
             Ended::Stopped => {
-                serving.inbox.record(scope.take_journal()).await;
                 serving.stopped(work);
                 return Came::Stopped;
             }

@@ -48,6 +48,26 @@ async fn the_calls_of_a_handler_that_runs_again_are_repeats() -> Outcome {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_calls_of_a_handler_that_a_stop_cut_off_are_on_record_once() -> Outcome {
+    let world = Probe::world().await?;
+    let main = world.run("main").await?;
+    let first = world.start(Probe::copy(&world, 1)?.env("STOP_TIMEOUT", 1)).await?;
+    let hold = Probe::hold(&world).await?;
+    let id = world.publish(&Probe::request("default.call_and_hold", Probe::held())).await?;
+    Probe::waiting(&world, 1).await?;
+    let second = world.start(Probe::copy(&world, 2)?).await?;
+    first.stop().await?;
+    drop(hold);
+    let reply = world.await_reply(id).await?;
+    assert_eq!(reply.responder.as_deref(), Some("probe/1.0/2"), "{reply:?}");
+    reply.ok()?;
+    assert_eq!(world.count("SELECT count(*) FROM probe_service.mq_publish WHERE direct").await?, 1);
+    assert_eq!(Probe::effects(&world).await?, 1);
+    world.finish(&[&main, &second]).await?;
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_transaction_that_must_be_run_again_is_run_again() -> Outcome {
     let world = Probe::world().await?;
     // A sequence goes on through a rollback.
