@@ -83,7 +83,7 @@ fn fill_in(reader: &mut Reader, config: &mut tokio_postgres::Config) {
         "disable" | "allow" | "prefer" => Ok(false),
         _ => Err("TLS to PostgreSQL is still to come; use disable".into()),
     });
-    debug_assert!(!tls_wanted);
+    assert!(!tls_wanted);
     let timeout = reader.seconds("PGCONNECT_TIMEOUT", 5, 1..=300);
     if config.get_connect_timeout().is_none() {
         config.connect_timeout(timeout);

@@ -23,7 +23,7 @@ impl Reader {
 
     /// The value of a key, if set.
     pub(super) fn find(&self, key: &'static str) -> Option<Found<'_>> {
-        debug_assert!(key::find(key).is_some(), "{key} is missing in the table of keys");
+        assert!(key::find(key).is_some(), "{key} is missing in the table of keys");
         self.layers.find(key)
     }
 
