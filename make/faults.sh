@@ -25,6 +25,9 @@ awk '
   listing && /^    [a-z]/ { names = names "\n  " $1 }
   /^$/ { listing = 0 }
   END { printf "%d passed, %d failed%s\n", passed, failed, names }' "$LOG"
+if ! grep -qE '^test result: .* [1-9][0-9]* (passed|failed)' "$LOG" && [ -n "${FILTER:-}" ]; then
+  die "no slow test has one of these in its name: FILTER='$FILTER'. The slow tests: grep -rA3 '#\[ignore' --include=*.rs ."
+fi
 say "What was measured:"
 grep -oE '(distribution|figure): .*' "$LOG" || say "  (nothing)"
 if ((rc != 0)); then die "tests failed; all of their output is in logs/faults.log"; fi

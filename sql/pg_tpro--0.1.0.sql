@@ -200,6 +200,20 @@ COMMENT ON FUNCTION tpro.publish(pg_catalog.text, pg_catalog.text, pg_catalog.te
 -- Waiting for the reply
 -- ---------------------------------------------------------------------------------------------------------------------
 
+-- The likeliest reason for an id that is not there is a COMMIT that was forgotten in another session.
+CREATE FUNCTION tpro.no_message(id pg_catalog.int8, schema_name pg_catalog.text) RETURNS void
+    LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+    RAISE no_data_found USING
+        MESSAGE = format('there is no message %s in the outbox of %s', no_message.id, no_message.schema_name),
+        HINT = 'If it was published in a transaction that is still open, COMMIT that first. '
+            'A ROLLBACK takes a message with it, and RETENTION takes what was settled long ago.';
+END
+$$;
+COMMENT ON FUNCTION tpro.no_message(pg_catalog.int8, pg_catalog.text) IS
+    'raises P0002 for an id that is not in an outbox, and says what may be the reason';
+
 CREATE FUNCTION tpro.reply(id pg_catalog.int8, sender pg_catalog.text DEFAULT NULL)
     RETURNS TABLE (status pg_catalog.text, result pg_catalog.jsonb, error pg_catalog.jsonb, headers pg_catalog.jsonb,
                    attempts pg_catalog.int4, replied_at pg_catalog.timestamptz, responder pg_catalog.text)
@@ -217,7 +231,7 @@ BEGIN
     END IF;
     EXECUTE format('SELECT true FROM %s.mq_publish p WHERE p.id = $1', schema_name) INTO published USING reply.id;
     IF published IS NULL THEN
-        RAISE no_data_found USING MESSAGE = format('there is no message %s in the outbox of %s', reply.id, schema_name);
+        PERFORM tpro.no_message(reply.id, schema_name);
     END IF;
 END
 $$;
@@ -270,8 +284,7 @@ BEGIN
             EXECUTE format('SELECT coalesce(p.tx = pg_current_xact_id_if_assigned(), false)
                               FROM %s.mq_publish p WHERE p.id = $1', schema_name) INTO own USING wait.id;
             IF own IS NULL THEN
-                RAISE no_data_found USING
-                    MESSAGE = format('there is no message %s in the outbox of %s', wait.id, schema_name);
+                PERFORM tpro.no_message(wait.id, schema_name);
             ELSIF own THEN
                 RAISE active_sql_transaction USING
                     MESSAGE = format('message %s is published by this very transaction, and is sent when it commits', wait.id),
@@ -334,8 +347,7 @@ BEGIN
     EXECUTE format('SELECT substr(p.traceparent, 4, 32) FROM %s.mq_publish p WHERE p.id = $1', schema_name)
         INTO trace USING trace_id.id;
     IF trace IS NULL THEN
-        RAISE no_data_found USING
-            MESSAGE = format('there is no message %s in the outbox of %s', trace_id.id, schema_name);
+        PERFORM tpro.no_message(trace_id.id, schema_name);
     END IF;
     RETURN trace;
 END
@@ -646,8 +658,7 @@ BEGIN
     EXECUTE format('SELECT p.uid FROM %s.mq_publish p WHERE p.id = $1', schema_name) INTO message USING cancel.id;
     GET DIAGNOSTICS settled = ROW_COUNT;
     IF settled = 0 THEN
-        RAISE no_data_found USING
-            MESSAGE = format('there is no message %s in the outbox of %s', cancel.id, schema_name);
+        PERFORM tpro.no_message(cancel.id, schema_name);
     END IF;
     -- The first reply wins: what is settled stays, and what comes after is dropped.
     EXECUTE format('INSERT INTO %s.mq_reply (mq_id, uid, status, error) VALUES ($1, $2, ''cancelled'', $3)
@@ -671,8 +682,7 @@ BEGIN
     EXECUTE format('SELECT NOT p.direct AND EXISTS (SELECT FROM %1$s.mq_reply r WHERE r.mq_id = p.id)
                       FROM %1$s.mq_publish p WHERE p.id = $1', schema_name) INTO settled USING retry.id;
     IF settled IS NULL THEN
-        RAISE no_data_found USING
-            MESSAGE = format('there is no message %s in the outbox of %s', retry.id, schema_name);
+        PERFORM tpro.no_message(retry.id, schema_name);
     ELSIF NOT settled THEN
         RAISE object_not_in_prerequisite_state USING
             MESSAGE = format('message %s of %s is not settled yet, or was a call that its service made itself', retry.id, schema_name),

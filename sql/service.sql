@@ -323,7 +323,7 @@ GRANT SELECT (id, created_at, target, status, age, attempts, trace_id) ON @schem
 GRANT EXECUTE ON FUNCTION
     tpro.publish(text, text, text, jsonb, jsonb, integer, text, text, text, text),
     tpro.trace_id(bigint, text), tpro.reply(bigint, text), tpro.wait(bigint, integer, text),
-    tpro.must_see_replies(text), tpro.backlog(text)
+    tpro.must_see_replies(text), tpro.no_message(bigint, text), tpro.backlog(text)
     TO @publisher@, @sidecar@;
 GRANT EXECUTE ON PROCEDURE
     tpro.request(text, text, text, jsonb, jsonb, integer, text, text, text, text, jsonb)

@@ -31,6 +31,7 @@ pub mod shutdown;
 pub mod span;
 pub mod subscriber;
 pub mod telemetry;
+mod version;
 
 pub use boot::run;
 pub use handler::{CallError, Ctx, Failure, Fault, Publish, QueryError, ReplyCtx, Service, Statements, Tx};

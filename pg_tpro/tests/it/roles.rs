@@ -197,7 +197,8 @@ async fn an_operator_cancels_what_is_unsettled_and_retries_what_is_settled() -> 
     assert!(row.get::<_, bool>(0) && row.get::<_, bool>(1) && row.get::<_, bool>(2) && row.get::<_, bool>(4));
     assert_eq!(row.get::<_, &str>(3), "cancelled");
     for unknown in ["SELECT tpro.cancel(4711)", "SELECT tpro.retry(4711)"] {
-        refused_with(&operator, "P0002", unknown).await?;
+        let refusal = refused_with(&operator, "P0002", unknown).await?;
+        assert!(refusal.hint.contains("COMMIT that first"), "{refusal:?}");
     }
     all_refused(&operator, &["SELECT body FROM main_service.mq_publish", "DELETE FROM main_service.mq_reply"])
         .await

@@ -89,7 +89,8 @@ async fn it_says_so_where_the_reply_could_never_come() -> Outcome {
         main.batch_execute("ROLLBACK").await?;
     }
     for function in ["wait", "reply", "trace_id"] {
-        refused_with(&main, "P0002", &format!("SELECT FROM tpro.{function}(4711)")).await?;
+        let refusal = refused_with(&main, "P0002", &format!("SELECT FROM tpro.{function}(4711)")).await?;
+        assert!(refusal.hint.contains("COMMIT that first"), "{refusal:?}");
         refused_with(&main, "3F000", &format!("SELECT FROM tpro.{function}(1, sender => 'nobody')")).await?;
         refused_with(&main, "55000", &format!("SET tpro.sender = ''; SELECT FROM tpro.{function}(1)"))
             .await?;

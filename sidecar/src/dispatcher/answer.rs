@@ -11,17 +11,19 @@ use tpro_wire::{
     uid::Uid,
 };
 
-use super::outcome::Outcome;
+use super::{message::Refusal, outcome::Outcome};
 
 /// A reply, understood.
 #[derive(Debug)]
 pub(super) enum Reply {
     /// The end.
     Answer(Outcome),
-    /// NATS knows no subscriber.
-    NoResponders,
-    /// A reply of the target that is no answer.
-    State(ReplyState),
+    /// Nobody took the attempt.
+    Refused(Refusal),
+    /// The target has it and works on it.
+    Working,
+    /// The target cannot tell it from a repeat.
+    Stale,
     /// Nothing that settles a message: dropped and counted, under this word.
     Noise(&'static str),
 }
@@ -34,7 +36,7 @@ pub(super) enum Reply {
 /// JSON ends the message; only the acknowledgement of a stream is passed over.
 pub(super) fn read(uid: &Uid, protocol: Protocol, message: &async_nats::Message) -> Reply {
     if message.status == Some(async_nats::StatusCode::NO_RESPONDERS) {
-        return Reply::NoResponders;
+        return Reply::Refused(Refusal::NoResponders);
     }
     if message.status.is_some() {
         return Reply::Noise("status");
@@ -43,7 +45,16 @@ pub(super) fn read(uid: &Uid, protocol: Protocol, message: &async_nats::Message)
         message.headers.as_ref().and_then(|headers| headers.get(name)).map(|value| value.as_str())
     };
     if let Some(state) = header(headers::STATE) {
-        return state.parse().map_or(Reply::Noise("state"), Reply::State);
+        return match state.parse() {
+            Ok(ReplyState::Unsupported) => {
+                let versions = header(headers::VERSIONS).and_then(|text| text.parse().ok());
+                versions.map_or(Reply::Noise("state"), |theirs| Reply::Refused(Refusal::Unsupported(theirs)))
+            }
+            Ok(ReplyState::Overloaded) => Reply::Refused(Refusal::Overloaded),
+            Ok(ReplyState::Working) => Reply::Working,
+            Ok(ReplyState::Stale) => Reply::Stale,
+            Err(_) => Reply::Noise("state"),
+        };
     }
     let responder = || header(headers::RESPONDER).filter(|text| is_printable(text)).map(str::to_owned);
     match protocol {
@@ -170,10 +181,17 @@ mod tests {
     #[test]
     fn states_and_missing_responders_are_told_from_answers() {
         let state = read(&uid(), Protocol::JsonRpc, &message("", &[(headers::STATE, "working")]));
-        assert!(matches!(state, Reply::State(ReplyState::Working)));
+        assert!(matches!(state, Reply::Working));
+        let refused = [(headers::STATE, "unsupported"), (headers::VERSIONS, "2-3")];
+        let refused = read(&uid(), Protocol::JsonRpc, &message("", &refused));
+        assert!(
+            matches!(refused, Reply::Refused(Refusal::Unsupported(versions)) if versions.to_string() == "2-3")
+        );
+        let silent = read(&uid(), Protocol::JsonRpc, &message("", &[(headers::STATE, "unsupported")]));
+        assert!(matches!(silent, Reply::Noise("state")), "which versions it understands must be said");
         let mut nobody = message("", &[]);
         nobody.status = Some(StatusCode::NO_RESPONDERS);
-        assert!(matches!(read(&uid(), Protocol::Json, &nobody), Reply::NoResponders));
+        assert!(matches!(read(&uid(), Protocol::Json, &nobody), Reply::Refused(Refusal::NoResponders)));
     }
 
     #[test]

@@ -1,68 +1,29 @@
-//! Lanes: one window of messages in flight per target service, so that nobody waits behind another service's trouble.
-//!
-//! What is in flight is bounded three ways: per lane, in total, and in bytes. A lane may hold no more than what is still
-//! free in total (the dynamic threshold of Choudhury and Hahne for shared switch buffers, IEEE/ACM ToN 6(2), 1998), so
-//! that a few stuck lanes together still leave room for the next one; and a small share is every lane's own, however many
-//! are stuck, unless outcomes cannot be written. A window begins small and grows with each answer,
-//! halves when the target is overloaded, and so finds by itself what the target can do; a takeover makes no storm.
-//!
-//! A row whose lane has no room is kept as its id only (8 bytes) and is read again when the lane opens. It is one
-//! mechanism for lanes that are busy and lanes that are dead.
-//!
-//! A message that found nobody at home (no responders, overloaded) leaves the window and waits among the refused: its
-//! budget runs, the others of its lane are sent meanwhile. The lane then tries one of them at a time, after growing
-//! pauses, until somebody answers.
+//! One lane: the window of messages in flight for one target service, and what waits for it.
 
 use std::{
-    collections::{HashMap, VecDeque},
+    collections::VecDeque,
     time::{Duration, Instant},
 };
 
-use super::in_flight::Key;
+use super::{in_flight::Key, message::Refusal};
 use crate::backoff::jittered;
 
 /// What a window begins with.
-const FIRST_WINDOW: usize = 128;
+pub(super) const FIRST_WINDOW: usize = 128;
 /// The least a window shrinks to.
 const LEAST_WINDOW: usize = 8;
-/// What a lane may always hold, whatever the others do: messages, and bytes of bodies.
-const OWN_SHARE: usize = 16;
-const OWN_BYTES: usize = 64 << 10;
 /// Refused messages kept per lane, with their bodies; beyond it the lane's rows wait as ids.
-const REFUSED_PER_LANE: usize = 8192;
+pub(super) const REFUSED_PER_LANE: usize = 8192;
 /// The first pause before a lane that refused is tried again, and the longest.
-const FIRST_REST: Duration = Duration::from_millis(50);
-const LONGEST_REST: Duration = Duration::from_secs(1);
-/// How long reading waits for a lane that has just become tight. A busy lane opens again within it, and its rows are then
-/// read once, with their bodies, instead of twice; a slow or dead lane does not, and is read past.
-const PATIENCE: Duration = Duration::from_millis(10);
+pub(super) const FIRST_REST: Duration = Duration::from_millis(50);
+pub(super) const LONGEST_REST: Duration = Duration::from_secs(1);
 /// How often a window may be halved: one burst of refusals is one piece of news.
 const SHRINK_PAUSE: Duration = Duration::from_millis(100);
 /// How often it is said that nobody runs a service. A service that knows one method and not another is there and is not,
 /// message by message.
 const NEWS_PAUSE: Duration = Duration::from_secs(10);
-/// Anybody may publish to any name: at this many lanes those that hold nothing are forgotten, and when all hold something
-/// further names share one lane.
-const LANES_MAX: usize = 1024;
-/// The lane that such names share; no name of a service is empty.
-const SHARED: &str = "";
-
-/// Which lane: stays with it while it holds anything.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(super) struct LaneId(u32);
-
-/// The bounds of all lanes.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Bounds {
-    /// Messages in flight per lane.
-    pub lane: usize,
-    /// Messages in flight, and outcomes not yet written, in total.
-    pub total: usize,
-    /// Bytes of bodies and of results not yet written, in total.
-    pub bytes: usize,
-    /// Rows per read.
-    pub page: usize,
-}
+/// What a queue of waiting rows keeps room for when it has emptied after a flood.
+const KEPT: usize = 1024;
 
 /// A row that waits as its id. The sign of the number carries whether it may have run already (ids are positive), since
 /// there may be millions of these.
@@ -81,90 +42,51 @@ impl Waiting {
     }
 }
 
-struct Lane {
-    name: Box<str>,
-    window: usize,
+/// How much of the whole a lane may hold.
+#[derive(Clone, Copy)]
+pub(super) struct Share {
+    /// What is free in total.
+    pub free: usize,
+    /// What it may hold even so.
+    pub own: usize,
+}
+
+/// A lane whose target refused: nothing of the refused is tried before `until`.
+pub(super) struct Rest {
+    pub until: Instant,
+    pause: Duration,
+}
+
+pub(super) struct Lane {
+    /// `space.service`.
+    pub name: Box<str>,
+    pub window: usize,
     /// Sent, or about to be sent, and not answered.
-    flying: usize,
+    pub flying: usize,
     /// Asked for by a read that is under way.
-    fetching: usize,
+    pub fetching: usize,
     /// Bytes of the bodies it holds, flying or refused.
-    bytes: usize,
+    pub bytes: usize,
     /// The mean size of its bodies, lately.
-    mean: usize,
-    waiting: VecDeque<Waiting>,
-    refused: VecDeque<Key>,
+    pub mean: usize,
+    pub waiting: VecDeque<Waiting>,
+    pub refused: VecDeque<Key>,
     /// Refused messages that are still in flight; `refused` may also hold keys of some that are not.
-    refused_alive: usize,
-    rest: Option<Rest>,
+    pub refused_alive: usize,
+    pub rest: Option<Rest>,
+    pub tight_since: Option<Instant>,
     shrunk: Option<Instant>,
     /// It was said that nobody runs the service, and when.
     deserted: bool,
     said: Option<Instant>,
-    tight_since: Option<Instant>,
 }
 
-/// A lane whose target refused: nothing of the refused is tried before `until`.
-struct Rest {
-    until: Instant,
-    pause: Duration,
-}
-
-/// How much of the whole a lane may hold.
-#[derive(Clone, Copy)]
-struct Share {
-    /// What is free in total.
-    free: usize,
-    /// What it may hold even so.
-    own: usize,
-}
-
-/// All lanes.
-pub(super) struct Lanes {
-    bounds: Bounds,
-    lanes: Vec<Option<Lane>>,
-    free: Vec<u32>,
-    by_name: HashMap<Box<str>, LaneId>,
-    flying: usize,
-    settling: usize,
-    bytes: usize,
-    waiting: usize,
-    /// The mean size of all bodies, lately.
-    mean: usize,
-    /// Where the last fetch ended, so that all lanes have their turn.
-    turn: usize,
-}
-
-impl Lanes {
-    pub fn new(bounds: Bounds) -> Self {
+impl Lane {
+    /// An empty one with a window of so many messages.
+    pub fn new(name: &str, window: usize) -> Self {
         Self {
-            bounds,
-            lanes: Vec::new(),
-            free: Vec::new(),
-            by_name: HashMap::new(),
-            flying: 0,
-            settling: 0,
-            bytes: 0,
-            waiting: 0,
-            mean: 0,
-            turn: 0,
-        }
-    }
-
-    /// The lane of a name (`space.service`), made if there is none.
-    pub fn of(&mut self, name: &str) -> LaneId {
-        if let Some(id) = self.by_name.get(name) {
-            return *id;
-        }
-        if self.by_name.len() >= LANES_MAX {
-            self.forget_idle();
-            if self.by_name.len() >= LANES_MAX && name != SHARED {
-                return self.of(SHARED);
-            }
-        }
-        let lane = Lane {
             name: name.into(),
-            window: FIRST_WINDOW.min(self.bounds.lane),
+            window,
             flying: 0,
             fetching: 0,
             bytes: 0,
@@ -173,293 +95,15 @@ impl Lanes {
             refused: VecDeque::new(),
             refused_alive: 0,
             rest: None,
+            tight_since: None,
             shrunk: None,
             deserted: false,
             said: None,
-            tight_since: None,
-        };
-        let id = match self.free.pop() {
-            Some(slot) => {
-                self.lanes[slot as usize] = Some(lane);
-                LaneId(slot)
-            }
-            None => {
-                self.lanes.push(Some(lane));
-                LaneId((self.lanes.len() - 1) as u32)
-            }
-        };
-        self.by_name.insert(name.into(), id);
-        id
-    }
-
-    /// Messages that await a reply.
-    pub fn flying(&self) -> usize {
-        self.flying
-    }
-
-    /// How many rows to read at a time: the page, unless bodies have been so large lately that it would not fit.
-    pub fn page(&self) -> usize {
-        (self.free_bytes() / self.mean.max(1)).clamp(1, self.bounds.page)
-    }
-
-    /// Rows that wait as ids.
-    pub fn waiting(&self) -> usize {
-        self.waiting
-    }
-
-    /// Bytes that may still be taken up.
-    fn free_bytes(&self) -> usize {
-        self.bounds.bytes.saturating_sub(self.bytes)
-    }
-
-    /// Lets a message of this size fly, if its lane has room and nobody waits before it.
-    pub fn admit(&mut self, id: LaneId, bytes: usize) -> bool {
-        let open = self.get(id).is_some_and(|lane| lane.waiting.is_empty());
-        open && self.take_off(id, bytes)
-    }
-
-    /// Lets a message that was fetched for its lane fly; it is ahead of those that still wait.
-    pub fn admit_fetched(&mut self, id: LaneId, bytes: usize) -> bool {
-        self.fetched(id);
-        self.take_off(id, bytes)
-    }
-
-    /// A row that was asked for has come, or will not.
-    pub fn fetched(&mut self, id: LaneId) {
-        if let Some(lane) = self.get_mut(id) {
-            lane.fetching = lane.fetching.saturating_sub(1);
         }
     }
 
-    fn take_off(&mut self, id: LaneId, bytes: usize) -> bool {
-        let (share, free_bytes, idle) = (self.share(), self.free_bytes(), self.bytes == 0);
-        self.mean = smoothed(self.mean, bytes);
-        let Some(lane) = self.get_mut(id) else { return false };
-        lane.mean = smoothed(lane.mean, bytes);
-        // One message larger than all the room there is may fly when it flies alone.
-        let most = free_bytes.saturating_sub(bytes).max(if share.own > 0 { OWN_BYTES } else { 0 });
-        let bytes_fit = idle || lane.bytes + bytes <= most;
-        if lane.room(share) == 0 || !bytes_fit {
-            return false;
-        }
-        lane.flying += 1;
-        lane.bytes += bytes;
-        self.flying += 1;
-        self.bytes += bytes;
-        true
-    }
-
-    /// Keeps a row as its id, behind those of its lane that wait.
-    pub fn wait(&mut self, id: LaneId, row: Waiting) {
-        if let Some(lane) = self.get_mut(id) {
-            lane.waiting.push_back(row);
-            self.waiting += 1;
-        }
-    }
-
-    /// Puts a fetched row for which there was no room after all back before the others.
-    pub fn wait_first(&mut self, id: LaneId, row: Waiting) {
-        if let Some(lane) = self.get_mut(id) {
-            lane.waiting.push_front(row);
-            self.waiting += 1;
-        }
-    }
-
-    /// A flying message found nobody; it waits among the refused. Returns whether it is news that nobody
-    /// runs its service.
-    pub fn refuse(&mut self, id: LaneId, key: Key, overloaded: bool, now: Instant) -> bool {
-        let Some(lane) = self.get_mut(id) else { return false };
-        lane.flying -= 1;
-        lane.refused.push_back(key);
-        lane.refused_alive += 1;
-        lane.rest.get_or_insert_with(|| Rest { until: now + jittered(FIRST_REST), pause: FIRST_REST });
-        if overloaded && lane.shrunk.is_none_or(|last| now >= last + SHRINK_PAUSE) {
-            lane.shrunk = Some(now);
-            lane.window = (lane.window / 2).max(LEAST_WINDOW);
-        }
-        let news = !overloaded && !lane.deserted && lane.said.is_none_or(|last| now >= last + NEWS_PAUSE);
-        if news {
-            (lane.deserted, lane.said) = (true, Some(now));
-        }
-        self.flying -= 1;
-        news
-    }
-
-    /// A refused message that may be sent again now; it flies. `alive` tells whether the key is still in flight.
-    pub fn next_refused(&mut self, now: Instant, mut alive: impl FnMut(Key) -> bool) -> Option<Key> {
-        let share = self.share();
-        for lane in self.lanes.iter_mut().flatten() {
-            lane.forget_settled(&mut alive);
-            let rested = lane.rest.as_ref().is_none_or(|rest| now >= rest.until);
-            // Also when so many are refused that nothing new is taken up: else none would ever find out that somebody is there.
-            if lane.refused.is_empty() || !rested || lane.window_left(share) == 0 {
-                continue;
-            }
-            while let Some(key) = lane.refused.pop_front() {
-                if !alive(key) {
-                    continue;
-                }
-                // While the lane rests, one at a time.
-                if let Some(rest) = &mut lane.rest {
-                    rest.pause = (rest.pause * 2).min(LONGEST_REST);
-                    rest.until = now + jittered(rest.pause);
-                }
-                lane.refused_alive -= 1;
-                lane.flying += 1;
-                self.flying += 1;
-                return Some(key);
-            }
-        }
-        None
-    }
-
-    /// When to ask `next_refused` again, if no message lands before.
-    pub fn rested_at(&self, now: Instant) -> Option<Instant> {
-        let resting = self.lanes.iter().flatten().filter(|lane| !lane.refused.is_empty());
-        // One that has rested and was not asked has no room; it waits for a landing, not for the time.
-        resting
-            .filter_map(|lane| lane.rest.as_ref())
-            .map(|rest| rest.until)
-            .filter(|until| *until > now)
-            .min()
-    }
-
-    /// Somebody of the lane's service is there and answers. Returns whether that is news.
-    pub fn alive(&mut self, id: LaneId) -> bool {
-        let most = self.bounds.lane;
-        let Some(lane) = self.get_mut(id) else { return false };
-        lane.window = (lane.window + 1).min(most);
-        lane.rest = None;
-        std::mem::take(&mut lane.deserted)
-    }
-
-    /// A message has its outcome: its place in the lane is free, its outcome of so many bytes is to be written.
-    pub fn land(&mut self, id: LaneId, bytes: usize, refused: bool, outcome: usize) {
-        if let Some(lane) = self.get_mut(id) {
-            lane.bytes -= bytes;
-            if refused {
-                lane.refused_alive -= 1;
-            } else {
-                lane.flying -= 1;
-                self.flying -= 1;
-            }
-        }
-        self.bytes = self.bytes - bytes + outcome;
-        self.settling += 1;
-    }
-
-    /// An outcome that never flew (expired, unreadable) is to be written.
-    pub fn settle_unsent(&mut self, outcome: usize) {
-        self.bytes += outcome;
-        self.settling += 1;
-    }
-
-    /// Outcomes are written.
-    pub fn settled(&mut self, count: usize, bytes: usize) {
-        self.settling -= count;
-        self.bytes -= bytes;
-    }
-
-    /// The names of the lanes whose rows are better read without their bodies now.
-    pub fn closed(&self) -> Vec<&str> {
-        let lanes = self.lanes.iter().flatten();
-        lanes.filter(|lane| !lane.waiting.is_empty() || self.is_tight(lane)).map(|lane| &*lane.name).collect()
-    }
-
-    /// Whether so many outcomes are to be written that sending more makes no sense.
-    pub fn is_choked(&self) -> bool {
-        self.settling >= self.bounds.total / 2
-    }
-
-    /// Until when to hold the next read, because a lane that has nothing waiting has just become tight.
-    pub fn hold_reading(&mut self, now: Instant) -> Option<Instant> {
-        let mut until: Option<Instant> = None;
-        for index in 0..self.lanes.len() {
-            let Some(tight) = self.lanes[index].as_ref().map(|lane| self.is_tight(lane)) else { continue };
-            let Some(lane) = &mut self.lanes[index] else { continue };
-            if !tight {
-                lane.tight_since = None;
-            } else if lane.waiting.is_empty() {
-                let opens = *lane.tight_since.get_or_insert(now) + PATIENCE;
-                if opens > now {
-                    until = Some(until.map_or(opens, |until| until.min(opens)));
-                }
-            }
-        }
-        until
-    }
-
-    /// Rows to fetch now: of lanes in which something waits and a good part of the window is free, all lanes in turn.
-    pub fn take_fetch(&mut self) -> Vec<(LaneId, Waiting)> {
-        let mut rows = Vec::new();
-        if self.waiting == 0 {
-            return rows;
-        }
-        let lanes = self.lanes.len();
-        let mut free_bytes = self.free_bytes() / 2;
-        for step in 0..lanes {
-            let index = (self.turn + step) % lanes;
-            let share = self.share();
-            let page = self.bounds.page - rows.len();
-            let Some(lane) = &mut self.lanes[index] else { continue };
-            // The refused of a lane that answers again go first; fetch when there is room beyond them.
-            let backlog = if lane.rest.is_none() { lane.refused_alive } else { 0 };
-            let room = lane.room(share).saturating_sub(backlog);
-            let enough = (lane.window / 2).min(self.bounds.page).min(lane.waiting.len());
-            if lane.waiting.is_empty() || room < enough.max(1) || page == 0 {
-                continue;
-            }
-            let own_bytes = OWN_BYTES.saturating_sub(lane.bytes);
-            let fit = (free_bytes.max(own_bytes) / lane.mean.max(1)).max(usize::from(self.bytes == 0));
-            let count = room.min(lane.waiting.len()).min(page).min(fit);
-            free_bytes = free_bytes.saturating_sub(count * lane.mean);
-            lane.fetching += count;
-            self.waiting -= count;
-            rows.extend(lane.waiting.drain(..count).map(|row| (LaneId(index as u32), row)));
-            if lane.waiting.is_empty() {
-                // After a flood the queue would keep its largest size.
-                lane.waiting.shrink_to(1024);
-            }
-        }
-        self.turn = if lanes == 0 { 0 } else { (self.turn + 1) % lanes };
-        rows
-    }
-
-    fn share(&self) -> Share {
-        let free = self.bounds.total.saturating_sub(self.flying + self.settling);
-        Share { free, own: if self.is_choked() { 0 } else { OWN_SHARE } }
-    }
-
-    fn is_tight(&self, lane: &Lane) -> bool {
-        let enough = (lane.window / 2).min(self.bounds.page).max(1);
-        let held = lane.flying > 0 || lane.refused_alive > 0;
-        held && (lane.room(self.share()) < enough
-            || lane.bytes + lane.mean >= self.free_bytes().max(OWN_BYTES))
-    }
-
-    fn forget_idle(&mut self) {
-        for (index, slot) in self.lanes.iter_mut().enumerate() {
-            if slot.as_ref().is_some_and(Lane::is_idle)
-                && let Some(lane) = slot.take()
-            {
-                self.by_name.remove(&lane.name);
-                self.free.push(index as u32);
-            }
-        }
-    }
-
-    fn get(&self, id: LaneId) -> Option<&Lane> {
-        self.lanes.get(id.0 as usize)?.as_ref()
-    }
-
-    fn get_mut(&mut self, id: LaneId) -> Option<&mut Lane> {
-        self.lanes.get_mut(id.0 as usize)?.as_mut()
-    }
-}
-
-impl Lane {
     /// Messages that may still take off.
-    fn room(&self, share: Share) -> usize {
+    pub fn room(&self, share: Share) -> usize {
         if self.refused_alive >= REFUSED_PER_LANE {
             return 0;
         }
@@ -472,6 +116,52 @@ impl Lane {
         self.window.min(share.free.max(share.own)).saturating_sub(held)
     }
 
+    /// Half a window, which is worth a read.
+    pub fn enough(&self, page: usize) -> usize {
+        (self.window / 2).min(page)
+    }
+
+    /// A flying message found nobody; it waits among the refused. Returns whether it is news that nobody runs the service.
+    pub fn refuse(&mut self, key: Key, refusal: Refusal, now: Instant) -> bool {
+        self.flying -= 1;
+        self.refused.push_back(key);
+        self.refused_alive += 1;
+        self.rest.get_or_insert_with(|| Rest { until: now + jittered(FIRST_REST), pause: FIRST_REST });
+        if refusal == Refusal::Overloaded && self.shrunk.is_none_or(|last| now >= last + SHRINK_PAUSE) {
+            self.shrunk = Some(now);
+            self.window = (self.window / 2).max(LEAST_WINDOW);
+        }
+        let absent = refusal == Refusal::NoResponders;
+        let news = absent && !self.deserted && self.said.is_none_or(|last| now >= last + NEWS_PAUSE);
+        if news {
+            (self.deserted, self.said) = (true, Some(now));
+        }
+        news
+    }
+
+    /// A refused message that may be sent again now; it flies. While the lane rests it is one at a time.
+    pub fn next_refused(
+        &mut self,
+        share: Share,
+        now: Instant,
+        mut alive: impl FnMut(Key) -> bool,
+    ) -> Option<Key> {
+        self.forget_settled(&mut alive);
+        let rested = self.rest.as_ref().is_none_or(|rest| now >= rest.until);
+        // Also when so many are refused that nothing new is taken up: else none would ever find out that somebody is there.
+        if !rested || self.window_left(share) == 0 {
+            return None;
+        }
+        let key = std::iter::from_fn(|| self.refused.pop_front()).find(|key| alive(*key))?;
+        if let Some(rest) = &mut self.rest {
+            rest.pause = (rest.pause * 2).min(LONGEST_REST);
+            rest.until = now + jittered(rest.pause);
+        }
+        self.refused_alive -= 1;
+        self.flying += 1;
+        Some(key)
+    }
+
     /// Drops keys of refused messages that were settled meanwhile, so that a lane that stays dead does not grow.
     fn forget_settled(&mut self, mut alive: impl FnMut(Key) -> bool) {
         if self.refused.len() > 2 * self.refused_alive + 64 {
@@ -479,14 +169,30 @@ impl Lane {
         }
     }
 
-    fn is_idle(&self) -> bool {
+    /// Somebody of the service is there and answers. Returns whether that is news.
+    pub fn alive(&mut self, most: usize) -> bool {
+        self.window = (self.window + 1).min(most);
+        self.rest = None;
+        std::mem::take(&mut self.deserted)
+    }
+
+    /// Hands out so many of the rows that wait; they are going to be fetched.
+    pub fn fetch(&mut self, count: usize, take: impl FnMut(Waiting)) {
+        self.fetching += count;
+        self.waiting.drain(..count).for_each(take);
+        if self.waiting.is_empty() {
+            // After a flood the queue would keep its largest size.
+            self.waiting.shrink_to(KEPT);
+        }
+    }
+
+    /// Whether it holds nothing and nothing waits for it.
+    pub fn is_idle(&self) -> bool {
         self.flying == 0 && self.fetching == 0 && self.refused_alive == 0 && self.waiting.is_empty()
     }
 }
 
-fn smoothed(mean: usize, bytes: usize) -> usize {
+/// The mean with one more size, the last ones counting most.
+pub(super) fn smoothed(mean: usize, bytes: usize) -> usize {
     if mean == 0 { bytes } else { (mean * 7 + bytes) / 8 }
 }
-
-#[cfg(test)]
-mod tests;

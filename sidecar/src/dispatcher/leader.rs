@@ -5,13 +5,15 @@
 //! more, and whoever leads next finds out from the tables what there is to do.
 
 mod flight;
+mod hand_over;
 mod intake;
+mod jobs;
 mod outcomes;
 
 use std::{
     collections::VecDeque,
     sync::{Arc, atomic::Ordering},
-    time::{Duration, Instant, SystemTime},
+    time::{Duration, Instant},
 };
 
 use async_nats::connection::State;
@@ -20,28 +22,30 @@ use futures_util::{
     future::BoxFuture,
     stream::{BoxStream, FuturesUnordered, ReadyChunks},
 };
-use tokio_postgres::{AsyncMessage, Row};
+use tokio_postgres::AsyncMessage;
 use tokio_util::sync::{CancellationToken, DropGuard};
 use tpro_wire::uid::Uid;
 
-use self::outcomes::Handled;
+use self::{
+    jobs::{Done, Job},
+    outcomes::Handled,
+};
 use super::{
     barrier::{Barrier, Echo},
-    bell::{Act, Bell},
+    bell::Bell,
     cursor::{Pace, Unsettled},
     identity::{Claim, ClaimError},
     in_flight::{InFlight, Key},
-    lane::{Bounds, LaneId, Lanes, Waiting},
+    lanes::{Bounds, Lanes},
     metrics::Counts,
     outbox::{Cursor, Outbox, OutboxError},
     reader::Reader,
-    recovery::{self, Recovered},
+    recovery,
     sender::Sender,
-    settler::{self, Settled, Settler},
-    snapshot::Snapshot,
+    settler::{Settled, Settler},
     timers::Timers,
 };
-use crate::{app::App, clock, random};
+use crate::{app::App, random};
 
 /// Replies taken from the subscription at a time.
 const REPLIES: usize = 512;
@@ -58,11 +62,6 @@ const SILENCE: Duration = Duration::from_secs(10);
 /// published waits for the next leader; what is not answered by then, that one sends again, and the inbox of the target
 /// makes it one effect.
 const LAST_REPLIES: Duration = Duration::from_secs(3);
-/// How often at most it is noted how much waits.
-const NOTE: Duration = Duration::from_secs(1);
-
-/// How long the last move of the cursor may take, should the session not answer.
-const LAST_MOVE: Duration = Duration::from_secs(3);
 
 /// Why a leader is none any more.
 #[derive(Debug, thiserror::Error)]
@@ -89,21 +88,6 @@ pub(super) enum Fall {
     #[error("the reply subject cannot be subscribed to: {0}")]
     Subscribe(#[from] async_nats::SubscribeError),
 }
-
-/// What a statement came back with.
-enum Done {
-    Page { cur: Snapshot, rows: Vec<Row>, limit: usize },
-    Recovered(Recovered),
-    Fetched { asked: Vec<(LaneId, Waiting)>, rows: Vec<Row> },
-    Slept(bool),
-    Woken,
-    Written(Vec<Settled>),
-    Moved,
-    Noted,
-    Beat(SystemTime),
-}
-
-type Job = BoxFuture<'static, Result<Done, OutboxError>>;
 
 /// What the loop wakes up for.
 enum Event {
@@ -334,159 +318,12 @@ impl Leader {
         times.into_iter().flatten().fold(heartbeat, Instant::min)
     }
 
-    /// Begins the statements whose time has come.
-    fn begin_jobs(&mut self, connected: bool) -> Result<(), Fall> {
-        if !self.jobs.is_empty() && self.now >= self.answered + SILENCE {
-            return Err(Fall::Silent);
-        }
-        while let Some(batch) = self.settler.batch(self.now) {
-            let (outbox, spans) = (self.outbox.clone(), self.app.spans.clone());
-            self.begin_job(async move { settler::write(outbox, spans, batch).await.map(Done::Written) });
-        }
-        if self.until.is_none() {
-            self.begin_reading(connected);
-        }
-        self.begin_handlers();
-        self.begin_move();
-        self.begin_note();
-        if connected && let Some(number) = self.barrier.ask(self.now) {
-            self.ask_echo(number);
-        }
-        if !self.beating && self.now >= self.answered + self.app.config.dispatch.heartbeat {
-            self.beating = true;
-            let outbox = self.outbox.clone();
-            self.begin_job(async move { outbox.heartbeat().await.map(Done::Beat) });
-        }
-        Ok(())
-    }
-
-    fn begin_job(&mut self, job: impl Future<Output = Result<Done, OutboxError>> + Send + 'static) {
-        if self.jobs.is_empty() {
-            self.answered = self.now;
-        }
-        self.jobs.push(job.boxed());
-    }
-
-    /// Reads and the bell's statements: one at a time, in the order the bell wants.
-    fn begin_reading(&mut self, connected: bool) {
-        self.begin_recovery(connected);
-        self.begin_fetch(connected);
-        self.hold = None;
-        if self.reading {
-            return;
-        }
-        match self.bell.act(self.now) {
-            Some(Act::Read) if self.may_read(connected) => self.begin_page(),
-            Some(Act::Read) | None => {}
-            Some(Act::Sleep) => {
-                self.bell.begun(Act::Sleep);
-                let outbox = self.outbox.clone();
-                self.begin_job(async move { outbox.sleep().await.map(Done::Slept) });
-            }
-            Some(Act::Wake) => {
-                self.bell.begun(Act::Wake);
-                let outbox = self.outbox.clone();
-                self.begin_job(async move { outbox.wake().await.map(|()| Done::Woken) });
-            }
-        }
-    }
-
-    fn begin_move(&mut self) {
-        let due = self.pace.due().is_some_and(|due| self.now >= due);
-        if !due || !self.reader.is_between() || self.recovery.is_some() {
-            return;
-        }
-        if let Some(cursor) = self.cursor(false) {
-            self.pace.begun(self.now);
-            let outbox = self.outbox.clone();
-            self.begin_job(async move {
-                match outbox.move_cursor(&cursor).await {
-                    Err(error) if error.is_shortage() => {
-                        // The old one is as good, only older: who takes over looks through more.
-                        tracing::warn!("{error}; the cursor stays where it was");
-                        Ok(Done::Moved)
-                    }
-                    moved => moved.map(|()| Done::Moved),
-                }
-            });
-        } else {
-            // Too much is pending; look again in a second.
-            self.pace.begun(self.now);
-            self.pace.moved();
-            self.pace.news();
-        }
-    }
-
-    /// Notes how much waits, for publishers; a copy that has just begun to lead does not know yet.
-    fn begin_note(&mut self) {
-        if self.noting || self.now < self.noted + NOTE || self.recovery.is_some() {
-            return;
-        }
-        (self.noting, self.noted) = (true, self.now);
-        let (whole, read) = (self.reader.is_between(), self.reader.window().after.1);
-        let unsettled = i64::try_from(self.unsettled.len()).unwrap_or(i64::MAX);
-        let outbox = self.outbox.clone();
-        self.begin_job(
-            async move { outbox.note_backlog(unsettled, whole, read).await.map(|()| Done::Noted) },
-        );
-    }
-
-    fn cursor(&self, clean: bool) -> Option<Cursor> {
-        let pending = self.unsettled.pending()?;
-        Some(Cursor { snapshot: self.reader.seen().clone(), pending, clean })
-    }
-
-    fn on_done(&mut self, done: Done) -> Result<(), OutboxError> {
-        self.answered = self.now;
-        match done {
-            Done::Page { cur, rows, limit } => self.on_page(cur, rows, limit)?,
-            Done::Recovered(page) => self.on_recovered(page),
-            Done::Fetched { asked, rows } => self.on_fetched(&asked, &rows)?,
-            Done::Slept(ours) => self.bell.taken(ours, self.now),
-            Done::Woken => self.bell.let_go(self.now),
-            Done::Written(batch) => self.on_written(batch),
-            Done::Moved => self.pace.moved(),
-            Done::Noted => self.noting = false,
-            Done::Beat(theirs) => {
-                self.beating = false;
-                self.counts.clock_skew_ms.set(clock::host_ahead_ms(theirs));
-            }
-        }
-        Ok(())
-    }
-
     /// What the server has of the events is known for the connection they went over only.
     fn look_at_connection(&mut self) {
         let connection = self.nats.statistics().connects.load(Ordering::Relaxed);
         if let Some(Echo::Unsure(events)) = self.barrier.connected(connection) {
             events.into_iter().for_each(|key| self.send_again(key));
         }
-    }
-
-    /// Whether no reply is awaited and no outcome is to be written. What nobody takes is not waited for.
-    fn is_through(&self) -> bool {
-        self.lanes.flying() == 0
-            && self.settler.is_idle()
-            && self.to_handle.is_empty()
-            && self.handling.is_empty()
-    }
-
-    /// Leaves the cursor where the next leader finds everything, and the rows not read as nobody's yet.
-    async fn hand_over(mut self) -> Result<(), Fall> {
-        // Nobody looks at their answers any more, and an answer that is waited for and not taken would hold up those behind
-        // it on the session. What they read or wrote is in the tables, and is pending in the cursor as far as it matters.
-        self.jobs.clear();
-        let between = self.reader.is_between() && self.recovery.is_none();
-        if let Some(cursor) = self.cursor(true).filter(|_| between) {
-            let pending = cursor.pending.len();
-            match tokio::time::timeout(LAST_MOVE, self.outbox.move_cursor(&cursor)).await {
-                Ok(moved) => moved?,
-                // The next leader begins at the cursor of a second ago.
-                Err(_) => return Err(Fall::Silent),
-            }
-            tracing::info!(pending, "handed over: the cursor says where to go on");
-        }
-        Ok(())
     }
 
     fn show(&self) {

@@ -2,9 +2,9 @@
 
 use std::time::{Instant, SystemTime};
 
-use tpro_wire::trace::TraceParent;
+use tpro_wire::{Versions, trace::TraceParent};
 
-use super::{lane::LaneId, row::Published};
+use super::{lanes::LaneId, row::Published};
 use crate::span::Span;
 
 /// Where a message is.
@@ -23,6 +23,19 @@ pub(super) enum Refusal {
     NoResponders,
     /// A copy is there and has too much to do.
     Overloaded,
+    /// A copy is there and understands other versions than ours.
+    Unsupported(Versions),
+}
+
+impl Refusal {
+    /// For metrics and traces.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::NoResponders => "no_responders",
+            Self::Overloaded => "overloaded",
+            Self::Unsupported(_) => "unsupported",
+        }
+    }
 }
 
 /// What a message needs to know between its first send and its outcome.

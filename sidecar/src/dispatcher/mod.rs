@@ -2,7 +2,7 @@
 //!
 //! How it fits together: a [`follower`] tries to get the lock and makes sure that no clone of
 //! the database leads ([`identity`]); the [`leader`] that has it reads pages ([`reader`],
-//! [`outbox`], [`row`]), lets rows fly in the [`lane`] of their target, sends them ([`sender`]), understands what comes back
+//! [`outbox`], [`row`]), lets rows fly in the [`lane`] of their target (all of them: [`lanes`]), sends them ([`sender`]), understands what comes back
 //! ([`answer`]), decides about another attempt ([`retry`], [`timers`]), and writes outcomes in batches ([`settler`]). The
 //! durable [`cursor`] follows a second behind, and [`recovery`] begins there. When nothing is to be read it sleeps by the
 //! [`bell`].
@@ -20,6 +20,7 @@ mod follower;
 mod identity;
 mod in_flight;
 mod lane;
+mod lanes;
 mod leader;
 mod message;
 pub mod metrics;

@@ -7,6 +7,7 @@ use tpro_wire::{
 };
 
 use super::message::{Message, Refusal};
+use crate::version;
 
 /// A final outcome: a status with its result or its error.
 #[derive(Debug)]
@@ -69,6 +70,14 @@ impl Outcome {
                 code::OVERLOADED,
                 format!(
                     "service {service} is overloaded: no copy took the message for {seconds} s; start another copy, or send less"
+                ),
+            ),
+            Refusal::Unsupported(theirs) => Self::failed(
+                Status::Unavailable,
+                code::UNSUPPORTED,
+                format!(
+                    "no copy of service {service} that understands version {} of the wire took the message for {seconds} s; what answered understands {theirs}: bring the older of the two services up to date",
+                    version::spoken()
                 ),
             ),
         }

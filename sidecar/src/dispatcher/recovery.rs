@@ -9,7 +9,8 @@ use std::sync::Arc;
 
 use super::{
     cursor::Unsettled,
-    lane::{Lanes, Waiting},
+    lane::Waiting,
+    lanes::Lanes,
     outbox::{Cursor, Outbox, OutboxError},
     reader::Window,
     row,

@@ -3,9 +3,10 @@
 use std::time::Instant;
 
 use async_nats::{HeaderMap, HeaderName, HeaderValue, Subject, message::OutboundMessage};
-use tpro_wire::{headers, reply_subject::ReplyPrefix, source::Source, trace, uid};
+use tpro_wire::{Version, headers, reply_subject::ReplyPrefix, source::Source, trace, uid};
 
 use super::message::Message;
+use crate::version;
 
 const TRACEPARENT: HeaderName = HeaderName::from_static(headers::TRACEPARENT);
 const TRACESTATE: HeaderName = HeaderName::from_static(headers::TRACESTATE);
@@ -14,19 +15,24 @@ const BUDGET_MS: HeaderName = HeaderName::from_static(headers::BUDGET_MS);
 const ATTEMPT: HeaderName = HeaderName::from_static(headers::ATTEMPT);
 const SOURCE: HeaderName = HeaderName::from_static(headers::SOURCE);
 const HOPS: HeaderName = HeaderName::from_static(headers::HOPS);
+const VERSION: HeaderName = HeaderName::from_static(headers::VERSION);
 const CONTENT_LANGUAGE: HeaderName = HeaderName::from_static(headers::CONTENT_LANGUAGE);
 const HEADERS: HeaderName = HeaderName::from_static(headers::HEADERS);
 
 /// What is the same in every message of this leader.
 pub(super) struct Sender {
     source: Option<HeaderValue>,
+    /// None for the first version, which is not said.
+    version: Option<HeaderValue>,
     replies: ReplyPrefix,
 }
 
 impl Sender {
     pub fn new(source: &Source) -> Self {
+        let version = version::spoken();
         Self {
             source: source.to_string().parse().ok(),
+            version: (version != Version::FIRST).then(|| version.to_string().parse().ok()).flatten(),
             replies: ReplyPrefix::new(&source.service, &source.instance),
         }
     }
@@ -51,6 +57,7 @@ impl Sender {
         set(TRACESTATE, row.tracestate.as_deref().and_then(parse));
         set(MSG_ID, parse(row.uid.encode(&mut [0; uid::TEXT_LEN])));
         set(SOURCE, self.source.clone());
+        set(VERSION, self.version.clone());
         if let Some(deadline) = message.deadline {
             set(BUDGET_MS, Some((deadline.saturating_duration_since(now).as_millis() as u64).into()));
         }

@@ -21,6 +21,7 @@ use crate::{
     backoff::Backoff,
     metrics::Reason,
     span::{Span, SpanKind},
+    version,
 };
 
 /// The share of the handler's own remaining time that a call gets, so that the handler can still answer when the call
@@ -176,6 +177,7 @@ impl Call {
                 // It is alive: as much patience again.
                 Some(Ok(ReplyState::Working)) => until = self.deadline.min(Instant::now() + patience),
                 Some(Ok(ReplyState::Overloaded)) if of == attempt => return Heard::Nobody("overloaded"),
+                Some(Ok(ReplyState::Unsupported)) if of == attempt => return Heard::Nobody("unsupported"),
                 Some(Ok(ReplyState::Stale)) => return Heard::Stale,
                 // Of an attempt that is over, or a state of a later release: go on listening.
                 Some(_) => {}
@@ -204,6 +206,7 @@ impl Call {
                 Budget::from_duration(self.deadline.saturating_duration_since(Instant::now())).ms().max(1),
             ),
             attempt,
+            version: version::spoken(),
             source: Some(scope.app.source.clone()),
             hops: scope.hops.saturating_add(1),
             language: scope.language().map(str::to_owned),

@@ -27,7 +27,7 @@ pub enum CallError {
     /// The chain of calls is too long.
     #[error("the chain of calls is too long: {0} services")]
     Hops(u32),
-    /// Nobody answers for the service, or nobody of it takes more work.
+    /// Nobody answers for the service, or nobody of it takes more work or understands this release.
     #[error("nobody runs the service")]
     Unavailable,
     /// No answer within the budget.

@@ -5,7 +5,7 @@ use bytes::Bytes;
 use tpro_wire::{ReplyState, Status, envelope, headers};
 
 use super::request::{Back, Form};
-use crate::{app::App, handler::outcome::Outcome};
+use crate::{app::App, handler::outcome::Outcome, version};
 
 /// The headers of replies, made once.
 pub(super) struct ReplyHeaders {
@@ -14,6 +14,7 @@ pub(super) struct ReplyHeaders {
     working: HeaderMap,
     overloaded: HeaderMap,
     stale: HeaderMap,
+    unsupported: HeaderMap,
 }
 
 impl ReplyHeaders {
@@ -31,12 +32,17 @@ impl ReplyHeaders {
             }
             map
         };
+        let mut unsupported = with(headers::STATE, ReplyState::Unsupported.as_str());
+        if let Ok(versions) = version::understood().to_string().parse::<HeaderValue>() {
+            unsupported.insert(HeaderName::from_static(headers::VERSIONS), versions);
+        }
         Self {
             answer: with(headers::STATUS, ""),
             json_error: with(headers::STATUS, Status::Error.as_str()),
             working: with(headers::STATE, ReplyState::Working.as_str()),
             overloaded: with(headers::STATE, ReplyState::Overloaded.as_str()),
             stale: with(headers::STATE, ReplyState::Stale.as_str()),
+            unsupported,
         }
     }
 
@@ -65,6 +71,7 @@ impl ReplyHeaders {
             ReplyState::Working => &self.working,
             ReplyState::Overloaded => &self.overloaded,
             ReplyState::Stale => &self.stale,
+            ReplyState::Unsupported => &self.unsupported,
         };
         self.send(app, back, headers, Bytes::new()).await;
     }

@@ -4,11 +4,11 @@ use std::time::Duration;
 
 use async_nats::Message;
 use tokio::time::Instant;
-use tpro_wire::{ReplyState, RequestHeaders, RpcError, Target, Uid, error::code};
+use tpro_wire::{ReplyState, RequestHeaders, RpcError, Target, Uid, Version, error::code};
 
 use super::{
     batched,
-    request::{self, Back},
+    request::{self, Back, Form},
     serving::{Serving, Work, mark},
     stateless, transactional,
 };
@@ -38,6 +38,9 @@ pub(super) async fn serve(serving: &Serving, message: Message) {
         Some(map) => RequestHeaders::read(|name| find(map, name)),
         None => RequestHeaders::default(),
     };
+    if !serving.versions.contain(headers.version) {
+        return refuse_version(serving, message, headers.version).await;
+    }
     let target = Target::parse(&message.subject).ok();
     let app = &serving.app;
     let service = app.source.service.as_str();
@@ -82,6 +85,21 @@ pub(super) async fn serve(serving: &Serving, message: Message) {
         Err(error) => (if error.code == code::METHOD_NOT_FOUND { "unknown" } else { "malformed" }, error),
     };
     refuse(serving, &back, &mut span, reason, error).await;
+}
+
+/// Refuses a message of a version that is not understood: nothing of it is read but its headers. An event is lost by it,
+/// since nobody sends it again.
+async fn refuse_version(serving: &Serving, message: Message, version: Version) {
+    serving.count_not_run("unsupported");
+    if message.reply.is_none() {
+        tracing::warn!(
+            tpro.target = %message.subject,
+            "an event is dropped: it speaks version {version} of the wire, {} is understood",
+            serving.versions
+        );
+    }
+    let back = Back { subject: message.reply, form: Form::Json };
+    serving.headers.state(&serving.app, &back, ReplyState::Unsupported).await;
 }
 
 /// Answers a message for which no handler runs.

@@ -8,7 +8,7 @@ use tokio::{
     time::{Instant, timeout_at},
 };
 use tokio_util::sync::CancellationToken;
-use tpro_wire::{ReplyState, TraceParent, error::code};
+use tpro_wire::{ReplyState, TraceParent, Versions, error::code};
 
 use super::{
     answer::ReplyHeaders,
@@ -27,6 +27,7 @@ use crate::{
     inbox::{Inbox, command::Accept, flight::Flight, own::Own},
     metrics::Reason,
     span::Span,
+    version,
 };
 
 /// How long a suspect waits for another: it keeps a handler's place meanwhile.
@@ -40,6 +41,8 @@ pub(super) struct Serving {
     pub(super) own: Own,
     pub(super) flight: Arc<Flight<Back>>,
     pub(super) headers: ReplyHeaders,
+    /// The versions of requests that are understood.
+    pub(super) versions: Versions,
     /// For the one suspect that may run.
     suspects: Arc<Semaphore>,
     /// Cancelled when handlers at work are to be stopped.
@@ -91,6 +94,7 @@ impl Serving {
             flight: Arc::default(),
             suspects: Arc::new(Semaphore::new(1)),
             headers: ReplyHeaders::new(&app),
+            versions: version::understood(),
             stop,
             reply_limit: app.reply_max(),
             app,

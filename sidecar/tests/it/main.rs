@@ -60,3 +60,4 @@ mod takeover;
 mod trace;
 mod updates;
 mod values;
+mod versions;

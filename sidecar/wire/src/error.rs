@@ -36,6 +36,8 @@ pub mod code {
     pub const OVERLOADED: i64 = -32008;
     /// What came back cannot be read or cannot be stored.
     pub const BAD_REPLY: i64 = -32009;
+    /// No copy of the service understands the version that the request speaks.
+    pub const UNSUPPORTED: i64 = -32010;
 }
 
 /// A JSON-RPC 2.0 error object: `{"code":-32601,"message":"method not found","data":...}`.

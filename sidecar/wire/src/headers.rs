@@ -8,6 +8,7 @@ use crate::source::Source;
 use crate::trace::TraceParent;
 use crate::tracestate;
 use crate::uid::Uid;
+use crate::version::Version;
 
 /// The trace: W3C Trace Context.
 pub const TRACEPARENT: &str = "traceparent";
@@ -30,6 +31,10 @@ pub const HEADERS: &str = "Tpro-Headers";
 /// How the body of a request is wrapped: `json` where it is not, and its subject alone names the method. Not sent for
 /// JSON-RPC, which says so itself.
 pub const PROTOCOL: &str = "Tpro-Protocol";
+/// Which version of all this the request speaks: see [`Version`]. Not sent for the first.
+pub const VERSION: &str = "Tpro-Version";
+/// Which versions the target understands, in a reply that refuses another: see [`crate::Versions`].
+pub const VERSIONS: &str = "Tpro-Versions";
 /// A `json` reply that is an error carries `error` here, and its payload is `{"error":<JSON-RPC error object>}`: any
 /// JSON is a result, so that the payload alone could not say it.
 pub const STATUS: &str = "Tpro-Status";
@@ -53,6 +58,8 @@ pub struct RequestHeaders {
     pub attempt: u32,
     /// [`PROTOCOL`]; JSON-RPC if the header is not there.
     pub protocol: Protocol,
+    /// [`VERSION`]; the first if the header is not there.
+    pub version: Version,
     /// [`SOURCE`].
     pub source: Option<Source>,
     /// [`HOPS`]; 0 if the header is not there.
@@ -73,6 +80,7 @@ impl Default for RequestHeaders {
             budget_ms: None,
             attempt: 1,
             protocol: Protocol::JsonRpc,
+            version: Version::FIRST,
             source: None,
             hops: 0,
             language: None,
@@ -85,7 +93,8 @@ impl RequestHeaders {
     /// Reads what is there. A header that is missing or makes no sense is as if it were not sent: strangers call
     /// too, and a bad trace is no reason not to answer.
     ///
-    /// Hops are the exception: what is no number counts as too many, so that nobody gets around the limit.
+    /// Hops and version are the exceptions: what is no number counts as too many hops, so that nobody gets around the limit,
+    /// and as a version that nobody understands.
     pub fn read<'h>(get: impl Fn(&str) -> Option<&'h str>) -> Self {
         let traceparent = get(TRACEPARENT).and_then(TraceParent::read);
         Self {
@@ -98,6 +107,7 @@ impl RequestHeaders {
             budget_ms: get(BUDGET_MS).and_then(crate::Budget::parse_ms).map(crate::Budget::ms),
             attempt: get(ATTEMPT).and_then(digits).unwrap_or(1),
             protocol: get(PROTOCOL).and_then(|text| text.parse().ok()).unwrap_or(Protocol::JsonRpc),
+            version: get(VERSION).map_or(Version::FIRST, |text| text.parse().unwrap_or(Version::UNKNOWN)),
             source: get(SOURCE).and_then(|text| text.parse().ok()),
             hops: get(HOPS).map_or(0, |text| digits(text).unwrap_or(u32::MAX)),
             language: get(CONTENT_LANGUAGE).filter(|text| is_language(text)).map(str::to_owned),
@@ -118,6 +128,7 @@ impl RequestHeaders {
             self.budget_ms.map(|value| (BUDGET_MS, value.to_string())),
             Some((ATTEMPT, self.attempt.to_string())),
             (self.protocol != Protocol::JsonRpc).then(|| (PROTOCOL, self.protocol.to_string())),
+            (self.version != Version::FIRST).then(|| (VERSION, self.version.to_string())),
             self.source.as_ref().map(|value| (SOURCE, value.to_string())),
             (self.hops > 0).then(|| (HOPS, self.hops.to_string())),
             self.language.clone().map(|value| (CONTENT_LANGUAGE, value)),

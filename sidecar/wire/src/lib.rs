@@ -33,6 +33,7 @@ mod token;
 pub mod trace;
 pub mod tracestate;
 pub mod uid;
+pub mod version;
 
 pub use budget::Budget;
 pub use envelope::{Answer, AnswerError, Request, RequestId};
@@ -48,3 +49,4 @@ pub use status::Status;
 pub use target::Target;
 pub use trace::TraceParent;
 pub use uid::Uid;
+pub use version::{Version, Versions};

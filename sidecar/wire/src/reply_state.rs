@@ -12,20 +12,24 @@ pub enum ReplyState {
     Overloaded,
     /// The uid is older than the inbox reaches, or from the future: it cannot be told from a repeat.
     Stale,
+    /// This copy does not understand the version that the request speaks, and says which it does
+    /// ([`crate::headers::VERSIONS`]): try again, another copy may.
+    Unsupported,
 }
 
 /// A text that names no [`ReplyState`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("a reply state is working, overloaded or stale")]
+#[error("a reply state is working, overloaded, stale or unsupported")]
 pub struct ReplyStateError;
 
 impl ReplyState {
-    /// As the header has it: `working`, `overloaded` or `stale`.
+    /// As the header has it: `working`, `overloaded`, `stale` or `unsupported`.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Working => "working",
             Self::Overloaded => "overloaded",
             Self::Stale => "stale",
+            Self::Unsupported => "unsupported",
         }
     }
 }
@@ -38,6 +42,7 @@ impl FromStr for ReplyState {
             "working" => Ok(Self::Working),
             "overloaded" => Ok(Self::Overloaded),
             "stale" => Ok(Self::Stale),
+            "unsupported" => Ok(Self::Unsupported),
             _ => Err(ReplyStateError),
         }
     }

@@ -5,7 +5,6 @@ use std::{future::poll_fn, sync::atomic::Ordering};
 use async_nats::{PublishErrorKind, Subject, message::OutboundMessage};
 use bytes::Bytes;
 use futures_util::{FutureExt as _, SinkExt as _};
-use tpro_wire::reply_state::ReplyState;
 
 use super::{Fall, Leader, SENDS};
 use crate::{
@@ -117,10 +116,9 @@ impl Leader {
                 self.alive(key);
                 self.settle(key, outcome);
             }
-            Reply::NoResponders => self.refuse(key, attempt, Refusal::NoResponders),
-            Reply::State(ReplyState::Overloaded) => self.refuse(key, attempt, Refusal::Overloaded),
-            Reply::State(ReplyState::Working) => self.working(key),
-            Reply::State(ReplyState::Stale) => {
+            Reply::Refused(refusal) => self.refuse(key, attempt, refusal),
+            Reply::Working => self.working(key),
+            Reply::Stale => {
                 let outcome = Outcome::stale(&message.row.target);
                 self.settle(key, outcome);
             }
@@ -149,16 +147,13 @@ impl Leader {
             // Of an attempt that has been followed by another.
             return;
         }
-        let what = match refusal {
-            Refusal::NoResponders => "no_responders",
-            Refusal::Overloaded => "overloaded",
-        };
+        let what = refusal.as_str();
         trace::refused(message, what);
         message.phase = Phase::Refused;
         message.refusal = Some(refusal);
         message.due = message.deadline.unwrap_or(message.due);
         let service = message.row.target.service();
-        if self.lanes.refuse(message.lane, key, refusal == Refusal::Overloaded, self.now) {
+        if self.lanes.refuse(message.lane, key, refusal, self.now) {
             tracing::warn!(
                 tpro.service = service,
                 "nobody runs service {service}: its messages are tried again within their budgets"

@@ -7,7 +7,8 @@ use tokio_postgres::Row;
 use super::{Done, Leader};
 use crate::dispatcher::{
     bell::{Act, Found},
-    lane::{LaneId, Waiting},
+    lane::Waiting,
+    lanes::LaneId,
     message::{Message, Phase},
     outbox::OutboxError,
     outcome::Outcome,

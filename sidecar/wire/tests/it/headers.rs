@@ -2,7 +2,7 @@ use std::collections::HashMap;
 
 use proptest::prelude::*;
 use tpro_wire::headers::{self, RequestHeaders, is_language};
-use tpro_wire::{Protocol, Source};
+use tpro_wire::{Protocol, Source, Version, Versions};
 
 use crate::support::{service, traceparent, uid, uuid};
 
@@ -41,6 +41,16 @@ fn a_broken_count_of_hops_does_not_get_around_the_limit() {
 }
 
 #[test]
+fn a_broken_version_is_one_that_nobody_understands() {
+    assert_eq!(read(&[]).version, Version::FIRST);
+    assert_eq!(read(&[(headers::VERSION, "1")]).version, Version::FIRST);
+    for text in ["", "0", "-1", "+1", "1.0", "99999", "new"] {
+        let version = read(&[(headers::VERSION, text)]).version;
+        assert!(!Versions::UNDERSTOOD.contain(version), "{text:?}");
+    }
+}
+
+#[test]
 fn a_tracestate_without_its_traceparent_is_nothing() {
     let parent = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
     assert_eq!(read(&[(headers::TRACESTATE, "a=b")]).tracestate, None);
@@ -71,10 +81,11 @@ proptest! {
         budget_ms in proptest::option::of(0u64..=86_400_000), attempt in any::<u32>(), hops in any::<u32>(),
         source in proptest::option::of((service(), uuid())), language in proptest::option::of("[a-z]{2}-[A-Z]{2}"),
         headers in proptest::option::of("\\{\"a\": \"[a-zé]{0,9}\"\\}"),
-        json in any::<bool>(),
+        json in any::<bool>(), version in 1u16..,
     ) {
         let sent = RequestHeaders {
             traceparent, uid, budget_ms, attempt, hops, language, headers,
+            version: Version::new(version).expect("it is not 0"),
             protocol: if json { Protocol::Json } else { Protocol::JsonRpc },
             tracestate: traceparent.map(|_| "a=b".to_owned()),
             source: source.map(|(service, instance)| Source { service, instance }),

@@ -1,6 +1,7 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::dispatcher::lane::{FIRST_REST, LONGEST_REST, REFUSED_PER_LANE};
 
 const BOUNDS: Bounds = Bounds { lane: 100, total: 400, bytes: 1 << 20, page: 50 };
 
@@ -104,7 +105,7 @@ fn a_lane_that_refuses_is_tried_by_one_message_after_growing_pauses() {
     let mut now = Instant::now();
     for n in 0..10 {
         assert!(lanes.admit(co, 10));
-        lanes.refuse(co, key(n), false, now);
+        lanes.refuse(co, key(n), Refusal::NoResponders, now);
     }
     assert_eq!(lanes.next_refused(now, |_| true), None);
     let mut pauses = Vec::new();
@@ -115,7 +116,7 @@ fn a_lane_that_refuses_is_tried_by_one_message_after_growing_pauses() {
         let tried = lanes.next_refused(now, |_| true).expect("one is tried");
         assert_eq!(tried, key(n));
         assert_eq!(lanes.next_refused(now, |_| true), None, "one at a time");
-        lanes.refuse(co, tried, false, now);
+        lanes.refuse(co, tried, Refusal::NoResponders, now);
     }
     assert!(pauses[0] <= FIRST_REST && pauses[7] >= LONGEST_REST / 2 && pauses[7] <= LONGEST_REST);
     lanes.alive(co);
@@ -133,7 +134,7 @@ fn what_was_settled_meanwhile_is_not_tried_and_does_not_pile_up() {
     let now = Instant::now();
     for n in 0..5_000 {
         assert!(lanes.admit(co, 10));
-        lanes.refuse(co, key(n), false, now);
+        lanes.refuse(co, key(n), Refusal::NoResponders, now);
         lanes.land(co, 10, true, 0);
         lanes.settled(1, 0);
         lanes.next_refused(now, |_| false);
@@ -148,7 +149,7 @@ fn overload_halves_the_window_once_per_burst() {
     let flying = fill(&mut lanes, "tpro.co");
     let now = Instant::now();
     for n in 0..flying {
-        lanes.refuse(co, key(n as u32), true, now);
+        lanes.refuse(co, key(n as u32), Refusal::Overloaded, now);
     }
     assert_eq!(lanes.get(co).expect("is kept").window, BOUNDS.lane / 2);
 }
@@ -188,7 +189,8 @@ proptest! {
             match what {
                 0 | 1 => if lanes.admit(id, bytes) { flying.push((id, key(n as u32), bytes)) },
                 2 => if let Some((id, key, bytes)) = flying.pop() {
-                    lanes.refuse(id, key, bytes % 2 == 0, now);
+                    let refusal = if bytes % 2 == 0 { Refusal::Overloaded } else { Refusal::NoResponders };
+                    lanes.refuse(id, key, refusal, now);
                     refused.push((id, key, bytes));
                 },
                 3 => while let Some(tried) = lanes.next_refused(now, |key| refused.iter().any(|r| r.1 == key)) {
@@ -229,7 +231,7 @@ fn a_lane_with_as_many_refused_as_it_may_keep_still_tries_one_of_them() {
     let id = lanes.of("tpro.co");
     for n in 0..REFUSED_PER_LANE as u32 {
         assert!(lanes.admit(id, 10));
-        lanes.refuse(id, key(n), false, now);
+        lanes.refuse(id, key(n), Refusal::NoResponders, now);
     }
     assert!(!lanes.admit(id, 10), "nothing new is taken up");
     assert_eq!(lanes.next_refused(now + LONGEST_REST, |_| true), Some(key(0)));

@@ -1,0 +1,342 @@
+//! Lanes: one window of messages in flight per target service, so that nobody waits behind another service's trouble.
+//!
+//! What is in flight is bounded three ways: per lane, in total, and in bytes. A lane may hold no more than what is still
+//! free in total (the dynamic threshold of Choudhury and Hahne for shared switch buffers, IEEE/ACM ToN 6(2), 1998), so
+//! that a few stuck lanes together still leave room for the next one; and a small share is every lane's own, however many
+//! are stuck, unless outcomes cannot be written. A window begins small and grows with each answer,
+//! halves when the target is overloaded, and so finds by itself what the target can do; a takeover makes no storm.
+//!
+//! A row whose lane has no room is kept as its id only (8 bytes) and is read again when the lane opens. It is one
+//! mechanism for lanes that are busy and lanes that are dead.
+//!
+//! A message that found nobody at home (no responders, overloaded) leaves the window and waits among the refused: its
+//! budget runs, the others of its lane are sent meanwhile. The lane then tries one of them at a time, after growing
+//! pauses, until somebody answers.
+
+use std::{
+    collections::HashMap,
+    time::{Duration, Instant},
+};
+
+use super::{
+    in_flight::Key,
+    lane::{FIRST_WINDOW, Lane, Share, Waiting, smoothed},
+    message::Refusal,
+};
+
+/// What a lane may always hold, whatever the others do: messages, and bytes of bodies.
+const OWN_SHARE: usize = 16;
+const OWN_BYTES: usize = 64 << 10;
+/// How long reading waits for a lane that has just become tight. A busy lane opens again within it, and its rows are then
+/// read once, with their bodies, instead of twice; a slow or dead lane does not, and is read past.
+const PATIENCE: Duration = Duration::from_millis(10);
+/// Anybody may publish to any name: at this many lanes those that hold nothing are forgotten, and when all hold something
+/// further names share one lane.
+const LANES_MAX: usize = 1024;
+/// The lane that such names share; no name of a service is empty.
+const SHARED: &str = "";
+
+/// Which lane: stays with it while it holds anything.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) struct LaneId(u32);
+
+/// The bounds of all lanes.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Bounds {
+    /// Messages in flight per lane.
+    pub lane: usize,
+    /// Messages in flight, and outcomes not yet written, in total.
+    pub total: usize,
+    /// Bytes of bodies and of results not yet written, in total.
+    pub bytes: usize,
+    /// Rows per read.
+    pub page: usize,
+}
+
+/// All lanes.
+pub(super) struct Lanes {
+    bounds: Bounds,
+    lanes: Vec<Option<Lane>>,
+    free: Vec<u32>,
+    by_name: HashMap<Box<str>, LaneId>,
+    flying: usize,
+    settling: usize,
+    bytes: usize,
+    waiting: usize,
+    /// The mean size of all bodies, lately.
+    mean: usize,
+    /// Where the last fetch ended, so that all lanes have their turn.
+    turn: usize,
+}
+
+impl Lanes {
+    pub fn new(bounds: Bounds) -> Self {
+        Self {
+            bounds,
+            lanes: Vec::new(),
+            free: Vec::new(),
+            by_name: HashMap::new(),
+            flying: 0,
+            settling: 0,
+            bytes: 0,
+            waiting: 0,
+            mean: 0,
+            turn: 0,
+        }
+    }
+
+    /// The lane of a name (`space.service`), made if there is none.
+    pub fn of(&mut self, name: &str) -> LaneId {
+        if let Some(id) = self.by_name.get(name) {
+            return *id;
+        }
+        if self.by_name.len() >= LANES_MAX {
+            self.forget_idle();
+            if self.by_name.len() >= LANES_MAX && name != SHARED {
+                return self.of(SHARED);
+            }
+        }
+        let lane = Lane::new(name, FIRST_WINDOW.min(self.bounds.lane));
+        let id = match self.free.pop() {
+            Some(slot) => {
+                self.lanes[slot as usize] = Some(lane);
+                LaneId(slot)
+            }
+            None => {
+                self.lanes.push(Some(lane));
+                LaneId((self.lanes.len() - 1) as u32)
+            }
+        };
+        self.by_name.insert(name.into(), id);
+        id
+    }
+
+    /// Messages that await a reply.
+    pub fn flying(&self) -> usize {
+        self.flying
+    }
+
+    /// How many rows to read at a time: the page, unless bodies have been so large lately that it would not fit.
+    pub fn page(&self) -> usize {
+        (self.free_bytes() / self.mean.max(1)).clamp(1, self.bounds.page)
+    }
+
+    /// Rows that wait as ids.
+    pub fn waiting(&self) -> usize {
+        self.waiting
+    }
+
+    /// Bytes that may still be taken up.
+    fn free_bytes(&self) -> usize {
+        self.bounds.bytes.saturating_sub(self.bytes)
+    }
+
+    /// Lets a message of this size fly, if its lane has room and nobody waits before it.
+    pub fn admit(&mut self, id: LaneId, bytes: usize) -> bool {
+        let open = self.get(id).is_some_and(|lane| lane.waiting.is_empty());
+        open && self.take_off(id, bytes)
+    }
+
+    /// Lets a message that was fetched for its lane fly; it is ahead of those that still wait.
+    pub fn admit_fetched(&mut self, id: LaneId, bytes: usize) -> bool {
+        self.fetched(id);
+        self.take_off(id, bytes)
+    }
+
+    /// A row that was asked for has come, or will not.
+    pub fn fetched(&mut self, id: LaneId) {
+        if let Some(lane) = self.get_mut(id) {
+            lane.fetching = lane.fetching.saturating_sub(1);
+        }
+    }
+
+    fn take_off(&mut self, id: LaneId, bytes: usize) -> bool {
+        let (share, free_bytes, idle) = (self.share(), self.free_bytes(), self.bytes == 0);
+        self.mean = smoothed(self.mean, bytes);
+        let Some(lane) = self.get_mut(id) else { return false };
+        lane.mean = smoothed(lane.mean, bytes);
+        // One message larger than all the room there is may fly when it flies alone.
+        let most = free_bytes.saturating_sub(bytes).max(if share.own > 0 { OWN_BYTES } else { 0 });
+        let bytes_fit = idle || lane.bytes + bytes <= most;
+        if lane.room(share) == 0 || !bytes_fit {
+            return false;
+        }
+        lane.flying += 1;
+        lane.bytes += bytes;
+        self.flying += 1;
+        self.bytes += bytes;
+        true
+    }
+
+    /// Keeps a row as its id, behind those of its lane that wait.
+    pub fn wait(&mut self, id: LaneId, row: Waiting) {
+        if let Some(lane) = self.get_mut(id) {
+            lane.waiting.push_back(row);
+            self.waiting += 1;
+        }
+    }
+
+    /// Puts a fetched row for which there was no room after all back before the others.
+    pub fn wait_first(&mut self, id: LaneId, row: Waiting) {
+        if let Some(lane) = self.get_mut(id) {
+            lane.waiting.push_front(row);
+            self.waiting += 1;
+        }
+    }
+
+    /// A flying message found nobody; it waits among the refused. Returns whether it is news that nobody
+    /// runs its service.
+    pub fn refuse(&mut self, id: LaneId, key: Key, refusal: Refusal, now: Instant) -> bool {
+        let Some(lane) = self.get_mut(id) else { return false };
+        let news = lane.refuse(key, refusal, now);
+        self.flying -= 1;
+        news
+    }
+
+    /// A refused message that may be sent again now; it flies. `alive` tells whether the key is still in flight.
+    pub fn next_refused(&mut self, now: Instant, mut alive: impl FnMut(Key) -> bool) -> Option<Key> {
+        let share = self.share();
+        let mut lanes = self.lanes.iter_mut().flatten();
+        let key = lanes.find_map(|lane| lane.next_refused(share, now, &mut alive))?;
+        self.flying += 1;
+        Some(key)
+    }
+
+    /// When to ask `next_refused` again, if no message lands before.
+    pub fn rested_at(&self, now: Instant) -> Option<Instant> {
+        let resting = self.lanes.iter().flatten().filter(|lane| !lane.refused.is_empty());
+        // One that has rested and was not asked has no room; it waits for a landing, not for the time.
+        resting
+            .filter_map(|lane| lane.rest.as_ref())
+            .map(|rest| rest.until)
+            .filter(|until| *until > now)
+            .min()
+    }
+
+    /// Somebody of the lane's service is there and answers. Returns whether that is news.
+    pub fn alive(&mut self, id: LaneId) -> bool {
+        let most = self.bounds.lane;
+        self.get_mut(id).is_some_and(|lane| lane.alive(most))
+    }
+
+    /// A message has its outcome: its place in the lane is free, its outcome of so many bytes is to be written.
+    pub fn land(&mut self, id: LaneId, bytes: usize, refused: bool, outcome: usize) {
+        if let Some(lane) = self.get_mut(id) {
+            lane.bytes -= bytes;
+            if refused {
+                lane.refused_alive -= 1;
+            } else {
+                lane.flying -= 1;
+                self.flying -= 1;
+            }
+        }
+        self.bytes = self.bytes - bytes + outcome;
+        self.settling += 1;
+    }
+
+    /// An outcome that never flew (expired, unreadable) is to be written.
+    pub fn settle_unsent(&mut self, outcome: usize) {
+        self.bytes += outcome;
+        self.settling += 1;
+    }
+
+    /// Outcomes are written.
+    pub fn settled(&mut self, count: usize, bytes: usize) {
+        self.settling -= count;
+        self.bytes -= bytes;
+    }
+
+    /// The names of the lanes whose rows are better read without their bodies now.
+    pub fn closed(&self) -> Vec<&str> {
+        let lanes = self.lanes.iter().flatten();
+        lanes.filter(|lane| !lane.waiting.is_empty() || self.is_tight(lane)).map(|lane| &*lane.name).collect()
+    }
+
+    /// Whether so many outcomes are to be written that sending more makes no sense.
+    pub fn is_choked(&self) -> bool {
+        self.settling >= self.bounds.total / 2
+    }
+
+    /// Until when to hold the next read, because a lane that has nothing waiting has just become tight.
+    pub fn hold_reading(&mut self, now: Instant) -> Option<Instant> {
+        let mut until: Option<Instant> = None;
+        for index in 0..self.lanes.len() {
+            let Some(tight) = self.lanes[index].as_ref().map(|lane| self.is_tight(lane)) else { continue };
+            let Some(lane) = &mut self.lanes[index] else { continue };
+            if !tight {
+                lane.tight_since = None;
+            } else if lane.waiting.is_empty() {
+                let opens = *lane.tight_since.get_or_insert(now) + PATIENCE;
+                if opens > now {
+                    until = Some(until.map_or(opens, |until| until.min(opens)));
+                }
+            }
+        }
+        until
+    }
+
+    /// Rows to fetch now: of lanes in which something waits and a good part of the window is free, all lanes in turn.
+    pub fn take_fetch(&mut self) -> Vec<(LaneId, Waiting)> {
+        let mut rows = Vec::new();
+        if self.waiting == 0 {
+            return rows;
+        }
+        let lanes = self.lanes.len();
+        let mut free_bytes = self.free_bytes() / 2;
+        for step in 0..lanes {
+            let index = (self.turn + step) % lanes;
+            let share = self.share();
+            let page = self.bounds.page - rows.len();
+            let Some(lane) = &mut self.lanes[index] else { continue };
+            // The refused of a lane that answers again go first; fetch when there is room beyond them.
+            let backlog = if lane.rest.is_none() { lane.refused_alive } else { 0 };
+            let room = lane.room(share).saturating_sub(backlog);
+            let enough = lane.enough(self.bounds.page).min(lane.waiting.len());
+            if lane.waiting.is_empty() || room < enough.max(1) || page == 0 {
+                continue;
+            }
+            let own_bytes = OWN_BYTES.saturating_sub(lane.bytes);
+            let fit = (free_bytes.max(own_bytes) / lane.mean.max(1)).max(usize::from(self.bytes == 0));
+            let count = room.min(lane.waiting.len()).min(page).min(fit);
+            free_bytes = free_bytes.saturating_sub(count * lane.mean);
+            self.waiting -= count;
+            lane.fetch(count, |row| rows.push((LaneId(index as u32), row)));
+        }
+        self.turn = if lanes == 0 { 0 } else { (self.turn + 1) % lanes };
+        rows
+    }
+
+    fn share(&self) -> Share {
+        let free = self.bounds.total.saturating_sub(self.flying + self.settling);
+        Share { free, own: if self.is_choked() { 0 } else { OWN_SHARE } }
+    }
+
+    fn is_tight(&self, lane: &Lane) -> bool {
+        let enough = lane.enough(self.bounds.page).max(1);
+        let held = lane.flying > 0 || lane.refused_alive > 0;
+        held && (lane.room(self.share()) < enough
+            || lane.bytes + lane.mean >= self.free_bytes().max(OWN_BYTES))
+    }
+
+    fn forget_idle(&mut self) {
+        for (index, slot) in self.lanes.iter_mut().enumerate() {
+            if slot.as_ref().is_some_and(Lane::is_idle)
+                && let Some(lane) = slot.take()
+            {
+                self.by_name.remove(&lane.name);
+                self.free.push(index as u32);
+            }
+        }
+    }
+
+    fn get(&self, id: LaneId) -> Option<&Lane> {
+        self.lanes.get(id.0 as usize)?.as_ref()
+    }
+
+    fn get_mut(&mut self, id: LaneId) -> Option<&mut Lane> {
+        self.lanes.get_mut(id.0 as usize)?.as_mut()
+    }
+}
+
+#[cfg(test)]
+mod tests;

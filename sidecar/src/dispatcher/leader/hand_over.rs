@@ -1,0 +1,36 @@
+//! The end of a leader that is told to stop: what the next one needs to go on.
+
+use std::time::Duration;
+
+use super::{Fall, Leader};
+
+/// How long the last move of the cursor may take, should the session not answer.
+const LAST_MOVE: Duration = Duration::from_secs(3);
+
+impl Leader {
+    /// Whether no reply is awaited and no outcome is to be written. What nobody takes is not waited for.
+    pub(super) fn is_through(&self) -> bool {
+        self.lanes.flying() == 0
+            && self.settler.is_idle()
+            && self.to_handle.is_empty()
+            && self.handling.is_empty()
+    }
+
+    /// Leaves the cursor where the next leader finds everything, and the rows not read as nobody's yet.
+    pub(super) async fn hand_over(mut self) -> Result<(), Fall> {
+        // Nobody looks at their answers any more, and an answer that is waited for and not taken would hold up those behind
+        // it on the session. What they read or wrote is in the tables, and is pending in the cursor as far as it matters.
+        self.jobs.clear();
+        let between = self.reader.is_between() && self.recovery.is_none();
+        if let Some(cursor) = self.cursor(true).filter(|_| between) {
+            let pending = cursor.pending.len();
+            match tokio::time::timeout(LAST_MOVE, self.outbox.move_cursor(&cursor)).await {
+                Ok(moved) => moved?,
+                // The next leader begins at the cursor of a second ago.
+                Err(_) => return Err(Fall::Silent),
+            }
+            tracing::info!(pending, "handed over: the cursor says where to go on");
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,164 @@
+//! The statements of the leader: jobs on its session, begun when their time has come, each coming back to the loop.
+
+use std::time::{Duration, SystemTime};
+
+use futures_util::{FutureExt as _, future::BoxFuture};
+use tokio_postgres::Row;
+
+use super::{Fall, Leader, SILENCE};
+use crate::{
+    clock,
+    dispatcher::{
+        bell::Act,
+        lane::Waiting,
+        lanes::LaneId,
+        outbox::{Cursor, OutboxError},
+        recovery::Recovered,
+        settler::{self, Settled},
+        snapshot::Snapshot,
+    },
+};
+
+/// How often at most it is noted how much waits.
+const NOTE: Duration = Duration::from_secs(1);
+
+/// What a statement came back with.
+pub(super) enum Done {
+    Page { cur: Snapshot, rows: Vec<Row>, limit: usize },
+    Recovered(Recovered),
+    Fetched { asked: Vec<(LaneId, Waiting)>, rows: Vec<Row> },
+    Slept(bool),
+    Woken,
+    Written(Vec<Settled>),
+    Moved,
+    Noted,
+    Beat(SystemTime),
+}
+
+pub(super) type Job = BoxFuture<'static, Result<Done, OutboxError>>;
+
+impl Leader {
+    /// Begins the statements whose time has come.
+    pub(super) fn begin_jobs(&mut self, connected: bool) -> Result<(), Fall> {
+        if !self.jobs.is_empty() && self.now >= self.answered + SILENCE {
+            return Err(Fall::Silent);
+        }
+        while let Some(batch) = self.settler.batch(self.now) {
+            let (outbox, spans) = (self.outbox.clone(), self.app.spans.clone());
+            self.begin_job(async move { settler::write(outbox, spans, batch).await.map(Done::Written) });
+        }
+        if self.until.is_none() {
+            self.begin_reading(connected);
+        }
+        self.begin_handlers();
+        self.begin_move();
+        self.begin_note();
+        if connected && let Some(number) = self.barrier.ask(self.now) {
+            self.ask_echo(number);
+        }
+        if !self.beating && self.now >= self.answered + self.app.config.dispatch.heartbeat {
+            self.beating = true;
+            let outbox = self.outbox.clone();
+            self.begin_job(async move { outbox.heartbeat().await.map(Done::Beat) });
+        }
+        Ok(())
+    }
+
+    pub(super) fn begin_job(
+        &mut self,
+        job: impl Future<Output = Result<Done, OutboxError>> + Send + 'static,
+    ) {
+        if self.jobs.is_empty() {
+            self.answered = self.now;
+        }
+        self.jobs.push(job.boxed());
+    }
+
+    /// Reads and the bell's statements: one at a time, in the order the bell wants.
+    fn begin_reading(&mut self, connected: bool) {
+        self.begin_recovery(connected);
+        self.begin_fetch(connected);
+        self.hold = None;
+        if self.reading {
+            return;
+        }
+        match self.bell.act(self.now) {
+            Some(Act::Read) if self.may_read(connected) => self.begin_page(),
+            Some(Act::Read) | None => {}
+            Some(Act::Sleep) => {
+                self.bell.begun(Act::Sleep);
+                let outbox = self.outbox.clone();
+                self.begin_job(async move { outbox.sleep().await.map(Done::Slept) });
+            }
+            Some(Act::Wake) => {
+                self.bell.begun(Act::Wake);
+                let outbox = self.outbox.clone();
+                self.begin_job(async move { outbox.wake().await.map(|()| Done::Woken) });
+            }
+        }
+    }
+
+    fn begin_move(&mut self) {
+        let due = self.pace.due().is_some_and(|due| self.now >= due);
+        if !due || !self.reader.is_between() || self.recovery.is_some() {
+            return;
+        }
+        if let Some(cursor) = self.cursor(false) {
+            self.pace.begun(self.now);
+            let outbox = self.outbox.clone();
+            self.begin_job(async move {
+                match outbox.move_cursor(&cursor).await {
+                    Err(error) if error.is_shortage() => {
+                        // The old one is as good, only older: who takes over looks through more.
+                        tracing::warn!("{error}; the cursor stays where it was");
+                        Ok(Done::Moved)
+                    }
+                    moved => moved.map(|()| Done::Moved),
+                }
+            });
+        } else {
+            // Too much is pending; look again in a second.
+            self.pace.begun(self.now);
+            self.pace.moved();
+            self.pace.news();
+        }
+    }
+
+    /// Notes how much waits, for publishers; a copy that has just begun to lead does not know yet.
+    fn begin_note(&mut self) {
+        if self.noting || self.now < self.noted + NOTE || self.recovery.is_some() {
+            return;
+        }
+        (self.noting, self.noted) = (true, self.now);
+        let (whole, read) = (self.reader.is_between(), self.reader.window().after.1);
+        let unsettled = i64::try_from(self.unsettled.len()).unwrap_or(i64::MAX);
+        let outbox = self.outbox.clone();
+        self.begin_job(
+            async move { outbox.note_backlog(unsettled, whole, read).await.map(|()| Done::Noted) },
+        );
+    }
+
+    pub(super) fn cursor(&self, clean: bool) -> Option<Cursor> {
+        let pending = self.unsettled.pending()?;
+        Some(Cursor { snapshot: self.reader.seen().clone(), pending, clean })
+    }
+
+    pub(super) fn on_done(&mut self, done: Done) -> Result<(), OutboxError> {
+        self.answered = self.now;
+        match done {
+            Done::Page { cur, rows, limit } => self.on_page(cur, rows, limit)?,
+            Done::Recovered(page) => self.on_recovered(page),
+            Done::Fetched { asked, rows } => self.on_fetched(&asked, &rows)?,
+            Done::Slept(ours) => self.bell.taken(ours, self.now),
+            Done::Woken => self.bell.let_go(self.now),
+            Done::Written(batch) => self.on_written(batch),
+            Done::Moved => self.pace.moved(),
+            Done::Noted => self.noting = false,
+            Done::Beat(theirs) => {
+                self.beating = false;
+                self.counts.clock_skew_ms.set(clock::host_ahead_ms(theirs));
+            }
+        }
+        Ok(())
+    }
+}
