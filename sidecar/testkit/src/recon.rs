@@ -87,6 +87,7 @@ impl Recon {
                 }
             }
         }
+        effects(admin, services, &mut recon.violations).await?;
         Ok(recon)
     }
 
@@ -97,6 +98,75 @@ impl Recon {
         }
         Err(Failure::new(format!("the promise was broken: {}", self.violations.join("; "))))
     }
+}
+
+/// What the handlers of the test's own service have done, where the database has its table `public.effect(uid, what)`.
+///
+/// A handler notes `effect` under the uid it was asked with. A reply handler notes another word under the uid of its own
+/// service's row.
+async fn effects(admin: &Client, services: &[String], violations: &mut Vec<String>) -> Outcome {
+    let table = "SELECT count(*) FROM pg_attribute
+        WHERE attrelid = to_regclass('public.effect') AND attname IN ('uid', 'what') AND NOT attisdropped";
+    if one(admin, table).await? != 2 {
+        return Ok(());
+    }
+    // Of all services: it is one handler's table, and who has it does not matter here.
+    let all = |table: &str, columns: &str| {
+        let each: Vec<String> = services
+            .iter()
+            .map(|service| format!("SELECT {columns} FROM {service}_service.{table}"))
+            .collect();
+        format!("({})", each.join(" UNION ALL "))
+    };
+    let inbox = all("mq_receive", "uid, target");
+    let outcomes = all("mq_outcome", "uid, answer");
+    let outbox = all("mq_publish", "uid, entity");
+    let replies = all("mq_reply", "uid");
+    for (fault, query) in [
+        (
+            "messages have more than one effect of a transactional handler",
+            format!(
+                "SELECT count(*) FROM (SELECT e.uid FROM public.effect e WHERE e.what = 'effect' AND e.uid IN
+                   (SELECT i.uid FROM {inbox} i WHERE i.target LIKE '%.transactional.%')
+                   GROUP BY e.uid HAVING count(*) > 1) AS twice"
+            ),
+        ),
+        (
+            "messages have a result of a transactional handler and not its effect",
+            format!(
+                "SELECT count(*) FROM {outcomes} o WHERE o.answer ? 'result' AND o.uid IN
+                   (SELECT i.uid FROM {inbox} i WHERE i.target LIKE '%.transactional.effect')
+                   AND NOT EXISTS (SELECT FROM public.effect e WHERE e.uid = o.uid)"
+            ),
+        ),
+        (
+            "effects have no inbox row",
+            format!(
+                "SELECT count(*) FROM public.effect e WHERE e.what = 'effect'
+                   AND NOT EXISTS (SELECT FROM {inbox} i WHERE i.uid = e.uid)
+                   AND NOT EXISTS (SELECT FROM {outbox} p WHERE p.uid = e.uid AND p.entity = 'stateless')"
+            ),
+        ),
+        (
+            "effects of reply handlers have no reply",
+            format!(
+                "SELECT count(*) FROM public.effect e WHERE e.what <> 'effect'
+                   AND NOT EXISTS (SELECT FROM {replies} r WHERE r.uid = e.uid)"
+            ),
+        ),
+        (
+            "replies were handled more than once",
+            "SELECT count(*) FROM (SELECT uid FROM public.effect WHERE what <> 'effect'
+               GROUP BY uid HAVING count(*) > 1) AS twice"
+                .to_owned(),
+        ),
+    ] {
+        let found = one(admin, &query).await?;
+        if found != 0 {
+            violations.push(format!("{found} {fault}"));
+        }
+    }
+    Ok(())
 }
 
 async fn one(admin: &Client, query: &str) -> Outcome<i64> {
