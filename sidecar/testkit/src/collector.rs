@@ -70,6 +70,11 @@ impl Collector {
         self.address.port()
     }
 
+    /// How often something has arrived so far: all that has arrived is costly to look at again for nothing.
+    pub fn arrivals(&self) -> usize {
+        self.taken.all().len()
+    }
+
     /// All spans so far, in the order of their start.
     pub fn spans(&self) -> Vec<SpanRecord> {
         let mut spans: Vec<SpanRecord> = Vec::new();

@@ -5,6 +5,7 @@ use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::eventually::eventually;
 use crate::failure::{Failure, Outcome};
@@ -100,7 +101,8 @@ impl Sidecar {
         }
         let log = self.folder.join(format!("{name}.out"));
         let process = Process::start(name, command, &log, Signal::KILL, None)?;
-        Ok(Arc::new(SidecarProcess { process, port, sidecar: self }))
+        let fate = Fate::default();
+        Ok(Arc::new(SidecarProcess { process, port, sidecar: self, fate }))
     }
 }
 
@@ -109,6 +111,14 @@ pub struct SidecarProcess {
     process: Process,
     port: u16,
     sidecar: Sidecar,
+    fate: Fate,
+}
+
+/// What the test has done to a copy, for the end of the test.
+#[derive(Default)]
+struct Fate {
+    ends: AtomicBool,
+    stood_still: AtomicBool,
 }
 
 impl SidecarProcess {
@@ -120,6 +130,22 @@ impl SidecarProcess {
     /// What it was started from, for starting it again.
     pub fn sidecar(&self) -> Sidecar {
         self.sidecar.clone()
+    }
+
+    /// Whether the test has ended it or waits for its end. A subcommand ends by itself when it is done.
+    pub(crate) fn may_end(&self) -> bool {
+        self.fate.ends.load(Ordering::Relaxed) || !self.sidecar.arguments.is_empty()
+    }
+
+    /// Whether it could tell all that it did: it lives or has ended in good order, and has never stood still.
+    pub(crate) fn is_undisturbed(&self) -> Outcome<bool> {
+        let still = self.fate.stood_still.load(Ordering::Relaxed) || self.value("FAILPOINTS").is_some();
+        Ok(!still && self.process.exit()?.is_none_or(|exit| exit.success()))
+    }
+
+    /// The value of a variable that it was started with.
+    pub(crate) fn value(&self, name: &str) -> Option<&str> {
+        self.sidecar.value(name)
     }
 
     /// Its HTTP port.
@@ -171,11 +197,18 @@ impl SidecarProcess {
 
     /// Sends a signal.
     pub fn signal(&self, signal: Signal) -> Outcome {
-        self.process.signal(signal)
+        self.process.signal(signal)?;
+        match signal {
+            Signal::STOP => self.fate.stood_still.store(true, Ordering::Relaxed),
+            Signal::CONT => {}
+            _ => self.fate.ends.store(true, Ordering::Relaxed),
+        }
+        Ok(())
     }
 
     /// Waits for its end.
     pub async fn wait(&self) -> Outcome<ExitStatus> {
+        self.fate.ends.store(true, Ordering::Relaxed);
         self.process.wait().await
     }
 
@@ -192,7 +225,8 @@ impl SidecarProcess {
 
     /// Kills it with SIGKILL; that it ended by anything else is a failure.
     pub async fn kill(&self) -> Outcome {
-        let exit = self.process.kill().await?;
+        self.signal(Signal::KILL)?;
+        let exit = self.wait().await?;
         if exit.signal() == Some(Signal::KILL.as_raw()) {
             return Ok(());
         }

@@ -17,7 +17,7 @@ use crate::paths;
 use crate::postgres::{Postgres, folder};
 use crate::recon::Recon;
 use crate::sidecar::{Sidecar, SidecarProcess};
-use crate::span::Kind;
+use crate::span::{Kind, SpanRecord};
 
 static WORLDS: AtomicU32 = AtomicU32::new(0);
 
@@ -35,7 +35,7 @@ pub struct World {
     pub collector: Collector,
     services: Vec<String>,
     folder: PathBuf,
-    started: Mutex<Vec<PathBuf>>,
+    started: Mutex<Vec<Arc<SidecarProcess>>>,
     finished: bool,
 }
 
@@ -154,8 +154,7 @@ impl World {
     /// Starts a copy and waits for nothing.
     pub fn spawn(&self, sidecar: Sidecar) -> Outcome<Arc<SidecarProcess>> {
         let process = sidecar.spawn()?;
-        let mut started = self.started.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
-        started.push(process.process().log_path().to_path_buf());
+        self.started.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).push(process.clone());
         Ok(process)
     }
 
@@ -201,58 +200,131 @@ impl World {
         Recon::look(&self.admin, &self.services).await?.clean()
     }
 
-    /// The end of a test: the oracle; that no copy in `alive` has died, and that it has nothing left in hand; and that no
-    /// message was executed more often than its spans admit.
+    /// The end of a test: the oracle; that no copy has ended that was not told to; that those in `alive` live and have
+    /// nothing left in hand; and that each message was executed as often as the spans must tell.
     pub async fn finish(mut self, alive: &[&Arc<SidecarProcess>]) -> Outcome<Recon> {
+        // First, for what has ended settles nothing.
+        self.none_has_ended()?;
         let recon = self.recon().await?;
         for copy in alive {
-            if let Some(exit) = copy.process().exit()? {
-                let what = format!("{} has ended by itself with {exit}", copy.process().name());
-                return Err(Failure::new(what).with_log(copy.process().log_path()));
-            }
+            lives(copy)?;
             let name = copy.process().name();
-            eventually(&format!("{name} has nothing in hand"), async || {
-                Ok(copy.metric("tpro_in_flight").await? == 0.0
-                    && copy.metric("tpro_handlers_at_work").await? == 0.0)
-            })
-            .await?;
+            for gauge in ["tpro_unsettled", "tpro_waiting", "tpro_in_flight", "tpro_handlers_at_work"] {
+                let what = format!("{name} has nothing in hand: {gauge} is 0");
+                eventually(&what, async || Ok(copy.metric(gauge).await? == 0.0)).await?;
+            }
         }
         self.executed_once().await?;
+        self.none_has_ended()?;
         self.finished = true;
         Ok(recon)
     }
 
+    /// No copy has ended that was not told to, in `alive` or not.
+    fn none_has_ended(&self) -> Outcome {
+        self.started().iter().filter(|copy| !copy.may_end()).try_for_each(|copy| lives(copy))
+    }
+
+    /// All copies that were started, in that order.
+    fn started(&self) -> Vec<Arc<SidecarProcess>> {
+        self.started.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).clone()
+    }
+
     /// Of a message with a stored outcome, each run is one SERVER span with `tpro.repeat=false`, those aside that a stop cut off.
     async fn executed_once(&self) -> Outcome {
-        let mut executed = BTreeMap::<_, u32>::new();
-        for span in self.collector.spans() {
-            let executes = span.kind == Kind::Server && span.attribute("tpro.repeat") == "false";
-            if executes && span.attribute("tpro.stopped") != "true" {
-                let uid = span.attribute("messaging.message.id").to_owned();
-                *executed
-                    .entry((span.service.clone(), uid, span.attribute("tpro.run").to_owned()))
-                    .or_default() += 1;
-            }
-        }
         for service in &self.services {
-            let stored = format!("SELECT uid::text FROM {service}_service.mq_outcome");
-            let stored: BTreeSet<String> =
-                self.admin.query(&stored, &[]).await?.iter().map(|row| row.get(0)).collect();
-            let twice = executed
-                .iter()
-                .find(|((of, uid, _), times)| of == service && stored.contains(uid) && **times > 1);
-            if let Some(((_, uid, _), times)) = twice {
+            if self.tells_all(service).await? {
+                self.executed(service).await?;
+            }
+            let mut executed = BTreeMap::<_, u32>::new();
+            for span in self.executions(service) {
+                if span.attribute("tpro.stopped") != "true" {
+                    let uid = span.attribute("messaging.message.id").to_owned();
+                    *executed.entry((uid, span.attribute("tpro.run").to_owned())).or_default() += 1;
+                }
+            }
+            let stored = self.uids(&format!("SELECT uid::text FROM {service}_service.mq_outcome")).await?;
+            let twice = executed.iter().find(|((uid, _), times)| stored.contains(uid) && **times > 1);
+            if let Some(((uid, _), times)) = twice {
                 return Err(Failure::new(format!("{service} has executed message {uid} {times} times")));
             }
         }
         Ok(())
     }
+
+    /// Whether the spans of a service must be here sooner or later: it exports them to this world's collector, has lost
+    /// none, and no copy of it was killed or stood still.
+    async fn tells_all(&self, service: &str) -> Outcome<bool> {
+        let endpoint = self.collector.endpoint();
+        let mut tells = false;
+        for copy in self.started().iter().filter(|copy| copy.value("SERVICE_NAME") == Some(service)) {
+            let exports = copy.value("OTEL_EXPORTER_OTLP_ENDPOINT") == Some(&endpoint)
+                && copy.value("OTEL_TRACES_SAMPLER").is_none();
+            if !exports || !copy.is_undisturbed()? {
+                return Ok(false);
+            }
+            if copy.process().exit()?.is_none() && copy.metric("tpro_spans_dropped_total").await? > 0.0 {
+                return Ok(false);
+            }
+            tells = true;
+        }
+        Ok(tells)
+    }
+
+    /// Waits for the span of each stored outcome whose message's trace is sampled. Spans leave half a second late.
+    async fn executed(&self, service: &str) -> Outcome {
+        let mut missing = BTreeSet::new();
+        for asking in &self.services {
+            let stored = format!(
+                "SELECT uid::text FROM {service}_service.mq_outcome JOIN {asking}_service.mq_publish USING (uid)
+                 WHERE traceparent LIKE '%-01'"
+            );
+            missing.append(&mut self.uids(&stored).await?);
+        }
+        let mut seen = 0;
+        let what = format!("the runs of {service} have their spans");
+        let told = eventually(&what, async || {
+            if !missing.is_empty() && self.collector.arrivals() != seen {
+                seen = self.collector.arrivals();
+                for span in self.executions(service) {
+                    missing.remove(span.attribute("messaging.message.id"));
+                }
+            }
+            Ok(missing.is_empty())
+        });
+        told.await.map_err(|failure| {
+            failure.during(format!(
+                "{} outcomes have none, the first is of {:?}",
+                missing.len(),
+                missing.first()
+            ))
+        })
+    }
+
+    /// The SERVER spans of a service that are runs of a handler.
+    fn executions(&self, service: &str) -> impl Iterator<Item = SpanRecord> {
+        self.collector.spans().into_iter().filter(move |span| {
+            span.service == service && span.kind == Kind::Server && span.attribute("tpro.repeat") == "false"
+        })
+    }
+
+    async fn uids(&self, query: &str) -> Outcome<BTreeSet<String>> {
+        Ok(self.admin.query(query, &[]).await.context(query)?.iter().map(|row| row.get(0)).collect())
+    }
+}
+
+/// A failure if a copy has ended.
+fn lives(copy: &SidecarProcess) -> Outcome {
+    let Some(exit) = copy.process().exit()? else { return Ok(()) };
+    let what = format!("{} has ended by itself with {exit}", copy.process().name());
+    Err(Failure::new(what).with_log(copy.process().log_path()))
 }
 
 impl Drop for World {
     fn drop(&mut self) {
         if !self.finished {
-            let mut logs = self.started.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).clone();
+            let mut logs: Vec<PathBuf> =
+                self.started().iter().map(|copy| copy.process().log_path().to_path_buf()).collect();
             logs.sort();
             logs.dedup();
             logs.push(self.database.cluster().log_path());
@@ -260,6 +332,8 @@ impl Drop for World {
                 eprintln!("--- the end of {} ---\n{}", log.display(), tail(&log));
             }
         }
+        // They end before their folder goes, those aside that the test still holds.
+        self.started.get_mut().unwrap_or_else(|poisoned| poisoned.into_inner()).clear();
         let _ = std::fs::remove_dir_all(&self.folder);
     }
 }
