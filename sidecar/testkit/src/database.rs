@@ -1,5 +1,6 @@
 //! One database of a test, with the extension in it.
 
+use std::process::Stdio;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
@@ -36,14 +37,28 @@ impl Database {
         Database { cluster, name: self.name.clone() }
     }
 
-    /// A copy of it in the same cluster, as a restored dump would be one. Nobody may be connected to it.
-    pub async fn copy(&self) -> Outcome<Database> {
-        let name = format!("test_{}", DATABASES.fetch_add(1, Ordering::Relaxed));
-        let _alone = self.cluster.making.lock().await;
-        let admin = connect(&self.cluster.superuser_url("postgres")).await?;
-        let statement = format!("CREATE DATABASE {name} TEMPLATE {}", self.name);
-        admin.batch_execute(&statement).await.context("copying a database")?;
-        Ok(Database { cluster: self.cluster.clone(), name })
+    /// A dump of it, restored in another cluster under the same name: by pg_dump and psql, as people do it. The roles of its
+    /// services must be there.
+    pub fn restore_in(&self, cluster: Arc<Postgres>) -> Outcome<Database> {
+        let mut dump = self
+            .cluster
+            .client_program("pg_dump")
+            .args(["--create", &self.url()])
+            .stdout(Stdio::piped())
+            .spawn()
+            .context("running pg_dump")?;
+        let dumped = dump.stdout.take().context("pg_dump has no output")?;
+        let restored = cluster
+            .client_program("psql")
+            .args(["--no-psqlrc", "--quiet", "--set=ON_ERROR_STOP=1", &cluster.superuser_url("postgres")])
+            .stdin(dumped)
+            .output()
+            .context("running psql")?;
+        if dump.wait()?.success() && restored.status.success() {
+            return Ok(self.in_copy(cluster));
+        }
+        let text = String::from_utf8_lossy(&restored.stderr);
+        Err(Failure::new(format!("a dump was not restored: {text}")))
     }
 
     /// The database's name.

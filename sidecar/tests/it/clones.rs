@@ -1,43 +1,83 @@
 //! A database that was copied: its copy must not send the original's messages.
 
-use tpro_testkit::{Message, Outcome, Postgres, World, eventually};
+use serde_json::json;
+use tokio_postgres::Client;
+use tpro_testkit::{Message, Outcome, Postgres, Recon, World, eventually};
 
 use crate::answerer::Answerer;
+use crate::probe::Probe;
+
+/// How many rows the tables of the services have, in the order of the names.
+async fn rows(session: &Client) -> Outcome<Vec<i64>> {
+    let mut rows = Vec::new();
+    for service in ["main", "probe"] {
+        for table in ["mq_publish", "mq_reply", "mq_receive", "mq_outcome"] {
+            let count = format!("SELECT count(*) FROM {service}_service.{table}");
+            rows.push(session.query_one(&count, &[]).await?.get(0));
+        }
+    }
+    Ok(rows)
+}
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_restored_database_is_silent_until_it_is_adopted() -> Outcome {
-    let world = World::new().await?;
+    let world = Probe::world().await?;
     let answerer = Answerer::echo(&world.nats, "tpro.old.thing.ask").await?;
     let request = Message::to("old.thing.ask").protocol("json");
-    // Not the world's own database: nobody may be connected to one that is copied.
-    let original = world.database.cluster().database().await?;
-    original.create_service("main").await?;
-    request.publish_many(&original.connect_as("main").await?, 10).await?;
-    let copy = original.copy().await?;
+    let main = world.run("main").await?;
+    let probe = world.start(Probe::copy(&world, 1)?).await?;
+    for method in ["transactional.effect", "default.effect"] {
+        Probe::request(method, json!({})).publish_many(&world.main, 50).await?;
+    }
+    world.recon().await?;
+    main.stop().await?;
+    probe.stop().await?;
+    request.publish_many(&world.main, 10).await?;
 
-    let main = world.spawn(world.sidecar("main")?.env("DATABASE_URL", copy.role_url("main")))?;
+    // Into a cluster of its own, in which the services were made before for the sake of their roles.
+    let elsewhere = Postgres::own().start().await?;
+    let roles = elsewhere.database().await?;
+    for service in ["main", "probe"] {
+        roles.create_service(service).await?;
+    }
+    let copy = world.database.restore_in(elsewhere)?;
+    let admin = copy.connect().await?;
+    let there = rows(&admin).await?;
+    assert_eq!(there, [110, 100, 0, 0, 0, 0, 100, 100]);
+    assert_eq!(there, rows(&world.admin).await?);
+
+    let restored = world.spawn(world.sidecar("main")?.copy(2).env("DATABASE_URL", copy.role_url("main")))?;
     eventually("it says that the database is to be adopted", async || {
-        let Ok(ready) = main.get("/readyz").await else { return Ok(false) };
+        let Ok(ready) = restored.get("/readyz").await else { return Ok(false) };
         Ok(ready.status == 503 && ready.body.contains("tpro.adopt()"))
     })
     .await?;
     assert_eq!(answerer.taken(), 0, "a copy sends nothing");
 
-    let admin = copy.connect().await?;
     admin.batch_execute("SELECT tpro.adopt()").await?;
-    main.ready().await?;
-    eventually("its rows are settled", async || {
-        let row =
-            admin.query_one("SELECT count(*) FROM main_service.mq_reply WHERE status = 'ok'", &[]).await?;
-        Ok(row.get::<_, i64>(0) == 10)
-    })
-    .await?;
+    restored.ready().await?;
+    let services = ["main", "probe"].map(str::to_owned);
+    Recon::drained(&admin, &services).await?;
     assert_eq!(answerer.taken(), 10);
-    // The rows of the copy are older than its own transactions; new ones are read all the same.
+    // The rows of the copy may be older or younger than its own transactions; new ones are read all the same.
     let session = copy.connect_as("main").await?;
     let id = request.publish(&session).await?;
     tpro_testkit::Reply::wait(&session, "main", id).await?.ok()?;
-    world.finish(&[&main]).await?;
+    // The inbox has come along, and the copy's own service goes on with it.
+    let second = world.start(Probe::copy(&world, 2)?.env("DATABASE_URL", copy.role_url("probe"))).await?;
+    let id = Probe::request("transactional.effect", json!({})).publish(&session).await?;
+    tpro_testkit::Reply::wait(&session, "main", id).await?.ok()?;
+    let recon = Recon::look(&admin, &services).await?.clean()?;
+    assert_eq!((recon.published, recon.settled), (112, 112));
+    let ok = "SELECT count(*) FROM main_service.mq_reply WHERE status = 'ok'";
+    assert_eq!(admin.query_one(ok, &[]).await?.get::<_, i64>(0), 112);
+    second.stop().await?;
+
+    // The original has not felt it.
+    let main = world.start(main.sidecar()).await?;
+    world.recon().await?;
+    assert_eq!(answerer.taken(), 21);
+    world.finish(&[&main, &restored]).await?;
     Ok(())
 }
 
