@@ -47,13 +47,17 @@ async fn a_rolled_back_publish_is_never_sent_and_leaves_no_span() -> Outcome {
 async fn a_prepared_transaction_is_sent_when_it_is_committed() -> Outcome {
     let world = World::new().await?;
     let answerer = Answerer::echo(&world.nats, "tpro.old.thing.ask").await?;
-    let main = world.run("main").await?;
+    // The dispatcher does not go to sleep in here.
+    let main = world.start(world.sidecar("main")?.env("PARK_AFTER_MS", 60_000)).await?;
     let ask = Message::to("old.thing.ask").protocol("json");
     let name = format!("it_{}", world.database.name());
+    world.ask(&ask).await?.ok()?;
 
     for end in ["COMMIT", "ROLLBACK"] {
         world.main.batch_execute("BEGIN").await?;
         world.publish(&ask).await?;
+        let asleep = "SELECT count(*) FROM tpro.services WHERE name = 'main' AND asleep";
+        assert_eq!(world.count(asleep).await?, 0, "the dispatcher is awake");
         world.main.batch_execute(&format!("PREPARE TRANSACTION '{name}'")).await?;
         // Another is sent and answered meanwhile.
         world.ask(&ask).await?.ok()?;
@@ -61,7 +65,7 @@ async fn a_prepared_transaction_is_sent_when_it_is_committed() -> Outcome {
     }
 
     let recon = world.finish(&[&main]).await?;
-    assert_eq!((recon.published, answerer.taken()), (3, 3));
+    assert_eq!((recon.published, answerer.taken()), (4, 4));
     Ok(())
 }
 

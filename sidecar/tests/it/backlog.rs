@@ -6,10 +6,9 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use tpro_testkit::eventually::eventually_within;
-use tpro_testkit::{Context as _, Outcome, Sidecar, SidecarProcess, World};
+use tpro_testkit::{Context as _, Outcome, Sidecar, SidecarProcess, Times, World};
 
 use crate::answerer::Answerer;
-use crate::takeover::print;
 
 /// Rows that wait.
 const MANY: i64 = 1_000_000;
@@ -107,7 +106,11 @@ fn peak(copy: &SidecarProcess) -> Outcome<u64> {
 
 fn is_small(copy: &SidecarProcess, when: &str) -> Outcome {
     let peak = peak(copy)?;
-    println!("{} {when}: at most {:.1} MiB in memory", copy.process().name(), peak as f64 / 1048576.0);
+    println!(
+        "figure: {} {when}: at most {:.1} MiB in memory",
+        copy.process().name(),
+        peak as f64 / 1048576.0
+    );
     assert!(peak <= MEMORY, "{} had {peak} bytes in memory {when}", copy.process().name());
     Ok(())
 }
@@ -125,7 +128,10 @@ async fn a_million_rows_wait_for_a_slow_target_in_little_memory_and_leave_in_ord
     target.hurry();
     let begun = Instant::now();
     until_metric(&main, "tpro_unsettled", |unsettled| unsettled == 0.0).await?;
-    println!("they were settled in {} s then", begun.elapsed().as_secs());
+    println!(
+        "figure: a million rows were settled in {} s once their target hurried",
+        begun.elapsed().as_secs()
+    );
     is_small(&main, "when a million rows have left")?;
     assert_eq!(target.out_of_order(), 0, "they left in the order of their ids");
     assert_eq!(target.distinct(), MANY as usize);
@@ -153,8 +159,11 @@ async fn a_million_rows_for_a_dead_target_take_little_memory_and_hold_nobody_up(
     let beside = answered_in(&world, settled, 2 * OTHERS).await?;
     let still = world.count("SELECT count(*) FROM main_service.mq_reply").await?;
     assert_eq!(still, 2 * OTHERS, "what is for the living is settled, and nothing else");
-    print("2,000 messages to a living service, alone", &mut [alone]);
-    print("the same beside a million rows for a dead one", &mut [beside]);
+    for (what, taken) in [("alone", alone), ("beside a million rows for a dead one", beside)] {
+        let mut times = Times::of(format!("2,000 messages to a living service, {what}"));
+        times.add(taken);
+        times.report();
+    }
     is_small(&main, "while a million rows wait for a dead target")?;
     assert_eq!(alive.answerer.taken(), 2 * OTHERS as usize, "none was sent twice");
 

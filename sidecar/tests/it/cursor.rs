@@ -1,9 +1,9 @@
 //! What the dispatcher reads, and when it wakes up.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde_json::json;
-use tpro_testkit::{Message, Outcome, World, eventually};
+use tpro_testkit::{Message, Outcome, Times, World, eventually};
 
 use crate::answerer::Answerer;
 
@@ -63,7 +63,15 @@ async fn a_forgotten_open_transaction_lets_the_dispatcher_sleep() -> Outcome {
     let forgotten = world.database.connect_as("main").await?;
     forgotten.batch_execute("BEGIN").await?;
     let held = ask.publish(&forgotten).await?;
-    world.ask(&ask).await?.ok()?;
+    // Others wake it up as fast as ever, again and again.
+    let mut times = Times::of("a message to a sleeping dispatcher while a transaction is left open");
+    for _ in 0..20 {
+        asleep(&world).await?;
+        let begun = Instant::now();
+        world.ask(&ask).await?.ok()?;
+        times.add(begun.elapsed());
+    }
+    times.report();
     asleep(&world).await?;
     forgotten.batch_execute("COMMIT").await?;
     world.await_reply(held).await?.ok()?;

@@ -81,14 +81,19 @@ async fn a_restart_of_nats_costs_no_message() -> Outcome {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_restart_of_postgresql_costs_no_message() -> Outcome {
     let cluster = Postgres::own().start().await?;
-    let mut world = World::options().cluster(cluster.clone()).start().await?;
+    let mut world = World::options().services(&["main", "probe"]).cluster(cluster.clone()).start().await?;
+    world.admin.batch_execute(Probe::EFFECTS).await?;
     let answerer = Answerer::echo(&world.nats, "tpro.old.thing.ask").await?;
     // Without the slow poll the bell alone wakes it: it must have listened again.
     let main = world.start(world.sidecar("main")?.env("POLL_INTERVAL_MS", 0)).await?;
     let request = Message::to("old.thing.ask").protocol("json").timeout(60);
     world.ask(&request).await?.ok()?;
+    // Its inbox and its effects are in the same database.
+    let probe = world.start(Probe::copy(&world, 1)?).await?;
+    let effect = Probe::request("transactional.effect", json!({})).timeout(60);
     for mode in [StopMode::Fast, StopMode::Immediate] {
         request.publish_many(&world.main, 1_000).await?;
+        effect.publish_many(&world.main, 500).await?;
         cluster.restart(mode).await?;
         world.reconnect().await?;
         world.recon().await?;
@@ -97,9 +102,13 @@ async fn a_restart_of_postgresql_costs_no_message() -> Outcome {
     }
     assert!(main.metric("tpro_takeovers_total").await? >= 3.0, "it has lost its session twice");
     assert!(answerer.taken() >= 2_003);
+    let replies = world.replies("main").await?;
+    let other: Vec<_> = replies.iter().filter(|reply| reply.status != "ok").collect();
+    assert!(replies.len() == 3_003 && other.is_empty(), "{} of {}: {other:?}", other.len(), replies.len());
+    assert_eq!(Probe::effects(&world).await?, 1_000, "each was done once");
     main.ready().await?;
-    let recon = world.finish(&[&main]).await?;
-    assert_eq!(recon.settled, 2_003);
+    probe.ready().await?;
+    world.finish(&[&main, &probe]).await?;
     Ok(())
 }
 
@@ -112,7 +121,10 @@ async fn sessions_that_are_terminated_cost_no_message() -> Outcome {
         WHERE datname = current_database() AND application_name LIKE 'tpro/%' ORDER BY random() LIMIT 1";
     for _ in 0..20 {
         Probe::request("transactional.effect", json!({})).timeout(60).publish_many(&world.main, 50).await?;
-        world.admin.query(terminate, &[]).await?;
+        eventually("a session is terminated", async || {
+            Ok(world.admin.query(terminate, &[]).await?.iter().any(|row| row.get(0)))
+        })
+        .await?;
     }
     world.recon().await?;
     assert!(world.replies("main").await?.iter().all(|reply| reply.status == "ok"));

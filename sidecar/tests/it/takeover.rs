@@ -1,9 +1,9 @@
 //! Another copy leads: what the one before still says, and how long it takes as a user sees it.
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use serde_json::json;
-use tpro_testkit::{Message, Outcome, Signal, World, eventually};
+use tpro_testkit::{Message, Outcome, Signal, Times, World, eventually};
 
 use crate::answerer::Answerer;
 use crate::copies::leader;
@@ -71,6 +71,7 @@ async fn a_leader_that_is_stopped_in_the_middle_of_a_read_hands_over_at_once() -
 
 const TERMINATE_LEADER: &str =
     "SELECT pg_terminate_backend(leader_pid) FROM tpro.services WHERE name = 'main'";
+
 #[ignore = "slow: make faults"]
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn fifty_killed_leaders_are_followed_by_others_and_nothing_is_lost() -> Outcome {
@@ -78,19 +79,19 @@ async fn fifty_killed_leaders_are_followed_by_others_and_nothing_is_lost() -> Ou
     let _answerer = Answerer::echo(&world.nats, "tpro.old.thing.ask").await?;
     let mut copies = [world.run("main").await?, world.start(world.sidecar("main")?.copy(2)).await?];
     let request = Message::to("old.thing.ask").protocol("json");
-    let mut times = Vec::new();
+    let mut times = Times::of("from SIGKILL of the leader to the reply of a message published then");
     for _ in 0..50 {
         let leads = leader(&world).await?;
         let killed = &mut copies[leads as usize - 1];
         let begun = Instant::now();
         killed.signal(Signal::KILL)?;
         world.ask(&request).await?.ok()?;
-        times.push(begun.elapsed());
+        times.add(begun.elapsed());
         killed.wait().await?;
         assert_ne!(leader(&world).await?, leads, "the killed one leads no more");
         *killed = world.start(killed.sidecar()).await?;
     }
-    print("from SIGKILL of the leader to the reply of a message published then", &mut times);
+    times.report();
     let recon = world.finish(&copies.each_ref()).await?;
     assert_eq!(recon.settled, 50);
     Ok(())
@@ -103,36 +104,20 @@ async fn frozen_leaders_are_followed_by_others_and_nothing_is_lost() -> Outcome 
     let _answerer = Answerer::echo(&world.nats, "tpro.old.thing.ask").await?;
     let copies = [world.run("main").await?, world.start(world.sidecar("main")?.copy(2)).await?];
     let request = Message::to("old.thing.ask").protocol("json").timeout(60);
-    let mut times = Vec::new();
+    let mut times = Times::of("from SIGSTOP of the leader to the reply of a message published then");
     for _ in 0..5 {
         let leads = leader(&world).await?;
         let frozen = &copies[leads as usize - 1];
         let begun = Instant::now();
         frozen.signal(Signal::STOP)?;
         world.ask(&request).await?.ok()?;
-        times.push(begun.elapsed());
+        times.add(begun.elapsed());
         assert_ne!(leader(&world).await?, leads, "the frozen one leads no more");
         frozen.signal(Signal::CONT)?;
         frozen.ready().await?;
     }
-    print("from SIGSTOP of the leader to the reply of a message published then", &mut times);
+    times.report();
     let recon = world.finish(&copies.each_ref()).await?;
     assert_eq!(recon.settled, 5);
     Ok(())
-}
-
-/// Prints how times are distributed.
-pub fn print(what: &str, times: &mut [Duration]) {
-    times.sort();
-    // Of `n` sorted times, p percent are not above the one of rank p * n / 100, rounded up.
-    let at = |percent: usize| times[(times.len() * percent).div_ceil(100).max(1) - 1].as_millis();
-    println!(
-        "{what}: {} times, p50 {} ms, p90 {} ms, p99 {} ms, shortest {} ms, longest {} ms",
-        times.len(),
-        at(50),
-        at(90),
-        at(99),
-        at(1),
-        at(100)
-    );
 }
