@@ -56,6 +56,10 @@ async fn a_restored_database_is_silent_until_it_is_adopted() -> Outcome {
 
     admin.batch_execute("SELECT tpro.adopt()").await?;
     restored.ready().await?;
+    // It goes by the name of what was adopted: the reply subjects of the old one are the original's.
+    let instance: String = admin.query_one("SELECT tpro.instance()::text", &[]).await?.get(0);
+    let told = restored.get("/version").await?.body;
+    assert!(told.contains(&instance), "the database is {instance} now, and the copy goes by {told}");
     let services = ["main", "probe"].map(str::to_owned);
     Recon::drained(&admin, &services).await?;
     assert_eq!(answerer.taken(), 10);

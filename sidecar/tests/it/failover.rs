@@ -227,7 +227,8 @@ async fn a_standby_is_passed_over_for_the_primary() -> Outcome {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_primary_that_was_left_behind_is_passed_over_for_the_promoted_one() -> Outcome {
-    let old = Postgres::own().start().await?;
+    // It says who connects to it.
+    let old = Postgres::own().set("log_connections", "on").start().await?;
     let mut world = World::options().services(&["main"]).cluster(old.clone()).start().await?;
     let answerer = Answerer::echo(&world.nats, "tpro.old.thing.ask").await?;
     let request = Message::to("old.thing.ask").protocol("json");
@@ -247,11 +248,14 @@ async fn a_primary_that_was_left_behind_is_passed_over_for_the_promoted_one() ->
     let sent = answerer.taken();
     // It is not even asked while the promoted one is there, which was the last to be good.
     standby.stop(StopMode::Fast).await?;
-    eventually("it says that the old one was left behind", async || {
-        let ready = main.get("/readyz").await?;
-        Ok(ready.status == 503 && ready.body.contains("left behind"))
-    })
-    .await?;
+    let asked = || {
+        let log = old.log();
+        log.lines().filter(|line| line.contains("authorized") && line.contains("tpro/main/1/leader")).count()
+    };
+    // Whoever asks a third time has been refused twice.
+    let before = asked();
+    eventually("the old one is asked", async || Ok(asked() >= before + 3)).await?;
+    assert_eq!(main.get("/readyz").await?.status, 503);
     assert!(!leads_on(&world, &old).await?);
     standby.start().await?;
     world.reconnect().await?;
