@@ -6,8 +6,11 @@ use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
+use tpro_testkit::process::signal_pid;
 use tpro_testkit::proxy::Fault;
-use tpro_testkit::{Context, Nats, Outcome, Postgres, Process, Proxy, Signal, StopMode, eventually};
+use tpro_testkit::{
+    Context, Nats, Outcome, Postgres, Process, Proxy, Recon, Signal, StopMode, World, eventually,
+};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_cluster_has_the_extension_and_comes_back_after_a_crash() -> Outcome {
@@ -113,5 +116,60 @@ async fn a_proxy_delays_swallows_cuts_and_resets() -> Outcome {
     proxy.set(Fault::Reset);
     let reset = stream.read(&mut word).await.err().context("the connection goes on")?;
     assert_eq!(reset.kind(), std::io::ErrorKind::ConnectionReset);
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_oracle_sees_effects_that_should_not_be_as_they_are() -> Outcome {
+    let database = Postgres::shared().await?.database().await?;
+    database.create_service("main").await?;
+    let admin = database.connect().await?;
+    let services = ["main".to_owned()];
+    let look = async || Ok::<_, tpro_testkit::Failure>(Recon::look(&admin, &services).await?.violations);
+    assert!(look().await?.is_empty(), "a database without the table has no effects");
+
+    // A message that is done as it should be, and an effect of a stateless handler.
+    admin
+        .batch_execute(
+            "CREATE TABLE public.effect (uid uuid NOT NULL, what text NOT NULL);
+             CREATE TABLE public.done AS SELECT tpro.uuid7() AS uid;
+             INSERT INTO main_service.mq_receive (uid, run, copy_key, target, attempt, deadline)
+               SELECT uid, 1, 1, 'tpro.main.transactional.effect', 1, now() FROM public.done;
+             INSERT INTO main_service.mq_outcome (uid, run, answer) SELECT uid, 1, '{\"result\": 1}' FROM public.done;
+             INSERT INTO public.effect SELECT uid, 'effect' FROM public.done;
+             SELECT tpro.publish('main', 'stateless', 'effect', sender => 'main');
+             INSERT INTO main_service.mq_reply (mq_id, uid, status) SELECT id, uid, 'ok' FROM main_service.mq_publish;
+             INSERT INTO public.effect SELECT uid, 'effect' FROM main_service.mq_publish",
+        )
+        .await?;
+    assert_eq!(look().await?, Vec::<String>::new());
+
+    for (fault, seen) in [
+        ("INSERT INTO public.effect SELECT uid, 'effect' FROM public.done", "more than one effect"),
+        ("DELETE FROM public.effect WHERE uid IN (SELECT uid FROM public.done)", "and not its effect"),
+        ("INSERT INTO public.effect VALUES (tpro.uuid7(), 'effect')", "no inbox row"),
+        ("INSERT INTO public.effect VALUES (tpro.uuid7(), 'noted')", "no reply"),
+        (
+            "INSERT INTO public.effect SELECT uid, 'noted' FROM main_service.mq_publish, generate_series(1, 2)",
+            "handled more than once",
+        ),
+    ] {
+        admin.batch_execute(&format!("BEGIN; {fault}")).await?;
+        let violations = look().await?;
+        assert!(violations.len() == 1 && violations[0].contains(seen), "{fault}: {violations:?}");
+        admin.batch_execute("ROLLBACK").await?;
+    }
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_copy_that_ends_unseen_fails_the_test() -> Outcome {
+    let world = World::options().services(&["main"]).start().await?;
+    // The world is not told of it, and is not asked to look at it.
+    let main = world.run("main").await?;
+    signal_pid(main.process().pid(), Signal::KILL)?;
+    eventually("it has ended", async || Ok(main.process().exit()?.is_some())).await?;
+    let failure = world.finish(&[]).await.expect_err("a copy has ended by itself");
+    assert!(failure.to_string().contains("main-1 has ended by itself"), "{failure}");
     Ok(())
 }
