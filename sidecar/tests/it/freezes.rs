@@ -1,6 +1,8 @@
 //! A process that stands still: not dead, and no longer there.
 
-use tpro_testkit::{Message, Outcome, Signal, World, eventually};
+use std::sync::Arc;
+
+use tpro_testkit::{Message, Outcome, SidecarProcess, Signal, World, eventually};
 
 use crate::answerer::Answerer;
 use crate::copies::leader;
@@ -48,10 +50,15 @@ async fn what_a_frozen_copy_has_taken_is_done_by_another_and_once() -> Outcome {
     println!("figure: {silent} attempts went to the frozen copy of two, for 200 messages");
     first.signal(Signal::CONT)?;
     first.ready().await?;
-    // What it has taken by now is done already.
+    // What it has taken by now is done already. All that was sent has come to one of the two, so that nothing is on its
+    // way any more when this holds.
     eventually("its inbox has told it so", async || {
-        let received = first.metric("tpro_received_total").await?;
-        Ok(received > 0.0 && first.metric("tpro_not_run_total").await? == received)
+        let (sent, received) =
+            (main.metric("tpro_sent_total").await?, first.metric("tpro_received_total").await?);
+        let elsewhere = second.metric("tpro_received_total").await?;
+        Ok(received > 0.0
+            && received + elsewhere == sent
+            && first.metric("tpro_not_run_total").await? == received)
     })
     .await?;
     assert!(world.replies("main").await?.iter().all(|reply| reply.status == "ok"));
@@ -64,4 +71,114 @@ async fn what_a_frozen_copy_has_taken_is_done_by_another_and_once() -> Outcome {
     assert_eq!(Probe::effects(&world).await?, 200);
     world.finish(&[&main, &first, &second]).await?;
     Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_copy_that_is_frozen_in_its_transaction_finishes_it_when_it_wakes_up() -> Outcome {
+    let world = Probe::world().await?;
+    let main = world.start(world.sidecar("main")?.env("ATTEMPT_TIMEOUT_MS", 300)).await?;
+    let (id, first, second) = frozen_in_its_transaction(&world, 60).await?;
+    // What it holds is its own as long as its session lives: the other copy does not do it a second time.
+    at_work_elsewhere(&second).await?;
+    assert_eq!(Probe::effects(&world).await?, 0, "nothing is committed");
+    first.signal(Signal::CONT)?;
+    let reply = world.await_reply(id).await?;
+    assert!(reply.attempts > 1, "{reply:?}");
+    assert_eq!(reply.ok()?["pid"].as_u64(), Some(first.process().pid().into()), "the frozen copy did it");
+    idle(&first).await?;
+    assert_eq!(Probe::effects(&world).await?, 1);
+    world.finish(&[&main, &first, &second]).await?;
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_late_work_of_a_copy_that_was_frozen_in_its_transaction_is_stopped_by_the_inbox() -> Outcome {
+    let world = Probe::world().await?;
+    let main = world.start(world.sidecar("main")?.env("ATTEMPT_TIMEOUT_MS", 300)).await?;
+    let (id, first, second) = frozen_in_its_transaction(&world, 60).await?;
+    at_work_elsewhere(&second).await?;
+    // The database gives it up, so that the other copy does it.
+    let terminate = format!("SELECT count(pg_terminate_backend(pid)) FROM ({OPEN}) AS open");
+    assert_eq!(world.count(&terminate).await?, 1);
+    let reply = world.await_reply(id).await?;
+    assert_eq!(reply.copy(), "2", "{reply:?}");
+    assert_eq!(reply.ok()?["pid"].as_u64(), Some(second.process().pid().into()));
+    first.signal(Signal::CONT)?;
+    eventually("it has tried again, and the inbox has told it so", async || {
+        Ok(first.metric_of("tpro_not_run_total", r#"reason="repeat""#).await? == 1.0)
+    })
+    .await?;
+    idle(&first).await?;
+    assert_eq!(Probe::effects(&world).await?, 1, "its own effect went with its session");
+    world.finish(&[&main, &first, &second]).await?;
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_a_frozen_copy_holds_is_let_go_when_the_budget_is_spent() -> Outcome {
+    let world = Probe::world().await?;
+    let main = world.start(world.sidecar("main")?.env("ATTEMPT_TIMEOUT_MS", 300)).await?;
+    let (id, first, second) = frozen_in_its_transaction(&world, 5).await?;
+    at_work_elsewhere(&second).await?;
+    // Who asked is gone for as long as the budget lasts, and asks with a fresh one afterwards.
+    main.kill().await?;
+    eventually("the server has ended its session", async || {
+        Ok(world.count(&format!("SELECT count(*) FROM ({OPEN}) AS open")).await? == 0)
+    })
+    .await?;
+    assert_eq!(Probe::effects(&world).await?, 0, "what it had done is undone");
+    let main = world.start(main.sidecar()).await?;
+    let reply = world.await_reply(id).await?;
+    assert_eq!(reply.copy(), "2", "{reply:?}");
+    assert_eq!(reply.ok()?["pid"].as_u64(), Some(second.process().pid().into()));
+    first.signal(Signal::CONT)?;
+    first.ready().await?;
+    idle(&first).await?;
+    assert_eq!(Probe::effects(&world).await?, 1, "its late work came to nothing");
+    world.finish(&[&main, &first, &second]).await?;
+    Ok(())
+}
+
+/// The session of the first copy that has a handler's transaction open.
+const OPEN: &str =
+    "SELECT pid FROM pg_stat_activity WHERE datname = current_database() AND xact_start IS NOT NULL
+    AND application_name LIKE 'tpro/probe/1/%'";
+
+/// A message whose handler has had its effect and waits for its next statement, in a copy that stands still; its id, that
+/// copy, and another one that can work.
+async fn frozen_in_its_transaction(
+    world: &World,
+    budget: i32,
+) -> Outcome<(i64, Arc<SidecarProcess>, Arc<SidecarProcess>)> {
+    // Its run is cut off where nobody sees it, and so is no SERVER span of one that counts.
+    let first = Probe::copy(world, 1)?.without("OTEL_EXPORTER_OTLP_ENDPOINT");
+    let first = world.start(first).await?;
+    let hold = Probe::hold(world).await?;
+    let request = Probe::request("transactional.effect", Probe::held()).timeout(budget);
+    let id = world.publish(&request).await?;
+    Probe::waiting(world, 1).await?;
+    first.signal(Signal::STOP)?;
+    drop(hold);
+    eventually("its session is idle in its transaction", async || {
+        let idle = format!(
+            "SELECT count(*) FROM ({OPEN}) AS open JOIN pg_stat_activity USING (pid) WHERE state = 'idle in transaction'"
+        );
+        Ok(world.count(&idle).await? == 1)
+    })
+    .await?;
+    let second = world.start(Probe::copy(world, 2)?).await?;
+    Ok((id, first, second))
+}
+
+/// Waits until a copy has had the message, and has seen that another one is at work on it.
+async fn at_work_elsewhere(copy: &SidecarProcess) -> Outcome {
+    eventually("the other copy says that it is at work", async || {
+        Ok(copy.metric_of("tpro_not_run_total", r#"reason="working""#).await? > 0.0)
+    })
+    .await
+}
+
+/// Waits until a copy has no handler at work.
+async fn idle(copy: &SidecarProcess) -> Outcome {
+    eventually("its late work is over", async || Ok(copy.metric("tpro_handlers_at_work").await? == 0.0)).await
 }
