@@ -42,6 +42,7 @@ mod probe;
 mod refusals;
 mod repeats;
 mod replies;
+mod reply_handlers;
 mod retention;
 mod rolling;
 mod runs;
