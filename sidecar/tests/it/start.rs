@@ -1,17 +1,28 @@
 //! Starts that must not succeed.
 
 use std::net::TcpListener;
+use std::path::PathBuf;
 use std::process::Command;
 
-use tpro_testkit::{Context, Nats, Outcome, Postgres, Sidecar, World, eventually};
+use tpro_testkit::{Context, Nats, Outcome, Postgres, Sidecar, World, eventually, paths};
+
+/// Where a copy of [`main`] writes its stderr, in the folder of the world.
+const STDERR: &str = "main.err";
+
+/// What a copy said that must not start.
+struct Said {
+    /// The log, on stdout.
+    log: String,
+    /// What a person sees who starts it by hand.
+    stderr: String,
+}
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn every_error_of_the_configuration_is_told_at_once() -> Outcome {
     let world = World::new().await?;
-    let output = refused(
+    let said = refused(
         &world,
-        world
-            .sidecar("main")?
+        main(&world)?
             .env("SERVICE_PORT", "eighty")
             .env("COPY_NUMBER", "first")
             .env("DB_POOL_MAX", "-1")
@@ -35,9 +46,8 @@ async fn every_error_of_the_configuration_is_told_at_once() -> Outcome {
         "LOG_FORMAT",
         "LOG_MAX_SIZE_MB",
     ] {
-        assert!(output.contains(key), "{key} is not named in: {output}");
+        assert!(said.stderr.contains(key), "{key} is not named in: {}", said.stderr);
     }
-    assert!(!output.contains("canary"), "a secret is told in: {output}");
     world.finish(&[]).await?;
     Ok(())
 }
@@ -45,8 +55,8 @@ async fn every_error_of_the_configuration_is_told_at_once() -> Outcome {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_wrong_token_ends_the_process_and_names_the_setting() -> Outcome {
     let world = World::new().await?;
-    let output = refused(&world, world.sidecar("main")?.env("NATS_TOKEN", "canary-token-3d9f")).await?;
-    assert_one_clear_line(&output, "NATS_TOKEN");
+    let said = refused(&world, main(&world)?.env("NATS_TOKEN", "canary-token-3d9f")).await?;
+    assert_one_clear_line(&said, "NATS_TOKEN");
     world.finish(&[]).await?;
     Ok(())
 }
@@ -56,8 +66,8 @@ async fn a_wrong_database_password_ends_the_process_and_names_the_setting() -> O
     let world = World::new().await?;
     let url =
         world.database.role_url("main").replace(world.database.cluster().role_password(), "canary-dsn-4e0a");
-    let output = refused(&world, world.sidecar("main")?.env("DATABASE_URL", url)).await?;
-    assert_one_clear_line(&output, "DATABASE_URL");
+    let said = refused(&world, main(&world)?.env("DATABASE_URL", url)).await?;
+    assert_one_clear_line(&said, "DATABASE_URL");
     world.finish(&[]).await?;
     Ok(())
 }
@@ -87,10 +97,11 @@ async fn a_nats_server_that_wants_tls_ends_the_process_and_names_the_setting() -
     assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
     let tls = format!(r#"tls {{ cert_file: "{}", key_file: "{}" }}"#, certificate.display(), key.display());
     let strict = Nats::options().line(&tls).start().await?;
-    let main = world.sidecar("main")?.env("NATS_URL", strict.url()).env("NATS_TOKEN", strict.token());
-    let output = refused(&world, main).await?;
-    assert_one_clear_line(&output, "NATS_URL");
-    assert!(output.contains("TLS") && !output.contains(strict.token()), "{output}");
+    let strange = main(&world)?.env("NATS_URL", strict.url()).env("NATS_TOKEN", strict.token());
+    let said = refused(&world, strange).await?;
+    assert_one_clear_line(&said, "NATS_URL");
+    assert!(said.stderr.contains("TLS"), "{}", said.stderr);
+    assert!(![said.log, said.stderr].concat().contains(strict.token()), "the other server's token is told");
     world.finish(&[]).await?;
     Ok(())
 }
@@ -101,12 +112,9 @@ async fn a_database_that_wants_tls_ends_the_process_and_names_the_setting() -> O
     let world = World::options().services(&["main"]).cluster(cluster.clone()).start().await?;
     // What is asked for by the URL is refused before anything is tried.
     let url = format!("{}?sslmode=require", world.database.role_url("main"));
+    assert_one_clear_line(&refused(&world, main(&world)?.env("DATABASE_URL", url)).await?, "DATABASE_URL");
     assert_one_clear_line(
-        &refused(&world, world.sidecar("main")?.env("DATABASE_URL", url)).await?,
-        "DATABASE_URL",
-    );
-    assert_one_clear_line(
-        &refused(&world, world.sidecar("main")?.env("PGSSLMODE", "verify-full")).await?,
+        &refused(&world, main(&world)?.env("PGSSLMODE", "verify-full")).await?,
         "PGSSLMODE",
     );
 
@@ -118,9 +126,9 @@ async fn a_database_that_wants_tls_ends_the_process_and_names_the_setting() -> O
         Ok(world.database.connect_as("main").await.is_err())
     })
     .await?;
-    let output = refused(&world, world.sidecar("main")?).await?;
-    assert_one_clear_line(&output, "DATABASE_URL");
-    assert!(output.contains("no encryption") && !output.contains(cluster.role_password()), "{output}");
+    let said = refused(&world, main(&world)?).await?;
+    assert_one_clear_line(&said, "DATABASE_URL");
+    assert!(said.stderr.contains("no encryption"), "{}", said.stderr);
     world.finish(&[]).await?;
     Ok(())
 }
@@ -133,9 +141,7 @@ async fn every_problem_of_a_file_is_told_at_once_with_its_line() -> Outcome {
                 RUNS_MAX=99999999999999999999\nATTEMPT_TIMEOUT_MS=\nLOG_FORMAT='xml'\nNO_SUCH_KEY=canary-value-2f6a\n\
                 HANDLERS_MAXX=7\nINBOX_WINDOW=forever\nTPRO_SPACE=Not A Space\n";
     std::fs::write(&file, text)?;
-    let output =
-        refused(&world, world.sidecar("main")?.without("COPY_NUMBER").env("ENV_FILE", file.display()))
-            .await?;
+    let said = refused(&world, main(&world)?.without("COPY_NUMBER").env("ENV_FILE", file.display())).await?;
     for (key, line) in [
         (".env", 1),
         ("DB_POOL_MAX", 2),
@@ -143,23 +149,24 @@ async fn every_problem_of_a_file_is_told_at_once_with_its_line() -> Outcome {
         ("COPY_NUMBER", 4),
         ("RUNS_MAX", 5),
         ("LOG_FORMAT", 7),
+        // Unknown keys are no problem by themselves, but whoever corrects the others wants to know of them too.
+        ("NO_SUCH_KEY", 8),
+        ("HANDLERS_MAXX", 9),
         ("INBOX_WINDOW", 10),
         (".env", 11),
     ] {
         let place = format!("{}:{line}", file.display());
-        let told = output.lines().any(|told| told.contains(key) && told.contains(&place));
-        assert!(told, "{key} at {place} is not told in: {output}");
+        let told = said.stderr.lines().any(|told| told.contains(key) && told.contains(&place));
+        assert!(told, "{key} at {place} is not told in: {}", said.stderr);
     }
-    assert!(!output.contains("canary"), "a value that may be a secret is told in: {output}");
 
     // A file that is no text, one that is a folder, and one that is not there.
     std::fs::write(world.folder().join("bytes.env"), b"SERVICE_VERSION=\xff\xfe\n")?;
     std::fs::create_dir(world.folder().join("folder.env"))?;
     for name in ["bytes.env", "folder.env", "missing.env"] {
         let file = world.folder().join(name);
-        let output = refused(&world, world.sidecar("main")?.env("ENV_FILE", file.display())).await?;
-        assert!(output.contains("ENV_FILE") && output.contains(name), "{output}");
-        assert!(!output.contains("panicked"), "{output}");
+        let said = refused(&world, main(&world)?.env("ENV_FILE", file.display())).await?;
+        assert!(said.stderr.contains("ENV_FILE") && said.stderr.contains(name), "{}", said.stderr);
     }
     world.finish(&[]).await?;
     Ok(())
@@ -169,9 +176,8 @@ async fn every_problem_of_a_file_is_told_at_once_with_its_line() -> Outcome {
 async fn a_taken_port_ends_the_process_and_names_the_setting() -> Outcome {
     let world = World::new().await?;
     let taken = TcpListener::bind(("127.0.0.1", 0))?;
-    let output =
-        refused(&world, world.sidecar("main")?.env("SERVICE_PORT", taken.local_addr()?.port())).await?;
-    assert_one_clear_line(&output, "SERVICE_PORT");
+    let said = refused(&world, main(&world)?.env("SERVICE_PORT", taken.local_addr()?.port())).await?;
+    assert_one_clear_line(&said, "SERVICE_PORT");
     world.finish(&[]).await?;
     Ok(())
 }
@@ -185,25 +191,37 @@ async fn an_unknown_key_is_a_warning_that_knows_the_nearest() -> Outcome {
     let main = world.run("main").await?;
     let log = main.log();
     let warning = log.lines().find(|line| line.contains("SERVICE_PROT"));
-    assert!(warning.is_some_and(|line| line.contains("SERVICE_PORT")), "{log}");
+    let told = |line: &str| line.contains("SERVICE_PORT") && line.contains("services/main/.env:1");
+    assert!(warning.is_some_and(told), "the key that was meant, the file and the line: {log}");
     assert!(main.get("/version").await?.body.contains("7.1"), "the .env file is read");
     world.finish(&[&main]).await?;
     Ok(())
 }
 
-/// Runs a copy that must end by itself, not with exit code 0, and returns what it said.
-async fn refused(world: &World, sidecar: Sidecar) -> Outcome<String> {
-    let copy = world.spawn(sidecar)?;
-    let exit = copy.wait().await?;
-    let output = copy.log();
-    assert!(exit.code().is_some_and(|code| code != 0), "it ended with {exit} and said: {output}");
-    Ok(output)
+/// A copy of the service `main` whose stderr goes into a file of its own.
+fn main(world: &World) -> Outcome<Sidecar> {
+    let program = paths::binary("main_service", "main_service")?;
+    let shell = world.sidecar_of("main", PathBuf::from("/bin/sh"));
+    Ok(shell.arg("-c").arg(&format!("exec \"$0\" 2>{STDERR}")).arg(&program.to_string_lossy()))
 }
 
-fn assert_one_clear_line(output: &str, setting: &str) {
-    let telling: Vec<&str> =
-        output.lines().filter(|line| line.contains(setting) && !line.contains("***")).collect();
-    assert!(!telling.is_empty(), "{setting} is not named in: {output}");
-    assert!(!output.contains("canary"), "a secret is told in: {output}");
-    assert!(!output.contains("panicked"), "{output}");
+/// Runs a copy that must end by itself, not with exit code 0, and returns what it said; no secret may be in it.
+async fn refused(world: &World, sidecar: Sidecar) -> Outcome<Said> {
+    let copy = world.spawn(sidecar)?;
+    let exit = copy.wait().await?;
+    let said = Said { log: copy.log(), stderr: std::fs::read_to_string(world.folder().join(STDERR))? };
+    let all = [said.log.as_str(), said.stderr.as_str()].concat();
+    assert!(exit.code().is_some_and(|code| code != 0), "it ended with {exit} and said: {all}");
+    assert!(!all.contains("panicked"), "{all}");
+    for secret in ["canary", world.database.cluster().role_password(), world.nats.token()] {
+        assert!(!all.contains(secret), "the secret {secret} is told in: {all}");
+    }
+    Ok(said)
+}
+
+/// One line on stderr, and no other: it names the setting.
+fn assert_one_clear_line(said: &Said, setting: &str) {
+    let lines: Vec<&str> = said.stderr.lines().collect();
+    assert_eq!(lines.len(), 1, "{}", said.stderr);
+    assert!(lines[0].contains(setting), "{setting} is not named in: {}", said.stderr);
 }
