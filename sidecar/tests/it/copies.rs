@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use tpro_testkit::{Message, Outcome, World, eventually, eventually_some};
+use tpro_testkit::{Message, Outcome, Signal, World, eventually, eventually_some};
 
 use crate::answerer::Answerer;
 use crate::login;
@@ -42,7 +42,17 @@ async fn the_stop_of_a_copy_under_load_is_seen_by_no_requester() -> Outcome {
     let request = login::request("request_with_parallel_queries");
     request.publish_many(&world.main, REQUESTS).await?;
     some_settled(&world, 100).await?;
-    second.stop().await?;
+    // What it answers next cannot be stored for a while, so that the signal finds it at work.
+    let held = world.database.connect().await?;
+    held.batch_execute("BEGIN; LOCK TABLE analytic_service.mq_outcome IN SHARE MODE").await?;
+    request.publish_many(&world.main, REQUESTS).await?;
+    eventually("it is at work", async || Ok(second.metric("tpro_handlers_at_work").await? > 0.0)).await?;
+    second.signal(Signal::TERM)?;
+    eventually("it drains", async || Ok(second.get("/readyz").await?.status == 503)).await?;
+    assert!(second.metric("tpro_handlers_at_work").await? > 0.0, "it was stopped with work in hand");
+    assert!(unsettled(&world).await? > 0, "under load");
+    held.batch_execute("COMMIT").await?;
+    assert_eq!(second.wait().await?.code(), Some(0), "everything in hand was finished");
     request.publish_many(&world.main, 50).await?;
 
     world.recon().await?;
@@ -136,6 +146,16 @@ async fn some_settled(world: &World, count: i64) -> Outcome {
         Ok(world.count("SELECT count(*) FROM main_service.mq_reply").await? >= count)
     })
     .await
+}
+
+/// How many rows of the service `main` have no reply.
+pub async fn unsettled(world: &World) -> Outcome<i64> {
+    world
+        .count(
+            "SELECT count(*) FROM main_service.mq_publish p
+             WHERE NOT EXISTS (SELECT FROM main_service.mq_reply r WHERE r.mq_id = p.id)",
+        )
+        .await
 }
 
 /// The number of the copy that leads `main`; waits until there is one.

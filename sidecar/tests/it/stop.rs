@@ -1,5 +1,7 @@
 //! The end of a copy, by a signal.
 
+use std::time::{Duration, Instant};
+
 use tpro_testkit::{Message, Outcome, Signal, World, eventually};
 
 use crate::answerer::Answerer;
@@ -83,12 +85,15 @@ async fn a_second_signal_does_not_wait_for_a_handler_and_another_copy_takes_over
 async fn a_handler_longer_than_the_drain_is_cut_off_and_another_copy_takes_over() -> Outcome {
     let world = Probe::world().await?;
     let main = world.start(world.sidecar("main")?.env("ATTEMPT_TIMEOUT_MS", 500)).await?;
-    let first = world.start(Probe::copy(&world, 1)?.env("STOP_TIMEOUT", 1)).await?;
+    let first = world.start(Probe::copy(&world, 1)?.env("STOP_TIMEOUT", 2)).await?;
     let hold = Probe::hold(&world).await?;
     let id = world.publish(&Probe::request("transactional.effect", Probe::held())).await?;
     Probe::waiting(&world, 1).await?;
+    let begun = Instant::now();
     first.signal(Signal::TERM)?;
     assert_eq!(first.wait().await?.code(), Some(0), "what was cut off was given back in good order");
+    let drained = begun.elapsed();
+    assert!(drained >= Duration::from_millis(1_990), "the handler had no time to finish: {drained:?}");
     eventually("its transaction is rolled back", async || {
         Ok(world.count("SELECT count(*) FROM pg_stat_activity WHERE application_name LIKE 'tpro/probe/1/%' AND datname = current_database()").await? == 0)
     })
