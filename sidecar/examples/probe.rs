@@ -31,6 +31,7 @@ fn main() -> std::process::ExitCode {
             .handle_transactional("transactional.hang", hang_in_tx)
             .handle_transactional("transactional.sleep", sleep_in_tx)
             .handle_transactional("transactional.abort", abort_in_tx)
+            .handle_transactional("transactional.reply", reply_in_tx)
             .handle_transactional("transactional.flaky", flaky)
             .handle_transactional("transactional.publish", publish)
             .handle_transactional("transactional.spiral", spiral)
@@ -46,6 +47,8 @@ fn main() -> std::process::ExitCode {
 struct Effect {
     /// Wait until the test lets this advisory lock go.
     hold: Option<i64>,
+    /// Take so many milliseconds, with the connection in hand.
+    pause: Option<f64>,
     /// How to end after the effect: `fault`, `internal`, `panic`; else well.
     end: Option<String>,
 }
@@ -92,6 +95,9 @@ async fn effect_of_tx(tx: Tx, told: Effect) -> Result<Made, Fault> {
     let number = tx.query_one(INSERT, &[&tx.uid().uuid(), &"effect"]).await?.get(0);
     if let Some(lock) = told.hold {
         tx.execute("/* hold */ SELECT pg_advisory_xact_lock_shared($1)", &[&lock]).await?;
+    }
+    if let Some(pause) = told.pause {
+        tx.execute("/* pause */ SELECT pg_sleep($1 / 1000)", &[&pause]).await?;
     }
     end(&told, number)
 }
@@ -145,6 +151,16 @@ async fn sleep_in_tx(tx: Tx, _: Value) -> Result<(), Fault> {
 
 /// Answers with so many bytes, or with text that PostgreSQL does not take.
 async fn reply(_: Ctx, body: Value) -> Result<String, Fault> {
+    text(&body)
+}
+
+/// The same, after an effect.
+async fn reply_in_tx(tx: Tx, body: Value) -> Result<String, Fault> {
+    tx.query_one(INSERT, &[&tx.uid().uuid(), &"effect"]).await?;
+    text(&body)
+}
+
+fn text(body: &Value) -> Result<String, Fault> {
     match body["bytes"].as_u64() {
         Some(bytes) => Ok("x".repeat(usize::try_from(bytes)?)),
         None => Ok("\0".to_owned()),
@@ -170,13 +186,19 @@ async fn call_and_hold(ctx: Ctx, told: Effect) -> Result<Value, Fault> {
     Ok(made)
 }
 
-/// Takes the process with it.
-async fn abort(_: Ctx, _: Value) -> Result<(), Fault> {
+/// Takes the process with it, when the test lets it.
+async fn abort(ctx: Ctx, told: Effect) -> Result<(), Fault> {
+    if let Some(lock) = told.hold {
+        ctx.db().await?.execute("/* hold */ SELECT pg_advisory_lock_shared($1)", &[&lock]).await?;
+    }
     std::process::abort()
 }
 
 /// The same.
-async fn abort_in_tx(_: Tx, _: Value) -> Result<(), Fault> {
+async fn abort_in_tx(tx: Tx, told: Effect) -> Result<(), Fault> {
+    if let Some(lock) = told.hold {
+        tx.execute("/* hold */ SELECT pg_advisory_xact_lock_shared($1)", &[&lock]).await?;
+    }
     std::process::abort()
 }
 

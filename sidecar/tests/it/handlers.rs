@@ -43,14 +43,23 @@ async fn a_panic_is_an_internal_error_and_its_text_stays_with_us() -> Outcome {
 async fn a_reply_that_is_too_large_is_an_error_that_says_so() -> Outcome {
     let nats = Nats::options().line("max_payload: 1000000");
     let world = World::options().services(&["main", "probe"]).nats(nats).start().await?;
+    world.admin.batch_execute(Probe::EFFECTS).await?;
     let main = world.run("main").await?;
     let probe = world.start(Probe::copy(&world, 1)?).await?;
-    let reply = world.ask(&Probe::request("default.reply", json!({"bytes": 2_000_000}))).await?;
-    assert_eq!((reply.status.as_str(), reply.code(), reply.attempts), ("error", -32006, 1), "{reply:?}");
-    let reply = world.ask(&Probe::request("default.reply", json!({"bytes": 800_000}))).await?;
-    assert_eq!(reply.ok()?.as_str().map(str::len), Some(800_000));
-    let reply = world.ask(&Probe::request("default.reply", json!({}))).await?;
-    assert_eq!(reply.status, "error", "text that no jsonb can hold: {reply:?}");
+    for method in ["default.reply", "transactional.reply"] {
+        let reply = world.ask(&Probe::request(method, json!({"bytes": 2_000_000}))).await?;
+        assert_eq!((reply.status.as_str(), reply.code(), reply.attempts), ("error", -32006, 1), "{reply:?}");
+        // The text and its two quotes, and what this server leaves for an answer.
+        let told = reply.error["message"].as_str().unwrap_or_default();
+        let both = told
+            .strip_prefix("the answer has 2000002 bytes, ")
+            .is_some_and(|limit| limit.ends_with(" can be carried"));
+        assert!(both, "{reply:?}");
+        let reply = world.ask(&Probe::request(method, json!({"bytes": 800_000}))).await?;
+        assert_eq!(reply.ok()?.as_str().map(str::len), Some(800_000));
+        let reply = world.ask(&Probe::request(method, json!({}))).await?;
+        assert_eq!(reply.status, "error", "text that no jsonb can hold: {reply:?}");
+    }
     world.finish(&[&main, &probe]).await?;
     Ok(())
 }

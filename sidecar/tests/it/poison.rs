@@ -3,12 +3,14 @@
 use std::os::unix::process::ExitStatusExt;
 
 use serde_json::json;
-use tpro_testkit::{Context, Outcome, Signal};
+use tpro_testkit::{Context, Outcome, Signal, World, eventually};
 
 use crate::probe::Probe;
 
 /// How often a message may be begun.
 const RUNS: usize = 3;
+/// How many messages come at a time beside it, of each of two kinds.
+const OTHERS: i32 = 50;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_message_that_kills_its_copy_is_given_up_after_so_many_runs_and_blocks_nobody() -> Outcome {
@@ -22,30 +24,61 @@ async fn a_message_that_kills_its_copy_is_given_up_after_so_many_runs_and_blocks
 async fn given_up(method: &str, counted: i64) -> Outcome {
     let world = Probe::world().await?;
     let main = world.start(world.sidecar("main")?.env("ATTEMPT_TIMEOUT_MS", 300)).await?;
+    // Each run ends the process when the test lets it, so that what else is done meanwhile can be looked at.
+    let mut hold = Probe::hold(&world).await?;
     let mut poison = None;
     for run in 1..=RUNS {
         let copy = world.spawn(Probe::copy(&world, 1)?.env("RUNS_MAX", RUNS))?;
-        if poison.is_none() {
-            copy.ready().await?;
-            poison = Some(world.publish(&Probe::request(method, json!({})).timeout(60)).await?);
+        let id = match poison {
+            Some(id) => id,
+            None => {
+                copy.ready().await?;
+                let request = Probe::request(method, Probe::held()).timeout(120);
+                *poison.insert(world.publish(&request).await?)
+            }
+        };
+        Probe::waiting(&world, 1).await?;
+        // While it is at work, others come and are done.
+        let before = world.count("SELECT max(id) FROM main_service.mq_publish").await?;
+        others(&world).await?;
+        let open = format!(
+            "SELECT count(*) FROM main_service.mq_publish p
+             WHERE p.id > {before} AND NOT EXISTS (SELECT FROM main_service.mq_reply r WHERE r.mq_id = p.id)"
+        );
+        eventually("the others are settled", async || Ok(world.count(&open).await? == 0)).await?;
+        let outcome = format!("SELECT count(*) FROM main_service.mq_reply WHERE mq_id = {id}");
+        assert_eq!(world.count(&outcome).await?, 0, "it is at work yet");
+        if run == 1 {
+            // These are in hand when the process ends. They are suspect then, and wait until it is done.
+            others(&world).await?;
         }
+        drop(hold);
         assert_eq!(copy.wait().await?.signal(), Some(Signal::ABORT.as_raw()), "run {run}");
         if run == 1 {
-            let inbox = "SELECT count(*) FROM probe_service.mq_receive";
-            assert_eq!(world.count(inbox).await?, counted);
-            // While it comes again and again, others come too, and are in hand when the process ends.
-            for method in ["transactional.effect", "default.tx"] {
-                Probe::request(method, json!({})).timeout(60).publish_many(&world.main, 100).await?;
-            }
+            let inbox = format!(
+                "SELECT count(*) FROM probe_service.mq_receive i JOIN main_service.mq_publish p USING (uid) WHERE p.id = {id}"
+            );
+            assert_eq!(world.count(&inbox).await?, counted);
         }
+        hold = Probe::hold(&world).await?;
     }
     let copy = world.start(Probe::copy(&world, 1)?.env("RUNS_MAX", RUNS)).await?;
     let reply = world.await_reply(poison.context("it was published")?).await?;
     assert_eq!((reply.status.as_str(), reply.code()), ("error", -32603), "{reply:?}");
     assert!(reply.error["message"].as_str().is_some_and(|text| text.contains("3 times")), "{reply:?}");
+    drop(hold);
     world.recon().await?;
     let ok = "SELECT count(*) FROM main_service.mq_reply WHERE status = 'ok'";
-    assert_eq!((world.count(ok).await?, Probe::effects(&world).await?), (200, 200));
+    let all = 2 * i64::from(OTHERS) * (RUNS as i64 + 1);
+    assert_eq!((world.count(ok).await?, Probe::effects(&world).await?), (all, all));
     world.finish(&[&main, &copy]).await?;
+    Ok(())
+}
+
+/// Publishes some that end well.
+async fn others(world: &World) -> Outcome {
+    for method in ["transactional.effect", "default.tx"] {
+        Probe::request(method, json!({})).timeout(120).publish_many(&world.main, OTHERS).await?;
+    }
     Ok(())
 }
