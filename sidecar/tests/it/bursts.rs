@@ -10,7 +10,7 @@ use crate::answerer::Answerer;
 use crate::cursor::asleep;
 
 /// Somebody who hears the bell of `main`.
-struct Listener {
+pub struct Listener {
     session: Client,
     heard: Arc<AtomicUsize>,
     marks: Arc<AtomicUsize>,
@@ -18,7 +18,8 @@ struct Listener {
 }
 
 impl Listener {
-    async fn start(world: &World) -> Outcome<Listener> {
+    /// From now on.
+    pub async fn start(world: &World) -> Outcome<Listener> {
         let (session, mut connection) = tokio_postgres::connect(&world.database.url(), NoTls).await?;
         let (heard, marks) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
         let counters = (heard.clone(), marks.clone());
@@ -37,7 +38,7 @@ impl Listener {
     }
 
     /// How often the bell has rung so far. Notifications come in the order of commits, so that one of our own is the last.
-    async fn heard(&mut self) -> Outcome<usize> {
+    pub async fn heard(&mut self) -> Outcome<usize> {
         self.asked += 1;
         self.session.batch_execute("NOTIFY mark").await?;
         let asked = self.asked;

@@ -1,36 +1,65 @@
 //! A foreign session that listens and never reads, so that the database's NOTIFY queue fills up.
 
-use tpro_testkit::{Message, Outcome, World, eventually};
+use tpro_testkit::{Message, Outcome, Postgres, World, eventually};
 
 use crate::answerer::Answerer;
+use crate::bursts::Listener;
+use crate::cursor::asleep;
+
+/// 5,000 transactions with a message each.
+const COMMITS: &str = "DO $$ BEGIN
+    FOR n IN 1 .. 5000 LOOP
+        INSERT INTO main_service.mq_publish (protocol, service_name, entity, method_name, timeout)
+            VALUES ('json', 'old', 'thing', 'ask', 120);
+        COMMIT;
+    END LOOP;
+END $$";
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_notify_queue_that_fills_up_is_shown_and_never_by_us() -> Outcome {
-    let world = World::new().await?;
+    // The queue is the cluster's: in one of our own nobody else's notifications are in it.
+    let cluster = Postgres::own().start().await?;
+    let world = World::options().cluster(cluster).start().await?;
     let _answerer = Answerer::echo(&world.nats, "tpro.old.thing.ask").await?;
     // The queue has 8 GB: what counts as full is lowered, instead of filling half of that.
-    let main =
-        world.start(world.sidecar("main")?.env("FAILPOINTS", "db.notify_queue_ppm=return(1000)")).await?;
+    let main = world.sidecar("main")?.env("FAILPOINTS", "db.notify_queue_ppm=return(1000)");
+    let main = world.start(main.env("POLL_INTERVAL_MS", 0)).await?;
     let request = Message::to("old.thing.ask").protocol("json");
 
     let foreign = world.database.connect().await?;
     foreign.batch_execute("LISTEN anything").await?;
     foreign.batch_execute("BEGIN; SELECT 1").await?;
-    // A thousand wake-ups of ours are nothing in it.
     let usage = "SELECT (pg_notification_queue_usage() * 1000000)::bigint";
+    let mut listener = Listener::start(&world).await?;
+    // Who sleeps is woken once by each publish.
     for _ in 0..20 {
-        eventually("the dispatcher sleeps", async || {
-            Ok(world
-                .admin
-                .query_one("SELECT asleep FROM tpro.services WHERE name = 'main'", &[])
-                .await?
-                .get(0))
-        })
-        .await?;
+        asleep(&world).await?;
         request.publish_many(&world.main, 50).await?;
         world.recon().await?;
     }
-    assert!(world.count(usage).await? < 10, "twenty bells take a millionth part of the queue");
+    assert_eq!(listener.heard().await?, 20);
+    // While a prepared transaction keeps the dispatcher awake, thousands of commits are no notification.
+    let kept = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND objsubid = 3 AND granted AND pid IS NULL
+        AND database = (SELECT oid FROM pg_database WHERE datname = current_database())";
+    eventually("a prepared transaction keeps the bell", async || {
+        // Woken by this one, it is awake for a moment.
+        world.ask(&request).await?.ok()?;
+        world.main.batch_execute("BEGIN").await?;
+        world.publish(&request).await?;
+        world.main.batch_execute("PREPARE TRANSACTION 'awake'").await?;
+        if world.count(kept).await? == 1 {
+            return Ok(true);
+        }
+        world.main.batch_execute("ROLLBACK PREPARED 'awake'").await?;
+        Ok(false)
+    })
+    .await?;
+    let before = listener.heard().await?;
+    world.main.batch_execute(COMMITS).await?;
+    assert_eq!(listener.heard().await? - before, 0, "5,000 transactions rang for somebody who was awake");
+    world.main.batch_execute("COMMIT PREPARED 'awake'").await?;
+    world.recon().await?;
+    assert!(world.count(usage).await? < 10, "our bells take a millionth part of the queue");
     assert_eq!(main.get("/readyz").await?.status, 200);
 
     // Somebody else's notifications fill it: 2,000 pages of 8 kB.
