@@ -101,11 +101,13 @@ async fn a_flood_of_one_service_is_felt_by_no_other() -> Outcome {
     times(&world, &ask, &mut quiet, 10).await?;
 
     let flooding = tokio::spawn(async move {
+        // Ten of these a second are all it can do: each takes the one connection for a tenth of a second.
+        let slow = Probe::request("transactional.effect", json!({"pause": 100})).timeout(3);
         let begun = Instant::now();
         let mut published = 0;
         while begun.elapsed() < FLOOD {
-            Probe::request("transactional.effect", json!({})).timeout(5).publish_many(&session, 100).await?;
-            published += 100;
+            slow.publish_many(&session, 25).await?;
+            published += 25;
             tokio::time::sleep(Duration::from_millis(100)).await;
         }
         Ok::<i64, tpro_testkit::Failure>(published)
@@ -121,7 +123,10 @@ async fn a_flood_of_one_service_is_felt_by_no_other() -> Outcome {
     println!(
         "figure: in a flood of {published} messages in 60 s {done} were done, {refused} attempts were refused"
     );
-    assert!(refused > 0.0 && done > 0 && done < published, "the service was flooded");
+    assert!(
+        refused > 0.0 && done > 0 && published >= 10 * done,
+        "{published} came, {done} were done: that is no flood"
+    );
     let spoiled =
         "SELECT count(*) FROM main_service.mq_reply r JOIN main_service.mq_publish p ON p.id = r.mq_id
         WHERE p.service_name = 'echo' AND (r.status <> 'ok' OR r.attempts > 1)";
