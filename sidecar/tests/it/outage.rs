@@ -65,8 +65,25 @@ async fn a_restart_of_nats_costs_no_message() -> Outcome {
     let main = world.run("main").await?;
     let analytic = world.run("analytic").await?;
     let request = crate::login::request("request_with_parallel_queries").timeout(60);
+    // What is answered cannot be stored for a while, so that it is in flight when the server goes.
+    let held = world.database.connect().await?;
+    held.batch_execute("BEGIN; LOCK TABLE analytic_service.mq_outcome IN SHARE MODE").await?;
     request.publish_many(&world.main, 500).await?;
+    eventually("some are in hand on both sides", async || {
+        Ok(main.metric("tpro_in_flight").await? > 0.0
+            && analytic.metric("tpro_handlers_at_work").await? > 0.0)
+    })
+    .await?;
     world.nats.kill().await?;
+    for copy in [&main, &analytic] {
+        eventually("it has lost the server", async || {
+            Ok(copy.metric("tpro_nats_disconnects_total").await? > 0.0)
+        })
+        .await?;
+    }
+    assert!(main.metric("tpro_in_flight").await? > 0.0, "they were in flight");
+    assert_eq!(world.count("SELECT count(*) FROM main_service.mq_reply").await?, 0);
+    held.batch_execute("COMMIT").await?;
     request.publish_many(&world.main, 500).await?;
     world.nats.start().await?;
     request.publish_many(&world.main, 100).await?;
