@@ -186,12 +186,21 @@ async fn a_message_older_than_the_inbox_is_refused_as_stale() -> Outcome {
 
 /// Asks with a uid whose time is so far from now; the state that the reply says instead of an answer, if it is none.
 async fn ask_with_uid(world: &World, age: &str) -> Outcome<Option<String>> {
+    ask_again(world, &uid_of(world, age).await?).await
+}
+
+/// A uid whose time is so far from now.
+pub async fn uid_of(world: &World, age: &str) -> Outcome<String> {
     let made = "SELECT encode(set_byte(int8send((extract(epoch FROM now() + $1::text::interval) * 1000)::int8 << 16), 6, 112),
                    'hex') || 'a000000000000001'";
     let hex: String = world.admin.query_one(made, &[&age]).await?.get(0);
-    let uid = [&hex[..8], &hex[8..12], &hex[12..16], &hex[16..20], &hex[20..]].join("-");
+    Ok([&hex[..8], &hex[8..12], &hex[12..16], &hex[16..20], &hex[20..]].join("-"))
+}
+
+/// Asks with this uid; the state that the reply says instead of an answer, if it is none.
+pub async fn ask_again(world: &World, uid: &str) -> Outcome<Option<String>> {
     let mut headers = async_nats::HeaderMap::new();
-    headers.insert("Nats-Msg-Id", uid.as_str());
+    headers.insert("Nats-Msg-Id", uid);
     let request =
         json!({"jsonrpc": "2.0", "id": uid, "method": "transactional.effect", "params": {}}).to_string();
     let client = world.nats.client().await?;

@@ -11,6 +11,26 @@ use crate::maintenance::{
     stands_at, watched_world,
 };
 use crate::probe::Probe;
+use crate::repeats::{ask_again, uid_of};
+
+/// Makes the inbox of `main` as it is after some days: a range for each day, and one for what was before.
+const DAYS: &str = "DO $$
+    DECLARE today date := (now() AT TIME ZONE 'UTC')::date; t text; low text; high text;
+    BEGIN
+      FOREACH t IN ARRAY ARRAY['mq_receive', 'mq_outcome'] LOOP
+        EXECUTE format('DROP TABLE main_service.%s_p00000000_%s', t, to_char(today + 1, 'YYYYMMDD'));
+        FOR n IN -9 .. 0 LOOP
+          low := rpad(lpad(to_hex((extract(epoch FROM today + n) * 1000)::bigint), 12, '0'), 32, '0');
+          high := rpad(lpad(to_hex((extract(epoch FROM today + n + 1) * 1000)::bigint), 12, '0'), 32, '0');
+          EXECUTE format('CREATE TABLE main_service.%1$s_p%2$s_%3$s PARTITION OF main_service.%1$s
+                          FOR VALUES FROM (%4$s) TO (%5$L)', t,
+            CASE n WHEN -9 THEN '00000000' ELSE to_char(today + n, 'YYYYMMDD') END, to_char(today + n + 1, 'YYYYMMDD'),
+            CASE n WHEN -9 THEN 'MINVALUE' ELSE quote_literal(low) END, high);
+          EXECUTE format('ALTER TABLE main_service.%s_p%s_%s OWNER TO main_maintainer', t,
+            CASE n WHEN -9 THEN '00000000' ELSE to_char(today + n, 'YYYYMMDD') END, to_char(today + n + 1, 'YYYYMMDD'));
+        END LOOP;
+      END LOOP;
+    END $$";
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_is_settled_goes_by_partitions_and_what_is_not_stays() -> Outcome {
@@ -53,12 +73,29 @@ async fn without_a_sidecar_publishers_go_on_and_the_ranges_are_put_right_later()
     assert!(world.count(over).await? > 2_000, "the ranges made ahead are full");
     assert!(world.count(&over.replace("publish", "reply")).await? > 1_500);
 
-    let said = maintain(&world).await?;
+    // Somebody publishes while it is put right, and never fails.
+    let publisher = world.database.connect_as("main").await?;
+    let publishing = async {
+        for _ in 0..300 {
+            event().publish(&publisher).await?;
+        }
+        Ok(())
+    };
+    let (said, published): (_, Outcome) = tokio::join!(maintain(&world), publishing);
+    published?;
+    let mut said = said?;
+    // It gives way to publishers, and then does it the next time.
+    eventually("the overflow range is empty", async || {
+        if world.count(over).await? + world.count(&over.replace("publish", "reply")).await? == 0 {
+            return Ok(true);
+        }
+        said.push_str(&maintain(&world).await?);
+        Ok(false)
+    })
+    .await?;
     assert!(said.contains("the overflow range had rows and is now ids from 5000 to below"), "{said}");
-    assert_eq!(world.count(over).await?, 0);
-    assert_eq!(world.count(&over.replace("publish", "reply")).await?, 0);
     let ids = "SELECT count(*) FROM main_service.mq_publish WHERE id >= 5000";
-    assert_eq!(world.count(ids).await?, 2_001, "all are where they were");
+    assert_eq!(world.count(ids).await?, 2_301, "all are where they were, and the new ones beside them");
     let (messages, replies) = (parts(&world, "mq_publish").await?, parts(&world, "mq_reply").await?);
     assert_eq!(messages.len(), replies.len(), "{messages:?} {replies:?}");
     assert_eq!(loose(&world).await?, 0);
@@ -91,6 +128,8 @@ async fn during_a_long_report_nobody_waits_and_afterwards_all_is_done() -> Outco
     let said = said?;
     assert!(said.contains("open transactions use the table"), "{said}");
     assert!(parts(&world, "mq_publish").await?.contains(&"mq_publish_p000000000000_000000001000".to_owned()));
+    // What is published meanwhile is sent and settled meanwhile.
+    assert_eq!(world.recon().await?.settled, 4_400);
     nobody_waited(&world)?;
 
     report.batch_execute("COMMIT").await?;
@@ -214,28 +253,38 @@ async fn a_requester_who_comes_back_after_the_window_is_refused_as_stale() -> Ou
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_comes_back_when_the_inbox_has_forgotten_it_is_refused_and_has_no_second_effect() -> Outcome {
+    let world = Probe::world().await?;
+    world.admin.batch_execute(&DAYS.replace("main_", "probe_")).await?;
+    let uid = uid_of(&world, "-6 days").await?;
+    // It was young enough when it was done.
+    let long = world.start(Probe::copy(&world, 1)?.env("INBOX_WINDOW", 8 * 86_400)).await?;
+    assert_eq!(ask_again(&world, &uid).await?, None);
+    assert_eq!(ask_again(&world, &uid).await?, None, "a repeat finds the outcome");
+    assert_eq!(Probe::effects(&world).await?, 1);
+    long.stop().await?;
+
+    let run = world.spawn(Probe::copy(&world, 2)?.arg("maintain"))?;
+    assert!(run.wait().await?.success(), "{}", run.log());
+    for table in ["mq_receive", "mq_outcome"] {
+        assert_eq!(world.count(&format!("SELECT count(*) FROM probe_service.{table}")).await?, 0);
+    }
+    let probe = world.start(Probe::copy(&world, 3)?).await?;
+    assert_eq!(ask_again(&world, &uid).await?.as_deref(), Some("stale"));
+    assert_eq!(Probe::effects(&world).await?, 1);
+    world.finish(&[&probe]).await?;
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_inbox_forgets_what_no_repeat_can_ask_for() -> Outcome {
     let world = World::new().await?;
-    // As it is after some days: a range for each day, and one for what was before.
+    world.admin.batch_execute(DAYS).await?;
     world
         .admin
         .batch_execute(
             "DO $$
-             DECLARE today date := (now() AT TIME ZONE 'UTC')::date; t text; low text; high text;
              BEGIN
-               FOREACH t IN ARRAY ARRAY['mq_receive', 'mq_outcome'] LOOP
-                 EXECUTE format('DROP TABLE main_service.%s_p00000000_%s', t, to_char(today + 1, 'YYYYMMDD'));
-                 FOR n IN -9 .. 0 LOOP
-                   low := rpad(lpad(to_hex((extract(epoch FROM today + n) * 1000)::bigint), 12, '0'), 32, '0');
-                   high := rpad(lpad(to_hex((extract(epoch FROM today + n + 1) * 1000)::bigint), 12, '0'), 32, '0');
-                   EXECUTE format('CREATE TABLE main_service.%1$s_p%2$s_%3$s PARTITION OF main_service.%1$s
-                                   FOR VALUES FROM (%4$s) TO (%5$L)', t,
-                     CASE n WHEN -9 THEN '00000000' ELSE to_char(today + n, 'YYYYMMDD') END, to_char(today + n + 1, 'YYYYMMDD'),
-                     CASE n WHEN -9 THEN 'MINVALUE' ELSE quote_literal(low) END, high);
-                   EXECUTE format('ALTER TABLE main_service.%s_p%s_%s OWNER TO main_maintainer', t,
-                     CASE n WHEN -9 THEN '00000000' ELSE to_char(today + n, 'YYYYMMDD') END, to_char(today + n + 1, 'YYYYMMDD'));
-                 END LOOP;
-               END LOOP;
                FOR n IN 0 .. 9 LOOP
                  INSERT INTO main_service.mq_receive (uid, run, copy_key, target, attempt, deadline)
                    SELECT u, 1, 1, 'tpro.main.a.b', 1, now() FROM (SELECT (lpad(to_hex((extract(epoch FROM now() - n * interval '1 day')
