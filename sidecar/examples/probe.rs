@@ -97,7 +97,7 @@ async fn effect_of_tx(tx: Tx, told: Effect) -> Result<Made, Fault> {
         tx.execute("/* hold */ SELECT pg_advisory_xact_lock_shared($1)", &[&lock]).await?;
     }
     if let Some(pause) = told.pause {
-        tx.execute("/* pause */ SELECT pg_sleep($1 / 1000)", &[&pause]).await?;
+        tx.execute("/* pause */ SELECT pg_sleep($1::float8 / 1000)", &[&pause]).await?;
     }
     end(&told, number)
 }
