@@ -81,5 +81,5 @@ bench: ## what a publish costs, and messages a second end to end
 	@make/bench.sh
 chaos: ## load under random faults, then: was the promise kept? (SECONDS=600, SEED: the same faults again)
 	@make/chaos.sh '$(or $(SECONDS),600)' '$(SEED)'
-soak: ## the same load without faults: does anything grow? (SECONDS=600, SEED)
-	@make/soak.sh '$(or $(SECONDS),600)' '$(SEED)'
+soak: ## the same load without faults: does anything grow? (SECONDS=1800, SEED)
+	@make/soak.sh '$(or $(SECONDS),1800)' '$(SEED)'

@@ -13,6 +13,9 @@ const TICK: Duration = Duration::from_millis(5);
 /// Slots of the wheel. What is due later than a whole turn fires once per turn and is put back by its owner.
 const SLOTS: usize = 1024;
 
+/// Keys that a slot keeps room for.
+const ROOM: usize = 32;
+
 /// The wheel.
 pub(super) struct Timers {
     start: Instant,
@@ -47,6 +50,10 @@ impl Timers {
             let keys = &mut self.slots[slot(tick)];
             self.len -= keys.len();
             fired.append(keys);
+            // A flood would else leave every slot with the most it has ever held, for ever: the wheel has a thousand of them.
+            if keys.capacity() > ROOM {
+                keys.shrink_to(ROOM);
+            }
         }
         self.next = self.next.max(past);
     }

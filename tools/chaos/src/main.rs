@@ -12,7 +12,9 @@
 mod act;
 mod args;
 mod fleet;
+mod flood;
 mod gauge;
+mod growth;
 mod ledger;
 mod nemesis;
 mod oracle;

@@ -17,7 +17,7 @@ use crate::oracle::{self, Verdict};
 use crate::outside::Outside;
 use crate::publisher::Publishers;
 use crate::schedule;
-use crate::stand::Stand;
+use crate::stand::{Settings, Stand};
 use crate::takeover::Takeovers;
 
 /// Between two lines of progress.
@@ -42,8 +42,8 @@ pub struct Scene {
 
 impl Scene {
     /// Starts everything but the load.
-    pub async fn set() -> Outcome<Self> {
-        let stand = Arc::new(Stand::start().await?);
+    pub async fn set(settings: Settings) -> Outcome<Self> {
+        let stand = Arc::new(Stand::start(settings).await?);
         let outside = Outside::start(&stand.nats).await?;
         let fleet = Arc::new(Fleet::start(&stand).await?);
         let takeovers = Arc::new(Takeovers::watch(&stand).await);
@@ -102,6 +102,11 @@ impl Scene {
 
     /// A line: what is there so far. While PostgreSQL is away it says less.
     pub async fn progress(&self, begun: Instant, doing: &str) {
+        let tables = self.tables().await;
+        self.tell(begun, doing, &tables);
+    }
+
+    async fn tables(&self) -> String {
         let looked = tokio::time::timeout(LOOK, async {
             let admin = self.stand.admin().await?;
             let row = admin
@@ -112,13 +117,17 @@ impl Scene {
                 .await?;
             Outcome::Ok((row.get::<_, i64>(0), row.get::<_, i64>(1)))
         });
-        let tables = match looked.await {
+        match looked.await {
             Ok(Ok((published, settled))) => format!("published {published}, settled {settled}"),
             _ => "PostgreSQL does not answer".to_owned(),
-        };
+        }
+    }
+
+    /// A line of progress: what the ledger has, and `more`.
+    pub fn tell(&self, begun: Instant, doing: &str, more: &str) {
         let (transactions, rolled_back, unknown) = self.ledger.counts();
         println!(
-            "{:7.1} s  {doing}: {transactions} transactions ({rolled_back} rolled back, {unknown} unknown); {tables}; {} copies; {} changes of leaders",
+            "{:7.1} s  {doing}: {transactions} transactions ({rolled_back} rolled back, {unknown} unknown); {more}; {} copies; {} changes of leaders",
             begun.elapsed().as_secs_f64(),
             self.fleet.running(),
             self.takeovers.changes()
@@ -132,7 +141,7 @@ pub async fn run(run: &Run) -> Outcome<bool> {
     println!("SEED={seed} SECONDS={seconds}, {} publishers", run.publishers);
     crate::plan(&run.extent);
     let rounds = schedule::rounds(seed, seconds);
-    let scene = Scene::set().await?;
+    let scene = Scene::set(&[]).await?;
     let nemesis = Nemesis::new(&scene.stand, &scene.fleet, &scene.takeovers);
     let begun = Instant::now();
     let publishers = scene.load(run);

@@ -1,25 +1,31 @@
-//! Load without faults, for long: whether anything grows.
+//! Load without faults, for long: whether anything grows ([`crate::growth`] has the rule).
 
+use std::path::Path;
 use std::time::{Duration, Instant};
 
-use tpro_testkit::Outcome;
+use tpro_testkit::{Context as _, Outcome};
 
 use crate::args::Run;
+use crate::flood::flood;
 use crate::gauge::{Gauges, Measure};
+use crate::growth::{Verdict, judge};
 use crate::run::{Scene, conclude};
-use crate::slope::{Sample, slope};
+use crate::slope::{Sample, median};
+use crate::stand::Settings;
 
 /// Between two lines of progress.
 const PROGRESS: Duration = Duration::from_secs(10);
 /// What of a run is warm-up: pools, caches and statistics fill, the allocator finds its size.
 const WARM_UP: f64 = 1.0 / 3.0;
-/// And no more than this.
-const WARM_UP_MOST: Duration = Duration::from_secs(900);
-/// Growth within the whole time of looking that is no growth yet. Memory is taken and given back in pieces, and a session or
-/// a thread more is a matter of the moment. So the goal of 1 MB an hour takes an hour of looking to be judged.
-const PIECE: f64 = 1.0;
-/// What may grow in an hour, in MB, files, threads or tasks.
-const PER_HOUR: f64 = 1.0;
+/// No more than this is needed.
+const WARM_UP_ENOUGH: Duration = Duration::from_secs(600);
+/// Between two looks: several in each block of [`crate::growth::BLOCK`], and no load by looking.
+const PAUSE: Duration = Duration::from_secs(5);
+/// And in a short run, enough of them.
+const LOOKS: u32 = 120;
+/// Partitions stay small, so that maintenance makes and fills many of them. Nothing is dropped within a run, since what is
+/// kept is the usual: the oracle needs all rows.
+const SETTINGS: Settings = &[("PARTITION_ROWS", "20000")];
 
 /// Makes a run; false if anything grows or the promise was broken.
 pub async fn run(run: &Run) -> Outcome<bool> {
@@ -27,34 +33,45 @@ pub async fn run(run: &Run) -> Outcome<bool> {
         "SEED={} SECONDS={}, {} publishers, no faults",
         run.extent.seed, run.extent.seconds, run.publishers
     );
-    let scene = Scene::set().await?;
-    let admin = scene.stand.admin().await?;
+    let scene = Scene::set(SETTINGS).await?;
     let length = Duration::from_secs(run.extent.seconds);
-    let warm = length.mul_f64(WARM_UP).min(WARM_UP_MOST);
-    // Enough samples for every block, and no load by looking.
-    let pause = ((length - warm) / 240).max(Duration::from_millis(500));
-    let publishers = scene.load(run);
+    let warm = length.mul_f64(WARM_UP).min(WARM_UP_ENOUGH);
     let begun = Instant::now();
+    flood(&scene.stand, &scene.ledger, run.extent.seed).await?;
+    println!("{:7.1} s  the flood is settled", begun.elapsed().as_secs_f64());
+    // A slow flood takes from the load, but never all of its warm-up.
+    let (warm, length) = match begun.elapsed() {
+        flood if flood * 2 > warm => (flood * 2, length - warm + flood * 2),
+        _ => (warm, length),
+    };
+    let pause = PAUSE.min((length - warm) / LOOKS);
+    let admin = scene.stand.admin().await?;
+    let publishers = scene.load(run);
     let mut gauges = Gauges::default();
     let mut told = Instant::now();
+    let mut warms_up = true;
     let mut violations = Vec::new();
     while begun.elapsed() < length {
         tokio::time::sleep(pause.min(length.saturating_sub(begun.elapsed()))).await;
+        // From the start, so that looking is warm, too, when it counts.
+        gauges.look(&scene.fleet, &admin, begun.elapsed().as_secs_f64() / 3600.0).await?;
+        if warms_up && begun.elapsed() >= warm {
+            warms_up = false;
+            gauges.forget();
+        }
         if told.elapsed() >= PROGRESS {
             told = Instant::now();
             violations.extend(scene.fleet.dead()?);
-            let doing = if begun.elapsed() < warm { "warms up" } else { "looks" };
-            scene.progress(begun, doing).await;
-        }
-        if begun.elapsed() >= warm {
-            gauges.look(&scene.fleet, &admin, begun.elapsed().as_secs_f64() / 3600.0).await?;
+            let doing = if warms_up { "warms up" } else { "looks" };
+            // Not by counting rows: that would be a load which grows.
+            scene.tell(begun, doing, &format!("settled {:.0}", gauges.settled()));
         }
     }
     publishers.stop().await;
-    let hours = (length - warm).as_secs_f64() / 3600.0;
-    println!("warm-up {:.0} s, then {:.0} s of looking", warm.as_secs_f64(), hours * 3600.0);
+    keep(&gauges, run)?;
+    println!("warm-up {:.0} s, then {:.0} s of looking", warm.as_secs_f64(), (length - warm).as_secs_f64());
     for (measure, copy, samples) in gauges.series() {
-        violations.extend(judge(measure, copy, samples, hours));
+        violations.extend(tell(measure, copy, samples));
     }
     match scene.judge().await {
         Ok(verdict) => {
@@ -69,35 +86,34 @@ pub async fn run(run: &Run) -> Outcome<bool> {
     conclude(run, &scene, &violations)
 }
 
-/// Prints the slope of a series; what it violates, if it surely grows.
-fn judge(measure: Measure, copy: &str, samples: &[Sample], hours: f64) -> Option<String> {
-    let what = format!("{measure:?} {copy}");
-    let unit = measure.unit();
-    let values = samples.iter().map(|sample| sample.1);
-    let (least, most) =
-        (values.clone().fold(f64::INFINITY, f64::min), values.fold(f64::NEG_INFINITY, f64::max));
+/// Writes all samples down, so that a verdict can be looked into after hours of waiting for it.
+fn keep(gauges: &Gauges, run: &Run) -> Outcome {
+    let mut text = "measure,copy,hours,value\n".to_owned();
+    for (measure, copy, samples) in gauges.series() {
+        text.extend(samples.iter().map(|(at, value)| format!("{measure:?},{copy},{at:.5},{value:.3}\n")));
+    }
+    let path = Path::new(&run.logs).join(format!("soak-{}.csv", run.extent.seed));
+    std::fs::create_dir_all(&run.logs)?;
+    std::fs::write(&path, text).context(format!("writing {}", path.display()))?;
+    println!("samples       {}", path.display());
+    Ok(())
+}
+
+/// Prints what was seen of a series; what it violates, if it surely grows.
+fn tell(measure: Measure, copy: &str, samples: &[Sample]) -> Option<String> {
+    let (unit, what) = (measure.unit(), format!("{measure:?} {copy}"));
+    let values = || samples.iter().map(|sample| sample.1);
+    let (least, most) = (values().fold(f64::INFINITY, f64::min), values().fold(f64::NEG_INFINITY, f64::max));
+    let third = samples.len().div_ceil(3);
+    let gain =
+        median(values().skip(samples.len() - third).collect()) - median(values().take(third).collect());
+    let seen = format!("{what:<22} {least:.1} to {most:.1} {unit}, last third to first {gain:+.1}");
     if measure == Measure::InHand {
         // It follows the load; that it ends at nothing is asked when all is settled.
-        println!("{what:<22} {least:.0} to {most:.0} {unit}");
+        println!("{seen}");
         return None;
     }
-    // What may grow without being growth.
-    let limit = PER_HOUR.max(PIECE / hours);
-    let Some(slope) = slope(samples) else {
-        println!("{what:<22} {least:.1} to {most:.1} {unit}: too few samples for a slope");
-        return None;
-    };
-    let sure = match slope {
-        slope if slope.low > limit => "GROWS",
-        slope if slope.high <= PER_HOUR => "does not grow",
-        // The confidence is too wide, or the time too short, to tell from 1 an hour.
-        _ => "cannot tell: too short",
-    };
-    println!(
-        "{what:<22} {least:.1} to {most:.1} {unit}, slope {:+.2}/h (95 %: {:+.2} to {:+.2}): {sure}",
-        slope.guess, slope.low, slope.high
-    );
-    (slope.low > limit).then(|| {
-        format!("{what} grows by {:.2} {unit} an hour, by {:.2} at least (95 %)", slope.guess, slope.low)
-    })
+    let verdict = judge(samples, measure.gross());
+    println!("{seen}, {verdict}");
+    matches!(verdict, Verdict::Grows(_) | Verdict::Gross).then(|| format!("{what} in {unit}: {verdict}"))
 }

@@ -28,11 +28,15 @@ pub struct Stand {
     /// The line of the publishers to PostgreSQL.
     pub publishers: Proxy,
     folder: PathBuf,
+    settings: Settings,
 }
+
+/// What the copies are told beyond the usual, by their environment.
+pub type Settings = &'static [(&'static str, &'static str)];
 
 impl Stand {
     /// Starts the servers and makes the services.
-    pub async fn start() -> Outcome<Self> {
+    pub async fn start(settings: Settings) -> Outcome<Self> {
         // A folder of this name is tidied away by the test kit, should this process be killed.
         let folder = paths::run_root()?.join(format!("world-{}-chaos", std::process::id()));
         fs::create_dir_all(&folder).context(format!("making {}", folder.display()))?;
@@ -53,7 +57,7 @@ impl Stand {
             )
             .await?;
         let publishers = Proxy::start(database.cluster().port()).await?;
-        Ok(Self { database, nats: Nats::new().await?, publishers, folder })
+        Ok(Self { database, nats: Nats::new().await?, publishers, folder, settings })
     }
 
     /// The cluster.
@@ -75,8 +79,11 @@ impl Stand {
             _ => paths::binary(&format!("{service}_service"), &format!("{service}_service"))?,
         };
         let url = self.database.role_url(service);
-        Ok(Sidecar::new(service, program, &self.folder)
-            .copy(number)
+        let sidecar = Sidecar::new(service, program, &self.folder).copy(number);
+        Ok(self
+            .settings
+            .iter()
+            .fold(sidecar, |sidecar, (name, value)| sidecar.env(name, *value))
             .env("DATABASE_URL", moved(&url, self.cluster().port(), database.port()))
             .env("NATS_URL", moved(&self.nats.url(), self.nats.port(), nats.port()))
             .env("NATS_TOKEN", self.nats.token())

@@ -64,7 +64,37 @@ enum Kind {
     Event,
 }
 
+/// A way that a body goes through a copy: entity and method of `probe`, and whether the body is to be handed on by a call.
+pub type Way = (&'static str, &'static str, bool);
+
+/// Bytes of the largest body, and of one that is handed on by two calls, whose answers are one answer together.
+const LARGEST: (usize, usize) = (800_000, 400_000);
+/// Seconds in which a large row is surely answered, however many come at once.
+const PATIENCE: u64 = 60;
+
 impl Ask {
+    /// All ways of large bodies.
+    pub const WAYS: [Way; 8] = [
+        ("stateless", "echo", false),
+        ("default", "echo", false),
+        ("transactional", "raw", false),
+        ("stateless", "effect", false),
+        ("default", "effect", false),
+        ("default", "tx", false),
+        ("transactional", "effect", false),
+        ("default", "call", true),
+    ];
+
+    /// The largest that goes a way.
+    pub fn large((entity, method, handed_on): Way, mark: Mark) -> Self {
+        let body = if handed_on {
+            json!({"target": "probe.stateless.echo", "body": {"padding": "x".repeat(LARGEST.1)}})
+        } else {
+            json!({"mark": mark, "padding": "x".repeat(LARGEST.0)})
+        };
+        Self { protocol: "jsonrpc", service: "probe", entity, method, timeout: PATIENCE, mark, body }
+    }
+
     /// The next one.
     pub fn any(random: &mut Random, mark: Mark) -> Self {
         let timeout = random.between(3, 15);
