@@ -4,7 +4,8 @@
 //! ([`ledger`]) of what committed. Two copies of each service ([`fleet`]) handle them. Meanwhile a schedule of faults
 //! ([`schedule`]), which follows from the seed, is carried out ([`nemesis`]). Then all is made good again, what is under way
 //! drains, and the oracle ([`oracle`]) holds tables, ledger and effects against each other. The other task is the same
-//! load without faults, with memory, files and tasks looked at ([`soak`]).
+//! load without faults ([`soak`]): after a flood ([`flood`]) memory, files and tasks are looked at ([`gauge`]), and a rule says
+//! whether they grow ([`growth`]).
 //!
 //! It starts servers of its own on free ports, and ends all it has started, also on Ctrl-C.
 #![forbid(unsafe_code)]
