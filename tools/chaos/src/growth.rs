@@ -12,8 +12,8 @@
 //!
 //! A series **does not grow** if its later half surely gains no more than 1 an hour, and else the run cannot tell. The
 //! confidence is such that a run of forty series without growth fails less often than once in twenty. In noise of 0.1 MB it
-//! finds 15 MB an hour in half an hour, 2 in an hour and 1.2 in two; in noise of 0.3 MB it needs three times as much, or
-//! twice the time.
+//! finds 15 MB an hour in half an hour, 2 in an hour and 1.2 in two; in noise of 0.5 MB 10 in an hour and 2 in two. The
+//! copies that carry the load have more than that, so that only a night says something of 1 MB an hour.
 //!
 //! A shorter run fails only by gross growth: more than a bound per minute, in both halves, each of which is half a minute at
 //! least. No plateau does that, see [`crate::gauge::Measure::gross`].
