@@ -1,7 +1,8 @@
 //! The bell: no committed row is left while the dispatcher sleeps and nobody is about to wake it.
 //!
 //! Publishers follow PostgreSQL's order of commit: the callback before the commit (lock or NOTIFY), the commit made
-//! visible, and only then locks released and the notification signalled.
+//! visible, and only then locks released and the notification signalled. The dispatcher's statements have PostgreSQL's
+//! order too: the snapshot first, and only then whatever the statement does, a lock that it takes included.
 
 use stateright::{Model, Property};
 
@@ -18,7 +19,7 @@ pub enum Variant {
     /// The second read shares its statement, and so its snapshot, with the taking of the bell.
     LockAndReadInOneStatement,
     /// The dispatcher inserts into its own outbox without letting the bell go.
-    InsertsWhileAsleep,
+    InsertsHoldingTheBell,
 }
 
 /// The model: so many publishers, one transaction each, and one dispatcher.
@@ -31,7 +32,7 @@ pub struct Bell {
 }
 
 /// Where a publisher's transaction is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Publisher {
     /// Running its statements.
     Open {
@@ -69,33 +70,65 @@ pub enum Publisher {
     Done,
 }
 
+/// Rows that are visible and were not read, or what a snapshot shows of them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Rows {
+    /// Of transactions that ring if need be.
+    ringing: u8,
+    /// Prepared while the dispatcher slept: PostgreSQL refuses a NOTIFY there, so the slow poll reads them.
+    silent: u8,
+}
+
+impl Rows {
+    fn any(self) -> bool {
+        self != Self::default()
+    }
+}
+
 /// Where the dispatcher is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Dispatcher {
     /// Reads from time to time.
     Awake,
+    /// A read has its snapshot, and not yet its end.
+    Reading {
+        /// What the snapshot shows.
+        seen: Rows,
+    },
     /// A read found nothing; the bell is to be taken.
     Parking,
+    /// The statement that takes the bell has its snapshot, and not yet the bell.
+    Taking {
+        /// What the snapshot shows. Only [`Variant::LockAndReadInOneStatement`] looks at it.
+        seen: Rows,
+    },
     /// Has the bell; to read once more.
     Armed {
-        /// What a snapshot taken before the bell would see.
-        seen: u8,
+        /// Whether it was rung meanwhile.
+        rung: bool,
     },
-    /// Waits for a notification.
+    /// Has the bell; a read has its snapshot, and not yet its end: the second read, or one of the slow poll.
+    ReadingAgain {
+        /// What the snapshot shows.
+        seen: Rows,
+        /// Whether it was rung meanwhile.
+        rung: bool,
+    },
+    /// Has the bell; waits for a notification.
     Asleep,
+    /// Still has the bell; to let it go.
+    Woken,
 }
 
 /// One state.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct State {
+    /// In order: which is which does not matter.
     publishers: Vec<Publisher>,
     dispatcher: Dispatcher,
-    /// Visible rows that were not read.
-    unread: u8,
-    /// Rows prepared while the dispatcher slept: PostgreSQL refuses a NOTIFY there, so the slow poll reads them.
-    unrung: u8,
-    /// A notification has been signalled to the dispatcher.
-    rung: bool,
+    unread: Rows,
+    /// A notification has been signalled, and is not yet with the dispatcher.
+    signalled: bool,
     /// Own inserts left.
     own_inserts: u8,
 }
@@ -113,44 +146,101 @@ pub enum Action {
     BecomeVisible(usize),
     /// Locks are released, notifications signalled.
     Release(usize),
-    /// ROLLBACK, also of a prepared transaction.
+    /// ROLLBACK, also of a prepared transaction, also by a failure after the callback.
     Abort(usize),
     /// PREPARE TRANSACTION.
     Prepare(usize),
     /// COMMIT PREPARED.
     CommitPrepared(usize),
-    /// The dispatcher reads.
-    Read,
-    /// The dispatcher tries the bell.
+    /// A read begins: its snapshot is taken. With the bell it is the second read, or one of the slow poll.
+    BeginRead,
+    /// A read ends.
+    EndRead,
+    /// The statement that takes the bell begins: its snapshot is taken.
+    BeginTaking,
+    /// The statement tries the bell.
     TakeBell,
-    /// The second read.
-    ReadAgain,
-    /// A notification wakes it; it lets the bell go.
-    Wake,
-    /// The slow poll, for what cannot ring.
-    SlowPoll,
+    /// A notification reaches the dispatcher.
+    Hear,
+    /// The dispatcher has something to insert, and is woken for it.
+    WakeToInsert,
+    /// The dispatcher lets the bell go.
+    LetGo,
     /// The dispatcher inserts into its own outbox.
     OwnInsert,
 }
 
-impl State {
-    fn bell_taken(&self) -> bool {
-        matches!(self.dispatcher, Dispatcher::Armed { .. } | Dispatcher::Asleep)
+impl Dispatcher {
+    fn has_bell(self) -> bool {
+        matches!(self, Self::Armed { .. } | Self::ReadingAgain { .. } | Self::Asleep | Self::Woken)
     }
+}
 
+impl Publisher {
+    fn shares_bell(&self) -> bool {
+        matches!(
+            self,
+            Self::Committing { share: true, .. }
+                | Self::Visible { share: true, .. }
+                | Self::Prepared { share: true, .. }
+        )
+    }
+}
+
+impl State {
     fn bell_shared(&self) -> bool {
-        self.publishers.iter().any(|publisher| {
-            matches!(
-                publisher,
-                Publisher::Committing { share: true, .. }
-                    | Publisher::Visible { share: true, .. }
-                    | Publisher::Prepared { share: true, .. }
-            )
-        })
+        self.publishers.iter().any(Publisher::shares_bell)
     }
 
     fn about_to_ring(&self) -> bool {
-        self.publishers.iter().any(|publisher| matches!(publisher, Publisher::Visible { notify: true, .. }))
+        self.signalled
+            || self
+                .publishers
+                .iter()
+                .any(|publisher| matches!(publisher, Publisher::Visible { notify: true, .. }))
+    }
+
+    fn publish(&mut self, who: usize, action: Action) -> Option<()> {
+        let taken = self.dispatcher.has_bell();
+        self.publishers[who] = match (action, self.publishers[who]) {
+            (Action::Insert(_), Publisher::Open { statements, rows, .. }) => {
+                Publisher::Open { statements: statements + 1, rows: rows + 1, flag: true }
+            }
+            (Action::InsertUndone(_), Publisher::Open { statements, rows, .. }) => {
+                Publisher::Open { statements: statements + 1, rows, flag: true }
+            }
+            (Action::PreCommit(_), Publisher::Open { rows, flag, .. }) => {
+                let share = flag && !taken;
+                Publisher::Committing { rows, share, notify: flag && !share }
+            }
+            (Action::BecomeVisible(_), Publisher::Committing { rows, share, notify }) => {
+                self.unread.ringing += rows;
+                Publisher::Visible { share, notify }
+            }
+            (Action::Release(_), Publisher::Visible { notify, .. }) => {
+                self.signalled |= notify;
+                Publisher::Done
+            }
+            (Action::Abort(_), _) => Publisher::Done,
+            (Action::Prepare(_), Publisher::Open { rows, .. }) => Publisher::Prepared { rows, share: !taken },
+            (Action::CommitPrepared(_), Publisher::Prepared { rows, share }) => {
+                *(if share { &mut self.unread.ringing } else { &mut self.unread.silent }) += rows;
+                Publisher::Visible { share, notify: false }
+            }
+            _ => return None,
+        };
+        self.publishers.sort_unstable();
+        Some(())
+    }
+
+    fn take_bell(&mut self, seen: Rows, variant: Variant) {
+        self.dispatcher = match variant {
+            _ if self.bell_shared() => Dispatcher::Awake,
+            Variant::WithoutSecondRead => Dispatcher::Asleep,
+            // The read goes on in the same statement, with the snapshot that it has.
+            Variant::LockAndReadInOneStatement => Dispatcher::ReadingAgain { seen, rung: false },
+            _ => Dispatcher::Armed { rung: false },
+        };
     }
 }
 
@@ -162,15 +252,18 @@ impl Model for Bell {
         vec![State {
             publishers: vec![Publisher::Open { statements: 0, rows: 0, flag: false }; self.publishers],
             dispatcher: Dispatcher::Awake,
-            unread: 0,
-            unrung: 0,
-            rung: false,
+            unread: Rows::default(),
+            signalled: false,
             own_inserts: 1,
         }]
     }
 
     fn actions(&self, state: &State, actions: &mut Vec<Action>) {
         for (who, publisher) in state.publishers.iter().enumerate() {
+            if who > 0 && state.publishers[who - 1] == *publisher {
+                // It would do what its twin does.
+                continue;
+            }
             match *publisher {
                 Publisher::Open { statements, .. } => {
                     if statements < STATEMENTS {
@@ -180,7 +273,9 @@ impl Model for Bell {
                         actions.extend([Action::PreCommit(who), Action::Abort(who), Action::Prepare(who)]);
                     }
                 }
-                Publisher::Committing { .. } => actions.push(Action::BecomeVisible(who)),
+                Publisher::Committing { .. } => {
+                    actions.extend([Action::BecomeVisible(who), Action::Abort(who)]);
+                }
                 Publisher::Visible { .. } => actions.push(Action::Release(who)),
                 Publisher::Prepared { .. } => {
                     actions.extend([Action::CommitPrepared(who), Action::Abort(who)]);
@@ -188,23 +283,31 @@ impl Model for Bell {
                 Publisher::Done => {}
             }
         }
+        if state.signalled {
+            actions.push(Action::Hear);
+        }
+        let inserts = state.own_inserts > 0;
         match state.dispatcher {
             Dispatcher::Awake => {
-                actions.push(Action::Read);
-                if state.own_inserts > 0 {
+                actions.push(Action::BeginRead);
+                if inserts {
                     actions.push(Action::OwnInsert);
                 }
             }
-            Dispatcher::Parking => actions.push(Action::TakeBell),
-            Dispatcher::Armed { .. } => actions.push(Action::ReadAgain),
+            Dispatcher::Reading { .. } | Dispatcher::ReadingAgain { .. } => actions.push(Action::EndRead),
+            Dispatcher::Parking => actions.push(Action::BeginTaking),
+            Dispatcher::Taking { .. } => actions.push(Action::TakeBell),
+            Dispatcher::Armed { rung: false } => actions.push(Action::BeginRead),
+            Dispatcher::Armed { rung: true } | Dispatcher::Woken => actions.push(Action::LetGo),
             Dispatcher::Asleep => {
-                if state.rung {
-                    actions.push(Action::Wake);
+                // The slow poll stands behind for what cannot ring, and only for that.
+                if state.unread.silent > 0 {
+                    actions.push(Action::BeginRead);
                 }
-                if state.unrung > 0 {
-                    actions.push(Action::SlowPoll);
+                if inserts && self.variant != Variant::InsertsHoldingTheBell {
+                    actions.push(Action::WakeToInsert);
                 }
-                if state.own_inserts > 0 {
+                if inserts && self.variant == Variant::InsertsHoldingTheBell {
                     actions.push(Action::OwnInsert);
                 }
             }
@@ -214,86 +317,61 @@ impl Model for Bell {
     fn next_state(&self, last: &State, action: Action) -> Option<State> {
         let mut state = last.clone();
         match action {
-            Action::Insert(who) | Action::InsertUndone(who) => {
-                let Publisher::Open { statements, rows, .. } = state.publishers[who] else { return None };
-                let kept = u8::from(matches!(action, Action::Insert(_)));
-                state.publishers[who] =
-                    Publisher::Open { statements: statements + 1, rows: rows + kept, flag: true };
-            }
-            Action::PreCommit(who) => {
-                let Publisher::Open { rows, flag, .. } = state.publishers[who] else { return None };
-                let share = flag && !state.bell_taken();
-                state.publishers[who] = Publisher::Committing { rows, share, notify: flag && !share };
-            }
-            Action::BecomeVisible(who) => {
-                let Publisher::Committing { rows, share, notify } = state.publishers[who] else {
-                    return None;
+            Action::Insert(who)
+            | Action::InsertUndone(who)
+            | Action::PreCommit(who)
+            | Action::BecomeVisible(who)
+            | Action::Release(who)
+            | Action::Abort(who)
+            | Action::Prepare(who)
+            | Action::CommitPrepared(who) => state.publish(who, action)?,
+            Action::BeginRead => {
+                let seen = state.unread;
+                state.dispatcher = match state.dispatcher {
+                    Dispatcher::Awake => Dispatcher::Reading { seen },
+                    _ => Dispatcher::ReadingAgain { seen, rung: false },
                 };
-                state.unread += rows;
-                state.publishers[who] = Publisher::Visible { share, notify };
             }
-            Action::Release(who) => {
-                let Publisher::Visible { notify, .. } = state.publishers[who] else { return None };
-                state.rung |= notify;
-                state.publishers[who] = Publisher::Done;
+            Action::EndRead => {
+                let (seen, next) = match state.dispatcher {
+                    Dispatcher::Reading { seen } => {
+                        (seen, if seen.any() { Dispatcher::Awake } else { Dispatcher::Parking })
+                    }
+                    Dispatcher::ReadingAgain { seen, rung } => {
+                        (seen, if seen.any() || rung { Dispatcher::Woken } else { Dispatcher::Asleep })
+                    }
+                    _ => return None,
+                };
+                // What became visible after the snapshot stays.
+                state.unread.ringing -= seen.ringing;
+                state.unread.silent -= seen.silent;
+                state.dispatcher = next;
             }
-            Action::Abort(who) => state.publishers[who] = Publisher::Done,
-            Action::Prepare(who) => {
-                let Publisher::Open { rows, .. } = state.publishers[who] else { return None };
-                let share = !state.bell_taken();
-                state.publishers[who] = Publisher::Prepared { rows, share };
-            }
-            Action::CommitPrepared(who) => {
-                let Publisher::Prepared { rows, share } = state.publishers[who] else { return None };
-                state.unread += rows;
-                if !share {
-                    state.unrung += rows;
-                }
-                state.publishers[who] = Publisher::Visible { share, notify: false };
-            }
-            Action::Read => {
-                if state.unread > 0 {
-                    (state.unread, state.unrung) = (0, 0);
-                } else {
-                    state.dispatcher = Dispatcher::Parking;
-                }
+            Action::BeginTaking => {
+                let shows = self.variant == Variant::LockAndReadInOneStatement;
+                state.dispatcher =
+                    Dispatcher::Taking { seen: if shows { state.unread } else { Rows::default() } };
             }
             Action::TakeBell => {
-                state.dispatcher = if state.bell_shared() {
-                    Dispatcher::Awake
-                } else if self.variant == Variant::WithoutSecondRead {
-                    Dispatcher::Asleep
-                } else {
-                    Dispatcher::Armed { seen: 0 }
+                let Dispatcher::Taking { seen } = state.dispatcher else { return None };
+                state.take_bell(seen, self.variant);
+            }
+            Action::Hear => {
+                state.signalled = false;
+                state.dispatcher = match state.dispatcher {
+                    Dispatcher::Asleep => Dispatcher::Woken,
+                    Dispatcher::Armed { .. } => Dispatcher::Armed { rung: true },
+                    Dispatcher::ReadingAgain { seen, .. } => Dispatcher::ReadingAgain { seen, rung: true },
+                    // A ring for a sleep that is over: it must not be needed for the next one.
+                    other => other,
                 };
             }
-            Action::ReadAgain => {
-                let Dispatcher::Armed { seen } = state.dispatcher else { return None };
-                // One statement has one snapshot, taken before the lock: what became visible since is not seen.
-                let visible =
-                    if self.variant == Variant::LockAndReadInOneStatement { seen } else { state.unread };
-                if visible > 0 {
-                    (state.unread, state.unrung) = (0, 0);
-                    state.dispatcher = Dispatcher::Awake;
-                } else {
-                    state.dispatcher = Dispatcher::Asleep;
-                }
-            }
-            Action::Wake => {
-                state.rung = false;
-                state.dispatcher = Dispatcher::Awake;
-            }
-            Action::SlowPoll => {
-                (state.unread, state.unrung) = (0, 0);
-                state.dispatcher = Dispatcher::Awake;
-            }
+            Action::WakeToInsert => state.dispatcher = Dispatcher::Woken,
+            Action::LetGo => state.dispatcher = Dispatcher::Awake,
             Action::OwnInsert => {
-                // Its own share lock does not conflict with its own exclusive one, so nobody would ring.
+                // Its own share lock does not conflict with its own exclusive one, so nobody rings, asleep or not.
                 state.own_inserts -= 1;
-                state.unread += 1;
-                if self.variant != Variant::InsertsWhileAsleep {
-                    state.dispatcher = Dispatcher::Awake;
-                }
+                state.unread.ringing += 1;
             }
         }
         Some(state)
@@ -302,16 +380,30 @@ impl Model for Bell {
     fn properties(&self) -> Vec<Property<Self>> {
         vec![
             Property::always("a sleeper with work is about to be woken", |_, state: &State| {
-                state.dispatcher != Dispatcher::Asleep
-                    || state.unread <= state.unrung
-                    || state.rung
-                    || state.about_to_ring()
+                // Whoever polls, and has seen nothing, is about to sleep on.
+                let sleeps = match state.dispatcher {
+                    Dispatcher::Asleep => true,
+                    Dispatcher::ReadingAgain { seen, rung } => !seen.any() && !rung,
+                    _ => false,
+                };
+                !sleeps || state.unread.ringing == 0 || state.about_to_ring()
+            }),
+            Property::sometimes("the dispatcher is woken by a publisher", |_, state: &State| {
+                state.dispatcher == Dispatcher::Woken && state.unread.ringing > 0 && state.own_inserts == 1
+            }),
+            Property::sometimes("a prepared transaction keeps the dispatcher awake", |_, state: &State| {
+                matches!(state.dispatcher, Dispatcher::Taking { .. })
+                    && state
+                        .publishers
+                        .iter()
+                        .any(|who| matches!(who, Publisher::Prepared { share: true, .. }))
             }),
             Property::sometimes(
                 "the dispatcher sleeps after everything was delivered",
                 |_, state: &State| {
                     state.dispatcher == Dispatcher::Asleep
-                        && state.unread == 0
+                        && !state.unread.any()
+                        && state.own_inserts == 0
                         && state.publishers.iter().all(|publisher| *publisher == Publisher::Done)
                 },
             ),

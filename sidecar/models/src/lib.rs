@@ -9,3 +9,4 @@ pub mod bell;
 pub mod cursor;
 pub mod inbox;
 pub mod leadership;
+mod reach;

@@ -1,6 +1,6 @@
 //! The protocols hold in every reachable state, and each simpler form is refuted.
 
-use stateright::{Checker, Model};
+use stateright::{Checker, HasDiscoveries, Model};
 use tpro_models::{
     bell::{self, Bell},
     cursor::{self, Cursor},
@@ -20,21 +20,28 @@ where
     checked.assert_properties();
 }
 
-fn is_refuted<M>(model: M, property: &'static str)
+/// Returns the steps that led to the fault.
+fn is_refuted<M>(model: M, property: &'static str) -> Vec<M::Action>
 where
     M: Model + Send + Sync + 'static,
     M::State: std::fmt::Debug + std::hash::Hash + Send + Sync + Clone + PartialEq,
     M::Action: std::fmt::Debug + Clone + PartialEq,
 {
-    let checked = model.checker().threads(2).spawn_bfs().join();
+    // By one thread, so that the path found is a shortest one.
+    let found = HasDiscoveries::AnyOf([property].into());
+    let checked = model.checker().finish_when(found).spawn_bfs().join();
     let path = checked.discovery(property).unwrap_or_else(|| panic!("{property:?} was not refuted"));
-    println!("{property}: {:?}", path.into_actions());
+    let steps = path.into_actions();
+    println!("{property}: {steps:?}");
+    steps
 }
 
 const WOKEN: &str = "a sleeper with work is about to be woken";
 const DELIVERED: &str = "one more read delivers whatever is committed";
 const OWN_ROW: &str = "a reply answers its own row";
-const DEPOSED: &str = "a deposed leader writes nothing";
+const DEPOSED: &str = "a deposed leader writes no timeout";
+const ONE_REPLY: &str = "a row has one reply";
+const SETTLED: &str = "a row can be settled once nothing breaks any more";
 const ONE_EFFECT: &str = "a transactional handler has one effect";
 const ANSWERED: &str = "one more delivery after the faults is answered";
 
@@ -49,13 +56,21 @@ fn the_bell_without_the_second_read_is_refuted() {
 }
 
 #[test]
-fn the_bell_with_lock_and_read_in_one_statement_is_refuted() {
-    is_refuted(Bell { publishers: 2, variant: bell::Variant::LockAndReadInOneStatement }, WOKEN);
+fn the_bell_with_lock_and_read_in_one_statement_is_refuted_by_its_snapshot() {
+    let model = Bell { publishers: 2, variant: bell::Variant::LockAndReadInOneStatement };
+    let steps = is_refuted(model, WOKEN);
+    // The reason must be this one: the snapshot, then the commit, then the lock.
+    let last = |step: fn(&bell::Action) -> bool| steps.iter().rposition(step).expect("the step was taken");
+    let snapshot = last(|step| matches!(step, bell::Action::BeginTaking));
+    let commit =
+        last(|step| matches!(step, bell::Action::BecomeVisible(_) | bell::Action::CommitPrepared(_)));
+    let lock = last(|step| matches!(step, bell::Action::TakeBell));
+    assert!(snapshot < commit && commit < lock, "{steps:?}");
 }
 
 #[test]
-fn an_own_insert_of_a_sleeping_dispatcher_is_refuted() {
-    is_refuted(Bell { publishers: 1, variant: bell::Variant::InsertsWhileAsleep }, WOKEN);
+fn an_own_insert_of_a_dispatcher_that_has_the_bell_is_refuted() {
+    is_refuted(Bell { publishers: 1, variant: bell::Variant::InsertsHoldingTheBell }, WOKEN);
 }
 
 #[test]
@@ -74,23 +89,54 @@ fn a_read_inside_a_transaction_with_an_id_is_refuted() {
 }
 
 #[test]
-fn a_row_gets_its_own_reply_from_a_leader_only() {
-    holds(Leadership { faults: 3, variant: leadership::Variant::AsBuilt });
+fn a_row_gets_one_reply_and_its_own_and_a_timeout_from_its_leader_only() {
+    holds(Leadership { faults: 2, losses: 1, variant: leadership::Variant::AsBuilt });
+}
+
+fn leadership_is_refuted(variant: leadership::Variant, property: &'static str) -> Vec<leadership::Action> {
+    is_refuted(Leadership { faults: 1, losses: 1, variant }, property)
 }
 
 #[test]
 fn identity_by_id_is_refuted() {
-    is_refuted(Leadership { faults: 1, variant: leadership::Variant::IdentityById }, OWN_ROW);
+    leadership_is_refuted(leadership::Variant::IdentityById, OWN_ROW);
+}
+
+#[test]
+fn replies_without_a_primary_key_are_refuted() {
+    leadership_is_refuted(leadership::Variant::WithoutPrimaryKey, ONE_REPLY);
+}
+
+#[test]
+fn a_reply_handler_that_does_not_look_at_the_uid_is_refuted() {
+    let steps = leadership_is_refuted(leadership::Variant::PoolWithoutUid, OWN_ROW);
+    // The id was handed out again.
+    assert!(steps.contains(&leadership::Action::Failover { row_lost: true }), "{steps:?}");
+}
+
+#[test]
+fn a_timeout_that_is_inserted_after_the_look_at_the_lock_is_refuted() {
+    leadership_is_refuted(leadership::Variant::CheckThenInsert, DEPOSED);
 }
 
 #[test]
 fn writing_outside_the_leaders_session_is_refuted() {
-    is_refuted(Leadership { faults: 2, variant: leadership::Variant::WritesOutsideItsSession }, DEPOSED);
+    leadership_is_refuted(leadership::Variant::WritesOutsideItsSession, DEPOSED);
 }
 
 #[test]
 fn a_deposed_leader_that_settles_a_timeout_is_refuted() {
-    is_refuted(Leadership { faults: 2, variant: leadership::Variant::DeposedSettlesTimeout }, DEPOSED);
+    leadership_is_refuted(leadership::Variant::DeposedSettlesTimeout, DEPOSED);
+}
+
+#[test]
+fn a_request_that_is_sent_once_is_refuted() {
+    leadership_is_refuted(leadership::Variant::SendsOnce, SETTLED);
+}
+
+#[test]
+fn an_open_transaction_of_a_frozen_copy_that_nobody_ends_is_refuted() {
+    leadership_is_refuted(leadership::Variant::WithoutIdleTimeout, SETTLED);
 }
 
 #[test]
