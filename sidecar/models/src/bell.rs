@@ -6,6 +6,8 @@
 
 use stateright::{Model, Property};
 
+use crate::reach::can_reach;
+
 /// Statements of one transaction at most.
 const STATEMENTS: u8 = 3;
 
@@ -244,6 +246,24 @@ impl State {
     }
 }
 
+impl Bell {
+    /// Whether the visible rows are read though no publisher does anything more, other than end its commit.
+    fn can_read(&self, state: &State) -> bool {
+        let honest = |state: &State, action: &Action| match action {
+            Action::Release(_)
+            | Action::EndRead
+            | Action::BeginTaking
+            | Action::TakeBell
+            | Action::Hear
+            | Action::LetGo => true,
+            // Not the slow poll: it is for what cannot ring.
+            Action::BeginRead => state.dispatcher != Dispatcher::Asleep,
+            _ => false,
+        };
+        can_reach(self, state.clone(), honest, |state| state.unread.ringing == 0)
+    }
+}
+
 impl Model for Bell {
     type State = State;
     type Action = Action;
@@ -388,6 +408,7 @@ impl Model for Bell {
                 };
                 !sleeps || state.unread.ringing == 0 || state.about_to_ring()
             }),
+            Property::always("what is visible is read", |model: &Bell, state: &State| model.can_read(state)),
             Property::sometimes("the dispatcher is woken by a publisher", |_, state: &State| {
                 state.dispatcher == Dispatcher::Woken && state.unread.ringing > 0 && state.own_inserts == 1
             }),

@@ -1,8 +1,16 @@
 //! The inbox: one recorded outcome for a message, and one effect where that is promised.
 //!
-//! One message that is delivered several times, in any order, to two copies that may crash at every line.
+//! One message whose attempts are delivered in any order, to two copies that may crash, freeze and lose sessions at
+//! every line. What a copy really does, nobody else can know: a repeat is judged by what the database shows, which is
+//! whether the owner of the last run holds its instance lock, and whether that run's deadline is over. A copy that is
+//! frozen holds its lock; one that is at work may have lost it; one that is dead may seem to hold it for a while.
 
 use stateright::{Model, Property};
+
+use crate::reach::can_reach;
+
+/// Runs of one message at most; then it is answered with an error.
+const RUNS: u8 = 3;
 
 /// How the handler was registered, or the simpler form that is to be refuted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -15,38 +23,53 @@ pub enum Variant {
     Stateless,
     /// Default, but whatever was accepted counts as a duplicate.
     AcceptedMeansDuplicate,
+    /// Default, but the table of outcomes has no primary key.
+    WithoutOutcomeKey,
+    /// Default, but an owner that is present counts as at work for ever.
+    WithoutDeadline,
     /// Transactional, but the inbox row has a transaction of its own, after the handler's.
     InboxOutsideTransaction,
+    /// Transactional, but the inbox has no primary key.
+    WithoutInboxKey,
+    /// Transactional, but the server does not end the transaction of a copy that is frozen.
+    WithoutIdleTimeout,
 }
 
-/// The model: deliveries and crashes.
+/// The model: attempts and faults.
 #[derive(Clone, Debug)]
 pub struct Inbox {
-    /// How often the message may be delivered.
-    pub deliveries: u8,
-    /// How many crashes (or losses of a copy's presence) may happen.
+    /// How often the message is sent.
+    pub attempts: u8,
+    /// How many crashes, freezes and losses of a session may happen.
     pub faults: u8,
     /// What is checked.
     pub variant: Variant,
 }
 
-/// What a copy does with the delivery it took.
+/// What a copy does with the message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Copy {
+pub enum Doing {
     /// Nothing.
-    Idle,
-    /// Took a delivery, looked at nothing yet.
-    Taken,
+    Nothing,
+    /// To be accepted as this run.
+    Accepting {
+        /// The run's number.
+        run: u8,
+    },
+    /// Somebody has that run; to look at what is known.
+    Looking,
     /// Accepted as this run; the handler runs. Transactional: the transaction is open.
     Running {
         /// The run's number.
         run: u8,
     },
     /// The handler has had its effect (transactional: not committed), its outcome is not written.
-    Effected {
+    Finishing {
         /// The run's number.
         run: u8,
     },
+    /// The server has ended its transaction.
+    Undone,
     /// The outcome is committed, the answer not sent.
     Answering {
         /// What will be answered: the run whose outcome won.
@@ -54,96 +77,192 @@ pub enum Copy {
     },
 }
 
+/// A copy of the service.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Copy {
+    frozen: bool,
+    /// Whether its instance lock is held.
+    present: bool,
+    doing: Doing,
+    /// The attempts that will be answered with what it does: the one it took, and those that joined.
+    attempts: Vec<u8>,
+}
+
+/// Who has accepted the last run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Owner {
+    /// Nobody yet.
+    Nobody,
+    /// The process that is this copy now.
+    Copy(usize),
+    /// A dead process whose session the server still has.
+    Ghost,
+    /// A dead process.
+    Dead,
+}
+
 /// One state.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct State {
     copies: [Copy; 2],
-    /// Whether the copy's presence lock is held.
-    present: [bool; 2],
-    deliveries: u8,
+    /// Attempts on their way, by number; which is delivered next is anybody's guess.
+    on_the_way: Vec<u8>,
     faults: u8,
-    /// The last run that was accepted, and by whom; nobody, when that process is dead.
-    accepted: Option<(u8, Option<usize>)>,
-    /// The recorded outcome, by the run that made it.
-    outcome: Option<u8>,
+    /// How many runs were accepted: the rows of `mq_receive`, whose key is message and run.
+    runs: u8,
+    owner: Owner,
+    /// Whether the deadline of the last run is over.
+    late: bool,
+    /// The rows of `mq_outcome`, by the runs that made them.
+    outcomes: Vec<u8>,
+    /// Counted up to two.
     effects: u8,
-    /// What was answered.
-    answers: Vec<u8>,
-    /// Requests that got "working on it", or nothing as their copy died: the requester sends again.
-    unanswered: u8,
+    /// What was answered: attempt, and the run whose outcome it was.
+    answers: Vec<(u8, u8)>,
 }
 
 /// One step.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Action {
-    /// A copy takes a delivery.
-    Take(usize),
-    /// It looks into the inbox and decides.
-    Decide(usize),
+    /// A copy takes an attempt; if it is at work on the message, that joins.
+    Take(usize, usize),
+    /// It writes that it has accepted the message.
+    Accept(usize),
+    /// It looks at what is known and decides.
+    Look(usize),
     /// The handler has its effect.
     Effect(usize),
     /// The outcome is written.
     Record(usize),
     /// The answer is sent.
     Answer(usize),
+    /// The handler's time is over, and the copy stops it.
+    Stop(usize),
+    /// It learns that its transaction was ended.
+    LearnUndone(usize),
+    /// The last run's deadline passes.
+    Expire,
     /// The copy dies, and another process starts in its place.
     Crash(usize),
+    /// The server learns that the dead process is gone.
+    EndGhost,
+    /// SIGSTOP.
+    Freeze(usize),
+    /// SIGCONT.
+    Thaw(usize),
+    /// The server ends the open transaction of a copy that says nothing.
+    EndIdle(usize),
     /// The copy loses the session that holds its presence, and goes on.
     LosePresence(usize),
+    /// It has a session again.
+    Appear(usize),
+}
+
+/// The database's part.
+impl State {
+    /// Whether the last run's owner seems to be at work on it: what the product asks, by lock and deadline.
+    fn seems_at_work(&self, asks: usize, variant: Variant) -> bool {
+        let present = match self.owner {
+            Owner::Copy(who) => who != asks && self.copies[who].present,
+            Owner::Ghost => true,
+            Owner::Nobody | Owner::Dead => false,
+        };
+        present && (!self.late || variant == Variant::WithoutDeadline)
+    }
+
+    fn has_open_transaction(&self, who: usize) -> bool {
+        matches!(self.copies[who].doing, Doing::Running { .. } | Doing::Finishing { .. })
+    }
+
+    /// ON CONFLICT DO NOTHING: the first outcome wins, the loser answers with the winner's.
+    fn record(&mut self, run: u8, has_key: bool) -> u8 {
+        if has_key && let Some(first) = self.outcomes.first() {
+            return *first;
+        }
+        self.outcomes.push(run);
+        run
+    }
 }
 
 impl Inbox {
-    fn transactional(&self) -> bool {
-        matches!(self.variant, Variant::Transactional | Variant::InboxOutsideTransaction)
+    /// The handler's effects commit with the inbox.
+    fn one_transaction(&self) -> bool {
+        matches!(
+            self.variant,
+            Variant::Transactional | Variant::WithoutInboxKey | Variant::WithoutIdleTimeout
+        )
     }
 
-    fn open_elsewhere(&self, state: &State, who: usize) -> bool {
-        matches!(state.copies[1 - who], Copy::Running { .. } | Copy::Effected { .. })
+    fn one_effect(&self) -> bool {
+        self.one_transaction() || self.variant == Variant::InboxOutsideTransaction
     }
 
-    fn decide(&self, state: &mut State, who: usize) {
-        if let Some(answer) = state.outcome {
-            state.copies[who] = Copy::Answering { answer };
-            return;
-        }
-        let run = match self.variant {
-            Variant::Stateless | Variant::InboxOutsideTransaction => 1,
-            Variant::Transactional => {
-                if self.open_elsewhere(state, who) {
-                    // The unique index makes it wait for the open transaction, and lock_timeout ends that.
-                    return self.refuse(state, who);
-                }
-                1
+    fn accept(&self, state: &mut State, who: usize) -> Option<()> {
+        let Doing::Accepting { run } = state.copies[who].doing else { return None };
+        let doing = match self.variant {
+            Variant::Stateless | Variant::WithoutInboxKey => Doing::Running { run },
+            // The key makes it wait for the open transaction, and lock_timeout ends that.
+            Variant::Transactional | Variant::WithoutIdleTimeout if state.has_open_transaction(1 - who) => {
+                state.leave_unanswered(who);
+                return Some(());
             }
-            Variant::Default | Variant::AcceptedMeansDuplicate => match state.accepted {
-                None => 1,
-                Some(_) if self.variant == Variant::AcceptedMeansDuplicate => return self.refuse(state, who),
-                Some((_, Some(owner)))
-                    if owner != who && state.present[owner] && self.open_elsewhere(state, who) =>
-                {
-                    return self.refuse(state, who);
+            Variant::Transactional | Variant::WithoutIdleTimeout | Variant::InboxOutsideTransaction => {
+                if state.outcomes.is_empty() {
+                    Doing::Running { run }
+                } else {
+                    Doing::Looking
                 }
-                Some((run, _)) => run + 1,
-            },
+            }
+            _ if run <= state.runs => Doing::Looking,
+            _ => {
+                (state.runs, state.owner, state.late) = (run, Owner::Copy(who), false);
+                Doing::Running { run }
+            }
         };
-        if matches!(self.variant, Variant::Default | Variant::AcceptedMeansDuplicate) {
-            state.accepted = Some((run, Some(who)));
-        }
-        state.copies[who] = Copy::Running { run };
+        state.copies[who].doing = doing;
+        Some(())
     }
 
-    fn refuse(&self, state: &mut State, who: usize) {
-        state.unanswered += 1;
-        state.copies[who] = Copy::Idle;
+    fn look(&self, state: &mut State, who: usize) {
+        let doing = match state.outcomes.first() {
+            Some(answer) => Doing::Answering { answer: *answer },
+            None if self.variant == Variant::AcceptedMeansDuplicate
+                || state.seems_at_work(who, self.variant) =>
+            {
+                return state.leave_unanswered(who);
+            }
+            // It is not run again, and its outcome is an error.
+            None if state.runs >= RUNS => Doing::Finishing { run: state.runs + 1 },
+            None => Doing::Accepting { run: state.runs + 1 },
+        };
+        state.copies[who].doing = doing;
     }
 
-    fn record(&self, state: &mut State, who: usize, run: u8) {
-        if self.variant == Variant::Transactional {
-            state.effects += 1;
+    /// Whether somebody can be counted on to do it, once nothing breaks any more.
+    fn is_honest(state: &State, action: &Action) -> bool {
+        match action {
+            Action::Crash(_) | Action::Freeze(_) | Action::LosePresence(_) | Action::Stop(_) => false,
+            // A frozen copy may stay so, as long as there is another.
+            Action::Thaw(_) => state.copies.iter().all(|copy| copy.frozen),
+            _ => true,
         }
-        // ON CONFLICT DO NOTHING: the first outcome wins, the loser answers with the winner's.
-        let answer = if self.variant == Variant::Stateless { run } else { *state.outcome.get_or_insert(run) };
-        state.copies[who] = Copy::Answering { answer };
+    }
+
+    /// Whether the requester, who sends again, can get an answer.
+    fn can_answer(&self, state: &State) -> bool {
+        const FRESH: u8 = 100;
+        let calm = State { faults: 0, on_the_way: vec![FRESH, FRESH + 1], ..state.clone() };
+        can_reach(self, calm, Self::is_honest, |state| {
+            state.answers.iter().any(|(attempt, _)| *attempt >= FRESH)
+        })
+    }
+}
+
+impl State {
+    /// "Working on it", or nothing: the requester sends again.
+    fn leave_unanswered(&mut self, who: usize) {
+        self.copies[who].doing = Doing::Nothing;
+        self.copies[who].attempts.clear();
     }
 }
 
@@ -152,124 +271,165 @@ impl Model for Inbox {
     type Action = Action;
 
     fn init_states(&self) -> Vec<State> {
+        let copy = Copy { frozen: false, present: true, doing: Doing::Nothing, attempts: Vec::new() };
         vec![State {
-            copies: [Copy::Idle; 2],
-            present: [true; 2],
-            deliveries: self.deliveries,
+            copies: [copy.clone(), copy],
+            on_the_way: (1..=self.attempts).collect(),
             faults: self.faults,
-            accepted: None,
-            outcome: None,
+            runs: 0,
+            owner: Owner::Nobody,
+            late: false,
+            outcomes: Vec::new(),
             effects: 0,
             answers: Vec::new(),
-            unanswered: 0,
         }]
     }
 
     fn actions(&self, state: &State, actions: &mut Vec<Action>) {
         for (who, copy) in state.copies.iter().enumerate() {
-            match copy {
-                Copy::Idle if state.deliveries > 0 => actions.push(Action::Take(who)),
-                Copy::Idle => {}
-                Copy::Taken => actions.push(Action::Decide(who)),
-                Copy::Running { .. } => actions.push(Action::Effect(who)),
-                Copy::Effected { .. } => actions.push(Action::Record(who)),
-                Copy::Answering { .. } => actions.push(Action::Answer(who)),
-            }
-            if state.faults > 0 {
-                if *copy != Copy::Idle {
-                    actions.push(Action::Crash(who));
-                }
-                if state.present[who] {
+            let owns = state.owner == Owner::Copy(who);
+            if state.faults > 0 && (owns || copy.doing != Doing::Nothing) {
+                actions.push(Action::Crash(who));
+                if copy.present {
                     actions.push(Action::LosePresence(who));
                 }
+                if !copy.frozen {
+                    actions.push(Action::Freeze(who));
+                }
             }
+            if copy.frozen {
+                actions.push(Action::Thaw(who));
+                let ends = self.one_transaction() && self.variant != Variant::WithoutIdleTimeout;
+                if ends && state.has_open_transaction(who) {
+                    actions.push(Action::EndIdle(who));
+                }
+                continue;
+            }
+            if !copy.present {
+                actions.push(Action::Appear(who));
+            }
+            match copy.doing {
+                Doing::Nothing => {}
+                Doing::Accepting { .. } => actions.push(Action::Accept(who)),
+                Doing::Looking => actions.push(Action::Look(who)),
+                Doing::Running { .. } => {
+                    actions.push(Action::Effect(who));
+                    if !owns || state.late {
+                        actions.push(Action::Stop(who));
+                    }
+                }
+                Doing::Finishing { .. } => actions.push(Action::Record(who)),
+                Doing::Undone => actions.push(Action::LearnUndone(who)),
+                Doing::Answering { .. } => actions.push(Action::Answer(who)),
+            }
+            if !matches!(copy.doing, Doing::Answering { .. }) {
+                actions.extend((0..state.on_the_way.len()).map(|at| Action::Take(who, at)));
+            }
+        }
+        if state.owner == Owner::Ghost {
+            actions.push(Action::EndGhost);
+        }
+        if state.owner != Owner::Nobody && !state.late && state.outcomes.is_empty() {
+            actions.push(Action::Expire);
         }
     }
 
     fn next_state(&self, last: &State, action: Action) -> Option<State> {
         let mut state = last.clone();
         match action {
-            Action::Take(who) => {
-                state.deliveries -= 1;
-                state.copies[who] = Copy::Taken;
-            }
-            Action::Decide(who) => self.decide(&mut state, who),
-            Action::Effect(who) => {
-                let Copy::Running { run } = state.copies[who] else { return None };
-                // In the transaction it counts when that commits; otherwise it has happened.
-                if self.variant != Variant::Transactional {
-                    state.effects += 1;
+            Action::Take(who, at) => {
+                let attempt = state.on_the_way.remove(at);
+                state.copies[who].attempts.push(attempt);
+                state.copies[who].attempts.sort_unstable();
+                if state.copies[who].doing == Doing::Nothing {
+                    state.copies[who].doing = Doing::Accepting { run: 1 };
                 }
-                state.copies[who] = Copy::Effected { run };
+            }
+            Action::Accept(who) => self.accept(&mut state, who)?,
+            Action::Look(who) => self.look(&mut state, who),
+            Action::Effect(who) => {
+                let Doing::Running { run } = state.copies[who].doing else { return None };
+                // In the transaction it counts when that commits; otherwise it has happened.
+                if !self.one_transaction() {
+                    state.effects = (state.effects + 1).min(2);
+                }
+                state.copies[who].doing = match self.variant {
+                    Variant::Stateless => Doing::Answering { answer: run },
+                    _ => Doing::Finishing { run },
+                };
             }
             Action::Record(who) => {
-                let Copy::Effected { run } = state.copies[who] else { return None };
-                self.record(&mut state, who, run);
+                let Doing::Finishing { run } = state.copies[who].doing else { return None };
+                if self.one_transaction() {
+                    state.effects = (state.effects + 1).min(2);
+                }
+                let has_key = !matches!(self.variant, Variant::WithoutOutcomeKey | Variant::WithoutInboxKey);
+                let answer = state.record(run, has_key);
+                state.copies[who].doing = Doing::Answering { answer };
             }
             Action::Answer(who) => {
-                let Copy::Answering { answer } = state.copies[who] else { return None };
-                state.answers.push(answer);
+                let Doing::Answering { answer } = state.copies[who].doing else { return None };
+                let answered = std::mem::take(&mut state.copies[who].attempts);
+                state.answers.extend(answered.into_iter().map(|attempt| (attempt, answer)));
                 state.answers.sort_unstable();
-                state.copies[who] = Copy::Idle;
+                state.copies[who].doing = Doing::Nothing;
             }
+            Action::Stop(who) | Action::LearnUndone(who) => state.leave_unanswered(who),
+            Action::Expire => state.late = true,
             Action::Crash(who) => {
                 state.faults -= 1;
-                state.unanswered += 1;
-                state.copies[who] = Copy::Idle;
-                // A new process has a new key: what the dead one accepted has no living owner.
-                if let Some((run, owner)) = state.accepted
-                    && owner == Some(who)
-                {
-                    state.accepted = Some((run, None));
+                if state.owner == Owner::Copy(who) {
+                    state.owner = if state.copies[who].present { Owner::Ghost } else { Owner::Dead };
                 }
-                state.present[who] = true;
+                // A new process has a new key, and a lock of its own.
+                state.leave_unanswered(who);
+                (state.copies[who].present, state.copies[who].frozen) = (true, false);
             }
+            Action::EndGhost => state.owner = Owner::Dead,
+            Action::Freeze(who) => {
+                state.faults -= 1;
+                state.copies[who].frozen = true;
+            }
+            Action::Thaw(who) => state.copies[who].frozen = false,
+            Action::EndIdle(who) => state.copies[who].doing = Doing::Undone,
             Action::LosePresence(who) => {
                 state.faults -= 1;
-                state.present[who] = false;
+                state.copies[who].present = false;
             }
+            Action::Appear(who) => state.copies[who].present = true,
         }
         Some(state)
     }
 
-    fn within_boundary(&self, state: &State) -> bool {
-        state.accepted.is_none_or(|(run, _)| run <= 5)
-    }
-
     fn properties(&self) -> Vec<Property<Self>> {
-        vec![
+        let mut properties = vec![
+            Property::always("a message has one recorded outcome", |_, state: &State| {
+                state.outcomes.len() <= 1
+            }),
             Property::always("every answer is the recorded outcome", |model: &Inbox, state: &State| {
                 model.variant == Variant::Stateless
-                    || state.answers.iter().all(|answer| state.outcome == Some(*answer))
+                    || state.answers.iter().all(|(_, answer)| state.outcomes.first() == Some(answer))
             }),
             Property::always("a transactional handler has one effect", |model: &Inbox, state: &State| {
-                !model.transactional() || state.effects <= 1
+                !model.one_effect() || state.effects <= 1
             }),
             Property::always(
-                "one more delivery after the faults is answered",
-                |model: &Inbox, state: &State| {
-                    let quiet = state.deliveries == 0 && state.copies == [Copy::Idle; 2];
-                    if !quiet || !state.answers.is_empty() {
-                        return true;
-                    }
-                    let mut after = State { deliveries: 1, faults: 0, ..state.clone() };
-                    for step in [
-                        Action::Take(0),
-                        Action::Decide(0),
-                        Action::Effect(0),
-                        Action::Record(0),
-                        Action::Answer(0),
-                    ] {
-                        match model.next_state(&after, step) {
-                            Some(next) => after = next,
-                            // A stored outcome is answered without a run.
-                            None => continue,
-                        }
-                    }
-                    !after.answers.is_empty()
-                },
+                "one more delivery is answered once nothing breaks any more",
+                |model: &Inbox, state: &State| model.can_answer(state),
             ),
-            Property::sometimes("a message is answered", |_, state: &State| !state.answers.is_empty()),
-        ]
+            Property::sometimes("a later attempt is answered before an earlier one", |_, state: &State| {
+                state.on_the_way.contains(&1) && state.answers.iter().any(|(attempt, _)| *attempt == 2)
+            }),
+        ];
+        if self.variant == Variant::Default {
+            properties.push(Property::sometimes(
+                "an earlier run ends after a later one's outcome",
+                |_, state: &State| {
+                    let earlier = |doing| matches!(doing, Doing::Finishing { run } if Some(&run) < state.outcomes.first());
+                    state.copies.iter().any(|copy| earlier(copy.doing))
+                },
+            ));
+        }
+        properties
     }
 }

@@ -25,6 +25,8 @@ pub enum Variant {
     PoolWithoutUid,
     /// A timeout on a pool connection: whether the leader still leads is asked before the insert.
     CheckThenInsert,
+    /// A timeout on a pool connection: what is asked is whether the copy leads, be it in another session.
+    ChecksTheCopy,
     /// A timeout on a pool connection: nobody asks whether the leader still leads.
     WritesOutsideItsSession,
     /// A deposed leader gives up by settling as timed out.
@@ -286,7 +288,11 @@ impl Leadership {
             Stage::Inserted { led } => Stage::Sure { led },
             _ => Stage::Checked,
         };
-        state.copies[who].task = state.has_lock(who, task.term).then_some(Task { stage, ..task });
+        let leads = match self.variant {
+            Variant::ChecksTheCopy => state.lock.is_some_and(|(holder, _)| holder == who),
+            _ => state.has_lock(who, task.term),
+        };
+        state.copies[who].task = leads.then_some(Task { stage, ..task });
         Some(())
     }
 
