@@ -299,24 +299,24 @@ impl Leadership {
     fn copy_actions(&self, state: &State, who: usize, actions: &mut Vec<Action>) {
         let copy = &state.copies[who];
         if let Some(term) = copy.leads {
-            if !state.has_lock(who, term) {
-                actions.push(Action::Notice(who));
-            } else if copy.in_flight.is_some() {
+            if copy.in_flight.is_some() {
+                // Timers and the connection to NATS do not know of the lock.
                 if state.sends > 0 && self.variant != Variant::SendsOnce {
                     actions.push(Action::SendAgain(who));
                 }
                 if copy.task.is_none() {
                     actions.push(Action::GiveUp(who));
+                    actions.extend((0..state.on_the_way.len()).map(|at| Action::Arrive(who, at)));
                 }
-            } else if state.replies.is_empty()
+            }
+            if !state.has_lock(who, term) {
+                actions.push(Action::Notice(who));
+            } else if copy.in_flight.is_none()
+                && state.replies.is_empty()
                 && state.sends > 0
                 && copy.task.is_none_or(|task| task.term != term)
             {
                 actions.push(Action::Send(who));
-            }
-            // Its connection to NATS does not know of the lock.
-            if copy.in_flight.is_some() && copy.task.is_none() {
-                actions.extend((0..state.on_the_way.len()).map(|at| Action::Arrive(who, at)));
             }
         } else if state.lock.is_none() {
             actions.push(Action::Lead(who));
@@ -553,6 +553,10 @@ impl Model for Leadership {
                     state.replies.iter().any(|reply| reply.outcome == Outcome::Said && !reply.led)
                 },
             ),
+            Property::sometimes("one leader's reply waits for the end of another's", |_, state: &State| {
+                let held = |task: Task| task.stage == Stage::Held && state.has_lock(0, task.term);
+                state.copies[0].task.is_some_and(held) && state.waits(Variant::AsBuilt)
+            }),
             Property::sometimes("a timeout is rolled back behind a new leader", |_, state: &State| {
                 let late = |who: usize, task: Task| {
                     matches!(task.stage, Stage::Inserted { led: true })
