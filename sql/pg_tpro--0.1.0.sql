@@ -501,12 +501,31 @@ COMMENT ON COLUMN tpro.service_schemas.name IS 'the service';
 COMMENT ON COLUMN tpro.service_schemas.schema_oid IS 'its schema, as its locks name it';
 COMMENT ON COLUMN tpro.service_schemas.schema_name IS 'its schema';
 
+-- The tables of a service are its maintainer's, who may put a trigger or a view in their place, and a sidecar's login may
+-- become the maintainer. So what reads or writes them with its owner's rights belongs to tpro_owner and not to a superuser.
+
+CREATE FUNCTION tpro.has_unsettled(schema_name pg_catalog.text) RETURNS boolean
+    LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    unsettled boolean;
+BEGIN
+    EXECUTE format('SELECT EXISTS (SELECT FROM %1$I.mq_publish p
+                                    WHERE NOT EXISTS (SELECT FROM %1$I.mq_reply r WHERE r.mq_id = p.id))',
+                   has_unsettled.schema_name) INTO unsettled;
+    RETURN unsettled;
+END
+$$;
+ALTER FUNCTION tpro.has_unsettled(pg_catalog.text) OWNER TO tpro_owner;
+COMMENT ON FUNCTION tpro.has_unsettled(pg_catalog.text) IS 'whether an outbox has messages without a reply';
+
 -- SECURITY DEFINER, as create_service. It drops only what that has made.
 CREATE FUNCTION tpro.drop_service(name pg_catalog.text, force pg_catalog.bool DEFAULT false) RETURNS void
     LANGUAGE plpgsql VOLATILE STRICT SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
     schema_name text := tpro.sender_schema(drop_service.name)::text;
+    patience text := current_setting('lock_timeout');
     unsettled boolean;
     role record;
     routine regprocedure;
@@ -515,9 +534,25 @@ BEGIN
         RAISE invalid_schema_name USING MESSAGE = format('schema %s is not that of a service', schema_name);
     END IF;
     IF NOT force THEN
-        EXECUTE format('SELECT EXISTS (SELECT FROM %1$s.mq_publish p
-                                        WHERE NOT EXISTS (SELECT FROM %1$s.mq_reply r WHERE r.mq_id = p.id))',
-                       schema_name) INTO unsettled;
+        IF current_setting('transaction_isolation') NOT IN ('read committed', 'read uncommitted') THEN
+            RAISE active_sql_transaction USING
+                MESSAGE = 'what is committed meanwhile cannot be seen in this transaction',
+                HINT = 'Drop a service in a transaction of isolation level READ COMMITTED.';
+        END IF;
+        unsettled := tpro.has_unsettled(schema_name);
+        IF NOT unsettled THEN
+            -- From here on nobody publishes, so that the second look sees all there is. Nobody waits behind us for long.
+            BEGIN
+                PERFORM set_config('lock_timeout', '50ms', true);
+                EXECUTE format('LOCK TABLE %s.mq_publish IN SHARE ROW EXCLUSIVE MODE', schema_name);
+                PERFORM set_config('lock_timeout', patience, true);
+            EXCEPTION WHEN lock_not_available THEN
+                RAISE object_in_use USING
+                    MESSAGE = format('service %s is in use: somebody publishes in a transaction that is open', drop_service.name),
+                    HINT = 'End that transaction, or try again; force => true waits for it.';
+            END;
+            unsettled := tpro.has_unsettled(schema_name);
+        END IF;
         IF unsettled THEN
             RAISE object_in_use USING
                 MESSAGE = format('service %s has messages that are not settled', drop_service.name),
@@ -546,7 +581,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION tpro.drop_service(pg_catalog.text, pg_catalog.bool) IS
-    'drops a service''s schema and roles with everything in it; 55006 unsettled messages unless forced, 3F000 unknown';
+    'drops a service''s schema and roles with everything in it; 55006 unsettled messages or open publishes unless forced, 25001 above READ COMMITTED, 3F000 unknown';
 
 -- SECURITY DEFINER: it counts rows that its callers may not read. What it returns holds nothing of them.
 CREATE FUNCTION tpro.service_state()
@@ -585,6 +620,7 @@ BEGIN
     END LOOP;
 END
 $$;
+ALTER FUNCTION tpro.service_state() OWNER TO tpro_owner;
 COMMENT ON FUNCTION tpro.service_state() IS 'what the view tpro.services shows';
 
 CREATE VIEW tpro.services AS
@@ -643,6 +679,8 @@ BEGIN
     END IF;
 END
 $$;
+ALTER FUNCTION tpro.adopt(pg_catalog.text) OWNER TO tpro_owner;
+GRANT SELECT, INSERT, DELETE ON tpro.identity TO tpro_owner;
 COMMENT ON FUNCTION tpro.adopt(pg_catalog.text) IS
     'accepts this database, after a restore or on a clone, as the one that sends the messages in it; with a service, one whose tables alone were restored; 55006 its sidecar is running, 55000 the database is not adopted, 3F000 unknown';
 
@@ -668,6 +706,7 @@ BEGIN
     RETURN settled = 1;
 END
 $$;
+ALTER FUNCTION tpro.cancel(pg_catalog.int8, pg_catalog.text) OWNER TO tpro_owner;
 COMMENT ON FUNCTION tpro.cancel(pg_catalog.int8, pg_catalog.text) IS
     'settles an unsettled message as cancelled, whether it was sent or not; false if it was settled already; P0002 unknown id, 55000 no sender, 3F000 unknown sender';
 
@@ -695,6 +734,7 @@ BEGIN
     RETURN copy;
 END
 $$;
+ALTER FUNCTION tpro.retry(pg_catalog.int8, pg_catalog.text) OWNER TO tpro_owner;
 COMMENT ON FUNCTION tpro.retry(pg_catalog.int8, pg_catalog.text) IS
     'publishes a copy of a settled message as a new one, and returns its id; 55000 it is not settled or no sender is given, P0002 unknown id, 3F000 unknown sender, 53400 too many wait';
 
@@ -721,8 +761,10 @@ GRANT EXECUTE ON FUNCTION
 GRANT EXECUTE ON FUNCTION
     tpro.create_service(pg_catalog.text), tpro.drop_service(pg_catalog.text, pg_catalog.bool), tpro.bell()
     TO tpro_owner;
-GRANT EXECUTE ON FUNCTION tpro.service_state(), tpro.backlog(pg_catalog.text), tpro.adopted(), tpro.instance() TO tpro_reader, tpro_operator;
+GRANT EXECUTE ON FUNCTION tpro.service_state(), tpro.backlog(pg_catalog.text), tpro.adopted(), tpro.instance()
+    TO tpro_reader, tpro_operator, tpro_owner;
 GRANT EXECUTE ON FUNCTION
     tpro.adopt(pg_catalog.text), tpro.cancel(pg_catalog.int8, pg_catalog.text), tpro.retry(pg_catalog.int8, pg_catalog.text)
     TO tpro_operator;
-GRANT SELECT ON tpro.service_schemas, tpro.services TO tpro_reader, tpro_operator;
+GRANT EXECUTE ON FUNCTION tpro.no_message(pg_catalog.int8, pg_catalog.text) TO tpro_operator, tpro_owner;
+GRANT SELECT ON tpro.service_schemas, tpro.services TO tpro_reader, tpro_operator, tpro_owner;

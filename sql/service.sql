@@ -31,6 +31,13 @@ BEGIN
         COMMENT ON ROLE @maintainer@ IS 'tpro: owns the partitioned tables of a service, makes and drops their partitions';
     EXCEPTION WHEN duplicate_object OR unique_violation THEN NULL;
     END;
+    -- What somebody else calls by such a name may hold rights that are none of a service's.
+    IF EXISTS (SELECT FROM pg_roles r WHERE r.rolname IN ('@publisher@', '@sidecar@', '@maintainer@')
+                  AND coalesce(shobj_description(r.oid, 'pg_authid'), '') NOT LIKE 'tpro: %') THEN
+        RAISE duplicate_object USING
+            MESSAGE = 'a role @publisher@, @sidecar@ or @maintainer@ is there already and was not made by tpro',
+            HINT = 'Choose another name for the service, or rename that role.';
+    END IF;
     -- DETACH CONCURRENTLY cannot run in a function, so that no function of somebody else's rights can do it: whoever does it
     -- must own the tables. Revoked from the sidecar, the maintenance is somebody else's (docs/operations.md).
     IF NOT pg_has_role('@sidecar@'::regrole, '@maintainer@'::regrole, 'MEMBER') THEN
@@ -317,8 +324,8 @@ GRANT DELETE, SELECT ON @schema@.mq_reply_fault TO @maintainer@;
 -- The trigger of mq_publish reads it as the owner of that table.
 GRANT SELECT ON @schema@.mq_backlog TO @maintainer@;
 
-GRANT USAGE ON SCHEMA @schema@ TO tpro_reader;
-GRANT SELECT (id, created_at, target, status, age, attempts, trace_id) ON @schema@.mq_status TO tpro_reader;
+GRANT USAGE ON SCHEMA @schema@ TO tpro_reader, tpro_operator;
+GRANT SELECT (id, created_at, target, status, age, attempts, trace_id) ON @schema@.mq_status TO tpro_reader, tpro_operator;
 
 GRANT EXECUTE ON FUNCTION
     tpro.publish(text, text, text, jsonb, jsonb, integer, text, text, text, text),

@@ -144,17 +144,42 @@ async fn a_member_of_the_owner_role_makes_and_drops_services() -> Outcome {
 }
 
 #[tokio::test]
-async fn what_somebody_else_has_made_is_not_dropped() -> Outcome {
+async fn what_somebody_else_has_made_is_neither_taken_over_nor_dropped() -> Outcome {
     let database = Postgres::shared().await?.database().await?;
     let admin = database.connect().await?;
     admin
         .batch_execute(
             "CREATE SCHEMA foreign_service; CREATE TABLE foreign_service.mq_publish (id int);
-             CREATE ROLE lent_publisher LOGIN",
+             CREATE ROLE lent_maintainer SUPERUSER; COMMENT ON ROLE lent_maintainer IS 'somebody''s'",
         )
         .await?;
     refused_with(&admin, "3F000", "SELECT tpro.drop_service('foreign', true)").await?;
-    admin.batch_execute("SELECT tpro.create_service('lent'); SELECT tpro.drop_service('lent', true)").await?;
-    admin.batch_execute("DROP ROLE lent_publisher").await?;
+    // The role would be granted to the service's sidecar, with all that it may.
+    let refusal = refused_with(&admin, "42710", "SELECT tpro.create_service('lent')").await?;
+    assert!(refusal.message.contains("lent_maintainer"), "{refusal:?}");
+    admin.batch_execute("DROP ROLE lent_maintainer; SELECT tpro.create_service('lent')").await?;
+    admin.batch_execute("CREATE ROLE guest LOGIN; GRANT lent_publisher TO guest").await?;
+    admin.batch_execute("SELECT tpro.drop_service('lent', true); DROP ROLE guest").await?;
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_message_that_is_about_to_be_committed_keeps_its_service() -> Outcome {
+    let database = Postgres::shared().await?.database().await?;
+    database.create_service("wanted").await?;
+    let (admin, publisher) = (database.connect().await?, database.connect().await?);
+    publisher.batch_execute("BEGIN; SELECT tpro.publish('a', 'b', 'c', sender => 'wanted')").await?;
+    let refusal = refused_with(&admin, "55006", "SELECT tpro.drop_service('wanted')").await?;
+    assert!(refusal.message.contains("in use"), "{refusal:?}");
+    publisher.batch_execute("COMMIT").await?;
+    let refusal = refused_with(&admin, "55006", "SELECT tpro.drop_service('wanted')").await?;
+    assert!(refusal.message.contains("not settled"), "{refusal:?}");
+    refused_with(
+        &admin,
+        "25001",
+        "BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT tpro.drop_service('wanted')",
+    )
+    .await?;
+    admin.batch_execute("ROLLBACK; SELECT tpro.drop_service('wanted', true)").await?;
     Ok(())
 }
