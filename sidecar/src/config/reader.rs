@@ -97,25 +97,29 @@ impl Reader {
         mut self,
         own: &[OwnSetting],
     ) -> Result<(Layers, Vec<Setting>, Vec<String>), Problems> {
+        let unknown = self.layers.keys().filter_map(|(key, origin)| unknown(own, key, origin));
         if !self.problems.is_empty() {
+            // By itself an unknown key keeps nobody from starting; beside a problem it may be its reason.
+            self.problems.extend(unknown);
             return Err(Problems(self.problems));
         }
+        let unknown: Vec<String> = unknown.map(|unknown| unknown.to_string()).collect();
         let mut warnings = std::mem::take(&mut self.layers.warnings);
-        warnings.extend(self.layers.keys().filter_map(|(key, origin)| unknown(own, key, &origin)));
+        warnings.extend(unknown);
         Ok((self.layers, self.settings, warnings))
     }
 }
 
-/// A warning, if this key looks as if it were meant for us and is not known.
-fn unknown(own: &[OwnSetting], key: &str, origin: &Origin) -> Option<String> {
+/// What is wrong with this key, if it looks as if it were meant for us and is not known.
+fn unknown(own: &[OwnSetting], key: &str, origin: Origin) -> Option<Problem> {
     if key::find(key).is_some() || own.iter().any(|own| own.key == key) {
         return None;
     }
     // The file is ours altogether; the environment only where the name has one of our prefixes.
-    if *origin == Origin::Environment && !key::looks_like_ours(key) {
+    if origin == Origin::Environment && !key::looks_like_ours(key) {
         return None;
     }
     let near = key::nearest(own.iter().map(|own| own.key), key);
     let near = near.map_or_else(String::new, |name| format!("; did you mean {name}?"));
-    Some(format!("{key} ({origin}) is not a setting{near}"))
+    Some(Problem::bad(key, origin, None, format!("this is not a setting{near}")))
 }

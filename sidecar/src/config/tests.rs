@@ -85,14 +85,22 @@ fn an_unknown_key_is_a_warning_with_the_nearest_known_one() {
     assert_eq!(
         config.warnings,
         [
-            "ANYTHING (services/main/.env:2) is not a setting",
-            "EXAMPLE_PAUSE (services/main/.env:4) is not a setting; did you mean EXAMPLE_PAUSE_MS?",
-            "NATS_TOKN (services/main/.env:1) is not a setting; did you mean NATS_TOKEN?",
-            "LOG_FILENAME (environment) is not a setting; did you mean LOG_FILE_NAME?",
+            "ANYTHING (services/main/.env:2): this is not a setting",
+            "EXAMPLE_PAUSE (services/main/.env:4): this is not a setting; did you mean EXAMPLE_PAUSE_MS?",
+            "NATS_TOKN (services/main/.env:1): this is not a setting; did you mean NATS_TOKEN?",
+            "LOG_FILENAME (environment): this is not a setting; did you mean LOG_FILE_NAME?",
         ]
     );
     assert_eq!((config.own("EXAMPLE_PAUSE_MS"), config.own("MAIL_PASSWORD")), (Some("0"), None));
     assert!(config.lines().any(|line| line == "EXAMPLE_PAUSE_MS=0 (services/main/.env:3)"));
+}
+
+#[test]
+fn beside_a_problem_an_unknown_key_is_told_too() {
+    let said = problems(&[], Some("DATABASE_ULR=postgresql://main@db.example/tpro\n"));
+    let has = |start: &str| assert!(said.iter().any(|line| line.starts_with(start)), "{start}: {said:#?}");
+    has("DATABASE_URL: not set");
+    has("DATABASE_ULR (services/main/.env:1): this is not a setting; did you mean DATABASE_URL?");
 }
 
 #[test]
