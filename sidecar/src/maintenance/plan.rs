@@ -62,13 +62,21 @@ pub(super) fn ahead(parts: &[Part], next: i64, measure: Measure) -> Option<Plan>
 }
 
 /// What is to be made of the parts of a table, so that its ranges are those of the table it belongs to.
+///
+/// A part that has rows stays as it is, be it wider than the other's: it was to follow and could not before it was used. It goes
+/// when all that it covers has gone there, and what comes after it follows.
 pub(super) fn follow(parts: &[Part], leader: &[Range]) -> Option<Plan> {
     let (rest, parts) = parts.split_last()?;
-    let missing = |range: &&Range| !range.is_rest() && parts.iter().all(|part| part.range != **range);
-    let from = leader.iter().find(missing)?.low;
+    let used = parts.iter().filter(|part| !part.empty).map(|part| part.range.high).max().unwrap_or(i64::MIN);
+    let wanted: Vec<Range> = leader
+        .iter()
+        .filter(|range| !range.is_rest() && range.high > used)
+        .map(|range| Range::new(range.low.max(used), range.high))
+        .collect();
+    let from = wanted.iter().find(|range| parts.iter().all(|part| part.range != **range))?.low;
     let mut plan = Plan {
         replace: parts.iter().map(|part| part.range).filter(|range| range.high > from).collect(),
-        new: leader.iter().copied().filter(|range| !range.is_rest() && range.low >= from).collect(),
+        new: wanted.into_iter().filter(|range| range.low >= from).collect(),
         rest: leader.last()?.low,
         fill: None,
     };
@@ -158,6 +166,33 @@ mod tests {
         assert_eq!((follower.fill, follower.new.len()), (None, 2), "nobody has replied yet");
         let follower = follow(&parts(&[0, 1_000, MAX], 5_300), &leader).expect("it is behind");
         assert_eq!((follower.fill, follower.new), (plan.fill, vec![Range::new(14_000, 15_000)]));
+    }
+
+    #[test]
+    fn a_range_that_was_used_before_it_could_follow_stays_and_the_next_follow() {
+        // The outbox has got smaller ranges, and the replies were written to before they did.
+        let replies = |next| {
+            let mut parts = parts(&[0, 10_000, 20_000, MAX], next);
+            parts[0].empty = false;
+            parts
+        };
+        let outbox = |from: i64, to: i64| -> Vec<Range> {
+            let ranges = (from..to).map(|n| Range::new(n * 1_000, (n + 1) * 1_000));
+            ranges.chain([Range::new(to * 1_000, MAX)]).collect()
+        };
+        assert_eq!(follow(&replies(1), &outbox(0, 5)), None, "what is used cannot be cut");
+        let plan = follow(&replies(1), &outbox(7, 12)).expect("beyond it there is something to follow");
+        assert_eq!(plan.replace, [Range::new(10_000, 20_000)]);
+        assert_eq!(plan.new, [Range::new(10_000, 11_000), Range::new(11_000, 12_000)]);
+        // Where the bounds do not meet, the first is cut short, once.
+        let odd = [Range::new(9_500, 10_500), Range::new(10_500, 11_500), Range::new(11_500, MAX)];
+        let before = replies(1);
+        let plan = follow(&before, &odd).expect("it is behind");
+        assert_eq!(plan.new, [Range::new(10_000, 10_500), Range::new(10_500, 11_500)]);
+        let mut made: Vec<Part> =
+            after(&before, &plan).into_iter().map(|range| Part { range, empty: true }).collect();
+        made[0].empty = false;
+        assert_eq!(follow(&made, &odd), None);
     }
 
     proptest! {

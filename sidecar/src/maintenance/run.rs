@@ -1,9 +1,6 @@
 //! One run, as a list of steps.
 
-use std::{
-    fmt,
-    time::{Duration, SystemTime, UNIX_EPOCH},
-};
+use std::{fmt, time::Duration};
 
 use tpro_wire::limits::MAX_TIMEOUT;
 
@@ -90,7 +87,7 @@ pub async fn run(config: &Config, servers: &Servers) -> Result<Report, Maintenan
         Ok(session) => session,
         Err(idle) => return Ok(Report { idle: Some(idle), ..report }),
     };
-    let today = today();
+    let today = session.today().await?;
     // What is accepted at the very end of the window may be at work for a budget more.
     let kept = config.limits.inbox_window + Duration::from_secs(MAX_TIMEOUT.unsigned_abs().into()) + DAY / 24;
     let first_day = today - i64::try_from(kept.as_secs().div_ceil(DAY.as_secs())).unwrap_or(0);
@@ -156,10 +153,4 @@ async fn make(
         Err(error) => return Err(error),
     }
     Ok(())
-}
-
-/// Days since 1970, in UTC.
-fn today() -> i64 {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    i64::try_from(since.as_secs() / DAY.as_secs()).unwrap_or(0)
 }

@@ -38,6 +38,9 @@ pub enum MaintenanceError {
         /// What the server says.
         source: tokio_postgres::Error,
     },
+    /// A range that was to be replaced has got rows meanwhile.
+    #[error("{0} has got rows meanwhile")]
+    Used(String),
     /// The tables are not as the template and earlier runs leave them.
     #[error("{0}")]
     Odd(String),
@@ -47,7 +50,12 @@ impl MaintenanceError {
     /// Whether it is only a matter of time: a lock or a transaction that others hold.
     pub(super) fn is_held(&self) -> bool {
         let held = [SqlState::LOCK_NOT_AVAILABLE, SqlState::QUERY_CANCELED, SqlState::T_R_DEADLOCK_DETECTED];
-        matches!(self, Self::Run { source, .. } if source.code().is_some_and(|code| held.contains(code)))
+        match self {
+            Self::Run { source, .. } => source.code().is_some_and(|code| held.contains(code)),
+            // The next run plans with what is there then.
+            Self::Used(_) => true,
+            _ => false,
+        }
     }
 }
 
@@ -86,6 +94,12 @@ impl Session {
         // Whole partitions are looked through, and joined with their replies.
         session.execute(&format!("SET statement_timeout = '10min'; SET lock_timeout = '{LOCK}'")).await?;
         Ok(Ok(session))
+    }
+
+    /// Days since 1970, in UTC, by the database's clock: by that of a host that is days ahead the inbox of today would go.
+    pub async fn today(&self) -> Result<i64, MaintenanceError> {
+        let sql = "SELECT floor(extract(epoch FROM clock_timestamp()) / 86400)::bigint";
+        Ok(self.one(sql, &[]).await?.get(0))
     }
 
     /// Statements in one go; of more than one all or none.

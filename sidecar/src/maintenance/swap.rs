@@ -119,8 +119,6 @@ async fn lock(session: &Session, full: &str) -> Result<(), MaintenanceError> {
 async fn still_empty(session: &Session, part: &str) -> Result<(), MaintenanceError> {
     match session.exists(part).await? {
         false => Ok(()),
-        true => Err(MaintenanceError::Odd(format!(
-            "{part} has rows whose keys are not given out yet; it can only be replaced when they are gone"
-        ))),
+        true => Err(MaintenanceError::Used(part.to_owned())),
     }
 }
