@@ -8,6 +8,7 @@ use std::{
 
 use async_nats::{Client, Message, Subscriber};
 use futures_util::{FutureExt as _, StreamExt as _, poll};
+use prometheus_client::metrics::gauge::Gauge;
 use tokio::{
     sync::{OwnedSemaphorePermit, Semaphore, oneshot},
     time::timeout,
@@ -124,10 +125,8 @@ impl Intake {
     async fn run_handler(&mut self, message: Message, permit: OwnedSemaphorePermit) {
         let serving = self.serving.clone();
         let mut work = Box::pin(self.at_work.track_future(async move {
-            let at_work = serving.app.metrics.serving.at_work.clone();
-            at_work.inc();
+            let _at_work = AtWork::count(&serving);
             serve(&serving, message).await;
-            at_work.dec();
             drop(permit);
         }));
         if self.apart == 0 {
@@ -162,10 +161,28 @@ impl Intake {
                 return;
             };
             drop(waiting);
+            let _at_work = AtWork::count(&serving);
             serve(&serving, message).await;
             drop(permit);
         });
         self.serving.app.stop.tasks.spawn(work);
+    }
+}
+
+/// Counted as at work until it is dropped, also by a panic.
+struct AtWork(Gauge);
+
+impl AtWork {
+    fn count(serving: &Serving) -> Self {
+        let at_work = serving.app.metrics.serving.at_work.clone();
+        at_work.inc();
+        Self(at_work)
+    }
+}
+
+impl Drop for AtWork {
+    fn drop(&mut self) {
+        self.0.dec();
     }
 }
 
