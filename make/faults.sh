@@ -8,7 +8,7 @@ LOG=$LOGS/faults.log
 read -ra FILTERS <<<"${FILTER:-}"
 steps 3
 step "What it needs"
-"$ROOT/make/setup.sh"
+"$ROOT/make/setup.sh" tests
 step "Building"
 build "building the tests" --all-targets
 use_cargo

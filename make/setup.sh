@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
-# Installs what is missing: setup.sh. Says what and why, and changes nothing where everything is there.
+# Installs what is missing: setup.sh [tests]. Says what and why, and changes nothing where everything is there.
 # shellcheck source=make/lib.sh
 . "$(dirname -- "${BASH_SOURCE[0]}")/lib.sh"
 
+FOR=${1:-}
 POLICY=/usr/sbin/policy-rc.d
 SAVED=$POLICY.before-tpro
 NO_CLUSTER=/etc/postgresql-common/createcluster.d/tpro.conf
@@ -29,6 +30,9 @@ find_missing() {
   command -v cc >/dev/null || need gcc "the compiler's linker"
   [ -f /usr/include/stdlib.h ] || need libc6-dev "the C library's headers"
   command -v setpriv >/dev/null || need util-linux "setpriv, to run PostgreSQL as its own user"
+  if [ "$FOR" = tests ]; then
+    [ -x /usr/sbin/pgbouncer ] || need pgbouncer "a pooler, for the tests"
+  fi
   if ! rust_there; then
     command -v curl >/dev/null || need curl "to fetch rustup"
     [ -f /etc/ssl/certs/ca-certificates.crt ] || need ca-certificates "to fetch rustup"
@@ -83,11 +87,14 @@ install_packages() {
   logged logs/setup.log "apt-get install" as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends "${PACKAGES[@]}"
   release_services
   trap - EXIT INT TERM HUP
-  # Its package has the service started at the next boot; nobody asked for that.
-  if [[ " $all " == *" nats-server "* ]] && command -v systemctl >/dev/null; then
-    as_root systemctl disable --quiet nats-server.service 2>/dev/null || true
-    say "      the distribution's own nats-server service is left disabled"
-  fi
+  # Their packages have the services started at the next boot; nobody asked for that.
+  local service
+  for service in nats-server pgbouncer; do
+    if [[ " $all " == *" $service "* ]] && command -v systemctl >/dev/null; then
+      as_root systemctl disable --quiet "$service.service" 2>/dev/null || true
+      say "      the distribution's own $service service is left disabled"
+    fi
+  done
 }
 
 install_rust() {

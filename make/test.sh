@@ -6,7 +6,7 @@
 LOG=$LOGS/test.log
 steps 3
 step "What it needs"
-"$ROOT/make/setup.sh"
+"$ROOT/make/setup.sh" tests
 step "Building"
 # With the tests, so that the programs they start have failpoints in them.
 build "building the tests" --all-targets

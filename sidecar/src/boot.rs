@@ -3,7 +3,13 @@
 mod probe;
 mod work;
 
-use std::{io::Write as _, process::ExitCode, sync::Arc, time::Duration};
+use std::{
+    io::Write as _,
+    os::unix::process::CommandExt as _,
+    process::{Command, ExitCode},
+    sync::Arc,
+    time::Duration,
+};
 
 use tokio::runtime::Runtime;
 
@@ -56,6 +62,8 @@ enum End {
     Graceful,
     /// Something was cut off: by a second signal, or because the time was up.
     Forced,
+    /// The program is to begin anew.
+    Anew,
 }
 
 /// Runs a service until it is told to stop.
@@ -88,6 +96,7 @@ pub fn run(service: Service) -> ExitCode {
     match ended {
         Ok(End::Graceful) => ExitCode::SUCCESS,
         Ok(End::Forced) => ExitCode::FAILURE,
+        Ok(End::Anew) => begin_anew(),
         Err(error) => {
             say(&error.to_string());
             ExitCode::FAILURE
@@ -106,17 +115,36 @@ async fn serve(service: Service, config: Arc<Config>) -> Result<End, BootError> 
     let health = Health::default();
     health.hold("start", "starting");
     let spans = Spans::export_to(&config, &metrics)?;
-    let http = http::start(&config, &health, &metrics, &stop).await?;
-    tokio::spawn(telemetry::check_collector(config.clone()));
-    let ended = work::work(service, &config, &metrics, &health, &spans, &http, &stop).await;
+    let life = async {
+        let http = http::start(&config, &health, &metrics, &stop).await?;
+        tokio::spawn(telemetry::check_collector(config.clone()));
+        work::work(service, &config, &metrics, &health, &spans, &http, &stop).await
+    };
+    let ended = life.await;
     spans.flush_and_stop(LAST_SPANS).await;
+    // A signal that came while the last spans went out is one to end.
+    let ended = match ended {
+        Ok(End::Anew) if stop.was_told() => Ok(End::Graceful),
+        ended => ended,
+    };
     match &ended {
         Ok(End::Graceful) => tracing::info!("stopped"),
         Ok(End::Forced) => tracing::warn!("stopped before everything was finished"),
+        Ok(End::Anew) => tracing::warn!("begins anew: {}", stop.anew_reason().unwrap_or_default()),
         Err(error) => tracing::error!("stopped: {error}"),
     }
     log.flush();
     ended
+}
+
+/// Puts the program in its own place, with the same arguments and process id, so that whoever watches over the process sees
+/// one that is not ready for a moment. It comes back only when it fails.
+fn begin_anew() -> ExitCode {
+    let failed = std::env::current_exe()
+        .map(|program| Command::new(program).args(std::env::args_os().skip(1)).exec())
+        .unwrap_or_else(|error| error);
+    say(&format!("the program cannot be begun anew, start it by hand: {failed}"));
+    ExitCode::FAILURE
 }
 
 /// Prints the configuration; that it could be read is the answer.

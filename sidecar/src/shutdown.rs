@@ -22,6 +22,8 @@ pub struct Stop {
     /// Every task is spawned here, so that none outlives the process's end unseen.
     pub tasks: TaskTracker,
     fatal: Arc<OnceLock<String>>,
+    anew: Arc<OnceLock<String>>,
+    told: Arc<OnceLock<()>>,
 }
 
 impl Stop {
@@ -30,6 +32,23 @@ impl Stop {
         // Set before the token, so that whoever sees the token sees the reason.
         let _ = self.fatal.set(reason.into());
         self.soft.cancel();
+    }
+
+    /// Ends everything gracefully and begins the program anew, in the same process: for when what all parts were built upon
+    /// has changed. The first reason wins.
+    pub fn begin_anew(&self, reason: impl Into<String>) {
+        let _ = self.anew.set(reason.into());
+        self.soft.cancel();
+    }
+
+    /// Why the program begins anew, if it does.
+    pub fn anew_reason(&self) -> Option<&str> {
+        self.anew.get().map(String::as_str)
+    }
+
+    /// Whether a signal has told us to end; then nothing begins anew.
+    pub(crate) fn was_told(&self) -> bool {
+        self.told.get().is_some()
     }
 
     /// Why the process ends from within, if it does.
@@ -45,6 +64,7 @@ impl Stop {
         let stop = self.clone();
         tokio::spawn(async move {
             let first = signals.next().await;
+            let _ = stop.told.set(());
             tracing::info!("{first}: stopping; a second signal forces it");
             stop.soft.cancel();
             let second = signals.next().await;

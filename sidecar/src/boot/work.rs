@@ -59,6 +59,10 @@ pub(super) async fn work(
         health: health.clone(),
         stop: stop.clone(),
     };
+    if !dispatcher::gate::wait(&app).await {
+        disconnect(&app).await;
+        return Ok(ended(stop, End::Graceful));
+    }
     stop.tasks.spawn(db::watch(app.clone()));
     stop.tasks.spawn(nats::watch(app.nats.clone(), facts.max_body, health.clone(), stop.clone()));
     let subscriber = subscriber::start(&app).await.map_err(BootError::Subscribe)?;
@@ -74,8 +78,13 @@ pub(super) async fn work(
     disconnect(&app).await;
     match stop.fatal_reason() {
         Some(reason) => Err(BootError::Fatal(reason.to_owned())),
-        None => Ok(end),
+        None => Ok(ended(stop, end)),
     }
+}
+
+/// The end of a process that has come to this one; if nobody told it to stop, and it is to begin anew, that.
+fn ended(stop: &Stop, end: End) -> End {
+    if stop.anew_reason().is_some() && !stop.was_told() { End::Anew } else { end }
 }
 
 /// Lets the parts finish what they have taken, up to the limit or until a second signal.

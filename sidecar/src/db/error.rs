@@ -19,6 +19,12 @@ pub enum DbError {
         /// How long we waited.
         seconds: u64,
     },
+    /// A pooler hands out the server's sessions from one transaction to the next.
+    #[error(
+        "this session is not our own: DATABASE_URL leads through a pooler in transaction mode, and a sidecar's locks and LISTEN \
+         need a session; point it past the pooler, or give this login pool_mode = session"
+    )]
+    Pooled,
     /// The server is in recovery (a standby).
     #[error("the server is a standby, not the primary")]
     Standby,

@@ -6,6 +6,7 @@
 
 mod error;
 mod pool;
+mod pooler;
 mod prepare;
 mod servers;
 mod session;

@@ -55,12 +55,17 @@ pub(crate) fn pool(config: &Config, servers: &Arc<Servers>) -> Pool {
         Primary(servers.clone()),
         ManagerConfig { recycling_method: RecyclingMethod::Fast },
     );
-    let servers = servers.clone();
+    let (servers, promoted) = (servers.clone(), servers.clone());
     Pool::builder(manager)
         .max_size(config.pool_max)
         .runtime(Runtime::Tokio1)
         // No limit on waiting for a free one: whoever waits has a budget of their own.
         .create_timeout(Some(CREATE))
+        // One to a server that was left behind works as ever, for nobody.
+        .pre_recycle(Hook::sync_fn(move |_, metrics| match promoted.is_outdated(metrics.created) {
+            true => Err(HookError::message("another server was promoted meanwhile")),
+            false => Ok(()),
+        }))
         .post_create(Hook::async_fn(move |client, _| {
             let servers = servers.clone();
             Box::pin(async move {

@@ -5,7 +5,7 @@ use std::time::{Duration, SystemTime};
 use tokio_postgres::Client;
 use uuid::Uuid;
 
-use super::{DbError, Servers, plain, session};
+use super::{DbError, Servers, plain, pooler::are_own, session};
 use crate::{backoff::Backoff, config::Config, health::Health, shutdown::Stop};
 
 /// The name of the readiness check.
@@ -78,9 +78,15 @@ pub(crate) async fn prepare(
 async fn ask(config: &Config, servers: &Servers) -> Result<Facts, Lack> {
     let session = session(servers, "start").await?;
     let client = &session.client;
+    let other = super::session(servers, "start").await?.client;
     let asking = async {
+        if !are_own(client, &other).await? {
+            return Err(DbError::Pooled.into());
+        }
+        drop(other);
         look_for_extension(client).await?;
         look_for_service(client, config).await?;
+        look_for_adoption(client).await?;
         facts(client).await
     };
     let limit = Duration::from_secs(10);
@@ -117,6 +123,20 @@ async fn look_for_service(client: &Client, config: &Config) -> Result<(), Lack> 
         )));
     }
     Ok(())
+}
+
+/// A database that was copied or restored holds what the original may have sent, and is asked for what is asked of the original:
+/// before it is adopted nothing is sent from it, and nothing is answered.
+async fn look_for_adoption(client: &Client) -> Result<(), Lack> {
+    let row = client.query_one("SELECT tpro.adopted()", &[]).await?;
+    if row.get(0) {
+        return Ok(());
+    }
+    Err(Lack::Remedy(
+        "this database is a copy or was restored, and what it holds may have been sent by the original; \
+         if it is to send and to answer from now on: SELECT tpro.adopt()"
+            .into(),
+    ))
 }
 
 async fn facts(client: &Client) -> Result<Facts, Lack> {

@@ -5,8 +5,11 @@
 //! the primary, and stand first in the list.
 
 use std::{
-    sync::atomic::{AtomicU32, AtomicUsize, Ordering},
-    time::Duration,
+    sync::{
+        Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU32, AtomicUsize, Ordering},
+    },
+    time::{Duration, Instant},
 };
 
 use tokio_postgres::{
@@ -15,7 +18,7 @@ use tokio_postgres::{
     tls::NoTlsStream,
 };
 
-use super::DbError;
+use super::{DbError, pooler::is_mixed_up};
 use crate::config::Config;
 
 /// How long the settings and the first question may take; connecting has its own limit.
@@ -32,6 +35,8 @@ pub struct Servers {
     good: AtomicUsize,
     /// The highest timeline that was seen; 0 before the first.
     newest: AtomicU32,
+    /// When a server was seen to have been promoted: connections from before may be to the one that was left behind.
+    promoted: Mutex<Option<Instant>>,
     name: String,
 }
 
@@ -58,13 +63,18 @@ impl Servers {
             each: each(&config.database),
             good: AtomicUsize::new(0),
             newest: AtomicU32::new(0),
+            promoted: Mutex::default(),
             name: format!("tpro/{}/{}", config.service, config.copy),
         }
     }
 
-    /// The highest timeline that this process has seen.
-    pub(crate) fn newest(&self) -> &AtomicU32 {
-        &self.newest
+    /// Notes a server's timeline, and returns the highest that this process had seen before.
+    pub(crate) fn note(&self, timeline: u32) -> u32 {
+        let seen = self.newest.fetch_max(timeline, Ordering::Relaxed);
+        if (1..timeline).contains(&seen) {
+            *self.promoted() = Some(Instant::now());
+        }
+        seen
     }
 
     /// Opens a connection to the newest primary. `drive` is given what must be polled for the client to make progress.
@@ -135,6 +145,7 @@ impl Servers {
         };
         let row = match tokio::time::timeout(GREETING, greeting).await {
             Ok(Ok(row)) => row,
+            Ok(Err(error)) if is_mixed_up(&error) => return Tried::Bad(opened, DbError::Pooled),
             Ok(Err(error)) => return Tried::Failed(DbError::Unreachable(error)),
             Err(_) => {
                 let error = DbError::Silent { what: "the greeting", seconds: GREETING.as_secs() };
@@ -157,23 +168,36 @@ impl Servers {
         Ok(self.judge(row.get(1), row.get(2)).map(drop))
     }
 
+    /// Whether a connection that was opened then may be to a server that has been left behind since.
+    pub(super) fn is_outdated(&self, opened: Instant) -> bool {
+        self.promoted().is_some_and(|promoted| opened < promoted)
+    }
+
+    fn promoted(&self) -> MutexGuard<'_, Option<Instant>> {
+        self.promoted.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// The timeline of a server that is good.
     fn judge(&self, standby: bool, timeline: Option<&str>) -> Result<u32, DbError> {
         if standby {
             return Err(DbError::Standby);
         }
         let ours = timeline.and_then(|text| u32::from_str_radix(text, 16).ok()).unwrap_or_default();
-        let seen = self.newest.fetch_max(ours, Ordering::Relaxed);
+        let seen = self.note(ours);
         if seen > ours { Err(DbError::LeftBehind { seen, ours }) } else { Ok(ours) }
     }
 }
 
-/// Which of two failures is told: a refused login ends the process, and only where no server says anything else.
+/// Which of two failures is told: the one that says most of the servers. A refused login ends the process, and only where no
+/// server says anything else.
 fn worse(first: Option<DbError>, second: DbError) -> DbError {
-    match first {
-        None | Some(DbError::Refused(_)) => second,
-        Some(first) => first,
-    }
+    let says = |error: &DbError| match error {
+        DbError::Refused(_) => 0,
+        DbError::Unreachable(_) | DbError::Silent { .. } => 1,
+        DbError::Standby => 2,
+        DbError::LeftBehind { .. } | DbError::Pooled => 3,
+    };
+    first.filter(|first| says(first) >= says(&second)).unwrap_or(second)
 }
 
 /// One configuration for each server, as libpq pairs hosts, addresses and ports.
@@ -252,6 +276,16 @@ mod tests {
     }
 
     #[test]
+    fn of_several_failures_the_one_is_told_that_says_most() {
+        let silent = || DbError::Silent { what: "it", seconds: 1 };
+        let behind = || DbError::LeftBehind { seen: 2, ours: 1 };
+        assert!(matches!(worse(Some(silent()), behind()), DbError::LeftBehind { .. }));
+        assert!(matches!(worse(Some(behind()), silent()), DbError::LeftBehind { .. }));
+        assert!(matches!(worse(Some(DbError::Standby), silent()), DbError::Standby));
+        assert!(matches!(worse(None, silent()), DbError::Silent { .. }));
+    }
+
+    #[test]
     fn one_port_serves_all_hosts() {
         let config: tokio_postgres::Config = "host=one,two port=5433 user=main".parse().expect("it is right");
         assert!(each(&config).iter().all(|server| server.get_ports() == [5433]));
@@ -263,11 +297,15 @@ mod tests {
             each: Vec::new(),
             good: AtomicUsize::new(0),
             newest: AtomicU32::new(0),
+            promoted: Mutex::default(),
             name: String::new(),
         };
         assert!(matches!(servers.judge(true, None), Err(DbError::Standby)));
         assert!(matches!(servers.judge(false, Some("00000001")), Ok(1)));
+        let before = Instant::now();
+        assert!(!servers.is_outdated(before), "the first server that is seen was not promoted meanwhile");
         assert!(matches!(servers.judge(false, Some("0000000A")), Ok(10)));
+        assert!(servers.is_outdated(before) && !servers.is_outdated(Instant::now()));
         assert!(matches!(
             servers.judge(false, Some("00000001")),
             Err(DbError::LeftBehind { seen: 10, ours: 1 })

@@ -5,9 +5,11 @@ use std::time::Duration;
 use async_nats::connection::State;
 use tokio::time::Instant;
 use tokio_postgres::Client;
+use uuid::Uuid;
 
 use super::{
-    identity::{Claim, ClaimError},
+    gate::STAYS_AFTER,
+    identity::{Claim, ClaimError, Stance},
     leader::{Fall, Leader},
     outbox::Outbox,
 };
@@ -18,7 +20,7 @@ use crate::{
 };
 
 /// The name of the readiness check.
-const CHECK: &str = "dispatcher";
+pub(super) const CHECK: &str = "dispatcher";
 /// How often a follower looks whether the leader is frozen.
 const WATCH: Duration = Duration::from_millis(500);
 /// When to ask for the lock of a leader whose session was terminated: it takes a moment to end.
@@ -43,20 +45,47 @@ enum Trouble {
     Fall(#[from] Fall),
     #[error("tpro.drop_service has taken it away")]
     Dropped,
+    #[error("the database was adopted: it is instance {now}, and was {before}")]
+    Renamed { before: Uuid, now: Uuid },
+}
+
+impl Trouble {
+    /// Whether the source is led from another server, which has the better right.
+    fn is_rival(&self) -> bool {
+        matches!(self, Self::Claim(ClaimError::Led { .. }) | Self::Fall(Fall::Claim(ClaimError::Led { .. })))
+    }
 }
 
 /// Follows and leads, by turns, until the process is told to stop.
 pub(super) async fn run(app: App) {
     let mut backoff = Backoff::new(Duration::from_millis(100), Duration::from_secs(3));
+    // Since when the source is led from another server, each time we wanted to.
+    let mut rival_since = None;
     loop {
         let begun = Instant::now();
         let trouble = match follow(&app).await {
             Ok(()) => return,
             Err(trouble) => trouble,
         };
+        if let Trouble::Renamed { .. } = trouble {
+            // Reply subjects, claims and the source in every message are made of the old one.
+            return app.stop.begin_anew(trouble.to_string());
+        }
         if let Trouble::Dropped = trouble {
             // No retry brings it back.
             return app.stop.fatal(format!("the schema {} is gone: {trouble}", app.config.service.schema()));
+        }
+        if trouble.is_rival() {
+            // It may have led for long meanwhile: then this is the first refusal.
+            if begun.elapsed() > STAYS_AFTER {
+                rival_since = None;
+            }
+            if rival_since.get_or_insert_with(Instant::now).elapsed() > STAYS_AFTER {
+                // Behind the gate nothing is taken from those who ask the other.
+                return app.stop.begin_anew(trouble.to_string());
+            }
+        } else {
+            rival_since = None;
         }
         app.health.fail(CHECK, trouble.to_string());
         if begun.elapsed() > SETTLED_IN {
@@ -123,10 +152,16 @@ async fn look_for_schema(app: &App, client: &Client) -> Result<(), Trouble> {
 
 /// Whether this session leads now; none when the database is not the one that was adopted.
 async fn ask_to_lead(app: &App, client: &Client) -> Result<Option<bool>, Trouble> {
-    // CASE, since the lock must not be taken in a database that is not adopted.
-    let sql = "/* leader.lead */ SELECT CASE WHEN tpro.adopted() THEN tpro.lead($1) END";
-    let row = ask("leader.lead", client.query_one(sql, &[&app.config.service.as_str()])).await?;
-    row.try_get(0).map_err(|source| Trouble::Run { name: "leader.lead", source })
+    // CASE, since the lock must not be taken in a database that is not adopted, nor as whom it was before it was.
+    let sql = "/* leader.lead */ SELECT CASE WHEN tpro.adopted() AND i.now = $2 THEN tpro.lead($1) END, \
+        CASE WHEN tpro.adopted() AND i.now <> $2 THEN i.now END FROM (SELECT tpro.instance() AS now) AS i";
+    let before = app.source.instance;
+    let row = ask("leader.lead", client.query_one(sql, &[&app.config.service.as_str(), &before])).await?;
+    let read = |source| Trouble::Run { name: "leader.lead", source };
+    if let Some(now) = row.try_get(1).map_err(read)? {
+        return Err(Trouble::Renamed { before, now });
+    }
+    row.try_get(0).map_err(read)
 }
 
 /// Terminates the session of a leader that is frozen.
@@ -154,9 +189,9 @@ async fn ask<T>(
 async fn lead(app: &App, session: Session) -> Result<(), Trouble> {
     let Session { client, messages, pid } = session;
     let begin = async {
-        let claim = Claim::make(&app.nats, &app.source, &client, app.servers.newest()).await?;
+        let claim = Claim::make(&app.nats, &app.source, &client, &app.servers, Stance::Leads).await?;
         let outbox = Outbox::new(client, &app.config.service).await.map_err(Fall::from)?;
-        Ok::<_, Trouble>(Leader::begin(app, outbox, messages, claim).await?)
+        Ok::<_, Trouble>(Leader::begin(app, pid, outbox, messages, claim).await?)
     };
     let leader = tokio::select! {
         () = app.stop.hard.cancelled() => return Ok(()),

@@ -4,24 +4,30 @@
 //! identifier, the same oids and the same lock free to take. Only beside it does the difference show: so whoever begins to
 //! lead asks on NATS, on `_TPRO.lead.<source>`, whether the source is led already, and a leader answers with its server's
 //! timeline and the start of its postmaster. The higher timeline wins, since a promoted standby is where the data is; of
-//! two servers on one timeline the newcomer gives way. A leader before us on the *same* server is no clone: the lock has
+//! two servers on one timeline the newcomer gives way. A leader goes on asking, since the other may have stood still when it
+//! was asked; of two that lead already, the server that was started first keeps the source. A leader before us on the *same* server is no clone: the lock has
 //! decided between us, and its session is gone.
 
 use std::{
     cmp::Ordering,
-    sync::atomic::{self, AtomicU32},
-    time::{Duration, SystemTime},
+    time::{Duration, Instant, SystemTime},
 };
 
-use async_nats::{Client, Message, Subscriber};
-use futures_util::StreamExt as _;
+use async_nats::{Client, Message, Subject, Subscriber, client::traits::Publisher, message::OutboundMessage};
+use futures_util::{FutureExt as _, StreamExt as _};
 use serde::{Deserialize, Serialize};
 use tpro_wire::source::Source;
 
-use crate::{db::plain, random};
+use crate::{
+    db::{Servers, plain},
+    random,
+};
 
 /// How long an answer may take. A leader that is slower than this has other troubles.
 const ANSWER: Duration = Duration::from_millis(150);
+
+/// How often a leader asks again.
+const ASK_AGAIN: Duration = Duration::from_secs(3);
 
 /// A server, as told to others.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -47,6 +53,9 @@ pub(super) enum ClaimError {
         /// Ours.
         ours: u32,
     },
+    /// It was refused for so long that it stays so.
+    #[error("{0}; it was refused for a while, and stays so until this copy or its server is started again")]
+    Refused(String),
     /// A server was seen with a higher timeline: this one is what the standby was promoted from.
     #[error(
         "this server was left behind: its timeline is {ours}, and {seen} was seen; connect to the promoted one"
@@ -69,22 +78,43 @@ pub(super) enum ClaimError {
 pub(super) struct Claim {
     nats: Client,
     server: Server,
+    subject: String,
     questions: Subscriber,
+    inbox: String,
+    answers: Subscriber,
+    /// When to ask again.
+    due: Instant,
+}
+
+/// Whether a claim is to lead, or only asks whether somebody else does; who only asks answers nobody.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Stance {
+    /// By a session that has the lock.
+    Leads,
+    /// By one that has not.
+    Asks,
+}
+
+/// What comes to a leader about its claim.
+pub(super) enum Heard {
+    /// Somebody wants to lead this source.
+    Question(Message),
+    /// Somebody leads it, too.
+    Answer(Message),
 }
 
 impl Claim {
     /// Claims the source for the server of this session: asks whether somebody leads it elsewhere, and listens from then on
     /// to others who ask.
-    ///
-    /// `seen` is the highest timeline that this process has led on.
     pub async fn make(
         nats: &Client,
         source: &Source,
         session: &tokio_postgres::Client,
-        seen: &AtomicU32,
+        servers: &Servers,
+        stance: Stance,
     ) -> Result<Self, ClaimError> {
         let server = Server::of(session).await.map_err(ClaimError::Identity)?;
-        let seen = seen.fetch_max(server.timeline, atomic::Ordering::Relaxed);
+        let seen = servers.note(server.timeline);
         if seen > server.timeline {
             return Err(ClaimError::LeftBehind { seen, ours: server.timeline });
         }
@@ -92,42 +122,60 @@ impl Claim {
         // Listening first: of two who begin at the same moment at least one hears the other.
         let questions = nats.subscribe(subject.clone()).await?;
         let inbox = nats.new_inbox();
-        let mut answers = nats.subscribe(inbox.clone()).await?;
-        let mut claim = Self { nats: nats.clone(), server, questions };
+        let answers = nats.subscribe(inbox.clone()).await?;
+        let due = Instant::now() + ASK_AGAIN;
+        let mut claim = Self { nats: nats.clone(), server, subject, questions, inbox, answers, due };
         // A client that is gone fails with everything else.
-        let _ = nats.publish_with_reply(subject, inbox, server.text()).await;
+        let _ = nats.publish_with_reply(claim.subject.clone(), claim.inbox.clone(), server.text()).await;
         let over = tokio::time::sleep(ANSWER);
         tokio::pin!(over);
         loop {
             tokio::select! {
                 () = &mut over => return Ok(claim),
-                Some(answer) = answers.next() => claim.weigh(&answer)?,
-                Some(question) = claim.questions.next() => { claim.answer(&question)?; }
+                Some(answer) = claim.answers.next() => claim.weigh(&answer, |ours, theirs| ours.may_begin_beside(theirs))?,
+                Some(question) = claim.questions.next(), if stance == Stance::Leads => { claim.answer(&question)?; }
             }
         }
     }
 
-    /// The next question of somebody who wants to lead this source.
-    pub async fn next(&mut self) -> Option<Message> {
-        self.questions.next().await
+    /// When to ask again: whoever led when we asked may have stood still, or been cut off.
+    pub fn due(&self) -> Instant {
+        self.due
+    }
+
+    /// Asks again, if it is time.
+    pub fn ask_again(&mut self, now: Instant) {
+        if now < self.due {
+            return;
+        }
+        self.due = now + ASK_AGAIN;
+        self.say(self.subject.clone().into(), Some(self.inbox.clone().into()));
+    }
+
+    /// The next thing that comes about this claim.
+    pub async fn next(&mut self) -> Option<Heard> {
+        tokio::select! {
+            question = self.questions.next() => question.map(Heard::Question),
+            answer = self.answers.next() => answer.map(Heard::Answer),
+        }
+    }
+
+    /// Heeds it; an error when another has the better right.
+    pub fn heed(&self, heard: &Heard) -> Result<(), ClaimError> {
+        match heard {
+            Heard::Question(question) => self.answer(question),
+            Heard::Answer(answer) => self.weigh(answer, |ours, theirs| ours.may_go_on_beside(theirs)),
+        }
     }
 
     /// Answers a question; an error when the asker has the better right.
-    pub fn answer(&self, question: &Message) -> Result<(), ClaimError> {
+    fn answer(&self, question: &Message) -> Result<(), ClaimError> {
         let Some(theirs) = Server::read(question) else { return Ok(()) };
         if theirs.asker == self.server.asker {
             return Ok(());
         }
         if let Some(reply) = question.reply.clone() {
-            let answer = async_nats::message::OutboundMessage {
-                subject: reply,
-                reply: None,
-                payload: self.server.text(),
-                headers: None,
-            };
-            // It asks again when this does not fit into the client's queue.
-            let answered = async_nats::client::traits::Publisher::publish_message(&self.nats, answer);
-            let _ = futures_util::FutureExt::now_or_never(answered);
+            self.say(reply, None);
         }
         if theirs.timeline > self.server.timeline && !theirs.is_same(&self.server) {
             return Err(ClaimError::Led { theirs: theirs.timeline, ours: self.server.timeline });
@@ -135,10 +183,16 @@ impl Claim {
         Ok(())
     }
 
+    /// Says who we are. What does not fit into the client's queue is said the next time.
+    fn say(&self, subject: Subject, reply: Option<Subject>) {
+        let message = OutboundMessage { subject, reply, payload: self.server.text(), headers: None };
+        let _ = Publisher::publish_message(&self.nats, message).now_or_never();
+    }
+
     /// An answer to our own question.
-    fn weigh(&self, answer: &Message) -> Result<(), ClaimError> {
+    fn weigh(&self, answer: &Message, may_lead: impl Fn(&Server, &Server) -> bool) -> Result<(), ClaimError> {
         match Server::read(answer) {
-            Some(theirs) if !self.server.may_lead_beside(&theirs) => {
+            Some(theirs) if theirs.asker != self.server.asker && !may_lead(&self.server, &theirs) => {
                 Err(ClaimError::Led { theirs: theirs.timeline, ours: self.server.timeline })
             }
             _ => Ok(()),
@@ -147,7 +201,7 @@ impl Claim {
 }
 
 impl Server {
-    async fn of(session: &tokio_postgres::Client) -> Result<Self, tokio_postgres::Error> {
+    pub async fn of(session: &tokio_postgres::Client) -> Result<Self, tokio_postgres::Error> {
         let sql = "/* leader.identity */ \
             SELECT substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8), pg_postmaster_start_time()";
         let row = session.query_one(sql, &[]).await?;
@@ -169,12 +223,18 @@ impl Server {
         serde_json::from_slice(&message.payload).ok()
     }
 
-    fn is_same(&self, other: &Self) -> bool {
+    pub fn is_same(&self, other: &Self) -> bool {
         (self.timeline, self.started) == (other.timeline, other.started)
     }
 
+    /// Whether a leader on this server may go on although somebody leads on that one, too. Neither is a newcomer; the server
+    /// that was started first stays.
+    fn may_go_on_beside(&self, leading: &Self) -> bool {
+        (self.timeline, leading.started) >= (leading.timeline, self.started)
+    }
+
     /// Whether a newcomer on this server may lead although somebody leads on that one.
-    fn may_lead_beside(&self, leading: &Self) -> bool {
+    fn may_begin_beside(&self, leading: &Self) -> bool {
         match self.timeline.cmp(&leading.timeline) {
             Ordering::Greater => true,
             Ordering::Less => false,
@@ -193,13 +253,24 @@ mod tests {
 
     #[test]
     fn the_higher_timeline_wins_and_at_a_tie_the_newcomer_gives_way() {
-        assert!(server(2, 9).may_lead_beside(&server(1, 5)));
-        assert!(!server(1, 9).may_lead_beside(&server(2, 5)));
-        assert!(!server(1, 9).may_lead_beside(&server(1, 5)));
+        assert!(server(2, 9).may_begin_beside(&server(1, 5)));
+        assert!(!server(1, 9).may_begin_beside(&server(2, 5)));
+        assert!(!server(1, 9).may_begin_beside(&server(1, 5)));
+    }
+
+    #[test]
+    fn of_two_that_lead_the_higher_timeline_stays_or_else_the_server_that_was_started_first() {
+        assert!(
+            server(2, 9).may_go_on_beside(&server(1, 5)) && !server(1, 5).may_go_on_beside(&server(2, 9))
+        );
+        assert!(
+            server(1, 5).may_go_on_beside(&server(1, 9)) && !server(1, 9).may_go_on_beside(&server(1, 5))
+        );
+        assert!(server(1, 5).may_go_on_beside(&server(1, 5)), "a leader before us, on the same server");
     }
 
     #[test]
     fn a_leader_before_us_on_the_same_server_is_no_clone() {
-        assert!(server(3, 5).may_lead_beside(&server(3, 5)));
+        assert!(server(3, 5).may_begin_beside(&server(3, 5)));
     }
 }

@@ -63,6 +63,8 @@ pub(super) struct Lane {
     pub window: usize,
     /// Sent, or about to be sent, and not answered.
     pub flying: usize,
+    /// Answered, and not yet through their reply handler.
+    pub handling: usize,
     /// Asked for by a read that is under way.
     pub fetching: usize,
     /// Bytes of the bodies it holds, flying or refused.
@@ -88,6 +90,7 @@ impl Lane {
             name: name.into(),
             window,
             flying: 0,
+            handling: 0,
             fetching: 0,
             bytes: 0,
             mean: 0,
@@ -112,7 +115,7 @@ impl Lane {
 
     /// What its window leaves, however many are refused.
     fn window_left(&self, share: Share) -> usize {
-        let held = self.flying + self.fetching;
+        let held = self.flying + self.handling + self.fetching;
         self.window.min(share.free.max(share.own)).saturating_sub(held)
     }
 
@@ -188,7 +191,8 @@ impl Lane {
 
     /// Whether it holds nothing and nothing waits for it.
     pub fn is_idle(&self) -> bool {
-        self.flying == 0 && self.fetching == 0 && self.refused_alive == 0 && self.waiting.is_empty()
+        let holds = self.flying + self.handling + self.fetching + self.refused_alive;
+        holds == 0 && self.waiting.is_empty()
     }
 }
 

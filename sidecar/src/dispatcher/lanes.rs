@@ -37,7 +37,7 @@ const LANES_MAX: usize = 1024;
 const SHARED: &str = "";
 
 /// Which lane: stays with it while it holds anything.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub(super) struct LaneId(u32);
 
 /// The bounds of all lanes.
@@ -60,6 +60,7 @@ pub(super) struct Lanes {
     free: Vec<u32>,
     by_name: HashMap<Box<str>, LaneId>,
     flying: usize,
+    handling: usize,
     settling: usize,
     bytes: usize,
     waiting: usize,
@@ -77,6 +78,7 @@ impl Lanes {
             free: Vec::new(),
             by_name: HashMap::new(),
             flying: 0,
+            handling: 0,
             settling: 0,
             bytes: 0,
             waiting: 0,
@@ -240,6 +242,25 @@ impl Lanes {
         self.settling += 1;
     }
 
+    /// An outcome that has landed goes to its reply handler first. Until that is done it keeps its place in the lane, so that a
+    /// handler that is slow or hangs closes its own lane and no other.
+    pub fn begin_handling(&mut self, id: LaneId) {
+        if let Some(lane) = self.get_mut(id) {
+            lane.handling += 1;
+            self.handling += 1;
+            self.settling -= 1;
+        }
+    }
+
+    /// Its reply handler is done; it is to be written, or is.
+    pub fn handled(&mut self, id: LaneId) {
+        if let Some(lane) = self.get_mut(id) {
+            lane.handling -= 1;
+            self.handling -= 1;
+            self.settling += 1;
+        }
+    }
+
     /// Outcomes are written.
     pub fn settled(&mut self, count: usize, bytes: usize) {
         self.settling -= count;
@@ -307,13 +328,13 @@ impl Lanes {
     }
 
     fn share(&self) -> Share {
-        let free = self.bounds.total.saturating_sub(self.flying + self.settling);
+        let free = self.bounds.total.saturating_sub(self.flying + self.handling + self.settling);
         Share { free, own: if self.is_choked() { 0 } else { OWN_SHARE } }
     }
 
     fn is_tight(&self, lane: &Lane) -> bool {
         let enough = lane.enough(self.bounds.page).max(1);
-        let held = lane.flying > 0 || lane.refused_alive > 0;
+        let held = lane.flying + lane.handling + lane.refused_alive > 0;
         held && (lane.room(self.share()) < enough
             || lane.bytes + lane.mean >= self.free_bytes().max(OWN_BYTES))
     }

@@ -34,15 +34,16 @@ use super::{
     barrier::{Barrier, Echo},
     bell::Bell,
     cursor::{Pace, Unsettled},
-    identity::{Claim, ClaimError},
+    identity::{Claim, ClaimError, Heard},
     in_flight::{InFlight, Key},
     lanes::{Bounds, Lanes},
     metrics::Counts,
     outbox::{Cursor, Outbox, OutboxError},
     reader::Reader,
     recovery,
+    reply_queue::ReplyQueue,
     sender::Sender,
-    settler::{Settled, Settler},
+    settler::Settler,
     timers::Timers,
 };
 use crate::{app::App, random};
@@ -94,7 +95,7 @@ enum Event {
     Done(Result<Done, OutboxError>),
     Replies(Option<Vec<async_nats::Message>>),
     Server(Option<AsyncMessage>),
-    Question(async_nats::Message),
+    Claim(Heard),
     Room(Result<(), async_nats::PublishError>),
     Handled(Handled),
     Time,
@@ -105,6 +106,8 @@ enum Event {
 /// The leader.
 pub(super) struct Leader {
     app: App,
+    /// The backend of the session that leads.
+    pid: i32,
     counts: Counts,
     outbox: Arc<Outbox>,
     nats: async_nats::Client,
@@ -127,7 +130,7 @@ pub(super) struct Leader {
 
     settler: Settler,
     /// Outcomes that wait for a reply handler, and those whose handler runs.
-    to_handle: VecDeque<Settled>,
+    to_handle: ReplyQueue,
     handling: FuturesUnordered<BoxFuture<'static, Handled>>,
     /// Ends with the leadership.
     leading: CancellationToken,
@@ -159,6 +162,7 @@ impl Leader {
     /// Begins to lead on a session that has the lock: finds out what there is to do, and is ready to send.
     pub async fn begin(
         app: &App,
+        pid: i32,
         outbox: Outbox,
         server: BoxStream<'static, AsyncMessage>,
         claim: Claim,
@@ -193,6 +197,7 @@ impl Leader {
         let connection = app.nats.statistics().connects.load(Ordering::Relaxed);
         let leading = CancellationToken::new();
         let leader = Self {
+            pid,
             counts: app.metrics.dispatcher.clone(),
             outbox: Arc::new(outbox),
             nats: app.nats.clone(),
@@ -210,7 +215,7 @@ impl Leader {
             timers: Timers::new(now),
             outgoing: VecDeque::new(),
             settler: Settler::default(),
-            to_handle: VecDeque::new(),
+            to_handle: ReplyQueue::new(config.pool_max),
             handling: FuturesUnordered::new(),
             _leading: leading.clone().drop_guard(),
             leading,
@@ -261,7 +266,7 @@ impl Leader {
                 Event::Server(Some(AsyncMessage::Notification(_))) => self.bell.rung(),
                 Event::Server(Some(_)) => {}
                 Event::Server(None) => return Err(Fall::Closed),
-                Event::Question(question) => self.claim.answer(&question)?,
+                Event::Claim(heard) => self.claim.heed(&heard)?,
                 Event::Room(room) => {
                     room.map_err(|_| Fall::Nats)?;
                     self.send_some()?;
@@ -284,7 +289,7 @@ impl Leader {
             Some(handled) = self.handling.next(), if !self.handling.is_empty() => Event::Handled(handled),
             room = std::future::poll_fn(|cx| self.nats.poll_ready_unpin(cx)), if sends => Event::Room(room),
             message = self.server.next() => Event::Server(message),
-            Some(question) = self.claim.next() => Event::Question(question),
+            Some(heard) = self.claim.next() => Event::Claim(heard),
             () = tokio::time::sleep_until(wake.into()) => Event::Time,
             () = stop.soft.cancelled(), if self.until.is_none() => Event::Stop,
             () = stop.hard.cancelled() => Event::Halt,
@@ -313,6 +318,7 @@ impl Leader {
             self.barrier.due().filter(|_| connected),
             self.pace.due().filter(|_| self.reader.is_between() && self.recovery.is_none()),
             self.until,
+            connected.then(|| self.claim.due()),
             (!connected).then(|| self.now + RECONNECT_CHECK),
         ];
         times.into_iter().flatten().fold(heartbeat, Instant::min)

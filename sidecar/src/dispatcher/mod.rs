@@ -1,6 +1,6 @@
 //! Moves outbox rows to NATS and replies to tables. One copy is the leader of its schema.
 //!
-//! How it fits together: a [`follower`] tries to get the lock and makes sure that no clone of
+//! How it fits together: behind the [`gate`] a [`follower`] tries to get the lock and makes sure that no clone of
 //! the database leads ([`identity`]); the [`leader`] that has it reads pages ([`reader`],
 //! [`outbox`], [`row`]), lets rows fly in the [`lane`] of their target (all of them: [`lanes`]), sends them ([`sender`]), understands what comes back
 //! ([`answer`]), decides about another attempt ([`retry`], [`timers`]), and writes outcomes in batches ([`settler`]). The
@@ -17,6 +17,7 @@ mod barrier;
 mod bell;
 mod cursor;
 mod follower;
+pub mod gate;
 mod identity;
 mod in_flight;
 mod lane;
@@ -28,6 +29,7 @@ mod outbox;
 mod outcome;
 mod reader;
 mod recovery;
+mod reply_queue;
 mod retry;
 mod row;
 mod sender;

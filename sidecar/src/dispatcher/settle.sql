@@ -2,8 +2,12 @@
 -- handler of a leader before us or a commit whose end was not learned, all of it fails and reply.settle_unsettled follows.
 -- It is a statement of its own since ON CONFLICT costs each row another look into the index and another record in the log:
 -- 3.9 microseconds a row with it, 2.4 without (PostgreSQL 15, batches of 500).
+-- A row whose reply is in the table and not committed is not waited for: everything else on this session would wait, too.
+-- MATERIALIZED, or the setting is made for each row: 9 microseconds of CPU time a message.
+WITH patience AS MATERIALIZED (SELECT set_config('lock_timeout', '20ms', true))
 INSERT INTO {schema}.mq_reply (mq_id, uid, status, result, error, headers, attempts, sent_at, responder)
 SELECT r.mq_id, r.uid, r.status, r.result::jsonb, r.error::jsonb, r.headers::jsonb, r.attempts, r.sent_at, r.responder
 FROM unnest($1::bigint[], $2::uuid[], $3::text[], $4::text[], $5::text[], $6::text[], $7::int[], $8::timestamptz[],
             $9::text[])
   AS r (mq_id, uid, status, result, error, headers, attempts, sent_at, responder)
+CROSS JOIN patience

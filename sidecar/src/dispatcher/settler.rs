@@ -12,7 +12,10 @@ use tpro_wire::{
     status::Status,
 };
 
-use super::outbox::{Outbox, OutboxError, is_shortage};
+use super::{
+    lanes::LaneId,
+    outbox::{Outbox, OutboxError, is_shortage},
+};
 use crate::{
     db::plain,
     failpoint,
@@ -30,6 +33,8 @@ const LARGEST: usize = 2000;
 const LARGEST_BYTES: usize = 4 << 20;
 /// Batches written at a time: the session runs them one after the other, and must not run dry between two.
 const WRITERS: usize = 2;
+/// The pause before an outcome is tried again whose row somebody else has in hand.
+const HELD_PAUSE: Duration = Duration::from_secs(1);
 /// The pause before a batch is tried again that the server had no room for.
 const SHORTAGE_PAUSE: Duration = Duration::from_secs(1);
 
@@ -38,6 +43,8 @@ const SHORTAGE_PAUSE: Duration = Duration::from_secs(1);
 pub(super) struct Settled {
     pub settlement: Settlement,
     pub bytes: usize,
+    /// The lane in which it counts until its reply handler is done.
+    pub lane: LaneId,
 }
 
 /// What collects.
@@ -46,6 +53,29 @@ pub(super) struct Settler {
     queue: VecDeque<Settled>,
     oldest: Option<Instant>,
     writing: usize,
+    /// Outcomes whose rows others have in hand, and when each is tried again: alone, since it would fail all of a batch.
+    held: VecDeque<(Instant, Settled)>,
+    /// Whether one of them is being tried: one at a time, since it may keep the session waiting.
+    retrying: bool,
+    /// Whether the last batch was one of them: then what was collected has its turn.
+    retried: bool,
+}
+
+/// Outcomes to be written by one statement.
+pub(super) struct Batch {
+    pub outcomes: Vec<Settled>,
+    /// Whether it is one that was held before.
+    pub retry: bool,
+}
+
+/// What became of a batch.
+pub(super) struct Written {
+    /// What is written.
+    pub done: Vec<Settled>,
+    /// What could not be, since another transaction is writing the reply of the same row.
+    pub held: Vec<Settled>,
+    /// Whether it was a try of one that was held before.
+    pub retry: bool,
 }
 
 impl Settler {
@@ -55,30 +85,57 @@ impl Settler {
     }
 
     /// A batch to write now, if it is time for one.
-    pub fn batch(&mut self, now: Instant) -> Option<Vec<Settled>> {
-        if self.writing >= WRITERS || self.due().is_none_or(|due| now < due) {
+    pub fn batch(&mut self, now: Instant) -> Option<Batch> {
+        if self.writing >= WRITERS {
             return None;
         }
+        let collected = self.collected().is_some_and(|due| now >= due);
+        let again = self.again().is_some_and(|again| now >= again);
+        if again && !(collected && self.retried) {
+            (self.retrying, self.retried) = (true, true);
+            self.writing += 1;
+            let outcomes = self.held.pop_front().map(|(_, settled)| settled).into_iter().collect();
+            return Some(Batch { outcomes, retry: true });
+        }
+        if !collected {
+            return None;
+        }
+        self.retried = false;
         let mut bytes = 0;
         let fits = |settled: &&Settled| {
             bytes += settled.bytes;
             bytes <= LARGEST_BYTES
         };
         let count = self.queue.iter().take(LARGEST).take_while(fits).count().max(1);
-        let batch: Vec<_> = self.queue.drain(..count).collect();
+        let outcomes: Vec<_> = self.queue.drain(..count).collect();
         self.oldest = (!self.queue.is_empty()).then_some(now);
         self.writing += 1;
-        Some(batch)
+        Some(Batch { outcomes, retry: false })
     }
 
-    /// A batch was written.
-    pub fn written(&mut self) {
+    /// A batch was written, but for what is held.
+    pub fn written(&mut self, held: Vec<Settled>, retry: bool, now: Instant) {
         self.writing -= 1;
+        if retry {
+            self.retrying = false;
+        }
+        self.held.extend(held.into_iter().map(|settled| (now + HELD_PAUSE, settled)));
     }
 
-    /// When to ask for a batch. While one is being written only a full one goes behind it: the session would not begin with
-    /// it before, and what a statement costs by itself is shared by its rows.
+    /// When to ask for a batch.
     pub fn due(&self) -> Option<Instant> {
+        self.again().into_iter().chain(self.collected()).min()
+    }
+
+    /// When the next that is held is tried again.
+    fn again(&self) -> Option<Instant> {
+        let free = !self.retrying && self.writing < WRITERS;
+        self.held.front().map(|(again, _)| *again).filter(|_| free)
+    }
+
+    /// When what was collected is a batch. While one is being written only a full one goes behind it: the session would not
+    /// begin with it before, and what a statement costs by itself is shared by its rows.
+    fn collected(&self) -> Option<Instant> {
         let oldest = self.oldest?;
         match self.queue.len() >= BATCH {
             true => (self.writing < WRITERS).then_some(oldest),
@@ -88,27 +145,26 @@ impl Settler {
 
     /// Nothing waits and nothing is being written.
     pub fn is_idle(&self) -> bool {
-        self.queue.is_empty() && self.writing == 0
+        self.queue.is_empty() && self.held.is_empty() && self.writing == 0
     }
 }
 
 /// Writes a batch. A value that PostgreSQL does not take settles its message as an error, and only that one: the batch is
-/// halved until it is found. Any other failure is the session's.
-pub(super) async fn write(
-    outbox: Arc<Outbox>,
-    spans: Spans,
-    mut batch: Vec<Settled>,
-) -> Result<Vec<Settled>, OutboxError> {
+/// halved until it is found. So is one whose row another transaction has in hand, which is kept for later. Any other failure
+/// is the session's.
+pub(super) async fn write(outbox: Arc<Outbox>, spans: Spans, batch: Batch) -> Result<Written, OutboxError> {
+    let Batch { outcomes: mut batch, retry } = batch;
     let open = trace(&spans, &batch);
     // Halves that are still to be written, the next one last.
     let whole = 0..batch.len();
     let mut ranges = Vec::from([whole]);
     let mut refused = None;
+    let mut held = Vec::new();
     failpoint::pass("dispatcher.before_settle");
     while let Some(range) = ranges.pop() {
         match outbox.settle(&batch[range.clone()]).await {
             Ok(_) => outbox.set_short(false),
-            Err(error) if is_bad_value(error.code()) && range.len() > 1 => {
+            Err(error) if (is_bad_value(error.code()) || is_held(&error)) && range.len() > 1 => {
                 let middle = range.start + range.len() / 2;
                 ranges.extend([middle..range.end, range.start..middle]);
             }
@@ -118,6 +174,7 @@ pub(super) async fn write(
                 refused = Some(range.start);
                 ranges.push(range);
             }
+            Err(error) if is_held(&error) => held.push(range.start),
             Err(error) if is_shortage(&error) => {
                 // A full disk: keep what there is, and send nothing more.
                 outbox.set_short(true);
@@ -134,7 +191,15 @@ pub(super) async fn write(
     }
     failpoint::pass("dispatcher.settled");
     drop(open);
-    Ok(batch)
+    // The later ones first, so that the places of the others stay.
+    held.sort_unstable_by(|a, b| b.cmp(a));
+    let held = held.into_iter().map(|at| batch.swap_remove(at)).collect();
+    Ok(Written { done: batch, held, retry })
+}
+
+/// Whether another transaction has the row's reply in hand: the handler of a leader before us, or an operator who cancels.
+fn is_held(error: &tokio_postgres::Error) -> bool {
+    error.code() == Some(&SqlState::LOCK_NOT_AVAILABLE)
 }
 
 /// What PostgreSQL says of a value and not of itself: data exceptions (22), and limits of what it takes (54), which
@@ -180,27 +245,33 @@ fn trace(spans: &Spans, batch: &[Settled]) -> Vec<Span> {
     open
 }
 
+/// An outcome for tests.
+#[cfg(test)]
+pub(super) fn settled_of(target: tpro_wire::Target, bytes: usize) -> Settled {
+    let settlement = Settlement {
+        id: 1,
+        uid: tpro_wire::Uid::v7(1, [1; 10]),
+        target,
+        status: Status::Ok,
+        result: None,
+        error: None,
+        headers: None,
+        attempts: 1,
+        sent_at: None,
+        responder: None,
+        traceparent: tpro_wire::TraceParent::root([1; 24], false),
+    };
+    Settled { settlement, bytes, lane: LaneId::default() }
+}
+
 #[cfg(test)]
 mod tests {
-    use tpro_wire::{target::Target, trace::TraceParent, uid::Uid};
+    use tpro_wire::target::Target;
 
     use super::*;
 
     fn settled(bytes: usize) -> Settled {
-        let settlement = Settlement {
-            id: 1,
-            uid: Uid::v7(1, [1; 10]),
-            target: Target::new("tpro", "co", "example", "x").expect("is a target"),
-            status: Status::Ok,
-            result: None,
-            error: None,
-            headers: None,
-            attempts: 1,
-            sent_at: None,
-            responder: None,
-            traceparent: TraceParent::root([1; 24], false),
-        };
-        Settled { settlement, bytes }
+        settled_of(Target::new("tpro", "co", "example", "x").expect("is a target"), bytes)
     }
 
     #[test]
@@ -210,17 +281,36 @@ mod tests {
         assert!(settler.batch(now).is_none());
         assert_eq!(settler.due(), Some(now + PATIENCE));
         (1..BATCH).for_each(|_| settler.push(settled(1), now));
-        assert_eq!(settler.batch(now).map(|batch| batch.len()), Some(BATCH));
+        assert_eq!(settler.batch(now).map(|batch| batch.outcomes.len()), Some(BATCH));
         assert!(!settler.is_idle());
-        settler.written();
+        settler.written(Vec::new(), false, now);
         assert!(settler.is_idle());
+    }
+
+    #[test]
+    fn what_is_held_by_others_is_tried_alone_after_a_pause_and_holds_up_nobody() {
+        let (mut settler, now) = (Settler::default(), Instant::now());
+        (0..BATCH).for_each(|_| settler.push(settled(1), now));
+        let batch = settler.batch(now).expect("it is full");
+        settler.written(batch.outcomes.into_iter().take(2).collect(), false, now);
+        assert!(!settler.is_idle());
+        assert_eq!(settler.due(), Some(now + HELD_PAUSE));
+        let later = now + HELD_PAUSE;
+        (0..2 * BATCH).for_each(|_| settler.push(settled(1), later));
+        // By turns, and one of the held at a time.
+        let first = settler.batch(later).expect("one that was held is due");
+        assert!(first.retry && first.outcomes.len() == 1);
+        let second = settler.batch(later).expect("what was collected has its turn");
+        assert!(!second.retry && second.outcomes.len() > 1);
+        settler.written(Vec::new(), second.retry, later);
+        assert!(settler.batch(later).is_none_or(|batch| !batch.retry), "the first is still being tried");
     }
 
     #[test]
     fn two_batches_are_written_at_a_time_and_the_next_takes_what_collected() {
         let (mut settler, now) = (Settler::default(), Instant::now());
         (0..4 * BATCH).for_each(|_| settler.push(settled(4000), now));
-        let bytes = settler.batch(now).expect("it is full").len();
+        let bytes = settler.batch(now).expect("it is full").outcomes.len();
         assert_eq!(bytes, LARGEST_BYTES / 4000);
         assert!(settler.batch(now + PATIENCE).is_some());
         assert!(settler.batch(now + PATIENCE).is_none());

@@ -10,6 +10,7 @@ use std::{
 
 use async_nats::{Message, Subscriber};
 use futures_util::StreamExt as _;
+use prometheus_client::metrics::gauge::Gauge;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use tpro_wire::{ReplyPrefix, Uid};
@@ -21,6 +22,8 @@ pub(crate) struct Calls {
     prefix: ReplyPrefix,
     /// A uid can be waited for twice: a stateless handler that was delivered twice makes the same call twice.
     waiting: Mutex<Senders>,
+    /// How many they are.
+    count: Gauge,
     next_key: AtomicU64,
 }
 
@@ -53,7 +56,8 @@ impl Calls {
         let nonce = app.copy_key.cast_unsigned();
         let prefix = ReplyPrefix::direct(&app.source.service, &app.source.instance, nonce);
         let replies = app.nats.subscribe(prefix.wildcard()).await?;
-        let calls = Arc::new(Self { prefix, waiting: Mutex::default(), next_key: AtomicU64::new(0) });
+        let count = app.metrics.serving.calls_waiting.clone();
+        let calls = Arc::new(Self { prefix, waiting: Mutex::default(), count, next_key: AtomicU64::new(0) });
         app.stop.tasks.spawn(hand_out(calls.clone(), replies, over, app.metrics.clone()));
         Ok(calls)
     }
@@ -62,7 +66,10 @@ impl Calls {
     pub(crate) fn wait(self: &Arc<Self>, uid: Uid) -> Waiting {
         let (sender, replies) = mpsc::unbounded_channel();
         let key = self.next_key.fetch_add(1, Ordering::Relaxed);
-        self.lock().entry(uid).or_default().push((key, sender));
+        let mut waiting = self.lock();
+        waiting.entry(uid).or_default().push((key, sender));
+        self.count.set(waiting.len() as i64);
+        drop(waiting);
         Waiting { calls: self.clone(), uid, key, replies }
     }
 
@@ -114,6 +121,7 @@ impl Drop for Waiting {
                 waiting.remove(&self.uid);
             }
         }
+        self.calls.count.set(waiting.len() as i64);
     }
 }
 
@@ -152,7 +160,12 @@ mod tests {
     #[tokio::test]
     async fn a_reply_reaches_all_that_wait_and_nothing_is_left_behind() {
         let prefix = ReplyPrefix::direct(&ServiceName::parse("main").unwrap(), &Uuid::from_u128(7), 1);
-        let calls = Arc::new(Calls { prefix, waiting: Mutex::default(), next_key: AtomicU64::new(0) });
+        let calls = Arc::new(Calls {
+            prefix,
+            waiting: Mutex::default(),
+            count: Gauge::default(),
+            next_key: AtomicU64::new(0),
+        });
         let uid = Uid::v7(1, [1; 10]);
         let (mut one, mut two) = (calls.wait(uid), calls.wait(uid));
         assert!(calls.deliver(reply(one.subject(3))));

@@ -9,7 +9,9 @@ use std::{
 use serde::{Serialize, de::DeserializeOwned};
 use tpro_wire::{Source, Target, TraceParent, Uid};
 
-use super::{CallError, QueryError, Statements, Tx, body, call::Call, scope::Scope};
+use super::{
+    CallError, QueryError, Statements, Tx, body, call::Call, scope::Scope, transaction::INBOX_PATIENCE,
+};
 
 /// What a handler is given: the message it answers, the database, and other services.
 ///
@@ -63,7 +65,7 @@ impl Ctx {
     pub async fn tx(self) -> Result<Tx, QueryError> {
         let scope = self.0;
         let left = scope.deadline.saturating_duration_since(tokio::time::Instant::now());
-        let statements = Statements::begin(&scope.app, scope.span, left).await?;
+        let statements = Statements::begin(&scope.app, scope.span, left, INBOX_PATIENCE).await?;
         statements.enter(&scope.app, scope.span).await?;
         Ok(Tx::new(scope, Arc::new(statements)))
     }

@@ -31,7 +31,7 @@ pub(crate) mod run;
 pub(crate) mod scope;
 mod service;
 mod statements;
-mod transaction;
+pub(crate) mod transaction;
 mod tx;
 
 pub(crate) use self::query_error::{is_again, is_lost};

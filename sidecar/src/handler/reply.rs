@@ -19,15 +19,18 @@ const MARGIN: Duration = Duration::from_secs(5);
 /// Writes the reply and runs its handler in one transaction; the reply is kept whatever the handler does.
 ///
 /// The handler runs only where the reply was not yet there, so once per message. An error means that the reply was not
-/// written, or that nobody knows whether it was: it is safe to call again.
-pub async fn settle(app: &App, settlement: Settlement) -> Result<(), QueryError> {
+/// written, or that nobody knows whether it was: it is safe to call again. What only the leader may say comes with the
+/// backend that must be leading when it is said; if it is not, nothing is written, and false is returned.
+pub async fn settle(app: &App, settlement: Settlement, leader: Option<i32>) -> Result<bool, QueryError> {
     let mut span = app.spans.start("settle", SpanKind::Internal, Some(&settlement.traceparent));
     span.set("messaging.message.id", settlement.uid.to_string());
     span.set("tpro.target", settlement.target.subject().to_owned());
     span.set("tpro.status", settlement.status.as_str());
     let context = span.context();
-    let settled = match settle_once(app, &settlement, context).await {
-        Err(error) if is_bad_value(&error) => settle_once(app, &unstorable(settlement), context).await,
+    let settled = match settle_once(app, &settlement, leader, context).await {
+        Err(error) if is_bad_value(&error) => {
+            settle_once(app, &unstorable(settlement), leader, context).await
+        }
         other => other,
     };
     let how = match &settled {
@@ -35,24 +38,31 @@ pub async fn settle(app: &App, settlement: Settlement) -> Result<(), QueryError>
         Err(_) => "not_written",
     };
     span.set("tpro.reply_handler", how);
-    if !matches!(how, "ok" | "repeat" | "none") {
+    if !matches!(how, "ok" | "repeat" | "none" | "deposed") {
         span.fail(how);
     }
     app.metrics.serving.reply_handlers.get_or_create(&Reason { reason: how }).inc();
-    settled.map(|_| ())
+    settled.map(|how| how != "deposed")
 }
 
 /// One try. Says in a word what became of the handler.
 async fn settle_once(
     app: &App,
     settlement: &Settlement,
+    leader: Option<i32>,
     span: TraceParent,
 ) -> Result<&'static str, QueryError> {
     let limit = app.config.limits.reply_handler;
-    let tx = Arc::new(Statements::begin(app, span, limit + MARGIN).await?);
+    // The reply may be in the table and not committed: by the handler of a leader before us, which may last as long as ours, or
+    // by an operator who cancels. That end is waited for here and not on the leader's session.
+    let tx = Arc::new(Statements::begin(app, span, limit + MARGIN, limit + MARGIN).await?);
     if !insert_unsettled(app, &tx, settlement).await? {
         tx.roll_back().await;
         return Ok("repeat");
+    }
+    if !is_led(app, &tx, leader).await? {
+        tx.roll_back().await;
+        return Ok("deposed");
     }
     let Some(handler) = app.service.reply_handler(&settlement.target) else {
         tx.commit().await?;
@@ -91,8 +101,10 @@ async fn settle_once(
         return Ok(how);
     }
     drop(tx);
-    keep(app, settlement, &error, span).await?;
-    Ok(how)
+    match keep(app, settlement, leader, &error, span).await? {
+        true => Ok(how),
+        false => Ok("deposed"),
+    }
 }
 
 async fn handle(handler: &ReplyHandler, ctx: ReplyCtx, settlement: &Settlement) -> Result<(), Fault> {
@@ -119,25 +131,58 @@ async fn keep_behind_savepoint(
     tx.commit().await
 }
 
-/// Writes reply and error anew, where the first transaction is lost.
-async fn keep(app: &App, settlement: &Settlement, error: &str, span: TraceParent) -> Result<(), QueryError> {
-    let tx = Statements::begin(app, span, MARGIN).await?;
+/// Writes reply and error anew, where the first transaction is lost; false if they are not ours to say any more.
+async fn keep(
+    app: &App,
+    settlement: &Settlement,
+    leader: Option<i32>,
+    error: &str,
+    span: TraceParent,
+) -> Result<bool, QueryError> {
+    let tx = Statements::begin(app, span, MARGIN, MARGIN).await?;
     if !insert_unsettled(app, &tx, settlement).await? {
         // The commit whose answer was lost had succeeded.
         tx.roll_back().await;
-        return Ok(());
+        return Ok(true);
+    }
+    if !is_led(app, &tx, leader).await? {
+        tx.roll_back().await;
+        return Ok(false);
     }
     insert_fault(app, &tx, settlement, error).await?;
-    tx.commit().await
+    tx.commit().await.map(|()| true)
 }
 
-/// The reply, if there is none yet.
+/// Whether that backend leads this service now; without one anybody may write.
+///
+/// It is asked when the reply is in the table and not yet committed: a leader after this one would find it there and wait
+/// for our commit, so that nothing is said in the name of one who had been followed already.
+async fn is_led(app: &App, tx: &Statements, leader: Option<i32>) -> Result<bool, QueryError> {
+    let Some(pid) = leader else { return Ok(true) };
+    // The lock of `tpro.lead`: the schema, kind 1 (leader), class 3, which no lock function of SQL can make.
+    let sql = "SELECT EXISTS (SELECT FROM pg_catalog.pg_locks l JOIN pg_catalog.pg_database d ON d.oid = l.database \
+         WHERE d.datname = pg_catalog.current_database() AND l.locktype = 'advisory' AND l.granted AND l.pid = $1::int4 \
+         AND l.classid = $2::text::regnamespace AND l.objid = 1 AND l.objsubid = 3)";
+    let client = tx.connection()?;
+    let row = tx
+        .quiet(async {
+            let statement = client.prepare_cached(sql).await?;
+            client.query_one(&statement, &[&pid, &app.source.service.schema()]).await
+        })
+        .await?;
+    Ok(row.try_get(0)?)
+}
+
+/// The reply, if there is none yet, and if the message is still the one that was asked: after a failover this connection may
+/// be to a server that never had it, and has given its id to another.
 async fn insert_unsettled(app: &App, tx: &Statements, settlement: &Settlement) -> Result<bool, QueryError> {
     let sql = format!(
-        "INSERT INTO {}.mq_reply (mq_id, uid, status, result, error, headers, attempts, sent_at, responder) \
-         VALUES ($1::int8, $2::uuid, $3::text, $4::text::jsonb, $5::text::jsonb, $6::text::jsonb, $7::int4, \
-         $8::timestamptz, $9::text) ON CONFLICT DO NOTHING",
-        app.source.service.schema()
+        "INSERT INTO {schema}.mq_reply (mq_id, uid, status, result, error, headers, attempts, sent_at, responder) \
+         SELECT $1::int8, $2::uuid, $3::text, $4::text::jsonb, $5::text::jsonb, $6::text::jsonb, $7::int4, \
+         $8::timestamptz, $9::text \
+         WHERE EXISTS (SELECT FROM {schema}.mq_publish p WHERE p.id = $1::int8 AND p.uid = $2::uuid) \
+         ON CONFLICT DO NOTHING",
+        schema = app.source.service.schema()
     );
     let client = tx.connection()?;
     let inserted = tx

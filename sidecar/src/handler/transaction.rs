@@ -8,20 +8,25 @@ use super::{QueryError, Statements};
 use crate::app::App;
 
 /// How long a handler's inbox row may wait for an older delivery of the same message that is still open.
-const INBOX_PATIENCE: &str = "50ms";
+pub(crate) const INBOX_PATIENCE: Duration = Duration::from_millis(50);
 
 impl Statements {
     /// Begins a transaction that may last so long. If this process freezes, the server ends it after that time, so that
-    /// the message can be done elsewhere. Until [`Statements::enter`], a lock is waited for only briefly, and no plan may
-    /// scan a table: plans are kept while partitions fill.
-    pub(crate) async fn begin(app: &App, parent: TraceParent, limit: Duration) -> Result<Self, QueryError> {
+    /// the message can be done elsewhere. Until [`Statements::enter`], a lock is waited for no longer than `patience`, and no
+    /// plan may scan a table: plans are kept while partitions fill.
+    pub(crate) async fn begin(
+        app: &App,
+        parent: TraceParent,
+        limit: Duration,
+        patience: Duration,
+    ) -> Result<Self, QueryError> {
         let statements = Self::take(app, parent).await?;
-        let ms = limit.as_millis().clamp(1, 86_400_000);
+        let [ms, patience] = [limit, patience].map(|time| time.as_millis().clamp(1, 86_400_000));
         // Numbers of ours only: there is nothing to quote. One round trip.
         let sql = format!(
             "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE; \
              SET LOCAL idle_in_transaction_session_timeout = {ms}; SET LOCAL statement_timeout = {ms}; \
-             SET LOCAL lock_timeout = '{INBOX_PATIENCE}'; SET LOCAL enable_seqscan = off"
+             SET LOCAL lock_timeout = {patience}; SET LOCAL enable_seqscan = off"
         );
         statements.set_open(true);
         statements.quiet(statements.connection()?.batch_execute(&sql)).await?;

@@ -1,11 +1,11 @@
 //! The default way: accepts and outcomes are written in batches.
 
-use tokio::time::{Instant, timeout_at};
+use tokio::time::{Instant, sleep, timeout_at};
 use tpro_wire::{ReplyState, error::code};
 
 use super::{
     request::Back,
-    serving::{Serving, Work},
+    serving::{Serving, Work, pauses},
 };
 use crate::{
     failpoint,
@@ -98,6 +98,7 @@ pub(super) async fn serve(serving: &Serving, mut work: Work<'_>, handler: &Erase
 
 /// Runs the handler, again where its transaction asks for it, and stores what it came to.
 async fn handle(serving: &Serving, work: &mut Work<'_>, handler: &Erased<Ctx, String>, number: i32) -> Came {
+    let mut backoff = pauses();
     loop {
         let scope = work.scope(serving);
         let running = async { handler(Ctx::new(scope.clone()), work.params).await };
@@ -122,6 +123,7 @@ async fn handle(serving: &Serving, work: &mut Work<'_>, handler: &Erased<Ctx, St
         if asked_again && Instant::now() < work.origin.deadline {
             // The calls of this try are made again, under the same uids: they go on record once.
             tx.roll_back().await;
+            sleep(backoff.next_pause()).await;
             continue;
         }
         if result.is_err() {
@@ -147,6 +149,7 @@ async fn handle(serving: &Serving, work: &mut Work<'_>, handler: &Erased<Ctx, St
             }
             Err(_) if tx.wants_again() && Instant::now() < work.origin.deadline => {
                 tx.roll_back().await;
+                sleep(backoff.next_pause()).await;
                 continue;
             }
             Err(error) => uncommitted(serving, work, number, error).await,

@@ -46,6 +46,8 @@ pub struct Serving {
     pub calls: Family<Reason, Counter>,
     /// Replies to calls that nobody waits for any more.
     pub calls_late: Counter,
+    /// Calls of handlers that wait for a reply.
+    pub calls_waiting: Gauge,
     /// Commands per batch of the inbox.
     pub inbox_batch: Histogram,
     /// Reply handlers, by what became of them: `ok`, `failed`, `late`, ...
@@ -69,6 +71,7 @@ impl Serving {
             answers_lost: Counter::default(),
             calls: Family::default(),
             calls_late: Counter::default(),
+            calls_waiting: Gauge::default(),
             inbox_batch: Histogram::new([1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0, 512.0]),
             reply_handlers: Family::default(),
         };
@@ -85,6 +88,7 @@ impl Serving {
         r.register("outcomes_beaten", "Outcomes that another run was first with", s.beaten.clone());
         r.register("answers_lost", "Answers that could not be handed to NATS", s.answers_lost.clone());
         r.register("calls", "Calls of other services, by status", s.calls.clone());
+        r.register("calls_waiting", "Calls of handlers that wait for a reply", s.calls_waiting.clone());
         r.register("calls_late", "Replies to calls that nobody waits for", s.calls_late.clone());
         r.register("inbox_batch", "Commands per batch of the inbox", s.inbox_batch.clone());
         r.register("reply_handlers", "Reply handlers, by what became of them", s.reply_handlers.clone());

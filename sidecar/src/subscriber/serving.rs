@@ -17,6 +17,7 @@ use super::{
 };
 use crate::{
     app::App,
+    backoff::Backoff,
     handler::{
         Fault,
         calls::Calls,
@@ -32,6 +33,11 @@ use crate::{
 
 /// How long a suspect waits for another: it keeps a handler's place meanwhile.
 const SUSPECT_PATIENCE: Duration = Duration::from_secs(1);
+
+/// Pauses between tries of a handler whose transaction did not come to its end.
+pub(super) fn pauses() -> Backoff {
+    Backoff::new(Duration::from_millis(5), Duration::from_millis(500))
+}
 
 /// What all messages of a copy share.
 pub(super) struct Serving {

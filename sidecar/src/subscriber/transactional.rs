@@ -1,6 +1,6 @@
 //! The transactional way: inbox row, effects and outcome are one transaction.
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
 use tokio::{
     sync::OwnedSemaphorePermit,
@@ -8,9 +8,8 @@ use tokio::{
 };
 use tpro_wire::{ReplyState, error::code};
 
-use super::serving::{Serving, Work, mark};
+use super::serving::{Serving, Work, mark, pauses};
 use crate::{
-    backoff::Backoff,
     failpoint,
     handler::{
         Fault, QueryError, Statements, Tx,
@@ -18,13 +17,10 @@ use crate::{
         method::Erased,
         outcome::Outcome,
         run::{Ended, run},
+        transaction::INBOX_PATIENCE,
     },
     inbox::{command::is_suspect, own::Entry},
 };
-
-/// Pauses before a transaction is run again.
-const FIRST_PAUSE: Duration = Duration::from_millis(5);
-const LONGEST_PAUSE: Duration = Duration::from_millis(500);
 
 /// What a try came to.
 enum Came {
@@ -79,7 +75,7 @@ pub(super) async fn serve(serving: &Serving, mut work: Work<'_>, handler: &Erase
 /// Tries until it is done or the time is over. What the server asks to run again is run again; so is what was undone
 /// with a lost connection, and if that had committed after all, the next try finds its outcome.
 async fn tries(serving: &Serving, work: &mut Work<'_>, handler: &Erased<Tx, String>) -> Came {
-    let mut backoff = Backoff::new(FIRST_PAUSE, LONGEST_PAUSE);
+    let mut backoff = pauses();
     // What is stored in place of the handler's doing, when its transaction cannot be committed.
     let mut instead = None;
     // Whether the handler has run in a try before.
@@ -167,7 +163,7 @@ async fn one_try(
 ) -> Result<Came, Failed> {
     let app = &serving.app;
     let left = work.origin.deadline.saturating_duration_since(Instant::now());
-    let tx = Arc::new(Statements::begin(app, work.context(), left).await?);
+    let tx = Arc::new(Statements::begin(app, work.context(), left, INBOX_PATIENCE).await?);
     failpoint::pass("inbox.before_accept");
     let number = match serving.own.accept(app, &tx, &work.accept()).await? {
         Entry::Run(number) => number,

@@ -19,6 +19,7 @@ pub mod installation;
 pub mod message;
 pub mod nats;
 pub mod paths;
+pub mod pooler;
 pub mod ports;
 pub mod postgres;
 pub mod process;

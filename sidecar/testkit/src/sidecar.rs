@@ -192,7 +192,8 @@ impl SidecarProcess {
                 let metric = series.split('{').next()?;
                 (metric == name && series.contains(label)).then(|| value.parse::<f64>().ok()).flatten()
             })
-            .sum())
+            // The sum of nothing would be -0.
+            .fold(0.0, |sum, value| sum + value))
     }
 
     /// Sends a signal.

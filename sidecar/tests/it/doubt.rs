@@ -3,7 +3,7 @@
 use tokio_postgres::Client;
 use tpro_testkit::postgres::connect;
 use tpro_testkit::proxy::Fault;
-use tpro_testkit::{Message, Outcome, Proxy, World, eventually};
+use tpro_testkit::{Message, Outcome, Postgres, Proxy, StopMode, World, eventually};
 
 use crate::answerer::Answerer;
 
@@ -69,5 +69,37 @@ async fn a_publisher_in_doubt_asks_for_its_transaction() -> Outcome {
     world.ask(&Message::to("old.thing.ask").protocol("json")).await?.ok()?;
     let recon = world.finish(&[&main]).await?;
     assert_eq!((recon.settled, answerer.taken()), (2, 2));
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn after_a_crash_a_transaction_id_may_be_anothers_and_the_message_itself_is_asked_for() -> Outcome {
+    // Nothing is flushed that no commit asks for.
+    let cluster = Postgres::own().set("wal_writer_delay", "10s").set("autovacuum", "off").start().await?;
+    let mut world = World::options().services(&["main"]).cluster(cluster.clone()).start().await?;
+    let request = Message::to("old.thing.ask").protocol("json");
+    world.main.batch_execute("BEGIN").await?;
+    let id = request.publish(&world.main).await?;
+    let noted = "SELECT pg_current_xact_id()::text, traceparent FROM main_service.mq_publish WHERE id = $1";
+    let row = world.main.query_one(noted, &[&id]).await?;
+    let (xid, traceparent): (String, String) = (row.get(0), row.get(1));
+    cluster.stop(StopMode::Immediate).await?;
+    cluster.start().await?;
+    world.reconnect().await?;
+
+    // The next ones get its id, and one of them commits.
+    let _answerer = Answerer::echo(&world.nats, "tpro.old.thing.ask").await?;
+    eventually("another transaction has had the id", async || {
+        request.publish(&world.main).await?;
+        let newest = "SELECT max(tx::text::bigint) FROM main_service.mq_publish";
+        Ok(world.count(newest).await? >= xid.parse().unwrap_or(i64::MAX))
+    })
+    .await?;
+    assert_eq!(status(&world, &xid).await?, "committed", "which says nothing of ours");
+    let there = format!("SELECT count(*) FROM main_service.mq_publish WHERE traceparent = '{traceparent}'");
+    let there: i64 = world.main.query_one(&there, &[]).await?.get(0);
+    assert_eq!(there, 0, "the message itself is not there");
+    let main = world.run("main").await?;
+    world.finish(&[&main]).await?;
     Ok(())
 }

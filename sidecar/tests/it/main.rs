@@ -3,6 +3,7 @@
 //! One binary for all, so that they share one cluster and one compilation. Each test has a database, a nats-server and a
 //! collector of its own, and ends by asking the oracle of the test kit whether the promise was kept.
 
+mod adoption;
 mod answerer;
 mod atomicity;
 mod attacks;
@@ -38,11 +39,13 @@ mod maintenance;
 mod network;
 mod outage;
 mod poison;
+mod poolers;
 mod probe;
 mod refusals;
 mod repeats;
 mod replies;
 mod reply_handlers;
+mod reply_races;
 mod retention;
 mod rolling;
 mod runs;

@@ -1,6 +1,6 @@
 //! Releases: the copies of a service are replaced one after the other while it is asked.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, VecDeque};
 use std::time::Duration;
 
 use serde_json::json;
@@ -35,15 +35,20 @@ async fn fifty_rolling_restarts_of_the_sender_are_seen_by_no_requester() -> Outc
     Ok(())
 }
 
-/// Starts two copies and replaces them by turns, under load; the last two are stopped at the end.
+/// Starts two copies and replaces the older one again and again, under load, as `make roll-NAME` does: the new one beside them,
+/// and when it is ready the old one is drained. The last two are stopped at the end.
 async fn roll(world: &World, copy: impl Fn(&World, u32) -> Outcome<Sidecar>, restarts: usize) -> Outcome {
-    let mut copies = vec![world.start(copy(world, 1)?).await?, world.start(copy(world, 2)?).await?];
+    let mut copies =
+        VecDeque::from([world.start(copy(world, 1)?).await?, world.start(copy(world, 2)?).await?]);
     let load = Load::start(world).await?;
     for release in 1..=restarts {
-        let at = release % 2;
+        // Of three numbers one is free.
+        let number = ((release + 1) % 3) as u32 + 1;
+        copies.push_back(world.start(copy(world, number)?.version(&format!("2.{release}"))).await?);
         // Anything but exit code 0 is a failure.
-        copies[at].stop().await?;
-        copies[at] = world.start(copy(world, at as u32 + 1)?.version(&format!("2.{release}"))).await?;
+        if let Some(oldest) = copies.pop_front() {
+            oldest.stop().await?;
+        }
         // The next goes when this one is seen to work, as a careful person does it.
         world.ask(&Probe::request("default.echo", json!({}))).await?.ok()?;
     }

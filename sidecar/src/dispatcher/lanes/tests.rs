@@ -143,6 +143,27 @@ fn what_was_settled_meanwhile_is_not_tried_and_does_not_pile_up() {
 }
 
 #[test]
+fn reply_handlers_that_hang_close_their_own_lane_and_no_other() {
+    let mut lanes = Lanes::new(BOUNDS);
+    let co = open(&mut lanes, "tpro.co");
+    for _ in 0..10 * BOUNDS.total {
+        if !lanes.admit(co, 10) {
+            break;
+        }
+        lanes.land(co, 10, false, 1);
+        lanes.begin_handling(co);
+    }
+    assert!(!lanes.admit(co, 10), "its window is full of what waits for handlers");
+    assert!(!lanes.is_choked());
+    assert!(fill(&mut lanes, "tpro.analytic") >= OWN_SHARE);
+    for _ in 0..BOUNDS.lane / 2 {
+        lanes.handled(co);
+        lanes.settled(1, 1);
+    }
+    assert!(lanes.admit(co, 10));
+}
+
+#[test]
 fn overload_halves_the_window_once_per_burst() {
     let mut lanes = Lanes::new(BOUNDS);
     let co = open(&mut lanes, "tpro.co");
@@ -177,11 +198,12 @@ fn any_number_of_names_is_a_bounded_number_of_lanes() {
 proptest! {
     /// Whatever happens to messages, the sums are those of the lanes, and at the end everything is free again.
     #[test]
-    fn nothing_is_counted_twice_or_forgotten(steps in proptest::collection::vec((0u8..6, 0u8..4, 1usize..5_000), 0..400)) {
+    fn nothing_is_counted_twice_or_forgotten(steps in proptest::collection::vec((0u8..8, 0u8..4, 1usize..5_000), 0..400)) {
         let mut lanes = Lanes::new(BOUNDS);
         let mut flying: Vec<(LaneId, Key, usize)> = Vec::new();
         let mut refused: Vec<(LaneId, Key, usize)> = Vec::new();
         let mut written = Vec::new();
+        let mut handling: Vec<LaneId> = Vec::new();
         let mut now = Instant::now();
         for (n, (what, lane, bytes)) in steps.into_iter().enumerate() {
             let id = lanes.of(&format!("tpro.s{lane}"));
@@ -202,14 +224,28 @@ proptest! {
                     lanes.land(id, bytes, false, 3);
                     written.push(3);
                 },
-                _ => if let Some((id, _, bytes)) = refused.pop() {
+                5 => if let Some((id, _, bytes)) = refused.pop() {
                     lanes.land(id, bytes, true, 5);
                     written.push(5);
+                },
+                6 => if let Some((id, _, bytes)) = flying.pop() {
+                    lanes.land(id, bytes, false, 7);
+                    lanes.begin_handling(id);
+                    handling.push(id);
+                },
+                _ => if let Some(id) = handling.pop() {
+                    lanes.handled(id);
+                    written.push(7);
                 },
             }
             prop_assert_eq!(lanes.flying, flying.len());
             prop_assert_eq!(lanes.flying, lanes.lanes.iter().flatten().map(|lane| lane.flying).sum::<usize>());
-            prop_assert!(lanes.flying + lanes.settling <= BOUNDS.total + 4 * OWN_SHARE);
+            prop_assert_eq!(lanes.handling, handling.len());
+            prop_assert!(lanes.flying + lanes.handling + lanes.settling <= BOUNDS.total + 4 * OWN_SHARE);
+        }
+        for id in handling.drain(..) {
+            lanes.handled(id);
+            written.push(7);
         }
         for (id, _, bytes) in flying.drain(..) {
             lanes.land(id, bytes, false, 0);

@@ -123,7 +123,7 @@ impl Leader {
                     self.lanes.wait(lane, row);
                 }
             }
-            Read::Broken(uid, column) => self.settle_broken(id, uid, row, column),
+            Read::Broken(uid, column) => self.settle_broken(id, uid, lane, row, column),
         }
         Ok(())
     }
@@ -155,7 +155,7 @@ impl Leader {
                 }
                 Read::Broken(uid, column) => {
                     self.lanes.fetched(*lane);
-                    self.settle_broken(waiting.id(), uid, came[at].1, column);
+                    self.settle_broken(waiting.id(), uid, *lane, came[at].1, column);
                 }
                 Read::Bare => self.lanes.fetched(*lane),
             }
@@ -177,7 +177,7 @@ impl Leader {
             if fetched {
                 self.lanes.fetched(lane);
             }
-            self.settle_unsent(*row, outcome);
+            self.settle_unsent(*row, lane, outcome);
             return Ok(());
         }
         let bytes = row.weight();
@@ -210,7 +210,7 @@ impl Leader {
             Err(message) => {
                 self.lanes.land(lane, bytes, false, 0);
                 self.lanes.settled(1, 0);
-                self.settle_unsent(message.row, Outcome::broken("uid"));
+                self.settle_unsent(message.row, lane, Outcome::broken("uid"));
             }
         }
         Ok(())

@@ -14,7 +14,7 @@ use crate::{
         lanes::LaneId,
         outbox::{Cursor, OutboxError},
         recovery::Recovered,
-        settler::{self, Settled},
+        settler::{self, Written},
         snapshot::Snapshot,
     },
 };
@@ -29,7 +29,7 @@ pub(super) enum Done {
     Fetched { asked: Vec<(LaneId, Waiting)>, rows: Vec<Row> },
     Slept(bool),
     Woken,
-    Written(Vec<Settled>),
+    Written(Written),
     Moved,
     Noted,
     Beat(SystemTime),
@@ -53,6 +53,9 @@ impl Leader {
         self.begin_handlers();
         self.begin_move();
         self.begin_note();
+        if connected {
+            self.claim.ask_again(self.now);
+        }
         if connected && let Some(number) = self.barrier.ask(self.now) {
             self.ask_echo(number);
         }

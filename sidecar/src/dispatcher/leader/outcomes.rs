@@ -8,11 +8,13 @@ use super::Leader;
 use crate::{
     dispatcher::{
         in_flight::Key,
+        lanes::LaneId,
         message::Phase,
         metrics::Ended,
         outcome::Outcome,
+        reply_queue::Place,
         row::{self, Published},
-        settler::Settled,
+        settler::{Settled, Written},
         trace,
     },
     handler,
@@ -21,6 +23,7 @@ use crate::{
 
 /// What became of an outcome that was given to a reply handler.
 pub(super) struct Handled {
+    place: Place,
     settled: Settled,
     /// The reply is written, and known to be committed.
     written: bool,
@@ -53,17 +56,24 @@ impl Leader {
             responder: outcome.responder,
             traceparent: message.producer,
         };
-        self.route(Settled { settlement, bytes });
+        self.route(Settled { settlement, bytes, lane: message.lane });
     }
 
     /// A row has its outcome without having flown.
-    pub(super) fn settle_unsent(&mut self, row: Published, outcome: Outcome) {
+    pub(super) fn settle_unsent(&mut self, row: Published, lane: LaneId, outcome: Outcome) {
         let producer = trace::stay(&self.app.spans, &row, &outcome, self.app.clock.now());
-        self.settle_row(row.id, row.uid, row.target, producer, outcome);
+        self.settle_row(row.id, row.uid, row.target, lane, producer, outcome);
     }
 
     /// A row with a value that no publish lets in: only somebody who went around the rules can make one.
-    pub(super) fn settle_broken(&mut self, id: i64, uid: Option<Uid>, row: &Row, column: &'static str) {
+    pub(super) fn settle_broken(
+        &mut self,
+        id: i64,
+        uid: Option<Uid>,
+        lane: LaneId,
+        row: &Row,
+        column: &'static str,
+    ) {
         tracing::error!(
             row.id = id,
             column,
@@ -77,10 +87,18 @@ impl Leader {
             return;
         };
         let traceparent = TraceParent::root([0; 24], false);
-        self.settle_row(id, uid, target, traceparent, Outcome::broken(column));
+        self.settle_row(id, uid, target, lane, traceparent, Outcome::broken(column));
     }
 
-    fn settle_row(&mut self, id: i64, uid: Uid, target: Target, traceparent: TraceParent, outcome: Outcome) {
+    fn settle_row(
+        &mut self,
+        id: i64,
+        uid: Uid,
+        target: Target,
+        lane: LaneId,
+        traceparent: TraceParent,
+        outcome: Outcome,
+    ) {
         let bytes = outcome.len();
         self.lanes.settle_unsent(bytes);
         let settlement = Settlement {
@@ -96,12 +114,13 @@ impl Leader {
             responder: None,
             traceparent,
         };
-        self.route(Settled { settlement, bytes });
+        self.route(Settled { settlement, bytes, lane });
     }
 
     fn route(&mut self, settled: Settled) {
         if self.app.service.has_reply_handler(&settled.settlement.target) {
-            self.to_handle.push_back(settled);
+            self.lanes.begin_handling(settled.lane);
+            self.to_handle.push(settled);
         } else {
             self.settler.push(settled, self.now);
         }
@@ -109,15 +128,15 @@ impl Leader {
 
     /// Gives outcomes to reply handlers, as many at a time as there are connections for them.
     pub(super) fn begin_handlers(&mut self) {
-        while self.handling.len() < self.app.config.pool_max {
-            let Some(settled) = self.to_handle.pop_front() else { return };
+        while let Some((place, settled)) = self.to_handle.next() {
             let (app, settlement, leading) =
                 (self.app.clone(), settled.settlement.clone(), self.leading.clone());
             // What the target said may be written by anybody. What only a leader may say (nobody answered) is dropped
-            // when this one is none any more.
+            // when this one is none any more, or its session is not the leader's.
             let by_anybody = matches!(settlement.status, Status::Ok | Status::Error);
+            let leader = (!by_anybody).then_some(self.pid);
             let task = self.app.stop.tasks.spawn(async move {
-                let settle = handler::reply::settle(&app, settlement);
+                let settle = handler::reply::settle(&app, settlement, leader);
                 tokio::select! {
                     result = settle => Some(result),
                     () = leading.cancelled(), if !by_anybody => None,
@@ -126,7 +145,7 @@ impl Leader {
             self.handling.push(
                 async move {
                     let written = match task.await {
-                        Ok(Some(Ok(()))) => true,
+                        Ok(Some(Ok(written))) => written,
                         Ok(Some(Err(error))) => {
                             let uid = settled.settlement.uid;
                             tracing::warn!(message.id = %uid, "a reply was not written with its handler ({}); it is written without", error);
@@ -138,7 +157,7 @@ impl Leader {
                             false
                         }
                     };
-                    Handled { settled, written }
+                    Handled { place, settled, written }
                 }
                 .boxed(),
             );
@@ -146,6 +165,8 @@ impl Leader {
     }
 
     pub(super) fn on_handled(&mut self, handled: Handled) {
+        self.to_handle.done(handled.place);
+        self.lanes.handled(handled.settled.lane);
         if handled.written {
             self.count_settled(handled.settled.settlement.status, 1);
             self.forget(&handled.settled);
@@ -155,8 +176,9 @@ impl Leader {
         }
     }
 
-    pub(super) fn on_written(&mut self, batch: Vec<Settled>) {
-        self.settler.written();
+    pub(super) fn on_written(&mut self, written: Written) {
+        let Written { done: batch, held, retry } = written;
+        self.settler.written(held, retry, self.now);
         self.counts.batch.observe(batch.len() as f64);
         // Mostly all of a batch end alike: the counter is looked up once for those in a row that do.
         for alike in batch.chunk_by(|a, b| a.settlement.status == b.settlement.status) {

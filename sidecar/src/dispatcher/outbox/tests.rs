@@ -13,6 +13,7 @@ use tpro_testkit::{Database, Postgres};
 use tpro_wire::{status::Status, target::Target, trace::TraceParent};
 
 use super::*;
+use crate::dispatcher::lanes::LaneId;
 use crate::{
     dispatcher::{reader::Reader, row},
     random,
@@ -183,6 +184,7 @@ async fn the_first_reply_of_a_row_wins() {
             traceparent: TraceParent::root([1; 24], false),
         },
         bytes: 1,
+        lane: LaneId::default(),
     };
     assert_eq!(outbox.settle(&[settled("1")]).await.expect("settles"), 1);
     assert_eq!(outbox.settle(&[settled("2")]).await.expect("settles"), 0);

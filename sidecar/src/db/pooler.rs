@@ -1,0 +1,38 @@
+//! Is a session our own, or does a pooler hand out those of the server from one transaction to the next?
+//!
+//! Our locks, settings, prepared statements and LISTEN are the session's. Behind a pooler in transaction mode each of them
+//! seems to work and holds for a moment.
+
+use tokio_postgres::{Client, Error, SimpleQueryMessage, error::SqlState};
+
+const PID: &str = "SELECT pg_catalog.pg_backend_pid()";
+
+/// Whether two sessions that are open at the same time are each one of the server's, and stay it.
+///
+/// While the second is in a transaction, a pooler has given it a session of the server: mostly the one that the first had
+/// for its statement before, which shows at once. If not, the first gets yet another one for its next, or the same, since
+/// there is no other client; so each is asked twice.
+pub(super) async fn are_own(first: &Client, second: &Client) -> Result<bool, Error> {
+    let before = pid(first, PID).await?;
+    let other = pid(second, &format!("BEGIN; {PID}")).await?;
+    // If it has but one session, the first would wait for the second's end.
+    let own = other != before && pid(first, PID).await? == before;
+    second.batch_execute("ROLLBACK").await?;
+    Ok(own)
+}
+
+/// By the simple protocol: a prepared statement would be one of another session's.
+async fn pid(client: &Client, sql: &str) -> Result<Option<String>, Error> {
+    let messages = client.simple_query(sql).await?;
+    Ok(messages.iter().find_map(|message| match message {
+        SimpleQueryMessage::Row(row) => row.get(0).map(str::to_owned),
+        _ => None,
+    }))
+}
+
+/// Whether the server knows a prepared statement that we do not, or does not know one that we have: it is another session
+/// than the one we had a moment ago.
+pub(super) fn is_mixed_up(error: &Error) -> bool {
+    let states = [SqlState::DUPLICATE_PSTATEMENT, SqlState::INVALID_SQL_STATEMENT_NAME];
+    error.code().is_some_and(|code| states.contains(code))
+}

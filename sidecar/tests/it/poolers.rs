@@ -1,0 +1,44 @@
+//! A pooler in front of the database.
+
+use tpro_testkit::pooler::Pooler;
+use tpro_testkit::{Message, Outcome, World, eventually};
+
+use crate::answerer::Answerer;
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_sidecar_behind_a_pooler_in_transaction_mode_says_that_its_session_is_not_its_own() -> Outcome {
+    let world = World::new().await?;
+    let _answerer = Answerer::echo(&world.nats, "tpro.old.thing.ask").await?;
+    let pooler = Pooler::start(world.database.cluster(), "transaction", &["main"]).await?;
+    let url = pooler.role_url(&world.database, "main");
+    let pooled = world.spawn(world.sidecar("main")?.copy(2).env("DATABASE_URL", &url))?;
+    eventually("it says so", async || {
+        let Ok(ready) = pooled.get("/readyz").await else { return Ok(false) };
+        Ok(ready.status == 503 && ready.body.contains("pooler in transaction mode"))
+    })
+    .await?;
+
+    // Publishers may come through it.
+    let publisher = tpro_testkit::postgres::connect(&url).await?;
+    publisher
+        .batch_execute("SELECT tpro.publish('old', 'thing', 'ask', protocol => 'json', sender => 'main')")
+        .await?;
+    let main = world.run("main").await?;
+    world.recon().await?;
+    assert!(world.replies("main").await?.iter().all(|reply| reply.status == "ok"));
+    assert!(!pooled.log().contains("leads db.pid"), "{}", pooled.log());
+    world.finish(&[&main, &pooled]).await?;
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_sidecar_behind_a_pooler_in_session_mode_works() -> Outcome {
+    let world = World::new().await?;
+    let _answerer = Answerer::echo(&world.nats, "tpro.old.thing.ask").await?;
+    let pooler = Pooler::start(world.database.cluster(), "session", &["main"]).await?;
+    let url = pooler.role_url(&world.database, "main");
+    let main = world.start(world.sidecar("main")?.env("DATABASE_URL", url)).await?;
+    world.ask(&Message::to("old.thing.ask").protocol("json")).await?.ok()?;
+    world.finish(&[&main]).await?;
+    Ok(())
+}
