@@ -4,7 +4,7 @@
 //! does so before anybody looks, instead of once in a while for hours, when a rare large body finds a copy that had none.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use tokio_postgres::Client;
 use tpro_testkit::postgres::connect;
@@ -70,6 +70,13 @@ async fn publish(session: &mut Client, ledger: &Ledger, rows: &[(Mark, Ask)], pi
     }
     transaction.commit().await?;
     let kept = rows.iter().map(|(mark, _)| *mark).collect();
-    ledger.write(Entry { xid: None, end: End::Committed, kept, gone: Vec::new() });
+    ledger.write(Entry {
+        xid: None,
+        begun: SystemTime::now(),
+        prepared: false,
+        end: End::Committed,
+        kept,
+        gone: Vec::new(),
+    });
     Ok(())
 }

@@ -2,6 +2,7 @@
 //! learn. The oracle holds the outbox against it.
 
 use std::sync::{Mutex, MutexGuard};
+use std::time::SystemTime;
 
 use crate::traffic::Mark;
 
@@ -21,6 +22,10 @@ pub enum End {
 pub struct Entry {
     /// Its id, if it was asked for before the end: `pg_xact_status` can tell an unknown end.
     pub xid: Option<u64>,
+    /// When it began.
+    pub begun: SystemTime,
+    /// Whether it outlives a crash of the server without being committed: the server said that it is prepared.
+    pub prepared: bool,
     /// How it ended.
     pub end: End,
     /// The rows that are there if it committed.

@@ -16,6 +16,9 @@ use crate::takeover::Takeovers;
 const TERMINATE: &str = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity
     WHERE datname = current_database() AND application_name LIKE 'tpro/%' ORDER BY random() LIMIT 1";
 
+/// A leader that stands still for longer is deposed; one that does not goes on leading.
+const DEPOSED_AFTER: Duration = Duration::from_secs(12);
+
 /// Makes faults, and notes what went wrong with making them.
 pub struct Nemesis {
     stand: Arc<Stand>,
@@ -79,6 +82,7 @@ impl Nemesis {
                 let Ok(_alone) = self.servers.postgres.try_lock() else { return Ok(false) };
                 self.takeovers.spoil();
                 self.stand.cluster().stop(mode).await?;
+                self.stand.is_down();
                 tokio::time::sleep(down).await;
                 self.stand.cluster().start().await?;
                 self.takeovers.spoil();
@@ -130,6 +134,9 @@ impl Nemesis {
                 stopped
             }
             What::Freeze(_, length) => {
+                if length > DEPOSED_AFTER {
+                    hit("after a freeze of the leader beyond 12 s");
+                }
                 berth.signal(Signal::STOP)?;
                 tokio::time::sleep(length).await;
                 berth.signal(Signal::CONT)
@@ -139,6 +146,9 @@ impl Nemesis {
                 Ok(())
             }
             What::DatabaseLine(_, fault, length) => {
+                if matches!(fault, Fault::Reset) {
+                    hit("after a reset of the leader's line to PostgreSQL");
+                }
                 spoil(&berth.database, fault, length).await;
                 Ok(())
             }

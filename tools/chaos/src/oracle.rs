@@ -2,6 +2,7 @@
 //! handlers against both.
 
 use std::collections::{BTreeMap, HashMap};
+use std::time::SystemTime;
 
 use tokio_postgres::Client;
 use tpro_testkit::{Context as _, Outcome, Recon};
@@ -121,7 +122,7 @@ pub async fn unsettled(admin: &Client) -> Outcome<String> {
 }
 
 /// Asks everything. The outboxes must be settled, and the ends that publishers did not learn are looked up.
-pub async fn ask(admin: &Client, ledger: Vec<Entry>) -> Outcome<Verdict> {
+pub async fn ask(admin: &Client, ledger: Vec<Entry>, downs: &[SystemTime]) -> Outcome<Verdict> {
     let services = SERVICES.map(str::to_owned);
     let recon = Recon::look(admin, &services).await?;
     let mut violations = recon.violations;
@@ -131,7 +132,7 @@ pub async fn ask(admin: &Client, ledger: Vec<Entry>) -> Outcome<Verdict> {
             violations.push(format!("{found} {what}"));
         }
     }
-    let resolved = compare(admin, ledger, &mut violations).await?;
+    let resolved = compare(admin, ledger, downs, &mut violations).await?;
     let by_status = "SELECT status::text, count(*) FROM main_service.mq_reply GROUP BY 1";
     let settled = admin.query(by_status, &[]).await?.iter().map(|row| (row.get(0), row.get(1))).collect();
     Ok(Verdict {
@@ -149,7 +150,12 @@ pub async fn ask(admin: &Client, ledger: Vec<Entry>) -> Outcome<Verdict> {
 }
 
 /// Holds the outbox against the ledger; returns how many ends had to be looked up.
-async fn compare(admin: &Client, ledger: Vec<Entry>, violations: &mut Vec<String>) -> Outcome<usize> {
+async fn compare(
+    admin: &Client,
+    ledger: Vec<Entry>,
+    downs: &[SystemTime],
+    violations: &mut Vec<String>,
+) -> Outcome<usize> {
     let marks = "SELECT (headers ->> 'mark')::int8 FROM main_service.mq_publish WHERE headers ? 'mark'";
     let mut there: HashMap<Mark, u32> = HashMap::new();
     for row in admin.query(marks, &[]).await? {
@@ -159,12 +165,14 @@ async fn compare(admin: &Client, ledger: Vec<Entry>, violations: &mut Vec<String
     let mut resolved = 0;
     let (mut lost, mut risen, mut torn) = (Vec::new(), Vec::new(), Vec::new());
     for entry in ledger {
+        let present = entry.kept.iter().filter(|mark| there.contains_key(mark)).count();
         let mut end = entry.end;
         if let (End::Unknown, Some(xid)) = (end, entry.xid) {
-            end = status(admin, xid).await?;
+            // What is there has committed; of what is not, the id may be another's.
+            let downs = if present == 0 { downs } else { &[] };
+            end = status(admin, &entry, xid, downs).await?;
             resolved += 1;
         }
-        let present = entry.kept.iter().filter(|mark| there.contains_key(mark)).count();
         match end {
             End::Committed if present < entry.kept.len() => lost.push(entry.clone()),
             End::RolledBack if present > 0 => risen.push(entry.clone()),
@@ -197,10 +205,21 @@ async fn compare(admin: &Client, ledger: Vec<Entry>, violations: &mut Vec<String
 }
 
 /// How a transaction ended, as the server tells it.
-async fn status(admin: &Client, xid: u64) -> Outcome<End> {
-    let query = format!("SELECT pg_xact_status('{xid}'::xid8)");
-    let status: Option<String> = admin.query_one(&query, &[]).await.context("asking pg_xact_status")?.get(0);
+///
+/// A crash takes with it what was not flushed, ids of transactions included, and the server hands them out again: what is
+/// `committed` under such an id is another transaction. That shows by its time, since the server was down between the begin of
+/// the one and the commit of the other.
+async fn status(admin: &Client, entry: &Entry, xid: u64, downs: &[SystemTime]) -> Outcome<End> {
+    let query = format!(
+        "SELECT pg_xact_status('{xid}'::xid8), CASE pg_xact_status('{xid}'::xid8) WHEN 'committed'
+            THEN pg_xact_commit_timestamp('{xid}'::xid8::xid) END"
+    );
+    let row = admin.query_one(&query, &[]).await.context("asking pg_xact_status")?;
+    let (status, at): (Option<String>, Option<SystemTime>) = (row.get(0), row.get(1));
+    let handed_out_again =
+        !entry.prepared && at.is_some_and(|at| downs.iter().any(|down| entry.begun < *down && *down < at));
     Ok(match status.as_deref() {
+        Some("committed") if handed_out_again => End::RolledBack,
         Some("committed") => End::Committed,
         Some("aborted") => End::RolledBack,
         _ => End::Unknown,

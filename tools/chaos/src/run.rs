@@ -20,6 +20,9 @@ use crate::schedule;
 use crate::stand::{Settings, Stand};
 use crate::takeover::Takeovers;
 
+/// Partitions so small that ranges are made and swapped all the time, also while faults are on. What is settled is kept: the
+/// oracle needs all rows.
+const SETTINGS: Settings = &[("PARTITION_ROWS", "5000"), ("MAINTENANCE_INTERVAL", "10")];
 /// Between two lines of progress.
 const PROGRESS: Duration = Duration::from_secs(5);
 /// Messages after all faults, each of which must be answered well.
@@ -68,7 +71,7 @@ impl Scene {
         if let Err(failure) = Recon::drained(&admin, &SERVICES.map(str::to_owned)).await {
             return Err(failure.during(oracle::unsettled(&admin).await?));
         }
-        let mut verdict = oracle::ask(&admin, self.ledger.read()).await?;
+        let mut verdict = oracle::ask(&admin, self.ledger.read(), &self.stand.downs()).await?;
         let bad: i64 = admin
             .query_one(
                 "SELECT count(*) FROM main_service.mq_reply WHERE mq_id > $1 AND status <> 'ok'",
@@ -141,7 +144,7 @@ pub async fn run(run: &Run) -> Outcome<bool> {
     println!("SEED={seed} SECONDS={seconds}, {} publishers", run.publishers);
     crate::plan(&run.extent);
     let rounds = schedule::rounds(seed, seconds);
-    let scene = Scene::set(&[]).await?;
+    let scene = Scene::set(SETTINGS).await?;
     let nemesis = Nemesis::new(&scene.stand, &scene.fleet, &scene.takeovers);
     let begun = Instant::now();
     let publishers = scene.load(run);

@@ -1,7 +1,7 @@
 //! The shapes of publishing transactions.
 
 use std::fmt::Write as _;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
 use futures_util::SinkExt as _;
@@ -73,7 +73,14 @@ pub struct Draft<'a> {
 /// Runs a transaction of any shape. Returns what is known of it, and whether its session may be used again.
 pub async fn transaction(session: &Client, random: &mut Random, next: &mut Mark) -> (Entry, bool) {
     let shape = *random.weighted(&SHAPES);
-    let entry = Entry { xid: None, end: End::RolledBack, kept: Vec::new(), gone: Vec::new() };
+    let entry = Entry {
+        xid: None,
+        begun: SystemTime::now(),
+        prepared: false,
+        end: End::RolledBack,
+        kept: Vec::new(),
+        gone: Vec::new(),
+    };
     let mut draft = Draft { session, random, next, entry, sent: false };
     let result = tokio::time::timeout(LIMIT, draft.run(shape)).await;
     let well = matches!(result, Ok(Ok(())));
@@ -256,6 +263,7 @@ impl Draft<'_> {
         // If its answer is lost it may be prepared; the oracle commits what it finds so.
         self.sent = true;
         self.session.batch_execute(&format!("PREPARE TRANSACTION '{name}'")).await?;
+        self.entry.prepared = true;
         tokio::time::sleep(self.random.millis(0, 2_000)).await;
         if self.random.one_in(3) {
             self.session.batch_execute(&format!("ROLLBACK PREPARED '{name}'")).await?;

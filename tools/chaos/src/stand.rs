@@ -3,7 +3,8 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
+use std::time::SystemTime;
 
 use tokio_postgres::Client;
 use tpro_testkit::{Context as _, Database, Nats, Outcome, Postgres, Proxy, Sidecar, paths};
@@ -12,10 +13,11 @@ use crate::act::SERVICES;
 
 /// Nobody pulls the plug of the machine, so that nothing need be flushed; but a server that is killed can be cut off in the
 /// middle of a page, and without full pages in its WAL it would lose rows.
-const SETTINGS: [(&str, &str); 4] = [
+const SETTINGS: [(&str, &str); 5] = [
     ("max_connections", "400"),
     ("max_prepared_transactions", "32"),
     ("full_page_writes", "on"),
+    ("track_commit_timestamp", "on"),
     ("log_checkpoints", "off"),
 ];
 
@@ -29,6 +31,7 @@ pub struct Stand {
     pub publishers: Proxy,
     folder: PathBuf,
     settings: Settings,
+    downs: Mutex<Vec<SystemTime>>,
 }
 
 /// What the copies are told beyond the usual, by their environment.
@@ -57,7 +60,17 @@ impl Stand {
             )
             .await?;
         let publishers = Proxy::start(database.cluster().port()).await?;
-        Ok(Self { database, nats: Nats::new().await?, publishers, folder, settings })
+        Ok(Self { database, nats: Nats::new().await?, publishers, folder, settings, downs: Mutex::default() })
+    }
+
+    /// PostgreSQL is down at this moment: no transaction that began before commits after it, but for a prepared one.
+    pub fn is_down(&self) {
+        self.downs.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).push(SystemTime::now());
+    }
+
+    /// When PostgreSQL was down.
+    pub fn downs(&self) -> Vec<SystemTime> {
+        self.downs.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).clone()
     }
 
     /// The cluster.
