@@ -30,6 +30,9 @@ const OWN_BYTES: usize = 64 << 10;
 /// How long reading waits for a lane that has just become tight. A busy lane opens again within it, and its rows are then
 /// read once, with their bodies, instead of twice; a slow or dead lane does not, and is read past.
 const PATIENCE: Duration = Duration::from_millis(10);
+/// How many pages may wait in a lane for which reading is held. One that opens in time catches up with so many, and from
+/// then on its rows are read once again; else the first page beyond its window would have all that follow read twice.
+const CATCH_UP: usize = 4;
 /// Anybody may publish to any name: at this many lanes those that hold nothing are forgotten, and when all hold something
 /// further names share one lane.
 const LANES_MAX: usize = 1024;
@@ -278,15 +281,16 @@ impl Lanes {
         self.settling >= self.bounds.total / 2
     }
 
-    /// Until when to hold the next read, because a lane that has nothing waiting has just become tight.
+    /// Until when to hold the next read, because a lane in which little or nothing waits has just become tight.
     pub fn hold_reading(&mut self, now: Instant) -> Option<Instant> {
         let mut until: Option<Instant> = None;
+        let little = CATCH_UP * self.bounds.page;
         for index in 0..self.lanes.len() {
             let Some(tight) = self.lanes[index].as_ref().map(|lane| self.is_tight(lane)) else { continue };
             let Some(lane) = &mut self.lanes[index] else { continue };
-            if !tight {
+            if !tight && lane.waiting.is_empty() {
                 lane.tight_since = None;
-            } else if lane.waiting.is_empty() {
+            } else if lane.waiting.len() <= little {
                 let opens = *lane.tight_since.get_or_insert(now) + PATIENCE;
                 if opens > now {
                     until = Some(until.map_or(opens, |until| until.min(opens)));

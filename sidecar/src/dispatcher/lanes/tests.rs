@@ -186,6 +186,29 @@ fn reading_is_held_for_a_lane_that_became_tight_but_not_for_long() {
 }
 
 #[test]
+fn reading_is_held_for_a_lane_that_catches_up_and_not_for_one_that_has_fallen_behind() {
+    let mut lanes = Lanes::new(BOUNDS);
+    let flying = fill(&mut lanes, "tpro.co");
+    let co = lanes.of("tpro.co");
+    for id in 1..=BOUNDS.page as i64 {
+        lanes.wait(co, Waiting::new(id, false));
+    }
+    let now = Instant::now();
+    let until = lanes.hold_reading(now).expect("is held");
+    // It opens: what waits is fetched, and it has its time once more.
+    for _ in 1..flying {
+        lanes.land(co, 10, false, 0);
+        lanes.settled(1, 0);
+    }
+    assert!(!lanes.take_fetch().is_empty());
+    assert!(lanes.hold_reading(until).is_some_and(|again| again > until));
+    for id in 0..=(CATCH_UP * BOUNDS.page) as i64 {
+        lanes.wait(co, Waiting::new(1_000 + id, false));
+    }
+    assert_eq!(lanes.hold_reading(until), None);
+}
+
+#[test]
 fn any_number_of_names_is_a_bounded_number_of_lanes() {
     let mut lanes = Lanes::new(Bounds { total: 100_000, ..BOUNDS });
     for n in 0..2 * LANES_MAX {
