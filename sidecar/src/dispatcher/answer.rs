@@ -12,6 +12,7 @@ use tpro_wire::{
 };
 
 use super::{message::Refusal, outcome::Outcome};
+use crate::handler::header_map::header;
 
 /// A reply, understood.
 #[derive(Debug)]
@@ -41,9 +42,7 @@ pub(super) fn read(uid: &Uid, protocol: Protocol, message: &async_nats::Message)
     if message.status.is_some() {
         return Reply::Noise("status");
     }
-    let header = |name: &str| {
-        message.headers.as_ref().and_then(|headers| headers.get(name)).map(|value| value.as_str())
-    };
+    let header = |name: &str| header(message, name);
     if let Some(state) = header(headers::STATE) {
         return match state.parse() {
             Ok(ReplyState::Unsupported) => {

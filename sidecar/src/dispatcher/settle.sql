@@ -4,10 +4,12 @@
 -- 3.9 microseconds a row with it, 2.4 without (PostgreSQL 15, batches of 500).
 -- A row whose reply is in the table and not committed is not waited for: everything else on this session would wait, too.
 -- MATERIALIZED, or the setting is made for each row: 30.5 instead of 23.9 microseconds of CPU time a message, end to end (make bench).
+-- Each array is unnested in a list of columns: in FROM all of them together go through a store of tuples each, 2.8 instead of 2.4
+-- microseconds a row.
 WITH patience AS MATERIALIZED (SELECT set_config('lock_timeout', '20ms', true))
 INSERT INTO {schema}.mq_reply (mq_id, uid, status, result, error, headers, attempts, sent_at, responder)
 SELECT r.mq_id, r.uid, r.status, r.result::jsonb, r.error::jsonb, r.headers::jsonb, r.attempts, r.sent_at, r.responder
-FROM unnest($1::bigint[], $2::uuid[], $3::text[], $4::text[], $5::text[], $6::text[], $7::int[], $8::timestamptz[],
-            $9::text[])
-  AS r (mq_id, uid, status, result, error, headers, attempts, sent_at, responder)
+FROM (SELECT unnest($1::bigint[]) AS mq_id, unnest($2::uuid[]) AS uid, unnest($3::text[]) AS status, unnest($4::text[]) AS result,
+             unnest($5::text[]) AS error, unnest($6::text[]) AS headers, unnest($7::int[]) AS attempts,
+             unnest($8::timestamptz[]) AS sent_at, unnest($9::text[]) AS responder) AS r
 CROSS JOIN patience

@@ -1,12 +1,14 @@
 //! Runs a handler: inside its time, and without letting a panic out.
 
-use std::{any::Any, future::Future, panic::AssertUnwindSafe};
+use std::{any::Any, future::Future, panic::AssertUnwindSafe, pin::pin, task::Poll};
 
-use futures_util::FutureExt as _;
+use futures_util::{FutureExt as _, poll};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::Fault;
+
+type Panic = Box<dyn Any + Send>;
 
 /// How a run ended.
 pub(crate) enum Ended<R> {
@@ -24,14 +26,17 @@ pub(crate) async fn run<R>(
     deadline: Instant,
     stop: &CancellationToken,
 ) -> Ended<R> {
+    // What the handler shares with us behind the panic is behind locks, which say so if they were left broken.
+    let mut handler = pin!(AssertUnwindSafe(handler).catch_unwind());
+    let done = |result: Result<_, Panic>| Ended::Done(result.unwrap_or_else(|panic| Err(panicked(&*panic))));
+    // First by itself: one that is ready at once costs neither a timer nor a waiter.
+    if let Poll::Ready(result) = poll!(&mut handler) {
+        return done(result);
+    }
     tokio::select! {
-        // The handler first, so that one that is ready at once costs neither a timer nor a waiter.
         biased;
-        // What the handler shares with us behind the panic is behind locks, which say so if they were left broken.
-        result = AssertUnwindSafe(handler).catch_unwind() => {
-            Ended::Done(result.unwrap_or_else(|panic| Err(panicked(&*panic))))
-        }
-        () = tokio::time::sleep_until(deadline) => Ended::Late,
+        result = handler => done(result),
+        () = Box::pin(tokio::time::sleep_until(deadline)) => Ended::Late,
         () = stop.cancelled() => Ended::Stopped,
     }
 }
