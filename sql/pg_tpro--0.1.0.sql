@@ -388,6 +388,23 @@ COMMENT ON FUNCTION tpro.is_present(pg_catalog.text, pg_catalog.int4) IS
 COMMENT ON FUNCTION tpro.must_serve(pg_catalog.text) IS
     'refuses a caller who is not the service''s sidecar, from within a function that runs with its owner''s rights; errors as tpro.lead';
 
+-- Kinds and class are those of pg_tpro/src/lock.rs.
+CREATE VIEW tpro.locks AS
+    SELECT l.classid AS schema_oid,
+           CASE WHEN l.objid OPERATOR(pg_catalog.=) 1::pg_catalog.oid THEN 'leader'
+                WHEN l.objid OPERATOR(pg_catalog.=) 2::pg_catalog.oid THEN 'bell'
+                WHEN l.objid OPERATOR(pg_catalog.=) 3::pg_catalog.oid THEN 'maintenance' END AS lock,
+           l.pid
+      FROM pg_catalog.pg_locks l
+      JOIN pg_catalog.pg_database d ON d.oid OPERATOR(pg_catalog.=) l.database
+     WHERE d.datname OPERATOR(pg_catalog.=) pg_catalog.current_database()
+       AND l.locktype OPERATOR(pg_catalog.=) 'advisory' AND l.objsubid OPERATOR(pg_catalog.=) 3::pg_catalog.int2
+       AND l.granted AND l.mode OPERATOR(pg_catalog.=) 'ExclusiveLock';
+COMMENT ON VIEW tpro.locks IS 'what sessions hold for services of this database';
+COMMENT ON COLUMN tpro.locks.schema_oid IS 'the schema of the service';
+COMMENT ON COLUMN tpro.locks.lock IS 'leader: dispatches; bell: sleeps until it rings; maintenance: makes and drops partitions';
+COMMENT ON COLUMN tpro.locks.pid IS 'the backend';
+
 -- SECURITY DEFINER: only a superuser sees the state of another role's backend and may end it.
 CREATE FUNCTION tpro.depose(service pg_catalog.text) RETURNS boolean
     LANGUAGE plpgsql VOLATILE STRICT SECURITY DEFINER SET search_path = pg_catalog, pg_temp
@@ -401,10 +418,8 @@ BEGIN
     PERFORM pg_stat_clear_snapshot();
     SELECT a.pid, a.backend_start INTO leader
       FROM pg_stat_activity a
-      JOIN pg_locks l ON l.pid = a.pid
-      JOIN pg_database d ON d.oid = l.database AND d.datname = current_database()
-     WHERE l.locktype = 'advisory' AND l.granted AND l.mode = 'ExclusiveLock'
-       AND l.classid = tpro.sender_schema(depose.service)::oid AND l.objid = 1 AND l.objsubid = 3
+      JOIN tpro.locks l ON l.pid = a.pid
+     WHERE l.schema_oid = tpro.sender_schema(depose.service)::oid AND l.lock = 'leader'
        -- Whatever it does: idle it has lost its client, or that stands still; and in a statement that has lasted so long
        -- its client has given it up (it does after 10 seconds), or the backend itself stands still.
        AND a.state_change < clock_timestamp() - silence
@@ -594,12 +609,10 @@ DECLARE
 BEGIN
     FOR service IN
         SELECT s.name, s.schema_name,
-               max(l.pid) FILTER (WHERE l.objid = 1) AS leader_pid,
-               coalesce(bool_or(l.objid = 2), false) AS asleep
+               max(l.pid) FILTER (WHERE l.lock = 'leader') AS leader_pid,
+               coalesce(bool_or(l.lock = 'bell'), false) AS asleep
           FROM tpro.service_schemas s
-          LEFT JOIN (pg_locks l JOIN pg_database d ON d.oid = l.database AND d.datname = current_database())
-                 ON l.classid = s.schema_oid AND l.locktype = 'advisory' AND l.objsubid = 3
-                AND l.granted AND l.mode = 'ExclusiveLock'
+          LEFT JOIN tpro.locks l ON l.schema_oid = s.schema_oid
          GROUP BY s.name, s.schema_name
          ORDER BY s.name
     LOOP
@@ -649,9 +662,7 @@ BEGIN
     END IF;
     FOR one IN SELECT s.name, s.schema_name, s.schema_oid FROM tpro.service_schemas s
                 WHERE s.name = coalesce(adopt.service, s.name) ORDER BY s.name LOOP
-        IF EXISTS (SELECT FROM pg_locks l JOIN pg_database d ON d.oid = l.database AND d.datname = current_database()
-                    WHERE l.locktype = 'advisory' AND l.granted AND l.classid = one.schema_oid
-                      AND l.objid = 1 AND l.objsubid = 3) THEN
+        IF EXISTS (SELECT FROM tpro.locks l WHERE l.schema_oid = one.schema_oid AND l.lock = 'leader') THEN
             RAISE object_in_use USING
                 MESSAGE = format('service %s is running', one.name),
                 HINT = 'Stop its sidecars, then adopt: the leader keeps its cursor in memory.';
@@ -758,6 +769,8 @@ GRANT EXECUTE ON FUNCTION
     tpro.uuid7(), tpro.new_traceparent(), tpro.new_tracestate(), tpro.space(), tpro.max_body(),
     tpro.sender_schema(pg_catalog.text)
     TO PUBLIC;
+-- It shows less than pg_locks, which everybody may read.
+GRANT SELECT ON tpro.locks TO PUBLIC;
 GRANT EXECUTE ON FUNCTION
     tpro.create_service(pg_catalog.text), tpro.drop_service(pg_catalog.text, pg_catalog.bool), tpro.bell()
     TO tpro_owner;

@@ -159,10 +159,8 @@ async fn keep(
 /// for our commit, so that nothing is said in the name of one who had been followed already.
 async fn is_led(app: &App, tx: &Statements, leader: Option<i32>) -> Result<bool, QueryError> {
     let Some(pid) = leader else { return Ok(true) };
-    // The lock of `tpro.lead`: the schema, kind 1 (leader), class 3, which no lock function of SQL can make.
-    let sql = "SELECT EXISTS (SELECT FROM pg_catalog.pg_locks l JOIN pg_catalog.pg_database d ON d.oid = l.database \
-         WHERE d.datname = pg_catalog.current_database() AND l.locktype = 'advisory' AND l.granted AND l.pid = $1::int4 \
-         AND l.classid = $2::text::regnamespace AND l.objid = 1 AND l.objsubid = 3)";
+    let sql = "SELECT EXISTS (SELECT FROM tpro.locks l \
+         WHERE l.lock = 'leader' AND l.pid = $1::int4 AND l.schema_oid = $2::text::regnamespace)";
     let client = tx.connection()?;
     let row = tx
         .quiet(async {

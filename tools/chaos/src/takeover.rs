@@ -13,11 +13,9 @@ use crate::stand::Stand;
 /// How often is looked.
 const LOOK: Duration = Duration::from_millis(50);
 
-/// The leaders' locks (kind 1 of class 3) and who holds them.
-const LEADERS: &str = "SELECT s.name, l.pid, split_part(a.application_name, '/', 3) FROM pg_locks l
-    JOIN tpro.service_schemas s ON s.schema_oid = l.classid JOIN pg_stat_activity a ON a.pid = l.pid
-    WHERE l.locktype = 'advisory' AND l.granted AND l.objid = 1 AND l.objsubid = 3
-      AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())";
+/// The leaders and the numbers of their copies.
+const LEADERS: &str = "SELECT s.name, l.pid, split_part(a.application_name, '/', 3) FROM tpro.locks l
+    JOIN tpro.service_schemas s USING (schema_oid) JOIN pg_stat_activity a USING (pid) WHERE l.lock = 'leader'";
 
 /// Watches until it is dropped.
 pub struct Takeovers {
