@@ -18,7 +18,7 @@ use super::{
     scope::Scope,
 };
 use crate::{
-    backoff::Backoff,
+    backoff::{Backoff, LAST_TRY},
     metrics::Reason,
     span::{Span, SpanKind},
     version,
@@ -113,7 +113,8 @@ impl Call {
         // Whether an attempt reached somebody, or may have; with no attempt nobody knows.
         let mut reached = None;
         loop {
-            if Instant::now() >= self.deadline {
+            let left = self.deadline.saturating_duration_since(Instant::now());
+            if left.is_zero() || (reached == Some(false) && left < LAST_TRY) {
                 return Err(self.nobody_or_late(reached));
             }
             // What is sent while disconnected is sent when the connection is back, perhaps when nobody waits any more.
