@@ -4,11 +4,9 @@ use std::collections::{BTreeSet, VecDeque};
 use std::time::Duration;
 
 use serde_json::json;
-use tokio::sync::watch;
-use tokio::task::JoinHandle;
-use tokio_postgres::Client;
-use tpro_testkit::{Context, Message, Outcome, Sidecar, Times, World};
+use tpro_testkit::{Outcome, Sidecar, Times, World};
 
+use crate::load::Load;
 use crate::probe::Probe;
 
 const RESTARTS: usize = 50;
@@ -40,7 +38,8 @@ async fn fifty_rolling_restarts_of_the_sender_are_seen_by_no_requester() -> Outc
 async fn roll(world: &World, copy: impl Fn(&World, u32) -> Outcome<Sidecar>, restarts: usize) -> Outcome {
     let mut copies =
         VecDeque::from([world.start(copy(world, 1)?).await?, world.start(copy(world, 2)?).await?]);
-    let load = Load::start(world).await?;
+    let kinds = ["default.echo", "transactional.effect"].map(|method| Probe::request(method, json!({})));
+    let load = Load::start(world, kinds.to_vec()).await?;
     for release in 1..=restarts {
         // Of three numbers one is free.
         let number = ((release + 1) % 3) as u32 + 1;
@@ -87,38 +86,4 @@ async fn print_latency(world: &World) -> Outcome {
 
 async fn answered_by(world: &World) -> Outcome<BTreeSet<String>> {
     Ok(world.replies("main").await?.into_iter().filter_map(|reply| reply.responder).collect())
-}
-
-/// Publishes without a pause, one message of each kind after the other.
-struct Load {
-    task: JoinHandle<Outcome<i64>>,
-    stop: watch::Sender<bool>,
-}
-
-impl Load {
-    async fn start(world: &World) -> Outcome<Load> {
-        let session = world.database.connect_as("main").await?;
-        let (stop, stopped) = watch::channel(false);
-        Ok(Load { task: tokio::spawn(publish(session, stopped)), stop })
-    }
-
-    /// Stops it; returns how many messages it has published.
-    async fn stop(self) -> Outcome<i64> {
-        self.stop.send_replace(true);
-        self.task.await.context("the load")?
-    }
-}
-
-async fn publish(session: Client, mut stopped: watch::Receiver<bool>) -> Outcome<i64> {
-    let kinds = ["default.echo", "transactional.effect"].map(|method| Probe::request(method, json!({})));
-    let mut published = 0;
-    while !*stopped.borrow() {
-        for kind in &kinds {
-            let _: i64 = Message::publish(kind, &session).await?;
-            published += 1;
-        }
-        // A rate that the machine keeps up with, so that what is measured is the restarts.
-        let _ = tokio::time::timeout(Duration::from_millis(20), stopped.wait_for(|stopped| *stopped)).await;
-    }
-    Ok(published)
 }
