@@ -11,6 +11,9 @@ use crate::act::SERVICES;
 use crate::ledger::{End, Entry};
 use crate::traffic::Mark;
 
+/// How many transactions are told of that contradict the ledger in one way.
+const TOLD: usize = 20;
+
 /// What must be none, each with its name.
 const NONE: [(&str, &str); 9] = [
     (
@@ -185,10 +188,16 @@ async fn compare(
         }
         known.extend(entry.kept.into_iter().chain(entry.gone).map(|mark| (mark, ())));
     }
+    // Each of them, since the next one may have another cause.
     let mut say = |what: &str, entries: &[Entry]| {
-        if let Some(first) = entries.first() {
-            violations.push(format!("{} transactions {what}, the first is {first:?}", entries.len()));
-        }
+        let number = entries.len();
+        violations.extend(
+            entries
+                .iter()
+                .zip(1..)
+                .take(TOLD)
+                .map(|(entry, nth)| format!("{number} transactions {what}, number {nth} is {entry:?}")),
+        );
     };
     say("committed and are not in the outbox", &lost);
     say("were rolled back and are in the outbox", &risen);
