@@ -68,8 +68,8 @@ pub(super) async fn work(
     let subscriber = subscriber::start(&app).await.map_err(BootError::Subscribe)?;
     let dispatcher = dispatcher::start(&app);
     maintenance::start(&app);
-    health.release("start");
     tracing::info!(copy = config.copy, tpro.source = %app.source, "{} is up", config.service);
+    health.release("start");
 
     stop.soft.cancelled().await;
 

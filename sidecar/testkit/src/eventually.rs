@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use crate::failure::{Failure, Outcome};
 
 /// How long a condition may take. Generous: a test fails by its condition, never by a slow machine.
-pub const DEADLINE: Duration = Duration::from_secs(30);
+pub const DEADLINE: Duration = Duration::from_secs(90);
 
 /// The pause between two looks.
 const PAUSE: Duration = Duration::from_millis(10);

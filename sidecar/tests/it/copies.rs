@@ -99,7 +99,8 @@ async fn eight_copies_that_start_at_once_have_one_leader() -> Outcome {
     Message::to("old.thing.ask").protocol("json").publish_many(&world.main, 500).await?;
     let mut copies = Vec::new();
     for number in 1..=8 {
-        copies.push(world.spawn(world.sidecar("main")?.copy(number))?);
+        let copy = world.sidecar("main")?.copy(number).env("ATTEMPT_TIMEOUT_MS", 60_000);
+        copies.push(world.spawn(copy)?);
     }
     for copy in &copies {
         copy.ready().await?;

@@ -10,14 +10,13 @@ static RUNS: AtomicU32 = AtomicU32::new(100);
 /// Ids in a partition.
 pub const ROWS: i64 = 1_000;
 
-/// A world on a cluster of its own that logs whoever waits for a lock for more than 100 ms.
-pub async fn watched_world() -> Outcome<World> {
-    let cluster =
-        Postgres::own().set("deadlock_timeout", "100ms").set("log_lock_waits", "on").start().await?;
+/// A world on a cluster of its own that logs whoever waits for a lock for longer than this.
+pub async fn watched_world(limit: &str) -> Outcome<World> {
+    let cluster = Postgres::own().set("deadlock_timeout", limit).set("log_lock_waits", "on").start().await?;
     World::options().cluster(cluster).start().await
 }
 
-/// A failure, if anybody but the maintenance waited for a lock for more than 100 ms.
+/// A failure, if anybody but the maintenance waited for a lock for longer than the world's limit.
 pub fn nobody_waited(world: &World) -> Outcome {
     let log = world.database.cluster().log();
     // Waits for a table; publishers also wait for each other, to make a file longer.

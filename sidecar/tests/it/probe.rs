@@ -46,13 +46,19 @@ impl Probe {
 
     /// Waits until so many handlers wait for it.
     pub async fn waiting(world: &World, handlers: i64) -> Outcome {
-        eventually(&format!("{handlers} handlers wait"), async || {
-            let waiting =
-                "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted AND objid = 7
-                AND database = (SELECT oid FROM pg_database WHERE datname = current_database())";
-            Ok(world.count(waiting).await? == handlers)
-        })
+        eventually(
+            &format!("{handlers} handlers wait"),
+            async || Ok(Probe::held_up(world).await? == handlers),
+        )
         .await
+    }
+
+    /// How many handlers wait for it.
+    pub async fn held_up(world: &World) -> Outcome<i64> {
+        let waiting =
+            "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted AND objid = 7
+            AND database = (SELECT oid FROM pg_database WHERE datname = current_database())";
+        world.count(waiting).await
     }
 
     /// How many effects there are.

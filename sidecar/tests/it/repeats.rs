@@ -160,7 +160,8 @@ async fn a_stateless_handler_runs_for_each_repeat() -> Outcome {
     let probe = world.start(Probe::copy(&world, 1)?).await?;
     let hold = Probe::hold(&world).await?;
     let id = world.publish(&Probe::request("stateless.effect", Probe::held())).await?;
-    Probe::waiting(&world, 3).await?;
+    // Each repeat adds one, so that a look may find more.
+    eventually("three run", async || Ok(Probe::held_up(&world).await? >= 3)).await?;
     drop(hold);
     let reply = world.await_reply(id).await?;
     assert_eq!(reply.status, "ok", "{reply:?}");

@@ -108,11 +108,11 @@ async fn without_a_sidecar_publishers_go_on_and_the_ranges_are_put_right_later()
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn during_a_long_report_nobody_waits_and_afterwards_all_is_done() -> Outcome {
-    let world = watched_world().await?;
+    let world = watched_world("1s").await?;
     maintain(&world).await?;
     event().publish_many(&world.main, 4_200).await?;
     settle_all(&world).await?;
-    let main = world.run("main").await?;
+    let main = world.start(world.sidecar("main")?.env("MAINTENANCE_INTERVAL", 0)).await?;
     let report = world.database.connect().await?;
     report.batch_execute("BEGIN; SELECT count(*) FROM main_service.mq_status").await?;
 
@@ -211,7 +211,7 @@ async fn a_row_that_was_written_to_what_is_taken_off_brings_it_back_and_is_sent(
              DELETE FROM main_service.mq_reply WHERE mq_id = 7"))
         .await?;
     // The dispatcher is past its transaction by the time it is on again.
-    let main = world.run("main").await?;
+    let main = world.start(world.sidecar("main")?.env("MAINTENANCE_INTERVAL", 0)).await?;
     let later = world.publish(&event()).await?;
     world.await_reply(later).await?.ok()?;
     run.kill().await?;
@@ -315,7 +315,7 @@ async fn after_a_million_messages_the_tables_are_small_again_and_nobody_has_wait
     const PUBLISHERS: u32 = 8;
     const COMMITS: u32 = 12_500;
     const ROWS_EACH: i32 = 10;
-    let world = watched_world().await?;
+    let world = watched_world("100ms").await?;
     let settings = |sidecar: Sidecar| {
         sidecar.env("PARTITION_ROWS", 50_000).env("RETENTION", 2).env("MAINTENANCE_INTERVAL", 1)
     };

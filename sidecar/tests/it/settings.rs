@@ -52,7 +52,7 @@ async fn hostile_settings_of_the_role_change_nothing() -> Outcome {
     assert_eq!(shown, "50ms", "the role has these settings");
     assert!(session.query_one("SELECT pg_sleep(1)", &[]).await.is_err());
 
-    let main = world.run("main").await?;
+    let main = world.start(world.sidecar("main")?.env("ATTEMPT_TIMEOUT_MS", 60_000)).await?;
     let probe = world.start(Probe::copy(&world, 1)?).await?;
     let before = Probe::effects(&world).await?;
     let hold = Probe::hold(&world).await?;

@@ -111,7 +111,7 @@ async fn a_handler_longer_than_the_drain_is_cut_off_and_another_copy_takes_over(
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_handler_at_work_is_finished_before_the_end() -> Outcome {
     let world = Probe::world().await?;
-    let main = world.run("main").await?;
+    let main = world.start(world.sidecar("main")?.env("ATTEMPT_TIMEOUT_MS", 60_000)).await?;
     let probe = world.start(Probe::copy(&world, 1)?).await?;
     let hold = Probe::hold(&world).await?;
     for method in ["transactional.effect", "default.tx", "default.effect", "stateless.effect"] {

@@ -15,8 +15,8 @@ async fn a_request_over_three_services_is_one_trace() -> Outcome {
     let world = World::demo().await?;
     // With a pause in each query there is something to overlap.
     let main = world.run("main").await?;
-    let analytic = world.start(world.sidecar("analytic")?.env("EXAMPLE_PAUSE_MS", 200)).await?;
-    let co = world.start(world.sidecar("co")?.env("EXAMPLE_PAUSE_MS", 200)).await?;
+    let analytic = world.start(world.sidecar("analytic")?.env("EXAMPLE_PAUSE_MS", 500)).await?;
+    let co = world.start(world.sidecar("co")?.env("EXAMPLE_PAUSE_MS", 500)).await?;
 
     let id = world.publish(&login::request(TRANSIT.trim_start_matches("example."))).await?;
     world.await_reply(id).await?.ok()?;

@@ -27,7 +27,8 @@ impl Demo {
             let sidecar = world
                 .sidecar(service)?
                 .env("OTEL_EXPORTER_OTLP_ENDPOINT", format!("http://127.0.0.1:{otlp}"))
-                .env("EXAMPLE_PAUSE_MS", 50);
+                // What runs side by side is seen to: the second query may have to wait for a new connection.
+                .env("EXAMPLE_PAUSE_MS", 400);
             services.push(world.start(sidecar).await?);
         }
         Ok(Self { world, services, viewer, ui })
