@@ -30,6 +30,7 @@ mod freezes;
 mod handlers;
 mod hangs;
 mod http;
+mod inbox_window;
 mod leftovers;
 mod listeners;
 mod load;
