@@ -182,8 +182,6 @@ impl Lane {
     /// Hands out so many of the rows that wait; they are going to be fetched.
     pub fn fetch(&mut self, count: usize, take: impl FnMut(Waiting)) {
         self.fetching += count;
-        // It has opened; how long it takes until it does again is counted from now.
-        self.tight_since = None;
         self.waiting.drain(..count).for_each(take);
         if self.waiting.is_empty() {
             // After a flood the queue would keep its largest size.

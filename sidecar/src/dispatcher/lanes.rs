@@ -30,6 +30,8 @@ const OWN_BYTES: usize = 64 << 10;
 /// How long reading waits for a lane that has just become tight. A busy lane opens again within it, and its rows are then
 /// read once, with their bodies, instead of twice; a slow or dead lane does not, and is read past.
 const PATIENCE: Duration = Duration::from_millis(10);
+/// The longest that reading is held, whatever lanes become tight one after the other; then a page is read.
+const LONGEST_HOLD: Duration = Duration::from_millis(50);
 /// How many pages may wait in a lane for which reading is held. One that opens in time catches up with so many, and from
 /// then on its rows are read once again; else the first page beyond its window would have all that follow read twice.
 const CATCH_UP: usize = 4;
@@ -71,6 +73,8 @@ pub(super) struct Lanes {
     mean: usize,
     /// Where the last fetch ended, so that all lanes have their turn.
     turn: usize,
+    /// Since when reading is held.
+    held_since: Option<Instant>,
 }
 
 impl Lanes {
@@ -87,6 +91,7 @@ impl Lanes {
             waiting: 0,
             mean: 0,
             turn: 0,
+            held_since: None,
         }
     }
 
@@ -145,7 +150,12 @@ impl Lanes {
     /// Lets a message that was fetched for its lane fly; it is ahead of those that still wait.
     pub fn admit_fetched(&mut self, id: LaneId, bytes: usize) -> bool {
         self.fetched(id);
-        self.take_off(id, bytes)
+        let flies = self.take_off(id, bytes);
+        if flies && let Some(lane) = self.get_mut(id) {
+            // It has opened; how long it takes until it does again is counted from now.
+            lane.tight_since = None;
+        }
+        flies
     }
 
     /// A row that was asked for has come, or will not.
@@ -297,6 +307,11 @@ impl Lanes {
                 }
             }
         }
+        let held = until.map(|until| (until, *self.held_since.get_or_insert(now) + LONGEST_HOLD));
+        let until = held.filter(|(_, end)| *end > now).map(|(until, end)| until.min(end));
+        if until.is_none() {
+            self.held_since = None;
+        }
         until
     }
 
@@ -307,7 +322,7 @@ impl Lanes {
             return rows;
         }
         let lanes = self.lanes.len();
-        let mut free_bytes = self.free_bytes() / 2;
+        let (free, mut taken) = (self.free_bytes(), 0);
         for step in 0..lanes {
             let index = (self.turn + step) % lanes;
             let share = self.share();
@@ -320,10 +335,15 @@ impl Lanes {
             if lane.waiting.is_empty() || room < enough.max(1) || page == 0 {
                 continue;
             }
-            let own_bytes = OWN_BYTES.saturating_sub(lane.bytes);
-            let fit = (free_bytes.max(own_bytes) / lane.mean.max(1)).max(usize::from(self.bytes == 0));
+            // As many as `take_off` will admit, or they would come in vain, again and again.
+            let own_bytes = if share.own > 0 { OWN_BYTES.saturating_sub(lane.bytes) } else { 0 };
+            let open = free.saturating_sub(taken + lane.bytes) / 2;
+            let fit = (open.max(own_bytes) / lane.mean.max(1)).max(usize::from(self.bytes == 0));
             let count = room.min(lane.waiting.len()).min(page).min(fit);
-            free_bytes = free_bytes.saturating_sub(count * lane.mean);
+            if count == 0 {
+                continue;
+            }
+            taken += count * lane.mean;
             self.waiting -= count;
             lane.fetch(count, |row| rows.push((LaneId(index as u32), row)));
         }

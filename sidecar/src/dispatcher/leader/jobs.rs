@@ -47,6 +47,8 @@ impl Leader {
             let (outbox, spans) = (self.outbox.clone(), self.app.spans.clone());
             self.begin_job(async move { settler::write(outbox, spans, batch).await.map(Done::Written) });
         }
+        // What was held is judged anew; a moment left over from before would have the loop spin when it has passed.
+        self.hold = None;
         if self.until.is_none() {
             self.begin_reading(connected);
         }
@@ -81,7 +83,6 @@ impl Leader {
     fn begin_reading(&mut self, connected: bool) {
         self.begin_recovery(connected);
         self.begin_fetch(connected);
-        self.hold = None;
         if self.reading {
             return;
         }
