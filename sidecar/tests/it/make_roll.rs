@@ -1,12 +1,14 @@
 //! `make roll-NAME` itself: the scripts of `make/`, in a checkout of the test's own, with what cargo has built already.
 
+use std::env;
 use std::fs;
+use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
-use std::process::Stdio;
+use std::process::{Command, Stdio};
 
 use serde_json::json;
-use tokio::process::Command;
-use tpro_testkit::{Context, Message, Outcome, World, eventually, paths};
+use tpro_testkit::ports::free_port;
+use tpro_testkit::{Context, Message, Outcome, Process, Signal, World, eventually, paths};
 
 use crate::load::Load;
 
@@ -56,10 +58,14 @@ async fn answered_by(world: &World, responder: &str) -> Outcome {
     eventually(&format!("{responder} answers"), async || Ok(world.count(&answers).await? > 0)).await
 }
 
+/// Waits to be told that the test is over, or that it has died, and then ends what make has started, which outlives make.
+const KEEPER: &str = "trap 'kill $!; make down-co; exit' TERM; sleep infinity & wait";
+
 /// What `make` needs of a checkout, and the surroundings of a world in its environment.
 struct Checkout {
     root: PathBuf,
     environment: Vec<(&'static str, String)>,
+    _keeper: Process,
 }
 
 impl Checkout {
@@ -76,16 +82,29 @@ impl Checkout {
         ] {
             copy(&paths::checkout().join(path), &root.join(path))?;
         }
-        let binaries = paths::binaries()?;
-        let target = binaries.parent().context("the folder of the binaries has no parent")?;
+        fs::create_dir_all(root.join("target"))?;
+        symlink(paths::binaries()?, root.join("target/debug"))?;
         let sidecar = world.sidecar("co")?;
         let of = |name| sidecar.value(name).unwrap_or_default().to_owned();
-        let given =
-            ["DATABASE_URL", "NATS_URL", "NATS_TOKEN", "OTEL_EXPORTER_OTLP_ENDPOINT", "EXAMPLE_PAUSE_MS"];
+        let given = [
+            "DATABASE_URL",
+            "NATS_URL",
+            "NATS_TOKEN",
+            "OTEL_EXPORTER_OTLP_ENDPOINT",
+            "EXAMPLE_PAUSE_MS",
+            "RUST_LOG",
+        ];
         let mut environment: Vec<_> = given.map(|name| (name, of(name))).to_vec();
+        // Nothing is built, since that would be done with other features.
         environment.push(("BUILT", "yes".to_owned()));
-        environment.push(("CARGO_TARGET_DIR", target.display().to_string()));
-        Ok(Checkout { root, environment })
+        environment.extend(["PATH", "HOME"].map(|name| (name, env::var(name).unwrap_or_default())));
+        let pg_config = env::var("PG_CONFIG").or_else(|_| env::var("PGRX_PG_CONFIG_PATH"));
+        environment.extend(pg_config.map(|path| ("PG_CONFIG", path)));
+        let mut keeper = Command::new("bash");
+        keeper.args(["-c", KEEPER]).current_dir(&root).env_clear().envs(environment.iter().cloned());
+        let keeper =
+            Process::start("make down-co", keeper, &world.folder().join("keeper.out"), Signal::TERM, None)?;
+        Ok(Checkout { root, environment, _keeper: keeper })
     }
 
     /// Calls make, which must succeed; returns what it said.
@@ -97,7 +116,9 @@ impl Checkout {
 
     /// Calls make; returns whether it succeeded, and what it said.
     async fn make(&self, goal: &str, version: &str) -> Outcome<(bool, String)> {
-        let mut make = self.command(goal);
+        let mut make = tokio::process::Command::new("make");
+        make.arg(goal).current_dir(&self.root).stdin(Stdio::null());
+        make.env_clear().envs(self.environment.iter().cloned()).env("SERVICE_PORT", free_port()?.to_string());
         if !version.is_empty() {
             make.env("SERVICE_VERSION", version);
         }
@@ -106,24 +127,14 @@ impl Checkout {
         Ok((done.status.success(), told.concat()))
     }
 
-    fn command(&self, goal: &str) -> Command {
-        let mut make = Command::new("make");
-        make.arg(goal).current_dir(&self.root).stdin(Stdio::null()).envs(self.environment.iter().cloned());
-        for name in
-            ["COPY_NUMBER", "SERVICE_NAME", "SERVICE_PORT", "SERVICE_VERSION", "LOG_FILE_NAME", "MAKEFLAGS"]
-        {
-            make.env_remove(name);
-        }
-        make
-    }
-
     /// Puts a program there as a release that is kept.
     fn keep(&self, version: &str, script: &str) -> Outcome {
         let folder = self.root.join(".local/releases/co").join(version);
         fs::create_dir_all(&folder)?;
         fs::write(folder.join("co_service"), script)?;
-        let program = folder.join("co_service");
-        copy_mode(&paths::binary("co_service", "co_service")?, &program)
+        let program = fs::metadata(paths::binary("co_service", "co_service")?)?;
+        fs::set_permissions(folder.join("co_service"), program.permissions())?;
+        Ok(())
     }
 
     /// When a copy has said something for the first time, as its log has it.
@@ -132,13 +143,6 @@ impl Checkout {
         let line =
             log.lines().find(|line| line.contains(words)).context(format!("{words:?} is not in {log}"))?;
         Ok(line.split_whitespace().next().unwrap_or_default().to_owned())
-    }
-}
-
-impl Drop for Checkout {
-    fn drop(&mut self) {
-        // Also after a failure: what make starts outlives it.
-        let _ = self.command("down-co").into_std().stdout(Stdio::null()).stderr(Stdio::null()).status();
     }
 }
 
@@ -154,10 +158,5 @@ fn copy(from: &Path, to: &Path) -> Outcome {
     }
     fs::create_dir_all(to.parent().context("a file lies in a folder")?)?;
     fs::copy(from, to).context(format!("copying {}", from.display()))?;
-    Ok(())
-}
-
-fn copy_mode(from: &Path, to: &Path) -> Outcome {
-    fs::set_permissions(to, fs::metadata(from)?.permissions())?;
     Ok(())
 }
