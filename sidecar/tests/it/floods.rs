@@ -6,6 +6,7 @@ use serde_json::json;
 use tpro_testkit::times::Times;
 use tpro_testkit::{Message, Outcome, SidecarProcess, World, eventually, paths};
 
+use crate::answerer::Answerer;
 use crate::probe::Probe;
 
 /// What a copy may hold in memory, in kB, while it is flooded: three times what an idle one has.
@@ -39,6 +40,35 @@ async fn what_a_slow_copy_refuses_is_sent_again_and_counted_on_both_sides() -> O
         "what was refused was sent again, and nothing else"
     );
     world.finish(&[&main, &probe]).await?;
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn large_bodies_for_a_service_that_nobody_runs_hold_up_no_other() -> Outcome {
+    // Less than three pages, and more bytes than may be held.
+    const MESSAGES: i32 = 1_400;
+    let world = World::options().services(&["main"]).start().await?;
+    let answerer = Answerer::echo(&world.nats, "tpro.old.thing.ask").await?;
+    let main = world.start(world.sidecar("main")?.env("IN_FLIGHT_MAX_MB", 1)).await?;
+    let dead = Message::to("dead.thing.ask").protocol("json").timeout(3_600);
+    dead.clone().body(json!({"ballast": "x".repeat(2_000)})).publish_many(&world.main, MESSAGES).await?;
+    let waiting = format!("{MESSAGES} rows are known, and most of them wait");
+    eventually(&waiting, async || {
+        let unsettled = main.metric("tpro_unsettled").await?;
+        Ok(unsettled == f64::from(MESSAGES) && main.metric("tpro_waiting").await? > unsettled / 2.0)
+    })
+    .await?;
+    let reads = main.metric_of("tpro_reads_total", r#"reason="fetch""#).await?;
+    for _ in 0..20 {
+        world.ask(&Message::to("old.thing.ask").protocol("json")).await?.ok()?;
+    }
+    assert_eq!(answerer.taken(), 20);
+    let fetched = main.metric_of("tpro_reads_total", r#"reason="fetch""#).await? - reads;
+    assert!(main.metric("tpro_reads_total").await? >= 3.0, "reads are counted");
+    assert!(fetched <= 20.0, "what there is no room for is not read again and again: {fetched} times");
+
+    let _risen = Answerer::echo(&world.nats, "tpro.dead.thing.ask").await?;
+    world.finish(&[&main]).await?;
     Ok(())
 }
 
