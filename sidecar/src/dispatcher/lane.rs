@@ -72,6 +72,8 @@ pub(super) struct Lane {
     /// The mean size of its bodies, lately.
     pub mean: usize,
     pub waiting: VecDeque<Waiting>,
+    /// The size of the first of them, if it was fetched and had to be put back; else 0.
+    pub first: usize,
     pub refused: VecDeque<Key>,
     /// Refused messages that are still in flight; `refused` may also hold keys of some that are not.
     pub refused_alive: usize,
@@ -95,6 +97,7 @@ impl Lane {
             bytes: 0,
             mean: 0,
             waiting: VecDeque::new(),
+            first: 0,
             refused: VecDeque::new(),
             refused_alive: 0,
             rest: None,
@@ -116,12 +119,16 @@ impl Lane {
     /// What its window leaves, however many are refused.
     fn window_left(&self, share: Share) -> usize {
         let held = self.flying + self.handling + self.fetching;
-        self.window.min(share.free.max(share.own)).saturating_sub(held)
+        self.most(share).saturating_sub(held)
     }
 
-    /// Half a window, which is worth a read.
-    pub fn enough(&self, page: usize) -> usize {
-        (self.window / 2).min(page)
+    fn most(&self, share: Share) -> usize {
+        self.window.min(share.free.max(share.own))
+    }
+
+    /// Half of what it may hold, which is worth a read.
+    pub fn enough(&self, share: Share, page: usize) -> usize {
+        (self.most(share) / 2).min(page)
     }
 
     /// A flying message found nobody; it waits among the refused. Returns whether it is news that nobody runs the service.
@@ -182,6 +189,7 @@ impl Lane {
     /// Hands out so many of the rows that wait; they are going to be fetched.
     pub fn fetch(&mut self, count: usize, take: impl FnMut(Waiting)) {
         self.fetching += count;
+        self.first = 0;
         self.waiting.drain(..count).for_each(take);
         if self.waiting.is_empty() {
             // After a flood the queue would keep its largest size.

@@ -30,7 +30,7 @@ const OWN_BYTES: usize = 64 << 10;
 /// How long reading waits for a lane that has just become tight. A busy lane opens again within it, and its rows are then
 /// read once, with their bodies, instead of twice; a slow or dead lane does not, and is read past.
 const PATIENCE: Duration = Duration::from_millis(10);
-/// The longest that reading is held, whatever lanes become tight one after the other; then a page is read.
+/// The longest that reading is held, whatever lanes become tight one after the other; then as long it is not.
 const LONGEST_HOLD: Duration = Duration::from_millis(50);
 /// How many pages may wait in a lane for which reading is held. One that opens in time catches up with so many, and from
 /// then on its rows are read once again; else the first page beyond its window would have all that follow read twice.
@@ -191,10 +191,11 @@ impl Lanes {
         }
     }
 
-    /// Puts a fetched row for which there was no room after all back before the others.
-    pub fn wait_first(&mut self, id: LaneId, row: Waiting) {
+    /// Puts a fetched row of this size, for which there was no room after all, back before the others.
+    pub fn wait_first(&mut self, id: LaneId, row: Waiting, bytes: usize) {
         if let Some(lane) = self.get_mut(id) {
             lane.waiting.push_front(row);
+            lane.first = bytes;
             self.waiting += 1;
         }
     }
@@ -307,12 +308,16 @@ impl Lanes {
                 }
             }
         }
-        let held = until.map(|until| (until, *self.held_since.get_or_insert(now) + LONGEST_HOLD));
-        let until = held.filter(|(_, end)| *end > now).map(|(until, end)| until.min(end));
-        if until.is_none() {
+        let Some(until) = until else {
+            self.held_since = None;
+            return None;
+        };
+        // After so long it is not held for as long again, or a lane that opens row by row would slow all others down.
+        if self.held_since.is_some_and(|since| now >= since + 2 * LONGEST_HOLD) {
             self.held_since = None;
         }
-        until
+        let end = *self.held_since.get_or_insert(now) + LONGEST_HOLD;
+        (end > now).then(|| until.min(end))
     }
 
     /// Rows to fetch now: of lanes in which something waits and a good part of the window is free, all lanes in turn.
@@ -331,14 +336,20 @@ impl Lanes {
             // The refused of a lane that answers again go first; fetch when there is room beyond them.
             let backlog = if lane.rest.is_none() { lane.refused_alive } else { 0 };
             let room = lane.room(share).saturating_sub(backlog);
-            let enough = lane.enough(self.bounds.page).min(lane.waiting.len());
+            let enough = lane.enough(share, self.bounds.page).min(lane.waiting.len());
             if lane.waiting.is_empty() || room < enough.max(1) || page == 0 {
                 continue;
             }
             // As many as `take_off` will admit, or they would come in vain, again and again.
             let own_bytes = if share.own > 0 { OWN_BYTES.saturating_sub(lane.bytes) } else { 0 };
             let open = free.saturating_sub(taken + lane.bytes) / 2;
-            let fit = (open.max(own_bytes) / lane.mean.max(1)).max(usize::from(self.bytes == 0));
+            let space = open.max(own_bytes);
+            let fit = match lane.first {
+                // The mean may be that of others, large ones perhaps; when nothing stands in the way, it shows.
+                0 => (space / lane.mean.max(1)).max(usize::from(lane.bytes == 0)),
+                first if first <= space => (space / lane.mean.max(1)).max(1),
+                _ => usize::from(self.bytes == 0 && taken == 0),
+            };
             let count = room.min(lane.waiting.len()).min(page).min(fit);
             if count == 0 {
                 continue;
@@ -357,10 +368,10 @@ impl Lanes {
     }
 
     fn is_tight(&self, lane: &Lane) -> bool {
-        let enough = lane.enough(self.bounds.page).max(1);
+        let share = self.share();
+        let enough = lane.enough(share, self.bounds.page).max(1);
         let held = lane.flying + lane.handling + lane.refused_alive > 0;
-        held && (lane.room(self.share()) < enough
-            || lane.bytes + lane.mean >= self.free_bytes().max(OWN_BYTES))
+        held && (lane.room(share) < enough || lane.bytes + lane.mean >= self.free_bytes().max(OWN_BYTES))
     }
 
     fn forget_idle(&mut self) {

@@ -59,7 +59,7 @@ async fn answered_by(world: &World, responder: &str) -> Outcome {
 }
 
 /// Waits to be told that the test is over, or that it has died, and then ends what make has started, which outlives make.
-const KEEPER: &str = "trap 'kill $!; make down-co; exit' TERM; sleep infinity & wait";
+const KEEPER: &str = "trap '' INT HUP QUIT; trap 'kill $!; make down-co; exit' TERM; sleep infinity & wait";
 
 /// What `make` needs of a checkout, and the surroundings of a world in its environment.
 struct Checkout {

@@ -219,7 +219,7 @@ fn pass(lanes: &mut Lanes, bytes: usize, steps: u32) -> (Vec<u32>, usize) {
         for (lane, row) in lanes.take_fetch() {
             fetched += 1;
             if !lanes.admit_fetched(lane, bytes) {
-                lanes.wait_first(lane, row);
+                lanes.wait_first(lane, row, bytes);
             }
         }
         match lanes.hold_reading(begun + Duration::from_millis(step.into())) {
@@ -274,6 +274,100 @@ fn lanes_that_become_tight_one_after_the_other_hold_reading_for_a_while_together
     }
     assert!(longest > PATIENCE.as_millis(), "the test makes several follow each other: {longest}");
     assert!(longest <= LONGEST_HOLD.as_millis(), "{longest}");
+}
+
+#[test]
+fn a_lane_that_opens_row_by_row_slows_down_no_other() {
+    let mut lanes = Lanes::new(BOUNDS);
+    let co = open(&mut lanes, "tpro.co");
+    let begun = Instant::now();
+    while lanes.admit(co, 50_000) {}
+    for id in 1..=100 {
+        lanes.wait(co, Waiting::new(id, false));
+    }
+    let mut reads = 0;
+    for step in 0..1_000 {
+        if step % 5 == 0 {
+            lanes.land(co, 50_000, false, 0);
+            lanes.settled(1, 0);
+        }
+        for (lane, row) in lanes.take_fetch() {
+            if !lanes.admit_fetched(lane, 50_000) {
+                lanes.wait_first(lane, row, 50_000);
+            }
+        }
+        reads += u32::from(lanes.hold_reading(begun + Duration::from_millis(step)).is_none());
+        if lanes.waiting() < 50 {
+            lanes.wait(co, Waiting::new(1_000 + step as i64, false));
+        }
+    }
+    assert!(reads >= 450, "{reads} reads in a second");
+}
+
+#[test]
+fn a_lane_whose_window_is_larger_than_all_there_is_gets_its_rows() {
+    let mut lanes = Lanes::new(Bounds { lane: 10 * BOUNDS.total, page: 2 * BOUNDS.total, ..BOUNDS });
+    let co = lanes.of("tpro.co");
+    for _ in 0..10 * BOUNDS.total {
+        lanes.alive(co);
+    }
+    for id in 1..=2 * BOUNDS.total as i64 {
+        lanes.wait(co, Waiting::new(id, false));
+    }
+    assert_eq!(drain(&mut lanes, &[], 10), 0);
+}
+
+/// Answers all that flies after each fetch, but for the lanes that nobody answers; returns how many rows of the others are left.
+fn drain(lanes: &mut Lanes, dead: &[LaneId], bytes: usize) -> usize {
+    for _ in 0..1_000 {
+        let mut flying = Vec::new();
+        for (lane, row) in lanes.take_fetch() {
+            if lanes.admit_fetched(lane, bytes) {
+                flying.push(lane);
+            } else {
+                lanes.wait_first(lane, row, bytes);
+            }
+        }
+        for lane in flying.into_iter().filter(|lane| !dead.contains(lane)) {
+            lanes.land(lane, bytes, false, 0);
+            lanes.settled(1, 0);
+        }
+    }
+    let left = |index: &usize| !dead.contains(&LaneId(*index as u32));
+    (0..lanes.lanes.len())
+        .filter(left)
+        .filter_map(|index| lanes.lanes[index].as_ref())
+        .map(|lane| lane.waiting.len())
+        .sum()
+}
+
+proptest! {
+    /// Whatever others hold that are never answered: small rows get through.
+    #[test]
+    fn small_rows_leave_whatever_others_hold(
+        total in 100usize..2_000, megabytes in 1usize..5, window in 16usize..3_000, answered in 0usize..3_000,
+        dead in 0usize..30, large in 1usize..900_000, rows in 1i64..600,
+    ) {
+        let mut lanes = Lanes::new(Bounds { lane: window, total, bytes: megabytes << 20, page: 500 });
+        let co = lanes.of("tpro.co");
+        // Its last bodies were large, and its window has grown.
+        if lanes.admit(co, large) {
+            lanes.land(co, large, false, 0);
+            lanes.settled(1, 0);
+        }
+        for _ in 0..answered {
+            lanes.alive(co);
+        }
+        let dead: Vec<LaneId> = (0..dead).map(|n| lanes.of(&format!("tpro.dead_{n}"))).collect();
+        for id in &dead {
+            while lanes.admit(*id, large) {}
+            lanes.wait(*id, Waiting::new(1, false));
+        }
+        for id in 1..=rows {
+            lanes.wait(co, Waiting::new(id, false));
+        }
+        prop_assert_eq!(drain(&mut lanes, &dead, 100), 0);
+    }
 }
 
 #[test]

@@ -119,7 +119,7 @@ impl Leader {
         match row::read(row)? {
             Read::Bare => self.lanes.wait(lane, Waiting::new(id, false)),
             Read::Whole(row) => {
-                if let Err(row) = self.admit(row, lane, false, false) {
+                if let Err((row, _)) = self.admit(row, lane, false, false) {
                     self.lanes.wait(lane, row);
                 }
             }
@@ -149,8 +149,8 @@ impl Leader {
             };
             match row::read(came[at].1).map_err(unreadable)? {
                 Read::Whole(row) => {
-                    if let Err(row) = self.admit(row, *lane, waiting.may_have_run(), true) {
-                        back.push((*lane, row));
+                    if let Err((row, bytes)) = self.admit(row, *lane, waiting.may_have_run(), true) {
+                        back.push((*lane, row, bytes));
                     }
                 }
                 Read::Broken(uid, column) => {
@@ -161,18 +161,18 @@ impl Leader {
             }
         }
         // The last first, so that they stand in their order before the others.
-        back.into_iter().rev().for_each(|(lane, row)| self.lanes.wait_first(lane, row));
+        back.into_iter().rev().for_each(|(lane, row, bytes)| self.lanes.wait_first(lane, row, bytes));
         Ok(())
     }
 
-    /// Lets a row fly, or settles it unsent; gives it back as an id when its lane has no room.
+    /// Lets a row fly, or settles it unsent; gives it back as an id, and its size, when its lane has no room.
     fn admit(
         &mut self,
         row: Box<Published>,
         lane: LaneId,
         may_have_run: bool,
         fetched: bool,
-    ) -> Result<(), Waiting> {
+    ) -> Result<(), (Waiting, usize)> {
         if let Some(outcome) = self.unsendable(&row, may_have_run) {
             if fetched {
                 self.lanes.fetched(lane);
@@ -184,7 +184,7 @@ impl Leader {
         let admitted =
             if fetched { self.lanes.admit_fetched(lane, bytes) } else { self.lanes.admit(lane, bytes) };
         if !admitted {
-            return Err(Waiting::new(row.id, may_have_run));
+            return Err((Waiting::new(row.id, may_have_run), bytes));
         }
         let expires = row.expires_in.map(|ms| self.now + Duration::from_millis(ms.unsigned_abs()));
         let (uid, producer) = (row.uid, row.traceparent);
