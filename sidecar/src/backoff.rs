@@ -5,10 +5,6 @@ use std::time::Duration;
 
 use crate::random;
 
-/// What was refused is not sent again with less of its budget left than this. Where nobody has answered so far there is
-/// little to hope for, and with an attempt under way at the end it could not be said that nobody took it.
-pub(crate) const LAST_TRY: Duration = Duration::from_millis(50);
-
 /// A growing pause.
 #[derive(Clone, Debug)]
 pub struct Backoff {

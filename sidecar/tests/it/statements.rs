@@ -1,7 +1,7 @@
 //! The statements that users of the system before this one write, and what comes back.
 
 use serde_json::json;
-use tpro_testkit::{Message, Outcome, Reply, World, eventually};
+use tpro_testkit::{Failure, Message, Outcome, Reply, SidecarProcess, World, eventually};
 
 use crate::login;
 
@@ -111,13 +111,13 @@ async fn a_service_that_nobody_runs_is_unavailable_when_the_budget_is_spent() ->
     let world = World::new().await?;
     let main = world.run("main").await?;
 
-    let reply = world.ask(&Message::to("analytic.example.simple").timeout(2)).await?;
+    let (reply, before) = refused(&world, &main).await?;
     assert_eq!((reply.status.as_str(), reply.code()), ("unavailable", -32001), "{reply:?}");
     assert!(reply.attempts > 1, "it is asked for again inside the budget: {reply:?}");
     let text = reply.error["message"].as_str().unwrap_or_default().to_owned();
     assert!(text.contains("nobody runs service analytic") && text.contains("2 s"), "{text}");
     assert_eq!(
-        main.metric_of("tpro_refused_total", r#"reason="no_responders""#).await?,
+        main.metric_of("tpro_refused_total", r#"reason="no_responders""#).await? - before,
         f64::from(reply.attempts),
         "nobody took any of them"
     );
@@ -154,4 +154,17 @@ async fn insert(world: &World, statement: &str) -> Outcome<Reply> {
     world.main.batch_execute(statement).await?;
     let id = world.count("SELECT max(id) FROM main_service.mq_publish").await?;
     world.await_reply(id).await
+}
+
+/// Asks a service that nobody runs; returns the reply, and how often anything was refused before. When the last attempt is on its
+/// way at the end of the budget nobody can say that it was not taken, and the reply is a timeout: then it asks once more.
+async fn refused(world: &World, main: &SidecarProcess) -> Outcome<(Reply, f64)> {
+    for _ in 0..3 {
+        let before = main.metric_of("tpro_refused_total", r#"reason="no_responders""#).await?;
+        let reply = world.ask(&Message::to("analytic.example.simple").timeout(2)).await?;
+        if reply.status != "timeout" {
+            return Ok((reply, before));
+        }
+    }
+    Err(Failure::new("three budgets ended in the middle of an attempt"))
 }

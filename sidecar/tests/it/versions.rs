@@ -36,7 +36,14 @@ async fn a_version_that_one_release_does_not_understand_is_answered_by_another()
 
     // Alone it refuses until the budget is spent, and the reply says what to do.
     new.stop().await?;
-    let reply = world.ask(&Probe::request("transactional.effect", json!({})).timeout(1)).await?;
+    let request = Probe::request("transactional.effect", json!({})).timeout(1);
+    let mut reply = world.ask(&request).await?;
+    for _ in 0..2 {
+        // Its last attempt was on its way at the end, so that nobody could say that it was not taken.
+        if reply.status == "timeout" {
+            reply = world.ask(&request).await?;
+        }
+    }
     assert_eq!(reply.status, "unavailable", "{reply:?}");
     let error = &reply.error;
     assert_eq!(error["code"], -32010, "{error}");

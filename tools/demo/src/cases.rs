@@ -106,7 +106,11 @@ impl Demo<'_> {
     }
 
     async fn nobody(&self) -> Verdict {
-        let (published, reply) = self.ask(sql::NOBODY, 2).await?;
+        let (mut published, mut reply) = self.ask(sql::NOBODY, 2).await?;
+        if reply.status == "timeout" {
+            // Once in some hundred times the last attempt is on its way at the end, and nobody can say that it was not taken.
+            (published, reply) = self.ask(sql::NOBODY, 2).await?;
+        }
         status(&reply, "unavailable")?;
         ensure(reply.took_ms < 4_000.0, "it took longer than its two seconds allow")?;
         self.traced(&published, "settled within its two seconds", |trace| trace.whole_of(&["main"])).await

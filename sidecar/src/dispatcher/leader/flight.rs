@@ -201,10 +201,9 @@ impl Leader {
     }
 
     fn next_refused(&mut self) -> Option<Key> {
-        let (in_flight, now) = (&mut self.in_flight, self.now);
-        self.lanes.next_refused(now, |key| {
-            let refused = in_flight.get_mut(key).filter(|message| message.phase == Phase::Refused);
-            refused.is_some_and(|message| retry::may_try_again(message, now))
+        let in_flight = &mut self.in_flight;
+        self.lanes.next_refused(self.now, |key| {
+            in_flight.get_mut(key).is_some_and(|message| message.phase == Phase::Refused)
         })
     }
 
