@@ -14,33 +14,44 @@ pub fn through(world: &World, proxy: &Proxy) -> Outcome<Sidecar> {
     Ok(world.sidecar("main")?.env("DATABASE_URL", url))
 }
 
-/// While its transaction is open the reply of the first message cannot be written: it might be there already.
-async fn hold_reply(world: &World) -> Outcome<Client> {
-    let session = world.database.connect().await?;
-    session
+/// While this session lives no reply is written; whoever writes one stands still in the statement. Waiting for a lock would end by
+/// itself, since the leader sets a limit to that.
+pub async fn hold_replies(world: &World) -> Outcome<Client> {
+    world
+        .admin
         .batch_execute(
-            "BEGIN; INSERT INTO main_service.mq_reply (mq_id, uid, status) VALUES (1, tpro.uuid7(), 'error')",
+            "CREATE FUNCTION public.held() RETURNS trigger LANGUAGE plpgsql AS $$
+             BEGIN
+                 WHILE NOT pg_try_advisory_xact_lock_shared(77) LOOP
+                     PERFORM pg_sleep(0.005);
+                 END LOOP;
+                 RETURN NULL;
+             END $$;
+             CREATE TRIGGER held AFTER INSERT ON main_service.mq_reply
+                 FOR EACH STATEMENT EXECUTE FUNCTION public.held()",
         )
         .await?;
+    let session = world.database.connect().await?;
+    session.query_one("SELECT pg_advisory_lock(77)", &[]).await?;
     Ok(session)
 }
 
-/// Waits until the leader waits for that session.
+/// Waits until the leader stands still there.
 async fn settles(world: &World) -> Outcome {
     let waiting = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()
-        AND application_name LIKE 'tpro/main/%/leader' AND wait_event_type = 'Lock' AND query LIKE '%reply.settle%'";
+        AND application_name LIKE 'tpro/main/%/leader' AND wait_event = 'PgSleep' AND query LIKE '%reply.settle%'";
     eventually("the leader's reply waits in the database", async || Ok(world.count(waiting).await? == 1))
         .await
 }
 
 /// Has one reply committed whose acknowledgement never reaches the leader.
 async fn lose_the_acknowledgement(world: &World, proxy: &Proxy) -> Outcome<i64> {
-    let hold = hold_reply(world).await?;
+    let hold = hold_replies(world).await?;
     let id = world.publish(&Message::to("old.thing.ask").protocol("json").timeout(60)).await?;
     assert_eq!(id, 1);
     settles(world).await?;
     proxy.set(Fault::BlackHole);
-    hold.batch_execute("ROLLBACK").await?;
+    drop(hold);
     eventually("the reply is committed", async || {
         Ok(world.count("SELECT count(*) FROM main_service.mq_reply").await? == 1)
     })
@@ -92,14 +103,14 @@ async fn a_leader_whose_commit_did_not_happen_settles_it_anew() -> Outcome {
     let world = World::new().await?;
     let answerer = Answerer::echo(&world.nats, "tpro.old.thing.ask").await?;
     let main = world.run("main").await?;
-    let hold = hold_reply(&world).await?;
+    let hold = hold_replies(&world).await?;
     let id = world.publish(&Message::to("old.thing.ask").protocol("json").timeout(60)).await?;
     assert_eq!(id, 1);
     settles(&world).await?;
     let terminate = "SELECT count(pg_terminate_backend(leader_pid)) FROM tpro.services WHERE name = 'main'";
     assert_eq!(world.count(terminate).await?, 1);
     eventually("it has sent the message again", async || Ok(answerer.taken() == 2)).await?;
-    hold.batch_execute("ROLLBACK").await?;
+    drop(hold);
     world.await_reply(id).await?.ok()?;
     assert_eq!(main.metric("tpro_takeovers_total").await?, 2.0);
     world.finish(&[&main]).await?;

@@ -139,10 +139,11 @@ async fn what_a_frozen_copy_holds_is_let_go_when_the_budget_is_spent() -> Outcom
     Ok(())
 }
 
-/// The session of the first copy that has a handler's transaction open.
+/// The session of the first copy that has the transaction of the held handler open. A repeat of the message may have been at the
+/// inbox when the copy was frozen: that session is another.
 const OPEN: &str =
     "SELECT pid FROM pg_stat_activity WHERE datname = current_database() AND xact_start IS NOT NULL
-    AND application_name LIKE 'tpro/probe/1/%'";
+    AND application_name LIKE 'tpro/probe/1/%' AND query LIKE '/* hold */%'";
 
 /// A message whose handler has had its effect and waits for its next statement, in a copy that stands still; its id, that
 /// copy, and another one that can work.

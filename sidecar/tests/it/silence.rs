@@ -12,6 +12,7 @@ use tpro_testkit::{
 };
 
 use crate::answerer::Answerer;
+use crate::commits::hold_replies;
 use crate::commits::through;
 use crate::copies::leader;
 use crate::probe::Probe;
@@ -66,16 +67,13 @@ async fn stopped_backend(at_work: bool) -> Outcome {
     let backend: i32 = world.admin.query_one(backend, &[]).await?.get(0);
     let state = format!("SELECT count(*) FROM pg_stat_activity WHERE pid = {backend} AND state = ");
     if at_work {
-        // It is stopped in the middle of a statement, which a lock has kept it in.
-        let hold = world.database.connect().await?;
-        let reply =
-            "BEGIN; INSERT INTO main_service.mq_reply (mq_id, uid, status) VALUES (2, tpro.uuid7(), 'error')";
-        hold.batch_execute(reply).await?;
+        // It is stopped in the middle of a statement.
+        let hold = hold_replies(&world).await?;
         assert_eq!(world.publish(&request).await?, 2);
-        let waits = format!("{state} 'active' AND wait_event_type = 'Lock'");
-        eventually("it waits for a lock", async || Ok(world.count(&waits).await? == 1)).await?;
+        let waits = format!("{state} 'active' AND wait_event = 'PgSleep'");
+        eventually("it is at work", async || Ok(world.count(&waits).await? == 1)).await?;
         cluster.signal_backend(backend, Signal::STOP)?;
-        hold.batch_execute("ROLLBACK").await?;
+        drop(hold);
     } else {
         cluster.signal_backend(backend, Signal::STOP)?;
     }
