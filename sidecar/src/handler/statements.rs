@@ -8,11 +8,13 @@ use std::{
 
 use deadpool_postgres::Object;
 use tokio_postgres::{NoTls, Row, types::ToSql};
+use tokio_util::task::TaskTracker;
 use tpro_wire::TraceParent;
 
 use super::{QueryError, query_error::is_again};
 use crate::{
     app::App,
+    failpoint,
     span::{Span, SpanKind},
     telemetry::Spans,
 };
@@ -38,6 +40,8 @@ pub struct Statements {
     ended: AtomicBool,
     /// Whether the server asked to run the transaction again (40001, 40P01).
     again: AtomicBool,
+    /// What the end of the process waits for.
+    tasks: TaskTracker,
 }
 
 impl Statements {
@@ -54,6 +58,7 @@ impl Statements {
             open: AtomicBool::new(false),
             ended: AtomicBool::new(false),
             again: AtomicBool::new(false),
+            tasks: app.stop.tasks.clone(),
         })
     }
 
@@ -186,24 +191,29 @@ impl Drop for Statements {
         let dirty = self.running.load(Ordering::Relaxed) > 0 || self.open.load(Ordering::Relaxed);
         if dirty {
             // A statement still runs, or a transaction is open whose handler was stopped: not fit for the next one.
-            discard(client);
+            discard(client, &self.tasks);
         }
     }
 }
 
 /// Takes a connection out of the pool: cancels what runs on it, then closes it.
 ///
-/// Closing alone is not enough: the server notices a closed connection only when it next writes to it.
-fn discard(client: Object) {
+/// Closing alone is not enough: the server notices a closed connection only when it next writes to it. So the end of the process
+/// waits for this, too, or what its last handlers hold would stay locked after it.
+fn discard(client: Object, tasks: &TaskTracker) {
     const LIMIT: Duration = Duration::from_secs(2);
     let cancel = client.cancel_token();
     let client = Object::take(client);
     // Without a runtime the process is ending, and the connection with it.
     if let Ok(runtime) = tokio::runtime::Handle::try_current() {
-        runtime.spawn(async move {
+        let cancel = async move {
+            if let Some(ms) = failpoint::number("statements.cancel_ms") {
+                tokio::time::sleep(Duration::from_millis(ms.unsigned_abs())).await;
+            }
             let _ = tokio::time::timeout(LIMIT, cancel.cancel_query(NoTls)).await;
             drop(client);
-        });
+        };
+        tasks.spawn_on(cancel, &runtime);
     }
 }
 

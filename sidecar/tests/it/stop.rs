@@ -85,7 +85,11 @@ async fn a_second_signal_does_not_wait_for_a_handler_and_another_copy_takes_over
 async fn a_handler_longer_than_the_drain_is_cut_off_and_another_copy_takes_over() -> Outcome {
     let world = Probe::world().await?;
     let main = world.start(world.sidecar("main")?.env("ATTEMPT_TIMEOUT_MS", 500)).await?;
-    let first = world.start(Probe::copy(&world, 1)?.env("STOP_TIMEOUT", 2)).await?;
+    // A server that is slow to hear that a statement is cancelled must hear it all the same: else the message would stay locked for
+    // longer than its budget.
+    let first =
+        Probe::copy(&world, 1)?.env("STOP_TIMEOUT", 2).env("FAILPOINTS", "statements.cancel_ms=return(400)");
+    let first = world.start(first).await?;
     let hold = Probe::hold(&world).await?;
     let id = world.publish(&Probe::request("transactional.effect", Probe::held())).await?;
     Probe::waiting(&world, 1).await?;
