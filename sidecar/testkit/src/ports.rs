@@ -1,27 +1,69 @@
 //! Free ports on loopback.
 
+use std::fs::{self, File};
 use std::net::TcpListener;
+use std::sync::LazyLock;
 use std::sync::atomic::{AtomicU16, Ordering};
 
+use crate::account::my_uid;
 use crate::failure::{Failure, Outcome};
 
 /// Below the ports that Linux gives to outgoing connections (32768 and up), so that between choosing a port and listening on
 /// it no connection of another process takes it.
 const FIRST: u16 = 20_000;
-const COUNT: u16 = 12_000;
+/// How many blocks there are, and how many ports each has.
+const BLOCKS: u16 = 12;
+const BLOCK: u16 = 1_000;
 
-static NEXT: AtomicU16 = AtomicU16::new(0);
+/// The block of this process. Others that run beside it have another, so that a server that is stopped for a while finds its port
+/// free when it comes back.
+static MINE: LazyLock<Block> = LazyLock::new(Block::take);
+
+/// So many ports from this one on.
+struct Block {
+    first: u16,
+    next: AtomicU16,
+    /// Locked for as long as this process lives; none if all blocks were taken, and this one is shared.
+    _lock: Option<File>,
+}
+
+impl Block {
+    fn take() -> Self {
+        let start = (std::process::id() % u32::from(BLOCKS)) as u16;
+        let blocks = (0..BLOCKS).map(|n| (start + n) % BLOCKS);
+        let locked = blocks.filter_map(|block| Some((block, lock(block)?))).next();
+        let (block, lock) = locked.map_or((start, None), |(block, lock)| (block, Some(lock)));
+        let next = if lock.is_some() { 0 } else { (std::process::id() % u32::from(BLOCK)) as u16 };
+        Self { first: FIRST + block * BLOCK, next: AtomicU16::new(next), _lock: lock }
+    }
+}
+
+fn lock(block: u16) -> Option<File> {
+    let folder = format!("/var/tmp/tpro-test-ports-{}", my_uid().ok()?);
+    fs::create_dir_all(&folder).ok()?;
+    let file = File::create(format!("{folder}/{block}")).ok()?;
+    file.try_lock().ok()?;
+    Some(file)
+}
 
 /// A port that nobody listened on a moment ago. No two calls of one process return the same one soon.
 pub fn free_port() -> Outcome<u16> {
-    // Test processes that run side by side start at different places.
-    let start = (std::process::id().wrapping_mul(997) % u32::from(COUNT)) as u16;
-    for _ in 0..COUNT {
-        let offset = NEXT.fetch_add(1, Ordering::Relaxed);
-        let port = FIRST + start.wrapping_add(offset) % COUNT;
+    for _ in 0..BLOCK {
+        let port = MINE.first + MINE.next.fetch_add(1, Ordering::Relaxed) % BLOCK;
         if TcpListener::bind(("127.0.0.1", port)).is_ok() {
             return Ok(port);
         }
     }
-    Err(Failure::new(format!("no free port between {FIRST} and {}", FIRST + COUNT)))
+    Err(Failure::new(format!("no free port between {} and {}", MINE.first, MINE.first + BLOCK)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn two_blocks_that_are_taken_at_once_are_not_the_same() {
+        let blocks = [Block::take(), Block::take()];
+        assert_ne!(blocks[0].first, blocks[1].first);
+    }
 }

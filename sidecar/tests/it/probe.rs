@@ -56,7 +56,7 @@ impl Probe {
     /// How many handlers wait for it.
     pub async fn held_up(world: &World) -> Outcome<i64> {
         let waiting =
-            "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted AND objid = 7
+            "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted AND (classid, objid, objsubid) = (0, 7, 1)
             AND database = (SELECT oid FROM pg_database WHERE datname = current_database())";
         world.count(waiting).await
     }
