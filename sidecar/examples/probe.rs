@@ -3,6 +3,8 @@
 //! Its table `public.effect(uid, what)` is made by the test. It serves under any name, so that it can ask another of its
 //! kind.
 
+use std::time::Duration;
+
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use tpro_sidecar::{AnyBody, CallError, Ctx, Failure, Fault, ReplyCtx, Service, Tx};
@@ -13,6 +15,7 @@ fn main() -> std::process::ExitCode {
         Service::new(&name)
             .handle_stateless("stateless.echo", echo)
             .handle_stateless("stateless.effect", effect)
+            .handle_stateless("stateless.pause", pause)
             .handle("default.echo", echo)
             .handle("default.raw", raw)
             .handle("default.effect", effect)
@@ -65,6 +68,12 @@ const INSERT: &str = "/* effect */ WITH made AS (INSERT INTO public.effect (uid,
 
 async fn echo(_: Ctx, body: Value) -> Result<Value, Fault> {
     Ok(body)
+}
+
+/// Takes its time, and nothing else.
+async fn pause(_: Ctx, told: Effect) -> Result<(), Fault> {
+    tokio::time::sleep(Duration::from_secs_f64(told.pause.unwrap_or_default() / 1000.0)).await;
+    Ok(())
 }
 
 /// Answers with the body as it came, digit by digit.

@@ -5,6 +5,10 @@ use std::time::Duration;
 
 use crate::random;
 
+/// What nobody has taken so far is not sent again with less of its budget left than this: there is little to hope for, and with
+/// an attempt under way at the end it could not be said that nobody took it.
+pub(crate) const LAST_TRY: Duration = Duration::from_millis(50);
+
 /// A growing pause.
 #[derive(Clone, Debug)]
 pub struct Backoff {

@@ -49,7 +49,7 @@ pub(super) fn read(uid: &Uid, protocol: Protocol, message: &async_nats::Message)
                 let versions = header(headers::VERSIONS).and_then(|text| text.parse().ok());
                 versions.map_or(Reply::Noise("state"), |theirs| Reply::Refused(Refusal::Unsupported(theirs)))
             }
-            Ok(ReplyState::Overloaded) => Reply::Refused(Refusal::Overloaded),
+            Ok(ReplyState::Overloaded) => Reply::Refused(Refusal::Overloaded { repeat: false }),
             Ok(ReplyState::Working) => Reply::Working,
             Ok(ReplyState::Stale) => Reply::Stale,
             Err(_) => Reply::Noise("state"),

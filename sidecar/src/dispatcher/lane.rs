@@ -10,15 +10,23 @@ use crate::backoff::jittered;
 
 /// What a window begins with.
 pub(super) const FIRST_WINDOW: usize = 128;
-/// The least a window shrinks to.
-const LEAST_WINDOW: usize = 8;
 /// Refused messages kept per lane, with their bodies; beyond it the lane's rows wait as ids.
 pub(super) const REFUSED_PER_LANE: usize = 8192;
 /// The first pause before a lane that refused is tried again, and the longest.
 pub(super) const FIRST_REST: Duration = Duration::from_millis(50);
 pub(super) const LONGEST_REST: Duration = Duration::from_secs(1);
-/// How often a window may be halved: one burst of refusals is one piece of news.
-const SHRINK_PAUSE: Duration = Duration::from_millis(100);
+/// The least a window shrinks to.
+pub(super) const LEAST_WINDOW: usize = 8;
+/// What an answer adds to a window; an overloaded copy's refusal takes one away. So a window grows as long as more than one in four
+/// attempts is taken: a copy that takes nothing, because it hangs, does not keep the others from their work.
+const GROWTH: usize = 3;
+/// How often a window that meets refusals is cut by an eighth more, so that others who send to the same target have a share.
+const CUT_PAUSE: Duration = Duration::from_millis(100);
+/// A full window that has met no refusal for so long grows by one even without answers: what fills it may be slow, and the target
+/// idle.
+pub(super) const RECOVERY: Duration = Duration::from_millis(100);
+/// How often a few rows are read for a lane whose window is not half free.
+pub(super) const FETCH_PAUSE: Duration = Duration::from_millis(10);
 /// How often it is said that nobody runs a service. A service that knows one method and not another is there and is not,
 /// message by message.
 const NEWS_PAUSE: Duration = Duration::from_secs(10);
@@ -49,6 +57,8 @@ pub(super) struct Share {
     pub free: usize,
     /// What it may hold even so.
     pub own: usize,
+    /// What a lane may hold at most, with what is at its reply handlers.
+    pub lane: usize,
 }
 
 /// A lane whose target refused: nothing of the refused is tried before `until`.
@@ -67,6 +77,10 @@ pub(super) struct Lane {
     pub handling: usize,
     /// Asked for by a read that is under way.
     pub fetching: usize,
+    /// When rows were last asked for.
+    fetched: Option<Instant>,
+    /// Whether that was because half the window was free.
+    opened: bool,
     /// Bytes of the bodies it holds, flying or refused.
     pub bytes: usize,
     /// The mean size of its bodies, lately.
@@ -77,9 +91,17 @@ pub(super) struct Lane {
     pub refused: VecDeque<Key>,
     /// Refused messages that are still in flight; `refused` may also hold keys of some that are not.
     pub refused_alive: usize,
+    /// Those of them that an overloaded copy refused. They keep their places in the window: a lane that took up new ones for
+    /// them would have the budgets of more and more run out while the target works on a few.
+    overloaded: usize,
     pub rest: Option<Rest>,
     pub tight_since: Option<Instant>,
-    shrunk: Option<Instant>,
+    /// When the window was last cut.
+    cut: Option<Instant>,
+    /// Refusals since then.
+    refusals: usize,
+    /// When it last met a refusal, or has grown by time since.
+    narrowed: Option<Instant>,
     /// It was said that nobody runs the service, and when.
     deserted: bool,
     said: Option<Instant>,
@@ -94,32 +116,38 @@ impl Lane {
             flying: 0,
             handling: 0,
             fetching: 0,
+            fetched: None,
+            opened: false,
             bytes: 0,
             mean: 0,
             waiting: VecDeque::new(),
             first: 0,
             refused: VecDeque::new(),
             refused_alive: 0,
+            overloaded: 0,
             rest: None,
             tight_since: None,
-            shrunk: None,
+            cut: None,
+            refusals: 0,
+            narrowed: None,
             deserted: false,
             said: None,
         }
     }
 
-    /// Messages that may still take off.
+    /// New messages that may take off.
     pub fn room(&self, share: Share) -> usize {
         if self.refused_alive >= REFUSED_PER_LANE {
             return 0;
         }
-        self.window_left(share)
+        self.window_left(share).saturating_sub(self.overloaded)
     }
 
-    /// What its window leaves, however many are refused.
+    /// What its window leaves, for the refused as well. What is at reply handlers says nothing about the target, and is bounded by
+    /// what a lane may hold at most.
     fn window_left(&self, share: Share) -> usize {
-        let held = self.flying + self.handling + self.fetching;
-        self.most(share).saturating_sub(held)
+        let beyond = share.lane.min(share.free.max(share.own)).saturating_sub(self.handling);
+        self.window.min(beyond).saturating_sub(self.flying + self.fetching)
     }
 
     fn most(&self, share: Share) -> usize {
@@ -136,10 +164,10 @@ impl Lane {
         self.flying -= 1;
         self.refused.push_back(key);
         self.refused_alive += 1;
+        self.overloaded += usize::from(keeps_its_place(refusal));
         self.rest.get_or_insert_with(|| Rest { until: now + jittered(FIRST_REST), pause: FIRST_REST });
-        if refusal == Refusal::Overloaded && self.shrunk.is_none_or(|last| now >= last + SHRINK_PAUSE) {
-            self.shrunk = Some(now);
-            self.window = (self.window / 2).max(LEAST_WINDOW);
+        if keeps_its_place(refusal) {
+            self.shrink(now);
         }
         let absent = refusal == Refusal::NoResponders;
         let news = absent && !self.deserted && self.said.is_none_or(|last| now >= last + NEWS_PAUSE);
@@ -149,45 +177,124 @@ impl Lane {
         news
     }
 
-    /// A refused message that may be sent again now; it flies. While the lane rests it is one at a time.
+    /// A refused message that may be sent again now; it flies. While the lane rests it is one at a time. `refused` tells why a
+    /// message was refused, if it still waits for another try.
     pub fn next_refused(
         &mut self,
         share: Share,
         now: Instant,
-        mut alive: impl FnMut(Key) -> bool,
+        mut refused: impl FnMut(Key) -> Option<Refusal>,
     ) -> Option<Key> {
-        self.forget_settled(&mut alive);
+        self.forget_settled(&mut refused);
         let rested = self.rest.as_ref().is_none_or(|rest| now >= rest.until);
         // Also when so many are refused that nothing new is taken up: else none would ever find out that somebody is there.
         if !rested || self.window_left(share) == 0 {
             return None;
         }
-        let key = std::iter::from_fn(|| self.refused.pop_front()).find(|key| alive(*key))?;
+        let (key, refusal) = std::iter::from_fn(|| self.refused.pop_front())
+            .find_map(|key| refused(key).map(|refusal| (key, refusal)))?;
         if let Some(rest) = &mut self.rest {
-            rest.pause = (rest.pause * 2).min(LONGEST_REST);
+            rest.pause = match refusal {
+                // Who is busy may have room at any moment, and then others come, too.
+                Refusal::Overloaded { .. } => FIRST_REST,
+                Refusal::NoResponders | Refusal::Unsupported(_) => (rest.pause * 2).min(LONGEST_REST),
+            };
             rest.until = now + jittered(rest.pause);
         }
-        self.refused_alive -= 1;
+        self.leave_refused(refusal);
         self.flying += 1;
         Some(key)
     }
 
+    /// Refused messages that hold no place in the window.
+    pub fn absent(&self) -> usize {
+        self.refused_alive - self.overloaded
+    }
+
+    /// A message is no longer one of the refused.
+    pub fn leave_refused(&mut self, refusal: Refusal) {
+        self.refused_alive -= 1;
+        self.overloaded -= usize::from(keeps_its_place(refusal));
+    }
+
     /// Drops keys of refused messages that were settled meanwhile, so that a lane that stays dead does not grow.
-    fn forget_settled(&mut self, mut alive: impl FnMut(Key) -> bool) {
+    fn forget_settled(&mut self, mut refused: impl FnMut(Key) -> Option<Refusal>) {
         if self.refused.len() > 2 * self.refused_alive + 64 {
-            self.refused.retain(|key| alive(*key));
+            self.refused.retain(|key| refused(*key).is_some());
+        }
+    }
+
+    fn shrink(&mut self, now: Instant) {
+        let least = LEAST_WINDOW.min(self.window);
+        self.refusals += 1;
+        let mut less = 1;
+        if self.cut.is_none_or(|last| now >= last + CUT_PAUSE) {
+            // By no more than were refused: a copy that hangs refuses what others would take.
+            less += (self.window / 8).min(std::mem::take(&mut self.refusals));
+            self.cut = Some(now);
+        }
+        self.window = self.window.saturating_sub(less).max(least);
+        self.narrowed = Some(now);
+    }
+
+    /// When `recover` has something to do, if nothing happens before.
+    pub fn recovers_at(&self) -> Option<Instant> {
+        let full = self.flying + self.fetching >= self.window;
+        let waits = !self.waiting.is_empty() || self.refused_alive > 0;
+        self.narrowed.filter(|_| full && waits).map(|last| last + RECOVERY)
+    }
+
+    /// Lets a window that is full of slow messages grow.
+    pub fn recover(&mut self, most: usize, now: Instant) {
+        if self.recovers_at().is_some_and(|at| now >= at) {
+            self.window = (self.window + 1).min(most);
+            self.narrowed = (self.window < most).then_some(now);
         }
     }
 
     /// Somebody of the service is there and answers. Returns whether that is news.
     pub fn alive(&mut self, most: usize) -> bool {
-        self.window = (self.window + 1).min(most);
+        // A window of which little is used says nothing.
+        if 2 * (self.flying + self.overloaded) >= self.window {
+            self.window = (self.window + GROWTH).min(most);
+        }
         self.rest = None;
         std::mem::take(&mut self.deserted)
     }
 
+    /// When the rows that wait are worth a read: when half the window is free; after a while for fewer, since the rest of it may be
+    /// full of slow messages. None while there is no room.
+    pub fn fetches_at(&self, share: Share, page: usize, now: Instant) -> Option<Instant> {
+        if self.waiting.is_empty() || self.room(share) == 0 {
+            return None;
+        }
+        let later = self.fetched.map(|last| last + FETCH_PAUSE).filter(|_| !self.is_open(share, page));
+        Some(later.unwrap_or(now))
+    }
+
+    /// Whether half the window is free, or as much as waits.
+    fn is_open(&self, share: Share, page: usize) -> bool {
+        self.room(share) >= self.enough(share, page).min(self.waiting.len())
+    }
+
+    /// A row that was asked for may fly.
+    pub fn fetched_flies(&mut self) {
+        if self.opened {
+            // How long it takes until it opens again is counted from now.
+            self.tight_since = None;
+        }
+    }
+
     /// Hands out so many of the rows that wait; they are going to be fetched.
-    pub fn fetch(&mut self, count: usize, take: impl FnMut(Waiting)) {
+    pub fn fetch(
+        &mut self,
+        count: usize,
+        share: Share,
+        page: usize,
+        now: Instant,
+        take: impl FnMut(Waiting),
+    ) {
+        (self.opened, self.fetched) = (self.is_open(share, page), Some(now));
         self.fetching += count;
         self.first = 0;
         self.waiting.drain(..count).for_each(take);
@@ -202,6 +309,11 @@ impl Lane {
         let holds = self.flying + self.handling + self.fetching + self.refused_alive;
         holds == 0 && self.waiting.is_empty()
     }
+}
+
+/// Whether a refused message keeps its place in the window.
+fn keeps_its_place(refusal: Refusal) -> bool {
+    refusal == Refusal::Overloaded { repeat: false }
 }
 
 /// The mean with one more size, the last ones counting most.

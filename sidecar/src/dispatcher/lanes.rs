@@ -3,20 +3,19 @@
 //! What is in flight is bounded three ways: per lane, in total, and in bytes. A lane may hold no more than what is still
 //! free in total (the dynamic threshold of Choudhury and Hahne for shared switch buffers, IEEE/ACM ToN 6(2), 1998), so
 //! that a few stuck lanes together still leave room for the next one; and a small share is every lane's own, however many
-//! are stuck, unless outcomes cannot be written. A window begins small and grows with each answer,
-//! halves when the target is overloaded, and so finds by itself what the target can do; a takeover makes no storm.
+//! are stuck, unless outcomes cannot be written. A window begins small, grows
+//! with each answer and shrinks with each message that an overloaded target refuses, and so finds by itself what the target can
+//! do; a takeover makes no storm.
 //!
 //! A row whose lane has no room is kept as its id only (8 bytes) and is read again when the lane opens. It is one
 //! mechanism for lanes that are busy and lanes that are dead.
 //!
-//! A message that found nobody at home (no responders, overloaded) leaves the window and waits among the refused: its
-//! budget runs, the others of its lane are sent meanwhile. The lane then tries one of them at a time, after growing
-//! pauses, until somebody answers.
+//! A message that nobody took waits among the refused while its budget runs. The lane then tries one of them at a time, after
+//! pauses, until somebody answers. One that found nobody at home leaves the window, and the others of its lane are sent
+//! meanwhile. One that an overloaded copy refused keeps its place in it: what is sent is what the target can do, and what it
+//! cannot do yet waits in the outbox, where no budget runs.
 
-use std::{
-    collections::HashMap,
-    time::{Duration, Instant},
-};
+use std::{collections::HashMap, time::Instant};
 
 use super::{
     in_flight::Key,
@@ -27,14 +26,6 @@ use super::{
 /// What a lane may always hold, whatever the others do: messages, and bytes of bodies.
 const OWN_SHARE: usize = 16;
 const OWN_BYTES: usize = 64 << 10;
-/// How long reading waits for a lane that has just become tight. A busy lane opens again within it, and its rows are then
-/// read once, with their bodies, instead of twice; a slow or dead lane does not, and is read past.
-const PATIENCE: Duration = Duration::from_millis(10);
-/// The longest that reading is held, whatever lanes become tight one after the other; then as long it is not.
-const LONGEST_HOLD: Duration = Duration::from_millis(50);
-/// How many pages may wait in a lane for which reading is held. One that opens in time catches up with so many, and from
-/// then on its rows are read once again; else the first page beyond its window would have all that follow read twice.
-const CATCH_UP: usize = 4;
 /// Anybody may publish to any name: at this many lanes those that hold nothing are forgotten, and when all hold something
 /// further names share one lane.
 const LANES_MAX: usize = 1024;
@@ -152,8 +143,7 @@ impl Lanes {
         self.fetched(id);
         let flies = self.take_off(id, bytes);
         if flies && let Some(lane) = self.get_mut(id) {
-            // It has opened; how long it takes until it does again is counted from now.
-            lane.tight_since = None;
+            lane.fetched_flies();
         }
         flies
     }
@@ -209,24 +199,36 @@ impl Lanes {
         news
     }
 
-    /// A refused message that may be sent again now; it flies. `alive` tells whether the key is still in flight.
-    pub fn next_refused(&mut self, now: Instant, mut alive: impl FnMut(Key) -> bool) -> Option<Key> {
+    /// A refused message that may be sent again now; it flies. `refused` tells why a message was refused, if it still waits for
+    /// another try.
+    pub fn next_refused(
+        &mut self,
+        now: Instant,
+        mut refused: impl FnMut(Key) -> Option<Refusal>,
+    ) -> Option<Key> {
         let share = self.share();
         let mut lanes = self.lanes.iter_mut().flatten();
-        let key = lanes.find_map(|lane| lane.next_refused(share, now, &mut alive))?;
+        let key = lanes.find_map(|lane| lane.next_refused(share, now, &mut refused))?;
         self.flying += 1;
         Some(key)
     }
 
-    /// When to ask `next_refused` again, if no message lands before.
+    /// Lets windows that are full of slow messages grow.
+    pub fn recover(&mut self, now: Instant) {
+        let most = self.bounds.lane;
+        self.lanes.iter_mut().flatten().for_each(|lane| lane.recover(most, now));
+    }
+
+    /// When to ask `recover`, `next_refused` and `take_fetch` again, if no message lands before.
     pub fn rested_at(&self, now: Instant) -> Option<Instant> {
-        let resting = self.lanes.iter().flatten().filter(|lane| !lane.refused.is_empty());
-        // One that has rested and was not asked has no room; it waits for a landing, not for the time.
-        resting
-            .filter_map(|lane| lane.rest.as_ref())
-            .map(|rest| rest.until)
-            .filter(|until| *until > now)
-            .min()
+        let share = self.share();
+        let lanes = self.lanes.iter().flatten();
+        // One that has rested and was not asked has no room; it waits for a landing or for its window to grow.
+        let times = lanes.flat_map(|lane| {
+            let rest = lane.rest.as_ref().filter(|_| !lane.refused.is_empty());
+            [rest.map(|rest| rest.until), lane.recovers_at(), lane.fetches_at(share, self.bounds.page, now)]
+        });
+        times.flatten().filter(|until| *until > now).min()
     }
 
     /// Somebody of the lane's service is there and answers. Returns whether that is news.
@@ -235,12 +237,12 @@ impl Lanes {
         self.get_mut(id).is_some_and(|lane| lane.alive(most))
     }
 
-    /// A message has its outcome: its place in the lane is free, its outcome of so many bytes is to be written.
-    pub fn land(&mut self, id: LaneId, bytes: usize, refused: bool, outcome: usize) {
+    /// A message, flying or refused, has its outcome: its place in the lane is free, its outcome of so many bytes is to be written.
+    pub fn land(&mut self, id: LaneId, bytes: usize, refused: Option<Refusal>, outcome: usize) {
         if let Some(lane) = self.get_mut(id) {
             lane.bytes -= bytes;
-            if refused {
-                lane.refused_alive -= 1;
+            if let Some(refusal) = refused {
+                lane.leave_refused(refusal);
             } else {
                 lane.flying -= 1;
                 self.flying -= 1;
@@ -281,47 +283,13 @@ impl Lanes {
         self.bytes -= bytes;
     }
 
-    /// The names of the lanes whose rows are better read without their bodies now.
-    pub fn closed(&self) -> Vec<&str> {
-        let lanes = self.lanes.iter().flatten();
-        lanes.filter(|lane| !lane.waiting.is_empty() || self.is_tight(lane)).map(|lane| &*lane.name).collect()
-    }
-
     /// Whether so many outcomes are to be written that sending more makes no sense.
     pub fn is_choked(&self) -> bool {
         self.settling >= self.bounds.total / 2
     }
 
-    /// Until when to hold the next read, because a lane in which little or nothing waits has just become tight.
-    pub fn hold_reading(&mut self, now: Instant) -> Option<Instant> {
-        let mut until: Option<Instant> = None;
-        let little = CATCH_UP * self.bounds.page;
-        for index in 0..self.lanes.len() {
-            let Some(tight) = self.lanes[index].as_ref().map(|lane| self.is_tight(lane)) else { continue };
-            let Some(lane) = &mut self.lanes[index] else { continue };
-            if !tight && lane.waiting.is_empty() {
-                lane.tight_since = None;
-            } else if lane.waiting.len() <= little {
-                let opens = *lane.tight_since.get_or_insert(now) + PATIENCE;
-                if opens > now {
-                    until = Some(until.map_or(opens, |until| until.min(opens)));
-                }
-            }
-        }
-        let Some(until) = until else {
-            self.held_since = None;
-            return None;
-        };
-        // After so long it is not held for as long again, or a lane that opens row by row would slow all others down.
-        if self.held_since.is_some_and(|since| now >= since + 2 * LONGEST_HOLD) {
-            self.held_since = None;
-        }
-        let end = *self.held_since.get_or_insert(now) + LONGEST_HOLD;
-        (end > now).then(|| until.min(end))
-    }
-
-    /// Rows to fetch now: of lanes in which something waits and a good part of the window is free, all lanes in turn.
-    pub fn take_fetch(&mut self) -> Vec<(LaneId, Waiting)> {
+    /// Rows to fetch now, all lanes in turn.
+    pub fn take_fetch(&mut self, now: Instant) -> Vec<(LaneId, Waiting)> {
         let mut rows = Vec::new();
         if self.waiting == 0 {
             return rows;
@@ -334,10 +302,10 @@ impl Lanes {
             let page = self.bounds.page - rows.len();
             let Some(lane) = &mut self.lanes[index] else { continue };
             // The refused of a lane that answers again go first; fetch when there is room beyond them.
-            let backlog = if lane.rest.is_none() { lane.refused_alive } else { 0 };
+            let backlog = if lane.rest.is_none() { lane.absent() } else { 0 };
             let room = lane.room(share).saturating_sub(backlog);
-            let enough = lane.enough(share, self.bounds.page).min(lane.waiting.len());
-            if lane.waiting.is_empty() || room < enough.max(1) || page == 0 {
+            let due = lane.fetches_at(share, self.bounds.page, now).is_some_and(|at| now >= at);
+            if !due || room == 0 || page == 0 {
                 continue;
             }
             // As many as `take_off` will admit, or they would come in vain, again and again.
@@ -356,7 +324,7 @@ impl Lanes {
             }
             taken += count * lane.mean;
             self.waiting -= count;
-            lane.fetch(count, |row| rows.push((LaneId(index as u32), row)));
+            lane.fetch(count, share, self.bounds.page, now, |row| rows.push((LaneId(index as u32), row)));
         }
         self.turn = if lanes == 0 { 0 } else { (self.turn + 1) % lanes };
         rows
@@ -364,14 +332,7 @@ impl Lanes {
 
     fn share(&self) -> Share {
         let free = self.bounds.total.saturating_sub(self.flying + self.handling + self.settling);
-        Share { free, own: if self.is_choked() { 0 } else { OWN_SHARE } }
-    }
-
-    fn is_tight(&self, lane: &Lane) -> bool {
-        let share = self.share();
-        let enough = lane.enough(share, self.bounds.page).max(1);
-        let held = lane.flying + lane.handling + lane.refused_alive > 0;
-        held && (lane.room(share) < enough || lane.bytes + lane.mean >= self.free_bytes().max(OWN_BYTES))
+        Share { free, own: if self.is_choked() { 0 } else { OWN_SHARE }, lane: self.bounds.lane }
     }
 
     fn forget_idle(&mut self) {
@@ -393,6 +354,8 @@ impl Lanes {
         self.lanes.get_mut(id.0 as usize)?.as_mut()
     }
 }
+
+mod hold;
 
 #[cfg(test)]
 mod tests;

@@ -22,7 +22,11 @@ pub(super) enum Refusal {
     /// NATS knows no subscriber of the subject.
     NoResponders,
     /// A copy is there and has too much to do.
-    Overloaded,
+    Overloaded {
+        /// An attempt before was not answered and may be at work ([`Message::unanswered`]): what the copy can do is not to be seen from
+        /// this one. Also what may have ended a copy comes back so, and is refused until it can run alone.
+        repeat: bool,
+    },
     /// A copy is there and understands other versions than ours.
     Unsupported(Versions),
 }
@@ -32,7 +36,7 @@ impl Refusal {
     pub fn as_str(self) -> &'static str {
         match self {
             Self::NoResponders => "no_responders",
-            Self::Overloaded => "overloaded",
+            Self::Overloaded { .. } => "overloaded",
             Self::Unsupported(_) => "unsupported",
         }
     }
@@ -58,6 +62,8 @@ pub(super) struct Message {
     pub first_sent: Option<SystemTime>,
     /// An attempt may have reached a handler: one was not answered, or a leader before us may have sent it.
     pub may_have_run: bool,
+    /// An attempt of this leader was neither answered nor refused.
+    pub unanswered: bool,
     /// Why the last attempt was refused.
     pub refusal: Option<Refusal>,
     /// Replies that were no answers.
@@ -71,6 +77,11 @@ pub(super) struct Message {
 impl Message {
     pub fn is_event(&self) -> bool {
         self.row.budget.is_event()
+    }
+
+    /// Why it waits for another try, if it does.
+    pub fn refused(&self) -> Option<Refusal> {
+        self.refusal.filter(|_| self.phase == Phase::Refused)
     }
 
     /// The context to inject: the CLIENT span if there is one.

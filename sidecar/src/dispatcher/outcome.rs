@@ -65,7 +65,7 @@ impl Outcome {
                     message.row.target
                 ),
             ),
-            Refusal::Overloaded => Self::failed(
+            Refusal::Overloaded { .. } => Self::failed(
                 Status::Unavailable,
                 code::OVERLOADED,
                 format!(

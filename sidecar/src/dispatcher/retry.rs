@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use super::message::{Message, Phase, Refusal};
+use crate::backoff::LAST_TRY;
 
 /// A new attempt with less budget left than this could not be answered in time.
 const TOO_LATE: Duration = Duration::from_millis(5);
@@ -37,6 +38,11 @@ pub(super) fn deadline(message: &Message, now: Instant) -> Option<Instant> {
 pub(super) fn after_send(message: &Message, attempt_timeout: Duration, now: Instant) -> Instant {
     let overdue = now + attempt_timeout;
     message.deadline.map_or(overdue, |deadline| deadline.min(overdue))
+}
+
+/// Whether a refused message may be sent again.
+pub(super) fn may_try_again(message: &Message, now: Instant) -> bool {
+    message.deadline.is_none_or(|deadline| deadline.saturating_duration_since(now) >= LAST_TRY)
 }
 
 /// A message's timer has fired.

@@ -18,7 +18,7 @@ use super::{
     scope::Scope,
 };
 use crate::{
-    backoff::Backoff,
+    backoff::{Backoff, LAST_TRY},
     metrics::Reason,
     span::{Span, SpanKind},
     version,
@@ -31,10 +31,6 @@ const SHARE: f64 = 0.95;
 /// Pauses between attempts that found nobody.
 const FIRST_PAUSE: Duration = Duration::from_millis(20);
 const LONGEST_PAUSE: Duration = Duration::from_secs(1);
-
-/// What was refused is not sent again with less of its budget left than this: with an attempt under way at the end it could not
-/// be said that nobody took it.
-const LAST_TRY: Duration = Duration::from_millis(50);
 
 /// A call before it is sent.
 pub(crate) struct Call {

@@ -105,17 +105,21 @@ async fn a_flood_of_large_bodies_is_never_in_memory_at_once() -> Outcome {
 #[ignore = "slow: make faults"]
 async fn what_a_copy_drops_before_it_can_read_it_is_sent_again() -> Outcome {
     const MESSAGES: i32 = 12_000;
+    const FIRST: i32 = 20_000;
     let world = Probe::world().await?;
     let main = world.sidecar("main")?.env("LANE_MAX", 20_000).env("IN_FLIGHT_MAX", 20_000);
     let main = world.start(main.env("ATTEMPT_TIMEOUT_MS", 20_000)).await?;
-    // With so many answers the dispatcher has learnt to have that many in flight. Then it takes nothing for a while, so
-    // that its client has to drop what does not fit.
-    let stall = format!("subscriber.stall_ms={MESSAGES}*off->1*return(15000)");
+    // It takes its time and any number at once, from which the dispatcher learns to have that many in flight. Then it takes nothing
+    // for a while, so that its client has to drop what does not fit.
+    let stall = format!("subscriber.stall_ms={FIRST}*off->1*return(15000)");
     let probe = Probe::copy(&world, 1)?.env("FAILPOINTS", stall).env("HANDLERS_MAX", 20_000);
     let probe = world.start(probe).await?;
-    Probe::request("stateless.echo", json!({})).timeout(120).publish_many(&world.main, MESSAGES).await?;
+    Probe::request("stateless.pause", json!({"pause": 700}))
+        .timeout(120)
+        .publish_many(&world.main, FIRST)
+        .await?;
     world.recon().await?;
-    assert_eq!(probe.metric("tpro_received_total").await?, f64::from(MESSAGES));
+    assert_eq!(probe.metric("tpro_received_total").await?, f64::from(FIRST));
     Probe::request("stateless.echo", json!({})).timeout(120).publish_many(&world.main, MESSAGES).await?;
     world.recon().await?;
     assert!(world.replies("main").await?.iter().all(|reply| reply.status == "ok"));
@@ -128,7 +132,7 @@ async fn what_a_copy_drops_before_it_can_read_it_is_sent_again() -> Outcome {
         "figure: of {MESSAGES} messages {dropped} were dropped, {counted} drops were heard of, {overloaded} refused"
     );
     assert!(dropped > 0.0 && counted > 0.0 && counted <= dropped, "{dropped} dropped, {counted} counted");
-    assert_eq!(sent - f64::from(2 * MESSAGES), main.metric("tpro_resent_total").await?);
+    assert_eq!(sent - f64::from(FIRST + MESSAGES), main.metric("tpro_resent_total").await?);
     assert_eq!(main.metric("tpro_silent_total").await?, dropped, "what was dropped was sent again");
     assert_eq!(main.metric("tpro_refused_total").await?, overloaded);
     for copy in [&main, &probe] {

@@ -8,7 +8,7 @@ use std::str::FromStr;
 pub enum ReplyState {
     /// The message is being worked on, by this copy or another: keep waiting.
     Working,
-    /// This copy takes no more work now: try again, as if nobody were there.
+    /// This copy takes no more work now: try again, and send less.
     Overloaded,
     /// The uid is older than the inbox reaches, or from the future: it cannot be told from a repeat.
     Stale,

@@ -108,7 +108,7 @@ impl Demo<'_> {
     async fn nobody(&self) -> Verdict {
         let (mut published, mut reply) = self.ask(sql::NOBODY, 2).await?;
         if reply.status == "timeout" {
-            // Once in some hundred times the last attempt is on its way at the end, and nobody can say that it was not taken.
+            // On a busy machine the last attempt may be on its way at the end, and nobody can say that it was not taken.
             (published, reply) = self.ask(sql::NOBODY, 2).await?;
         }
         status(&reply, "unavailable")?;

@@ -1,7 +1,15 @@
+use std::time::Duration;
+
 use proptest::prelude::*;
 
 use super::*;
 use crate::dispatcher::lane::{FIRST_REST, LONGEST_REST, REFUSED_PER_LANE};
+
+mod hold;
+mod overload;
+
+/// What a copy with too much to do says.
+const OVERLOADED: Refusal = Refusal::Overloaded { repeat: false };
 
 const BOUNDS: Bounds = Bounds { lane: 100, total: 400, bytes: 1 << 20, page: 50 };
 
@@ -14,13 +22,15 @@ fn fill(lanes: &mut Lanes, name: &str) -> usize {
     (0..10_000).take_while(|_| lanes.admit(id, 10)).count()
 }
 
-/// Answers until the window is as large as it gets.
+/// A window as large as it gets.
 fn open(lanes: &mut Lanes, name: &str) -> LaneId {
     let id = lanes.of(name);
-    for _ in 0..BOUNDS.lane {
-        lanes.alive(id);
-    }
+    widen(lanes, id, lanes.bounds.lane);
     id
+}
+
+fn widen(lanes: &mut Lanes, id: LaneId, window: usize) {
+    lanes.get_mut(id).expect("is there").window = window;
 }
 
 #[test]
@@ -47,7 +57,7 @@ fn while_outcomes_cannot_be_written_nothing_more_is_sent() {
         if !lanes.admit(id, 10) {
             break;
         }
-        lanes.land(id, 10, false, 100);
+        lanes.land(id, 10, None, 100);
         unwritten += 1;
     }
     assert!(unwritten <= BOUNDS.total, "{unwritten}");
@@ -71,7 +81,7 @@ fn a_body_larger_than_all_room_flies_alone() {
     let co = lanes.of("tpro.co");
     assert!(lanes.admit(co, 2 << 20));
     assert!(!lanes.admit(co, 1));
-    lanes.land(co, 2 << 20, false, 10);
+    lanes.land(co, 2 << 20, None, 10);
     assert!(!lanes.admit(co, 2 << 20), "an outcome is to be written first");
     lanes.settled(1, 10);
     assert!(lanes.admit(co, 2 << 20));
@@ -85,12 +95,12 @@ fn rows_wait_in_order_and_are_fetched_when_half_the_window_is_free() {
     for id in 1..=60 {
         lanes.wait(co, Waiting::new(id, id == 1));
     }
-    assert!(lanes.take_fetch().is_empty());
+    assert!(lanes.take_fetch(Instant::now()).is_empty());
     for _ in 0..flying / 2 {
-        lanes.land(co, 10, false, 0);
+        lanes.land(co, 10, None, 0);
     }
     lanes.settled(flying / 2, 0);
-    let rows = lanes.take_fetch();
+    let rows = lanes.take_fetch(Instant::now());
     assert_eq!(rows.len(), 50);
     assert!(rows[0].1.may_have_run() && !rows[1].1.may_have_run());
     assert!(rows.iter().map(|(_, row)| row.id()).eq(1..=50));
@@ -107,21 +117,21 @@ fn a_lane_that_refuses_is_tried_by_one_message_after_growing_pauses() {
         assert!(lanes.admit(co, 10));
         lanes.refuse(co, key(n), Refusal::NoResponders, now);
     }
-    assert_eq!(lanes.next_refused(now, |_| true), None);
+    assert_eq!(lanes.next_refused(now, |_| Some(Refusal::NoResponders)), None);
     let mut pauses = Vec::new();
     for n in 0..8 {
         let rested = lanes.rested_at(now).expect("it rests");
         pauses.push(rested - now);
         now = rested;
-        let tried = lanes.next_refused(now, |_| true).expect("one is tried");
+        let tried = lanes.next_refused(now, |_| Some(Refusal::NoResponders)).expect("one is tried");
         assert_eq!(tried, key(n));
-        assert_eq!(lanes.next_refused(now, |_| true), None, "one at a time");
+        assert_eq!(lanes.next_refused(now, |_| Some(Refusal::NoResponders)), None, "one at a time");
         lanes.refuse(co, tried, Refusal::NoResponders, now);
     }
     assert!(pauses[0] <= FIRST_REST && pauses[7] >= LONGEST_REST / 2 && pauses[7] <= LONGEST_REST);
     lanes.alive(co);
     let mut tried = 0;
-    while lanes.next_refused(now, |_| true).is_some() {
+    while lanes.next_refused(now, |_| Some(Refusal::NoResponders)).is_some() {
         tried += 1;
     }
     assert_eq!(tried, 10, "when somebody answers, all are tried at once");
@@ -135,9 +145,9 @@ fn what_was_settled_meanwhile_is_not_tried_and_does_not_pile_up() {
     for n in 0..5_000 {
         assert!(lanes.admit(co, 10));
         lanes.refuse(co, key(n), Refusal::NoResponders, now);
-        lanes.land(co, 10, true, 0);
+        lanes.land(co, 10, Some(Refusal::NoResponders), 0);
         lanes.settled(1, 0);
-        lanes.next_refused(now, |_| false);
+        lanes.next_refused(now, |_| None);
     }
     assert!(lanes.get(co).expect("is kept").refused.len() < 100);
 }
@@ -150,7 +160,7 @@ fn reply_handlers_that_hang_close_their_own_lane_and_no_other() {
         if !lanes.admit(co, 10) {
             break;
         }
-        lanes.land(co, 10, false, 1);
+        lanes.land(co, 10, None, 1);
         lanes.begin_handling(co);
     }
     assert!(!lanes.admit(co, 10), "its window is full of what waits for handlers");
@@ -164,153 +174,106 @@ fn reply_handlers_that_hang_close_their_own_lane_and_no_other() {
 }
 
 #[test]
-fn overload_halves_the_window_once_per_burst() {
+fn reply_handlers_that_hang_in_many_lanes_leave_room_for_the_next() {
+    let mut lanes = Lanes::new(BOUNDS);
+    for n in 0..20 {
+        let id = lanes.of(&format!("tpro.s{n}"));
+        while lanes.admit(id, 10) {
+            lanes.land(id, 10, None, 1);
+            lanes.begin_handling(id);
+        }
+    }
+    assert!(lanes.handling <= BOUNDS.total + 20 * OWN_SHARE, "{}", lanes.handling);
+    assert!(fill(&mut lanes, "tpro.analytic") >= OWN_SHARE);
+}
+
+#[test]
+fn a_repeat_that_is_refused_says_nothing_about_what_the_target_can_do() {
     let mut lanes = Lanes::new(BOUNDS);
     let co = open(&mut lanes, "tpro.co");
-    let flying = fill(&mut lanes, "tpro.co");
-    let now = Instant::now();
-    for n in 0..flying {
-        lanes.refuse(co, key(n as u32), Refusal::Overloaded, now);
+    assert_eq!(fill(&mut lanes, "tpro.co"), BOUNDS.lane);
+    for n in 0..60 {
+        lanes.refuse(co, key(n), Refusal::Overloaded { repeat: true }, Instant::now());
     }
-    assert_eq!(lanes.get(co).expect("is kept").window, BOUNDS.lane / 2);
+    assert_eq!(lanes.get(co).expect("is kept").window, BOUNDS.lane);
+    assert!(lanes.admit(co, 10), "it holds up no other");
 }
 
 #[test]
-fn reading_is_held_for_a_lane_that_became_tight_but_not_for_long() {
+fn overload_shrinks_the_window_to_what_the_target_has_taken() {
     let mut lanes = Lanes::new(BOUNDS);
-    fill(&mut lanes, "tpro.co");
+    let co = open(&mut lanes, "tpro.co");
+    assert_eq!(fill(&mut lanes, "tpro.co"), BOUNDS.lane);
     let now = Instant::now();
-    let until = lanes.hold_reading(now).expect("is held");
-    assert_eq!(lanes.hold_reading(until), None);
-    assert_eq!(lanes.closed(), ["tpro.co"]);
+    for n in 0..60 {
+        lanes.refuse(co, key(n), OVERLOADED, now);
+    }
+    assert_eq!(lanes.get(co).expect("is kept").window, 39, "the first takes two, the others one each");
+    assert!(!lanes.admit(co, 10));
+    // All that it works on is answered: the refused go first, and nothing new takes their places.
+    for _ in 0..40 {
+        lanes.alive(co);
+        lanes.land(co, 10, None, 0);
+    }
+    let window = lanes.get(co).expect("is kept").window;
+    assert!(window > 60 && lanes.admit(co, 10), "there is room beside the 60: {window}");
+    while lanes.admit(co, 10) {}
+    let again = std::iter::from_fn(|| lanes.next_refused(now, |_| Some(OVERLOADED)));
+    assert_eq!(again.count(), 60);
 }
 
 #[test]
-fn reading_is_held_for_a_lane_that_catches_up_and_not_for_one_that_has_fallen_behind() {
+fn a_window_that_is_full_of_slow_messages_grows_with_time_and_lets_others_through() {
     let mut lanes = Lanes::new(BOUNDS);
-    let flying = fill(&mut lanes, "tpro.co");
     let co = lanes.of("tpro.co");
-    for id in 1..=BOUNDS.page as i64 {
+    let mut now = Instant::now();
+    fill(&mut lanes, "tpro.co");
+    for n in 0..90 {
+        lanes.refuse(co, key(n), OVERLOADED, now);
+    }
+    // What is refused has its answers; the ten others take long, and fill the window.
+    for _ in 0..90 {
+        lanes.land(co, 10, Some(OVERLOADED), 0);
+    }
+    lanes.settled(90, 0);
+    assert!(!lanes.admit(co, 10));
+    for id in 1..=5 {
         lanes.wait(co, Waiting::new(id, false));
     }
-    let now = Instant::now();
-    let until = lanes.hold_reading(now).expect("is held");
-    // It opens: what waits is fetched, and it has its time once more.
-    for _ in 1..flying {
-        lanes.land(co, 10, false, 0);
-        lanes.settled(1, 0);
-    }
-    for (lane, _) in lanes.take_fetch() {
-        assert!(lanes.admit_fetched(lane, 10));
-    }
-    assert!(lanes.hold_reading(until).is_some_and(|again| again > until));
-    for id in 0..=(CATCH_UP * BOUNDS.page) as i64 {
-        lanes.wait(co, Waiting::new(1_000 + id, false));
-    }
-    assert_eq!(lanes.hold_reading(until), None);
-}
-
-/// Lets a millisecond after the other pass, in which what waits is fetched and nothing is answered; returns for how long reading
-/// was held before each page, and how many rows were fetched.
-fn pass(lanes: &mut Lanes, bytes: usize, steps: u32) -> (Vec<u32>, usize) {
-    let begun = Instant::now();
-    let (mut held, mut fetched) = (vec![0], 0);
-    for step in 0..steps {
-        for (lane, row) in lanes.take_fetch() {
-            fetched += 1;
-            if !lanes.admit_fetched(lane, bytes) {
-                lanes.wait_first(lane, row, bytes);
-            }
-        }
-        match lanes.hold_reading(begun + Duration::from_millis(step.into())) {
-            Some(_) => held[0] += 1,
-            None => held.insert(0, 0),
+    for _ in 0..20 {
+        let Some(at) = lanes.rested_at(now) else { break };
+        now = at;
+        lanes.recover(now);
+        for (lane, _) in lanes.take_fetch(now) {
+            assert!(lanes.admit_fetched(lane, 10));
         }
     }
-    (held, fetched)
+    assert_eq!(lanes.waiting(), 0);
+    assert_eq!(lanes.rested_at(now), None, "there is nothing to wake up for");
 }
 
 #[test]
-fn a_lane_that_is_full_of_bytes_neither_holds_reading_nor_has_its_rows_fetched_in_vain() {
-    for bytes in [10_000, BOUNDS.bytes / 3] {
-        for refused in [false, true] {
-            let mut lanes = Lanes::new(BOUNDS);
-            let co = open(&mut lanes, "tpro.co");
-            let now = Instant::now();
-            let flying = (0..).take_while(|_| lanes.admit(co, bytes)).count();
-            for n in 0..flying * usize::from(refused) {
-                lanes.refuse(co, key(n as u32), Refusal::NoResponders, now);
-            }
-            for id in 1..=30 {
-                lanes.wait(co, Waiting::new(id, false));
-            }
-            let (held, fetched) = pass(&mut lanes, bytes, 2_000);
-            let longest = held.iter().max().copied().unwrap_or_default();
-            assert!(u128::from(longest) <= PATIENCE.as_millis(), "{bytes} {refused}: {longest} ms");
-            assert!(fetched <= 1, "{bytes} {refused}: {fetched} rows were fetched in vain");
-        }
-    }
-}
-
-#[test]
-fn lanes_that_become_tight_one_after_the_other_hold_reading_for_a_while_together() {
-    let mut lanes = Lanes::new(BOUNDS);
-    let begun = Instant::now();
-    let (mut held, mut longest) = (0, 0);
-    for step in 0..1_000 {
-        let id = lanes.of(&format!("tpro.s{}", step / 2 % 12));
-        if step % 2 == 0 {
-            // All is answered, and in the next millisecond it is filled again: it has just become tight.
-            while lanes.get(id).is_some_and(|lane| lane.flying > 0) {
-                lanes.land(id, 10, false, 0);
-                lanes.settled(1, 0);
-            }
-        } else {
-            while lanes.admit(id, 10) {}
-        }
-        let until = lanes.hold_reading(begun + Duration::from_millis(step));
-        held = if until.is_some() { held + 1 } else { 0 };
-        longest = longest.max(held);
-    }
-    assert!(longest > PATIENCE.as_millis(), "the test makes several follow each other: {longest}");
-    assert!(longest <= LONGEST_HOLD.as_millis(), "{longest}");
-}
-
-#[test]
-fn a_lane_that_opens_row_by_row_slows_down_no_other() {
+fn what_is_at_reply_handlers_does_not_keep_the_lane_from_sending() {
     let mut lanes = Lanes::new(BOUNDS);
     let co = open(&mut lanes, "tpro.co");
-    let begun = Instant::now();
-    while lanes.admit(co, 50_000) {}
-    for id in 1..=100 {
-        lanes.wait(co, Waiting::new(id, false));
+    fill(&mut lanes, "tpro.co");
+    for n in 0..95 {
+        lanes.refuse(co, key(n), OVERLOADED, Instant::now());
     }
-    let mut reads = 0;
-    for step in 0..1_000 {
-        if step % 5 == 0 {
-            lanes.land(co, 50_000, false, 0);
-            lanes.settled(1, 0);
-        }
-        for (lane, row) in lanes.take_fetch() {
-            if !lanes.admit_fetched(lane, 50_000) {
-                lanes.wait_first(lane, row, 50_000);
-            }
-        }
-        reads += u32::from(lanes.hold_reading(begun + Duration::from_millis(step)).is_none());
-        if lanes.waiting() < 50 {
-            lanes.wait(co, Waiting::new(1_000 + step as i64, false));
-        }
+    for _ in 0..5 {
+        lanes.land(co, 10, None, 0);
+        lanes.begin_handling(co);
     }
-    assert!(reads >= 450, "{reads} reads in a second");
+    // As much as its window has room for is at reply handlers now.
+    widen(&mut lanes, co, 5);
+    let again = std::iter::from_fn(|| lanes.next_refused(Instant::now() + FIRST_REST, |_| Some(OVERLOADED)));
+    assert!(again.count() > 0);
 }
 
 #[test]
 fn a_lane_whose_window_is_larger_than_all_there_is_gets_its_rows() {
     let mut lanes = Lanes::new(Bounds { lane: 10 * BOUNDS.total, page: 2 * BOUNDS.total, ..BOUNDS });
-    let co = lanes.of("tpro.co");
-    for _ in 0..10 * BOUNDS.total {
-        lanes.alive(co);
-    }
+    let co = open(&mut lanes, "tpro.co");
     for id in 1..=2 * BOUNDS.total as i64 {
         lanes.wait(co, Waiting::new(id, false));
     }
@@ -321,7 +284,7 @@ fn a_lane_whose_window_is_larger_than_all_there_is_gets_its_rows() {
 fn drain(lanes: &mut Lanes, dead: &[LaneId], bytes: usize) -> usize {
     for _ in 0..1_000 {
         let mut flying = Vec::new();
-        for (lane, row) in lanes.take_fetch() {
+        for (lane, row) in lanes.take_fetch(Instant::now()) {
             if lanes.admit_fetched(lane, bytes) {
                 flying.push(lane);
             } else {
@@ -329,7 +292,7 @@ fn drain(lanes: &mut Lanes, dead: &[LaneId], bytes: usize) -> usize {
             }
         }
         for lane in flying.into_iter().filter(|lane| !dead.contains(lane)) {
-            lanes.land(lane, bytes, false, 0);
+            lanes.land(lane, bytes, None, 0);
             lanes.settled(1, 0);
         }
     }
@@ -352,12 +315,10 @@ proptest! {
         let co = lanes.of("tpro.co");
         // Its last bodies were large, and its window has grown.
         if lanes.admit(co, large) {
-            lanes.land(co, large, false, 0);
+            lanes.land(co, large, None, 0);
             lanes.settled(1, 0);
         }
-        for _ in 0..answered {
-            lanes.alive(co);
-        }
+        widen(&mut lanes, co, (FIRST_WINDOW + answered).min(window));
         let dead: Vec<LaneId> = (0..dead).map(|n| lanes.of(&format!("tpro.dead_{n}"))).collect();
         for id in &dead {
             while lanes.admit(*id, large) {}
@@ -387,6 +348,10 @@ proptest! {
         let mut lanes = Lanes::new(BOUNDS);
         let mut flying: Vec<(LaneId, Key, usize)> = Vec::new();
         let mut refused: Vec<(LaneId, Key, usize)> = Vec::new();
+        let refusal = |(_, _, bytes): &(LaneId, Key, usize)| match bytes % 2 {
+            0 => OVERLOADED,
+            _ => Refusal::NoResponders,
+        };
         let mut written = Vec::new();
         let mut handling: Vec<LaneId> = Vec::new();
         let mut now = Instant::now();
@@ -396,25 +361,24 @@ proptest! {
             match what {
                 0 | 1 => if lanes.admit(id, bytes) { flying.push((id, key(n as u32), bytes)) },
                 2 => if let Some((id, key, bytes)) = flying.pop() {
-                    let refusal = if bytes % 2 == 0 { Refusal::Overloaded } else { Refusal::NoResponders };
-                    lanes.refuse(id, key, refusal, now);
+                    lanes.refuse(id, key, refusal(&(id, key, bytes)), now);
                     refused.push((id, key, bytes));
                 },
-                3 => while let Some(tried) = lanes.next_refused(now, |key| refused.iter().any(|r| r.1 == key)) {
+                3 => while let Some(tried) = lanes.next_refused(now, |key| refused.iter().find(|r| r.1 == key).map(refusal)) {
                     let at = refused.iter().position(|r| r.1 == tried).expect("is one of the refused");
                     flying.push(refused.remove(at));
                 },
                 4 => if let Some((id, _, bytes)) = flying.pop() {
                     lanes.alive(id);
-                    lanes.land(id, bytes, false, 3);
+                    lanes.land(id, bytes, None, 3);
                     written.push(3);
                 },
-                5 => if let Some((id, _, bytes)) = refused.pop() {
-                    lanes.land(id, bytes, true, 5);
+                5 => if let Some(it) = refused.pop() {
+                    lanes.land(it.0, it.2, Some(refusal(&it)), 5);
                     written.push(5);
                 },
                 6 => if let Some((id, _, bytes)) = flying.pop() {
-                    lanes.land(id, bytes, false, 7);
+                    lanes.land(id, bytes, None, 7);
                     lanes.begin_handling(id);
                     handling.push(id);
                 },
@@ -433,11 +397,11 @@ proptest! {
             written.push(7);
         }
         for (id, _, bytes) in flying.drain(..) {
-            lanes.land(id, bytes, false, 0);
+            lanes.land(id, bytes, None, 0);
             written.push(0);
         }
-        for (id, _, bytes) in refused.drain(..) {
-            lanes.land(id, bytes, true, 0);
+        for it in refused.drain(..) {
+            lanes.land(it.0, it.2, Some(refusal(&it)), 0);
             written.push(0);
         }
         lanes.settled(written.len(), written.iter().sum());
@@ -455,5 +419,5 @@ fn a_lane_with_as_many_refused_as_it_may_keep_still_tries_one_of_them() {
         lanes.refuse(id, key(n), Refusal::NoResponders, now);
     }
     assert!(!lanes.admit(id, 10), "nothing new is taken up");
-    assert_eq!(lanes.next_refused(now + LONGEST_REST, |_| true), Some(key(0)));
+    assert_eq!(lanes.next_refused(now + LONGEST_REST, |_| Some(Refusal::NoResponders)), Some(key(0)));
 }

@@ -143,10 +143,18 @@ impl Leader {
     /// Nobody took this attempt.
     fn refuse(&mut self, key: Key, attempt: u32, refusal: Refusal) {
         let Some(message) = self.in_flight.get_mut(key) else { return };
+        if message.is_event() {
+            // Nobody is asked to answer one.
+            return self.count_dropped("state");
+        }
         if attempt != message.attempt || message.phase != Phase::Flying || message.queued {
             // Of an attempt that has been followed by another.
             return;
         }
+        let refusal = match refusal {
+            Refusal::Overloaded { .. } => Refusal::Overloaded { repeat: message.unanswered },
+            other => other,
+        };
         let what = refusal.as_str();
         trace::refused(message, what);
         message.phase = Phase::Refused;
@@ -166,7 +174,7 @@ impl Leader {
     /// The target has it and works on it: the attempt is not overdue, and the message may have run.
     fn working(&mut self, key: Key) {
         let Some(message) = self.in_flight.get_mut(key) else { return };
-        message.may_have_run = true;
+        (message.may_have_run, message.unanswered) = (true, true);
         trace::refused(message, "working");
         if message.phase == Phase::Flying && !message.queued {
             message.due = retry::after_send(message, self.app.config.dispatch.attempt_timeout, self.now);
@@ -192,6 +200,9 @@ impl Leader {
         self.timers.fire(self.now, &mut fired);
         fired.drain(..).for_each(|key| self.on_timer(key));
         self.fired = fired;
+        if connected {
+            self.lanes.recover(self.now);
+        }
         while let Some(key) = connected.then(|| self.next_refused()).flatten() {
             if let Some(message) = self.in_flight.get_mut(key) {
                 message.phase = Phase::Flying;
@@ -201,9 +212,10 @@ impl Leader {
     }
 
     fn next_refused(&mut self) -> Option<Key> {
-        let in_flight = &mut self.in_flight;
-        self.lanes.next_refused(self.now, |key| {
-            in_flight.get_mut(key).is_some_and(|message| message.phase == Phase::Refused)
+        let (in_flight, now) = (&mut self.in_flight, self.now);
+        self.lanes.next_refused(now, |key| {
+            let message = in_flight.get_mut(key).filter(|message| retry::may_try_again(message, now))?;
+            message.refused()
         })
     }
 
@@ -214,7 +226,7 @@ impl Leader {
             Next::Wait(until) => message.due = until,
             Next::Send => {
                 // The attempt was not refused, so somebody may have it.
-                message.may_have_run = true;
+                (message.may_have_run, message.unanswered) = (true, true);
                 message.due = message.deadline.unwrap_or(self.now + self.app.config.dispatch.attempt_timeout);
                 self.counts.silent.inc();
                 self.send_again(key);

@@ -58,7 +58,7 @@ impl Leader {
         if self.fetching || !connected || self.outbox.is_short() {
             return;
         }
-        let asked = self.lanes.take_fetch();
+        let asked = self.lanes.take_fetch(self.now);
         if asked.is_empty() {
             return;
         }
@@ -200,6 +200,7 @@ impl Leader {
             timer: None,
             first_sent: None,
             may_have_run,
+            unanswered: false,
             refusal: None,
             noise: 0,
             span: None,
@@ -208,7 +209,7 @@ impl Leader {
         match self.in_flight.insert(uid, message) {
             Ok(key) => self.outgoing.push_back(key),
             Err(message) => {
-                self.lanes.land(lane, bytes, false, 0);
+                self.lanes.land(lane, bytes, None, 0);
                 self.lanes.settled(1, 0);
                 self.settle_unsent(message.row, lane, Outcome::broken("uid"));
             }

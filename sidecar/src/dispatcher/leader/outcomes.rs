@@ -9,7 +9,6 @@ use crate::{
     dispatcher::{
         in_flight::Key,
         lanes::LaneId,
-        message::Phase,
         metrics::Ended,
         outcome::Outcome,
         reply_queue::Place,
@@ -42,7 +41,7 @@ impl Leader {
             );
         }
         let bytes = outcome.len();
-        self.lanes.land(message.lane, message.row.weight(), message.phase == Phase::Refused, bytes);
+        self.lanes.land(message.lane, message.row.weight(), message.refused(), bytes);
         let settlement = Settlement {
             id: message.row.id,
             uid,

@@ -1,0 +1,203 @@
+//! Lanes and a target that can do less than what comes, one millisecond after the other.
+
+use std::{collections::HashMap, time::Duration};
+
+use super::*;
+use crate::dispatcher::lane::LEAST_WINDOW;
+
+/// A service of so many copies that each work on so many messages at once and refuse what is more.
+struct Target {
+    copies: Vec<Vec<(Job, u64)>>,
+    /// So many of them are at work on something else and take nothing.
+    hung: usize,
+    at_once: usize,
+    each_ms: u64,
+    /// How far the random choice among copies has come.
+    dice: u32,
+}
+
+/// A message of one of the requesters.
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct Job {
+    requester: usize,
+    key: Key,
+}
+
+impl Target {
+    fn new(copies: usize, at_once: usize, each_ms: u64) -> Self {
+        Self { copies: vec![Vec::new(); copies], hung: 0, at_once, each_ms, dice: 1 }
+    }
+
+    /// What is done by now.
+    fn done(&mut self, ms: u64) -> Vec<Job> {
+        self.copies
+            .iter_mut()
+            .flat_map(|copy| copy.extract_if(.., |(_, until)| *until <= ms))
+            .map(|it| it.0)
+            .collect()
+    }
+
+    /// Whether the copy that NATS chooses takes it.
+    fn takes(&mut self, job: Job, ms: u64) -> bool {
+        let chosen = self.random(self.copies.len() as u64) as usize;
+        // From half to one and a half times as long.
+        let takes_ms = self.each_ms / 2 + self.random(self.each_ms + 1);
+        let copy = &mut self.copies[chosen];
+        let takes = copy.len() < self.at_once && chosen >= self.hung;
+        if takes {
+            copy.push((job, ms + takes_ms));
+        }
+        takes
+    }
+
+    fn random(&mut self, below: u64) -> u64 {
+        self.dice = self.dice.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        u64::from(self.dice >> 16) % below
+    }
+}
+
+/// A dispatcher with rows for the target.
+struct Requester {
+    lanes: Lanes,
+    lane: LaneId,
+    sent: Vec<Key>,
+    first_sent: HashMap<u32, u64>,
+    rows: i64,
+    answered: i64,
+    /// Refused attempts.
+    refusals: usize,
+    /// The longest between the first send of a message and its answer: what its budget must be.
+    longest: u64,
+}
+
+impl Requester {
+    fn new(rows: i64) -> Self {
+        let mut lanes = Lanes::new(BOUNDS);
+        let lane = lanes.of("tpro.co");
+        for id in 1..=rows {
+            lanes.wait(lane, Waiting::new(id, false));
+        }
+        Self {
+            lanes,
+            lane,
+            sent: Vec::new(),
+            first_sent: HashMap::new(),
+            rows,
+            answered: 0,
+            refusals: 0,
+            longest: 0,
+        }
+    }
+
+    fn on_answer(&mut self, key: Key, ms: u64) {
+        self.lanes.alive(self.lane);
+        self.lanes.land(self.lane, 10, None, 0);
+        self.lanes.settled(1, 0);
+        self.longest = self.longest.max(ms - self.first_sent[&key.slot]);
+        self.answered += 1;
+    }
+
+    fn on_refusal(&mut self, key: Key, now: Instant) {
+        self.lanes.refuse(self.lane, key, OVERLOADED, now);
+        self.refusals += 1;
+    }
+
+    fn send(&mut self, ms: u64, now: Instant) {
+        self.lanes.recover(now);
+        while let Some(key) = self.lanes.next_refused(now, |_| Some(OVERLOADED)) {
+            self.sent.push(key);
+        }
+        for (lane, row) in self.lanes.take_fetch(now) {
+            assert!(self.lanes.admit_fetched(lane, 10));
+            let key = key(row.id() as u32);
+            self.first_sent.insert(key.slot, ms);
+            self.sent.push(key);
+        }
+    }
+}
+
+/// Lets all send until the first has all its answers; returns after how many milliseconds that is.
+fn flood(requesters: &mut [Requester], mut target: Target) -> u64 {
+    let begun = Instant::now();
+    for ms in 1.. {
+        let now = begun + Duration::from_millis(ms);
+        for Job { requester, key } in target.done(ms) {
+            requesters[requester].on_answer(key, ms);
+        }
+        // Who comes first changes.
+        let order: &mut dyn Iterator<Item = (usize, &mut Requester)> = match ms % 2 {
+            0 => &mut requesters.iter_mut().enumerate(),
+            _ => &mut requesters.iter_mut().enumerate().rev(),
+        };
+        for (n, requester) in order {
+            for key in std::mem::take(&mut requester.sent) {
+                if !target.takes(Job { requester: n, key }, ms) {
+                    requester.on_refusal(key, now);
+                }
+            }
+            requester.send(ms, now);
+        }
+        if requesters[0].answered == requesters[0].rows {
+            return ms;
+        }
+    }
+    unreachable!("it runs until all is answered")
+}
+
+const ROWS: i64 = 2_000;
+
+#[test]
+fn no_more_is_sent_than_the_target_can_do_and_it_is_never_short_of_work() {
+    for (copies, at_once) in [(1, 1), (1, 8), (1, 60), (2, 1), (2, 4), (2, 30), (8, 2)] {
+        for each_ms in [5, 20, 100] {
+            let (places, rows) = (copies * at_once, ROWS as u64);
+            let mut one = [Requester::new(ROWS)];
+            let took_ms = flood(&mut one, Target::new(copies, at_once, each_ms));
+            let [one] = one;
+            let what = format!("{copies} times {at_once} at once, {each_ms} ms each");
+            let least_ms = rows * each_ms / places as u64;
+            // A message is a millisecond on its way each time.
+            let most_ms = (least_ms + 2 * rows / places as u64) * 13 / 10 + each_ms;
+            assert!(took_ms <= most_ms, "{what}: {took_ms} ms, {least_ms} if no place were ever empty");
+            let refusals = one.refusals as u64 / rows;
+            assert!(
+                refusals <= 4 + (2 * LEAST_WINDOW / places) as u64,
+                "{what}: {refusals} refusals a message"
+            );
+            // The first window is sent without knowing what the target can do: those have their turns one after the other.
+            let turns = BOUNDS.lane as u64 / places as u64 + 3;
+            assert!(
+                one.longest <= 2 * turns * (each_ms + 5),
+                "{what}: the longest budget needed is {} ms",
+                one.longest
+            );
+        }
+    }
+}
+
+#[test]
+fn a_copy_that_refuses_everything_does_not_keep_the_others_from_their_work() {
+    for (copies, hung, at_once, each_ms) in
+        [(2, 1, 60, 20), (3, 1, 30, 20), (3, 2, 60, 20), (2, 1, 8, 100), (3, 2, 8, 5), (2, 1, 60, 3_000)]
+    {
+        let mut one = [Requester::new(5 * ROWS)];
+        let took_ms = flood(&mut one, Target { hung, ..Target::new(copies, at_once, each_ms) });
+        let places = ((copies - hung) * at_once) as u64;
+        let least_ms = 5 * ROWS as u64 * each_ms / places;
+        let what = format!("{hung} of {copies} hang, {at_once} at once, {each_ms} ms each");
+        assert!(took_ms <= least_ms * 3 / 2, "{what}: {took_ms} ms, {least_ms} if no place were ever empty");
+    }
+}
+
+#[test]
+fn of_two_that_flood_a_target_neither_is_shut_out() {
+    for (copies, at_once, each_ms) in [(1, 1, 20), (1, 8, 100), (2, 4, 20), (1, 60, 5)] {
+        let mut two = [Requester::new(ROWS), Requester::new(100 * ROWS)];
+        flood(&mut two, Target::new(copies, at_once, each_ms));
+        let [one, other] = two.map(|requester| requester.answered);
+        let all = one + other;
+        let what =
+            format!("{copies} times {at_once} at once, {each_ms} ms each: {one} and {other} were answered");
+        assert!(one * 20 >= all && other * 20 >= all, "{what}");
+    }
+}
