@@ -17,14 +17,15 @@ pub(super) const FIRST_REST: Duration = Duration::from_millis(50);
 pub(super) const LONGEST_REST: Duration = Duration::from_secs(1);
 /// The least a window shrinks to.
 pub(super) const LEAST_WINDOW: usize = 8;
-/// What an answer adds to a window; an overloaded copy's refusal takes one away. So a window grows as long as more than one in four
-/// attempts is taken: a copy that takes nothing, because it hangs, does not keep the others from their work.
+/// What an answer adds to a window; an overloaded copy's refusal takes one away, or two where there are few. So a window grows as long
+/// as more than one in four attempts is taken, or two in five: a copy that takes nothing, because it hangs, does not keep the others
+/// from their work.
 const GROWTH: usize = 3;
 /// How often a window that meets refusals is cut by an eighth more, so that others who send to the same target have a share.
 const CUT_PAUSE: Duration = Duration::from_millis(100);
 /// A full window that has met no refusal for so long grows by one even without answers: what fills it may be slow, and the target
 /// idle.
-pub(super) const RECOVERY: Duration = Duration::from_millis(100);
+const RECOVERY: Duration = Duration::from_millis(100);
 /// How often a few rows are read for a lane whose window is not half free.
 pub(super) const FETCH_PAUSE: Duration = Duration::from_millis(10);
 /// How often it is said that nobody runs a service. A service that knows one method and not another is there and is not,
@@ -91,8 +92,8 @@ pub(super) struct Lane {
     pub refused: VecDeque<Key>,
     /// Refused messages that are still in flight; `refused` may also hold keys of some that are not.
     pub refused_alive: usize,
-    /// Those of them that an overloaded copy refused. They keep their places in the window: a lane that took up new ones for
-    /// them would have the budgets of more and more run out while the target works on a few.
+    /// Those of them that an overloaded copy refused, but for repeats. They keep their places in the window: a lane that took up new
+    /// ones for them would have the budgets of more and more run out while the target works on a few.
     overloaded: usize,
     pub rest: Option<Rest>,
     pub tight_since: Option<Instant>,
@@ -226,6 +227,10 @@ impl Lane {
 
     fn shrink(&mut self, now: Instant) {
         let least = LEAST_WINDOW.min(self.window);
+        if self.narrowed.is_none_or(|last| now >= last + CUT_PAUSE) {
+            // Those of a burst long ago do not count.
+            self.refusals = 0;
+        }
         self.refusals += 1;
         let mut less = 1;
         if self.cut.is_none_or(|last| now >= last + CUT_PAUSE) {

@@ -3,17 +3,16 @@
 //! What is in flight is bounded three ways: per lane, in total, and in bytes. A lane may hold no more than what is still
 //! free in total (the dynamic threshold of Choudhury and Hahne for shared switch buffers, IEEE/ACM ToN 6(2), 1998), so
 //! that a few stuck lanes together still leave room for the next one; and a small share is every lane's own, however many
-//! are stuck, unless outcomes cannot be written. A window begins small, grows
-//! with each answer and shrinks with each message that an overloaded target refuses, and so finds by itself what the target can
-//! do; a takeover makes no storm.
+//! are stuck, unless outcomes cannot be written. A window begins small, grows with each answer and shrinks with each message
+//! that an overloaded target refuses, and so finds by itself what the target can do; a takeover makes no storm.
 //!
 //! A row whose lane has no room is kept as its id only (8 bytes) and is read again when the lane opens. It is one
 //! mechanism for lanes that are busy and lanes that are dead.
 //!
 //! A message that nobody took waits among the refused while its budget runs. The lane then tries one of them at a time, after
 //! pauses, until somebody answers. One that found nobody at home leaves the window, and the others of its lane are sent
-//! meanwhile. One that an overloaded copy refused keeps its place in it: what is sent is what the target can do, and what it
-//! cannot do yet waits in the outbox, where no budget runs.
+//! meanwhile. One that an overloaded copy refused keeps its place in it, unless it is a repeat: what is sent is what the target
+//! can do, and what it cannot do yet waits in the outbox, where no budget runs.
 
 use std::{collections::HashMap, time::Instant};
 

@@ -40,9 +40,10 @@ pub(super) fn after_send(message: &Message, attempt_timeout: Duration, now: Inst
     message.deadline.map_or(overdue, |deadline| deadline.min(overdue))
 }
 
-/// Whether a refused message may be sent again.
+/// Whether a refused message may be sent again. One that may have run ends as a timeout anyway, and may still find its answer.
 pub(super) fn may_try_again(message: &Message, now: Instant) -> bool {
-    message.deadline.is_none_or(|deadline| deadline.saturating_duration_since(now) >= LAST_TRY)
+    message.may_have_run
+        || message.deadline.is_none_or(|deadline| deadline.saturating_duration_since(now) >= LAST_TRY)
 }
 
 /// A message's timer has fired.

@@ -199,7 +199,7 @@ impl Drop for Statements {
 /// Takes a connection out of the pool: cancels what runs on it, then closes it.
 ///
 /// Closing alone is not enough: the server notices a closed connection only when it next writes to it. So the end of the process
-/// waits for this, too, or what its last handlers hold would stay locked after it.
+/// waits for this, too (not for long when it is forced), or what its last handlers hold would stay locked after it.
 fn discard(client: Object, tasks: &TaskTracker) {
     const LIMIT: Duration = Duration::from_secs(2);
     let cancel = client.cancel_token();

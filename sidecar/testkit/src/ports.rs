@@ -30,8 +30,8 @@ struct Block {
 impl Block {
     fn take() -> Self {
         let start = (std::process::id() % u32::from(BLOCKS)) as u16;
-        let blocks = (0..BLOCKS).map(|n| (start + n) % BLOCKS);
-        let locked = blocks.filter_map(|block| Some((block, lock(block)?))).next();
+        let mut blocks = (0..BLOCKS).map(|n| (start + n) % BLOCKS);
+        let locked = blocks.find_map(|block| Some((block, lock(block)?)));
         let (block, lock) = locked.map_or((start, None), |(block, lock)| (block, Some(lock)));
         let next = if lock.is_some() { 0 } else { (std::process::id() % u32::from(BLOCK)) as u16 };
         Self { first: FIRST + block * BLOCK, next: AtomicU16::new(next), _lock: lock }
@@ -62,8 +62,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn two_blocks_that_are_taken_at_once_are_not_the_same() {
-        let blocks = [Block::take(), Block::take()];
-        assert_ne!(blocks[0].first, blocks[1].first);
+    fn a_block_that_is_taken_is_not_given_out_again() {
+        let taken = (0..BLOCKS).find_map(|block| Some((block, lock(block)?)));
+        let (block, mine) = taken.expect("a block of the twelve is free");
+        assert!(lock(block).is_none());
+        drop(mine);
+        assert!(lock(block).is_some());
     }
 }

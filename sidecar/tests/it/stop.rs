@@ -88,7 +88,7 @@ async fn a_handler_longer_than_the_drain_is_cut_off_and_another_copy_takes_over(
     // A server that is slow to hear that a statement is cancelled must hear it all the same: else the message would stay locked for
     // longer than its budget.
     let first =
-        Probe::copy(&world, 1)?.env("STOP_TIMEOUT", 2).env("FAILPOINTS", "statements.cancel_ms=return(400)");
+        Probe::copy(&world, 1)?.env("STOP_TIMEOUT", 2).env("FAILPOINTS", "statements.cancel_ms=return(200)");
     let first = world.start(first).await?;
     let hold = Probe::hold(&world).await?;
     let id = world.publish(&Probe::request("transactional.effect", Probe::held())).await?;

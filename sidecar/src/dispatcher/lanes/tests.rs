@@ -163,7 +163,7 @@ fn reply_handlers_that_hang_close_their_own_lane_and_no_other() {
         lanes.land(co, 10, None, 1);
         lanes.begin_handling(co);
     }
-    assert!(!lanes.admit(co, 10), "its window is full of what waits for handlers");
+    assert!(!lanes.admit(co, 10), "it holds as much as it may of what waits for handlers");
     assert!(!lanes.is_choked());
     assert!(fill(&mut lanes, "tpro.analytic") >= OWN_SHARE);
     for _ in 0..BOUNDS.lane / 2 {
@@ -348,8 +348,9 @@ proptest! {
         let mut lanes = Lanes::new(BOUNDS);
         let mut flying: Vec<(LaneId, Key, usize)> = Vec::new();
         let mut refused: Vec<(LaneId, Key, usize)> = Vec::new();
-        let refusal = |(_, _, bytes): &(LaneId, Key, usize)| match bytes % 2 {
+        let refusal = |(_, _, bytes): &(LaneId, Key, usize)| match bytes % 3 {
             0 => OVERLOADED,
+            1 => Refusal::Overloaded { repeat: true },
             _ => Refusal::NoResponders,
         };
         let mut written = Vec::new();

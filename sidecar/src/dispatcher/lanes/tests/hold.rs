@@ -133,3 +133,30 @@ fn a_lane_that_opens_row_by_row_slows_down_no_other() {
     }
     assert!(reads >= 450, "{reads} reads in a second");
 }
+
+#[test]
+fn a_lane_that_opens_a_place_at_a_time_is_read_for_now_and_then_and_slows_down_no_other() {
+    let mut lanes = Lanes::new(BOUNDS);
+    let co = open(&mut lanes, "tpro.co");
+    let begun = Instant::now();
+    while lanes.admit(co, 10) {}
+    for id in 1..=190 {
+        lanes.wait(co, Waiting::new(id, false));
+    }
+    let (mut reads, mut fetches) = (0, 0);
+    for ms in 0..1_000 {
+        let now = begun + Duration::from_millis(ms);
+        if ms % 5 == 0 {
+            lanes.land(co, 10, None, 0);
+            lanes.settled(1, 0);
+        }
+        let rows = lanes.take_fetch(now);
+        fetches += u32::from(!rows.is_empty());
+        for (lane, _) in rows {
+            assert!(lanes.admit_fetched(lane, 10));
+        }
+        reads += u32::from(lanes.hold_reading(now).is_none());
+    }
+    assert!((90..=101).contains(&fetches), "{fetches} fetches in a second");
+    assert!(reads >= 980, "{reads} reads in a second");
+}

@@ -119,7 +119,7 @@ impl Requester {
 /// Lets all send until the first has all its answers; returns after how many milliseconds that is.
 fn flood(requesters: &mut [Requester], mut target: Target) -> u64 {
     let begun = Instant::now();
-    for ms in 1.. {
+    for ms in 1..1_000_000 {
         let now = begun + Duration::from_millis(ms);
         for Job { requester, key } in target.done(ms) {
             requesters[requester].on_answer(key, ms);
@@ -141,7 +141,7 @@ fn flood(requesters: &mut [Requester], mut target: Target) -> u64 {
             return ms;
         }
     }
-    unreachable!("it runs until all is answered")
+    panic!("it stands still")
 }
 
 const ROWS: i64 = 2_000;
