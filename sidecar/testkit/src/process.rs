@@ -36,6 +36,8 @@ pub struct Process {
     pid: u32,
     child: Mutex<Child>,
     log: PathBuf,
+    /// How long the log was when it began: those before it wrote there, too.
+    said_before: u64,
     ended_by: Signal,
     watcher: Mutex<Option<(Child, ChildStdin)>>,
 }
@@ -56,6 +58,7 @@ impl Process {
             .append(true)
             .open(log)
             .context(format!("opening {}", log.display()))?;
+        let said_before = output.metadata().context(format!("looking at {}", log.display()))?.len();
         command.stdin(Stdio::null()).stdout(output.try_clone()?).stderr(output);
         let child = command.spawn().context(format!("starting {name}"))?;
         let pid = child.id();
@@ -64,6 +67,7 @@ impl Process {
             pid,
             child: Mutex::new(child),
             log: log.to_path_buf(),
+            said_before,
             ended_by,
             watcher: Mutex::new(None),
         };
@@ -89,6 +93,11 @@ impl Process {
     /// All it has written so far.
     pub fn log(&self) -> String {
         String::from_utf8_lossy(&std::fs::read(&self.log).unwrap_or_default()).into_owned()
+    }
+
+    /// Whether it has written anything since it was started.
+    pub fn has_spoken(&self) -> bool {
+        std::fs::metadata(&self.log).is_ok_and(|log| log.len() > self.said_before)
     }
 
     /// Sends a signal. A process that has ended takes none.

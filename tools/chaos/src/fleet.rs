@@ -1,6 +1,7 @@
 //! The copies of the services. It knows who was taken down on purpose, so that a copy that dies by itself is found.
 
 use std::collections::BTreeMap;
+use std::os::unix::process::ExitStatusExt as _;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
@@ -72,6 +73,10 @@ impl Berth {
         let Some(copy) = copy else { return Ok(()) };
         copy.signal(Signal::TERM)?;
         let exit = copy.process().wait_within(STOP_LIMIT).await?;
+        if exit.signal() == Some(Signal::TERM.as_raw()) && !copy.process().has_spoken() {
+            // It had been started a moment before, had not come so far as to listen for signals, and had done nothing.
+            return Ok(());
+        }
         exit.code().context(format!("{} died of a signal after SIGTERM: {exit}", self.name())).map(drop)
     }
 
