@@ -61,7 +61,9 @@ sql() {
   local request='tpro.request(service_name pg_catalog.text,entity pg_catalog.text,method_name pg_catalog.text,body pg_catalog.jsonb'
   request+=',headers pg_catalog.jsonb,timeout integer,protocol pg_catalog.text,reply_to pg_catalog.text,sender pg_catalog.text'
   request+=',space_name pg_catalog.text,INOUT reply pg_catalog.jsonb)'
-  sed 's/^\\echo.*//' sql/pg_tpro--*.sql | pgspot --proc-without-search-path "$request" || return
+  local version
+  version=$(sed -n "s/^default_version = '\(.*\)'/\1/p" pg_tpro/pg_tpro.control)
+  sed 's/^\\echo.*//' "sql/pg_tpro--$version.sql" | pgspot --proc-without-search-path "$request" || return
   # The template runs in a function that has this search_path.
   { echo 'SET search_path TO pg_catalog, pg_temp;' && sed 's/@\([a-z]*\)@/example_\1/g' sql/service.sql; } | pgspot
 }

@@ -11,7 +11,7 @@ fn is_wrapper(name: &str) -> bool {
 
 #[test]
 fn every_function_of_the_script_is_in_the_library_and_the_other_way_round() -> Outcome {
-    let script = fs::read_to_string(paths::checkout().join("sql/pg_tpro--0.1.0.sql"))?;
+    let script = fs::read_to_string(paths::checkout().join("sql/pg_tpro--0.1.1.sql"))?;
     let declared: BTreeSet<&str> = script.split('\'').filter(|text| is_wrapper(text)).collect();
 
     // The names that a library exports are zero-terminated strings in its file. PostgreSQL asks for two of each

@@ -1,0 +1,783 @@
+-- pg_tpro 0.1.1, by hand. Functions of language c are in the library: f_wrapper here is f in pg_tpro/src.
+-- Run by CREATE EXTENSION only, as a superuser, with search_path = tpro, pg_temp. Every name is qualified all the same.
+\echo Use "CREATE EXTENSION pg_tpro" to load this file. \quit
+
+-- ---------------------------------------------------------------------------------------------------------------------
+-- The ground it stands on
+-- ---------------------------------------------------------------------------------------------------------------------
+
+DO $$
+BEGIN
+    -- Subjects, JSON-RPC and the library's strings are UTF-8; a conversion in between could not be undone.
+    IF pg_catalog.getdatabaseencoding() OPERATOR(pg_catalog.<>) 'UTF8' THEN
+        RAISE feature_not_supported USING
+            MESSAGE = 'pg_tpro needs a database in UTF8',
+            HINT = 'CREATE DATABASE ... ENCODING ''UTF8'' TEMPLATE template0.';
+    END IF;
+    -- A schema that somebody else had made before could hold somebody else's functions.
+    IF NOT EXISTS (SELECT FROM pg_catalog.pg_namespace n
+                    WHERE n.nspname OPERATOR(pg_catalog.=) 'tpro'
+                      AND pg_catalog.pg_get_userbyid(n.nspowner) OPERATOR(pg_catalog.=) current_user) THEN
+        RAISE invalid_schema_name USING
+            MESSAGE = 'schema tpro belongs to another role',
+            HINT = 'Drop or rename that schema, then create the extension again.';
+    END IF;
+END
+$$;
+
+-- Roles belong to the cluster: another database may have made them, or be making them now.
+DO $$
+BEGIN
+    BEGIN
+        CREATE ROLE tpro_owner NOLOGIN;
+        COMMENT ON ROLE tpro_owner IS 'tpro: owns the services'' schemas and tables, makes and drops services';
+    EXCEPTION WHEN duplicate_object OR unique_violation THEN NULL;
+    END;
+    BEGIN
+        CREATE ROLE tpro_reader NOLOGIN;
+        COMMENT ON ROLE tpro_reader IS 'tpro: sees what is under way, but no body and no result';
+    EXCEPTION WHEN duplicate_object OR unique_violation THEN NULL;
+    END;
+    BEGIN
+        CREATE ROLE tpro_operator NOLOGIN;
+        COMMENT ON ROLE tpro_operator IS 'tpro: may cancel and retry messages, and adopt a restored database';
+    EXCEPTION WHEN duplicate_object OR unique_violation THEN NULL;
+    END;
+END
+$$;
+
+COMMENT ON SCHEMA tpro IS 'tpro: messages published by SQL, atomic with the transaction';
+GRANT USAGE ON SCHEMA tpro TO PUBLIC;
+
+-- ---------------------------------------------------------------------------------------------------------------------
+-- The rules of a row. The check functions raise instead of returning false, null included: for a CHECK or NOT NULL of a
+-- table PostgreSQL logs "Failing row contains (...)", and a body may hold passwords.
+-- ---------------------------------------------------------------------------------------------------------------------
+
+CREATE FUNCTION tpro.check_protocol(value pg_catalog.text) RETURNS boolean
+    AS 'MODULE_PATHNAME', 'check_protocol_wrapper' LANGUAGE c IMMUTABLE PARALLEL SAFE;
+CREATE FUNCTION tpro.check_space_name(value pg_catalog.text) RETURNS boolean
+    AS 'MODULE_PATHNAME', 'check_space_name_wrapper' LANGUAGE c IMMUTABLE PARALLEL SAFE;
+CREATE FUNCTION tpro.check_service_name(value pg_catalog.text) RETURNS boolean
+    AS 'MODULE_PATHNAME', 'check_service_name_wrapper' LANGUAGE c IMMUTABLE PARALLEL SAFE;
+CREATE FUNCTION tpro.check_entity(value pg_catalog.text) RETURNS boolean
+    AS 'MODULE_PATHNAME', 'check_entity_wrapper' LANGUAGE c IMMUTABLE PARALLEL SAFE;
+CREATE FUNCTION tpro.check_method_name(value pg_catalog.text) RETURNS boolean
+    AS 'MODULE_PATHNAME', 'check_method_name_wrapper' LANGUAGE c IMMUTABLE PARALLEL SAFE;
+CREATE FUNCTION tpro.check_timeout(value pg_catalog.int4) RETURNS boolean
+    AS 'MODULE_PATHNAME', 'check_timeout_wrapper' LANGUAGE c IMMUTABLE PARALLEL SAFE;
+CREATE FUNCTION tpro.check_headers(value pg_catalog.jsonb) RETURNS boolean
+    AS 'MODULE_PATHNAME', 'check_headers_wrapper' LANGUAGE c IMMUTABLE PARALLEL SAFE;
+CREATE FUNCTION tpro.check_body(value pg_catalog.jsonb) RETURNS boolean
+    AS 'MODULE_PATHNAME', 'check_body_wrapper' LANGUAGE c STABLE PARALLEL SAFE;
+CREATE FUNCTION tpro.check_body_for(protocol pg_catalog.text, body pg_catalog.jsonb) RETURNS boolean
+    AS 'MODULE_PATHNAME', 'check_body_for_wrapper' LANGUAGE c IMMUTABLE PARALLEL SAFE;
+CREATE FUNCTION tpro.check_uid(value pg_catalog.uuid) RETURNS boolean
+    AS 'MODULE_PATHNAME', 'check_uid_wrapper' LANGUAGE c IMMUTABLE PARALLEL SAFE;
+CREATE FUNCTION tpro.check_created_at(value pg_catalog.timestamptz) RETURNS boolean
+    AS 'MODULE_PATHNAME', 'check_created_at_wrapper' LANGUAGE c IMMUTABLE PARALLEL SAFE;
+CREATE FUNCTION tpro.check_expires_at(value pg_catalog.timestamptz) RETURNS boolean
+    AS 'MODULE_PATHNAME', 'check_expires_at_wrapper' LANGUAGE c IMMUTABLE PARALLEL SAFE;
+CREATE FUNCTION tpro.check_reply_to(value pg_catalog.text) RETURNS boolean
+    AS 'MODULE_PATHNAME', 'check_reply_to_wrapper' LANGUAGE c IMMUTABLE PARALLEL SAFE;
+CREATE FUNCTION tpro.check_traceparent(value pg_catalog.text) RETURNS boolean
+    AS 'MODULE_PATHNAME', 'check_traceparent_wrapper' LANGUAGE c IMMUTABLE PARALLEL SAFE;
+CREATE FUNCTION tpro.check_tracestate(value pg_catalog.text) RETURNS boolean
+    AS 'MODULE_PATHNAME', 'check_tracestate_wrapper' LANGUAGE c IMMUTABLE PARALLEL SAFE;
+CREATE FUNCTION tpro.check_status(value pg_catalog.text) RETURNS boolean
+    AS 'MODULE_PATHNAME', 'check_status_wrapper' LANGUAGE c IMMUTABLE PARALLEL SAFE;
+
+COMMENT ON FUNCTION tpro.check_protocol(pg_catalog.text) IS 'rule of column protocol: jsonrpc or json; else 22023';
+COMMENT ON FUNCTION tpro.check_space_name(pg_catalog.text) IS 'rule of column space_name: ^[a-z][a-z0-9_]{0,39}$; else 22023';
+COMMENT ON FUNCTION tpro.check_service_name(pg_catalog.text) IS 'rule of column service_name: ^[a-z][a-z0-9_]{0,39}$; else 22023';
+COMMENT ON FUNCTION tpro.check_entity(pg_catalog.text) IS 'rule of column entity: ^[A-Za-z0-9_-]{1,100}$; else 22023';
+COMMENT ON FUNCTION tpro.check_method_name(pg_catalog.text) IS 'rule of column method_name: ^[A-Za-z0-9_-]{1,100}$; else 22023';
+COMMENT ON FUNCTION tpro.check_timeout(pg_catalog.int4) IS 'rule of column timeout: 0 to 86400 seconds; else 22023';
+COMMENT ON FUNCTION tpro.check_headers(pg_catalog.jsonb) IS 'rule of column headers: an object (else 22023) of at most 8 KiB of text (else 54000)';
+COMMENT ON FUNCTION tpro.check_body(pg_catalog.jsonb) IS 'rule of column body: not null (else 22023), at most tpro.max_body bytes of text and 127 levels (else 54000)';
+COMMENT ON FUNCTION tpro.check_body_for(pg_catalog.text, pg_catalog.jsonb) IS 'rule of columns protocol and body: an object or an array for jsonrpc; else 22023';
+COMMENT ON FUNCTION tpro.check_uid(pg_catalog.uuid) IS 'rule of column uid: a uuid of version 7; else 22023';
+COMMENT ON FUNCTION tpro.check_created_at(pg_catalog.timestamptz) IS 'rule of column created_at: a finite time; else 22023';
+COMMENT ON FUNCTION tpro.check_expires_at(pg_catalog.timestamptz) IS 'rule of column expires_at: a finite time or null; else 22023';
+COMMENT ON FUNCTION tpro.check_reply_to(pg_catalog.text) IS 'rule of column reply_to: null in this release; else 22023 or 0A000';
+COMMENT ON FUNCTION tpro.check_traceparent(pg_catalog.text) IS 'rule of column traceparent: W3C Trace Context, version 00; else 22023';
+COMMENT ON FUNCTION tpro.check_tracestate(pg_catalog.text) IS 'rule of column tracestate: W3C Trace Context, or null; else 22023';
+COMMENT ON FUNCTION tpro.check_status(pg_catalog.text) IS 'rule of column status: one of the six; else 22023';
+
+CREATE DOMAIN tpro.protocol AS pg_catalog.text CONSTRAINT protocol_rule CHECK (tpro.check_protocol(VALUE));
+CREATE DOMAIN tpro.space_name AS pg_catalog.text CONSTRAINT space_name_rule CHECK (tpro.check_space_name(VALUE));
+CREATE DOMAIN tpro.service_name AS pg_catalog.text CONSTRAINT service_name_rule CHECK (tpro.check_service_name(VALUE));
+CREATE DOMAIN tpro.entity AS pg_catalog.text CONSTRAINT entity_rule CHECK (tpro.check_entity(VALUE));
+CREATE DOMAIN tpro.method_name AS pg_catalog.text CONSTRAINT method_name_rule CHECK (tpro.check_method_name(VALUE));
+CREATE DOMAIN tpro.timeout AS pg_catalog.int4 CONSTRAINT timeout_rule CHECK (tpro.check_timeout(VALUE));
+CREATE DOMAIN tpro.headers AS pg_catalog.jsonb CONSTRAINT headers_rule CHECK (tpro.check_headers(VALUE));
+CREATE DOMAIN tpro.body AS pg_catalog.jsonb CONSTRAINT body_rule CHECK (tpro.check_body(VALUE));
+CREATE DOMAIN tpro.uid AS pg_catalog.uuid CONSTRAINT uid_rule CHECK (tpro.check_uid(VALUE));
+CREATE DOMAIN tpro.created_at AS pg_catalog.timestamptz CONSTRAINT created_at_rule CHECK (tpro.check_created_at(VALUE));
+CREATE DOMAIN tpro.expires_at AS pg_catalog.timestamptz CONSTRAINT expires_at_rule CHECK (tpro.check_expires_at(VALUE));
+CREATE DOMAIN tpro.reply_to AS pg_catalog.text CONSTRAINT reply_to_rule CHECK (tpro.check_reply_to(VALUE));
+CREATE DOMAIN tpro.traceparent AS pg_catalog.text CONSTRAINT traceparent_rule CHECK (tpro.check_traceparent(VALUE));
+CREATE DOMAIN tpro.tracestate AS pg_catalog.text CONSTRAINT tracestate_rule CHECK (tpro.check_tracestate(VALUE));
+CREATE DOMAIN tpro.status AS pg_catalog.text CONSTRAINT status_rule CHECK (tpro.check_status(VALUE));
+-- NOT NULL of a domain names the domain and shows no row.
+CREATE DOMAIN tpro.message_id AS pg_catalog.int8 NOT NULL;
+CREATE DOMAIN tpro.transaction_id AS pg_catalog.xid8 NOT NULL;
+CREATE DOMAIN tpro.direct AS boolean NOT NULL;
+
+COMMENT ON DOMAIN tpro.protocol IS 'what is sent: jsonrpc (a JSON-RPC 2.0 request) or json (the body as it is)';
+COMMENT ON DOMAIN tpro.space_name IS 'first token of the subject';
+COMMENT ON DOMAIN tpro.service_name IS 'second token of the subject: the service that answers';
+COMMENT ON DOMAIN tpro.entity IS 'third token of the subject';
+COMMENT ON DOMAIN tpro.method_name IS 'fourth token of the subject';
+COMMENT ON DOMAIN tpro.timeout IS 'seconds that the requester waits from the first send; 0: an event, which nobody answers';
+COMMENT ON DOMAIN tpro.headers IS 'what travels beside the body: an object; tpro reads request.type and content-language';
+COMMENT ON DOMAIN tpro.body IS 'what is sent: params of a JSON-RPC request, or any JSON';
+COMMENT ON DOMAIN tpro.uid IS 'identity of a message everywhere: a uuid of version 7';
+COMMENT ON DOMAIN tpro.created_at IS 'when a message was published';
+COMMENT ON DOMAIN tpro.expires_at IS 'after which a message is no longer worth sending';
+COMMENT ON DOMAIN tpro.reply_to IS 'for a later release';
+COMMENT ON DOMAIN tpro.traceparent IS 'the span of publishing: W3C Trace Context';
+COMMENT ON DOMAIN tpro.tracestate IS 'W3C Trace Context; its member tpro names the parent of the span of publishing';
+COMMENT ON DOMAIN tpro.status IS 'how a message was settled: ok, error, timeout, unavailable, expired or cancelled';
+COMMENT ON DOMAIN tpro.message_id IS 'number of a message within its outbox; for people and for ranges, never an identity';
+COMMENT ON DOMAIN tpro.transaction_id IS 'the transaction that published';
+COMMENT ON DOMAIN tpro.direct IS 'whether a service called directly and only keeps the journal here';
+
+-- ---------------------------------------------------------------------------------------------------------------------
+-- What a row gets when its publisher gives nothing
+-- ---------------------------------------------------------------------------------------------------------------------
+
+CREATE FUNCTION tpro.uuid7() RETURNS pg_catalog.uuid
+    AS 'MODULE_PATHNAME', 'uuid7_wrapper' LANGUAGE c VOLATILE PARALLEL SAFE;
+CREATE FUNCTION tpro.new_traceparent() RETURNS pg_catalog.text
+    AS 'MODULE_PATHNAME', 'new_traceparent_wrapper' LANGUAGE c VOLATILE PARALLEL SAFE;
+CREATE FUNCTION tpro.new_tracestate() RETURNS pg_catalog.text
+    AS 'MODULE_PATHNAME', 'new_tracestate_wrapper' LANGUAGE c STABLE PARALLEL SAFE;
+CREATE FUNCTION tpro.space() RETURNS pg_catalog.text
+    AS 'MODULE_PATHNAME', 'space_wrapper' LANGUAGE c STABLE PARALLEL SAFE;
+CREATE FUNCTION tpro.max_body() RETURNS pg_catalog.int4
+    AS 'MODULE_PATHNAME', 'max_body_wrapper' LANGUAGE c STABLE PARALLEL SAFE;
+CREATE FUNCTION tpro.sender_schema(sender pg_catalog.text DEFAULT NULL) RETURNS pg_catalog.regnamespace
+    AS 'MODULE_PATHNAME', 'sender_schema_wrapper' LANGUAGE c STABLE;
+
+COMMENT ON FUNCTION tpro.uuid7() IS 'a new uid: a uuid of version 7 of this moment';
+COMMENT ON FUNCTION tpro.new_traceparent() IS 'a new span, in the trace of the setting tpro.traceparent or in a new trace';
+COMMENT ON FUNCTION tpro.new_tracestate() IS 'names the span of the setting tpro.traceparent as the parent of a new one; null without it';
+COMMENT ON FUNCTION tpro.space() IS 'the setting tpro.space: the space of messages that name none';
+COMMENT ON FUNCTION tpro.max_body() IS 'the setting tpro.max_body: the largest body, in bytes of text';
+COMMENT ON FUNCTION tpro.sender_schema(pg_catalog.text) IS 'the schema of the sender, or of the setting tpro.sender; 55000 neither is given, 3F000 unknown';
+
+-- ---------------------------------------------------------------------------------------------------------------------
+-- Publishing
+-- ---------------------------------------------------------------------------------------------------------------------
+
+CREATE FUNCTION tpro.bell() RETURNS trigger
+    AS 'MODULE_PATHNAME', 'bell_wrapper' LANGUAGE c;
+COMMENT ON FUNCTION tpro.bell() IS 'trigger of each outbox: at the commit it wakes a sleeping dispatcher, and does nothing when it is awake; 53400 more messages wait than tpro.max_backlog';
+
+CREATE FUNCTION tpro.backlog(service pg_catalog.text) RETURNS pg_catalog.int8
+    AS 'MODULE_PATHNAME', 'backlog_wrapper' LANGUAGE c VOLATILE STRICT;
+COMMENT ON FUNCTION tpro.backlog(pg_catalog.text) IS
+    'about how many messages of the service are unsettled: what tpro.max_backlog is compared with; 3F000 unknown';
+
+CREATE FUNCTION tpro.publish(
+    service_name pg_catalog.text,
+    entity pg_catalog.text,
+    method_name pg_catalog.text,
+    body pg_catalog.jsonb DEFAULT '{}',
+    headers pg_catalog.jsonb DEFAULT '{}',
+    timeout pg_catalog.int4 DEFAULT 15,
+    protocol pg_catalog.text DEFAULT 'jsonrpc',
+    reply_to pg_catalog.text DEFAULT NULL,
+    sender pg_catalog.text DEFAULT NULL,
+    space_name pg_catalog.text DEFAULT NULL
+) RETURNS pg_catalog.int8
+    AS 'MODULE_PATHNAME', 'publish_wrapper' LANGUAGE c VOLATILE;
+COMMENT ON FUNCTION tpro.publish(pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.jsonb, pg_catalog.jsonb, pg_catalog.int4, pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.text) IS
+    'puts a message into the sender''s outbox and returns its id; 22023 bad value, 54000 too large, 53400 too many wait, 55000 no sender, 3F000 unknown sender, 42501 not permitted';
+
+-- ---------------------------------------------------------------------------------------------------------------------
+-- Waiting for the reply
+-- ---------------------------------------------------------------------------------------------------------------------
+
+-- The likeliest reason for an id that is not there is a COMMIT that was forgotten in another session.
+CREATE FUNCTION tpro.no_message(id pg_catalog.int8, schema_name pg_catalog.text) RETURNS void
+    LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+    RAISE no_data_found USING
+        MESSAGE = format('there is no message %s in the outbox of %s', no_message.id, no_message.schema_name),
+        HINT = 'If it was published in a transaction that is still open, COMMIT that first. '
+            'A ROLLBACK takes a message with it, and RETENTION takes what was settled long ago.';
+END
+$$;
+COMMENT ON FUNCTION tpro.no_message(pg_catalog.int8, pg_catalog.text) IS
+    'raises P0002 for an id that is not in an outbox, and says what may be the reason';
+
+CREATE FUNCTION tpro.reply(id pg_catalog.int8, sender pg_catalog.text DEFAULT NULL)
+    RETURNS TABLE (status pg_catalog.text, result pg_catalog.jsonb, error pg_catalog.jsonb, headers pg_catalog.jsonb,
+                   attempts pg_catalog.int4, replied_at pg_catalog.timestamptz, responder pg_catalog.text)
+    LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    schema_name text := tpro.sender_schema(reply.sender)::text;
+    published boolean;
+BEGIN
+    RETURN QUERY EXECUTE format(
+        'SELECT r.status::text, r.result, r.error, r.headers, r.attempts, r.replied_at, r.responder
+           FROM %s.mq_reply r WHERE r.mq_id = $1', schema_name) USING reply.id;
+    IF FOUND THEN
+        RETURN;
+    END IF;
+    EXECUTE format('SELECT true FROM %s.mq_publish p WHERE p.id = $1', schema_name) INTO published USING reply.id;
+    IF published IS NULL THEN
+        PERFORM tpro.no_message(reply.id, schema_name);
+    END IF;
+END
+$$;
+COMMENT ON FUNCTION tpro.reply(pg_catalog.int8, pg_catalog.text) IS
+    'the reply to a message, no row while it is unsettled; P0002 unknown id, 55000 no sender, 3F000 unknown sender, 42501 not permitted';
+
+-- What would keep a wait from ever ending, or end it with an error after the message has gone out.
+CREATE FUNCTION tpro.must_see_replies(sender pg_catalog.text) RETURNS pg_catalog.text
+    LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    schema_name text := tpro.sender_schema(must_see_replies.sender)::text;
+BEGIN
+    IF current_setting('transaction_isolation') NOT IN ('read committed', 'read uncommitted') THEN
+        RAISE active_sql_transaction USING
+            MESSAGE = 'a reply that is committed later cannot be seen in this transaction',
+            HINT = 'Wait in a transaction of isolation level READ COMMITTED.';
+    END IF;
+    -- Raises 42501 for a user who may not read replies.
+    EXECUTE format('SELECT FROM %s.mq_reply r WHERE r.mq_id = 0', schema_name);
+    RETURN schema_name;
+END
+$$;
+COMMENT ON FUNCTION tpro.must_see_replies(pg_catalog.text) IS
+    'the schema of the sender, if this transaction can see its replies come; 25001 above READ COMMITTED, 42501 not permitted';
+
+CREATE FUNCTION tpro.wait(id pg_catalog.int8, timeout pg_catalog.int4 DEFAULT 30, sender pg_catalog.text DEFAULT NULL)
+    RETURNS TABLE (status pg_catalog.text, result pg_catalog.jsonb, error pg_catalog.jsonb, headers pg_catalog.jsonb,
+                   attempts pg_catalog.int4, replied_at pg_catalog.timestamptz, responder pg_catalog.text)
+    LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    schema_name text := tpro.must_see_replies(wait.sender);
+    finish timestamptz := clock_timestamp() + make_interval(secs => wait.timeout);
+    pause float8 := 0.005;
+    own boolean;
+BEGIN
+    IF finish IS NULL OR wait.timeout < 0 THEN
+        RAISE invalid_parameter_value USING MESSAGE = 'timeout must be 0 or more seconds';
+    END IF;
+    LOOP
+        -- A new snapshot each time: the function is volatile.
+        RETURN QUERY EXECUTE format(
+            'SELECT r.status::text, r.result, r.error, r.headers, r.attempts, r.replied_at, r.responder
+               FROM %s.mq_reply r WHERE r.mq_id = $1', schema_name) USING wait.id;
+        IF FOUND THEN
+            RETURN;
+        END IF;
+        IF own IS NULL THEN
+            EXECUTE format('SELECT coalesce(p.tx = pg_current_xact_id_if_assigned(), false)
+                              FROM %s.mq_publish p WHERE p.id = $1', schema_name) INTO own USING wait.id;
+            IF own IS NULL THEN
+                PERFORM tpro.no_message(wait.id, schema_name);
+            ELSIF own THEN
+                RAISE active_sql_transaction USING
+                    MESSAGE = format('message %s is published by this very transaction, and is sent when it commits', wait.id),
+                    HINT = 'COMMIT first, or CALL tpro.request(), which publishes, commits and waits.';
+            END IF;
+        END IF;
+        EXIT WHEN clock_timestamp() >= finish;
+        PERFORM pg_sleep(least(pause, extract(epoch FROM finish - clock_timestamp())));
+        pause := least(pause * 1.5, 0.25);
+    END LOOP;
+END
+$$;
+COMMENT ON FUNCTION tpro.wait(pg_catalog.int8, pg_catalog.int4, pg_catalog.text) IS
+    'waits for the reply to a message, no row at the limit (seconds); 25001 in the publishing transaction or above READ COMMITTED, P0002 unknown id, 57014 cancelled';
+
+-- It commits, so that it cannot pin search_path: every name is qualified and no operator is used.
+CREATE PROCEDURE tpro.request(
+    service_name pg_catalog.text,
+    entity pg_catalog.text,
+    method_name pg_catalog.text,
+    body pg_catalog.jsonb DEFAULT '{}',
+    headers pg_catalog.jsonb DEFAULT '{}',
+    timeout pg_catalog.int4 DEFAULT 15,
+    protocol pg_catalog.text DEFAULT 'jsonrpc',
+    reply_to pg_catalog.text DEFAULT NULL,
+    sender pg_catalog.text DEFAULT NULL,
+    space_name pg_catalog.text DEFAULT NULL,
+    INOUT reply pg_catalog.jsonb DEFAULT NULL
+)
+    LANGUAGE plpgsql
+AS $$
+DECLARE
+    message pg_catalog.int8;
+BEGIN
+    PERFORM tpro.must_see_replies(sender);
+    message := tpro.publish(service_name, entity, method_name, body, headers, timeout, protocol, reply_to, sender, space_name);
+    reply := NULL;
+    COMMIT;
+    -- By the second, so that no snapshot is held for longer. The dispatcher settles when the budget is spent; the
+    -- rest is for a message that has to wait for its turn.
+    FOR second IN 1 .. pg_catalog.int4pl(timeout, 15) LOOP
+        SELECT pg_catalog.jsonb_build_object('id', message, 'status', w.status, 'result', w.result, 'error', w.error)
+          INTO reply
+          FROM tpro.wait(message, 1, sender) AS w;
+        EXIT WHEN reply IS NOT NULL;
+        COMMIT;
+    END LOOP;
+END
+$$;
+COMMENT ON PROCEDURE tpro.request(pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.jsonb, pg_catalog.jsonb, pg_catalog.int4, pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.jsonb) IS
+    'publishes, commits and waits; reply is {"id", "status", "result", "error"}, or null if it is still unsettled 15 seconds after the timeout; 2D000 in a transaction block, else as publish and wait';
+
+CREATE FUNCTION tpro.trace_id(id pg_catalog.int8, sender pg_catalog.text DEFAULT NULL) RETURNS pg_catalog.text
+    LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    schema_name text := tpro.sender_schema(trace_id.sender)::text;
+    trace text;
+BEGIN
+    EXECUTE format('SELECT substr(p.traceparent, 4, 32) FROM %s.mq_publish p WHERE p.id = $1', schema_name)
+        INTO trace USING trace_id.id;
+    IF trace IS NULL THEN
+        PERFORM tpro.no_message(trace_id.id, schema_name);
+    END IF;
+    RETURN trace;
+END
+$$;
+COMMENT ON FUNCTION tpro.trace_id(pg_catalog.int8, pg_catalog.text) IS
+    'the trace of a message, 32 hex digits; P0002 unknown id, 55000 no sender, 3F000 unknown sender';
+
+-- ---------------------------------------------------------------------------------------------------------------------
+-- For sidecars: who leads, who sleeps, who lives. The locks are of a class that SQL's advisory locks cannot take.
+-- ---------------------------------------------------------------------------------------------------------------------
+
+CREATE FUNCTION tpro.lead(service pg_catalog.text) RETURNS boolean
+    AS 'MODULE_PATHNAME', 'lead_wrapper' LANGUAGE c VOLATILE STRICT;
+CREATE FUNCTION tpro.sleep(service pg_catalog.text) RETURNS boolean
+    AS 'MODULE_PATHNAME', 'sleep_wrapper' LANGUAGE c VOLATILE STRICT;
+CREATE FUNCTION tpro.wake(service pg_catalog.text) RETURNS void
+    AS 'MODULE_PATHNAME', 'wake_wrapper' LANGUAGE c VOLATILE STRICT;
+CREATE FUNCTION tpro.maintain(service pg_catalog.text) RETURNS boolean
+    AS 'MODULE_PATHNAME', 'maintain_wrapper' LANGUAGE c VOLATILE STRICT;
+CREATE FUNCTION tpro.present(service pg_catalog.text, copy_key pg_catalog.int4) RETURNS boolean
+    AS 'MODULE_PATHNAME', 'present_wrapper' LANGUAGE c VOLATILE STRICT;
+CREATE FUNCTION tpro.is_present(service pg_catalog.text, copy_key pg_catalog.int4) RETURNS boolean
+    AS 'MODULE_PATHNAME', 'is_present_wrapper' LANGUAGE c VOLATILE STRICT;
+CREATE FUNCTION tpro.must_serve(service pg_catalog.text) RETURNS void
+    AS 'MODULE_PATHNAME', 'must_serve_wrapper' LANGUAGE c VOLATILE STRICT;
+
+COMMENT ON FUNCTION tpro.lead(pg_catalog.text) IS
+    'makes this session the leader of the service, for as long as it lasts; false if another is; 3F000 unknown, 42501 not its sidecar, 25006 in recovery';
+COMMENT ON FUNCTION tpro.sleep(pg_catalog.text) IS
+    'takes the bell for this session, so that publishers ring it; false if one is committing just now; errors as tpro.lead';
+COMMENT ON FUNCTION tpro.wake(pg_catalog.text) IS 'lets the bell go; errors as tpro.lead';
+COMMENT ON FUNCTION tpro.maintain(pg_catalog.text) IS
+    'lets this session, for as long as it lasts, and no other make and drop the service''s partitions; false if another does; errors as tpro.lead';
+COMMENT ON FUNCTION tpro.present(pg_catalog.text, pg_catalog.int4) IS
+    'says that this copy of the service lives, for as long as this session; false if another session says so; errors as tpro.lead';
+COMMENT ON FUNCTION tpro.is_present(pg_catalog.text, pg_catalog.int4) IS
+    'whether another session says that this copy of the service lives; errors as tpro.lead';
+COMMENT ON FUNCTION tpro.must_serve(pg_catalog.text) IS
+    'refuses a caller who is not the service''s sidecar, from within a function that runs with its owner''s rights; errors as tpro.lead';
+
+-- Kinds and class are those of pg_tpro/src/lock.rs.
+CREATE VIEW tpro.locks AS
+    SELECT l.classid AS schema_oid,
+           CASE WHEN l.objid OPERATOR(pg_catalog.=) 1::pg_catalog.oid THEN 'leader'
+                WHEN l.objid OPERATOR(pg_catalog.=) 2::pg_catalog.oid THEN 'bell'
+                WHEN l.objid OPERATOR(pg_catalog.=) 3::pg_catalog.oid THEN 'maintenance' END AS lock,
+           l.pid
+      FROM pg_catalog.pg_locks l
+      JOIN pg_catalog.pg_database d ON d.oid OPERATOR(pg_catalog.=) l.database
+     WHERE d.datname OPERATOR(pg_catalog.=) pg_catalog.current_database()
+       AND l.locktype OPERATOR(pg_catalog.=) 'advisory' AND l.objsubid OPERATOR(pg_catalog.=) 3::pg_catalog.int2
+       AND l.granted AND l.mode OPERATOR(pg_catalog.=) 'ExclusiveLock';
+COMMENT ON VIEW tpro.locks IS 'what sessions hold for services of this database';
+COMMENT ON COLUMN tpro.locks.schema_oid IS 'the schema of the service';
+COMMENT ON COLUMN tpro.locks.lock IS 'leader: dispatches; bell: sleeps until it rings; maintenance: makes and drops partitions';
+COMMENT ON COLUMN tpro.locks.pid IS 'the backend';
+
+-- SECURITY DEFINER: only a superuser sees the state of another role's backend and may end it.
+CREATE FUNCTION tpro.depose(service pg_catalog.text) RETURNS boolean
+    LANGUAGE plpgsql VOLATILE STRICT SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    -- More than twice the leader's heartbeat, which is a statement in 5 seconds.
+    silence CONSTANT interval := '12 seconds';
+    leader record;
+BEGIN
+    PERFORM tpro.must_serve(depose.service);
+    PERFORM pg_stat_clear_snapshot();
+    SELECT a.pid, a.backend_start INTO leader
+      FROM pg_stat_activity a
+      JOIN tpro.locks l ON l.pid = a.pid
+     WHERE l.schema_oid = tpro.sender_schema(depose.service)::oid AND l.lock = 'leader'
+       -- Whatever it does: idle it has lost its client, or that stands still; and in a statement that has lasted so long
+       -- its client has given it up (it does after 10 seconds), or the backend itself stands still.
+       AND a.state_change < clock_timestamp() - silence
+       AND a.backend_start < clock_timestamp() - silence;
+    IF NOT FOUND THEN
+        RETURN false;
+    END IF;
+    PERFORM pg_stat_clear_snapshot();
+    -- A process number is given out again: end it only if it is still the same backend.
+    RETURN coalesce((SELECT pg_terminate_backend(a.pid)
+                       FROM pg_stat_activity a
+                      WHERE a.pid = leader.pid AND a.backend_start = leader.backend_start), false);
+END
+$$;
+COMMENT ON FUNCTION tpro.depose(pg_catalog.text) IS
+    'ends the session of a leader that has been silent for more than 12 seconds; whether there was one; errors as tpro.lead';
+
+-- ---------------------------------------------------------------------------------------------------------------------
+-- The identity of the database. A restored database or a clone must not send the original's messages.
+-- ---------------------------------------------------------------------------------------------------------------------
+
+CREATE TABLE tpro.identity (
+    only_row pg_catalog.bool PRIMARY KEY DEFAULT true CONSTRAINT identity_one_row CHECK (only_row),
+    instance pg_catalog.uuid NOT NULL DEFAULT pg_catalog.gen_random_uuid(),
+    system_identifier pg_catalog.int8 NOT NULL,
+    database_oid pg_catalog.oid NOT NULL,
+    adopted_at pg_catalog.timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp()
+);
+COMMENT ON TABLE tpro.identity IS 'which database the services'' messages belong to; its one row is dumped and restored';
+COMMENT ON COLUMN tpro.identity.only_row IS 'there is one row';
+COMMENT ON COLUMN tpro.identity.instance IS 'this database, in the source of its messages and in reply subjects';
+COMMENT ON COLUMN tpro.identity.system_identifier IS 'the cluster it was adopted in';
+COMMENT ON COLUMN tpro.identity.database_oid IS 'the database it was adopted in';
+COMMENT ON COLUMN tpro.identity.adopted_at IS 'when';
+
+-- A restore makes the extension, with an identity of its own, and then loads the dumped row, which takes its place.
+CREATE FUNCTION tpro.replace_identity() RETURNS trigger
+    LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+    DELETE FROM tpro.identity;
+    RETURN NEW;
+END
+$$;
+COMMENT ON FUNCTION tpro.replace_identity() IS 'trigger of tpro.identity: a row that is loaded takes the place of the one that is there';
+CREATE TRIGGER replace_identity BEFORE INSERT ON tpro.identity
+    FOR EACH ROW EXECUTE FUNCTION tpro.replace_identity();
+COMMENT ON TRIGGER replace_identity ON tpro.identity IS 'keeps one row when a dump is restored';
+
+INSERT INTO tpro.identity (system_identifier, database_oid)
+    SELECT s.system_identifier, d.oid
+      FROM pg_catalog.pg_control_system() s
+      JOIN pg_catalog.pg_database d ON d.datname OPERATOR(pg_catalog.=) pg_catalog.current_database();
+SELECT pg_catalog.pg_extension_config_dump('tpro.identity', '');
+
+CREATE FUNCTION tpro.instance() RETURNS pg_catalog.uuid
+    LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS $$ SELECT i.instance FROM tpro.identity i $$;
+COMMENT ON FUNCTION tpro.instance() IS 'the identity of this database';
+
+CREATE FUNCTION tpro.adopted() RETURNS boolean
+    LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS $$
+    SELECT i.system_identifier = s.system_identifier AND i.database_oid = d.oid
+      FROM tpro.identity i, pg_control_system() s, pg_database d
+     WHERE d.datname = current_database()
+$$;
+COMMENT ON FUNCTION tpro.adopted() IS 'whether this is the database that the messages belong to; false after a restore elsewhere, until tpro.adopt()';
+
+-- ---------------------------------------------------------------------------------------------------------------------
+-- Services
+-- ---------------------------------------------------------------------------------------------------------------------
+
+-- The template is sql/service.sql, compiled into the library. It runs with the search_path of this function.
+-- SECURITY DEFINER: it makes roles and grants them the extension's functions, which only a superuser can. Of its caller it
+-- takes a name and nothing else.
+CREATE FUNCTION tpro.create_service(name pg_catalog.text) RETURNS pg_catalog.regnamespace
+    AS 'MODULE_PATHNAME', 'create_service_wrapper'
+    LANGUAGE c VOLATILE STRICT SECURITY DEFINER SET search_path = pg_catalog, pg_temp;
+COMMENT ON FUNCTION tpro.create_service(pg_catalog.text) IS
+    'makes schema <name>_service with the tables of a service, and its roles; 42P06 exists, 42602 bad name, 42939 reserved';
+
+-- A service is a schema with an outbox that has the bell: nothing to keep in step beside the catalogue.
+CREATE VIEW tpro.service_schemas AS
+    SELECT pg_catalog.left(n.nspname::pg_catalog.text, -8) AS name, n.oid AS schema_oid, n.nspname AS schema_name
+      FROM pg_catalog.pg_trigger t
+      JOIN pg_catalog.pg_class c ON c.oid OPERATOR(pg_catalog.=) t.tgrelid
+      JOIN pg_catalog.pg_namespace n ON n.oid OPERATOR(pg_catalog.=) c.relnamespace
+     WHERE t.tgfoid OPERATOR(pg_catalog.=) 'tpro.bell()'::pg_catalog.regprocedure
+       AND c.relname OPERATOR(pg_catalog.=) 'mq_publish'
+       AND n.nspname OPERATOR(pg_catalog.~) '_service$';
+COMMENT ON VIEW tpro.service_schemas IS 'the services of this database, by the catalogue';
+COMMENT ON COLUMN tpro.service_schemas.name IS 'the service';
+COMMENT ON COLUMN tpro.service_schemas.schema_oid IS 'its schema, as its locks name it';
+COMMENT ON COLUMN tpro.service_schemas.schema_name IS 'its schema';
+
+-- The tables of a service are its maintainer's, who may put a trigger or a view in their place, and a sidecar's login may
+-- become the maintainer. So what reads or writes them with its owner's rights belongs to tpro_owner and not to a superuser.
+
+CREATE FUNCTION tpro.has_unsettled(schema_name pg_catalog.text) RETURNS boolean
+    LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    unsettled boolean;
+BEGIN
+    EXECUTE format('SELECT EXISTS (SELECT FROM %1$I.mq_publish p
+                                    WHERE NOT EXISTS (SELECT FROM %1$I.mq_reply r WHERE r.mq_id = p.id))',
+                   has_unsettled.schema_name) INTO unsettled;
+    RETURN unsettled;
+END
+$$;
+ALTER FUNCTION tpro.has_unsettled(pg_catalog.text) OWNER TO tpro_owner;
+COMMENT ON FUNCTION tpro.has_unsettled(pg_catalog.text) IS 'whether an outbox has messages without a reply';
+
+-- SECURITY DEFINER, as create_service. It drops only what that has made.
+CREATE FUNCTION tpro.drop_service(name pg_catalog.text, force pg_catalog.bool DEFAULT false) RETURNS void
+    LANGUAGE plpgsql VOLATILE STRICT SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    schema_name text := tpro.sender_schema(drop_service.name)::text;
+    patience text := current_setting('lock_timeout');
+    unsettled boolean;
+    role record;
+    routine regprocedure;
+BEGIN
+    IF NOT EXISTS (SELECT FROM tpro.service_schemas s WHERE s.name = drop_service.name) THEN
+        RAISE invalid_schema_name USING MESSAGE = format('schema %s is not that of a service', schema_name);
+    END IF;
+    IF NOT force THEN
+        IF current_setting('transaction_isolation') NOT IN ('read committed', 'read uncommitted') THEN
+            RAISE active_sql_transaction USING
+                MESSAGE = 'what is committed meanwhile cannot be seen in this transaction',
+                HINT = 'Drop a service in a transaction of isolation level READ COMMITTED.';
+        END IF;
+        unsettled := tpro.has_unsettled(schema_name);
+        IF NOT unsettled THEN
+            -- From here on nobody publishes, so that the second look sees all there is. Nobody waits behind us for long.
+            BEGIN
+                PERFORM set_config('lock_timeout', '50ms', true);
+                EXECUTE format('LOCK TABLE %s.mq_publish IN SHARE ROW EXCLUSIVE MODE', schema_name);
+                PERFORM set_config('lock_timeout', patience, true);
+            EXCEPTION WHEN lock_not_available THEN
+                RAISE object_in_use USING
+                    MESSAGE = format('service %s is in use: somebody publishes in a transaction that is open', drop_service.name),
+                    HINT = 'End that transaction, or try again; force => true waits for it.';
+            END;
+            unsettled := tpro.has_unsettled(schema_name);
+        END IF;
+        IF unsettled THEN
+            RAISE object_in_use USING
+                MESSAGE = format('service %s has messages that are not settled', drop_service.name),
+                HINT = format('Let its sidecar settle them (see %s.mq_status), or pass force => true.', schema_name);
+        END IF;
+    END IF;
+    EXECUTE format('DROP SCHEMA %s CASCADE', schema_name);
+    FOR role IN SELECT r.rolname, shobj_description(r.oid, 'pg_authid') LIKE 'tpro: %' AS ours FROM pg_roles r
+                 WHERE r.rolname IN (drop_service.name || '_publisher', drop_service.name || '_sidecar',
+                                     drop_service.name || '_maintainer') LOOP
+        -- What the template granted outside of the schema.
+        FOR routine IN SELECT p.oid FROM pg_proc p
+                        WHERE p.pronamespace = 'tpro'::regnamespace AND p.proacl IS NOT NULL
+                          AND EXISTS (SELECT FROM aclexplode(p.proacl) a
+                                        JOIN pg_roles r ON r.oid = a.grantee AND r.rolname = role.rolname) LOOP
+            EXECUTE format('REVOKE ALL ON ROUTINE %s FROM %I', routine, role.rolname);
+        END LOOP;
+        -- A role of that name that somebody else has made is not ours to drop.
+        CONTINUE WHEN role.ours IS NOT TRUE;
+        BEGIN
+            EXECUTE format('DROP ROLE %I', role.rolname);
+        EXCEPTION WHEN dependent_objects_still_exist THEN
+            RAISE NOTICE 'role % stays: it is used elsewhere', role.rolname;
+        END;
+    END LOOP;
+END
+$$;
+COMMENT ON FUNCTION tpro.drop_service(pg_catalog.text, pg_catalog.bool) IS
+    'drops a service''s schema and roles with everything in it; 55006 unsettled messages or open publishes unless forced, 25001 above READ COMMITTED, 3F000 unknown';
+
+-- SECURITY DEFINER: it counts rows that its callers may not read. What it returns holds nothing of them.
+CREATE FUNCTION tpro.service_state()
+    RETURNS TABLE (name pg_catalog.text, unsettled pg_catalog.int8, oldest_age pg_catalog.interval,
+                   leader_pid pg_catalog.int4, asleep pg_catalog.bool)
+    LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    service record;
+BEGIN
+    FOR service IN
+        SELECT s.name, s.schema_name,
+               max(l.pid) FILTER (WHERE l.lock = 'leader') AS leader_pid,
+               coalesce(bool_or(l.lock = 'bell'), false) AS asleep
+          FROM tpro.service_schemas s
+          LEFT JOIN tpro.locks l ON l.schema_oid = s.schema_oid
+         GROUP BY s.name, s.schema_name
+         ORDER BY s.name
+    LOOP
+        name := service.name;
+        leader_pid := service.leader_pid;
+        asleep := service.asleep;
+        -- Of what the cursor has passed, only its pending ids can be unsettled; the rest is found by the index on tx.
+        EXECUTE format('
+            SELECT count(*), clock_timestamp() - min(p.created_at)
+              FROM (SELECT p.id, p.created_at FROM %1$I.mq_cursor c
+                      JOIN %1$I.mq_publish p ON p.tx >= pg_snapshot_xmin(c.snapshot)
+                     UNION
+                    SELECT p.id, p.created_at FROM %1$I.mq_cursor c
+                      JOIN %1$I.mq_publish p ON p.id = ANY (c.pending)) p
+             WHERE NOT EXISTS (SELECT FROM %1$I.mq_reply r WHERE r.mq_id = p.id)', service.schema_name)
+            INTO unsettled, oldest_age;
+        RETURN NEXT;
+    END LOOP;
+END
+$$;
+ALTER FUNCTION tpro.service_state() OWNER TO tpro_owner;
+COMMENT ON FUNCTION tpro.service_state() IS 'what the view tpro.services shows';
+
+CREATE VIEW tpro.services AS
+    SELECT s.name, s.unsettled, s.oldest_age, s.leader_pid, s.asleep FROM tpro.service_state() s;
+COMMENT ON VIEW tpro.services IS 'the services of this database and how they do';
+COMMENT ON COLUMN tpro.services.name IS 'the service';
+COMMENT ON COLUMN tpro.services.unsettled IS 'messages in its outbox that have no reply yet';
+COMMENT ON COLUMN tpro.services.oldest_age IS 'age of the oldest of them';
+COMMENT ON COLUMN tpro.services.leader_pid IS 'backend of the copy that leads; null: nobody dispatches';
+COMMENT ON COLUMN tpro.services.asleep IS 'whether its dispatcher sleeps until the bell rings';
+
+-- SECURITY DEFINER: an operator may accept the database without being the owner of all tables.
+CREATE FUNCTION tpro.adopt(service pg_catalog.text DEFAULT NULL) RETURNS void
+    LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    one record;
+BEGIN
+    IF adopt.service IS NOT NULL THEN
+        PERFORM tpro.sender_schema(adopt.service);
+        IF NOT tpro.adopted() THEN
+            RAISE object_not_in_prerequisite_state USING
+                MESSAGE = 'this database is not adopted',
+                HINT = 'Call tpro.adopt() without a service first; it adopts all of them.';
+        END IF;
+    END IF;
+    FOR one IN SELECT s.name, s.schema_name, s.schema_oid FROM tpro.service_schemas s
+                WHERE s.name = coalesce(adopt.service, s.name) ORDER BY s.name LOOP
+        IF EXISTS (SELECT FROM tpro.locks l WHERE l.schema_oid = one.schema_oid AND l.lock = 'leader') THEN
+            RAISE object_in_use USING
+                MESSAGE = format('service %s is running', one.name),
+                HINT = 'Stop its sidecars, then adopt: the leader keeps its cursor in memory.';
+        END IF;
+        -- Transaction ids of another cluster that have not come here yet would hide their rows until they do.
+        EXECUTE format('UPDATE %I.mq_publish SET tx = pg_current_xact_id()
+                         WHERE tx >= pg_snapshot_xmin(pg_current_snapshot())', one.schema_name);
+        -- Read everything again; what has a reply is left out by the dispatcher.
+        EXECUTE format('INSERT INTO %I.mq_cursor AS c (snapshot, pending, clean, moved_at) VALUES (DEFAULT, DEFAULT, false, DEFAULT)
+                        ON CONFLICT (only_row) DO UPDATE
+                        SET snapshot = EXCLUDED.snapshot, pending = EXCLUDED.pending, clean = EXCLUDED.clean,
+                            moved_at = EXCLUDED.moved_at',
+                       one.schema_name);
+        -- Nothing is known to wait; the leader will note what does.
+        EXECUTE format('INSERT INTO %1$I.mq_backlog AS b (unsettled, upto)
+                        SELECT 0, s.last_value FROM %1$I.mq_publish_id_seq s
+                        ON CONFLICT (only_row) DO UPDATE SET unsettled = EXCLUDED.unsettled, upto = EXCLUDED.upto',
+                       one.schema_name);
+    END LOOP;
+    IF adopt.service IS NULL THEN
+        -- A new instance: the database this one was copied from may be alive, and has the reply subjects of the old.
+        INSERT INTO tpro.identity (system_identifier, database_oid)
+            SELECT s.system_identifier, d.oid FROM pg_control_system() s, pg_database d
+             WHERE d.datname = current_database();
+    END IF;
+END
+$$;
+ALTER FUNCTION tpro.adopt(pg_catalog.text) OWNER TO tpro_owner;
+GRANT SELECT, INSERT, DELETE ON tpro.identity TO tpro_owner;
+COMMENT ON FUNCTION tpro.adopt(pg_catalog.text) IS
+    'accepts this database, after a restore or on a clone, as the one that sends the messages in it; with a service, one whose tables alone were restored; 55006 its sidecar is running, 55000 the database is not adopted, 3F000 unknown';
+
+-- SECURITY DEFINER: an operator may read no body and write to no table.
+CREATE FUNCTION tpro.cancel(id pg_catalog.int8, sender pg_catalog.text DEFAULT NULL) RETURNS boolean
+    LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    schema_name text := tpro.sender_schema(cancel.sender)::text;
+    message uuid;
+    settled bigint;
+BEGIN
+    EXECUTE format('SELECT p.uid FROM %s.mq_publish p WHERE p.id = $1', schema_name) INTO message USING cancel.id;
+    GET DIAGNOSTICS settled = ROW_COUNT;
+    IF settled = 0 THEN
+        PERFORM tpro.no_message(cancel.id, schema_name);
+    END IF;
+    -- The first reply wins: what is settled stays, and what comes after is dropped.
+    EXECUTE format('INSERT INTO %s.mq_reply (mq_id, uid, status, error) VALUES ($1, $2, ''cancelled'', $3)
+                    ON CONFLICT DO NOTHING', schema_name)
+        USING cancel.id, message, '{"code": -32004, "message": "cancelled by an operator"}'::jsonb;
+    GET DIAGNOSTICS settled = ROW_COUNT;
+    RETURN settled = 1;
+END
+$$;
+ALTER FUNCTION tpro.cancel(pg_catalog.int8, pg_catalog.text) OWNER TO tpro_owner;
+COMMENT ON FUNCTION tpro.cancel(pg_catalog.int8, pg_catalog.text) IS
+    'settles an unsettled message as cancelled, whether it was sent or not; false if it was settled already; P0002 unknown id, 55000 no sender, 3F000 unknown sender';
+
+CREATE FUNCTION tpro.retry(id pg_catalog.int8, sender pg_catalog.text DEFAULT NULL) RETURNS pg_catalog.int8
+    LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    schema_name text := tpro.sender_schema(retry.sender)::text;
+    copy bigint;
+    settled boolean;
+BEGIN
+    EXECUTE format('SELECT NOT p.direct AND EXISTS (SELECT FROM %1$s.mq_reply r WHERE r.mq_id = p.id)
+                      FROM %1$s.mq_publish p WHERE p.id = $1', schema_name) INTO settled USING retry.id;
+    IF settled IS NULL THEN
+        PERFORM tpro.no_message(retry.id, schema_name);
+    ELSIF NOT settled THEN
+        RAISE object_not_in_prerequisite_state USING
+            MESSAGE = format('message %s of %s is not settled yet, or was a call that its service made itself', retry.id, schema_name),
+            HINT = 'Wait until it is settled, or settle it by tpro.cancel().';
+    END IF;
+    -- A message of its own: another uid, so that its target runs it, and another trace. What had expired may go now.
+    EXECUTE format('INSERT INTO %1$s.mq_publish (protocol, space_name, service_name, entity, method_name, timeout, headers, body)
+                    SELECT p.protocol, p.space_name, p.service_name, p.entity, p.method_name, p.timeout, p.headers, p.body
+                      FROM %1$s.mq_publish p WHERE p.id = $1 RETURNING id', schema_name) INTO copy USING retry.id;
+    RETURN copy;
+END
+$$;
+ALTER FUNCTION tpro.retry(pg_catalog.int8, pg_catalog.text) OWNER TO tpro_owner;
+COMMENT ON FUNCTION tpro.retry(pg_catalog.int8, pg_catalog.text) IS
+    'publishes a copy of a settled message as a new one, and returns its id; 55000 it is not settled or no sender is given, P0002 unknown id, 3F000 unknown sender, 53400 too many wait';
+
+-- ---------------------------------------------------------------------------------------------------------------------
+-- Who may what. The template adds each service's own roles.
+-- ---------------------------------------------------------------------------------------------------------------------
+
+REVOKE ALL ON ALL ROUTINES IN SCHEMA tpro FROM PUBLIC;
+REVOKE ALL ON ALL TABLES IN SCHEMA tpro FROM PUBLIC;
+
+-- The rules and defaults of a row run with the rights of whoever inserts it. They tell nothing and change nothing.
+GRANT EXECUTE ON FUNCTION
+    tpro.check_protocol(pg_catalog.text), tpro.check_space_name(pg_catalog.text),
+    tpro.check_service_name(pg_catalog.text), tpro.check_entity(pg_catalog.text),
+    tpro.check_method_name(pg_catalog.text), tpro.check_timeout(pg_catalog.int4),
+    tpro.check_headers(pg_catalog.jsonb), tpro.check_body(pg_catalog.jsonb),
+    tpro.check_body_for(pg_catalog.text, pg_catalog.jsonb), tpro.check_uid(pg_catalog.uuid),
+    tpro.check_created_at(pg_catalog.timestamptz), tpro.check_expires_at(pg_catalog.timestamptz),
+    tpro.check_reply_to(pg_catalog.text), tpro.check_traceparent(pg_catalog.text),
+    tpro.check_tracestate(pg_catalog.text), tpro.check_status(pg_catalog.text),
+    tpro.uuid7(), tpro.new_traceparent(), tpro.new_tracestate(), tpro.space(), tpro.max_body(),
+    tpro.sender_schema(pg_catalog.text)
+    TO PUBLIC;
+-- It shows less than pg_locks, which everybody may read.
+GRANT SELECT ON tpro.locks TO PUBLIC;
+GRANT EXECUTE ON FUNCTION
+    tpro.create_service(pg_catalog.text), tpro.drop_service(pg_catalog.text, pg_catalog.bool), tpro.bell()
+    TO tpro_owner;
+GRANT EXECUTE ON FUNCTION tpro.service_state(), tpro.backlog(pg_catalog.text), tpro.adopted(), tpro.instance()
+    TO tpro_reader, tpro_operator, tpro_owner;
+GRANT EXECUTE ON FUNCTION
+    tpro.adopt(pg_catalog.text), tpro.cancel(pg_catalog.int8, pg_catalog.text), tpro.retry(pg_catalog.int8, pg_catalog.text)
+    TO tpro_operator;
+GRANT EXECUTE ON FUNCTION tpro.no_message(pg_catalog.int8, pg_catalog.text) TO tpro_operator, tpro_owner;
+GRANT SELECT ON tpro.service_schemas, tpro.services TO tpro_reader, tpro_operator, tpro_owner;

@@ -1,0 +1,359 @@
+-- The template of pg_tpro 0.1.0, as it was released: tests make services of that release with it and upgrade them. It never changes.
+--
+-- The template of a service: tpro.create_service() runs it with @schema@, @publisher@, @sidecar@ and @maintainer@ replaced
+-- by quoted names, and with search_path = pg_catalog, pg_temp. All services have identical tables. They are ordinary tables, not
+-- members of the extension, so that pg_dump carries their data.
+--
+-- All are insert-only, the cursor apart. mq_publish and mq_reply are partitioned by the same ranges of ids, at first of a
+-- million: _p000000000000_000001000000 has the ids from 0 to below 1,000,000 and so on; _rest has what comes after those that
+-- are made ahead, so that no publisher fails for want of a partition. mq_receive and mq_outcome are partitioned by days (UTC)
+-- of their uid, a uuid of version 7 being a time: _p00000000_20260130 has what is before that day, _p20260130_20260131 that
+-- day, and so on; _rest what comes after. There is no DEFAULT partition: it would forbid DETACH CONCURRENTLY.
+-- sidecar/src/maintenance makes further partitions and drops old ones, and goes by these names.
+
+CREATE SCHEMA @schema@;
+COMMENT ON SCHEMA @schema@ IS 'tpro: outbox and inbox of a service';
+
+-- Roles belong to the cluster: another database may have made them, or be making them now.
+DO $$
+BEGIN
+    BEGIN
+        CREATE ROLE @publisher@ NOLOGIN;
+        COMMENT ON ROLE @publisher@ IS 'tpro: may publish on behalf of a service, and read no body';
+    EXCEPTION WHEN duplicate_object OR unique_violation THEN NULL;
+    END;
+    BEGIN
+        -- NOINHERIT: it may become the maintainer by SET ROLE, and is not by itself the owner of a table.
+        CREATE ROLE @sidecar@ NOLOGIN NOINHERIT;
+        COMMENT ON ROLE @sidecar@ IS 'tpro: the sidecar of a service, in its own schema only';
+    EXCEPTION WHEN duplicate_object OR unique_violation THEN NULL;
+    END;
+    BEGIN
+        CREATE ROLE @maintainer@ NOLOGIN;
+        COMMENT ON ROLE @maintainer@ IS 'tpro: owns the partitioned tables of a service, makes and drops their partitions';
+    EXCEPTION WHEN duplicate_object OR unique_violation THEN NULL;
+    END;
+    -- What somebody else calls by such a name may hold rights that are none of a service's.
+    IF EXISTS (SELECT FROM pg_roles r WHERE r.rolname IN ('@publisher@', '@sidecar@', '@maintainer@')
+                  AND coalesce(shobj_description(r.oid, 'pg_authid'), '') NOT LIKE 'tpro: %') THEN
+        RAISE duplicate_object USING
+            MESSAGE = 'a role @publisher@, @sidecar@ or @maintainer@ is there already and was not made by tpro',
+            HINT = 'Choose another name for the service, or rename that role.';
+    END IF;
+    -- DETACH CONCURRENTLY cannot run in a function, so that no function of somebody else's rights can do it: whoever does it
+    -- must own the tables. Revoked from the sidecar, the maintenance is somebody else's (docs/operations.md).
+    IF NOT pg_has_role('@sidecar@'::regrole, '@maintainer@'::regrole, 'MEMBER') THEN
+        GRANT @maintainer@ TO @sidecar@;
+    END IF;
+    IF NOT pg_has_role('tpro_owner'::regrole, '@maintainer@'::regrole, 'MEMBER') THEN
+        GRANT @maintainer@ TO tpro_owner;
+    END IF;
+END
+$$;
+
+-- ---------------------------------------------------------------------------------------------------------------------
+-- The outbox
+-- ---------------------------------------------------------------------------------------------------------------------
+
+-- CACHE 1: a sequence that hands out blocks would put ids far from the order of time.
+CREATE SEQUENCE @schema@.mq_publish_id_seq AS bigint CACHE 1;
+COMMENT ON SEQUENCE @schema@.mq_publish_id_seq IS 'ids of messages';
+
+-- The rules are those of the domains, since PostgreSQL logs the failing row of a table's own constraints. DEFAULT NULL
+-- says of a column of a domain that the domain judges its absence, also in a COPY that leaves the column out.
+CREATE TABLE @schema@.mq_publish (
+    id tpro.message_id DEFAULT nextval('@schema@.mq_publish_id_seq'),
+    uid tpro.uid DEFAULT tpro.uuid7(),
+    tx tpro.transaction_id DEFAULT pg_current_xact_id(),
+    protocol tpro.protocol DEFAULT 'jsonrpc',
+    space_name tpro.space_name DEFAULT tpro.space(),
+    service_name tpro.service_name DEFAULT NULL,
+    entity tpro.entity DEFAULT NULL,
+    method_name tpro.method_name DEFAULT NULL,
+    timeout tpro.timeout DEFAULT 15,
+    headers tpro.headers DEFAULT '{}',
+    body tpro.body DEFAULT '{}',
+    created_at tpro.created_at DEFAULT clock_timestamp(),
+    direct tpro.direct DEFAULT false,
+    reply_to tpro.reply_to,
+    expires_at tpro.expires_at,
+    traceparent tpro.traceparent DEFAULT tpro.new_traceparent(),
+    tracestate tpro.tracestate DEFAULT tpro.new_tracestate(),
+    -- Two columns are beyond a domain. The function raises, so that the constraint itself never fails.
+    CONSTRAINT mq_publish_body_rule CHECK (tpro.check_body_for(protocol, body)),
+    PRIMARY KEY (id)
+) PARTITION BY RANGE (id);
+ALTER SEQUENCE @schema@.mq_publish_id_seq OWNED BY @schema@.mq_publish.id;
+CREATE INDEX mq_publish_tx_id ON @schema@.mq_publish (tx, id);
+
+COMMENT ON TABLE @schema@.mq_publish IS 'outbox: what this service asks of others; a row is a message';
+COMMENT ON COLUMN @schema@.mq_publish.id IS 'number within this outbox';
+COMMENT ON COLUMN @schema@.mq_publish.uid IS 'identity of the message everywhere';
+COMMENT ON COLUMN @schema@.mq_publish.tx IS 'the publishing transaction, by which the dispatcher reads';
+COMMENT ON COLUMN @schema@.mq_publish.protocol IS 'jsonrpc or json';
+COMMENT ON COLUMN @schema@.mq_publish.space_name IS 'first token of the subject';
+COMMENT ON COLUMN @schema@.mq_publish.service_name IS 'second token: the service that answers';
+COMMENT ON COLUMN @schema@.mq_publish.entity IS 'third token';
+COMMENT ON COLUMN @schema@.mq_publish.method_name IS 'fourth token';
+COMMENT ON COLUMN @schema@.mq_publish.timeout IS 'seconds to wait for the reply, from the first send; 0: an event';
+COMMENT ON COLUMN @schema@.mq_publish.headers IS 'what travels beside the body';
+COMMENT ON COLUMN @schema@.mq_publish.body IS 'what is sent';
+COMMENT ON COLUMN @schema@.mq_publish.created_at IS 'when it was published';
+COMMENT ON COLUMN @schema@.mq_publish.direct IS 'journal of a call that the service made itself: never dispatched';
+COMMENT ON COLUMN @schema@.mq_publish.reply_to IS 'for a later release';
+COMMENT ON COLUMN @schema@.mq_publish.expires_at IS 'after which it is no longer worth sending';
+COMMENT ON COLUMN @schema@.mq_publish.traceparent IS 'the span of publishing';
+COMMENT ON COLUMN @schema@.mq_publish.tracestate IS 'names the parent of that span';
+COMMENT ON CONSTRAINT mq_publish_body_rule ON @schema@.mq_publish IS 'jsonrpc takes an object or an array';
+COMMENT ON INDEX @schema@.mq_publish_tx_id IS 'what the dispatcher reads by';
+
+CREATE TABLE @schema@.mq_reply (
+    mq_id tpro.message_id,
+    uid tpro.uid,
+    status tpro.status,
+    result jsonb,
+    error jsonb,
+    headers jsonb,
+    attempts integer,
+    sent_at timestamptz,
+    replied_at timestamptz DEFAULT clock_timestamp(),
+    responder text,
+    PRIMARY KEY (mq_id)
+) PARTITION BY RANGE (mq_id);
+
+COMMENT ON TABLE @schema@.mq_reply IS 'the one final outcome of each message in mq_publish; the first row wins';
+COMMENT ON COLUMN @schema@.mq_reply.mq_id IS 'mq_publish.id';
+COMMENT ON COLUMN @schema@.mq_reply.uid IS 'mq_publish.uid';
+COMMENT ON COLUMN @schema@.mq_reply.status IS 'ok, error, timeout, unavailable, expired or cancelled';
+COMMENT ON COLUMN @schema@.mq_reply.result IS 'the answer, of an ok reply';
+COMMENT ON COLUMN @schema@.mq_reply.error IS 'the JSON-RPC error object, of any other';
+COMMENT ON COLUMN @schema@.mq_reply.headers IS 'what came beside the answer';
+COMMENT ON COLUMN @schema@.mq_reply.attempts IS 'how often the message was sent';
+COMMENT ON COLUMN @schema@.mq_reply.sent_at IS 'when it was sent first';
+COMMENT ON COLUMN @schema@.mq_reply.replied_at IS 'when it was settled';
+COMMENT ON COLUMN @schema@.mq_reply.responder IS 'who answered: service/version/copy';
+
+CREATE TABLE @schema@.mq_reply_fault (
+    mq_id bigint PRIMARY KEY,
+    handler text NOT NULL,
+    error text NOT NULL,
+    at timestamptz NOT NULL DEFAULT clock_timestamp()
+);
+COMMENT ON TABLE @schema@.mq_reply_fault IS 'replies whose handler in this service failed; the reply itself is kept';
+COMMENT ON COLUMN @schema@.mq_reply_fault.mq_id IS 'mq_reply.mq_id';
+COMMENT ON COLUMN @schema@.mq_reply_fault.handler IS 'the target whose reply handler it was';
+COMMENT ON COLUMN @schema@.mq_reply_fault.error IS 'what it said; never a body';
+COMMENT ON COLUMN @schema@.mq_reply_fault.at IS 'when';
+
+DO $$
+DECLARE
+    million CONSTANT bigint := 1000000;
+    parent text;
+    suffix text;
+    low text;
+    high text;
+BEGIN
+    FOR n IN 0 .. 4 LOOP
+        FOR parent, suffix, low, high IN
+            SELECT p.parent,
+                   CASE n WHEN 4 THEN 'rest' ELSE format('p%s_%s', lpad((n * million)::text, 12, '0'),
+                                                         lpad(((n + 1) * million)::text, 12, '0')) END,
+                   CASE n WHEN 0 THEN 'MINVALUE' ELSE (n * million)::text END,
+                   CASE n WHEN 4 THEN 'MAXVALUE' ELSE ((n + 1) * million)::text END
+              FROM unnest(ARRAY['mq_publish', 'mq_reply']) AS p(parent)
+        LOOP
+            EXECUTE format('CREATE TABLE @schema@.%1$I PARTITION OF @schema@.%2$I FOR VALUES FROM (%3$s) TO (%4$s)',
+                           parent || '_' || suffix, parent, low, high);
+            EXECUTE format('COMMENT ON TABLE @schema@.%I IS %L', parent || '_' || suffix,
+                           format('%s, ids from %s to below %s', parent, low, high));
+        END LOOP;
+    END LOOP;
+END
+$$;
+
+-- For each statement, not for each row: the bell only has to know that there is something. On the partitioned table it
+-- also sees what is routed to the partitions.
+CREATE TRIGGER bell AFTER INSERT ON @schema@.mq_publish FOR EACH STATEMENT EXECUTE FUNCTION tpro.bell();
+COMMENT ON TRIGGER bell ON @schema@.mq_publish IS 'wakes a sleeping dispatcher at the commit';
+
+CREATE TABLE @schema@.mq_cursor (
+    only_row boolean PRIMARY KEY DEFAULT true CONSTRAINT mq_cursor_one_row CHECK (only_row),
+    snapshot pg_snapshot NOT NULL DEFAULT '1:1:',
+    pending bigint[] NOT NULL DEFAULT '{}',
+    clean boolean NOT NULL DEFAULT true,
+    moved_at timestamptz NOT NULL DEFAULT clock_timestamp()
+) WITH (fillfactor = 50);
+COMMENT ON TABLE @schema@.mq_cursor IS 'how far the dispatcher has come: what a new leader begins from';
+COMMENT ON COLUMN @schema@.mq_cursor.only_row IS 'there is one row';
+COMMENT ON COLUMN @schema@.mq_cursor.snapshot IS 'everything visible in it has been read';
+COMMENT ON COLUMN @schema@.mq_cursor.pending IS 'ids of what has been read and was not settled yet';
+COMMENT ON COLUMN @schema@.mq_cursor.clean IS 'nothing that is not visible in the snapshot has been sent by anybody';
+COMMENT ON COLUMN @schema@.mq_cursor.moved_at IS 'when it was written';
+INSERT INTO @schema@.mq_cursor DEFAULT VALUES;
+
+CREATE TABLE @schema@.mq_backlog (
+    only_row boolean PRIMARY KEY DEFAULT true CONSTRAINT mq_backlog_one_row CHECK (only_row),
+    unsettled bigint NOT NULL DEFAULT 0,
+    upto bigint NOT NULL DEFAULT 0
+) WITH (fillfactor = 50);
+COMMENT ON TABLE @schema@.mq_backlog IS 'how much waits, as the leader noted it: by it publishers are refused when it is too much';
+COMMENT ON COLUMN @schema@.mq_backlog.only_row IS 'there is one row';
+COMMENT ON COLUMN @schema@.mq_backlog.unsettled IS 'messages without a reply';
+COMMENT ON COLUMN @schema@.mq_backlog.upto IS 'up to this id; those after it are not counted';
+INSERT INTO @schema@.mq_backlog DEFAULT VALUES;
+
+CREATE VIEW @schema@.mq_status AS
+    SELECT p.id,
+           p.created_at,
+           p.space_name || '.' || p.service_name || '.' || p.entity || '.' || p.method_name AS target,
+           coalesce(r.status, 'waiting') AS status,
+           clock_timestamp() - p.created_at AS age,
+           r.attempts,
+           r.result,
+           r.error,
+           substr(p.traceparent, 4, 32) AS trace_id
+      FROM @schema@.mq_publish p
+      LEFT JOIN @schema@.mq_reply r ON r.mq_id = p.id;
+COMMENT ON VIEW @schema@.mq_status IS 'the messages of this service and what has become of them';
+COMMENT ON COLUMN @schema@.mq_status.id IS 'mq_publish.id';
+COMMENT ON COLUMN @schema@.mq_status.created_at IS 'when it was published';
+COMMENT ON COLUMN @schema@.mq_status.target IS '<space>.<service>.<entity>.<method_name>: the NATS subject';
+COMMENT ON COLUMN @schema@.mq_status.status IS 'waiting until settled, then the status of the reply';
+COMMENT ON COLUMN @schema@.mq_status.age IS 'time since it was published';
+COMMENT ON COLUMN @schema@.mq_status.attempts IS 'how often it was sent';
+COMMENT ON COLUMN @schema@.mq_status.result IS 'the answer';
+COMMENT ON COLUMN @schema@.mq_status.error IS 'the JSON-RPC error object';
+COMMENT ON COLUMN @schema@.mq_status.trace_id IS 'its trace, 32 hex digits';
+
+-- ---------------------------------------------------------------------------------------------------------------------
+-- The inbox
+-- ---------------------------------------------------------------------------------------------------------------------
+
+-- The uid is key and time at once, so that a repeat is found in whichever partition its first delivery is.
+CREATE TABLE @schema@.mq_receive (
+    uid uuid,
+    run integer,
+    copy_key integer NOT NULL,
+    source text,
+    target text NOT NULL,
+    attempt integer NOT NULL,
+    at timestamptz NOT NULL DEFAULT clock_timestamp(),
+    deadline timestamptz NOT NULL,
+    PRIMARY KEY (uid, run)
+) PARTITION BY RANGE (uid);
+COMMENT ON TABLE @schema@.mq_receive IS 'inbox: what this service has accepted; a row for each run of its handler';
+COMMENT ON COLUMN @schema@.mq_receive.uid IS 'the message';
+COMMENT ON COLUMN @schema@.mq_receive.run IS 'which run of the handler: the next if its owner died';
+COMMENT ON COLUMN @schema@.mq_receive.copy_key IS 'the copy that runs it, as it says in tpro.present()';
+COMMENT ON COLUMN @schema@.mq_receive.source IS 'who asks: service/instance; null: a stranger';
+COMMENT ON COLUMN @schema@.mq_receive.target IS 'the subject it came by';
+COMMENT ON COLUMN @schema@.mq_receive.attempt IS 'which attempt of the requester it was';
+COMMENT ON COLUMN @schema@.mq_receive.at IS 'when it was accepted';
+COMMENT ON COLUMN @schema@.mq_receive.deadline IS 'when its owner stops: after it a repeat runs, though the owner lives';
+
+CREATE TABLE @schema@.mq_outcome (
+    uid uuid PRIMARY KEY,
+    run integer NOT NULL,
+    answer jsonb NOT NULL,
+    at timestamptz NOT NULL DEFAULT clock_timestamp()
+) PARTITION BY RANGE (uid);
+COMMENT ON TABLE @schema@.mq_outcome IS 'inbox: what this service has answered; a repeat gets it again; the first row wins';
+COMMENT ON COLUMN @schema@.mq_outcome.uid IS 'the message';
+COMMENT ON COLUMN @schema@.mq_outcome.run IS 'the run that made it';
+COMMENT ON COLUMN @schema@.mq_outcome.answer IS '{"result": ...} or {"error": ...}';
+COMMENT ON COLUMN @schema@.mq_outcome.at IS 'when it was stored';
+
+DO $$
+DECLARE
+    today CONSTANT date := (clock_timestamp() AT TIME ZONE 'UTC')::date;
+    days CONSTANT integer := 7;
+    parent text;
+    suffix text;
+    low text;
+    high text;
+BEGIN
+    FOR n IN 0 .. days + 1 LOOP
+        FOR parent, suffix, low, high IN
+            -- The bound of a day: its first millisecond in the 48 bits of time, nothing in the rest.
+            SELECT p.parent,
+                   CASE n WHEN 0 THEN 'p00000000_' || to_char(today + 1, 'YYYYMMDD') WHEN days + 1 THEN 'rest'
+                          ELSE format('p%s_%s', to_char(today + n, 'YYYYMMDD'), to_char(today + n + 1, 'YYYYMMDD')) END,
+                   CASE n WHEN 0 THEN 'MINVALUE' ELSE format('%L', b.low) END,
+                   CASE n WHEN days + 1 THEN 'MAXVALUE' ELSE format('%L', b.high) END
+              FROM unnest(ARRAY['mq_receive', 'mq_outcome']) AS p(parent),
+                   LATERAL (SELECT
+                       rpad(lpad(to_hex((extract(epoch FROM today + n) * 1000)::bigint), 12, '0'), 32, '0')::uuid AS low,
+                       rpad(lpad(to_hex((extract(epoch FROM today + n + 1) * 1000)::bigint), 12, '0'), 32, '0')::uuid AS high) b
+        LOOP
+            EXECUTE format('CREATE TABLE @schema@.%1$I PARTITION OF @schema@.%2$I FOR VALUES FROM (%3$s) TO (%4$s)',
+                           parent || '_' || suffix, parent, low, high);
+            EXECUTE format('COMMENT ON TABLE @schema@.%I IS %L', parent || '_' || suffix,
+                           format('%s, uids from %s to below %s', parent, low, high));
+        END LOOP;
+    END LOOP;
+END
+$$;
+
+-- ---------------------------------------------------------------------------------------------------------------------
+-- Who may what
+-- ---------------------------------------------------------------------------------------------------------------------
+
+REVOKE ALL ON SCHEMA @schema@ FROM PUBLIC;
+REVOKE ALL ON ALL TABLES IN SCHEMA @schema@ FROM PUBLIC;
+
+-- A publisher gives neither the identity of a message nor its transaction, and reads no body.
+GRANT USAGE ON SCHEMA @schema@ TO @publisher@;
+GRANT USAGE ON SEQUENCE @schema@.mq_publish_id_seq TO @publisher@;
+GRANT INSERT (protocol, space_name, service_name, entity, method_name, timeout, headers, body, created_at, reply_to,
+              expires_at, traceparent, tracestate),
+      SELECT (id, traceparent)
+    ON @schema@.mq_publish TO @publisher@;
+
+GRANT USAGE ON SCHEMA @schema@ TO @sidecar@;
+GRANT USAGE, SELECT ON SEQUENCE @schema@.mq_publish_id_seq TO @sidecar@;
+GRANT SELECT ON @schema@.mq_publish, @schema@.mq_reply, @schema@.mq_reply_fault, @schema@.mq_cursor, @schema@.mq_status,
+                @schema@.mq_receive, @schema@.mq_outcome, @schema@.mq_backlog
+    TO @sidecar@;
+GRANT INSERT (id, uid, protocol, space_name, service_name, entity, method_name, timeout, headers, body, created_at, direct,
+              reply_to, expires_at, traceparent, tracestate)
+    ON @schema@.mq_publish TO @sidecar@;
+GRANT INSERT ON @schema@.mq_reply, @schema@.mq_reply_fault, @schema@.mq_receive, @schema@.mq_outcome TO @sidecar@;
+GRANT UPDATE (snapshot, pending, clean, moved_at) ON @schema@.mq_cursor TO @sidecar@;
+GRANT UPDATE (unsettled, upto) ON @schema@.mq_backlog TO @sidecar@;
+
+GRANT USAGE, CREATE ON SCHEMA @schema@ TO @maintainer@;
+GRANT DELETE, SELECT ON @schema@.mq_reply_fault TO @maintainer@;
+-- The trigger of mq_publish reads it as the owner of that table.
+GRANT SELECT ON @schema@.mq_backlog TO @maintainer@;
+
+GRANT USAGE ON SCHEMA @schema@ TO tpro_reader, tpro_operator;
+GRANT SELECT (id, created_at, target, status, age, attempts, trace_id) ON @schema@.mq_status TO tpro_reader, tpro_operator;
+
+GRANT EXECUTE ON FUNCTION
+    tpro.publish(text, text, text, jsonb, jsonb, integer, text, text, text, text),
+    tpro.trace_id(bigint, text), tpro.reply(bigint, text), tpro.wait(bigint, integer, text),
+    tpro.must_see_replies(text), tpro.no_message(bigint, text), tpro.backlog(text)
+    TO @publisher@, @sidecar@;
+GRANT EXECUTE ON PROCEDURE
+    tpro.request(text, text, text, jsonb, jsonb, integer, text, text, text, text, jsonb)
+    TO @publisher@, @sidecar@;
+GRANT EXECUTE ON FUNCTION
+    tpro.lead(text), tpro.sleep(text), tpro.wake(text), tpro.maintain(text), tpro.present(text, integer), tpro.is_present(text, integer),
+    tpro.depose(text), tpro.instance(), tpro.adopted()
+    TO @sidecar@;
+
+-- The owners, so that no table is a superuser's: of what is partitioned the maintainer, who makes and drops partitions, of
+-- everything else tpro_owner.
+DO $$
+DECLARE
+    part record;
+BEGIN
+    FOR part IN SELECT c.relname, c.relkind, c.relkind = 'p' OR c.relispartition AS partitioned FROM pg_class c
+                 WHERE c.relnamespace = '@schema@'::regnamespace AND c.relkind IN ('r', 'p', 'v') LOOP
+        EXECUTE format('ALTER %s @schema@.%I OWNER TO %s',
+                       CASE part.relkind WHEN 'v' THEN 'VIEW' ELSE 'TABLE' END, part.relname,
+                       CASE WHEN part.partitioned THEN '@maintainer@'::regrole ELSE 'tpro_owner'::regrole END);
+    END LOOP;
+END
+$$;
+ALTER SCHEMA @schema@ OWNER TO tpro_owner;
