@@ -490,6 +490,81 @@ $$;
 COMMENT ON FUNCTION tpro.adopted() IS 'whether this is the database that the messages belong to; false after a restore elsewhere, until tpro.adopt()';
 
 -- ---------------------------------------------------------------------------------------------------------------------
+-- The keys of services: what only a service's own copies can sign. They belong to the data, as the inbox does, so they are
+-- dumped and restored with it, and tpro.adopt() leaves them as they are.
+-- ---------------------------------------------------------------------------------------------------------------------
+
+CREATE TABLE tpro.service_key (
+    service pg_catalog.text PRIMARY KEY,
+    -- Three uuids have 366 random bits from the server's strong source, more than the digest holds.
+    key pg_catalog.bytea NOT NULL DEFAULT pg_catalog.sha256(pg_catalog.decode(pg_catalog.replace(pg_catalog.concat(
+        pg_catalog.gen_random_uuid(), pg_catalog.gen_random_uuid(), pg_catalog.gen_random_uuid()), '-', ''), 'hex')),
+    made_at pg_catalog.timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp()
+);
+COMMENT ON TABLE tpro.service_key IS 'the secret of each service, by which tpro.sign() signs for its copies; dumped and restored with the messages';
+COMMENT ON COLUMN tpro.service_key.service IS 'the service';
+COMMENT ON COLUMN tpro.service_key.key IS 'its secret, 32 bytes';
+COMMENT ON COLUMN tpro.service_key.made_at IS 'when it was made';
+
+-- A restore may find a key that create_service() has made meanwhile; the dumped one belongs to the dumped messages.
+CREATE FUNCTION tpro.replace_service_key() RETURNS trigger
+    LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+    DELETE FROM tpro.service_key k WHERE k.service = NEW.service;
+    RETURN NEW;
+END
+$$;
+COMMENT ON FUNCTION tpro.replace_service_key() IS 'trigger of tpro.service_key: a key that is loaded takes the place of the one that is there';
+CREATE TRIGGER replace_service_key BEFORE INSERT ON tpro.service_key
+    FOR EACH ROW EXECUTE FUNCTION tpro.replace_service_key();
+COMMENT ON TRIGGER replace_service_key ON tpro.service_key IS 'keeps one key of a service when a dump is restored';
+SELECT pg_catalog.pg_extension_config_dump('tpro.service_key', '');
+
+-- RFC 2104 over PostgreSQL's own sha256(): a copy asks for two signatures at its start and for none later.
+CREATE FUNCTION tpro.hmac_sha256(key pg_catalog.bytea, message pg_catalog.bytea) RETURNS pg_catalog.bytea
+    LANGUAGE plpgsql IMMUTABLE STRICT SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    short bytea := CASE WHEN octet_length(hmac_sha256.key) > 64 THEN sha256(hmac_sha256.key) ELSE hmac_sha256.key END;
+    inside bytea := decode(repeat('36', 64), 'hex');
+    outside bytea := decode(repeat('5c', 64), 'hex');
+BEGIN
+    FOR i IN 0 .. octet_length(short) - 1 LOOP
+        inside := set_byte(inside, i, get_byte(inside, i) # get_byte(short, i));
+        outside := set_byte(outside, i, get_byte(outside, i) # get_byte(short, i));
+    END LOOP;
+    RETURN sha256(outside || sha256(inside || hmac_sha256.message));
+END
+$$;
+COMMENT ON FUNCTION tpro.hmac_sha256(pg_catalog.bytea, pg_catalog.bytea) IS 'HMAC-SHA256 of RFC 2104 and RFC 4231, 32 bytes';
+
+-- SECURITY DEFINER: the key itself is read by nobody.
+CREATE FUNCTION tpro.sign(service pg_catalog.text, message pg_catalog.bytea) RETURNS pg_catalog.bytea
+    LANGUAGE plpgsql VOLATILE STRICT SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    secret bytea;
+BEGIN
+    PERFORM tpro.must_serve(sign.service);
+    SELECT k.key INTO secret FROM tpro.service_key k WHERE k.service = sign.service;
+    IF NOT FOUND THEN
+        -- A service that was made before there were keys. Of two who come at once the second finds the key of the first.
+        LOCK TABLE tpro.service_key IN SHARE ROW EXCLUSIVE MODE;
+        SELECT k.key INTO secret FROM tpro.service_key k WHERE k.service = sign.service;
+        IF NOT FOUND THEN
+            INSERT INTO tpro.service_key AS k (service) VALUES (sign.service) RETURNING k.key INTO secret;
+        END IF;
+    END IF;
+    RETURN tpro.hmac_sha256(secret, sign.message);
+END
+$$;
+ALTER FUNCTION tpro.sign(pg_catalog.text, pg_catalog.bytea) OWNER TO tpro_owner;
+GRANT SELECT, INSERT, DELETE ON tpro.service_key TO tpro_owner;
+COMMENT ON FUNCTION tpro.sign(pg_catalog.text, pg_catalog.bytea) IS
+    'HMAC-SHA256 of a message under the key of the service, which is made if there is none; errors as tpro.lead';
+
+-- ---------------------------------------------------------------------------------------------------------------------
 -- Services
 -- ---------------------------------------------------------------------------------------------------------------------
 
@@ -575,6 +650,8 @@ BEGIN
         END IF;
     END IF;
     EXECUTE format('DROP SCHEMA %s CASCADE', schema_name);
+    -- A service that is made again under this name is another one.
+    DELETE FROM tpro.service_key k WHERE k.service = drop_service.name;
     FOR role IN SELECT r.rolname, shobj_description(r.oid, 'pg_authid') LIKE 'tpro: %' AS ours FROM pg_roles r
                  WHERE r.rolname IN (drop_service.name || '_publisher', drop_service.name || '_sidecar',
                                      drop_service.name || '_maintainer') LOOP
@@ -780,4 +857,6 @@ GRANT EXECUTE ON FUNCTION
     tpro.adopt(pg_catalog.text), tpro.cancel(pg_catalog.int8, pg_catalog.text), tpro.retry(pg_catalog.int8, pg_catalog.text)
     TO tpro_operator;
 GRANT EXECUTE ON FUNCTION tpro.no_message(pg_catalog.int8, pg_catalog.text) TO tpro_operator, tpro_owner;
+-- What tpro.sign() calls with its owner's rights.
+GRANT EXECUTE ON FUNCTION tpro.must_serve(pg_catalog.text), tpro.hmac_sha256(pg_catalog.bytea, pg_catalog.bytea) TO tpro_owner;
 GRANT SELECT ON tpro.service_schemas, tpro.services TO tpro_reader, tpro_operator, tpro_owner;

@@ -292,6 +292,9 @@ BEGIN
 END
 $$;
 
+-- The key of this service. One that is left from a schema of this name before is another service's.
+INSERT INTO tpro.service_key (service) VALUES (left('@schema@', -8));
+
 -- ---------------------------------------------------------------------------------------------------------------------
 -- Who may what
 -- ---------------------------------------------------------------------------------------------------------------------
@@ -337,7 +340,7 @@ GRANT EXECUTE ON PROCEDURE
     TO @publisher@, @sidecar@;
 GRANT EXECUTE ON FUNCTION
     tpro.lead(text), tpro.sleep(text), tpro.wake(text), tpro.maintain(text), tpro.present(text, integer), tpro.is_present(text, integer),
-    tpro.depose(text), tpro.instance(), tpro.adopted()
+    tpro.depose(text), tpro.instance(), tpro.adopted(), tpro.sign(text, bytea)
     TO @sidecar@;
 
 -- The owners, so that no table is a superuser's: of what is partitioned the maintainer, who makes and drops partitions, of

@@ -17,7 +17,7 @@ async fn instance(session: &Client) -> Outcome<String> {
 }
 
 /// Dumps the database and restores it beside itself.
-async fn restored(database: &Database) -> Outcome<Client> {
+pub async fn restored(database: &Database) -> Outcome<Client> {
     let cluster = database.cluster();
     let copy = format!("{}_copy", database.name());
     database.connect().await?.batch_execute(&format!("CREATE DATABASE {copy}")).await?;

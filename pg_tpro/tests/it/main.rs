@@ -8,6 +8,7 @@ mod bell;
 mod catalogue;
 mod demo;
 mod identity;
+mod keys;
 mod lead;
 mod listener;
 mod memory;
