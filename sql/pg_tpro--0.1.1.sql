@@ -791,12 +791,16 @@ BEGIN
                     ON CONFLICT DO NOTHING', schema_name)
         USING cancel.id, message, '{"code": -32004, "message": "cancelled by an operator"}'::jsonb;
     GET DIAGNOSTICS settled = ROW_COUNT;
+    IF settled = 1 THEN
+        -- At the commit the leader lets go of it. The notification carries nothing: the leader looks into the tables.
+        PERFORM pg_notify('cancelled_in_' || schema_name, '');
+    END IF;
     RETURN settled = 1;
 END
 $$;
 ALTER FUNCTION tpro.cancel(pg_catalog.int8, pg_catalog.text) OWNER TO tpro_owner;
 COMMENT ON FUNCTION tpro.cancel(pg_catalog.int8, pg_catalog.text) IS
-    'settles an unsettled message as cancelled, whether it was sent or not; false if it was settled already; P0002 unknown id, 55000 no sender, 3F000 unknown sender';
+    'settles an unsettled message as cancelled, whether it was sent or not, so that no further attempt begins; false if it was settled already; not in a transaction that is to be prepared; P0002 unknown id, 55000 no sender, 3F000 unknown sender';
 
 CREATE FUNCTION tpro.retry(id pg_catalog.int8, sender pg_catalog.text DEFAULT NULL) RETURNS pg_catalog.int8
     LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp

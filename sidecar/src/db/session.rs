@@ -1,6 +1,12 @@
 //! A session of one's own, not from the pool.
 
-use std::future::poll_fn;
+use std::{
+    future::poll_fn,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+};
 
 use futures_util::stream::{self, BoxStream, StreamExt as _};
 use tokio::sync::mpsc;
@@ -48,32 +54,42 @@ pub struct Session {
     /// Notifications; ends when the connection does. A task drives the connection, so that statements make progress
     /// whether or not this is read.
     pub messages: BoxStream<'static, AsyncMessage>,
+    /// Set when a message was dropped because nobody had read those before it.
+    pub missed: Arc<AtomicBool>,
     /// The backend's pid.
     pub pid: i32,
 }
 
 /// Opens a session for `what` (`leader`, `inbox`), with the settings of DESIGN section 4; `application_name` is `tpro/<service>/<copy>/<what>`.
 pub async fn session(servers: &Servers, what: &'static str) -> Result<Session, DbError> {
+    let missed = Arc::<AtomicBool>::default();
+    let dropped = missed.clone();
     let drive = |connection| {
         let (sender, receiver) = mpsc::channel(MESSAGES);
         // Not on the tracker: it ends by itself when the client is dropped or the connection is lost, and must drive the
         // connection as long as there is a client, also while everything else stops.
-        tokio::spawn(drive(connection, sender));
+        tokio::spawn(drive(connection, sender, dropped.clone()));
         receiver
     };
     let opened = servers.open(what, SETTINGS, drive).await?;
     let messages =
         stream::unfold(opened.driver, |mut receiver| async move { Some((receiver.recv().await?, receiver)) });
-    Ok(Session { client: opened.client, messages: messages.boxed(), pid: opened.pid })
+    Ok(Session { client: opened.client, messages: messages.boxed(), missed, pid: opened.pid })
 }
 
 /// Drives the connection until it ends, and hands on what the server says by itself.
-async fn drive(mut connection: Connection<Socket, NoTlsStream>, messages: mpsc::Sender<AsyncMessage>) {
+async fn drive(
+    mut connection: Connection<Socket, NoTlsStream>,
+    messages: mpsc::Sender<AsyncMessage>,
+    missed: Arc<AtomicBool>,
+) {
     loop {
         match poll_fn(|cx| connection.poll_message(cx)).await {
             Some(Ok(message)) => {
-                // Full: the reader has bells enough to wake up by. Closed: nobody listens, and statements go on.
-                let _ = messages.try_send(message);
+                // Full: the reader has bells enough to wake up by, and is told. Closed: nobody listens, and statements go on.
+                if let Err(mpsc::error::TrySendError::Full(_)) = messages.try_send(message) {
+                    missed.store(true, Ordering::Relaxed);
+                }
             }
             Some(Err(error)) => {
                 // Whoever has a statement open gets its own error and handles it; here it is only worth a debug line.

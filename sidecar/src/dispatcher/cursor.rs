@@ -46,21 +46,36 @@ impl Unsettled {
         self.len
     }
 
+    pub fn contains(&self, id: i64) -> bool {
+        self.words.get(&(id >> 6)).is_some_and(|word| word & bit(id) != 0)
+    }
+
     fn ids(&self) -> Vec<i64> {
-        let words = self.words.iter();
-        let mut ids: Vec<i64> = words
-            .flat_map(|(high, word)| {
-                (0..64).filter(move |low| word & (1 << low) != 0).map(move |low| (high << 6) | low)
-            })
-            .collect();
+        let mut ids: Vec<i64> = self.words.iter().flat_map(|(high, word)| ids_of(*high, *word)).collect();
         ids.sort_unstable();
         ids
+    }
+
+    /// The words there are, the last first.
+    pub fn words(&self) -> Vec<i64> {
+        let mut words: Vec<i64> = self.words.keys().copied().collect();
+        words.sort_unstable_by(|a, b| b.cmp(a));
+        words
+    }
+
+    /// The ids in this word, in order.
+    pub fn ids_in(&self, word: i64) -> impl Iterator<Item = i64> + use<> {
+        ids_of(word, self.words.get(&word).copied().unwrap_or(0))
     }
 
     /// What the cursor says is pending; none when there is too much of it for the cursor to move.
     pub fn pending(&self) -> Option<Vec<i64>> {
         (self.len <= PENDING).then(|| self.ids())
     }
+}
+
+fn ids_of(high: i64, word: u64) -> impl Iterator<Item = i64> {
+    (0..64).filter(move |low| word & (1 << low) != 0).map(move |low| (high << 6) | low)
 }
 
 fn bit(id: i64) -> u64 {
@@ -122,6 +137,9 @@ mod tests {
                 }
                 prop_assert_eq!(unsettled.len(), model.len());
             }
+            let swept: Vec<i64> = unsettled.words().into_iter().rev().flat_map(|w| unsettled.ids_in(w)).collect();
+            prop_assert!(swept.iter().copied().eq(model.iter().copied()));
+            prop_assert!((0..300).all(|id| unsettled.contains(id) == model.contains(&id)));
             prop_assert_eq!(unsettled.pending(), Some(model.into_iter().collect()));
         }
     }

@@ -187,11 +187,11 @@ async fn ask<T>(
 }
 
 async fn lead(app: &App, session: Session) -> Result<(), Trouble> {
-    let Session { client, messages, pid } = session;
+    let Session { client, messages, missed, pid } = session;
     let begin = async {
         let claim = Claim::make(&app.nats, &app.source, &client, &app.servers, Stance::Leads).await?;
         let outbox = Outbox::new(client, &app.config.service).await.map_err(Fall::from)?;
-        Ok::<_, Trouble>(Leader::begin(app, pid, outbox, messages, claim).await?)
+        Ok::<_, Trouble>(Leader::begin(app, outbox, pid, messages, missed, claim).await?)
     };
     let leader = tokio::select! {
         () = app.stop.hard.cancelled() => return Ok(()),

@@ -73,6 +73,11 @@ impl<T> InFlight<T> {
     pub fn len(&self) -> usize {
         self.by_uid.len()
     }
+
+    /// All of them, in no order.
+    pub fn iter(&self) -> impl Iterator<Item = &T> {
+        self.slots.iter().filter_map(|slot| slot.message.as_ref())
+    }
 }
 
 #[cfg(test)]
@@ -104,5 +109,6 @@ mod tests {
         assert_eq!(in_flight.get_mut(second), Some(&mut "b"));
         assert_eq!(in_flight.remove(&uid(1)), None);
         assert_eq!(in_flight.len(), 1);
+        assert!(in_flight.iter().eq([&"b"]));
     }
 }

@@ -309,6 +309,19 @@ impl Lane {
         }
     }
 
+    /// Drops rows that wait and are not to be kept; how many they were.
+    pub fn forget_waiting(&mut self, keep: impl Fn(i64) -> bool) -> usize {
+        let (before, first) = (self.waiting.len(), self.waiting.front().copied());
+        self.waiting.retain(|row| keep(row.id()));
+        if self.waiting.front().copied() != first {
+            self.first = 0;
+        }
+        if self.waiting.is_empty() {
+            self.waiting.shrink_to(KEPT);
+        }
+        before - self.waiting.len()
+    }
+
     /// Whether it holds nothing and nothing waits for it.
     pub fn is_idle(&self) -> bool {
         let holds = self.flying + self.handling + self.fetching + self.refused_alive;

@@ -189,6 +189,13 @@ impl Lanes {
         }
     }
 
+    /// Drops rows that wait as ids and are not to be kept; how many they were.
+    pub fn forget_waiting(&mut self, keep: impl Fn(i64) -> bool) -> usize {
+        let gone = self.lanes.iter_mut().flatten().map(|lane| lane.forget_waiting(&keep)).sum();
+        self.waiting -= gone;
+        gone
+    }
+
     /// A flying message found nobody; it waits among the refused. Returns whether it is news that nobody
     /// runs its service.
     pub fn refuse(&mut self, id: LaneId, key: Key, refusal: Refusal, now: Instant) -> bool {

@@ -9,10 +9,14 @@ mod hand_over;
 mod intake;
 mod jobs;
 mod outcomes;
+mod recall;
 
 use std::{
     collections::VecDeque,
-    sync::{Arc, atomic::Ordering},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
     time::{Duration, Instant},
 };
 
@@ -40,6 +44,7 @@ use super::{
     metrics::Counts,
     outbox::{Cursor, Outbox, OutboxError},
     reader::Reader,
+    recall::Recall,
     recovery,
     reply_queue::ReplyQueue,
     sender::Sender,
@@ -113,6 +118,9 @@ pub(super) struct Leader {
     nats: async_nats::Client,
     replies: ReadyChunks<async_nats::Subscriber>,
     server: BoxStream<'static, AsyncMessage>,
+    /// Whether the server has said something that was dropped.
+    missed: Arc<AtomicBool>,
+    cancel_channel: String,
     claim: Claim,
     sender: Sender,
     barrier: Barrier,
@@ -122,6 +130,10 @@ pub(super) struct Leader {
     /// What a leader before may have sent, while it is being looked through.
     recovery: Option<Reader>,
     looking: bool,
+    /// What others may have settled.
+    recall: Recall,
+    /// Whether rows that others have settled still wait in their lanes.
+    stale: bool,
     lanes: Lanes,
     in_flight: InFlight,
     timers: Timers,
@@ -162,9 +174,10 @@ impl Leader {
     /// Begins to lead on a session that has the lock: finds out what there is to do, and is ready to send.
     pub async fn begin(
         app: &App,
-        pid: i32,
         outbox: Outbox,
+        pid: i32,
         server: BoxStream<'static, AsyncMessage>,
+        missed: Arc<AtomicBool>,
         claim: Claim,
     ) -> Result<Self, Fall> {
         let config = &app.config;
@@ -203,6 +216,8 @@ impl Leader {
             nats: app.nats.clone(),
             replies: replies.ready_chunks(REPLIES),
             server,
+            missed,
+            cancel_channel: config.service.cancel_channel(),
             claim,
             sender,
             barrier: Barrier::new(Uid::v7(random::next_u64(), random::bytes()), connection),
@@ -210,6 +225,8 @@ impl Leader {
             reader,
             recovery,
             looking: false,
+            recall: Recall::new(now),
+            stale: false,
             lanes,
             in_flight: InFlight::default(),
             timers: Timers::new(now),
@@ -263,7 +280,9 @@ impl Leader {
                 Event::Done(done) => self.on_done(done?)?,
                 Event::Replies(Some(replies)) => replies.iter().for_each(|reply| self.on_reply(reply)),
                 Event::Replies(None) => return Err(Fall::Nats),
-                Event::Server(Some(AsyncMessage::Notification(_))) => self.bell.rung(),
+                Event::Server(Some(AsyncMessage::Notification(notification))) => {
+                    self.on_notification(notification.channel());
+                }
                 Event::Server(Some(_)) => {}
                 Event::Server(None) => return Err(Fall::Closed),
                 Event::Claim(heard) => self.claim.heed(&heard)?,
@@ -317,11 +336,25 @@ impl Leader {
             self.settler.due(),
             self.barrier.due().filter(|_| connected),
             self.pace.due().filter(|_| self.reader.is_between() && self.recovery.is_none()),
+            self.recall.due(self.now),
             self.until,
             connected.then(|| self.claim.due()),
             (!connected).then(|| self.now + RECONNECT_CHECK),
         ];
         times.into_iter().flatten().fold(heartbeat, Instant::min)
+    }
+
+    /// Somebody has published, or settled what is ours to settle.
+    fn on_notification(&mut self, channel: &str) {
+        if channel == self.cancel_channel {
+            self.recall.ring();
+        } else {
+            self.bell.rung();
+        }
+        if self.missed.swap(false, Ordering::Relaxed) {
+            // Among those that were dropped there may have been any.
+            self.recall.ring();
+        }
     }
 
     /// What the server has of the events is known for the connection they went over only.

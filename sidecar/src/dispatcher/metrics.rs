@@ -26,7 +26,7 @@ pub struct Counts {
     pub deposed: Counter,
     /// 1 while the dispatcher sleeps.
     pub asleep: Gauge,
-    /// Pages read from the outbox, by what they were for: `rows`, `empty`, `recovery`, `fetch`.
+    /// Pages read from the outbox, by what they were for: `rows`, `empty`, `recovery`, `fetch`, `recall`.
     pub reads: Family<Reason, Counter>,
     /// Attempts after the first.
     pub resent: Counter,
@@ -36,6 +36,8 @@ pub struct Counts {
     pub unsettled: Gauge,
     /// Outcomes written, by status.
     pub settled: Family<Ended, Counter>,
+    /// Messages that were in hand and that somebody else has settled.
+    pub cancelled: Counter,
     /// Outcomes per statement.
     pub batch: Histogram,
     /// Replies to no message in flight: late, or to a leader before.
@@ -63,6 +65,7 @@ impl Counts {
             waiting: Gauge::default(),
             unsettled: Gauge::default(),
             settled: Family::default(),
+            cancelled: Counter::default(),
             batch: Histogram::new([1.0, 10.0, 50.0, 100.0, 250.0, 500.0, 1000.0, 2000.0]),
             late_replies: Counter::default(),
             dropped_replies: Family::default(),
@@ -79,6 +82,7 @@ impl Counts {
         r.register("waiting", "Rows that wait because their lane has no room", counts.waiting.clone());
         r.register("unsettled", "Rows read and not known to be settled", counts.unsettled.clone());
         r.register("settled", "Outcomes written, by status", counts.settled.clone());
+        r.register("cancelled", "Messages in hand that somebody else has settled", counts.cancelled.clone());
         r.register("settle_batch", "Outcomes per statement", counts.batch.clone());
         r.register("late_replies", "Replies to no message in flight", counts.late_replies.clone());
         r.register(

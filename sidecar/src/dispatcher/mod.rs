@@ -4,7 +4,8 @@
 //! the database leads ([`identity`]); the [`leader`] that has it reads pages ([`reader`],
 //! [`outbox`], [`row`]), lets rows fly in the [`lane`] of their target (all of them: [`lanes`]), sends them ([`sender`]), understands what comes back
 //! ([`answer`]), decides about another attempt ([`retry`], [`timers`]), and writes outcomes in batches ([`settler`]). The
-//! durable [`cursor`] follows a second behind, and [`recovery`] begins there. When nothing is to be read it sleeps by the
+//! durable [`cursor`] follows a second behind, and [`recovery`] begins there. What others settle meanwhile it lets go of
+//! ([`recall`]). When nothing is to be read it sleeps by the
 //! [`bell`].
 //!
 //! **Stopping.** A leader that is told to stop reads no more and keeps the lock until the replies it awaits have come and
@@ -28,6 +29,7 @@ pub mod metrics;
 mod outbox;
 mod outcome;
 mod reader;
+mod recall;
 mod recovery;
 mod reply_queue;
 mod retry;

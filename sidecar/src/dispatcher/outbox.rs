@@ -94,6 +94,7 @@ pub(super) struct Outbox {
     read: Statement,
     fetch: Statement,
     unsettled: Statement,
+    settled: Statement,
     settle: Statement,
     settle_unsettled: Statement,
     cursor: Statement,
@@ -120,6 +121,7 @@ impl Outbox {
             read: prepare("outbox.read", include_str!("read.sql")).await?,
             fetch: prepare("outbox.fetch", include_str!("fetch.sql")).await?,
             unsettled: prepare("outbox.unsettled", include_str!("unsettled.sql")).await?,
+            settled: prepare("outbox.settled", include_str!("settled.sql")).await?,
             settle: prepare("reply.settle", include_str!("settle.sql")).await?,
             settle_unsettled: prepare("reply.settle_unsettled", include_str!("settle_unsettled.sql")).await?,
             cursor: prepare("cursor.read", CURSOR).await?,
@@ -144,10 +146,10 @@ impl Outbox {
         self.short.store(short, Ordering::Relaxed);
     }
 
-    /// From now on the bell reaches this session.
+    /// From now on the bell reaches this session, and the word that messages were cancelled.
     pub async fn listen(&self, service: &ServiceName) -> Result<(), OutboxError> {
         // The name of a service is a plain identifier.
-        let sql = format!("LISTEN {}", service.channel());
+        let sql = format!("LISTEN {}; LISTEN {}", service.channel(), service.cancel_channel());
         self.client
             .batch_execute(&sql)
             .await
@@ -183,6 +185,14 @@ impl Outbox {
         let (least, greatest) = ends(ids);
         let rows = self.client.query(&self.unsettled, &[&ids, &least, &greatest]).await.map_err(run)?;
         rows.iter().map(|row| Ok((row.try_get(0)?, row.try_get(1)?))).collect::<Result<_, _>>().map_err(run)
+    }
+
+    /// Which of these have a reply, in order.
+    pub async fn settled(&self, ids: &[i64]) -> Result<Vec<i64>, OutboxError> {
+        let run = |source| OutboxError::Run { name: "outbox.settled", source };
+        let (least, greatest) = ends(ids);
+        let rows = self.client.query(&self.settled, &[&ids, &least, &greatest]).await.map_err(run)?;
+        rows.iter().map(|row| row.try_get(0)).collect::<Result<_, _>>().map_err(run)
     }
 
     /// Writes outcomes; the first reply of a row wins.

@@ -83,6 +83,11 @@ impl Outcome {
         }
     }
 
+    /// Somebody else has settled it, most likely an operator who has cancelled it: what its trace says.
+    pub fn cancelled() -> Self {
+        Self::failed(Status::Cancelled, code::CANCELLED, "it was settled by somebody else".into())
+    }
+
     pub fn expired() -> Self {
         Self::failed(Status::Expired, code::EXPIRED, "it expired before it was sent".into())
     }

@@ -10,6 +10,7 @@ mod attacks;
 mod backlog;
 mod bounds;
 mod bursts;
+mod cancels;
 mod circles;
 mod clock;
 mod clones;

@@ -90,6 +90,11 @@ impl ServiceName {
     pub fn channel(&self) -> String {
         format!("task_for_{self}_service")
     }
+
+    /// The channel on which `tpro.cancel` tells the leader to look: `cancelled_in_main_service`.
+    pub fn cancel_channel(&self) -> String {
+        format!("cancelled_in_{self}_service")
+    }
 }
 
 impl fmt::Display for ServiceName {

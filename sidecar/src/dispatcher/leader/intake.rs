@@ -10,7 +10,7 @@ use crate::dispatcher::{
     lane::Waiting,
     lanes::LaneId,
     message::{Message, Phase},
-    outbox::OutboxError,
+    outbox::{Outbox, OutboxError},
     outcome::Outcome,
     recovery::{self, Recovered},
     row::{self, Published, Read},
@@ -25,7 +25,8 @@ impl Leader {
     /// Whether reading makes sense: what is read must be sendable, and there must be room for its id at least.
     pub(super) fn may_read(&self, connected: bool) -> bool {
         let sendable = connected && !self.lanes.is_choked() && !self.outbox.is_short();
-        sendable && self.until.is_none() && self.lanes.waiting() < WAITING_MAX
+        let free = self.until.is_none() && !self.recall.holds_reads(self.now);
+        sendable && free && self.lanes.waiting() < WAITING_MAX
     }
 
     pub(super) fn begin_page(&mut self) {
@@ -35,18 +36,23 @@ impl Leader {
         }
         self.bell.begun(Act::Read);
         self.reading = true;
+        if self.reader.is_between() {
+            self.recall.window_begins();
+        }
+        let doubted = self.recall.doubts_unread();
         let limit = self.lanes.page();
         let closed: Vec<String> = self.lanes.closed().into_iter().map(str::to_owned).collect();
         let (outbox, window) = (self.outbox.clone(), self.reader.window());
         self.begin_job(async move {
             let (cur, rows) = outbox.read(&window, limit as i64, Some(&closed)).await?;
-            Ok(Done::Page { cur, rows, limit })
+            let gone = if doubted { settled(&outbox, &rows).await? } else { Vec::new() };
+            Ok(Done::Page { cur, rows, limit, gone })
         });
     }
 
     pub(super) fn begin_recovery(&mut self, connected: bool) {
         let Some(recovery) = self.recovery.as_ref().filter(|_| !self.looking && connected) else { return };
-        if self.lanes.waiting() + recovery::PAGE > WAITING_MAX {
+        if self.recall.holds_reads(self.now) || self.lanes.waiting() + recovery::PAGE > WAITING_MAX {
             return;
         }
         self.looking = true;
@@ -55,7 +61,7 @@ impl Leader {
     }
 
     pub(super) fn begin_fetch(&mut self, connected: bool) {
-        if self.fetching || !connected || self.outbox.is_short() {
+        if self.fetching || !connected || self.outbox.is_short() || self.recall.holds_reads(self.now) {
             return;
         }
         let asked = self.lanes.take_fetch(self.now);
@@ -63,12 +69,14 @@ impl Leader {
             return;
         }
         self.fetching = true;
+        let doubted = self.recall.doubts_fetched();
         let outbox = self.outbox.clone();
         self.begin_job(async move {
             let mut ids: Vec<i64> = asked.iter().map(|(_, row)| row.id()).collect();
             ids.sort_unstable();
             let rows = outbox.fetch(&ids).await?;
-            Ok(Done::Fetched { asked, rows })
+            let gone = if doubted { settled(&outbox, &rows).await? } else { Vec::new() };
+            Ok(Done::Fetched { asked, rows, gone })
         });
     }
 
@@ -87,16 +95,29 @@ impl Leader {
         }
     }
 
-    pub(super) fn on_page(&mut self, cur: Snapshot, rows: Vec<Row>, limit: usize) -> Result<(), OutboxError> {
+    pub(super) fn on_page(
+        &mut self,
+        cur: Snapshot,
+        rows: Vec<Row>,
+        limit: usize,
+        gone: &[i64],
+    ) -> Result<(), OutboxError> {
         self.reading = false;
         let mut last = None;
         let count = rows.len();
         for row in &rows {
             let place = row::place(row).map_err(unreadable)?;
             last = Some(place);
-            self.take(row, place.1).map_err(unreadable)?;
+            if gone.binary_search(&place.1).is_ok() {
+                self.pass_over(place.1);
+            } else {
+                self.take(row, place.1).map_err(unreadable)?;
+            }
         }
         let more = self.reader.advance(cur, last, count == limit);
+        if !more {
+            self.recall.window_ends();
+        }
         let found = match count {
             0 => Found::Nothing,
             _ if more => Found::More,
@@ -132,6 +153,7 @@ impl Leader {
         &mut self,
         asked: &[(LaneId, Waiting)],
         rows: &[Row],
+        gone: &[i64],
     ) -> Result<(), OutboxError> {
         self.fetching = false;
         self.count_read("fetch");
@@ -141,6 +163,11 @@ impl Leader {
         }
         let mut back = Vec::new();
         for (lane, waiting) in asked {
+            if gone.binary_search(&waiting.id()).is_ok() || !self.unsettled.contains(waiting.id()) {
+                self.lanes.fetched(*lane);
+                self.pass_over(waiting.id());
+                continue;
+            }
             let Ok(at) = came.binary_search_by_key(&waiting.id(), |(id, _)| *id) else {
                 // Its partition was dropped: there is nothing left to settle.
                 self.lanes.fetched(*lane);
@@ -230,9 +257,16 @@ impl Leader {
         }
     }
 
-    fn count_read(&self, reason: &'static str) {
+    pub(super) fn count_read(&self, reason: &'static str) {
         self.counts.reads.get_or_create(&Reason { reason }).inc();
     }
+}
+
+/// Which of these rows have a reply, in order.
+async fn settled(outbox: &Outbox, rows: &[Row]) -> Result<Vec<i64>, OutboxError> {
+    let ids = rows.iter().map(|row| row::place(row).map(|(_, id)| id));
+    let ids: Vec<i64> = ids.collect::<Result<_, _>>().map_err(unreadable)?;
+    if ids.is_empty() { Ok(ids) } else { outbox.settled(&ids).await }
 }
 
 /// A column of another type than the statement says: the schema is not the one this sidecar was built for.

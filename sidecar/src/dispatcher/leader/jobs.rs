@@ -24,9 +24,20 @@ const NOTE: Duration = Duration::from_secs(1);
 
 /// What a statement came back with.
 pub(super) enum Done {
-    Page { cur: Snapshot, rows: Vec<Row>, limit: usize },
+    Page {
+        cur: Snapshot,
+        rows: Vec<Row>,
+        limit: usize,
+        gone: Vec<i64>,
+    },
     Recovered(Recovered),
-    Fetched { asked: Vec<(LaneId, Waiting)>, rows: Vec<Row> },
+    Fetched {
+        asked: Vec<(LaneId, Waiting)>,
+        rows: Vec<Row>,
+        gone: Vec<i64>,
+    },
+    /// Rows that have a reply.
+    Recalled(Vec<i64>),
     Slept(bool),
     Woken,
     Written(Written),
@@ -49,6 +60,7 @@ impl Leader {
         }
         // What was held is judged anew; a moment left over from before would have the loop spin when it has passed.
         self.hold = None;
+        self.begin_recall();
         if self.until.is_none() {
             self.begin_reading(connected);
         }
@@ -150,9 +162,10 @@ impl Leader {
     pub(super) fn on_done(&mut self, done: Done) -> Result<(), OutboxError> {
         self.answered = self.now;
         match done {
-            Done::Page { cur, rows, limit } => self.on_page(cur, rows, limit)?,
+            Done::Page { cur, rows, limit, gone } => self.on_page(cur, rows, limit, &gone)?,
             Done::Recovered(page) => self.on_recovered(page),
-            Done::Fetched { asked, rows } => self.on_fetched(&asked, &rows)?,
+            Done::Fetched { asked, rows, gone } => self.on_fetched(&asked, &rows, &gone)?,
+            Done::Recalled(gone) => self.on_recalled(&gone),
             Done::Slept(ours) => self.bell.taken(ours, self.now),
             Done::Woken => self.bell.let_go(self.now),
             Done::Written(batch) => self.on_written(batch),
