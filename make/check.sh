@@ -57,13 +57,18 @@ sql() {
     skipped pgspot "pipx install pgspot"
     return
   fi
-  # It commits, and so cannot pin search_path; every name in it is qualified.
+  # They commit, and so cannot pin search_path; every name and operator in them is qualified.
   local request='tpro.request(service_name pg_catalog.text,entity pg_catalog.text,method_name pg_catalog.text,body pg_catalog.jsonb'
   request+=',headers pg_catalog.jsonb,timeout integer,protocol pg_catalog.text,reply_to pg_catalog.text,sender pg_catalog.text'
   request+=',space_name pg_catalog.text,INOUT reply pg_catalog.jsonb)'
-  local version
+  local commits=(--proc-without-search-path "$request" --proc-without-search-path 'tpro.upgrade_services(patience interval)')
+  local version script
   version=$(sed -n "s/^default_version = '\(.*\)'/\1/p" pg_tpro/pg_tpro.control)
-  sed 's/^\\echo.*//' "sql/pg_tpro--$version.sql" | pgspot --proc-without-search-path "$request" || return
+  sed 's/^\\echo.*//' "sql/pg_tpro--$version.sql" | pgspot "${commits[@]}" || return
+  for script in sql/pg_tpro--*--"$version".sql; do
+    # It replaces functions in the schema that the extension has made.
+    { echo 'CREATE SCHEMA tpro;' && sed 's/^\\echo.*//' "$script"; } | pgspot "${commits[@]}" || return
+  done
   # The template runs in a function that has this search_path.
   { echo 'SET search_path TO pg_catalog, pg_temp;' && sed 's/@\([a-z]*\)@/example_\1/g' sql/service.sql; } | pgspot
 }

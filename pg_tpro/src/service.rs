@@ -71,9 +71,33 @@ fn sender_schema(argument: Option<&str>) -> pg_sys::Oid {
     sender(argument).and_then(|sender| schema_of(&sender)).or_raise().0
 }
 
+/// Refuses while the extension in this database is of another release than this library, for the template needs the SQL
+/// objects of its own release.
+fn same_release() -> Result<(), Fault> {
+    const LIBRARY: &str = env!("CARGO_PKG_VERSION");
+    let installed = Spi::get_one::<String>(
+        "SELECT e.extversion FROM pg_catalog.pg_extension e WHERE e.extname OPERATOR(pg_catalog.=) 'pg_tpro'",
+    );
+    let installed = installed.ok().flatten().unwrap_or_default();
+    if installed == LIBRARY {
+        return Ok(());
+    }
+    let parts =
+        |version: &str| version.split('.').map(|part| part.parse().unwrap_or(0)).collect::<Vec<u64>>();
+    let fault = Fault::new(
+        SqlState::ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
+        format!("the extension pg_tpro in this database is {installed}, and the library is {LIBRARY}"),
+    );
+    Err(fault.hint(match parts(&installed) < parts(LIBRARY) {
+        true => "As a superuser: ALTER EXTENSION pg_tpro UPDATE, then CALL tpro.upgrade_services().",
+        false => "Connect again: this session has loaded the library of before.",
+    }))
+}
+
 /// `tpro.create_service(name)`: its schema, tables and roles, from the template.
 #[pg_extern]
 fn create_service(name: &str) -> pg_sys::Oid {
+    same_release().or_raise();
     let service = ServiceName::parse(name).map_err(|error| refused(name, error)).or_raise();
     let schema = identifier(&[name, "_service"]);
     // SAFETY: a lookup in the system caches, by a terminated string that outlives the call.

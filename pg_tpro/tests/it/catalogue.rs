@@ -73,7 +73,16 @@ async fn the_public_may_call_only_what_judges_and_makes_values_and_read_only_wha
                    AND p.proname NOT LIKE 'check\\_%' ORDER BY 1";
     assert_eq!(
         names(&admin, open).await?,
-        ["max_body", "new_traceparent", "new_tracestate", "sender_schema", "space", "uuid7"]
+        [
+            "foreign_code",
+            "max_body",
+            "new_traceparent",
+            "new_tracestate",
+            "outdated",
+            "sender_schema",
+            "space",
+            "uuid7"
+        ]
     );
     let open = "SELECT c.oid::regclass::text FROM pg_class c
                  WHERE c.relnamespace IN ('tpro'::regnamespace, 'main_service'::regnamespace) AND c.relkind IN ('r', 'p', 'v')
@@ -88,9 +97,9 @@ async fn whatever_is_not_in_the_library_pins_its_search_path() -> Outcome {
     let admin = database().await?.connect().await?;
     let loose = "SELECT p.proname::text FROM pg_proc p JOIN pg_language l ON l.oid = p.prolang
                   WHERE p.pronamespace = 'tpro'::regnamespace AND l.lanname <> 'c'
-                    AND NOT coalesce(p.proconfig @> ARRAY['search_path=pg_catalog, pg_temp'], false)";
-    // It commits, which a procedure with settings of its own cannot; it names everything in full.
-    assert_eq!(names(&admin, loose).await?, ["request"]);
+                    AND NOT coalesce(p.proconfig @> ARRAY['search_path=pg_catalog, pg_temp'], false) ORDER BY 1";
+    // They commit, which a procedure with settings of its own cannot; they name everything in full.
+    assert_eq!(names(&admin, loose).await?, ["request", "upgrade_services"]);
     Ok(())
 }
 

@@ -19,4 +19,5 @@ mod rules;
 mod savepoints;
 mod service;
 mod statements;
+mod upgrades;
 mod wait;

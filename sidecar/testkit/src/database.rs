@@ -1,5 +1,6 @@
 //! One database of a test, with the extension in it.
 
+use std::fs;
 use std::process::Stdio;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -20,14 +21,17 @@ pub struct Database {
 }
 
 impl Database {
-    pub(crate) async fn make(cluster: Arc<Postgres>) -> Outcome<Database> {
+    /// With the extension of this release, or of the one that is named.
+    pub(crate) async fn make(cluster: Arc<Postgres>, release: Option<&str>) -> Outcome<Database> {
+        let version = release.map_or(String::new(), |release| format!(" VERSION '{release}'"));
         let name = format!("test_{}", DATABASES.fetch_add(1, Ordering::Relaxed));
         {
             let _alone = cluster.making.lock().await;
             let admin = connect(&cluster.superuser_url("postgres")).await?;
             admin.batch_execute(&format!("CREATE DATABASE {name}")).await.context("creating a database")?;
             let database = connect(&cluster.superuser_url(&name)).await?;
-            database.batch_execute("CREATE EXTENSION pg_tpro").await.context("creating the extension")?;
+            let create = format!("CREATE EXTENSION pg_tpro{version}");
+            database.batch_execute(&create).await.context("creating the extension")?;
         }
         Ok(Database { cluster, name })
     }
@@ -95,6 +99,31 @@ impl Database {
     pub async fn create_service(&self, service: &str) -> Outcome {
         let _alone = self.cluster.making.lock().await;
         self.psql("sql/login.sql", &[("name", service)])
+    }
+
+    /// Makes a service and its login role as an earlier release made them: from the template that was frozen with it.
+    pub async fn create_service_of(&self, release: &str, service: &str) -> Outcome {
+        let _alone = self.cluster.making.lock().await;
+        let path = paths::checkout().join(format!("sql/released/service--{release}.sql"));
+        let template = fs::read_to_string(&path).context(format!("reading {}", path.display()))?;
+        let script = ["schema", "publisher", "sidecar", "maintainer"]
+            .iter()
+            .map(|part| (format!("@{part}@"), format!("{service}_{}", part.replace("schema", "service"))))
+            .fold(template, |script, (mark, name)| script.replace(&mark, &name));
+        let admin = self.connect().await?;
+        // The search path of tpro.create_service(), which ran it.
+        admin
+            .batch_execute(&format!("BEGIN; SET LOCAL search_path = pg_catalog, pg_temp; {script}; COMMIT"))
+            .await
+            .context(format!("making service {service} of release {release}"))?;
+        create_role(&admin, service, self.cluster.role_password()).await?;
+        // As that release's sql/login.sql.
+        let login = format!(
+            "GRANT {service}_sidecar, {service}_publisher TO {service};
+             ALTER ROLE {service} IN DATABASE {} SET tpro.sender = '{service}'",
+            self.name
+        );
+        admin.batch_execute(&login).await.context(format!("making the login of {service}"))
     }
 
     /// The people who can log in through `analytic`.

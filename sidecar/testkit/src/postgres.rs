@@ -162,7 +162,12 @@ impl Postgres {
 
     /// A new database in it, with the extension and no service yet.
     pub async fn database(self: &Arc<Self>) -> Outcome<Database> {
-        Database::make(self.clone()).await
+        Database::make(self.clone(), None).await
+    }
+
+    /// A new database in it as an earlier release made it, with the library of this one.
+    pub async fn database_of(self: &Arc<Self>, release: &str) -> Outcome<Database> {
+        Database::make(self.clone(), Some(release)).await
     }
 
     /// The server's port on 127.0.0.1.

@@ -43,6 +43,7 @@ pub struct World {
 pub struct WorldOptions {
     services: Vec<String>,
     cluster: Option<Arc<Postgres>>,
+    release: Option<String>,
     nats: NatsOptions,
 }
 
@@ -59,6 +60,12 @@ impl WorldOptions {
         self
     }
 
+    /// Extension and services in the database as an earlier release made them.
+    pub fn release(mut self, release: &str) -> WorldOptions {
+        self.release = Some(release.to_owned());
+        self
+    }
+
     /// A nats-server that is configured.
     pub fn nats(mut self, nats: NatsOptions) -> WorldOptions {
         self.nats = nats;
@@ -71,9 +78,15 @@ impl WorldOptions {
             Some(cluster) => cluster,
             None => Postgres::shared().await?,
         };
-        let database = cluster.database().await?;
+        let database = match &self.release {
+            Some(release) => cluster.database_of(release).await?,
+            None => cluster.database().await?,
+        };
         for service in &self.services {
-            database.create_service(service).await?;
+            match &self.release {
+                Some(release) => database.create_service_of(release, service).await?,
+                None => database.create_service(service).await?,
+            }
         }
         let number = WORLDS.fetch_add(1, Ordering::Relaxed);
         let folder = folder(&format!("world-{}-{number}", std::process::id()))?;
@@ -109,6 +122,7 @@ impl World {
         WorldOptions {
             services: ["main", "analytic", "co"].map(str::to_owned).to_vec(),
             cluster: None,
+            release: None,
             nats: Nats::options(),
         }
     }
