@@ -50,7 +50,8 @@ COMMENT ON SCHEMA tpro IS 'tpro: messages published by SQL, atomic with the tran
 GRANT USAGE ON SCHEMA tpro TO PUBLIC;
 
 -- ---------------------------------------------------------------------------------------------------------------------
--- The rules of a row. The check functions raise instead of returning false, null included: for a CHECK or NOT NULL of a
+-- The rules of a row, each of a value by itself: a dump must be restored whatever is set. What is asked only of a row that is
+-- inserted, tpro.max_body among it, is tpro.is_refused()'s. The check functions raise instead of returning false, null included: for a CHECK or NOT NULL of a
 -- table PostgreSQL logs "Failing row contains (...)", and a body may hold passwords.
 -- ---------------------------------------------------------------------------------------------------------------------
 
@@ -69,7 +70,7 @@ CREATE FUNCTION tpro.check_timeout(value pg_catalog.int4) RETURNS boolean
 CREATE FUNCTION tpro.check_headers(value pg_catalog.jsonb) RETURNS boolean
     AS 'MODULE_PATHNAME', 'check_headers_wrapper' LANGUAGE c IMMUTABLE PARALLEL SAFE;
 CREATE FUNCTION tpro.check_body(value pg_catalog.jsonb) RETURNS boolean
-    AS 'MODULE_PATHNAME', 'check_body_wrapper' LANGUAGE c STABLE PARALLEL SAFE;
+    AS 'MODULE_PATHNAME', 'check_body_wrapper' LANGUAGE c IMMUTABLE PARALLEL SAFE;
 CREATE FUNCTION tpro.check_body_for(protocol pg_catalog.text, body pg_catalog.jsonb) RETURNS boolean
     AS 'MODULE_PATHNAME', 'check_body_for_wrapper' LANGUAGE c IMMUTABLE PARALLEL SAFE;
 CREATE FUNCTION tpro.check_uid(value pg_catalog.uuid) RETURNS boolean
@@ -94,7 +95,7 @@ COMMENT ON FUNCTION tpro.check_entity(pg_catalog.text) IS 'rule of column entity
 COMMENT ON FUNCTION tpro.check_method_name(pg_catalog.text) IS 'rule of column method_name: ^[A-Za-z0-9_-]{1,100}$; else 22023';
 COMMENT ON FUNCTION tpro.check_timeout(pg_catalog.int4) IS 'rule of column timeout: 0 to 86400 seconds; else 22023';
 COMMENT ON FUNCTION tpro.check_headers(pg_catalog.jsonb) IS 'rule of column headers: an object (else 22023) of at most 8 KiB of text (else 54000)';
-COMMENT ON FUNCTION tpro.check_body(pg_catalog.jsonb) IS 'rule of column body: not null (else 22023), at most tpro.max_body bytes of text and 127 levels (else 54000)';
+COMMENT ON FUNCTION tpro.check_body(pg_catalog.jsonb) IS 'rule of column body: not null (else 22023), at most 64 MiB of text and 127 levels (else 54000)';
 COMMENT ON FUNCTION tpro.check_body_for(pg_catalog.text, pg_catalog.jsonb) IS 'rule of columns protocol and body: an object or an array for jsonrpc; else 22023';
 COMMENT ON FUNCTION tpro.check_uid(pg_catalog.uuid) IS 'rule of column uid: a uuid of version 7; else 22023';
 COMMENT ON FUNCTION tpro.check_created_at(pg_catalog.timestamptz) IS 'rule of column created_at: a finite time; else 22023';
@@ -174,6 +175,16 @@ COMMENT ON FUNCTION tpro.sender_schema(pg_catalog.text) IS 'the schema of the se
 CREATE FUNCTION tpro.bell() RETURNS trigger
     AS 'MODULE_PATHNAME', 'bell_wrapper' LANGUAGE c;
 COMMENT ON FUNCTION tpro.bell() IS 'trigger of each outbox: at the commit it wakes a sleeping dispatcher, and does nothing when it is awake; 53400 more messages wait than tpro.max_backlog';
+
+-- The trigger's WHEN, so that the trigger itself runs for a row that is refused and for no other.
+CREATE FUNCTION tpro.is_refused(tx pg_catalog.xid8, body pg_catalog.jsonb) RETURNS boolean
+    AS 'MODULE_PATHNAME', 'is_refused_wrapper' LANGUAGE c STABLE STRICT PARALLEL SAFE;
+CREATE FUNCTION tpro.refuse() RETURNS trigger
+    AS 'MODULE_PATHNAME', 'refuse_wrapper' LANGUAGE c;
+COMMENT ON FUNCTION tpro.is_refused(pg_catalog.xid8, pg_catalog.jsonb) IS
+    'whether a row must not be inserted: its body is larger than tpro.max_body, or its tx is not the transaction that inserts it';
+COMMENT ON FUNCTION tpro.refuse() IS
+    'trigger of each outbox, for rows of which tpro.is_refused() is true: 54000 the body is too large, 22023 the transaction is another';
 
 CREATE FUNCTION tpro.backlog(service pg_catalog.text) RETURNS pg_catalog.int8
     AS 'MODULE_PATHNAME', 'backlog_wrapper' LANGUAGE c VOLATILE STRICT;
@@ -995,6 +1006,12 @@ BEGIN
                 MESSAGE = format('service %s is running', one.name),
                 HINT = 'Stop its sidecars, then adopt: the leader keeps its cursor in memory.';
         END IF;
+        -- Logical replication brings rows and not what a sequence has given out: the next message would take the id of another.
+        EXECUTE format('SELECT setval(''%1$I.mq_publish_id_seq'', m.id)
+                          FROM (SELECT greatest((SELECT max(p.id) FROM %1$I.mq_publish p),
+                                                (SELECT max(r.mq_id) FROM %1$I.mq_reply r)) AS id) m,
+                               %1$I.mq_publish_id_seq s
+                         WHERE m.id >= s.last_value', one.schema_name);
         -- Transaction ids of another cluster that have not come here yet would hide their rows until they do.
         EXECUTE format('UPDATE %I.mq_publish SET tx = pg_current_xact_id()
                          WHERE tx >= pg_snapshot_xmin(pg_current_snapshot())', one.schema_name);
@@ -1098,6 +1115,7 @@ GRANT EXECUTE ON FUNCTION
     tpro.check_created_at(pg_catalog.timestamptz), tpro.check_expires_at(pg_catalog.timestamptz),
     tpro.check_reply_to(pg_catalog.text), tpro.check_traceparent(pg_catalog.text),
     tpro.check_tracestate(pg_catalog.text), tpro.check_status(pg_catalog.text),
+    tpro.is_refused(pg_catalog.xid8, pg_catalog.jsonb),
     tpro.uuid7(), tpro.new_traceparent(), tpro.new_tracestate(), tpro.space(), tpro.max_body(),
     tpro.sender_schema(pg_catalog.text)
     TO PUBLIC;
@@ -1106,7 +1124,7 @@ GRANT EXECUTE ON FUNCTION tpro.outdated(pg_catalog.text), tpro.foreign_code(pg_c
 -- It shows less than pg_locks, which everybody may read.
 GRANT SELECT ON tpro.locks TO PUBLIC;
 GRANT EXECUTE ON FUNCTION
-    tpro.create_service(pg_catalog.text), tpro.drop_service(pg_catalog.text, pg_catalog.bool), tpro.bell()
+    tpro.create_service(pg_catalog.text), tpro.drop_service(pg_catalog.text, pg_catalog.bool), tpro.bell(), tpro.refuse()
     TO tpro_owner;
 GRANT EXECUTE ON FUNCTION tpro.upgrade_service(pg_catalog.text) TO tpro_owner;
 GRANT EXECUTE ON PROCEDURE tpro.upgrade_services(pg_catalog.interval) TO tpro_owner;

@@ -169,6 +169,12 @@ BEGIN
 END
 $$;
 
+-- The one trigger for each row. Rules of the domains hold for a value by itself; this one goes by a setting, and pg_dump has it
+-- made after the data. Its WHEN costs a look at the body's binary form, and its function runs only to refuse.
+CREATE TRIGGER refuse BEFORE INSERT ON @schema@.mq_publish FOR EACH ROW
+    WHEN (tpro.is_refused(NEW.tx, NEW.body)) EXECUTE FUNCTION tpro.refuse();
+COMMENT ON TRIGGER refuse ON @schema@.mq_publish IS 'refuses a body larger than tpro.max_body, and a transaction that is not the one that inserts';
+
 -- For each statement, not for each row: the bell only has to know that there is something. On the partitioned table it
 -- also sees what is routed to the partitions.
 CREATE TRIGGER bell AFTER INSERT ON @schema@.mq_publish FOR EACH STATEMENT EXECUTE FUNCTION tpro.bell();
@@ -200,12 +206,13 @@ COMMENT ON COLUMN @schema@.mq_backlog.unsettled IS 'messages without a reply';
 COMMENT ON COLUMN @schema@.mq_backlog.upto IS 'up to this id; those after it are not counted';
 INSERT INTO @schema@.mq_backlog DEFAULT VALUES;
 
+-- Nothing volatile is in it, or the planner makes all of its rows before it sorts and limits them.
 CREATE VIEW @schema@.mq_status AS
     SELECT p.id,
            p.created_at,
            p.space_name || '.' || p.service_name || '.' || p.entity || '.' || p.method_name AS target,
            coalesce(r.status, 'waiting') AS status,
-           clock_timestamp() - p.created_at AS age,
+           statement_timestamp() - p.created_at AS age,
            r.attempts,
            r.result,
            r.error,
@@ -217,7 +224,7 @@ COMMENT ON COLUMN @schema@.mq_status.id IS 'mq_publish.id';
 COMMENT ON COLUMN @schema@.mq_status.created_at IS 'when it was published';
 COMMENT ON COLUMN @schema@.mq_status.target IS '<space>.<service>.<entity>.<method_name>: the NATS subject';
 COMMENT ON COLUMN @schema@.mq_status.status IS 'waiting until settled, then the status of the reply';
-COMMENT ON COLUMN @schema@.mq_status.age IS 'time since it was published';
+COMMENT ON COLUMN @schema@.mq_status.age IS 'time from its publish to the begin of the statement that asks';
 COMMENT ON COLUMN @schema@.mq_status.attempts IS 'how often it was sent';
 COMMENT ON COLUMN @schema@.mq_status.result IS 'the answer';
 COMMENT ON COLUMN @schema@.mq_status.error IS 'the JSON-RPC error object';

@@ -5,7 +5,7 @@
 
 use pgrx::Uuid;
 use pgrx::prelude::*;
-use tpro_wire::limits::MAX_HEADERS;
+use tpro_wire::limits::{LARGEST_BODY, MAX_HEADERS};
 use tpro_wire::protocol::Protocol;
 use tpro_wire::rules::{self, Rule, RuleError};
 use tpro_wire::shape::Shape;
@@ -13,8 +13,7 @@ use tpro_wire::status::Status;
 use tpro_wire::uid::Uid;
 
 use crate::fault::{Fault, OrRaise, SqlState};
-use crate::json::{JsonText, Structured};
-use crate::settings;
+use crate::json::{JsonShape, JsonText, Structured};
 
 #[pg_extern]
 fn check_protocol(value: Option<&str>) -> bool {
@@ -57,19 +56,15 @@ fn check_headers(value: Option<JsonText<'_>>) -> bool {
     required("headers", Some(text), rules::headers)
 }
 
+/// A dump must be restored whatever is set where it is restored, so that no setting counts here: [`crate::refusal`] asks
+/// for `tpro.max_body`, where a row is inserted.
 #[pg_extern]
-fn check_body(value: Option<JsonText<'_>>) -> bool {
-    let Some(JsonText(text)) = value else { return required("body", None::<()>, |_| Ok(())) };
-    let (shape, max) = (Shape::of(text), settings::max_body());
-    if shape.bytes > max {
-        too_large("body", shape.bytes, max)
-            .hint(
-                "Send a reference to the data instead of the data. A superuser can raise tpro.max_body as far as \
-                 max_payload of the NATS server allows.",
-            )
-            .raise();
+fn check_body(value: Option<JsonShape>) -> bool {
+    let Some(JsonShape(shape)) = value else { return required("body", None::<()>, |_| Ok(())) };
+    if shape.bytes > LARGEST_BODY {
+        body_too_large(shape.bytes, LARGEST_BODY).raise();
     }
-    required("body", Some(shape), |shape| rules::body(shape, max))
+    required("body", Some(shape), |shape| rules::body(shape, LARGEST_BODY))
 }
 
 /// Of the table, not of a domain: JSON-RPC takes no body that is a bare value. It raises too, so that its CHECK
@@ -181,6 +176,14 @@ fn hint(rule: Rule) -> Option<&'static str> {
         Rule::TraceParent => Some("Leave the column out: tpro.new_traceparent() makes one."),
         _ => None,
     }
+}
+
+/// 54000 with both sizes.
+pub fn body_too_large(bytes: usize, max: usize) -> Fault {
+    too_large("body", bytes, max).hint(
+        "Send a reference to the data instead of the data. A superuser can raise tpro.max_body as far as max_payload of \
+         the NATS server allows.",
+    )
 }
 
 fn too_large(column: &str, bytes: usize, max: usize) -> Fault {

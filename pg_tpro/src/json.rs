@@ -1,16 +1,22 @@
-//! A `jsonb` argument as the text that will be sent.
+//! A `jsonb` argument: the text that will be sent, and what the rules ask of it.
 
 use std::ffi::CStr;
 
 use pgrx::callconv::{Arg, ArgAbi};
 use pgrx::datum::FromDatum;
 use pgrx::pg_sys;
+use tpro_wire::jsonb;
+use tpro_wire::shape::Shape;
 
 /// A `jsonb` value: its text in PostgreSQL's form, which is what `body::text` gives and what is sent.
 ///
 /// Not parsed again: PostgreSQL has written it, and the rules need no more than its text.
 #[derive(Clone, Copy, Debug)]
 pub struct JsonText<'a>(pub &'a str);
+
+/// The size and depth of the text of a `jsonb` value, without writing it.
+#[derive(Clone, Copy, Debug)]
+pub struct JsonShape(pub Shape);
 
 /// Whether a `jsonb` value is an object or an array, told from its first bytes.
 #[derive(Clone, Copy, Debug)]
@@ -33,6 +39,21 @@ impl FromDatum for JsonText<'_> {
         };
         // The extension only installs into databases in UTF-8.
         text.to_str().ok().map(JsonText)
+    }
+}
+
+impl FromDatum for JsonShape {
+    unsafe fn from_polymorphic_datum(datum: pg_sys::Datum, is_null: bool, _: pg_sys::Oid) -> Option<Self> {
+        // SAFETY: the caller promises a jsonb datum when it is not null.
+        let jsonb = (!is_null).then(|| unsafe { detoasted(datum) })?;
+        // SAFETY: a value in full has as many bytes as its header says, and nothing writes to them.
+        let bytes =
+            unsafe { std::slice::from_raw_parts(jsonb.cast::<u8>(), pgrx::varsize_any(jsonb.cast())) };
+        let measured = bytes.get(size_of::<i32>()..).and_then(jsonb::shape);
+        // A form that is not known is measured by its text.
+        // SAFETY: as above.
+        let by_text = || unsafe { JsonText::from_datum(datum, false) }.map(|JsonText(text)| Shape::of(text));
+        measured.or_else(by_text).map(Self)
     }
 }
 
@@ -60,6 +81,14 @@ unsafe impl<'fcx> ArgAbi<'fcx> for JsonText<'fcx> {
     unsafe fn unbox_arg_unchecked(arg: Arg<'_, 'fcx>) -> Self {
         // SAFETY: as for the implementation.
         unsafe { arg.unbox_arg_using_from_datum() }.unwrap_or(JsonText("null"))
+    }
+}
+
+// SAFETY: as above.
+unsafe impl<'fcx> ArgAbi<'fcx> for JsonShape {
+    unsafe fn unbox_arg_unchecked(arg: Arg<'_, 'fcx>) -> Self {
+        // SAFETY: as for the implementation.
+        unsafe { arg.unbox_arg_using_from_datum() }.unwrap_or(JsonShape(Shape::default()))
     }
 }
 

@@ -22,6 +22,7 @@ mod plan;
 mod publish;
 mod quiet;
 mod random;
+mod refusal;
 mod service;
 mod settings;
 

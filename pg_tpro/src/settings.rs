@@ -5,7 +5,7 @@ use std::ffi::{CStr, CString, c_char};
 
 use pgrx::guc::{GucContext, GucFlags, GucRegistry, GucSetting};
 use pgrx::pg_sys;
-use tpro_wire::limits::MAX_BODY;
+use tpro_wire::limits::{LARGEST_BODY, MAX_BODY};
 
 static SENDER: GucSetting<Option<CString>> = GucSetting::<Option<CString>>::new(None);
 static SPACE: GucSetting<Option<CString>> = GucSetting::<Option<CString>>::new(Some(c"tpro"));
@@ -46,7 +46,7 @@ pub fn define() {
         c"The NATS server must take a little more than this in one message.",
         &BODY_LIMIT,
         1024,
-        64 * 1024 * 1024,
+        LARGEST_BODY as i32,
         GucContext::Suset,
         GucFlags::UNIT_BYTE,
     );

@@ -16,15 +16,20 @@ async fn what_runs_for_every_row_is_in_the_library() -> Outcome {
     let admin = database().await?.connect().await?;
     let elsewhere = "SELECT p.proname::text FROM pg_proc p JOIN pg_language l ON l.oid = p.prolang
                       WHERE p.pronamespace = 'tpro'::regnamespace AND l.lanname <> 'c'
-                        AND (p.proname IN ('publish', 'bell', 'uuid7', 'new_traceparent', 'new_tracestate', 'space')
+                        AND (p.proname IN ('publish', 'bell', 'is_refused', 'refuse', 'uuid7', 'new_traceparent', 'new_tracestate', 'space')
                              OR p.proname LIKE 'check\\_%')";
     assert_eq!(names(&admin, elsewhere).await?, [""; 0]);
     let rules =
         "SELECT count(*) FROM pg_proc WHERE pronamespace = 'tpro'::regnamespace AND proname LIKE 'check\\_%'";
     assert_eq!(admin.query_one(rules, &[]).await?.try_get::<_, i64>(0)?, 16);
-    // And nothing else does: no trigger for each row, no NOT NULL but the primary key's.
-    let triggers = "SELECT tgname::text FROM pg_trigger WHERE tgrelid = 'main_service.mq_publish'::regclass";
-    assert_eq!(names(&admin, triggers).await?, ["bell"]);
+    // And nothing else does: one trigger for each row, whose function runs for none that is taken, and no NOT NULL but the
+    // primary key's.
+    let triggers =
+        "SELECT tgname::text FROM pg_trigger WHERE tgrelid = 'main_service.mq_publish'::regclass ORDER BY 1";
+    assert_eq!(names(&admin, triggers).await?, ["bell", "refuse"]);
+    let always = "SELECT count(*) FROM pg_trigger t JOIN pg_class c ON c.oid = t.tgrelid
+                   WHERE c.relnamespace = 'main_service'::regnamespace AND t.tgtype & 1 = 1 AND t.tgqual IS NULL";
+    assert_eq!(admin.query_one(always, &[]).await?.try_get::<_, i64>(0)?, 0);
     let not_null = "SELECT attname::text FROM pg_attribute
                      WHERE attrelid IN ('main_service.mq_publish'::regclass, 'main_service.mq_reply'::regclass)
                        AND attnum > 0 AND attnotnull ORDER BY 1";
@@ -55,7 +60,7 @@ async fn every_object_has_a_comment() -> Outcome {
         UNION ALL
         SELECT 'trigger ' || g.tgname FROM pg_trigger g JOIN pg_class c ON c.oid = g.tgrelid
           JOIN ours ON ours.oid = c.relnamespace
-         WHERE NOT g.tgisinternal AND obj_description(g.oid, 'pg_trigger') IS NULL
+         WHERE NOT g.tgisinternal AND g.tgparentid = 0 AND obj_description(g.oid, 'pg_trigger') IS NULL
         UNION ALL
         SELECT 'role ' || r.rolname FROM pg_roles r
          WHERE (r.rolname LIKE 'tpro\\_%' OR r.rolname LIKE 'main\\_%')
@@ -75,6 +80,7 @@ async fn the_public_may_call_only_what_judges_and_makes_values_and_read_only_wha
         names(&admin, open).await?,
         [
             "foreign_code",
+            "is_refused",
             "max_body",
             "new_traceparent",
             "new_tracestate",

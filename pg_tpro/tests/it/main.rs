@@ -14,6 +14,7 @@ mod listener;
 mod memory;
 mod publish;
 mod refusal;
+mod restores;
 mod roles;
 mod rules;
 mod savepoints;

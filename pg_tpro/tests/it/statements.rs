@@ -37,6 +37,25 @@ async fn the_three_statements_work_to_the_letter() -> Outcome {
 }
 
 #[tokio::test]
+async fn the_latest_messages_are_read_backwards_by_their_ids() -> Outcome {
+    let admin = database().await?.connect().await?;
+    admin
+        .batch_execute(
+            "INSERT INTO main_service.mq_publish (service_name, entity, method_name) SELECT 'a', 'b', 'c' FROM generate_series(1, 20000);
+             INSERT INTO main_service.mq_reply (mq_id, uid, status) SELECT id, uid, 'ok' FROM main_service.mq_publish;
+             ANALYZE main_service.mq_publish; ANALYZE main_service.mq_reply",
+        )
+        .await?;
+    let plan = "EXPLAIN (ANALYZE, TIMING off, SUMMARY off)
+                SELECT id, target, status, result, age FROM main_service.mq_status ORDER BY id DESC LIMIT 3";
+    let plan: Vec<String> = admin.query(plan, &[]).await?.iter().map(|row| row.get(0)).collect();
+    let ran = |what: &str| plan.iter().any(|line| line.contains(what) && !line.contains("never executed"));
+    assert!(!ran("Sort") && !ran("Seq Scan"), "{plan:#?}");
+    assert!(ran("Index Scan Backward"), "{plan:#?}");
+    Ok(())
+}
+
+#[tokio::test]
 async fn a_row_gets_its_identity_its_transaction_and_its_trace() -> Outcome {
     let admin = database().await?.connect().await?;
     admin.batch_execute("INSERT INTO main_service.mq_publish (service_name, entity, method_name) VALUES ('a', 'b', 'c'), ('a', 'b', 'd')").await?;

@@ -5,7 +5,7 @@
 //! enters the program, and nobody checks it again. The sidecar uses it to speak to NATS, the PostgreSQL extension
 //! to check what is published, so that both hold the same opinion of what is well formed.
 //!
-//! No parser here panics or recurses, whatever bytes it is given.
+//! No parser here panics, whatever bytes it is given, and none recurses but [`jsonb`], to a depth that is bounded.
 //!
 //! Sources: [JSON-RPC 2.0](https://www.jsonrpc.org/specification) for envelopes and error codes,
 //! [W3C Trace Context, level 1](https://www.w3.org/TR/trace-context-1/) for traces,
@@ -17,6 +17,7 @@ pub mod envelope;
 pub mod error;
 pub mod headers;
 mod hex;
+pub mod jsonb;
 pub mod limits;
 pub mod name;
 pub mod protocol;

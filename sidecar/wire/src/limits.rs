@@ -5,6 +5,9 @@
 /// NATS servers take 1 MiB by default; this leaves room for the envelope and the headers.
 pub const MAX_BODY: usize = 900_000;
 
+/// Largest body that `tpro.max_body` can allow: the most that a nats-server takes in one message (`max_payload`).
+pub const LARGEST_BODY: usize = 64 * 1024 * 1024;
+
 /// Largest `headers` of a row, in bytes of JSON text. They travel as one NATS header.
 pub const MAX_HEADERS: usize = 8 * 1024;
 

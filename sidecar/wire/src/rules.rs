@@ -88,7 +88,7 @@ pub fn headers(json: &str) -> Result<(), RuleError> {
     Ok(())
 }
 
-/// Column `body`: size and depth. `max` is the setting `tpro.max_body`.
+/// Column `body`: size and depth. `max` is the setting `tpro.max_body` or, where no setting counts, the largest that it can be.
 pub fn body(shape: Shape, max: usize) -> Result<(), RuleError> {
     if shape.bytes > max {
         return Err(RuleError::hidden("body", Rule::BodySize { max }));
