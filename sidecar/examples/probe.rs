@@ -16,6 +16,8 @@ fn main() -> std::process::ExitCode {
             .handle_stateless("stateless.echo", echo)
             .handle_stateless("stateless.effect", effect)
             .handle_stateless("stateless.pause", pause)
+            .handle_stateless("stateless.flaky", flaky)
+            .handle_stateless("stateless.flaky_tx", flaky_in_tx)
             .handle("default.echo", echo)
             .handle("default.raw", raw)
             .handle("default.effect", effect)
@@ -29,19 +31,23 @@ fn main() -> std::process::ExitCode {
             .handle("default.call_and_hold", call_and_hold)
             .handle("default.circle", circle)
             .handle("default.abort", abort)
+            .handle("default.flaky", flaky)
+            .handle("default.flaky_tx", flaky_in_tx)
             .handle_transactional("transactional.effect", effect_of_tx)
             .handle_transactional("transactional.raw", raw_in_tx)
             .handle_transactional("transactional.hang", hang_in_tx)
             .handle_transactional("transactional.sleep", sleep_in_tx)
             .handle_transactional("transactional.abort", abort_in_tx)
             .handle_transactional("transactional.reply", reply_in_tx)
-            .handle_transactional("transactional.flaky", flaky)
+            .handle_transactional("transactional.flaky", flaky_of_tx)
             .handle_transactional("transactional.publish", publish)
             .handle_transactional("transactional.spiral", spiral)
             .on_reply("old.thing.noted", noted, noted_failure)
             .on_reply("old.thing.spoiled", spoiled, spoiled_failure)
             .on_reply("old.thing.panics", panics, spoiled_failure)
-            .on_reply("old.thing.hangs", hangs, spoiled_failure),
+            .on_reply("old.thing.hangs", hangs, spoiled_failure)
+            .on_reply("old.thing.flaky", flaky_reply, noted_failure)
+            .on_reply("old.thing.holds", holds, noted_failure),
     )
 }
 
@@ -211,8 +217,21 @@ async fn abort_in_tx(tx: Tx, told: Effect) -> Result<(), Fault> {
     std::process::abort()
 }
 
+/// Calls what the test has made to fail, and then has an effect.
+async fn flaky(ctx: Ctx, told: Effect) -> Result<Made, Fault> {
+    let db = ctx.db().await?;
+    db.execute("/* flaky */ SELECT public.flaky()", &[]).await?;
+    let number = db.query_one(INSERT, &[&ctx.uid().uuid(), &"effect"]).await?.get(0);
+    end(&told, number)
+}
+
 /// Has an effect, and then calls what the test has made to fail.
-async fn flaky(tx: Tx, told: Effect) -> Result<Made, Fault> {
+async fn flaky_in_tx(ctx: Ctx, told: Effect) -> Result<Made, Fault> {
+    flaky_of_tx(ctx.tx().await?, told).await
+}
+
+/// The same.
+async fn flaky_of_tx(tx: Tx, told: Effect) -> Result<Made, Fault> {
     let number = tx.query_one(INSERT, &[&tx.uid().uuid(), &"effect"]).await?.get(0);
     tx.execute("/* flaky */ SELECT public.flaky()", &[]).await?;
     end(&told, number)
@@ -266,6 +285,19 @@ async fn panics(ctx: ReplyCtx, _: Value) -> Result<(), Fault> {
 async fn hangs(ctx: ReplyCtx, _: Value) -> Result<(), Fault> {
     note(&ctx, "spoiled").await?;
     std::future::pending().await
+}
+
+async fn flaky_reply(ctx: ReplyCtx, _: Value) -> Result<(), Fault> {
+    note(&ctx, "ok").await?;
+    ctx.execute("/* flaky */ SELECT public.flaky()", &[]).await?;
+    Ok(())
+}
+
+/// Waits until the test lets the lock go.
+async fn holds(ctx: ReplyCtx, _: Value) -> Result<(), Fault> {
+    note(&ctx, "ok").await?;
+    ctx.execute("/* hold */ SELECT pg_advisory_xact_lock_shared(7)", &[]).await?;
+    Ok(())
 }
 
 async fn note(ctx: &ReplyCtx, what: &str) -> Result<(), Fault> {

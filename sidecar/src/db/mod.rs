@@ -10,6 +10,7 @@ mod pooler;
 mod prepare;
 mod servers;
 mod session;
+mod sqlstate;
 mod watch;
 
 pub use self::{
@@ -18,4 +19,10 @@ pub use self::{
     servers::Servers,
     session::{Session, session},
 };
-pub(crate) use self::{pool::pool, prepare::prepare, watch::ask_time, watch::watch};
+pub(crate) use self::{
+    pool::pool,
+    prepare::prepare,
+    sqlstate::{is_again, is_lost, is_passing, is_shortage},
+    watch::ask_time,
+    watch::watch,
+};

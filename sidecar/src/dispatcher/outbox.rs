@@ -12,7 +12,7 @@ use tokio_postgres::{Client, Row, Statement, error::SqlState, types::ToSql};
 use tpro_wire::{name::ServiceName, uid::Uid};
 use uuid::Uuid;
 
-use crate::db::plain;
+use crate::db::{is_shortage, plain};
 
 use super::{reader::Window, settler::Settled, snapshot::Snapshot};
 
@@ -50,11 +50,6 @@ impl OutboxError {
             Self::Guard => false,
         }
     }
-}
-
-/// Whether the server lacks room (53: disk, memory), which may pass while the session stays.
-pub(super) fn is_shortage(error: &tokio_postgres::Error) -> bool {
-    error.code().is_some_and(|code| code.code().starts_with("53"))
 }
 
 /// Every statement here finds its rows by an index. A partition that is empty when a statement is planned, and was vacuumed,

@@ -14,10 +14,10 @@ use tpro_wire::{
 
 use super::{
     lanes::LaneId,
-    outbox::{Outbox, OutboxError, is_shortage},
+    outbox::{Outbox, OutboxError},
 };
 use crate::{
-    db::plain,
+    db::{is_shortage, plain},
     failpoint,
     settlement::Settlement,
     span::{Span, SpanKind},

@@ -4,6 +4,8 @@ use std::error::Error;
 
 use tokio_postgres::error::{DbError, SqlState};
 
+use super::Fault;
+
 /// The error and its sources in one line, without values.
 ///
 /// PostgreSQL and serde repeat in their texts what they were given (`invalid input syntax for type integer: "..."`,
@@ -26,6 +28,14 @@ pub(crate) fn describe(error: &(dyn Error + 'static)) -> String {
         next = error.source();
     }
     text
+}
+
+/// What our log may say of a fault.
+pub(crate) fn describe_fault(fault: &Fault) -> String {
+    match fault.cause() {
+        Some(cause) => describe(cause),
+        None => format!("fault {}", fault.code()),
+    }
 }
 
 /// SQLSTATE and the names of what is concerned. The message itself only where it is about our own SQL, not about a

@@ -2,17 +2,20 @@
 
 use std::error::Error;
 
+use deadpool_postgres::PoolError;
 use serde::Serialize;
 use serde_json::value::RawValue;
 use tpro_wire::{RpcError, error::code};
 
-use super::{is_again, is_lost};
+use crate::db;
 
 /// Why a handler gives no result.
 ///
 /// There are two kinds. One is made by [`Fault::new`]: the caller sees its code, text and data. The other is any
 /// error at all, by `?`: it is logged with the trace, and the caller is told [`code::INTERNAL`] and nothing more, so
-/// that no inner text reaches a stranger.
+/// that no inner text reaches a stranger. One that passes
+/// ([`QueryError::is_passing`](crate::QueryError::is_passing)) is no outcome at all: the handler runs again, within the
+/// budget of its message.
 ///
 /// It is not itself a [`std::error::Error`]: only so can every error become one by `?`.
 #[derive(Debug)]
@@ -73,16 +76,20 @@ impl Fault {
         }
     }
 
-    /// Whether a connection was lost: what was not committed is undone, and that is nobody's fault.
+    /// Whether the database's moment is to blame and not the message: the handler may run again.
+    pub(crate) fn is_passing(&self) -> bool {
+        self.chain().any(|error| error.is::<PoolError>() || error.downcast_ref().is_some_and(db::is_passing))
+    }
+
+    /// Whether a connection was lost: what was not committed is undone.
     pub(crate) fn is_lost(&self) -> bool {
-        self.chain().any(|error| error.downcast_ref().is_some_and(is_lost))
+        self.chain().any(|error| error.downcast_ref().is_some_and(db::is_lost))
     }
 
     /// Whether the server asks to run the transaction again.
     pub(crate) fn wants_again(&self) -> bool {
-        self.chain().any(|error| {
-            error.downcast_ref::<tokio_postgres::Error>().and_then(|error| error.code()).is_some_and(is_again)
-        })
+        let asks = |error: &tokio_postgres::Error| error.code().is_some_and(db::is_again);
+        self.chain().any(|error| error.downcast_ref().is_some_and(asks))
     }
 
     /// The error and its sources.

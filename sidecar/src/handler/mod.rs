@@ -34,7 +34,6 @@ mod statements;
 pub(crate) mod transaction;
 mod tx;
 
-pub(crate) use self::query_error::{is_again, is_lost};
 pub use self::{
     call_error::CallError,
     ctx::{Calling, Ctx},

@@ -1,9 +1,9 @@
 //! Why a statement gives nothing, and what may be done about it.
 
-use std::error::Error as _;
-
 use deadpool_postgres::PoolError;
 use tokio_postgres::error::{DbError, SqlState};
+
+use crate::db;
 
 /// Why a statement gives nothing.
 #[derive(Debug, thiserror::Error)]
@@ -39,24 +39,17 @@ impl QueryError {
         match self {
             Self::NoConnection(_) => true,
             Self::Ended => false,
-            Self::Failed(error) => is_lost(error),
+            Self::Failed(error) => db::is_lost(error),
         }
     }
-}
 
-/// Whether the connection is lost, or about to be: the server goes down (57P), has ended a session that stood still
-/// within a transaction (25P03), or the wire is cut.
-pub(crate) fn is_lost(error: &tokio_postgres::Error) -> bool {
-    match error.code() {
-        Some(code) => {
-            let code = code.code();
-            code.starts_with("57P") || code.starts_with("08") || code == "25P03"
+    /// Whether the error is of the moment, so that the same may go well on another try: no connection, a lost one, a
+    /// server that starts, stops or lacks room, a deadlock, a cancelled statement.
+    pub fn is_passing(&self) -> bool {
+        match self {
+            Self::NoConnection(_) => true,
+            Self::Ended => false,
+            Self::Failed(error) => db::is_passing(error),
         }
-        None => error.is_closed() || error.source().is_some_and(|source| source.is::<std::io::Error>()),
     }
-}
-
-/// Whether the server asks to run the transaction again.
-pub(crate) fn is_again(code: &SqlState) -> bool {
-    *code == SqlState::T_R_SERIALIZATION_FAILURE || *code == SqlState::T_R_DEADLOCK_DETECTED
 }

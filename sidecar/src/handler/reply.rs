@@ -7,32 +7,31 @@ use tpro_wire::{RpcError, Status, TraceParent, error::code};
 
 use super::{
     Failure, Fault, QueryError, ReplyCtx, Statements,
-    cause::describe,
+    cause::{describe, describe_fault},
     method::ReplyHandler,
     run::{Ended, run},
 };
-use crate::{app::App, metrics::Reason, settlement::Settlement, span::SpanKind};
+use crate::{app::App, backoff::Backoff, metrics::Reason, settlement::Settlement, span::SpanKind};
 
 /// How much longer than its handler the transaction may last, for the statements around it.
 const MARGIN: Duration = Duration::from_secs(5);
+/// Pauses between tries.
+const FIRST_PAUSE: Duration = Duration::from_millis(20);
+const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 
 /// Writes the reply and runs its handler in one transaction; the reply is kept whatever the handler does.
 ///
-/// The handler runs only where the reply was not yet there, so once per message. An error means that the reply was not
-/// written, or that nobody knows whether it was: it is safe to call again. What only the leader may say comes with the
-/// backend that must be leading when it is said; if it is not, nothing is written, and false is returned.
+/// The handler has its effects only where the reply was not yet there, so once per message. If the database fails it in
+/// a way that passes, all is undone and tried again, for as long as a handler may take. An error means that the reply
+/// was not written, or that nobody knows whether it was: it is safe to call again. What only the leader may say comes
+/// with the backend that must be leading when it is said; if it is not, nothing is written, and false is returned.
 pub async fn settle(app: &App, settlement: Settlement, leader: Option<i32>) -> Result<bool, QueryError> {
     let mut span = app.spans.start("settle", SpanKind::Internal, Some(&settlement.traceparent));
     span.set("messaging.message.id", settlement.uid.to_string());
     span.set("tpro.target", settlement.target.subject().to_owned());
     span.set("tpro.status", settlement.status.as_str());
     let context = span.context();
-    let settled = match settle_once(app, &settlement, leader, context).await {
-        Err(error) if is_bad_value(&error) => {
-            settle_once(app, &unstorable(settlement), leader, context).await
-        }
-        other => other,
-    };
+    let settled = tries(app, settlement, leader, context).await;
     let how = match &settled {
         Ok(how) => how,
         Err(_) => "not_written",
@@ -45,13 +44,65 @@ pub async fn settle(app: &App, settlement: Settlement, leader: Option<i32>) -> R
     settled.map(|how| how != "deposed")
 }
 
-/// One try. Says in a word what became of the handler.
+/// Tries until it is done. Says in a word what became of the handler.
+async fn tries(
+    app: &App,
+    mut settlement: Settlement,
+    leader: Option<i32>,
+    span: TraceParent,
+) -> Result<&'static str, QueryError> {
+    let until = Instant::now() + app.config.limits.reply_handler;
+    let mut backoff = Backoff::new(FIRST_PAUSE, LONGEST_PAUSE);
+    let (mut met, mut unstored) = (false, false);
+    loop {
+        let more = Instant::now() < until && !app.stop.hard.is_cancelled();
+        let passed = match settle_once(app, &settlement, leader, span, more).await {
+            Ok(how) => return Ok(how),
+            // Once: what takes its place is ours.
+            Err(Failed::Query(error)) if is_bad_value(&error) && !std::mem::replace(&mut unstored, true) => {
+                settlement = unstorable(settlement);
+                continue;
+            }
+            Err(Failed::Query(error)) if !more || !error.is_passing() => return Err(error),
+            Err(Failed::Query(error)) => describe(&error),
+            Err(Failed::Passing(error)) => error,
+        };
+        if !std::mem::replace(&mut met, true) {
+            tracing::warn!(
+                message.id = %settlement.uid,
+                trace.id = %span.trace_id_hex(),
+                tpro.target = %settlement.target,
+                "the database failed a reply handler, which runs again: {passed}"
+            );
+        }
+        tokio::select! {
+            () = tokio::time::sleep(backoff.next_pause()) => {}
+            () = app.stop.hard.cancelled() => {}
+        }
+    }
+}
+
+/// Why a try came to nothing.
+enum Failed {
+    /// The database failed the handler in a way that passes; all is undone, or nobody knows.
+    Passing(String),
+    Query(QueryError),
+}
+
+impl From<QueryError> for Failed {
+    fn from(error: QueryError) -> Self {
+        Self::Query(error)
+    }
+}
+
+/// One try. `more` says that there may be another.
 async fn settle_once(
     app: &App,
     settlement: &Settlement,
     leader: Option<i32>,
     span: TraceParent,
-) -> Result<&'static str, QueryError> {
+    more: bool,
+) -> Result<&'static str, Failed> {
     let limit = app.config.limits.reply_handler;
     // The reply may be in the table and not committed: by the handler of a leader before us, which may last as long as ours, or
     // by an operator who cancels. That end is waited for here and not on the leader's session.
@@ -79,15 +130,25 @@ async fn settle_once(
         responder: settlement.responder.clone(),
         span,
     };
-    // From here on the handler has had its turn: whatever goes wrong, it does not run again for this message, or a
-    // poisonous one would keep it unsettled.
+    // From here on the handler has had its turn: whatever goes wrong but what passes, it does not run again for this
+    // message, or a poisonous one would keep it unsettled.
     let (how, error) =
         match run(handle(handler, ctx, settlement), Instant::now() + limit, &app.stop.hard).await {
             Ended::Done(Ok(())) => match tx.commit().await {
                 Ok(()) => return Ok("ok"),
+                // If it has committed all the same, the next try finds the reply.
+                Err(error) if more && (error.is_passing() || tx.wants_again()) => {
+                    return Err(Failed::Passing(describe(&error)));
+                }
                 Err(error) => ("commit_failed", describe(&error)),
             },
-            Ended::Done(Err(fault)) => ("failed", fault_text(&fault)),
+            Ended::Done(Err(fault)) if more && (fault.is_passing() || tx.wants_again()) => {
+                if !fault.is_lost() {
+                    tx.roll_back().await;
+                }
+                return Err(Failed::Passing(describe_fault(&fault)));
+            }
+            Ended::Done(Err(fault)) => ("failed", describe_fault(&fault)),
             Ended::Late => ("late", format!("took more than {} s and was stopped", limit.as_secs())),
             Ended::Stopped => ("stopped", "was stopped with the process".to_owned()),
         };
@@ -240,12 +301,5 @@ fn unstorable(settlement: Settlement) -> Settlement {
         error: Some(error.to_json()),
         headers: None,
         ..settlement
-    }
-}
-
-fn fault_text(fault: &Fault) -> String {
-    match fault.cause() {
-        Some(cause) => describe(cause),
-        None => format!("fault {}", fault.code()),
     }
 }

@@ -11,10 +11,10 @@ use tokio_postgres::{NoTls, Row, types::ToSql};
 use tokio_util::task::TaskTracker;
 use tpro_wire::TraceParent;
 
-use super::{QueryError, query_error::is_again};
+use super::QueryError;
 use crate::{
     app::App,
-    failpoint,
+    db, failpoint,
     span::{Span, SpanKind},
     telemetry::Spans,
 };
@@ -119,7 +119,7 @@ impl Statements {
         self.running.fetch_add(1, Ordering::Relaxed);
         let result = work.await;
         self.running.fetch_sub(1, Ordering::Relaxed);
-        if result.as_ref().is_err_and(|error| error.code().is_some_and(is_again)) {
+        if result.as_ref().is_err_and(|error| error.code().is_some_and(db::is_again)) {
             self.again.store(true, Ordering::Relaxed);
         }
         Ok(result?)

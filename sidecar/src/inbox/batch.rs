@@ -17,21 +17,25 @@ use super::{
 };
 use crate::{
     app::App,
+    backoff::Backoff,
+    db::{is_lost, is_passing},
     handler::{
         cause::describe,
-        is_lost,
         journal::{Columns, Journal},
         outcome::Outcome,
     },
 };
 
-/// The pause before something is tried again that the server had no room for.
-const SHORTAGE_PAUSE: Duration = Duration::from_secs(1);
+/// The pauses before something is tried again that the server failed in a way that passes.
+const FIRST_PAUSE: Duration = Duration::from_millis(10);
+const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 
 /// An accept, and the run it is for.
 pub(super) struct Taking {
     pub(super) accept: Accept,
     pub(super) run: i32,
+    /// Whether it was written and nobody knows whether that was committed.
+    unsure: bool,
     reply: oneshot::Sender<Accepted>,
 }
 
@@ -49,7 +53,9 @@ pub(super) struct Lost(pub(super) Error);
 impl Batch {
     pub(super) fn add(&mut self, command: Command) {
         match command {
-            Command::Accept(accept, reply) => self.accepts.push(Taking { accept, run: 1, reply }),
+            Command::Accept(accept, reply) => {
+                self.accepts.push(Taking { accept, run: 1, unsure: false, reply })
+            }
             Command::Finish(finish, reply) => self.finishes.push((finish, reply)),
             Command::Record(journal) => self.records.extend(journal),
         }
@@ -63,18 +69,23 @@ impl Batch {
     pub(super) async fn write(&mut self, app: &App, client: &Client, sql: &Prepared) -> Result<(), Lost> {
         // Whoever has given up waiting to be accepted must not be: the run would be counted, and not happen.
         self.accepts.retain(|taking| !taking.reply.is_closed());
+        let mut backoff = Backoff::new(FIRST_PAUSE, LONGEST_PAUSE);
         while self.len() > 0 {
             match self.commit(app, client, sql).await {
                 Ok(written) => self.answer(app, client, sql, written).await?,
-                Err(error) if client.is_closed() || is_lost(&error) => return Err(Lost(error)),
-                Err(error) if is_shortage(&error) => {
-                    // A full disk: nothing else can be written either, and what is done must not be said to have failed.
+                Err(error) if client.is_closed() || is_lost(&error) => {
+                    self.accepts.iter_mut().for_each(|taking| taking.unsure = true);
+                    return Err(Lost(error));
+                }
+                Err(error) if is_passing(&error) => {
+                    // A full disk, a deadlock, a statement that somebody cancelled: nothing is wrong with what is written,
+                    // and what is done must not be said to have failed.
                     tracing::warn!(
                         commands = self.len(),
                         "the inbox cannot be written: {}; trying again",
                         describe(&error)
                     );
-                    tokio::time::sleep(SHORTAGE_PAUSE).await;
+                    tokio::time::sleep(backoff.next_pause()).await;
                     self.accepts.retain(|taking| !taking.reply.is_closed());
                 }
                 Err(error) if self.len() == 1 => self.refuse(&error),
@@ -139,25 +150,27 @@ impl Batch {
         written: Written,
     ) -> Result<(), Lost> {
         self.records.clear();
-        let mut beaten = Vec::new();
-        for (finish, reply) in self.finishes.drain(..) {
+        for (finish, reply) in std::mem::take(&mut self.finishes) {
             if written.stored.contains(&finish.uid.uuid()) {
                 let _ = reply.send(Finished::Stored);
             } else {
-                beaten.push((finish.uid, reply));
+                self.finishes.push((finish, reply));
             }
         }
-        let mut repeats = Vec::new();
-        for taking in self.accepts.drain(..) {
+        for taking in std::mem::take(&mut self.accepts) {
             if written.taken.contains(&taking.accept.uid.uuid()) {
                 let _ = taking.reply.send(Accepted::Run(taking.run));
             } else {
-                repeats.push(taking);
+                self.accepts.push(taking);
             }
         }
-        // From here on everything is written; if a look-up is lost, the requesters ask again.
-        answer_beaten(client, sql, beaten).await.map_err(Lost)?;
-        self.accepts = answer_repeats(app, client, sql, repeats).await.map_err(Lost)?;
+        // What is left was there before. If a look-up is lost, it is written once more and found there once more.
+        let uids: Vec<_> = self.finishes.iter().map(|(finish, _)| finish.uid.uuid()).collect();
+        let outcomes = outcomes(client, sql, uids).await.map_err(Lost)?;
+        answer_beaten(outcomes, std::mem::take(&mut self.finishes));
+        let uids: Vec<_> = self.accepts.iter().map(|taking| taking.accept.uid.uuid()).collect();
+        let known = known(app, client, sql, uids).await.map_err(Lost)?;
+        self.accepts = answer_repeats(app, &known, std::mem::take(&mut self.accepts));
         Ok(())
     }
 
@@ -226,74 +239,71 @@ impl Batch {
     }
 }
 
-/// Whether the server lacks room (53: disk, memory), which may pass while the session stays.
-fn is_shortage(error: &Error) -> bool {
-    error.code().is_some_and(|code| code.code().starts_with("53"))
-}
-
 /// The uids whose rows were written.
 struct Written {
     stored: HashSet<Uuid>,
     taken: HashSet<Uuid>,
 }
 
-/// The losers answer with the winner's outcome.
-async fn answer_beaten(
-    client: &Client,
-    sql: &Prepared,
-    beaten: Vec<(Uid, oneshot::Sender<Finished>)>,
-) -> Result<(), Error> {
-    if beaten.is_empty() {
-        return Ok(());
+/// The outcomes that are stored.
+async fn outcomes(client: &Client, sql: &Prepared, uids: Vec<Uuid>) -> Result<HashMap<Uuid, String>, Error> {
+    if uids.is_empty() {
+        return Ok(HashMap::new());
     }
-    let uid: Vec<_> = beaten.iter().map(|(uid, _)| uid.uuid()).collect();
-    let mut outcomes: HashMap<Uuid, String> =
-        client.query(&sql.outcome, &[&uid]).await?.iter().map(|row| (row.get(0), row.get(1))).collect();
-    for (uid, reply) in beaten {
+    Ok(client.query(&sql.outcome, &[&uids]).await?.iter().map(|row| (row.get(0), row.get(1))).collect())
+}
+
+/// The losers answer with the winner's outcome.
+fn answer_beaten(mut outcomes: HashMap<Uuid, String>, beaten: Vec<(Finish, oneshot::Sender<Finished>)>) {
+    for (Finish { uid, .. }, reply) in beaten {
         if let Some(outcome) = outcomes.remove(&uid.uuid()).and_then(|answer| stored_outcome(uid, &answer)) {
             let _ = reply.send(Finished::Beaten(outcome));
         }
     }
-    Ok(())
 }
 
-/// Says what is known of repeats; those that are to run again come back with the number of their next run.
-async fn answer_repeats(
+/// What is known of messages that were taken before.
+async fn known(
     app: &App,
     client: &Client,
     sql: &Prepared,
-    repeats: Vec<Taking>,
-) -> Result<Vec<Taking>, Error> {
-    if repeats.is_empty() {
-        return Ok(Vec::new());
+    uids: Vec<Uuid>,
+) -> Result<HashMap<Uuid, Row>, Error> {
+    if uids.is_empty() {
+        return Ok(HashMap::new());
     }
-    let uid: Vec<_> = repeats.iter().map(|taking| taking.accept.uid.uuid()).collect();
-    let rows = client.query(&sql.known, &[&uid, &app.source.service.as_str(), &app.copy_key]).await?;
-    let known: HashMap<Uuid, &Row> = rows.iter().map(|row| (row.get(0), row)).collect();
+    let rows = client.query(&sql.known, &[&uids, &app.source.service.as_str(), &app.copy_key]).await?;
+    Ok(rows.into_iter().map(|row| (row.get(0), row)).collect())
+}
+
+/// Says what is known of repeats; those that are to run again come back with the number of their next run.
+fn answer_repeats(app: &App, known: &HashMap<Uuid, Row>, repeats: Vec<Taking>) -> Vec<Taking> {
     let most = i32::try_from(app.config.limits.runs).unwrap_or(i32::MAX);
     let mut again = Vec::new();
     for mut taking in repeats {
         let Some(row) = known.get(&taking.accept.uid.uuid()) else { continue };
-        let (answer, run, at_work): (Option<&str>, Option<i32>, Option<bool>) =
-            (row.get(1), row.get(2), row.get(3));
+        let (answer, run, at_work, ours): (Option<&str>, Option<i32>, Option<bool>, Option<bool>) =
+            (row.get(1), row.get(2), row.get(3), row.get(4));
         let last = run.unwrap_or(0);
         let accepted = match answer {
             Some(answer) => match stored_outcome(taking.accept.uid, answer) {
                 Some(outcome) => Accepted::Done(outcome),
                 None => continue,
             },
+            // This very accept: its commit had succeeded. Nobody else of this copy takes the message at the same time.
+            None if taking.unsure && ours == Some(true) && last == taking.run => Accepted::Run(last),
             None if at_work == Some(true) => Accepted::Working,
             None if last >= most => Accepted::Exhausted(last + 1),
             None if !taking.accept.alone && is_suspect(last + 1, most) => Accepted::Suspect,
             None => {
-                taking.run = last + 1;
+                (taking.run, taking.unsure) = (last + 1, false);
                 again.push(taking);
                 continue;
             }
         };
         let _ = taking.reply.send(accepted);
     }
-    Ok(again)
+    again
 }
 
 fn stored_outcome(uid: Uid, answer: &str) -> Option<Outcome> {

@@ -1,16 +1,18 @@
 //! The default way: accepts and outcomes are written in batches.
 
-use tokio::time::{Instant, sleep, timeout_at};
+use tokio::time::timeout_at;
 use tpro_wire::{ReplyState, error::code};
 
 use super::{
     request::Back,
-    serving::{Serving, Work, pauses},
+    serving::{Serving, Work},
+    tries::{Next, Tries},
 };
 use crate::{
     failpoint,
     handler::{
-        Ctx, Fault, QueryError,
+        Ctx, Fault,
+        cause::{describe, describe_fault},
         method::Erased,
         outcome::Outcome,
         run::{Ended, run},
@@ -96,9 +98,9 @@ pub(super) async fn serve(serving: &Serving, mut work: Work<'_>, handler: &Erase
     work.observe();
 }
 
-/// Runs the handler, again where its transaction asks for it, and stores what it came to.
+/// Runs the handler, again where its database asks for it or has failed it, and stores what it came to.
 async fn handle(serving: &Serving, work: &mut Work<'_>, handler: &Erased<Ctx, String>, number: i32) -> Came {
-    let mut backoff = pauses();
+    let mut tries = Tries::new();
     loop {
         let scope = work.scope(serving);
         let running = async { handler(Ctx::new(scope.clone()), work.params).await };
@@ -108,30 +110,36 @@ async fn handle(serving: &Serving, work: &mut Work<'_>, handler: &Erased<Ctx, St
             Ended::Done(result) => result,
             // The message may run again, here or elsewhere, and makes the same calls again under the same uids: they go
             // on record with the outcome of the run that has one.
-            Ended::Late => return Came::Late(serving.late(work)),
-            Ended::Stopped => {
-                serving.stopped(work);
-                return Came::Stopped;
+            Ended::Late => return Came::Late(serving.late(work, Some(&tries))),
+            Ended::Stopped => return stopped(serving, work),
+        };
+        let (lost, passing) = match &result {
+            Ok(_) => (false, None),
+            Err(fault) => (fault.is_lost(), fault.is_passing().then(|| describe_fault(fault))),
+        };
+        let asked =
+            tx.as_ref().is_some_and(|tx| tx.wants_again()) || result.as_ref().is_err_and(Fault::wants_again);
+        if let Some(tx) = &tx {
+            tx.close();
+            // With a lost connection there is nothing left to roll back.
+            if (asked || result.is_err()) && !lost {
+                tx.roll_back().await;
             }
-        };
-        let Some(tx) = tx else {
-            let outcome = serving.outcome(work, result);
-            return finish(serving, work, number, outcome, Some(&scope)).await;
-        };
-        tx.close();
-        let asked_again = tx.wants_again() || result.as_ref().is_err_and(Fault::wants_again);
-        if asked_again && Instant::now() < work.origin.deadline {
+        }
+        if asked || passing.is_some() {
             // The calls of this try are made again, under the same uids: they go on record once.
-            tx.roll_back().await;
-            sleep(backoff.next_pause()).await;
-            continue;
+            drop(tx);
+            match tries.next(serving, work, passing.filter(|_| !asked)).await {
+                Next::Try => continue,
+                Next::Late => return Came::Late(serving.late(work, Some(&tries))),
+                Next::Stopped => return stopped(serving, work),
+            }
         }
-        if result.is_err() {
-            tx.roll_back().await;
-            let outcome = serving.outcome(work, result);
-            return finish(serving, work, number, outcome, Some(&scope)).await;
-        }
+        let ok = result.is_ok();
         let outcome = serving.outcome(work, result);
+        let Some(tx) = tx.filter(|_| ok) else {
+            return finish(serving, work, number, outcome, Some(&scope)).await;
+        };
         // Effects and outcome commit together, so that the effects of only one run can happen.
         let committed = async {
             let journal = scope.take_journal();
@@ -141,39 +149,56 @@ async fn handle(serving: &Serving, work: &mut Work<'_>, handler: &Erased<Ctx, St
             }
             tx.commit().await.map(|()| true)
         };
-        return match committed.await {
-            Ok(true) => Came::Stored(outcome),
+        let error = match committed.await {
+            Ok(true) => return Came::Stored(outcome),
             Ok(false) => {
                 tx.roll_back().await;
-                beaten(serving, work).await
+                serving.app.metrics.serving.beaten.inc();
+                return stored(serving, work, &mut tries).await.unwrap_or(Came::Nothing);
             }
-            Err(_) if tx.wants_again() && Instant::now() < work.origin.deadline => {
-                tx.roll_back().await;
-                sleep(backoff.next_pause()).await;
-                continue;
-            }
-            Err(error) => uncommitted(serving, work, number, error).await,
+            Err(error) => error,
         };
+        let (asked, lost) = (tx.wants_again(), error.is_lost());
+        if !lost {
+            tx.roll_back().await;
+        }
+        drop(tx);
+        if !asked && !error.is_passing() {
+            let outcome = serving.outcome(work, Err(error.into()));
+            return finish(serving, work, number, outcome, None).await;
+        }
+        match tries.next(serving, work, (!asked).then(|| describe(&error))).await {
+            Next::Try => {}
+            Next::Late => return Came::Late(serving.late(work, Some(&tries))),
+            Next::Stopped => return stopped(serving, work),
+        }
+        // It may have committed all the same.
+        if lost && let Some(came) = stored(serving, work, &mut tries).await {
+            return came;
+        }
     }
 }
 
-/// Another run was first: its outcome is the one.
-async fn beaten(serving: &Serving, work: &Work<'_>) -> Came {
-    serving.app.metrics.serving.beaten.inc();
-    match serving.own.outcome(&serving.app, work.origin.uid).await {
-        Ok(Some(outcome)) => Came::Stored(outcome),
-        _ => Came::Nothing,
-    }
+fn stopped(serving: &Serving, work: &mut Work<'_>) -> Came {
+    serving.stopped(work);
+    Came::Stopped
 }
 
-/// The handler's transaction did not commit, or nobody knows.
-async fn uncommitted(serving: &Serving, work: &mut Work<'_>, number: i32, error: QueryError) -> Came {
-    if error.is_lost() {
-        // Whether it committed, a repeat will see.
-        return Came::Nothing;
+/// The outcome that is stored, by whichever run, once the database says; none if there is none.
+async fn stored(serving: &Serving, work: &mut Work<'_>, tries: &mut Tries) -> Option<Came> {
+    loop {
+        let asked = serving.own.outcome(&serving.app, work.origin.uid);
+        let error = match timeout_at(work.origin.deadline, asked).await {
+            Ok(Ok(outcome)) => return outcome.map(Came::Stored),
+            Ok(Err(error)) => describe(&error),
+            Err(_) => return Some(Came::Late(serving.late(work, Some(tries)))),
+        };
+        match tries.next(serving, work, Some(error)).await {
+            Next::Try => {}
+            Next::Late => return Some(Came::Late(serving.late(work, Some(tries)))),
+            Next::Stopped => return Some(stopped(serving, work)),
+        }
     }
-    let outcome = serving.outcome(work, Err(error.into()));
-    finish(serving, work, number, outcome, None).await
 }
 
 /// Stores an outcome, and with it the calls that led to it.

@@ -13,7 +13,8 @@ use crate::metrics::Reason;
 pub struct Handled {
     /// `example.simple`, one of those the service has.
     pub method: String,
-    /// `ok`, `error` (the handler said no), `internal` (it failed or panicked), `late` (its time was over), `stopped`.
+    /// `ok`, `error` (the handler said no), `internal` (it failed or panicked), `late` (its time was over), `stopped`,
+    /// `again` (the database failed it, in a way that passes, and it runs again).
     pub result: &'static str,
 }
 

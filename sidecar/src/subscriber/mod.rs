@@ -12,6 +12,7 @@ mod serve;
 mod serving;
 mod stateless;
 mod transactional;
+mod tries;
 
 use std::{sync::Arc, time::Instant};
 

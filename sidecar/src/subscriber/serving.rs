@@ -14,10 +14,10 @@ use super::{
     answer::ReplyHeaders,
     metrics::{Handled, OfMethod},
     request::Back,
+    tries::Tries,
 };
 use crate::{
     app::App,
-    backoff::Backoff,
     handler::{
         Fault,
         calls::Calls,
@@ -33,11 +33,6 @@ use crate::{
 
 /// How long a suspect waits for another: it keeps a handler's place meanwhile.
 const SUSPECT_PATIENCE: Duration = Duration::from_secs(1);
-
-/// Pauses between tries of a handler whose transaction did not come to its end.
-pub(super) fn pauses() -> Backoff {
-    Backoff::new(Duration::from_millis(5), Duration::from_millis(500))
-}
 
 /// What all messages of a copy share.
 pub(super) struct Serving {
@@ -65,7 +60,15 @@ pub(super) struct Counts {
     internal: Counter,
     late: Counter,
     stopped: Counter,
+    again: Counter,
     seconds: Histogram,
+}
+
+impl Counts {
+    /// A run met an error that passes.
+    pub(super) fn again(&self) {
+        self.again.inc();
+    }
 }
 
 /// A message that is served.
@@ -90,6 +93,7 @@ impl Serving {
                 internal: of("internal"),
                 late: of("late"),
                 stopped: of("stopped"),
+                again: of("again"),
                 seconds: metrics.handler_seconds.get_or_create(&OfMethod { method: name.to_owned() }).clone(),
             };
             (name.to_owned(), counts)
@@ -167,9 +171,13 @@ impl Serving {
     }
 
     /// The handler's time was over: nothing is stored, since a later delivery with more time may do it.
-    pub(super) fn late(&self, work: &mut Work<'_>) -> Outcome {
+    pub(super) fn late(&self, work: &mut Work<'_>, tries: Option<&Tries>) -> Outcome {
         work.counts.late.inc();
-        let outcome = Outcome::error(code::TIMEOUT, "the handler was stopped: its time was over");
+        let text = match tries.is_some_and(Tries::met) {
+            true => "the service's database did not let the handler finish before its time was over",
+            false => "the handler was stopped: its time was over",
+        };
+        let outcome = Outcome::error(code::TIMEOUT, text);
         mark(&mut work.span, &outcome);
         outcome
     }

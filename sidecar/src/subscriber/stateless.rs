@@ -2,32 +2,51 @@
 
 use tpro_wire::ReplyState;
 
-use super::serving::{Serving, Work};
+use super::{
+    serving::{Serving, Work},
+    tries::{Next, Tries},
+};
 use crate::handler::{
     Ctx, Fault, Statements,
+    cause::describe_fault,
     method::Erased,
     run::{Ended, run},
 };
 
 /// Serves a message: also one for a handler of the default way, if its sender gave it no uid to tell a repeat by.
 pub(super) async fn serve(serving: &Serving, mut work: Work<'_>, handler: &Erased<Ctx, String>) {
-    let scope = work.scope(serving);
-    let running = async { handler(Ctx::new(scope.clone()), work.params).await };
-    let ended = run(running, work.origin.deadline, &serving.stop).await;
-    let outcome = match ended {
-        Ended::Done(mut result) => {
-            if let Some(tx) = scope.take_tx() {
-                result = Box::pin(end(&tx, result)).await;
+    // Made when one is needed, since most runs need none.
+    let mut tries = None;
+    let (outcome, journal) = loop {
+        let scope = work.scope(serving);
+        let running = async { handler(Ctx::new(scope.clone()), work.params).await };
+        let ended = run(running, work.origin.deadline, &serving.stop).await;
+        let next = match ended {
+            Ended::Done(mut result) => {
+                let mut again = false;
+                if let Some(tx) = scope.take_tx() {
+                    (result, again) = Box::pin(end(&tx, result)).await;
+                }
+                let error = result.as_ref().err().filter(|fault| fault.is_passing()).map(describe_fault);
+                if error.is_none() && !again {
+                    break (serving.outcome(&mut work, result), scope.take_journal());
+                }
+                let tries = tries.get_or_insert_with(|| Box::new(Tries::new()));
+                Box::pin(tries.next(serving, &mut work, error.filter(|_| !again))).await
             }
-            serving.outcome(&mut work, result)
-        }
-        Ended::Late => serving.late(&mut work),
-        Ended::Stopped => {
-            serving.stopped(&mut work);
-            return serving.headers.state(&serving.app, &work.back, ReplyState::Overloaded).await;
+            Ended::Late => Next::Late,
+            Ended::Stopped => Next::Stopped,
+        };
+        match next {
+            // The calls of this try are made again, under the same uids: they go on record once.
+            Next::Try => {}
+            Next::Late => break (serving.late(&mut work, tries.as_deref()), scope.take_journal()),
+            Next::Stopped => {
+                serving.stopped(&mut work);
+                return serving.headers.state(&serving.app, &work.back, ReplyState::Overloaded).await;
+            }
         }
     };
-    let journal = scope.take_journal();
     if !journal.is_empty() {
         Box::pin(serving.inbox.record(journal)).await;
     }
@@ -35,16 +54,17 @@ pub(super) async fn serve(serving: &Serving, mut work: Work<'_>, handler: &Erase
     work.observe();
 }
 
-/// Ends the handler's transaction as the handler has ended.
-async fn end(tx: &Statements, result: Result<String, Fault>) -> Result<String, Fault> {
-    match result {
-        Ok(result) => {
-            tx.commit().await?;
-            Ok(result)
-        }
+/// Ends the handler's transaction as the handler has ended, and says whether the server asks to run it again.
+async fn end(tx: &Statements, result: Result<String, Fault>) -> (Result<String, Fault>, bool) {
+    let result = match result {
+        Ok(result) => tx.commit().await.map(|()| result).map_err(Fault::from),
+        // With a lost connection there is nothing left to roll back.
+        Err(fault) if fault.is_lost() => Err(fault),
         Err(fault) => {
             tx.roll_back().await;
             Err(fault)
         }
-    }
+    };
+    let again = tx.wants_again() && result.is_err();
+    (result, again)
 }

@@ -4,16 +4,19 @@ use std::sync::Arc;
 
 use tokio::{
     sync::OwnedSemaphorePermit,
-    time::{Instant, sleep, timeout_at},
+    time::{Instant, timeout_at},
 };
 use tpro_wire::{ReplyState, error::code};
 
-use super::serving::{Serving, Work, mark, pauses};
+use super::{
+    serving::{Serving, Work, mark},
+    tries::{Next, Tries},
+};
 use crate::{
     failpoint,
     handler::{
         Fault, QueryError, Statements, Tx,
-        cause::describe,
+        cause::{describe, describe_fault},
         method::Erased,
         outcome::Outcome,
         run::{Ended, run},
@@ -75,7 +78,7 @@ pub(super) async fn serve(serving: &Serving, mut work: Work<'_>, handler: &Erase
 /// Tries until it is done or the time is over. What the server asks to run again is run again; so is what was undone
 /// with a lost connection, and if that had committed after all, the next try finds its outcome.
 async fn tries(serving: &Serving, work: &mut Work<'_>, handler: &Erased<Tx, String>) -> Came {
-    let mut backoff = pauses();
+    let mut tries = Tries::new();
     // What is stored in place of the handler's doing, when its transaction cannot be committed.
     let mut instead = None;
     // Whether the handler has run in a try before.
@@ -96,11 +99,11 @@ async fn tries(serving: &Serving, work: &mut Work<'_>, handler: &Erased<Tx, Stri
             }
             Ok(Ok(came)) => return came,
             // The pool gave nothing, or the database hangs.
-            Err(_) => return Came::Unstored(serving.late(work)),
+            Err(_) => return Came::Unstored(serving.late(work, Some(&tries))),
             Ok(Err(error)) => error,
         };
-        match error {
-            Failed::Again => {}
+        let passed = match error {
+            Failed::Again => None,
             Failed::Uncounted => match count(serving, work, &mut alone).await {
                 Ok(Counted::Go) => {
                     counted = true;
@@ -112,27 +115,23 @@ async fn tries(serving: &Serving, work: &mut Work<'_>, handler: &Erased<Tx, Stri
                     continue;
                 }
                 Ok(Counted::Suspect) => return Came::Suspect,
-                Err(error) => {
-                    tracing::warn!(message.id = %work.origin.uid, "a run cannot be counted: {}", describe(&error));
-                }
+                Err(error) => Some(describe(&error)),
             },
-            Failed::Lost(reason) => {
-                tracing::warn!(message.id = %work.origin.uid, "a handler's connection was lost; trying again: {reason}");
-            }
+            Failed::Passing(reason) => Some(reason),
             Failed::Query(error) if instead.is_some() => {
                 // Not even the error can be stored.
                 return Came::Unstored(serving.outcome(work, Err(error.into())));
             }
-            Failed::Query(error) => instead = Some(serving.outcome(work, Err(error.into()))),
+            Failed::Query(error) => {
+                instead = Some(serving.outcome(work, Err(error.into())));
+                continue;
+            }
+        };
+        match tries.next(serving, work, passed).await {
+            Next::Try => {}
+            Next::Late => return Came::Unstored(serving.late(work, Some(&tries))),
+            Next::Stopped => return Came::Stopped,
         }
-        let pause = backoff.next_pause();
-        if serving.stop.is_cancelled() {
-            return Came::Stopped;
-        }
-        if Instant::now() + pause >= deadline {
-            return Came::Unstored(serving.late(work));
-        }
-        sleep(pause).await;
     }
 }
 
@@ -142,14 +141,14 @@ enum Failed {
     Again,
     /// It is ours to run, and has to be counted first.
     Uncounted,
-    /// The connection is lost, and what was not committed with it.
-    Lost(String),
+    /// The database failed it in a way that passes, and all is undone.
+    Passing(String),
     Query(QueryError),
 }
 
 impl From<QueryError> for Failed {
     fn from(error: QueryError) -> Self {
-        if error.is_lost() { Self::Lost(describe(&error)) } else { Self::Query(error) }
+        if error.is_passing() { Self::Passing(describe(&error)) } else { Self::Query(error) }
     }
 }
 
@@ -203,7 +202,7 @@ async fn one_try(
     let result = match run(running, work.origin.deadline, &serving.stop).await {
         Ended::Done(result) => result,
         // The transaction is not ended but thrown away with its connection, on which a statement may still run.
-        Ended::Late => return Ok(Came::Unstored(serving.late(work))),
+        Ended::Late => return Ok(Came::Unstored(serving.late(work, None))),
         Ended::Stopped => return Ok(Came::Stopped),
     };
     drop(scope.take_tx());
@@ -213,9 +212,11 @@ async fn one_try(
         return Err(Failed::Again);
     }
     if let Err(fault) = &result {
-        if fault.is_lost() {
-            // Undone with the connection: not the handler's fault.
-            return Err(Failed::Lost(describe_fault(fault)));
+        if fault.is_passing() {
+            if !fault.is_lost() {
+                tx.roll_back().await;
+            }
+            return Err(Failed::Passing(describe_fault(fault)));
         }
         tx.undo_handler().await?;
     }
@@ -226,6 +227,7 @@ async fn one_try(
             tx.roll_back().await;
             Err(Failed::Again)
         }
+        Err(error) if error.is_lost() => Err(error.into()),
         Err(error) => {
             // The handler has left the transaction failed, or its result cannot be stored, or a deferred constraint
             // says no.
@@ -289,8 +291,4 @@ async fn store(
     failpoint::pass("inbox.before_outcome");
     serving.own.finish(tx, work.origin.uid, number, outcome, &[]).await?;
     tx.commit().await
-}
-
-fn describe_fault(fault: &Fault) -> String {
-    fault.cause().map(describe).unwrap_or_default()
 }

@@ -53,6 +53,8 @@ pub enum StopMode {
     Fast,
     /// As if it had crashed: the next start recovers.
     Immediate,
+    /// `kill -9` of the postmaster: its backends find out by themselves.
+    Kill,
 }
 
 /// One cluster with its server. Dropping it stops the server and removes the files.
@@ -222,13 +224,19 @@ impl Postgres {
     pub async fn stop(&self, mode: StopMode) -> Outcome {
         let server = self.server.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).take();
         let Some(server) = server else { return Ok(()) };
+        let backends = children(server.pid());
         server.signal(match mode {
             StopMode::Fast => Signal::INT,
             StopMode::Immediate => Signal::QUIT,
+            StopMode::Kill => Signal::KILL,
         })?;
         // Its last checkpoint may wait for a disk that others keep busy.
         server.wait_within(STOP_LIMIT).await?;
-        Ok(())
+        // A server does not start while backends of the one before it use its memory.
+        eventually("its backends are gone", async || {
+            Ok(backends.iter().all(|pid| !Path::new(&format!("/proc/{pid}")).exists()))
+        })
+        .await
     }
 
     /// Starts the stopped server, on the port it had, and waits until it takes connections.
@@ -319,6 +327,12 @@ impl Drop for Postgres {
         self.server.get_mut().unwrap_or_else(|poisoned| poisoned.into_inner()).take();
         let _ = fs::remove_dir_all(&self.folder);
     }
+}
+
+/// The processes that this one has started.
+fn children(pid: u32) -> Vec<u32> {
+    let list = fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).unwrap_or_default();
+    list.split_whitespace().filter_map(|pid| pid.parse().ok()).collect()
 }
 
 fn new_folder() -> Outcome<PathBuf> {

@@ -42,6 +42,7 @@ mod maintenance;
 mod make_roll;
 mod network;
 mod outage;
+mod passing;
 mod poison;
 mod poolers;
 mod probe;

@@ -24,8 +24,17 @@ use crate::{
 pub(super) struct Handled {
     place: Place,
     settled: Settled,
-    /// The reply is written, and known to be committed.
-    written: bool,
+    end: HandlerEnd,
+}
+
+/// What became of the reply.
+enum HandlerEnd {
+    /// It is written, and known to be committed.
+    Written,
+    /// The database was not there for its handler, which has not run to its end: another try.
+    Again,
+    /// It is to be written without its handler.
+    Unwritten,
 }
 
 impl Leader {
@@ -143,20 +152,21 @@ impl Leader {
             });
             self.handling.push(
                 async move {
-                    let written = match task.await {
-                        Ok(Some(Ok(written))) => written,
+                    let end = match task.await {
+                        Ok(Some(Ok(true))) => HandlerEnd::Written,
+                        Ok(Some(Err(error))) if error.is_passing() => HandlerEnd::Again,
                         Ok(Some(Err(error))) => {
                             let uid = settled.settlement.uid;
                             tracing::warn!(message.id = %uid, "a reply was not written with its handler ({}); it is written without", error);
-                            false
+                            HandlerEnd::Unwritten
                         }
-                        Ok(None) => false,
+                        Ok(Some(Ok(false)) | None) => HandlerEnd::Unwritten,
                         Err(_) => {
                             tracing::error!(message.id = %settled.settlement.uid, "a reply handler's task panicked; the reply is written without it");
-                            false
+                            HandlerEnd::Unwritten
                         }
                     };
-                    Handled { place, settled, written }
+                    Handled { place, settled, end }
                 }
                 .boxed(),
             );
@@ -166,12 +176,17 @@ impl Leader {
     pub(super) fn on_handled(&mut self, handled: Handled) {
         self.to_handle.done(handled.place);
         self.lanes.handled(handled.settled.lane);
-        if handled.written {
-            self.count_settled(handled.settled.settlement.status, 1);
-            self.forget(&handled.settled);
-            self.pace.news();
-        } else {
-            self.settler.push(handled.settled, self.now);
+        match handled.end {
+            HandlerEnd::Written => {
+                self.count_settled(handled.settled.settlement.status, 1);
+                self.forget(&handled.settled);
+                self.pace.news();
+            }
+            HandlerEnd::Again => {
+                self.lanes.begin_handling(handled.settled.lane);
+                self.to_handle.push(handled.settled);
+            }
+            HandlerEnd::Unwritten => self.settler.push(handled.settled, self.now),
         }
     }
 

@@ -1,0 +1,213 @@
+//! Errors of the database that pass: they are no outcome, and the handler runs again inside its message's budget.
+
+use serde_json::json;
+use tpro_testkit::{Message, Outcome, Postgres, StopMode, World, eventually};
+
+use crate::answerer::Answerer;
+use crate::probe::Probe;
+
+/// Each way a handler is served, with a connection in its hands.
+const METHODS: [&str; 4] = ["stateless.effect", "default.effect", "default.tx", "transactional.effect"];
+/// Each way a handler is served, with a statement that fails.
+const FLAKY: [&str; 5] =
+    ["stateless.flaky", "stateless.flaky_tx", "default.flaky", "default.flaky_tx", "transactional.flaky"];
+/// Messages of each.
+const EACH: i32 = 5;
+/// All of them.
+const ALL: i64 = METHODS.len() as i64 * EACH as i64;
+
+/// Those that wait for the lock of [`Probe::hold`].
+const HANDLERS: &str = "SELECT count(*) FILTER (WHERE pg_terminate_backend(pid)) FROM pg_stat_activity
+    WHERE datname = current_database() AND usename = 'probe' AND wait_event = 'advisory'";
+
+/// Fails with the SQLSTATE of `public.told` as long as it is called less than three times.
+const FAILS: &str = "CREATE SEQUENCE public.tries;
+    CREATE TABLE public.told (state text NOT NULL);
+    INSERT INTO public.told VALUES ('40001');
+    GRANT USAGE ON SEQUENCE public.tries TO probe;
+    GRANT SELECT ON public.told TO probe;
+    CREATE FUNCTION public.flaky() RETURNS void LANGUAGE plpgsql AS $$
+    BEGIN
+        -- A sequence goes on through a rollback.
+        IF nextval('public.tries') < 3 THEN
+            RAISE EXCEPTION 'told to fail' USING ERRCODE = (SELECT state FROM public.told);
+        END IF;
+    END $$";
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn handlers_whose_connections_are_terminated_run_again_and_no_run_is_counted() -> Outcome {
+    let world = Probe::world().await?;
+    let main = world.run("main").await?;
+    let probe = Probe::copy(&world, 1)?.env("DB_POOL_MAX", 2 * ALL).env("RUNS_MAX", 2);
+    let probe = world.start(probe).await?;
+    let hold = Probe::hold(&world).await?;
+    publish(&world).await?;
+    // More often than a message may be begun in vain.
+    for _ in 0..4 {
+        Probe::waiting(&world, ALL).await?;
+        assert_eq!(world.count(HANDLERS).await?, ALL, "each lost its connection");
+        eventually("those connections are gone", async || Ok(Probe::held_up(&world).await? < ALL)).await?;
+    }
+    Probe::waiting(&world, ALL).await?;
+    drop(hold);
+    all_well(&world, 1).await?;
+    world.finish(&[&main, &probe]).await?;
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_restart_of_postgresql_with_handlers_at_work_costs_none_of_their_messages() -> Outcome {
+    let cluster = Postgres::own().start().await?;
+    let mut world = World::options().services(&["main", "probe"]).cluster(cluster.clone()).start().await?;
+    world.admin.batch_execute(Probe::EFFECTS).await?;
+    let main = world.run("main").await?;
+    let probe = world.start(Probe::copy(&world, 1)?.env("DB_POOL_MAX", 2 * ALL).env("RUNS_MAX", 2)).await?;
+    for (round, mode) in (1..).zip([StopMode::Fast, StopMode::Immediate, StopMode::Kill]) {
+        let hold = Probe::hold(&world).await?;
+        publish(&world).await?;
+        Probe::waiting(&world, ALL).await?;
+        // The lock goes with the server.
+        cluster.restart(mode).await?;
+        drop(hold);
+        world.reconnect().await?;
+        all_well(&world, round).await.map_err(|failure| failure.during(format!("{mode:?}")))?;
+    }
+    main.ready().await?;
+    probe.ready().await?;
+    world.finish(&[&main, &probe]).await?;
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_error_that_passes_is_no_outcome_and_any_other_is_one_at_once() -> Outcome {
+    let world = Probe::world().await?;
+    world.admin.batch_execute(FAILS).await?;
+    let main = world.run("main").await?;
+    let probe = world.start(Probe::copy(&world, 1)?).await?;
+    let passing = [
+        "08000", "08003", "08006", "57P01", "57P02", "57P03", "57P05", "25P03", "53100", "53200", "53300",
+        "40001", "40P01", "57014",
+    ];
+    let lasting = ["22012", "23505", "23P01", "42501", "42P01", "53400", "55P03", "P0001", "XX000"];
+    for (states, passes) in [(passing.as_slice(), true), (lasting.as_slice(), false)] {
+        for (state, method) in states.iter().flat_map(|state| FLAKY.map(|method| (*state, method))) {
+            tell(&world, state).await?;
+            let reply = world.ask(&Probe::request(method, json!({})).timeout(60)).await?;
+            let tries = world.count("SELECT last_value FROM public.tries").await?;
+            let what = format!("{state}, {method}: {reply:?}");
+            assert_eq!((reply.attempts, tries), (1, if passes { 3 } else { 1 }), "{what}");
+            match passes {
+                true => assert_eq!(reply.status, "ok", "{what}"),
+                false => assert_eq!((reply.status.as_str(), reply.code()), ("error", -32603), "{what}"),
+            }
+        }
+    }
+    let effects = i64::try_from(passing.len() * FLAKY.len())?;
+    assert_eq!(Probe::effects(&world).await?, effects, "what failed has no effect");
+    world.finish(&[&main, &probe]).await?;
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_handler_that_gets_no_connection_waits_for_one_within_the_budget() -> Outcome {
+    // Roles are the cluster's.
+    let cluster = Postgres::own().start().await?;
+    let world = World::options().services(&["main", "probe"]).cluster(cluster).start().await?;
+    world.admin.batch_execute(Probe::EFFECTS).await?;
+    let main = world.run("main").await?;
+    let probe = world.start(Probe::copy(&world, 1)?).await?;
+    let inbox = "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'tpro/probe/1/inbox'";
+    eventually("the inbox has its session", async || Ok(world.count(inbox).await? == 1)).await?;
+    // The pool gets none from now on (53300), and loses what it has.
+    world.admin.batch_execute("ALTER ROLE probe CONNECTION LIMIT 0").await?;
+    let pool = "SELECT count(*) FILTER (WHERE pg_terminate_backend(pid)) FROM pg_stat_activity
+        WHERE application_name = 'tpro/probe/1/pool'";
+    eventually("the pool is empty", async || Ok(world.count(pool).await? == 0)).await?;
+    publish(&world).await?;
+    eventually("all try in vain", async || {
+        Ok(probe.metric("tpro_handlers_at_work").await? == ALL as f64
+            && probe.log().contains("SQLSTATE 53300"))
+    })
+    .await?;
+    world.admin.batch_execute("ALTER ROLE probe CONNECTION LIMIT -1").await?;
+    all_well(&world, 1).await?;
+    // And some whose budget is over before there is one.
+    world.admin.batch_execute("ALTER ROLE probe CONNECTION LIMIT 0").await?;
+    eventually("the pool is empty", async || Ok(world.count(pool).await? == 0)).await?;
+    for method in METHODS {
+        let reply = world.ask(&Probe::request(method, json!({})).timeout(1)).await?;
+        let over = reply.status == "timeout" || (reply.status == "error" && reply.code() == -32002);
+        assert!(over, "{method}: {reply:?}");
+    }
+    world.admin.batch_execute("ALTER ROLE probe CONNECTION LIMIT -1").await?;
+    world.finish(&[&main, &probe]).await?;
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_reply_handler_that_meets_an_error_that_passes_runs_again_and_has_one_effect() -> Outcome {
+    let world = Probe::world().await?;
+    world.admin.batch_execute(FAILS).await?;
+    let _answerer = Answerer::echo(&world.nats, "tpro.old.thing.*").await?;
+    let probe = world.start(Probe::copy(&world, 1)?).await?;
+    let ask = |method: &str| Message::to(&format!("old.thing.{method}")).from("probe").protocol("json");
+    for state in ["40001", "08006", "57P01", "57014", "53300"] {
+        tell(&world, state).await?;
+        ask("flaky").publish(&world.admin).await?;
+        world.recon().await.map_err(|failure| failure.during(state))?;
+        assert_eq!(world.count("SELECT last_value FROM public.tries").await?, 3, "{state}");
+    }
+    let hold = Probe::hold(&world).await?;
+    ask("holds").publish_many(&world.admin, 3).await?;
+    for _ in 0..3 {
+        Probe::waiting(&world, 3).await?;
+        assert_eq!(world.count(HANDLERS).await?, 3, "each lost its connection");
+        eventually("those connections are gone", async || Ok(Probe::held_up(&world).await? < 3)).await?;
+    }
+    drop(hold);
+    world.recon().await?;
+    assert_eq!(world.count("SELECT count(*) FROM public.effect WHERE what = 'ok'").await?, 8);
+    assert_eq!(world.count("SELECT count(*) FROM probe_service.mq_reply_fault").await?, 0);
+    // One that does not pass is kept beside the reply, as ever.
+    tell(&world, "22012").await?;
+    ask("flaky").publish(&world.admin).await?;
+    world.recon().await?;
+    assert_eq!(world.count("SELECT count(*) FROM probe_service.mq_reply_fault").await?, 1);
+    world.finish(&[&probe]).await?;
+    Ok(())
+}
+
+/// Some messages for each of [`METHODS`], whose handlers wait for the lock.
+async fn publish(world: &World) -> Outcome {
+    for method in METHODS {
+        Probe::request(method, Probe::held()).timeout(120).publish_many(&world.main, EACH).await?;
+    }
+    Ok(())
+}
+
+/// All that [`publish`] has published in so many rounds ended well, and those in a transaction had one effect.
+async fn all_well(world: &World, rounds: i64) -> Outcome {
+    world.recon().await?;
+    let replies = world.replies("main").await?;
+    let other: Vec<_> = replies.iter().filter(|reply| reply.status != "ok").collect();
+    assert!(
+        replies.len() as i64 == rounds * ALL && other.is_empty(),
+        "{} replies, not ok: {other:?}",
+        replies.len()
+    );
+    let transactional = world
+        .count(
+            "SELECT count(*) FROM public.effect e JOIN main_service.mq_publish p USING (uid)
+             WHERE p.entity = 'transactional' OR p.method_name = 'tx'",
+        )
+        .await?;
+    assert_eq!(transactional, rounds * 2 * i64::from(EACH), "one effect for each");
+    Ok(())
+}
+
+/// Has the next two calls of `public.flaky` fail in this way.
+async fn tell(world: &World, state: &str) -> Outcome {
+    world.admin.batch_execute("ALTER SEQUENCE public.tries RESTART").await?;
+    world.admin.execute("UPDATE public.told SET state = $1", &[&state]).await?;
+    Ok(())
+}
