@@ -121,7 +121,7 @@ async fn disconnect(app: &App) {
     }
     // `Client::drain` ends subscriptions before handlers can reply; now there are no handlers left, and an error only
     // means that the connection is gone already.
-    let _ = app.nats.drain().await;
+    let _ = tokio::time::timeout(LAST_FLUSH, app.nats.drain()).await;
     app.pool.close();
 }
 
