@@ -50,6 +50,7 @@ pub(super) async fn work(
         source: Source { service: config.service.clone(), instance: facts.instance },
         responder: config.responder(),
         copy_key: copy_key(),
+        keys: facts.keys,
         nats: client,
         pool: db::pool(config, &servers),
         servers,

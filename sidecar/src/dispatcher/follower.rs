@@ -8,8 +8,8 @@ use tokio_postgres::Client;
 use uuid::Uuid;
 
 use super::{
+    claim::{Claim, ClaimError, Stance},
     gate::STAYS_AFTER,
-    identity::{Claim, ClaimError, Stance},
     leader::{Fall, Leader},
     outbox::Outbox,
 };
@@ -212,7 +212,7 @@ async fn watch_standby(app: &App, pid: i32) {
 async fn lead(app: &App, session: Session) -> Result<(), Trouble> {
     let Session { client, messages, missed, pid } = session;
     let begin = async {
-        let claim = Claim::make(&app.nats, &app.source, &client, &app.servers, Stance::Leads).await?;
+        let claim = Claim::make(app, &client, Stance::Leads).await?;
         let outbox = Outbox::new(client, &app.config.service).await.map_err(Fall::from)?;
         Ok::<_, Trouble>(Leader::begin(app, outbox, pid, messages, missed, claim).await?)
     };

@@ -37,8 +37,8 @@ use self::{
 use super::{
     barrier::{Barrier, Echo},
     bell::Bell,
+    claim::{Claim, ClaimError, Heard},
     cursor::{Pace, Unsettled},
-    identity::{Claim, ClaimError, Heard},
     in_flight::{InFlight, Key},
     lanes::{Bounds, Lanes},
     metrics::Counts,
@@ -193,7 +193,7 @@ impl Leader {
         let config = &app.config;
         let now = Instant::now();
         outbox.listen(&config.service).await?;
-        let sender = Sender::new(&app.source);
+        let sender = Sender::new(&app.source, &app.keys);
         // Before anything is sent: a reply to a leader before us settles too.
         let replies = app.nats.subscribe(sender.replies().wildcard()).await?;
         let bounds = Bounds {
@@ -298,7 +298,7 @@ impl Leader {
                 }
                 Event::Server(Some(_)) => {}
                 Event::Server(None) => return Err(Fall::Closed),
-                Event::Claim(heard) => self.claim.heed(&heard)?,
+                Event::Claim(heard) => self.claim.heed_leading(&heard)?,
                 Event::Room(room) => {
                     room.map_err(|_| Fall::Nats)?;
                     self.send_some()?;
