@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# The extension: extension.sh up (built, and in the local database) | need (as it is there, else up) | install (into the PostgreSQL of PG_CONFIG)
+# The extension: extension.sh up (built, and in the local database, which is upgraded if it is of an earlier release) | need (as it is there, else up) | install (into the PostgreSQL of PG_CONFIG)
 # shellcheck source=make/lib.sh
 . "$(dirname -- "${BASH_SOURCE[0]}")/lib.sh"
 
@@ -30,6 +30,37 @@ fingerprint() { scripts | sort | grep -v control | xargs -d '\n' cat -- | sha256
 # installed: the version in the local database, or nothing.
 installed() { admin --command="SELECT extversion FROM pg_extension WHERE extname = 'pg_tpro'"; }
 
+# The release that this source makes.
+default_version() { sed -n "s/^default_version = '\(.*\)'/\1/p" pg_tpro/pg_tpro.control; }
+
+# is_older A B: as releases, A comes before B.
+is_older() { [ "$1" != "$2" ] && [ "$(printf '%s\n' "$1" "$2" | sort -V | head -n 1)" = "$1" ]; }
+
+# outdated: how many services of the local database are still as an earlier release made them.
+outdated() { admin --command='SELECT count(*) FROM tpro.service_schemas s WHERE EXISTS (SELECT FROM tpro.outdated(s.name))'; }
+
+# update FROM: brings the local database from an earlier release to this one, beside whatever runs; data stays.
+update() {
+  local at
+  at=$(now_ms)
+  admin --command='ALTER EXTENSION pg_tpro UPDATE' >&2 ||
+    die "the local database has pg_tpro $1, and ALTER EXTENSION pg_tpro UPDATE failed; the server's log is logs/postgres.log"
+  fingerprint >"$BASE/extension.made"
+  say "      extension pg_tpro $1 is $(default_version) now, updated in $(since "$at")"
+}
+
+# upgrade: the same for its services, each by itself.
+upgrade() {
+  local at many
+  at=$(now_ms)
+  # A database that was made from this release's scripts before they were finished cannot tell; it has been warned of.
+  many=$(outdated 2>/dev/null) || return 0
+  [ "$many" != 0 ] || return 0
+  admin --command='CALL tpro.upgrade_services()' >&2 ||
+    die "$many services of the local database are still as an earlier release made them: end what the message names, then make up-db"
+  say "      services of an earlier release: $many upgraded in $(since "$at")"
+}
+
 up() {
   local at made
   at=$(now_ms)
@@ -45,15 +76,21 @@ up() {
     say "      extension pg_tpro created in $(since "$at")"
     return
   fi
+  if is_older "$made" "$(default_version)"; then
+    update "$made"
+    upgrade
+    return
+  fi
   [ "$(fingerprint)" = "$(cat -- "$BASE/extension.made" 2>/dev/null)" ] ||
     warn "sql/ has changed since the local database was made with it: make clean and a new start bring the change in"
+  upgrade
   say "      extension pg_tpro $made is there${CHANGED:+, its library renewed for new connections}"
 }
 
-# need: there already will do, whichever build it is.
+# need: there already will do, whichever build of this release it is.
 need() {
   "$ROOT/make/postgres.sh" up >/dev/null
-  [ -n "$(installed)" ] || up
+  [ "$(installed)" = "$(default_version)" ] || up
 }
 
 # install: into the server of PG_CONFIG, which may be the user's own.

@@ -6,6 +6,15 @@
 -- extension's own, and pg_dump would leave them out. Rights of services are granted by tpro.upgrade_service().
 \echo Use "ALTER EXTENSION pg_tpro UPDATE" to load this file. \quit
 
+CREATE OR REPLACE FUNCTION tpro.check_body(value pg_catalog.jsonb) RETURNS boolean
+    AS 'MODULE_PATHNAME', 'check_body_wrapper' LANGUAGE c IMMUTABLE PARALLEL SAFE;
+COMMENT ON FUNCTION tpro.check_body(pg_catalog.jsonb) IS 'rule of column body: not null (else 22023), at most 64 MiB of text and 127 levels (else 54000)';
+
+CREATE FUNCTION tpro.refuse() RETURNS trigger
+    AS 'MODULE_PATHNAME', 'refuse_wrapper' LANGUAGE c;
+COMMENT ON FUNCTION tpro.refuse() IS
+    'trigger of each outbox, for rows that its WHEN finds to be refused: 54000 the body is too large, 22023 the transaction is another';
+
 -- ---------------------------------------------------------------------------------------------------------------------
 -- The keys of services: what only a service's own copies can sign. They belong to the data, as the inbox does, so they are
 -- dumped and restored with it, and tpro.adopt() leaves them as they are.
@@ -220,113 +229,141 @@ $$;
 COMMENT ON FUNCTION tpro.foreign_code(pg_catalog.text) IS
     'what in a service''s schema runs code that is not of tpro, or belongs to a login of the service, a line each; 3F000 unknown';
 
-CREATE FUNCTION tpro.outdated(service pg_catalog.text) RETURNS SETOF pg_catalog.text
+-- The changes that bring a service to this release, and what each is for. Step 0 locks no table; 1 to 3 are of one table, or of a
+-- partitioned one and its partitions; 4 comes when nothing else is left.
+CREATE FUNCTION tpro.outdated(service pg_catalog.text)
+    RETURNS TABLE (what pg_catalog.text, relation pg_catalog.text, step pg_catalog.int4, statement pg_catalog.text)
     LANGUAGE plpgsql STABLE STRICT SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
-    schema_oid CONSTANT oid := tpro.sender_schema(outdated.service)::oid;
+    schema_name CONSTANT text := tpro.sender_schema(outdated.service)::text;
+    schema_oid CONSTANT oid := schema_name::regnamespace::oid;
     maintainer CONSTANT text := outdated.service || '_maintainer';
+    sidecar CONSTANT text := outdated.service || '_sidecar';
 BEGIN
     RETURN QUERY
-    SELECT format('%s belongs to %s, and so do %s of its partitions', o.name, maintainer, o.tables)
-      FROM (SELECT substring(c.relname FROM '^mq_[a-z]+') AS name, count(*) - 1 AS tables
-              FROM pg_class c JOIN pg_roles r ON r.oid = c.relowner
-             WHERE c.relnamespace = schema_oid AND c.relkind IN ('r', 'p') AND r.rolname = maintainer
-             GROUP BY 1 ORDER BY 1) o
+    SELECT format('%s may not call %s', sidecar, f), '', 0, format('GRANT EXECUTE ON FUNCTION %s TO %I', f, sidecar)
+      FROM unnest(ARRAY['tpro.sign(text, bytea)']::regprocedure[]) f
+     WHERE NOT has_function_privilege(sidecar, f, 'EXECUTE')
     UNION ALL
-    SELECT format('%s has rights in schema %s_service', maintainer, outdated.service)
+    SELECT format('%s, or a partition of it, belongs to %s', t.parent, maintainer), t.parent, 2,
+           format('ALTER TABLE %s.%I OWNER TO tpro_owner', schema_name, t.relname)
+      FROM (SELECT c.relname, substring(c.relname FROM '^mq_[a-z]+') AS parent FROM pg_class c JOIN pg_roles r ON r.oid = c.relowner
+             WHERE c.relnamespace = schema_oid AND c.relkind IN ('r', 'p') AND r.rolname = maintainer
+             ORDER BY c.relkind = 'r', c.relname) t
+    UNION ALL
+    SELECT 'mq_publish has no trigger refuse', 'mq_publish', 3, format(
+        'CREATE TRIGGER refuse BEFORE INSERT ON %1$s.mq_publish FOR EACH ROW
+             WHEN (NEW.tx <> pg_current_xact_id() OR octet_length(NEW.body::text) > tpro.max_body()) EXECUTE FUNCTION tpro.refuse();
+         COMMENT ON TRIGGER refuse ON %1$s.mq_publish IS
+             ''refuses a body larger than tpro.max_body, and a transaction that is not the one that inserts''', schema_name)
+     WHERE NOT EXISTS (SELECT FROM pg_trigger g WHERE g.tgrelid = to_regclass(format('%s.mq_publish', schema_name))
+                          AND g.tgfoid = 'tpro.refuse()'::regprocedure)
+    UNION ALL
+    SELECT 'mq_status goes by the clock', 'mq_status', 3, format(
+        'CREATE OR REPLACE VIEW %1$s.mq_status AS
+             SELECT p.id,
+                    p.created_at,
+                    p.space_name || ''.'' || p.service_name || ''.'' || p.entity || ''.'' || p.method_name AS target,
+                    coalesce(r.status, ''waiting'') AS status,
+                    statement_timestamp() - p.created_at AS age,
+                    r.attempts,
+                    r.result,
+                    r.error,
+                    substr(p.traceparent, 4, 32) AS trace_id
+               FROM %1$s.mq_publish p
+               LEFT JOIN %1$s.mq_reply r ON r.mq_id = p.id;
+         COMMENT ON COLUMN %1$s.mq_status.age IS ''time from its publish to the begin of the statement that asks''', schema_name)
+     WHERE pg_get_viewdef(to_regclass(format('%s.mq_status', schema_name))) ~ 'clock_timestamp'
+    UNION ALL
+    SELECT format('%s has rights in schema %s', maintainer, schema_name), '', 4,
+           format('REVOKE ALL ON ALL TABLES IN SCHEMA %1$s FROM %2$I; REVOKE ALL ON SCHEMA %1$s FROM %2$I', schema_name, maintainer)
      WHERE EXISTS (SELECT FROM pg_shdepend d JOIN pg_roles r ON r.oid = d.refobjid
                     WHERE d.refclassid = 'pg_authid'::regclass AND d.deptype = 'a' AND r.rolname = maintainer
                       AND d.dbid = (SELECT b.oid FROM pg_database b WHERE b.datname = current_database())
                       AND (d.classid = 'pg_namespace'::regclass AND d.objid = schema_oid
                            OR d.classid = 'pg_class'::regclass
-                              AND d.objid IN (SELECT c.oid FROM pg_class c WHERE c.relnamespace = schema_oid)))
-    UNION ALL
-    SELECT format('%s_sidecar may not call %s', outdated.service, f)
-      FROM unnest(ARRAY['tpro.sign(text, bytea)']::regprocedure[]) f
-     WHERE NOT has_function_privilege(outdated.service || '_sidecar', f, 'EXECUTE');
+                              AND d.objid IN (SELECT c.oid FROM pg_class c WHERE c.relnamespace = schema_oid)));
 END
 $$;
 COMMENT ON FUNCTION tpro.outdated(pg_catalog.text) IS
-    'what of a service is still as an earlier release made it, a line each; none after tpro.upgrade_service(); 3F000 unknown';
+    'what of a service is still as an earlier release made it, and the change that is due; none after tpro.upgrade_service(); 3F000 unknown';
 
 -- SECURITY DEFINER, as create_service: it drops a role and grants the extension's functions. Of its caller it takes a name.
--- Whoever uses a table waits while it changes hands. So each lock is waited for 50 ms, the partitioned table's comes before those
--- of its partitions, as everybody else takes them, and what is not done 100 ms after the first lock is left for the next call.
+-- Whoever uses a table waits while it is changed. So each lock is waited for 50 ms, the partitioned table's comes before those of
+-- its partitions, as everybody else takes them, and what is not done 100 ms after the first lock is left for the next call.
 CREATE FUNCTION tpro.upgrade_service(name pg_catalog.text) RETURNS SETOF pg_catalog.text
     LANGUAGE plpgsql VOLATILE STRICT SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
-    schema_oid CONSTANT oid := tpro.sender_schema(upgrade_service.name)::oid;
     schema_name CONSTANT text := tpro.sender_schema(upgrade_service.name)::text;
     maintainer CONSTANT text := upgrade_service.name || '_maintainer';
+    old_role CONSTANT oid := (SELECT r.oid FROM pg_roles r WHERE r.rolname = maintainer);
     this_database CONSTANT oid := (SELECT d.oid FROM pg_database d WHERE d.datname = current_database());
     patience CONSTANT text := current_setting('lock_timeout');
     -- A second and a half, in which nobody waits behind us for more than 50 ms.
     tries CONSTANT integer := 15;
     hold CONSTANT interval := '100 milliseconds';
-    old_role oid := (SELECT r.oid FROM pg_roles r WHERE r.rolname = maintainer);
-    elsewhere boolean;
-    member name;
     foreign_code text[];
-    change record;
+    one record;
     first_lock timestamptz;
     tried integer;
-    why text;
+    held text;
 BEGIN
     IF NOT EXISTS (SELECT FROM tpro.service_schemas s WHERE s.name = upgrade_service.name) THEN
         RAISE invalid_schema_name USING MESSAGE = format('schema %s is not that of a service', schema_name);
     END IF;
 
-    EXECUTE format('GRANT EXECUTE ON FUNCTION tpro.sign(text, bytea) TO %I', upgrade_service.name || '_sidecar');
-
     -- First what locks no table, and takes the login's power over the tables away whatever comes of the rest.
+    FOR one IN SELECT o.statement FROM tpro.outdated(upgrade_service.name) o WHERE o.step = 0 LOOP
+        EXECUTE one.statement;
+    END LOOP;
     IF old_role IS NOT NULL THEN
-        elsewhere := EXISTS (SELECT FROM pg_shdepend d WHERE d.refclassid = 'pg_authid'::regclass AND d.refobjid = old_role
-                                AND d.dbid NOT IN (0, this_database));
         EXECUTE format('REVOKE CREATE ON SCHEMA %s FROM %I', schema_name, maintainer);
-        IF NOT elsewhere THEN
+        -- In another database of the cluster the service may still be of the earlier release, and lives by these memberships.
+        IF NOT EXISTS (SELECT FROM pg_shdepend d WHERE d.refclassid = 'pg_authid'::regclass AND d.refobjid = old_role
+                          AND d.dbid NOT IN (0, this_database)) THEN
             -- What runs as tpro_owner reads the tables by its membership as long as they are not its own.
-            FOR member IN SELECT r.rolname FROM pg_auth_members m JOIN pg_roles r ON r.oid = m.member
-                           WHERE m.roleid = old_role AND r.rolname <> 'tpro_owner' LOOP
-                EXECUTE format('REVOKE %I FROM %I', maintainer, member);
+            FOR one IN SELECT r.rolname FROM pg_auth_members m JOIN pg_roles r ON r.oid = m.member
+                        WHERE m.roleid = old_role AND r.rolname <> 'tpro_owner' LOOP
+                EXECUTE format('REVOKE %I FROM %I', maintainer, one.rolname);
             END LOOP;
         END IF;
     END IF;
+
     foreign_code := ARRAY(SELECT f FROM tpro.foreign_code(upgrade_service.name) f);
     IF cardinality(foreign_code) > 0 THEN
-        RETURN QUERY SELECT format('not of tpro, and it may run as whoever uses the table: %s; look at it, drop it, and call again', f)
+        RETURN QUERY SELECT format('not of tpro, and may run as whoever uses the table: %s; look at it, drop it, and call again', f)
                        FROM unnest(foreign_code) f;
-        RETURN QUERY SELECT o FROM tpro.outdated(upgrade_service.name) o;
+        RETURN QUERY SELECT DISTINCT o.what FROM tpro.outdated(upgrade_service.name) o;
         RETURN;
     END IF;
 
     PERFORM set_config('lock_timeout', '50ms', true);
     <<changes>>
-    FOR change IN
-        WITH due AS (
-            SELECT c.oid, c.relname, c.relispartition OR c.relkind = 'p' AS attached, substring(c.relname FROM '^mq_[a-z]+') AS family
-              FROM pg_class c WHERE c.relnamespace = schema_oid AND c.relowner = old_role AND c.relkind IN ('r', 'p'))
-        SELECT f.family AS relname, format('LOCK TABLE ONLY %s.%I IN ACCESS EXCLUSIVE MODE', schema_name, f.family) AS statement,
-               f.family, 1 AS step
-          FROM (SELECT DISTINCT d.family FROM due d) f
+    FOR one IN
+        WITH due AS (SELECT o.relation, o.step, o.statement, row_number() OVER () AS n
+                       FROM tpro.outdated(upgrade_service.name) o WHERE o.step BETWEEN 1 AND 3)
+        SELECT d.relation, d.step, d.statement, d.n FROM due d
          UNION ALL
-        SELECT d.relname, format('ALTER TABLE %s.%I OWNER TO tpro_owner', schema_name, d.relname), d.family, 2 FROM due d
-         ORDER BY family, step, relname
+        SELECT DISTINCT d.relation, 1, format('LOCK TABLE ONLY %s.%I IN ACCESS EXCLUSIVE MODE', schema_name, d.relation), 0
+          FROM due d WHERE d.relation <> 'mq_status'
+         ORDER BY relation, step, n
     LOOP
         tried := 1;
         LOOP
             BEGIN
-                EXECUTE change.statement;
+                EXECUTE one.statement;
                 EXIT;
             EXCEPTION WHEN lock_not_available OR deadlock_detected THEN
                 -- Whoever holds what we wait for may wait for what we hold.
                 IF first_lock IS NOT NULL OR tried >= tries THEN
-                    why := format('%s is in use by %s: call again, or end those transactions', change.relname,
-                        (SELECT string_agg(DISTINCT coalesce('process ' || l.pid, 'a prepared transaction'), ', ')
-                           FROM pg_locks l
+                    held := format('%s is in use%s: call again, or end those transactions', one.relation,
+                        (SELECT ' by ' || string_agg(DISTINCT coalesce('process ' || l.pid, 'a prepared transaction'), ', ')
+                           FROM pg_locks l JOIN pg_class c ON c.oid = l.relation
                           WHERE l.locktype = 'relation' AND l.database = this_database AND l.granted
-                            AND l.relation = to_regclass(format('%s.%I', schema_name, change.relname))));
+                            AND l.pid IS DISTINCT FROM pg_backend_pid()
+                            AND c.relnamespace = schema_name::regnamespace AND starts_with(c.relname, one.relation)));
                     EXIT changes;
                 END IF;
             END;
@@ -335,30 +372,27 @@ BEGIN
         END LOOP;
         first_lock := coalesce(first_lock, clock_timestamp());
         IF clock_timestamp() - first_lock > hold THEN
-            why := 'it stopped so that nobody waits for longer: call again';
+            held := 'it stopped so that nobody waits for longer: call again';
             EXIT;
         END IF;
     END LOOP;
     PERFORM set_config('lock_timeout', patience, true);
-
-    IF why IS NOT NULL THEN
-        RETURN NEXT why;
-        RETURN QUERY SELECT o FROM tpro.outdated(upgrade_service.name) o;
-        RETURN;
-    END IF;
-
-    IF old_role IS NOT NULL THEN
-        EXECUTE format('REVOKE ALL ON SCHEMA %s FROM %I', schema_name, maintainer);
-        EXECUTE format('REVOKE ALL ON ALL TABLES IN SCHEMA %s FROM %I', schema_name, maintainer);
+    IF held IS NOT NULL AND EXISTS (SELECT FROM tpro.outdated(upgrade_service.name) o WHERE o.step BETWEEN 1 AND 3) THEN
+        RETURN NEXT held;
+    ELSE
+        FOR one IN SELECT o.statement FROM tpro.outdated(upgrade_service.name) o WHERE o.step = 4 LOOP
+            EXECUTE one.statement;
+        END LOOP;
         IF shobj_description(old_role, 'pg_authid') LIKE 'tpro: %' THEN
             BEGIN
                 EXECUTE format('DROP ROLE %I', maintainer);
             EXCEPTION WHEN dependent_objects_still_exist THEN
-                RAISE NOTICE 'role % stays: it is used elsewhere, perhaps by the service in another database that is still to be upgraded', maintainer;
+                RAISE NOTICE 'role % stays: it is used elsewhere, perhaps by this service in another database, which is still to be upgraded',
+                             maintainer;
             END;
         END IF;
     END IF;
-    RETURN QUERY SELECT o FROM tpro.outdated(upgrade_service.name) o;
+    RETURN QUERY SELECT DISTINCT o.what FROM tpro.outdated(upgrade_service.name) o;
 END
 $$;
 COMMENT ON FUNCTION tpro.upgrade_service(pg_catalog.text) IS
@@ -396,6 +430,58 @@ $$;
 COMMENT ON PROCEDURE tpro.upgrade_services(pg_catalog.interval) IS
     'calls tpro.upgrade_service() for every service of this database until nothing is left to do; 55006 with what is left when that takes longer than its argument, 2D000 in a transaction block';
 
+-- SECURITY DEFINER: an operator may accept the database without being the owner of all tables.
+CREATE OR REPLACE FUNCTION tpro.adopt(service pg_catalog.text DEFAULT NULL) RETURNS void
+    LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    one record;
+BEGIN
+    IF adopt.service IS NOT NULL THEN
+        PERFORM tpro.sender_schema(adopt.service);
+        IF NOT tpro.adopted() THEN
+            RAISE object_not_in_prerequisite_state USING
+                MESSAGE = 'this database is not adopted',
+                HINT = 'Call tpro.adopt() without a service first; it adopts all of them.';
+        END IF;
+    END IF;
+    FOR one IN SELECT s.name, s.schema_name, s.schema_oid FROM tpro.service_schemas s
+                WHERE s.name = coalesce(adopt.service, s.name) ORDER BY s.name LOOP
+        IF EXISTS (SELECT FROM tpro.locks l WHERE l.schema_oid = one.schema_oid AND l.lock = 'leader') THEN
+            RAISE object_in_use USING
+                MESSAGE = format('service %s is running', one.name),
+                HINT = 'Stop its sidecars, then adopt: the leader keeps its cursor in memory.';
+        END IF;
+        -- Logical replication brings rows and not what a sequence has given out: the next message would take the id of another.
+        EXECUTE format('SELECT setval(''%1$I.mq_publish_id_seq'', m.id)
+                          FROM (SELECT greatest((SELECT max(p.id) FROM %1$I.mq_publish p),
+                                                (SELECT max(r.mq_id) FROM %1$I.mq_reply r)) AS id) m,
+                               %1$I.mq_publish_id_seq s
+                         WHERE m.id >= s.last_value', one.schema_name);
+        -- Transaction ids of another cluster that have not come here yet would hide their rows until they do.
+        EXECUTE format('UPDATE %I.mq_publish SET tx = pg_current_xact_id()
+                         WHERE tx >= pg_snapshot_xmin(pg_current_snapshot())', one.schema_name);
+        -- Read everything again; what has a reply is left out by the dispatcher.
+        EXECUTE format('INSERT INTO %I.mq_cursor AS c (snapshot, pending, clean, moved_at) VALUES (DEFAULT, DEFAULT, false, DEFAULT)
+                        ON CONFLICT (only_row) DO UPDATE
+                        SET snapshot = EXCLUDED.snapshot, pending = EXCLUDED.pending, clean = EXCLUDED.clean,
+                            moved_at = EXCLUDED.moved_at',
+                       one.schema_name);
+        -- Nothing is known to wait; the leader will note what does.
+        EXECUTE format('INSERT INTO %1$I.mq_backlog AS b (unsettled, upto)
+                        SELECT 0, s.last_value FROM %1$I.mq_publish_id_seq s
+                        ON CONFLICT (only_row) DO UPDATE SET unsettled = EXCLUDED.unsettled, upto = EXCLUDED.upto',
+                       one.schema_name);
+    END LOOP;
+    IF adopt.service IS NULL THEN
+        -- A new instance: the database this one was copied from may be alive, and has the reply subjects of the old.
+        INSERT INTO tpro.identity (system_identifier, database_oid)
+            SELECT s.system_identifier, d.oid FROM pg_control_system() s, pg_database d
+             WHERE d.datname = current_database();
+    END IF;
+END
+$$;
+
 -- SECURITY DEFINER: an operator may read no body and write to no table.
 CREATE OR REPLACE FUNCTION tpro.cancel(id pg_catalog.int8, sender pg_catalog.text DEFAULT NULL) RETURNS boolean
     LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
@@ -431,14 +517,14 @@ COMMENT ON FUNCTION tpro.cancel(pg_catalog.int8, pg_catalog.text) IS
 
 REVOKE ALL ON FUNCTION
     tpro.replace_service_key(), tpro.hmac_sha256(pg_catalog.bytea, pg_catalog.bytea), tpro.sign(pg_catalog.text, pg_catalog.bytea),
-    tpro.upgrade_service(pg_catalog.text)
+    tpro.refuse(), tpro.upgrade_service(pg_catalog.text)
     FROM PUBLIC;
 REVOKE ALL ON PROCEDURE tpro.upgrade_services(pg_catalog.interval) FROM PUBLIC;
 
 GRANT SELECT, INSERT, DELETE ON tpro.service_key TO tpro_owner;
 -- What tpro.sign() calls with its owner's rights.
 GRANT EXECUTE ON FUNCTION tpro.must_serve(pg_catalog.text), tpro.hmac_sha256(pg_catalog.bytea, pg_catalog.bytea) TO tpro_owner;
-GRANT EXECUTE ON FUNCTION tpro.upgrade_service(pg_catalog.text) TO tpro_owner;
+GRANT EXECUTE ON FUNCTION tpro.refuse(), tpro.upgrade_service(pg_catalog.text) TO tpro_owner;
 GRANT EXECUTE ON PROCEDURE tpro.upgrade_services(pg_catalog.interval) TO tpro_owner;
 -- They show what everybody may read in the catalogues; a copy asks before the rights of its service are upgraded.
 GRANT EXECUTE ON FUNCTION tpro.outdated(pg_catalog.text), tpro.foreign_code(pg_catalog.text) TO PUBLIC;

@@ -170,9 +170,10 @@ END
 $$;
 
 -- The one trigger for each row. Rules of the domains hold for a value by itself; this one goes by a setting, and pg_dump has it
--- made after the data. Its WHEN costs a look at the body's binary form, and its function runs only to refuse.
+-- made after the data. Its function runs only to refuse. Its WHEN calls no function of the library that 0.1.0 did not have:
+-- sessions that have loaded the library of then go on publishing when tpro.upgrade_service() has made the trigger.
 CREATE TRIGGER refuse BEFORE INSERT ON @schema@.mq_publish FOR EACH ROW
-    WHEN (tpro.is_refused(NEW.tx, NEW.body)) EXECUTE FUNCTION tpro.refuse();
+    WHEN (NEW.tx <> pg_current_xact_id() OR octet_length(NEW.body::text) > tpro.max_body()) EXECUTE FUNCTION tpro.refuse();
 COMMENT ON TRIGGER refuse ON @schema@.mq_publish IS 'refuses a body larger than tpro.max_body, and a transaction that is not the one that inserts';
 
 -- For each statement, not for each row: the bell only has to know that there is something. On the partitioned table it
@@ -244,7 +245,6 @@ CREATE TABLE @schema@.mq_receive (
     attempt integer NOT NULL,
     at timestamptz NOT NULL DEFAULT clock_timestamp(),
     deadline timestamptz NOT NULL,
-    proof text,
     PRIMARY KEY (uid, run)
 ) PARTITION BY RANGE (uid);
 COMMENT ON TABLE @schema@.mq_receive IS 'inbox: what this service has accepted; a row for each run of its handler';
@@ -256,7 +256,6 @@ COMMENT ON COLUMN @schema@.mq_receive.target IS 'the subject it came by';
 COMMENT ON COLUMN @schema@.mq_receive.attempt IS 'which attempt of the requester it was';
 COMMENT ON COLUMN @schema@.mq_receive.at IS 'when it was accepted';
 COMMENT ON COLUMN @schema@.mq_receive.deadline IS 'when its owner stops: after it a repeat runs, though the owner lives';
-COMMENT ON COLUMN @schema@.mq_receive.proof IS 'what a repeat must prove: k:<its Tpro-Key>, or d:<digest of its params> of a stranger; null: not known';
 
 CREATE TABLE @schema@.mq_outcome (
     uid uuid PRIMARY KEY,

@@ -1,11 +1,11 @@
 //! What is asked of a row only when it is inserted: `tpro.max_body`, and that its transaction is the one that inserts it.
 //!
 //! The rules of the columns' domains hold for a value by itself, so that a dump is restored whatever is set. These two are
-//! asked by a trigger for each row, which a restore makes after the data. Its WHEN calls [`is_refused`], which looks at the
-//! binary form of the body; the trigger's own function runs only to refuse.
+//! asked by a trigger for each row, which a restore makes after the data. Its WHEN decides, and calls nothing of this library
+//! that release 0.1.0 did not have: a session that loaded the library of then goes on publishing after an upgrade. The
+//! trigger's own function runs only to refuse.
 
 use pgrx::datum::FromDatum;
-use pgrx::fcinfo::pg_getarg_datum;
 use pgrx::prelude::*;
 
 use crate::check::body_too_large;
@@ -17,14 +17,6 @@ use crate::settings;
 enum Refusal {
     Body(usize),
     Transaction,
-}
-
-/// `tpro.is_refused(tx, body)`: whether the row must not be inserted.
-#[pg_extern]
-fn is_refused(fcinfo: pg_sys::FunctionCallInfo) -> bool {
-    // SAFETY: PostgreSQL passes a valid call record; the install script declares two arguments, STRICT.
-    let (tx, body) = unsafe { (pg_getarg_datum(fcinfo, 0), pg_getarg_datum(fcinfo, 1)) };
-    refusal(tx, body).is_some()
 }
 
 /// The trigger function `tpro.refuse()`: BEFORE INSERT, FOR EACH ROW, on an outbox. It refuses the row and never returns.

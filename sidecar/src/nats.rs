@@ -64,15 +64,11 @@ pub(crate) async fn connect(
 ) -> Result<Option<Client>, NatsError> {
     let mut backoff = Backoff::new(Duration::from_millis(100), RECONNECT_MOST);
     loop {
-        let attempt = async {
-            let client = options(config, health, metrics).connect(config.nats_urls.clone()).await?;
-            let echoed = echo(&client, config).await;
-            Ok((client, echoed))
-        };
+        let attempt = options(config, health, metrics).connect(config.nats_urls.clone());
         let reason = tokio::select! {
             () = stop.soft.cancelled() => return Ok(None),
             attempt = attempt => match attempt {
-                Ok((client, echoed)) => match echoed {
+                Ok(client) => match echo(&client, config).await {
                     Ok(()) => {
                         tracing::info!("NATS health-check OK");
                         health.ok(CHECK);
@@ -80,7 +76,7 @@ pub(crate) async fn connect(
                     }
                     Err(reason) => reason,
                 },
-                Err::<_, ConnectError>(error) => match error.kind() {
+                Err(error) => match error.kind() {
                     ConnectErrorKind::AuthorizationViolation | ConnectErrorKind::Authentication => {
                         return Err(NatsError::Refused { keys: config.nats_login.keys() });
                     }

@@ -5,7 +5,8 @@ use std::fs;
 
 use tpro_testkit::{Outcome, paths};
 
-fn is_wrapper(name: &str) -> bool {
+/// Whether this is what a function of the library is called there.
+pub fn is_wrapper(name: &str) -> bool {
     name.ends_with("_wrapper") && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_')
 }
 

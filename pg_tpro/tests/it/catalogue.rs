@@ -16,7 +16,7 @@ async fn what_runs_for_every_row_is_in_the_library() -> Outcome {
     let admin = database().await?.connect().await?;
     let elsewhere = "SELECT p.proname::text FROM pg_proc p JOIN pg_language l ON l.oid = p.prolang
                       WHERE p.pronamespace = 'tpro'::regnamespace AND l.lanname <> 'c'
-                        AND (p.proname IN ('publish', 'bell', 'is_refused', 'refuse', 'uuid7', 'new_traceparent', 'new_tracestate', 'space')
+                        AND (p.proname IN ('publish', 'bell', 'refuse', 'uuid7', 'new_traceparent', 'new_tracestate', 'space')
                              OR p.proname LIKE 'check\\_%')";
     assert_eq!(names(&admin, elsewhere).await?, [""; 0]);
     let rules =
@@ -80,7 +80,6 @@ async fn the_public_may_call_only_what_judges_and_makes_values_and_read_only_wha
         names(&admin, open).await?,
         [
             "foreign_code",
-            "is_refused",
             "max_body",
             "new_traceparent",
             "new_tracestate",

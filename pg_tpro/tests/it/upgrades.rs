@@ -1,8 +1,12 @@
 //! A database of the release before becomes one of this release.
 
-use tokio_postgres::{Client, types::FromSqlOwned};
-use tpro_testkit::{Database, Outcome, Postgres};
+use std::collections::BTreeSet;
+use std::fs;
 
+use tokio_postgres::{Client, types::FromSqlOwned};
+use tpro_testkit::{Context, Database, Outcome, Postgres, paths};
+
+use crate::agreement::is_wrapper;
 use crate::refusal::refused_with;
 
 const BEFORE: &str = "0.1.0";
@@ -238,7 +242,7 @@ async fn an_open_transaction_is_named_and_holds_up_nobody_but_the_upgrade() -> O
     assert!(refusal.message.contains("held: mq_publish is in use"), "{refusal:?}");
     reader.batch_execute("COMMIT").await?;
     admin.batch_execute("CALL tpro.upgrade_services()").await?;
-    assert_eq!(lines(&publisher, "SELECT tpro.outdated('held')").await?, [""; 0]);
+    assert_eq!(lines(&publisher, "SELECT what FROM tpro.outdated('held')").await?, [""; 0]);
     Ok(())
 }
 
@@ -254,9 +258,9 @@ async fn only_superusers_and_owners_upgrade_a_service() -> Outcome {
     database.create_role("guarded_deployer").await?;
     admin.batch_execute("GRANT tpro_owner TO guarded_deployer").await?;
     let deployer = database.connect_as("guarded_deployer").await?;
-    assert_ne!(lines(&deployer, "SELECT tpro.outdated('guarded')").await?, [""; 0]);
+    assert_ne!(lines(&deployer, "SELECT what FROM tpro.outdated('guarded')").await?, [""; 0]);
     deployer.batch_execute("CALL tpro.upgrade_services()").await?;
-    assert_eq!(lines(&deployer, "SELECT tpro.outdated('guarded')").await?, [""; 0]);
+    assert_eq!(lines(&deployer, "SELECT what FROM tpro.outdated('guarded')").await?, [""; 0]);
     Ok(())
 }
 
@@ -279,5 +283,62 @@ async fn another_database_of_the_cluster_goes_on_with_the_release_before() -> Ou
     assert_eq!(upgrade(&there, "twin").await?, [""; 0]);
     let role = "SELECT count(*) FROM pg_roles WHERE rolname = 'twin_maintainer'";
     assert_eq!(one::<i64>(&there, role).await?, 0);
+    Ok(())
+}
+
+/// The names that a script calls functions of the library by.
+fn wrappers(script: &str) -> Outcome<BTreeSet<String>> {
+    let script = fs::read_to_string(paths::checkout().join("sql").join(script))?;
+    Ok(script.split('\'').filter(|text| is_wrapper(text)).map(str::to_owned).collect())
+}
+
+/// The library without the functions that have come since the release before: their names are spoilt.
+fn library_of_before() -> Outcome<Vec<u8>> {
+    let mut library = fs::read(paths::extension_library()?)?;
+    let before = wrappers("pg_tpro--0.1.0.sql")?;
+    for name in wrappers("pg_tpro--0.1.1.sql")?.difference(&before) {
+        let end = format!("{name}\0");
+        let places: Vec<usize> = (0..library.len() - end.len())
+            .filter(|place| library[*place..].starts_with(end.as_bytes()))
+            .collect();
+        assert!(!places.is_empty(), "{name} is not in the library");
+        places.iter().for_each(|place| library[place + name.len() - 1] = b'_');
+    }
+    Ok(library)
+}
+
+/// Runs statements, each in a transaction of its own.
+async fn each(session: &Client, statements: &str) -> Outcome {
+    for statement in statements.split(';') {
+        session.batch_execute(statement).await.context(statement)?;
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn sessions_that_have_loaded_the_library_of_before_work_on() -> Outcome {
+    let cluster = Postgres::own().apart().start().await?;
+    cluster.install_library(&library_of_before()?)?;
+    let database = cluster.database_of(BEFORE).await?;
+    database.create_service_of(BEFORE, "main").await?;
+    let (admin, publisher) = (database.connect().await?, database.connect_as("main").await?);
+    let everyday = "SELECT tpro.publish('a', 'b', 'c');
+        INSERT INTO main_service.mq_publish (service_name, entity, method_name, body)
+        SELECT 'a', 'b', 'c', jsonb_build_object('text', repeat('x', n)) FROM unnest(ARRAY[1, 100000, 800000]) n;
+        SELECT tpro.backlog('main'); SELECT tpro.trace_id(1); SELECT * FROM tpro.reply(1); SELECT * FROM tpro.wait(1, 0);
+        SELECT * FROM main_service.mq_status";
+    let mine =
+        "SELECT * FROM tpro.services; SELECT tpro.cancel(max(id), 'main') FROM main_service.mq_publish;
+        SELECT tpro.retry(max(mq_id), 'main') FROM main_service.mq_reply; SELECT tpro.adopt()";
+    each(&publisher, everyday).await?;
+    each(&admin, mine).await?;
+    cluster.install_library(&fs::read(paths::extension_library()?)?)?;
+    let later = database.connect().await?;
+    update(&later).await?;
+    each(&publisher, everyday).await?;
+    each(&admin, mine).await?;
+    later.batch_execute("CALL tpro.upgrade_services()").await?;
+    each(&publisher, everyday).await?;
+    each(&admin, mine).await?;
     Ok(())
 }

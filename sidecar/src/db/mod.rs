@@ -11,7 +11,6 @@ mod prepare;
 mod servers;
 mod session;
 mod sqlstate;
-pub(crate) mod standby;
 mod watch;
 
 pub use self::{

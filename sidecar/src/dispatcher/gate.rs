@@ -15,9 +15,8 @@ use tokio::time::Instant;
 use uuid::Uuid;
 
 use super::{
-    claim::{Claim, ClaimError, Stance},
     follower::CHECK,
-    identity::Server,
+    identity::{Claim, ClaimError, Server, Stance},
 };
 use crate::{
     app::App,
@@ -105,7 +104,7 @@ async fn pass(app: &App, refusal: &mut Option<Refusal>) -> Result<(), Closed> {
         return Err(Closed::Unheard);
     }
     for _ in 0..QUESTIONS {
-        match Claim::make(app, &client, Stance::Asks).await {
+        match Claim::make(&app.nats, &app.source, &client, &app.servers, Stance::Asks).await {
             Ok(_) => {}
             Err(led @ ClaimError::Led { .. }) => {
                 let since = before.map_or_else(Instant::now, |before| before.since);

@@ -19,6 +19,7 @@ use crate::secret::secret;
 /// The installed tree and the data directory that clusters are copied from.
 #[derive(Debug)]
 pub struct Installation {
+    tree: PathBuf,
     programs: PathBuf,
     distribution: PathBuf,
     template: PathBuf,
@@ -58,12 +59,22 @@ impl Installation {
         let password =
             fs::read_to_string(root.join("password")).context("reading the superuser's password")?;
         Ok(Installation {
+            tree,
             programs,
             distribution: distribution.programs,
             template,
             password: password.trim().to_owned(),
             _in_use: in_use,
         })
+    }
+
+    /// A copy of it in a folder, where a test may replace the extension.
+    pub fn copy_to(mut self, folder: &Path) -> Outcome<Installation> {
+        let copy = folder.join("installation");
+        run(Command::new("cp").arg("-a").arg(&self.tree).arg(&copy)).context("copying the installation")?;
+        self.programs = copy.join(self.programs.strip_prefix(&self.tree)?);
+        self.tree = copy;
+        Ok(self)
     }
 
     /// One of its programs.

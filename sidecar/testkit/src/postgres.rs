@@ -73,6 +73,7 @@ pub struct Postgres {
 #[derive(Default)]
 pub struct PostgresOptions {
     settings: BTreeMap<String, String>,
+    apart: bool,
 }
 
 impl PostgresOptions {
@@ -82,10 +83,19 @@ impl PostgresOptions {
         self
     }
 
+    /// With an installation of its own, in which [`Postgres::install_library`] changes nobody else's.
+    pub fn apart(mut self) -> PostgresOptions {
+        self.apart = true;
+        self
+    }
+
     /// Makes and starts the cluster.
     pub async fn start(self) -> Outcome<Arc<Postgres>> {
-        let installation = Installation::current()?;
         let folder = new_folder()?;
+        let installation = match self.apart {
+            true => Installation::current()?.copy_to(&folder)?,
+            false => Installation::current()?,
+        };
         installation.make_data(&folder.join("data"))?;
         self.serve(installation, folder, secret()?).await
     }
@@ -267,18 +277,30 @@ impl Postgres {
     /// Installs a later version of the extension as a package would, beside the servers that run: an upgrade script, and the
     /// library in a file of its own, which only sessions that begin later load. The path of the script, to be removed.
     pub fn install_version(&self, version: &str, upgrade: &str) -> Outcome<PathBuf> {
-        let ask = |option: &str| -> Outcome<PathBuf> {
-            let output = self.command("pg_config").arg(option).output().context("running pg_config")?;
-            Ok(PathBuf::from(String::from_utf8_lossy(&output.stdout).trim()))
-        };
-        let library = ask("--pkglibdir")?.join("pg_tpro.so");
-        let beside = library.with_extension("so.new");
-        fs::copy(&library, &beside).context(format!("copying {}", library.display()))?;
-        fs::rename(&beside, &library).context(format!("replacing {}", library.display()))?;
+        self.install_library(&fs::read(self.library()?).context("reading the library")?)?;
         let name = format!("pg_tpro--{}--{version}.sql", env!("CARGO_PKG_VERSION"));
-        let script = ask("--sharedir")?.join("extension").join(name);
+        let script = self.configured("--sharedir")?.join("extension").join(name);
         fs::write(&script, upgrade).context(format!("writing {}", script.display()))?;
         Ok(script)
+    }
+
+    /// Puts another library of the extension in the place of the one that is installed, as a package would. Sessions keep the
+    /// one that they have loaded.
+    pub fn install_library(&self, content: &[u8]) -> Outcome {
+        let library = self.library()?;
+        let beside = library.with_extension("so.new");
+        fs::write(&beside, content).context(format!("writing {}", beside.display()))?;
+        fs::rename(&beside, &library).context(format!("replacing {}", library.display()))
+    }
+
+    fn library(&self) -> Outcome<PathBuf> {
+        Ok(self.configured("--pkglibdir")?.join("pg_tpro.so"))
+    }
+
+    /// A folder of the installation, by the option of pg_config that tells it.
+    fn configured(&self, option: &str) -> Outcome<PathBuf> {
+        let output = self.command("pg_config").arg(option).output().context("running pg_config")?;
+        Ok(PathBuf::from(String::from_utf8_lossy(&output.stdout).trim()))
     }
 
     /// Waits until this standby has all that its original has written by now.
