@@ -574,6 +574,11 @@ COMMENT ON FUNCTION tpro.sign(pg_catalog.text, pg_catalog.bytea) IS
 -- Services
 -- ---------------------------------------------------------------------------------------------------------------------
 
+CREATE FUNCTION tpro.must_be_name(name pg_catalog.text) RETURNS void
+    AS 'MODULE_PATHNAME', 'must_be_name_wrapper' LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE;
+COMMENT ON FUNCTION tpro.must_be_name(pg_catalog.text) IS
+    'whether a service may have this name, and its login with it; 42602 bad name, 42939 reserved';
+
 -- The template is sql/service.sql, compiled into the library. It runs with the search_path of this function.
 -- SECURITY DEFINER: it makes roles and grants them the extension's functions, which only a superuser can. Of its caller it
 -- takes a name and nothing else.
@@ -1136,7 +1141,7 @@ GRANT EXECUTE ON FUNCTION
     tpro.check_reply_to(pg_catalog.text), tpro.check_traceparent(pg_catalog.text),
     tpro.check_tracestate(pg_catalog.text), tpro.check_status(pg_catalog.text),
     tpro.uuid7(), tpro.new_traceparent(), tpro.new_tracestate(), tpro.space(), tpro.max_body(),
-    tpro.sender_schema(pg_catalog.text)
+    tpro.sender_schema(pg_catalog.text), tpro.must_be_name(pg_catalog.text)
     TO PUBLIC;
 -- They show what everybody may read in the catalogues; a copy asks before the rights of its service are upgraded.
 GRANT EXECUTE ON FUNCTION tpro.outdated(pg_catalog.text), tpro.foreign_code(pg_catalog.text) TO PUBLIC;

@@ -94,6 +94,12 @@ fn same_release() -> Result<(), Fault> {
     }))
 }
 
+/// `tpro.must_be_name(name)`: the rule of names, for the scripts that make and drop logins.
+#[pg_extern]
+fn must_be_name(name: &str) {
+    ServiceName::check(name).map_err(|error| refused(name, error)).or_raise();
+}
+
 /// `tpro.create_service(name)`: its schema, tables and roles, from the template.
 #[pg_extern]
 fn create_service(name: &str) -> pg_sys::Oid {

@@ -81,6 +81,7 @@ async fn the_public_may_call_only_what_judges_and_makes_values_and_read_only_wha
         [
             "foreign_code",
             "max_body",
+            "must_be_name",
             "new_traceparent",
             "new_tracestate",
             "outdated",

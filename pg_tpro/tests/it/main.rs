@@ -11,6 +11,7 @@ mod identity;
 mod keys;
 mod lead;
 mod listener;
+mod logins;
 mod memory;
 mod publish;
 mod refusal;

@@ -98,7 +98,7 @@ impl Database {
     /// Makes a service and its login role, as `make create-sql-NAME` does: by psql and `sql/login.sql`.
     pub async fn create_service(&self, service: &str) -> Outcome {
         let _alone = self.cluster.making.lock().await;
-        self.psql("sql/login.sql", &[("name", service)])
+        self.psql("sql/login.sql", &[("name", service)]).map(drop)
     }
 
     /// Makes a service and its login role as an earlier release made them: from the template that was frozen with it.
@@ -129,11 +129,17 @@ impl Database {
     /// The people who can log in through `analytic`.
     pub async fn load_demo(&self) -> Outcome {
         let _alone = self.cluster.making.lock().await;
-        self.psql("sql/demo.sql", &[])
+        self.psql("sql/demo.sql", &[]).map(drop)
     }
 
-    /// Runs a script of the checkout by psql, as the superuser.
-    fn psql(&self, script: &str, variables: &[(&str, &str)]) -> Outcome {
+    /// Undoes [`Database::create_service`], as `make down-all-NAME` does: by psql and `sql/logout.sql`. What psql said.
+    pub async fn forget_service(&self, service: &str) -> Outcome<String> {
+        let _alone = self.cluster.making.lock().await;
+        self.psql("sql/logout.sql", &[("name", service)])
+    }
+
+    /// Runs a script of the checkout by psql, as the superuser: what psql said on its standard error.
+    pub fn psql(&self, script: &str, variables: &[(&str, &str)]) -> Outcome<String> {
         let mut psql = self.cluster.client_program("psql");
         psql.args(["--no-psqlrc", "--quiet", "--set=ON_ERROR_STOP=1"]);
         psql.env("LOGIN_PASSWORD", self.cluster.role_password());
@@ -142,10 +148,10 @@ impl Database {
             psql.arg(format!("--set={name}={value}"));
         }
         let output = psql.arg(self.url()).output().context("running psql")?;
-        if output.status.success() {
-            return Ok(());
-        }
         let text = String::from_utf8_lossy(&output.stderr);
+        if output.status.success() {
+            return Ok(text.into_owned());
+        }
         Err(Failure::new(format!("{script} failed: {text}")))
     }
 

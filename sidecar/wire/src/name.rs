@@ -2,40 +2,30 @@
 
 use std::fmt;
 use std::str::FromStr;
+use std::sync::LazyLock;
 
 use crate::token;
 
-/// Names that no service can have.
-///
-/// Some are taken by the house (`make up-nats`, `services/contracts`), some by PostgreSQL (a role `public`
-/// cannot be made), some by tpro itself. Names that begin with `pg_` are refused too, since PostgreSQL keeps
-/// schemas and roles of that prefix for itself; `pg` is here because its schema would be `pg_service`.
-/// Names that end in `_publisher` or `_sidecar` are refused as well: a login role named after such a service would be
-/// the role of another.
-pub const RESERVED: &[&str] = &[
-    "all",
-    "contracts",
-    "db",
-    "docker",
-    "env",
-    "jaeger",
-    "local",
-    "logs",
-    "nats",
-    "none",
-    "pg",
-    "postgres",
-    "public",
-    "reply",
-    "service",
-    "services",
-    "sidecar",
-    "sql",
-    "template",
-    "tpro",
-];
+/// Names that no service can have: a word or a pattern a line. `make` reads the same file.
+const RESERVED: &str = include_str!("reserved.txt");
 
-/// The name of a service: `^[a-z][a-z0-9_]{0,39}$`, and not [reserved](RESERVED).
+/// Its patterns, without comments.
+static PATTERNS: LazyLock<Box<[&str]>> = LazyLock::new(|| {
+    let lines = RESERVED.lines().map(str::trim);
+    lines.filter(|line| !line.is_empty() && !line.starts_with('#')).collect()
+});
+
+/// Whether a name is one that [`RESERVED`] keeps.
+fn is_reserved(name: &str) -> bool {
+    PATTERNS.iter().any(|pattern| match (pattern.strip_suffix('*'), pattern.strip_prefix('*')) {
+        (Some(start), _) => name.starts_with(start),
+        (None, Some(end)) => name.ends_with(end),
+        (None, None) => name == *pattern,
+    })
+}
+
+/// The name of a service: `^[a-z][a-z0-9_]{0,39}$`, and not one of `reserved.txt`: those are names of the house, of
+/// PostgreSQL, and of roles that are not a service's login.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct ServiceName(Box<str>);
 
@@ -47,7 +37,7 @@ pub enum NameError {
         "a service name is a small letter followed by at most 39 small letters, digits or underscores (^[a-z][a-z0-9_]{{0,39}}$)"
     )]
     Malformed,
-    /// It is one of [`RESERVED`], or begins or ends as is said there.
+    /// `reserved.txt` keeps it.
     #[error("the name is reserved")]
     Reserved,
 }
@@ -64,8 +54,7 @@ impl ServiceName {
         if !token::is_name(text) {
             return Err(NameError::Malformed);
         }
-        let another_role = text.ends_with("_publisher") || text.ends_with("_sidecar");
-        if RESERVED.contains(&text) || text.starts_with("pg_") || another_role {
+        if is_reserved(text) {
             return Err(NameError::Reserved);
         }
         Ok(())
