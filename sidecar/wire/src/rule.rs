@@ -11,7 +11,7 @@ pub struct RuleError {
     pub column: &'static str,
     /// The rule that was broken.
     pub rule: Rule,
-    /// The beginning of the value, where it may be shown: quoted, special characters escaped.
+    /// The value in quotes, where it may be shown.
     pub shown: Option<Box<str>>,
 }
 
@@ -103,13 +103,12 @@ impl RuleError {
         Self { column, rule, shown: None }
     }
 
-    /// With the first 40 characters of the value: enough to know it again, too little to be misused as a log.
+    /// With the value, if it looks like a token that somebody has misspelt. Whatever else stands there may have been put into
+    /// the wrong column, and PostgreSQL logs the error.
     pub(crate) fn shown(column: &'static str, rule: Rule, value: &str) -> Self {
-        const SHOWN: usize = 40;
-        let shown = match value.char_indices().nth(SHOWN) {
-            Some((end, _)) => format!("{:?}...", &value[..end]),
-            None => format!("{value:?}"),
-        };
-        Self { column, rule, shown: Some(shown.into()) }
+        const SHOWN: usize = 24;
+        let token = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.');
+        let shown = value.len() <= SHOWN && value.bytes().all(token);
+        Self { column, rule, shown: shown.then(|| format!("{value:?}").into()) }
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! They run inside PostgreSQL, as the check functions of the columns' domains, for every row: they allocate nothing
 //! unless they refuse, and cannot panic. What they refuse is reported by column and rule. A value is shown only
-//! where it is a short token; never one of `headers` or `body`, where passwords are.
+//! where it looks like a short token; never one of `headers` or `body`, where passwords are.
 
 use serde::Deserialize;
 use serde_json::value::RawValue;
@@ -125,7 +125,7 @@ pub fn reply_to(value: &str) -> Result<(), RuleError> {
 pub fn traceparent(value: &str) -> Result<(), RuleError> {
     match value.parse::<TraceParent>() {
         Ok(_) => Ok(()),
-        Err(_) => Err(RuleError::shown("traceparent", Rule::TraceParent, value)),
+        Err(_) => Err(RuleError::hidden("traceparent", Rule::TraceParent)),
     }
 }
 
