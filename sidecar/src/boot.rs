@@ -1,5 +1,6 @@
 //! The life of the process, as a list of steps.
 
+mod core_dump;
 mod probe;
 mod work;
 
@@ -74,6 +75,8 @@ pub fn run(service: Service) -> ExitCode {
     // The points where a test pauses or kills us, from FAILPOINTS; the guard lives as long as the process.
     #[cfg(feature = "failpoints")]
     let _points = fail::FailScenario::setup();
+    // Before anything secret is read.
+    let dumps = core_dump::forbid();
     let task = cli::parse(service.name(), service.settings());
     let config = match Config::load(service.name(), service.settings()) {
         Ok(config) => Arc::new(config),
@@ -82,6 +85,10 @@ pub fn run(service: Service) -> ExitCode {
             return ExitCode::from(BAD_CONFIGURATION);
         }
     };
+    let dumps = if config.core_dumps { dumps.and_then(core_dump::Before::again) } else { dumps.map(drop) };
+    if let Err(error) = dumps {
+        say(&format!("whether a crash writes the memory to a core file cannot be set: {error}"));
+    }
     let mistakes = service.problems(&config.service);
     if !mistakes.is_empty() {
         mistakes.iter().for_each(|mistake| say(mistake));

@@ -13,9 +13,13 @@ use axum::{
     routing::get,
 };
 use tokio::{net::TcpListener, task::JoinHandle};
+use tpro_http::Listener;
 use uuid::Uuid;
 
 use crate::{config::Config, health::Health, metrics::Metrics, shutdown::Stop};
+
+/// Connections at a time. Probes and a scraper or two are a handful.
+const CONNECTIONS: usize = 64;
 
 /// The server; it answers until it is dropped, also during a drain.
 pub(crate) struct Http {
@@ -66,9 +70,7 @@ pub(crate) async fn start(
         });
     // Not on the tracker, which is waited for before the end: this is to answer until the end.
     let server = tokio::spawn(async move {
-        if let Err(error) = axum::serve(listener, router).await {
-            tracing::error!("health and metrics are no longer served: {error}");
-        }
+        tpro_http::serve(Listener::new(listener, CONNECTIONS), router, std::future::pending()).await;
     });
     tracing::info!("listening on http://{address}");
     Ok(Http { instance, server })

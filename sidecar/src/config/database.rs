@@ -4,21 +4,16 @@ use std::{net::IpAddr, time::Duration};
 
 use tokio_postgres::config::{Host, SslMode, TargetSessionAttrs};
 
-use super::{layers::Origin, print::Setting, problem::Problem, reader::Reader};
+use super::{dsn, layers::Origin, print::Setting, problem::Problem, reader::Reader};
 
 /// Where Debian's libpq looks when nobody names a host.
 const SOCKET_DIRECTORY: &str = "/var/run/postgresql";
 
 pub(super) fn read(reader: &mut Reader) -> Option<tokio_postgres::Config> {
-    let url = reader
-        .find("DATABASE_URL")
-        .map(|found| (found.value.parse::<tokio_postgres::Config>(), found.origin));
+    let url = reader.find("DATABASE_URL").map(|found| (dsn::read(found.value), found.origin));
     let (mut config, origin) = match url {
         Some((Ok(config), origin)) => (config, origin),
-        Some((Err(_), origin)) => {
-            // Neither the value nor the parser's words: both may hold a piece of the password.
-            let rule = "must be postgresql://user:password@host:port/database, with %-codes for special characters \
-                        in the password, or key=value pairs; sslmode is disable or prefer, since TLS is still to come";
+        Some((Err(rule), origin)) => {
             reader.problem(Problem::bad("DATABASE_URL", origin, None, rule));
             return None;
         }
@@ -95,7 +90,7 @@ fn fill_in(reader: &mut Reader, config: &mut tokio_postgres::Config) {
     // ... and while nothing is said, by keepalives. The kernel's default is two hours.
     config.keepalives(true).keepalives_idle(Duration::from_secs(5));
     config.keepalives_interval(Duration::from_secs(2)).keepalives_retries(3);
-    for unread in ["PGSERVICE", "PGPASSFILE", "PGOPTIONS"] {
+    for unread in ["PGSERVICE", "PGPASSFILE", "PGOPTIONS", "PGTARGETSESSIONATTRS"] {
         if reader.is_in_environment(unread) {
             reader.warn(format!("{unread} (environment) is not read; say it in DATABASE_URL"));
         }

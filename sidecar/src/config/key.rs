@@ -1,6 +1,6 @@
 //! The table of all settings: what `--help` lists, what is secret, what an unknown key is compared with.
 
-use super::secret::without_user_info;
+use super::secret::without_secrets;
 
 /// One setting.
 pub(crate) struct Key {
@@ -68,6 +68,7 @@ pub(crate) const KEYS: &[Key] = &[
     plain("LOG_MAX_SIZE_MB", "20", "size at which the log file is put aside"),
     plain("LOG_MAX_BACKUPS", "5", "how many files put aside are kept"),
     plain("LOG_MAX_AGE_DAYS", "14", "and for how many days"),
+    plain("CORE_DUMPS", "no", "yes: a crash may write the memory, with bodies and passwords in it, to a core file"),
     plain("STOP_TIMEOUT", "25", "seconds a graceful stop may wait for handlers and replies"),
     plain("HANDLERS_MAX", "256", "handlers at work at once; beyond it the answer is `overloaded`"),
     plain("LANE_MAX", "1024", "messages in flight per target service"),
@@ -98,6 +99,7 @@ const PREFIXES: &[&str] = &[
     "NATS_",
     "TPRO_",
     "LOG_",
+    "CORE_",
     "STOP_",
     "HANDLERS_",
     "LANE_",
@@ -128,7 +130,7 @@ pub(super) fn is_secret(name: &str) -> bool {
 pub(super) fn shown(name: &str, value: &str) -> String {
     match find(name).map(|key| key.kind) {
         Some(Kind::Plain) => value.to_owned(),
-        Some(Kind::Address) => value.split(',').map(without_user_info).collect::<Vec<_>>().join(","),
+        Some(Kind::Address) => value.split(',').map(without_secrets).collect::<Vec<_>>().join(","),
         Some(Kind::Secret) | None => "***".to_owned(),
     }
 }

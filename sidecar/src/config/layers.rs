@@ -2,7 +2,11 @@
 
 use std::{collections::BTreeMap, fmt, fs, io, path::PathBuf, sync::Arc};
 
-use super::problem::Problem;
+use super::{
+    dotenv::{self, Line},
+    key,
+    problem::Problem,
+};
 
 /// Where a value was found.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -50,11 +54,11 @@ impl Layers {
     /// `services/<service>/.env`, else `.env`.
     pub(super) fn read(service: &str) -> Self {
         // Values that are no text cannot be settings of ours, which are all ASCII.
-        let environment: BTreeMap<String, String> = std::env::vars_os()
-            .filter_map(|(key, value)| Some((key.into_string().ok()?, value.into_string().ok()?)))
-            .collect();
-        let asked = environment.get("ENV_FILE").filter(|path| !path.is_empty()).map(PathBuf::from);
-        let mut layers = Self { environment, ..Self::default() };
+        let variables = std::env::vars_os()
+            .filter_map(|(key, value)| Some((key.into_string().ok()?, value.into_string().ok()?)));
+        let mut layers = Self::default();
+        layers.take_environment(variables);
+        let asked = layers.environment.get("ENV_FILE").filter(|path| !path.is_empty()).map(PathBuf::from);
         let usual = || {
             let candidates = [PathBuf::from("services").join(service).join(".env"), PathBuf::from(".env")];
             candidates.into_iter().find(|path| path.exists())
@@ -93,33 +97,44 @@ impl Layers {
         }
     }
 
+    /// Takes the variables of the process. Kubernetes and Docker tell the address of a service called `nats` by
+    /// `NATS_PORT=tcp://10.0.0.1:4222`: such a link may have the name of a setting and is none.
+    fn take_environment(&mut self, variables: impl IntoIterator<Item = (String, String)>) {
+        const SCHEMES: [&str; 3] = ["tcp://", "udp://", "sctp://"];
+        for (name, value) in variables {
+            if name.ends_with("_PORT") && SCHEMES.iter().any(|scheme| value.starts_with(scheme)) {
+                if key::find(&name).is_some() {
+                    self.warnings.push(format!(
+                        "{name} (environment) is a service link of Kubernetes or Docker and is set aside; give {name} \
+                         in the file, or switch the links off (enableServiceLinks: false)"
+                    ));
+                }
+                continue;
+            }
+            self.environment.insert(name, value);
+        }
+    }
+
     /// Takes the lines of a file. The environment of the process is not changed.
     fn take_file(&mut self, name: &Arc<str>, text: &str) {
         let text = text.strip_prefix('\u{feff}').unwrap_or(text);
-        for item in dotenvy::from_read_iter(text.as_bytes()) {
-            match item {
-                Ok((key, value)) => {
-                    let line = line_of(text, &key);
-                    let origin = line.map_or(Origin::File(name.clone()), |n| Origin::Line(name.clone(), n));
+        for (n, line) in text.split('\n').enumerate() {
+            let origin = Origin::Line(name.clone(), n + 1);
+            match dotenv::read(line) {
+                Line::Nothing => {}
+                Line::Set(key, value) => {
                     // As a shell that sources the file would: the last one wins.
-                    if self.file.insert(key.clone(), (value, origin.clone())).is_some() {
+                    if self.file.insert(key.to_owned(), (value, origin.clone())).is_some() {
                         self.warnings.push(format!(
                             "{key} is set more than once in {name}; the last one ({origin}) wins"
                         ));
                     }
                 }
-                Err(dotenvy::Error::LineParse(line, _)) => {
+                Line::Malformed => {
                     // The line itself is not shown: it may hold half a password.
-                    let first = line.lines().next().unwrap_or_default();
-                    let number = line_that_breaks(text, first.trim());
-                    let origin = number.map_or(Origin::File(name.clone()), |n| Origin::Line(name.clone(), n));
-                    let rule = "a line is KEY=value; quote a value that holds spaces, quotes, # or $";
+                    let rule =
+                        "a line is KEY=value, and a value that begins with a quote ends with the same quote";
                     self.problems.push(Problem::bad(".env", origin, None, rule));
-                }
-                Err(_) => {
-                    let rule = "the file cannot be read to its end";
-                    self.problems.push(Problem::bad(".env", Origin::File(name.clone()), None, rule));
-                    return;
                 }
             }
         }
@@ -132,7 +147,8 @@ impl Layers {
             return Some(Found { value: value.trim(), origin: Origin::Environment });
         }
         let (value, origin) = self.file.get(key).filter(|(value, _)| set(&value))?;
-        Some(Found { value: value.trim(), origin: origin.clone() })
+        // Its blanks are those that somebody has put into quotes.
+        Some(Found { value, origin: origin.clone() })
     }
 
     /// All keys of the file, and all of the environment, with their origins.
@@ -144,8 +160,8 @@ impl Layers {
     /// Layers from given values: what tests use instead of the process's environment.
     #[cfg(test)]
     pub(super) fn of(environment: &[(&str, &str)], file: Option<&str>) -> Self {
-        let environment = environment.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
-        let mut layers = Self { environment, ..Self::default() };
+        let mut layers = Self::default();
+        layers.take_environment(environment.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())));
         if let Some(text) = file {
             layers.take_file(&"services/main/.env".into(), text);
         }
@@ -157,20 +173,4 @@ impl fmt::Debug for Layers {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_set().entries(self.file.keys()).finish()
     }
-}
-
-/// The number of the line with this text, or this value, that is no setting; dotenvy tells the one or the other.
-fn line_that_breaks(text: &str, part: &str) -> Option<usize> {
-    let breaks = |line: &str| dotenvy::from_read_iter(line.as_bytes()).any(|item| item.is_err());
-    text.lines().position(|line| line.trim().ends_with(part) && breaks(line)).map(|n| n + 1)
-}
-
-/// The number of the last line that sets this key; dotenvy does not tell.
-fn line_of(text: &str, key: &str) -> Option<usize> {
-    let sets = |line: &str| {
-        let line = line.trim_start();
-        let line = line.strip_prefix("export ").map_or(line, str::trim_start);
-        line.strip_prefix(key).is_some_and(|rest| rest.trim_start().starts_with('='))
-    };
-    text.lines().enumerate().filter(|(_, line)| sets(line)).last().map(|(n, _)| n + 1)
 }

@@ -6,6 +6,8 @@
 mod collector;
 mod database;
 mod dispatch;
+mod dotenv;
+mod dsn;
 mod key;
 mod layers;
 mod limits;
@@ -24,7 +26,6 @@ use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use tpro_wire::{name::ServiceName, responder::Responder, target::Target};
 
-pub(crate) use self::key::KEYS;
 pub use self::{
     dispatch::Dispatch,
     limits::Limits,
@@ -34,6 +35,7 @@ pub use self::{
     problem::{Problem, Problems},
     secret::Secret,
 };
+pub(crate) use self::{key::KEYS, secret::without_secrets};
 use self::{layers::Layers, print::Setting, reader::Reader};
 use crate::{handler::Setting as OwnSetting, telemetry::Sampler};
 
@@ -70,6 +72,8 @@ pub struct Config {
     pub log_file: Option<PathBuf>,
     /// The other settings of the log.
     pub log: LogSettings,
+    /// `CORE_DUMPS`: whether a crash may write the memory to a file, default no.
+    pub core_dumps: bool,
     /// `STOP_TIMEOUT`: how long a graceful stop may wait for handlers and replies, default 25 s.
     pub stop_timeout: Duration,
     /// The bounds; each has a metric.
@@ -104,6 +108,7 @@ impl Config {
         let space = reader.parsed("TPRO_SPACE", "tpro".to_owned(), space);
         let (otlp_endpoint, sampler, jaeger_public_url) = collector::read(&mut reader);
         let (log_file, log) = log::read(&mut reader);
+        let core_dumps = reader.parsed("CORE_DUMPS", false, core_dumps);
         let stop_timeout = reader.seconds("STOP_TIMEOUT", 25, 0..=3600);
         let limits = limits::read(&mut reader);
         let dispatch = dispatch::read(&mut reader);
@@ -129,6 +134,7 @@ impl Config {
             jaeger_public_url,
             log_file,
             log,
+            core_dumps,
             stop_timeout,
             limits,
             dispatch,
@@ -191,6 +197,14 @@ fn version(text: &str) -> Result<String, String> {
 fn host(text: &str) -> Result<String, String> {
     let address = text.parse::<std::net::IpAddr>();
     address.map(|_| text.to_owned()).map_err(|_| "must be an address such as 127.0.0.1 or 0.0.0.0".to_owned())
+}
+
+fn core_dumps(text: &str) -> Result<bool, String> {
+    match text {
+        "yes" => Ok(true),
+        "no" => Ok(false),
+        _ => Err("must be yes or no".to_owned()),
+    }
 }
 
 fn space(text: &str) -> Result<String, String> {

@@ -22,12 +22,39 @@ impl std::fmt::Debug for Secret {
     }
 }
 
-/// An address without its user info: `nats://token@host` becomes `nats://***@host`.
-pub(super) fn without_user_info(address: &str) -> String {
-    // The last `@`: a password that was not %-encoded may hold one itself.
-    let Some((before, host)) = address.rsplit_once('@') else { return address.to_owned() };
-    match before.split_once("://") {
-        Some((scheme, _)) => format!("{scheme}://***@{host}"),
-        None => format!("***@{host}"),
+/// An address as it may be shown: `nats://token@host` becomes `nats://***@host`, and `http://host/?key=x` `http://host/?***`.
+pub(crate) fn without_secrets(address: &str) -> String {
+    // The last `@`: a password that was not %-encoded may hold one itself, and a `?` or a `#` too.
+    let (start, rest) = match address.rsplit_once('@') {
+        Some((before, rest)) => match before.split_once("://") {
+            Some((scheme, _)) => (format!("{scheme}://***@"), rest),
+            None => ("***@".to_owned(), rest),
+        },
+        None => (String::new(), address),
+    };
+    match rest.find(['?', '#']) {
+        Some(end) if end + 1 < rest.len() => format!("{start}{}***", &rest[..=end]),
+        _ => format!("{start}{rest}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_is_shown_without_login_and_query() {
+        for (address, shown) in [
+            ("http://127.0.0.1:4317", "http://127.0.0.1:4317"),
+            ("http://user:canary@host:4317/path", "http://***@host:4317/path"),
+            ("http://user:can@ary@host", "http://***@host"),
+            ("http://user:can?a#ry@host", "http://***@host"),
+            ("canary@host:4222", "***@host:4222"),
+            ("http://host/ui?key=canary", "http://host/ui?***"),
+            ("http://canary@host/ui#canary", "http://***@host/ui#***"),
+            ("http://host/?", "http://host/?"),
+        ] {
+            assert_eq!(without_secrets(address), shown, "{address}");
+        }
     }
 }

@@ -78,6 +78,40 @@ fn the_environment_wins_over_the_file_and_an_empty_value_is_none() {
 }
 
 #[test]
+fn a_secret_in_the_file_is_taken_as_it_stands() {
+    let file = "NATS_TOKEN=pa$$HOME${HOME}\\n#x # the token\nPGPASSWORD=' $x\"# '\nPGUSER=main\nSERVICE_VERSION=2.7 # next\n";
+    let config = load(&[("PGHOST", "db"), ("PGDATABASE", "tpro")], Some(file)).unwrap();
+    assert_eq!(config.nats_login, NatsLogin::Token(Secret::new("pa$$HOME${HOME}\\n#x")));
+    assert_eq!(config.database.get_password(), Some(b" $x\"# ".as_slice()));
+    assert_eq!(config.version, "2.7");
+}
+
+#[test]
+fn a_service_link_of_kubernetes_is_no_setting() {
+    let link = "tcp://10.0.0.1:80";
+    let environment = [DATABASE, ("SERVICE_PORT", link), ("NATS_PORT", link), ("NATS_PORT_4222_TCP", link)];
+    let config = load(&environment, Some("SERVICE_PORT=8090\n")).unwrap();
+    assert_eq!(config.port, 8090);
+    assert_eq!(config.warnings.len(), 1, "{:?}", config.warnings);
+    assert!(
+        config.warnings[0].starts_with("SERVICE_PORT (environment) is a service link"),
+        "{:?}",
+        config.warnings
+    );
+}
+
+#[test]
+fn the_address_of_the_collector_is_shown_without_its_login() {
+    let url = ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://me:s3cr3t-canary@collector:4317/?key=s3cr3t-canary");
+    let config = load(&[DATABASE, url], None).unwrap();
+    let printed = config.lines().collect::<Vec<_>>().join("\n");
+    assert!(printed.contains("OTEL_EXPORTER_OTLP_ENDPOINT=http://***@collector:4317/?***"), "{printed}");
+    assert!(!printed.contains("canary"), "{printed}");
+    let said = problems(&[DATABASE, (url.0, "https://me:s3cr3t-canary@collector:4317")], None);
+    assert!(said[0].starts_with("OTEL_EXPORTER_OTLP_ENDPOINT=https://***@collector:4317"), "{said:?}");
+}
+
+#[test]
 fn an_unknown_key_is_a_warning_with_the_nearest_known_one() {
     let file = "NATS_TOKN=x\nANYTHING=1\nEXAMPLE_PAUSE_MS=0\nEXAMPLE_PAUSE=3\n";
     let environment = [DATABASE, ("LOG_FILENAME", "x"), ("PATH", "/bin"), ("NATS_SERVICE_HOST", "10.0.0.1")];

@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use tonic::transport::Endpoint;
 
 use super::{EXPORT_TIMEOUT, TelemetryError};
-use crate::config::Config;
+use crate::config::{Config, without_secrets};
 
 /// How long the collector may take to say that it is there.
 const GREETING: Duration = Duration::from_secs(2);
@@ -27,6 +27,7 @@ pub(crate) async fn check_collector(config: Arc<Config>) {
         },
         Err(error) => error.to_string(),
     };
+    let address = without_secrets(address);
     tracing::warn!(
         "the trace collector at {address} is not reachable ({problem}); the service works without"
     );

@@ -9,7 +9,7 @@ use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
 use std::sync::Mutex;
 use std::time::Duration;
 
-use rustix::process::{Pid, kill_process};
+use rustix::process::{Pid, Resource, Rlimit, getrlimit, kill_process, setrlimit};
 
 use crate::eventually::{DEADLINE, eventually_within};
 use crate::failure::{Context, Failure, Outcome};
@@ -29,6 +29,17 @@ while [ $tries -gt 0 ] && grep -q . "/proc/$2/cmdline" 2>/dev/null; do tries=$((
 kill -s KILL "$2" 2>/dev/null
 [ -n "$3" ] && rm -rf "$3"
 "#;
+
+/// Lets this process open so many files and connections, as far as it may; how many it may open from now on.
+pub fn open_files_max(wanted: u64) -> Outcome<u64> {
+    let limit = getrlimit(Resource::Nofile);
+    let wanted = limit.maximum.map_or(wanted, |most| wanted.min(most));
+    if limit.current.is_some_and(|now| now < wanted) {
+        let raised = Rlimit { current: Some(wanted), maximum: limit.maximum };
+        setrlimit(Resource::Nofile, raised).context("raising the limit of open files")?;
+    }
+    Ok(getrlimit(Resource::Nofile).current.unwrap_or(wanted))
+}
 
 /// A running child process with its output in a file.
 pub struct Process {

@@ -143,14 +143,14 @@ async fn every_problem_of_a_file_is_told_at_once_with_its_line() -> Outcome {
     std::fs::write(&file, text)?;
     let said = refused(&world, main(&world)?.without("COPY_NUMBER").env("ENV_FILE", file.display())).await?;
     for (key, line) in [
-        (".env", 1),
+        ("SERVICE_VERSION", 1),
         ("DB_POOL_MAX", 2),
         (".env", 3),
         ("COPY_NUMBER", 4),
         ("RUNS_MAX", 5),
         ("LOG_FORMAT", 7),
         ("INBOX_WINDOW", 10),
-        (".env", 11),
+        ("TPRO_SPACE", 11),
     ] {
         let place = format!("{}:{line}", file.display());
         let told = said.stderr.lines().any(|told| told.contains(key) && told.contains(&place));

@@ -1,0 +1,88 @@
+//! A listener with a bounded number of connections.
+
+use std::{
+    io,
+    net::SocketAddr,
+    sync::{Arc, Weak},
+    time::Duration,
+};
+
+use tokio::{
+    net::{TcpListener, TcpStream},
+    sync::Semaphore,
+};
+
+use crate::connection::{Connection, Seat};
+
+/// How long to wait when the system gives no connection, for want of file descriptors above all.
+const PAUSE: Duration = Duration::from_millis(100);
+
+/// A TCP listener that holds so many connections and no more.
+pub struct Listener {
+    listener: TcpListener,
+    room: Arc<Semaphore>,
+    seats: Vec<Weak<Seat>>,
+    /// One that has come and waits for room: kept here, since the wait may be broken off and taken up again.
+    waiting: Option<TcpStream>,
+}
+
+impl Listener {
+    /// Bounds a listener to so many connections.
+    pub fn new(listener: TcpListener, connections: usize) -> Self {
+        Self { listener, room: Arc::new(Semaphore::new(connections)), seats: Vec::new(), waiting: None }
+    }
+
+    /// The address it listens on.
+    pub fn local_addr(&self) -> io::Result<SocketAddr> {
+        self.listener.local_addr()
+    }
+
+    /// The next connection. When there is no room, the one that has been silent for the longest time makes some. Broken off
+    /// and called again it loses none.
+    pub async fn accept(&mut self) -> Connection {
+        loop {
+            if self.waiting.is_none() {
+                self.waiting = Some(self.stream().await);
+                self.make_room();
+            }
+            // Nobody closes the semaphore.
+            let Ok(room) = self.room.clone().acquire_owned().await else {
+                return std::future::pending().await;
+            };
+            if let Some(stream) = self.waiting.take() {
+                let seat = Arc::new(Seat::new());
+                self.seats.push(Arc::downgrade(&seat));
+                return Connection::new(stream, seat, room);
+            }
+        }
+    }
+
+    fn make_room(&mut self) {
+        self.seats.retain(|seat| seat.strong_count() > 0);
+        if self.room.available_permits() > 0 {
+            return;
+        }
+        let silent = self.seats.iter().filter_map(Weak::upgrade).min_by_key(|seat| seat.silent_since());
+        if let Some(silent) = silent {
+            silent.make_room();
+            // Not to be told again while it is leaving.
+            self.seats.retain(|seat| Weak::as_ptr(seat) != Arc::as_ptr(&silent));
+        }
+    }
+
+    async fn stream(&self) -> TcpStream {
+        loop {
+            match self.listener.accept().await {
+                Ok((stream, _)) => return stream,
+                // One connection's own, or a want that may pass: neither ends the service.
+                Err(error) if is_of_one(&error) => {}
+                Err(_) => tokio::time::sleep(PAUSE).await,
+            }
+        }
+    }
+}
+
+fn is_of_one(error: &io::Error) -> bool {
+    use io::ErrorKind::{ConnectionAborted, ConnectionRefused, ConnectionReset};
+    matches!(error.kind(), ConnectionAborted | ConnectionRefused | ConnectionReset)
+}

@@ -1,0 +1,248 @@
+//! `DATABASE_URL`: a URL or `key=value` pairs, and which part is wrong when it cannot be read.
+//!
+//! An error names a parameter, never a value: and a name only where it cannot be a piece of a password.
+
+use tokio_postgres::{Config, config::TargetSessionAttrs};
+
+/// What is said when it is no parameter that is wrong.
+const FORM: &str = "must be postgresql://user:password@host:port/database, with %-codes for special characters in the \
+                    password, or key=value pairs";
+
+/// Parameters that other programs read in such an address, with those of libpq that are not read here: they may be named
+/// wherever they stand.
+const OTHERS: &[&str] = &[
+    "client_encoding",
+    "connection_limit",
+    "currentSchema",
+    "fallback_application_name",
+    "gssencmode",
+    "keepalives_count",
+    "passfile",
+    "pgbouncer",
+    "pool_timeout",
+    "schema",
+    "search_path",
+    "service",
+    "ssl",
+    "sslaccept",
+    "sslcert",
+    "sslkey",
+    "sslrootcert",
+    "statement_timeout",
+];
+
+/// Those that are read.
+const KNOWN: &[&str] = &[
+    "application_name",
+    "channel_binding",
+    "connect_timeout",
+    "dbname",
+    "host",
+    "hostaddr",
+    "keepalives",
+    "keepalives_idle",
+    "keepalives_interval",
+    "keepalives_retries",
+    "load_balance_hosts",
+    "options",
+    "password",
+    "port",
+    "sslmode",
+    "sslnegotiation",
+    "target_session_attrs",
+    "tcp_user_timeout",
+    "user",
+];
+
+/// Reads it. The error is a rule to be told behind the setting's name.
+pub(super) fn read(text: &str) -> Result<Config, String> {
+    let parts = Parts::of(text);
+    let config = match parts.as_ref().map_or_else(|| text.to_owned(), Parts::joined).parse::<Config>() {
+        Ok(config) => config,
+        Err(_) => return Err(parts.and_then(|parts| parts.mistake()).unwrap_or_else(|| FORM.to_owned())),
+    };
+    match config.get_target_session_attrs() {
+        TargetSessionAttrs::ReadOnly => Err(rule_of("target_session_attrs")),
+        _ => Ok(config),
+    }
+}
+
+/// An address, taken apart.
+struct Parts<'a> {
+    /// A URL as far as its `?`; empty for pairs.
+    base: &'a str,
+    pairs: Vec<(&'a str, String)>,
+}
+
+impl<'a> Parts<'a> {
+    fn of(text: &'a str) -> Option<Self> {
+        if !text.starts_with("postgres://") && !text.starts_with("postgresql://") {
+            return Some(Self { base: "", pairs: pairs(text)? });
+        }
+        let (base, query) = text.split_once('?').unwrap_or((text, ""));
+        // A `?` in the password, which should have been written as a code.
+        if query.contains('@') {
+            return None;
+        }
+        let pieces = query.split('&').filter(|piece| !piece.is_empty());
+        let pairs = pieces.map(|piece| piece.split_once('=').unwrap_or((piece, "")));
+        Some(Self { base, pairs: pairs.map(|(key, value)| (key, value.to_owned())).collect() })
+    }
+
+    /// The address, in the words that tokio-postgres knows.
+    fn joined(&self) -> String {
+        self.with(&self.pairs)
+    }
+
+    fn with(&self, pairs: &[(&str, String)]) -> String {
+        let url = !self.base.is_empty();
+        let known = |(key, value): &(&str, String)| {
+            // What libpq calls primary since release 14.
+            let value =
+                if *key == "target_session_attrs" && value == "primary" { "read-write" } else { value };
+            if url {
+                format!("{key}={value}")
+            } else {
+                format!("{key}='{}'", value.replace('\\', r"\\").replace('\'', r"\'"))
+            }
+        };
+        let pairs: Vec<String> = pairs.iter().map(known).collect();
+        match (url, pairs.is_empty()) {
+            (true, true) => self.base.to_owned(),
+            (true, false) => format!("{}?{}", self.base, pairs.join("&")),
+            (false, _) => pairs.join(" "),
+        }
+    }
+
+    /// The rule that the first bad parameter breaks; none if the rest is bad.
+    fn mistake(&self) -> Option<String> {
+        let url = !self.base.is_empty();
+        if url && self.base.parse::<Config>().is_err() {
+            return None;
+        }
+        let bad = self.pairs.iter().find(|pair| self.with(&[(*pair).clone()]).parse::<Config>().is_err())?;
+        let key = bad.0;
+        // In pairs it could be the second word of a password without quotes.
+        let word = url && key.len() <= 40 && key.bytes().all(|c| c.is_ascii_alphabetic() || c == b'_');
+        if KNOWN.contains(&key) || OTHERS.contains(&key) || word {
+            return Some(rule_of(key));
+        }
+        Some(format!("has a parameter of no known name; known are {}", KNOWN.join(", ")))
+    }
+}
+
+/// What a parameter must be.
+fn rule_of(key: &str) -> String {
+    match key {
+        "sslmode" => "its parameter sslmode must be disable or prefer, since TLS is still to come".to_owned(),
+        "target_session_attrs" => {
+            "its parameter target_session_attrs must be read-write, primary or any: a sidecar works with the primary".to_owned()
+        }
+        "schema" | "currentSchema" | "search_path" => {
+            format!("its parameter {key} is not PostgreSQL's; remove it: tpro goes by no search path")
+        }
+        _ if KNOWN.contains(&key) => format!("its parameter {key} has a value that is none"),
+        _ => format!("its parameter {key} is not known here; remove it"),
+    }
+}
+
+/// `key=value` pairs as libpq has them; none if that is not what they are.
+fn pairs(text: &str) -> Option<Vec<(&str, String)>> {
+    let mut pairs = Vec::new();
+    let mut rest = text.trim_start();
+    while !rest.is_empty() {
+        let (key, behind) = rest.split_once('=')?;
+        let behind = behind.trim_start();
+        let (value, behind) = match behind.strip_prefix('\'') {
+            Some(quoted) => until(quoted, |c| c == '\'')
+                .and_then(|(value, rest)| Some((value, rest.strip_prefix('\'')?)))?,
+            None => until(behind, char::is_whitespace)?,
+        };
+        pairs.push((key.trim_end(), value));
+        rest = behind.trim_start();
+    }
+    Some(pairs)
+}
+
+/// The text up to a letter that ends it, without the backslashes before others; and the rest, from that letter on.
+fn until(text: &str, ends: impl Fn(char) -> bool) -> Option<(String, &str)> {
+    let mut value = String::new();
+    let mut letters = text.char_indices();
+    while let Some((at, letter)) = letters.next() {
+        match letter {
+            '\\' => value.push(letters.next()?.1),
+            letter if ends(letter) => return Some((value, &text[at..])),
+            letter => value.push(letter),
+        }
+    }
+    Some((value, ""))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_error_names_the_parameter_and_no_value() {
+        for (url, word) in [
+            ("postgresql://main:canary@db/tpro?schema=canary", "schema"),
+            ("postgresql://main:canary@db/tpro?sslmode=prefer&currentSchema=canary", "currentSchema"),
+            ("postgresql://main:canary@db/tpro?connection_limit=5", "connection_limit"),
+            ("postgresql://main:canary@db/tpro?anything_else=canary", "anything_else"),
+            ("postgresql://main:canary@db/tpro?sslmode=verify-full", "sslmode"),
+            ("postgresql://main:canary@db/tpro?sslrootcert=/canary", "sslrootcert"),
+            ("postgresql://main:canary@db/tpro?connect_timeout=canary", "connect_timeout"),
+            ("postgresql://main:canary@db/tpro?target_session_attrs=standby", "target_session_attrs"),
+            ("postgresql://main:canary@db/tpro?target_session_attrs=read-only", "target_session_attrs"),
+            ("host=db user=main password=canary schema=canary", "schema"),
+            ("host=db user=main password='can ary' sslmode=verify-full", "sslmode"),
+            ("host=db port=canary", "port"),
+        ] {
+            let rule = read(url).expect_err(url);
+            assert!(rule.contains(&format!("parameter {word} ")), "{url}: {rule}");
+            assert!(!rule.contains("canary") && !rule.contains("special characters"), "{url}: {rule}");
+        }
+    }
+
+    #[test]
+    fn what_could_be_a_piece_of_a_password_is_not_named() {
+        for url in [
+            "postgresql://main:a?canary=1@db:port/tpro",
+            "postgresql://main:a?b=1&canary@db/tpro?canary",
+            "postgresql://main:canary@db:port/tpro?schema=x",
+            "postgresql://main@db/tpro?canary-1=1",
+            "host=x password=a canary=b",
+            "host=x password=a canary",
+            "canary",
+            "host=x password='canary",
+        ] {
+            let rule = read(url).expect_err(url);
+            assert!(!rule.contains("canary"), "{url}: {rule}");
+        }
+    }
+
+    #[test]
+    fn the_primary_may_be_asked_for_in_the_words_of_libpq() {
+        for url in [
+            "postgresql://main:a@one,two/tpro?target_session_attrs=primary",
+            "postgresql://main:a@one,two/tpro?target_session_attrs=read-write",
+            "host=one,two target_session_attrs=primary",
+        ] {
+            let config = read(url).expect(url);
+            assert_eq!(config.get_target_session_attrs(), TargetSessionAttrs::ReadWrite, "{url}");
+        }
+    }
+
+    #[test]
+    fn what_is_taken_apart_is_put_together_as_it_was() {
+        for (text, password) in [
+            ("host=db user=main password='a \\'b\\\\c' dbname = tpro", "a 'b\\c"),
+            ("host=db password=a\\ b user=main dbname=tpro", "a b"),
+            ("postgresql://main:a%3Fb%40c@db/tpro?connect_timeout=3", "a?b@c"),
+        ] {
+            let config = read(text).expect(text);
+            assert_eq!(config.get_password(), Some(password.as_bytes()), "{text}");
+            assert_eq!((config.get_user(), config.get_dbname()), (Some("main"), Some("tpro")), "{text}");
+        }
+    }
+}
