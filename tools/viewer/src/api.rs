@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
 
-use axum::extract::{Path, Query, Request, State};
+use axum::extract::{FromRef, Path, Query, Request, State};
 use axum::http::{StatusCode, Uri};
 use axum::middleware::{Next, from_fn};
 use axum::response::{IntoResponse, Response};
@@ -10,15 +10,37 @@ use axum::routing::get;
 use axum::{Json, Router};
 use serde_json::{Value, json};
 
+use crate::answer::{Answers, Turn};
+use crate::hosts::Hosts;
 use crate::search::Search;
-use crate::store::{Store, TraceId};
+use crate::store::{Store, Trace, TraceId};
 use crate::{dependencies, jaeger};
 
 type Shared = State<Arc<RwLock<Store>>>;
+
+/// What the API answers from.
+#[derive(Clone)]
+struct Context {
+    store: Arc<RwLock<Store>>,
+    answers: Answers,
+}
+
+impl FromRef<Context> for Arc<RwLock<Store>> {
+    fn from_ref(context: &Context) -> Self {
+        Arc::clone(&context.store)
+    }
+}
+
+impl FromRef<Context> for Answers {
+    fn from_ref(context: &Context) -> Self {
+        context.answers.clone()
+    }
+}
+
 type Pairs = Query<Vec<(String, String)>>;
 
 /// Everything that is served by HTTP.
-pub fn router(store: Arc<RwLock<Store>>) -> Router {
+pub fn router(store: Arc<RwLock<Store>>, answers: Answers, hosts: Hosts) -> Router {
     let api = Router::new()
         .route("/services", get(services))
         .route("/services/{service}/operations", get(operations_of))
@@ -27,11 +49,20 @@ pub fn router(store: Arc<RwLock<Store>>) -> Router {
         .route("/traces/{id}", get(trace))
         .route("/dependencies", get(system))
         .fallback(|| async { failure(StatusCode::NOT_FOUND, "this viewer has no such call") })
-        .with_state(store);
+        .with_state(Context { store, answers });
     // Only the files of the crate's own router are used; it gets a store that stays empty.
     let nothing = otlp_embedded::State::new(otlp_embedded::Config { max_length: 1, max_memory_usage: 1 });
     let files = otlp_embedded::ui_app(nothing, "/").layer(from_fn(page));
-    Router::new().nest("/api", api).fallback_service(files)
+    let all = Router::new().nest("/api", api).fallback_service(files);
+    all.layer(from_fn(move |request: Request, next: Next| {
+        let known = hosts.know(&request);
+        async move {
+            match known {
+                true => next.run(request).await,
+                false => failure(StatusCode::FORBIDDEN, "this viewer does not go by that name: see --host"),
+            }
+        }
+    }))
 }
 
 /// Every address of the UI is the same page, answered with 200; the crate answers 307 without a `Location`.
@@ -69,32 +100,55 @@ async fn operations(State(store): Shared, Query(pairs): Pairs) -> Response {
     )
 }
 
-async fn traces(State(store): Shared, Query(pairs): Pairs) -> Response {
+async fn traces(State(store): Shared, State(answers): State<Answers>, Query(pairs): Pairs) -> Response {
     let search = match Search::parse(pairs) {
         Ok(search) => search,
         Err(error) => return failure(StatusCode::BAD_REQUEST, &error),
     };
+    let Some(turn) = answers.turn().await else { return busy() };
     let store = read(&store);
     if !search.ids.is_empty() {
         let known = search.ids.iter().filter_map(|text| trace_id(text));
-        return success(
-            known.filter_map(|id| store.get(&id).map(|trace| jaeger::trace(&id, trace))).collect(),
-        );
+        let known: Vec<_> = known.filter_map(|id| Some((id, store.get(&id)?))).collect();
+        return found(turn, &known);
     }
-    let mut found: Vec<_> =
-        store.latest().filter(|(_, trace)| search.fits(trace)).take(search.limit).collect();
-    found.sort_by_key(|(_, trace)| std::cmp::Reverse(trace.start_ns()));
-    success(found.into_iter().map(|(id, trace)| jaeger::trace(id, trace)).collect())
+    let fitting = store.latest().filter(|(_, trace)| search.fits(trace)).take(search.limit);
+    let mut fitting: Vec<_> = fitting.map(|(id, trace)| (*id, trace)).collect();
+    fitting.sort_by_key(|(_, trace)| std::cmp::Reverse(trace.start_ns()));
+    found(turn, &fitting)
 }
 
-async fn trace(State(store): Shared, Path(text): Path<String>) -> Response {
+async fn trace(State(store): Shared, State(answers): State<Answers>, Path(text): Path<String>) -> Response {
     let Some(id) = trace_id(&text) else {
         return failure(StatusCode::BAD_REQUEST, "a trace id is up to 32 hexadecimal digits");
     };
+    let Some(turn) = answers.turn().await else { return busy() };
     match read(&store).get(&id) {
-        Some(trace) => success(vec![jaeger::trace(&id, trace)]),
+        Some(trace) => found(turn, &[(id, trace)]),
         None => failure(StatusCode::NOT_FOUND, "trace not found: not arrived yet, or no longer kept"),
     }
+}
+
+/// These traces, or as many of them as one answer may hold.
+fn found(turn: Turn, traces: &[(TraceId, &Trace)]) -> Response {
+    let mut text = br#"{"data":["#.to_vec();
+    let mut written = 0;
+    for (id, trace) in traces {
+        if text.len() > turn.most {
+            break;
+        }
+        if written > 0 {
+            text.push(b',');
+        }
+        jaeger::trace(id, trace, &mut text, turn.most);
+        written += 1;
+    }
+    text.extend_from_slice(format!(r#"],"total":{written},"limit":0,"offset":0,"errors":null}}"#).as_bytes());
+    turn.json(text)
+}
+
+fn busy() -> Response {
+    failure(StatusCode::SERVICE_UNAVAILABLE, "too many answers are on their way: try again")
 }
 
 async fn system(State(store): Shared, Query(pairs): Pairs) -> Response {

@@ -16,8 +16,12 @@ pub struct Args {
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:16686")]
     pub ui: SocketAddr,
 
-    /// Memory for the spans kept, in MiB; the oldest traces go first.
-    #[arg(long, value_name = "MIB", default_value_t = 256, value_parser = clap::value_parser!(u32).range(1..))]
+    /// A further name under which the UI is called, beside localhost and addresses; may be given several times.
+    #[arg(long, value_name = "NAME")]
+    pub host: Vec<String>,
+
+    /// Memory for all of it, in MiB: what is kept, what arrives, and answers. The oldest traces go first.
+    #[arg(long, value_name = "MIB", default_value_t = 256, value_parser = clap::value_parser!(u32).range(32..))]
     pub max_memory_mb: u32,
 
     /// Traces kept; the oldest go first.
@@ -25,9 +29,27 @@ pub struct Args {
     pub max_traces: u32,
 }
 
+/// What the program itself takes, with its threads and connections.
+const PROGRAM: usize = 24 << 20;
+
 impl Args {
-    /// What the store may hold.
+    /// What the store may hold: half of what the program leaves.
     pub fn limits(&self) -> Limits {
-        Limits { bytes: self.max_memory_mb as usize * 1024 * 1024, traces: self.max_traces as usize }
+        Limits { bytes: self.rest() / 2, traces: self.max_traces as usize }
+    }
+
+    /// What answers may have: a fifth.
+    pub fn answers(&self) -> usize {
+        self.rest() / 5
+    }
+
+    /// The largest message that is taken: decoded, it is several times as large. The specification leaves the size to the exporter;
+    /// those of the SDKs send up to 512 spans at once.
+    pub fn message(&self) -> usize {
+        (self.rest() / 24).clamp(512 << 10, 16 << 20)
+    }
+
+    fn rest(&self) -> usize {
+        (self.max_memory_mb as usize * 1024 * 1024).saturating_sub(PROGRAM)
     }
 }

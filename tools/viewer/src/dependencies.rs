@@ -13,14 +13,16 @@ pub fn between(store: &Store, start_us: u64, end_us: u64) -> Vec<Value> {
         if !(start_us..=end_us).contains(&(trace.start_ns() / 1_000)) {
             continue;
         }
-        let spans = trace.spans();
+        // Of each span no more than that: a large trace is not decoded as a whole.
+        let spans: Vec<_> =
+            trace.each().map(|of| (of.span.span_id, of.span.parent_span_id, of.process)).collect();
         let services: HashMap<&[u8], &str> =
-            spans.iter().map(|of| (of.span.span_id.as_slice(), of.process.service.as_str())).collect();
-        for of in &spans {
-            if let Some(&caller) = services.get(of.span.parent_span_id.as_slice())
-                && caller != of.process.service
+            spans.iter().map(|(id, _, process)| (id.as_slice(), process.service.as_str())).collect();
+        for (_, parent, process) in &spans {
+            if let Some(&caller) = services.get(parent.as_slice())
+                && caller != process.service
             {
-                *calls.entry((caller.to_owned(), of.process.service.clone())).or_default() += 1;
+                *calls.entry((caller.to_owned(), process.service.clone())).or_default() += 1;
             }
         }
     }

@@ -11,6 +11,7 @@ use otlp_embedded::proto::common::v1::any_value::Value as Otlp;
 use otlp_embedded::proto::common::v1::{AnyValue, KeyValue};
 use otlp_embedded::proto::resource::v1::Resource;
 use otlp_embedded::proto::trace::v1::{Span, span::Event, status::StatusCode};
+use prost::Message as _;
 use serde_json::{Map, Value, json};
 
 use crate::names::kind_name;
@@ -32,31 +33,52 @@ pub fn service_name(resource: &Resource) -> String {
         .unwrap_or_else(|| "unknown_service".to_owned())
 }
 
-/// A trace as Jaeger answers it.
-pub fn trace(id: &TraceId, trace: &Trace) -> Value {
+/// Writes a trace as Jaeger answers it, span by span, so that it is in memory once and as text. At so many bytes it stops, and the
+/// last span says how many are missing.
+pub fn trace(id: &TraceId, trace: &Trace, answer: &mut Vec<u8>, most: usize) {
     let mut processes = Map::new();
     let mut keys: HashMap<*const Process, String> = HashMap::new();
-    let mut spans = Vec::new();
-    for of in trace.spans() {
+    put(answer, &format!(r#"{{"traceID":"{}","spans":["#, hex(id)));
+    let mut warnings: Vec<String> = match trace.over_limit() {
+        0 => Vec::new(),
+        dropped => vec![format!("{dropped} further spans of this trace were not kept")],
+    };
+    let mut spans = trace.in_order().peekable();
+    let mut written = 0;
+    while let Some(of) = spans.next() {
         let key = keys.entry(Arc::as_ptr(&of.process)).or_insert_with(|| {
             let key = format!("p{}", processes.len() + 1);
             processes.insert(key.clone(), process(&of.process));
             key
         });
-        spans.push(span(&of.span, key));
+        let mut span = span(&of.span, key);
+        written += 1;
+        let last = answer.len() + of.span.encoded_len() > most;
+        if last && spans.peek().is_some() {
+            let missing = trace.len() - written;
+            warnings.push(format!(
+                "{missing} further spans of this trace are too much for one answer of this viewer"
+            ));
+        }
+        if !warnings.is_empty() {
+            span["warnings"] = json!(std::mem::take(&mut warnings));
+        }
+        put(answer, if written > 1 { "," } else { "" });
+        put(answer, &span.to_string());
+        if last {
+            break;
+        }
     }
-    if trace.over_limit() > 0
-        && let Some(first) = spans.first_mut()
-    {
-        first["warnings"] =
-            json!([format!("{} further spans of this trace were not kept", trace.over_limit())]);
-    }
-    json!({ "traceID": hex(id), "spans": spans, "processes": processes, "warnings": null })
+    put(answer, &format!(r#"],"processes":{},"warnings":null}}"#, Value::Object(processes)));
+}
+
+fn put(answer: &mut Vec<u8>, text: &str) {
+    answer.extend_from_slice(text.as_bytes());
 }
 
 fn process(process: &Process) -> Value {
     let tags: Vec<Value> =
-        process.resource.attributes.iter().filter(|a| a.key != SERVICE_NAME).map(attribute).collect();
+        process.resource().attributes.iter().filter(|a| a.key != SERVICE_NAME).map(attribute).collect();
     json!({ "serviceName": process.service, "tags": tags })
 }
 

@@ -7,10 +7,13 @@
 //! parent), and re-measures the whole trace at every span that arrives.
 #![forbid(unsafe_code)]
 
+mod answer;
 mod api;
 mod args;
 mod collector;
 mod dependencies;
+mod exporter;
+mod hosts;
 mod jaeger;
 mod names;
 mod search;
@@ -21,7 +24,11 @@ use std::process::ExitCode;
 
 use clap::Parser as _;
 
-#[tokio::main]
+/// It gives memory back to the system when an eviction has freed it; glibc's malloc keeps it, in pieces.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+#[tokio::main(worker_threads = 2)]
 async fn main() -> ExitCode {
     let args = args::Args::parse();
     match server::run(args).await {

@@ -64,9 +64,7 @@ impl Search {
         let in_time =
             self.start_us.is_none_or(|from| start_us >= from) && self.end_us.is_none_or(|to| start_us <= to);
         let of_service = self.service.as_deref().is_none_or(|service| trace.has_service(service));
-        in_time
-            && of_service
-            && (!self.looks_into_spans() || trace.spans().iter().any(|of| self.span_fits(of)))
+        in_time && of_service && (!self.looks_into_spans() || trace.each().any(|of| self.span_fits(&of)))
     }
 
     fn looks_into_spans(&self) -> bool {

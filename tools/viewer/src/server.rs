@@ -1,24 +1,37 @@
 //! The life of the process: bind, serve, stop when asked.
 
+use std::convert::Infallible;
 use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::{Arc, RwLock};
 use std::time::Duration;
 
+use futures_util::stream::{self, Stream};
 use otlp_embedded::TraceServiceServer;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
-use tonic::transport::server::TcpIncoming;
+use tower::limit::GlobalConcurrencyLimitLayer;
+use tpro_http::Listener;
 
+use crate::answer::Answers;
 use crate::api;
 use crate::args::Args;
 use crate::collector::Collector;
+use crate::exporter::Exporter;
+use crate::hosts::Hosts;
 use crate::store::Store;
 
-/// Exporters send up to a few thousand spans at once; the default of 4 MiB would refuse them.
-const MAX_MESSAGE: usize = 64 * 1024 * 1024;
+/// Connections at a time, of exporters and of readers each: a handful is usual.
+const CONNECTIONS: usize = 64;
+/// Messages that are taken in at a time, and how long one may take to arrive.
+const MESSAGES: usize = 2;
+const ARRIVAL: Duration = Duration::from_secs(10);
+/// What a connection may send ahead of a message's turn.
+const WINDOW: u32 = 64 * 1024;
+/// How often an exporter that says nothing is asked whether it is there.
+const ASK: Duration = Duration::from_secs(30);
 /// Browsers keep their connections; after this we go without them.
 const GRACE: Duration = Duration::from_secs(2);
 
@@ -32,14 +45,22 @@ pub async fn run(args: Args) -> Result<(), String> {
 
     let store = Arc::new(RwLock::new(Store::new(args.limits())));
     let (stop, stopped) = watch::channel(());
-    let ui = axum::serve(ui, api::router(Arc::clone(&store))).with_graceful_shutdown(until(&stopped));
-    let collector = TraceServiceServer::new(Collector::new(store)).max_decoding_message_size(MAX_MESSAGE);
+    let hosts = Hosts::new(args.ui, &args.host);
+    let pages = api::router(Arc::clone(&store), Answers::new(args.answers()), hosts);
+    let ui = tpro_http::serve(Listener::new(ui, CONNECTIONS), pages, until(&stopped));
+    let collector = TraceServiceServer::new(Collector::new(store)).max_decoding_message_size(args.message());
     let otlp = tonic::transport::Server::builder()
+        .layer(GlobalConcurrencyLimitLayer::new(MESSAGES))
+        .timeout(ARRIVAL)
+        .initial_stream_window_size(WINDOW)
+        .initial_connection_window_size(2 * WINDOW)
+        .max_concurrent_streams(16)
+        .http2_max_header_list_size(16 * 1024)
+        .http2_keepalive_interval(Some(ASK))
         .add_service(collector)
-        .serve_with_incoming_shutdown(TcpIncoming::from(otlp), until(&stopped));
+        .serve_with_incoming_shutdown(exporters(Listener::new(otlp, CONNECTIONS)), until(&stopped));
     let serving = async {
-        let (ui, otlp) = tokio::join!(ui, otlp);
-        ui.map_err(|error| format!("HTTP: {error}"))?;
+        let ((), otlp) = tokio::join!(ui, otlp);
         otlp.map_err(|error| format!("gRPC: {error}"))
     };
     tokio::pin!(serving);
@@ -52,6 +73,14 @@ pub async fn run(args: Args) -> Result<(), String> {
     drop(stop);
     // Whoever is still connected after the grace time is let go with the process: nothing here is durable.
     tokio::time::timeout(GRACE, serving).await.unwrap_or(Ok(()))
+}
+
+/// The connections of exporters, as tonic takes them.
+fn exporters(listener: Listener) -> impl Stream<Item = Result<Exporter, Infallible>> {
+    stream::unfold(
+        listener,
+        |mut listener| async move { Some((Ok(Exporter(listener.accept().await)), listener)) },
+    )
 }
 
 async fn bind(flag: &str, address: SocketAddr) -> Result<TcpListener, String> {

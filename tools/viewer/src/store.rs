@@ -17,19 +17,21 @@ pub type TraceId = [u8; 16];
 /// 8 bytes, as in W3C Trace Context.
 pub type SpanId = [u8; 8];
 
-/// What one span costs beside its bytes: the map's entry, the allocation, the pointer to its process.
-const SPAN_OVERHEAD: usize = 96;
-/// What one trace costs beside its spans.
-const TRACE_OVERHEAD: usize = 256;
+/// What one span costs beside its bytes: its place in a map that may be half empty, and the allocation.
+const SPAN_OVERHEAD: usize = 144;
+/// What one trace costs beside its spans: its place in a map that may be half empty, in the queue, and a map of its own.
+const TRACE_OVERHEAD: usize = 512;
+/// What one process costs beside its bytes.
+const PROCESS_OVERHEAD: usize = 256;
 /// No browser draws more than this; beyond it one endless trace would push out all the others.
 const MAX_SPANS_PER_TRACE: usize = 50_000;
-/// When to look for processes that no span refers to any more.
-const PROCESSES_SWEEP: usize = 1_000;
+/// The share of the memory that names may have.
+const NAMES_SHARE: usize = 16;
 
 /// What the store may hold.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
-    /// Estimated bytes of all spans.
+    /// Bytes of all that is kept: spans, processes and names, with what it costs to keep them.
     pub bytes: usize,
     /// Number of traces.
     pub traces: usize,
@@ -47,8 +49,18 @@ pub struct SpanOf {
 pub struct Process {
     /// Its `service.name`.
     pub service: String,
+    bytes: Arc<[u8]>,
+}
+
+impl Process {
     /// All it says about itself.
-    pub resource: Resource,
+    pub fn resource(&self) -> Resource {
+        Resource::decode(&*self.bytes).unwrap_or_default()
+    }
+
+    fn cost(&self) -> usize {
+        self.bytes.len() + self.service.len() + PROCESS_OVERHEAD
+    }
 }
 
 /// The spans of one trace that have arrived, in whatever order.
@@ -63,13 +75,15 @@ pub struct Trace {
 struct Kept {
     bytes: Box<[u8]>,
     process: Arc<Process>,
+    start_ns: u64,
+    end_ns: u64,
 }
 
 /// All traces kept.
 pub struct Store {
     traces: HashMap<TraceId, Trace>,
     by_arrival: VecDeque<TraceId>,
-    processes: HashMap<Vec<u8>, Arc<Process>>,
+    processes: HashMap<Arc<[u8]>, Arc<Process>>,
     names: Names,
     bytes: usize,
     limits: Limits,
@@ -91,11 +105,32 @@ impl Trace {
         self.spans.values().any(|kept| kept.process.service == service)
     }
 
-    /// Its spans, earliest first.
-    pub fn spans(&self) -> Vec<SpanOf> {
-        let mut spans: Vec<SpanOf> = self.spans.values().filter_map(Kept::decode).collect();
-        spans.sort_by_key(|of| (of.span.start_time_unix_nano, of.span.end_time_unix_nano));
-        spans
+    /// The number of its spans that are kept.
+    pub fn len(&self) -> usize {
+        self.spans.len()
+    }
+
+    /// Its spans in any order, each decoded when it comes.
+    pub fn each(&self) -> impl Iterator<Item = SpanOf> {
+        self.spans.values().filter_map(Kept::decode)
+    }
+
+    /// Its spans, earliest first, each decoded when it comes.
+    pub fn in_order(&self) -> impl Iterator<Item = SpanOf> {
+        let mut spans: Vec<&Kept> = self.spans.values().collect();
+        spans.sort_by_key(|kept| (kept.start_ns, kept.end_ns));
+        spans.into_iter().filter_map(Kept::decode)
+    }
+
+    /// The processes of its spans, each once.
+    fn processes(&self) -> Vec<Arc<Process>> {
+        let mut processes: Vec<Arc<Process>> = Vec::new();
+        for kept in self.spans.values() {
+            if !processes.iter().any(|known| Arc::ptr_eq(known, &kept.process)) {
+                processes.push(Arc::clone(&kept.process));
+            }
+        }
+        processes
     }
 
     fn add(&mut self, id: SpanId, span: &Span, process: Arc<Process>) {
@@ -103,7 +138,12 @@ impl Trace {
             self.over_limit += 1;
             return;
         }
-        let kept = Kept { bytes: span.encode_to_vec().into_boxed_slice(), process };
+        let kept = Kept {
+            bytes: span.encode_to_vec().into_boxed_slice(),
+            process,
+            start_ns: span.start_time_unix_nano,
+            end_ns: span.end_time_unix_nano,
+        };
         self.bytes += kept.cost();
         self.start_ns = match self.spans.is_empty() {
             true => span.start_time_unix_nano,
@@ -134,9 +174,10 @@ impl Store {
             traces: HashMap::new(),
             by_arrival: VecDeque::new(),
             processes: HashMap::new(),
-            names: Names::default(),
+            names: Names::new(limits.bytes / NAMES_SHARE),
             bytes: 0,
-            limits,
+            // What names may have is no longer there for traces.
+            limits: Limits { bytes: limits.bytes - limits.bytes / NAMES_SHARE, ..limits },
         }
     }
 
@@ -150,6 +191,8 @@ impl Store {
                 None => refused += 1,
             }
         }
+        // One that has sent no span is none to keep.
+        self.forget(process);
         self.evict();
         refused
     }
@@ -183,25 +226,40 @@ impl Store {
 
     fn evict(&mut self) {
         while self.traces.len() > self.limits.traces || self.bytes > self.limits.bytes {
-            let Some(oldest) = self.by_arrival.pop_front() else { return };
+            let Some(oldest) = self.by_arrival.pop_front() else { break };
             if let Some(trace) = self.traces.remove(&oldest) {
                 self.bytes -= trace.bytes + TRACE_OVERHEAD;
+                let processes = trace.processes();
+                drop(trace);
+                processes.into_iter().for_each(|process| self.forget(process));
             }
+        }
+        // A map keeps the room it once needed.
+        if self.traces.capacity() > 4 * self.traces.len() + 1024 {
+            self.traces.shrink_to_fit();
+            self.by_arrival.shrink_to_fit();
         }
     }
 
     /// Every batch of a process repeats the same resource: keep one.
     fn process(&mut self, resource: Resource) -> Arc<Process> {
-        let key = resource.encode_to_vec();
+        let key: Arc<[u8]> = resource.encode_to_vec().into();
         if let Some(known) = self.processes.get(&key) {
             return Arc::clone(known);
         }
-        if self.processes.len() >= PROCESSES_SWEEP {
-            self.processes.retain(|_, process| Arc::strong_count(process) > 1);
-        }
-        let process = Arc::new(Process { service: crate::jaeger::service_name(&resource), resource });
+        let process =
+            Arc::new(Process { service: crate::jaeger::service_name(&resource), bytes: Arc::clone(&key) });
+        self.bytes += process.cost();
         self.processes.insert(key, Arc::clone(&process));
         process
+    }
+
+    /// Lets go of a process that no span refers to any more.
+    fn forget(&mut self, process: Arc<Process>) {
+        // The map's and ours.
+        if Arc::strong_count(&process) <= 2 && self.processes.remove(&process.bytes).is_some() {
+            self.bytes -= process.cost();
+        }
     }
 }
 
@@ -214,6 +272,7 @@ fn ids(span: &Span) -> Option<(TraceId, SpanId)> {
 
 #[cfg(test)]
 mod tests {
+    use otlp_embedded::proto::common::v1::KeyValue;
     use otlp_embedded::proto::trace::v1::ScopeSpans;
 
     use super::*;
@@ -246,15 +305,34 @@ mod tests {
 
     #[test]
     fn memory_stays_within_its_limit_and_is_given_back() {
-        let mut store = Store::new(Limits { bytes: 4_000, traces: usize::MAX });
+        let mut store = Store::new(Limits { bytes: 16_000, traces: usize::MAX });
         for trace in 1..=100 {
             store.add(sent(trace, 1..5));
-            assert!(store.bytes <= 4_000);
+            assert!(store.bytes <= 16_000);
         }
         assert!(store.traces.len() > 2 && store.traces.len() < 20, "{} traces", store.traces.len());
         store.limits.bytes = 0;
         store.evict();
-        assert_eq!((store.traces.len(), store.bytes), (0, 0));
+        assert_eq!((store.traces.len(), store.processes.len(), store.bytes), (0, 0, 0));
+    }
+
+    #[test]
+    fn processes_and_names_count_and_go_with_their_traces() {
+        let mut store = Store::new(Limits { bytes: 100_000, traces: usize::MAX });
+        for n in 0..1_000u32 {
+            let mut sent = sent((n % 200) as u8 + 1, 1..3);
+            let attribute = KeyValue { key: format!("{n} {}", "x".repeat(5_000)), ..KeyValue::default() };
+            sent.resource = Some(Resource { attributes: vec![attribute], ..Resource::default() });
+            sent.scope_spans[0].spans[0].name = format!("{n} {}", "y".repeat(1_000));
+            store.add(sent);
+            let kept: usize = store.processes.values().map(|process| process.cost()).sum();
+            assert!(kept <= store.bytes && store.bytes <= 100_000, "{kept} of {}", store.bytes);
+        }
+        let names: usize = store.names.operations("unknown_service").map(|(name, _)| name.len()).sum();
+        assert!(names > 0 && names <= 100_000 / NAMES_SHARE, "{names}");
+        store.limits.bytes = 0;
+        store.evict();
+        assert_eq!((store.processes.len(), store.bytes), (0, 0));
     }
 
     #[test]
@@ -264,7 +342,7 @@ mod tests {
         let bytes = store.bytes;
         store.add(sent(1, 1..4));
         assert_eq!(store.bytes, bytes);
-        assert_eq!(store.get(&[1; 16]).map(|trace| trace.spans().len()), Some(3));
+        assert_eq!(store.get(&[1; 16]).map(Trace::len), Some(3));
     }
 
     #[test]

@@ -3,8 +3,10 @@
 use std::net::TcpListener;
 use std::process::Command;
 
+use futures_util::future::join_all;
 use opentelemetry_proto::tonic::trace::v1::{Status, span::Event, span::Link};
 use serde_json::Value;
+use tokio::io::AsyncWriteExt as _;
 
 mod common;
 use common::{Outcome, Viewer, command, span, text};
@@ -126,5 +128,100 @@ fn a_taken_port_is_one_line_that_names_the_flag() -> Outcome {
             format!("tpro-viewer: {flag} {address}: the port is taken; give another with {flag}\n")
         );
     }
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_page_under_a_strange_name_reads_nothing() -> Outcome {
+    let viewer = Viewer::start()?;
+    viewer.send("main", vec![span(1, 1, 0, "publish", PRODUCER, 0, 1)]).await?;
+    for path in ["/api/services", "/api/traces?service=main", "/", "/static/nothing.js"] {
+        for host in ["evil.example", "evil.example:80", "127.0.0.1.evil.example", "10.9.8.7"] {
+            let (status, body) = viewer.get_as(host, path).await?;
+            assert_eq!(status, 403, "{path} as {host}");
+            assert!(!body.contains("main"), "{body}");
+        }
+    }
+    for host in ["localhost", "127.0.0.1:16686", "[::1]:16686", "LOCALHOST:80"] {
+        assert_eq!(viewer.get_as(host, "/api/services").await?.0, 200, "as {host}");
+    }
+    let named = Viewer::with(&["--host", "traces.example"])?;
+    assert_eq!(named.get_as("traces.example:443", "/api/services").await?.0, 200);
+    Ok(())
+}
+
+/// What a viewer may take of memory in these tests, in MiB.
+const MEMORY: u64 = 64;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn all_that_is_sent_and_asked_stays_within_the_memory_that_was_given() -> Outcome {
+    let viewer = Viewer::with(&["--max-memory-mb", &MEMORY.to_string()])?;
+    // Traces of a span, each with a name of its own.
+    for round in 0..30u32 {
+        let spans = (0..2_000u32).map(|n| {
+            let mut one = span(1, 1, 0, &format!("operation {round} {n} {}", "n".repeat(100)), SERVER, 0, 5);
+            one.trace_id = [&[7; 8][..], &u64::from(round * 2_000 + n + 1).to_be_bytes()].concat();
+            one
+        });
+        viewer.send("names", spans.collect()).await?;
+    }
+    // Processes that say much about themselves.
+    for n in 0..600u32 {
+        let one = span(2, (n % 250) as u8 + 1, 0, "start", SERVER, 0, 5);
+        viewer.send(&format!("process {n} {}", "p".repeat(200_000)), vec![one]).await?;
+    }
+    // One trace of many spans with much in them, and questions for it.
+    for round in 0..60u32 {
+        let spans = (0..100u32).map(|n| {
+            let mut one = span(3, 1, 0, "large", SERVER, u64::from(n), u64::from(n) + 5);
+            one.span_id = u64::from(round * 100 + n + 1).to_be_bytes().to_vec();
+            one.attributes = (0..20).map(|n| text(&format!("key {n}"), &"v".repeat(200))).collect();
+            one
+        });
+        viewer.send("large", spans.collect()).await?;
+    }
+    let id = "03".repeat(16);
+    for path in [
+        format!("/api/traces/{id}"),
+        "/api/traces?service=large&limit=1500".to_owned(),
+        "/api/traces?limit=1500&minDuration=1us".to_owned(),
+        "/api/traces?limit=1500&tags=%7B%22key%201%22%3A%22x%22%7D".to_owned(),
+        "/api/dependencies".to_owned(),
+        "/api/services".to_owned(),
+        "/api/operations?service=names".to_owned(),
+    ] {
+        let asked = (0..8).map(|_| viewer.get(&path));
+        for answer in join_all(asked).await {
+            let (status, body) = answer?;
+            assert!(status == 200 || status == 503, "{path}: {status}");
+            serde_json::from_str::<Value>(&body).map_err(|error| format!("{path}: {error}"))?;
+        }
+    }
+    let (_, body) = viewer.get(&format!("/api/traces/{id}")).await?;
+    assert!(body.contains("further spans of this trace are too much for one answer"), "{} bytes", body.len());
+    // A message that would not fit is refused, and is no reason to grow.
+    let huge = span(4, 1, 0, &"x".repeat(20 << 20), SERVER, 0, 1);
+    assert!(viewer.send("huge", vec![huge]).await.is_err());
+    let most = viewer.peak_memory_kb()?;
+    assert!(most <= MEMORY * 1024, "{} MiB at most were asked for, {} taken", MEMORY, most / 1024);
+    // And it goes on.
+    viewer.send("after", vec![span(5, 1, 0, "after", SERVER, 0, 1)]).await?;
+    assert_eq!(viewer.data("/api/traces?service=after").await?.as_array().map(Vec::len), Some(1));
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn half_requests_keep_no_reader_and_no_exporter_away() -> Outcome {
+    let viewer = Viewer::start()?;
+    let mut halves = Vec::new();
+    for _ in 0..150 {
+        for address in [&viewer.ui, &viewer.otlp] {
+            let mut half = tokio::net::TcpStream::connect(address).await?;
+            half.write_all(b"GET / HTTP/1.1\r\nX-Half: ").await?;
+            halves.push(half);
+        }
+    }
+    viewer.send("main", vec![span(1, 1, 0, "publish", PRODUCER, 0, 1)]).await?;
+    assert_eq!(viewer.data("/api/services").await?, serde_json::json!(["main"]));
     Ok(())
 }

@@ -24,7 +24,13 @@ pub struct Viewer {
 impl Viewer {
     /// Starts it and waits for the line that says where it listens.
     pub fn start() -> Outcome<Self> {
-        let mut child = command("127.0.0.1:0", "127.0.0.1:0").stdout(Stdio::piped()).spawn()?;
+        Self::with(&[])
+    }
+
+    /// The same with further arguments.
+    pub fn with(arguments: &[&str]) -> Outcome<Self> {
+        let mut child =
+            command("127.0.0.1:0", "127.0.0.1:0").args(arguments).stdout(Stdio::piped()).spawn()?;
         let mut line = String::new();
         BufReader::new(child.stdout.take().ok_or("no output")?).read_line(&mut line)?;
         let addresses: Vec<&str> = line.split([' ', ',', '/']).filter(|word| word.contains("127.")).collect();
@@ -45,13 +51,25 @@ impl Viewer {
 
     /// GET: the status and the body.
     pub async fn get(&self, path: &str) -> Outcome<(u16, String)> {
+        self.get_as("localhost", path).await
+    }
+
+    /// The same under a name.
+    pub async fn get_as(&self, host: &str, path: &str) -> Outcome<(u16, String)> {
         let mut stream = TcpStream::connect(&self.ui).await?;
-        stream.write_all(format!("GET {path} HTTP/1.0\r\nHost: viewer\r\n\r\n").as_bytes()).await?;
+        stream.write_all(format!("GET {path} HTTP/1.0\r\nHost: {host}\r\n\r\n").as_bytes()).await?;
         let mut answer = Vec::new();
         stream.read_to_end(&mut answer).await?;
         let answer = String::from_utf8_lossy(&answer);
         let (head, body) = answer.split_once("\r\n\r\n").ok_or("no head")?;
         Ok((head.split(' ').nth(1).ok_or("no status")?.parse()?, body.to_owned()))
+    }
+
+    /// The most memory it has had in RAM so far.
+    pub fn peak_memory_kb(&self) -> Outcome<u64> {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id()))?;
+        let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).ok_or("no peak of memory")?;
+        Ok(line.trim().trim_end_matches(" kB").parse()?)
     }
 
     /// GET of the API: the member `data`.

@@ -1,0 +1,58 @@
+//! Answers of the API: each is text of a bounded size, and a bounded number of them is on its way.
+
+use std::convert::Infallible;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::body::{Body, Bytes};
+use axum::http::StatusCode;
+use axum::http::header::CONTENT_TYPE;
+use axum::response::{IntoResponse, Response};
+use futures_util::stream;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+/// Answers on their way at a time; they hold their text until it is sent.
+const AT_A_TIME: usize = 4;
+/// How long one may wait for its turn.
+const PATIENCE: Duration = Duration::from_secs(5);
+/// What is handed to the connection at a time.
+const PIECE: usize = 64 * 1024;
+
+/// Who may answer, and how much.
+#[derive(Clone)]
+pub struct Answers {
+    turns: Arc<Semaphore>,
+    most: usize,
+}
+
+/// The turn of one answer.
+pub struct Turn {
+    permit: OwnedSemaphorePermit,
+    /// Bytes that it may have.
+    pub most: usize,
+}
+
+impl Answers {
+    /// Answers of so many bytes all together.
+    pub fn new(bytes: usize) -> Self {
+        Self { turns: Arc::new(Semaphore::new(AT_A_TIME)), most: bytes / AT_A_TIME }
+    }
+
+    /// Waits for its turn; none if others do not come to their end.
+    pub async fn turn(&self) -> Option<Turn> {
+        let permit = tokio::time::timeout(PATIENCE, self.turns.clone().acquire_owned()).await;
+        Some(Turn { permit: permit.ok()?.ok()?, most: self.most })
+    }
+}
+
+impl Turn {
+    /// The answer: this text of JSON.
+    pub fn json(self, text: Vec<u8>) -> Response {
+        let rest = (Bytes::from(text), self.permit);
+        let pieces = stream::unfold(rest, |(mut rest, permit)| async move {
+            let piece = rest.split_to(PIECE.min(rest.len()));
+            (!piece.is_empty()).then_some((Ok::<_, Infallible>(piece), (rest, permit)))
+        });
+        (StatusCode::OK, [(CONTENT_TYPE, "application/json")], Body::from_stream(pieces)).into_response()
+    }
+}
