@@ -1,15 +1,25 @@
 # The commands of this checkout. Each is a script in make/; a line with ## is what `make help` shows.
 # Settings come from the environment or the command line alike: COPY_NUMBER=2 make up-analytic, make up-analytic COPY_NUMBER=2.
+#
+# A name or a value reaches its script through the environment and never through a line that a shell reads: whatever stands in it
+# is text. The stem of a target is STEM there.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
 .SUFFIXES:
 MAKEFLAGS += --no-builtin-rules --no-print-directory
 
+# make would expand a value of its command line each time it hands it on: $(shell ...) in it would run.
+$(foreach name,$(.VARIABLES),$(if $(filter command,$(origin $(name))),$(eval override export $(name) := $$(value $(name)))))
+# bash counts in SECONDS itself.
+export LOAD_SECONDS := $(value SECONDS)
+
 .PHONY: help all setup up down status demo test faults check bench chaos soak psql env clean install-extension \
 	up-db up-nats up-jaeger stop-db stop-nats stop-jaeger FORCE
 
+logs-% up-% roll-% stop-% down-% down-all-% maintain-% create-% create-env-% create-sql-%: export STEM = $*
+
 help all: ## this list
-	@awk -f make/help.awk $(firstword $(MAKEFILE_LIST))
+	@awk -f make/help.awk Makefile
 
 #: Everything
 demo: ## from nothing to a message that went round: installs, builds, starts, runs eight cases (CASES=only: just these)
@@ -31,27 +41,27 @@ psql: ## SQL as service main (AS=postgres: as the local superuser)
 env: ## lines `export NAME=value` of addresses and secrets: eval "$(make env)"
 	@make/env.sh print
 logs-%: FORCE ## follow the log of a service (COPY_NUMBER)
-	@make/service.sh logs '$*'
+	@make/service.sh logs "$$STEM"
 
 #: Services (NAME: main, analytic, co, your own; all copies, or the one of COPY_NUMBER)
 up-%: FORCE ## start a copy of NAME and what it needs (COPY_NUMBER, SERVICE_VERSION, SERVICE_PORT)
-	@make/service.sh up '$*'
+	@make/service.sh up "$$STEM"
 roll-%: FORCE ## replace NAME by release SERVICE_VERSION without a pause; kept versions come back as they were (REBUILD)
-	@make/service.sh roll '$*'
+	@make/service.sh roll "$$STEM"
 stop-%: FORCE ## stop NAME gracefully
-	@make/service.sh stop '$*'
+	@make/service.sh stop "$$STEM"
 down-%: FORCE ## stop NAME and forget its ports
-	@make/service.sh down '$*'
+	@make/service.sh down "$$STEM"
 down-all-%: FORCE ## also remove binaries, .env, schema, role and logs of NAME; its source stays
-	@make/service.sh down-all '$*'
+	@make/service.sh down-all "$$STEM"
 maintain-%: FORCE ## partitions of NAME, once and now: make them ahead, drop what is settled and old (the copies do it each minute)
-	@make/service.sh maintain '$*'
+	@make/service.sh maintain "$$STEM"
 create-%: FORCE ## a new service NAME: crate from the template, .env, schema
-	@make/create.sh crate '$*'
+	@make/create.sh crate "$$STEM"
 create-env-%: FORCE ## services/NAME/.env, unless it is there
-	@TOLD=yes make/create.sh env '$*'
+	@TOLD=yes make/create.sh env "$$STEM"
 create-sql-%: FORCE ## schema and login role of NAME in the local database
-	@TOLD=yes make/create.sh sql '$*'
+	@TOLD=yes make/create.sh sql "$$STEM"
 
 #: Parts
 up-db: ## the private PostgreSQL with the extension (PG_PORT)
@@ -80,6 +90,6 @@ check: ## fmt, clippy, doc, deny, shellcheck, pgspot
 bench: ## what a publish costs, and messages a second end to end
 	@make/bench.sh
 chaos: ## load under random faults, then: was the promise kept? (SECONDS=600, SEED: the same faults again)
-	@make/chaos.sh '$(or $(SECONDS),600)' '$(SEED)'
+	@make/chaos.sh
 soak: ## the same load without faults: does anything grow? (SECONDS=1800, SEED)
-	@make/soak.sh '$(or $(SECONDS),1800)' '$(SEED)'
+	@make/soak.sh

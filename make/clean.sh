@@ -5,9 +5,14 @@
 
 "$ROOT/make/all.sh" down
 locate
-# The tests' own installation of PostgreSQL lies where user postgres can go; they note where.
-TESTS=''
-[ ! -s "$TARGET/debug/testkit.place" ] || TESTS=$(<"$TARGET/debug/testkit.place")
+# The tests' own installation of PostgreSQL lies where user postgres can go; they note where. It goes only if it is of the programs in
+# this target/ and of this checkout: the note may have come along with a copy of the folder.
+TESTS=$(cat -- "$PROFILE/testkit.place" 2>/dev/null || true)
+mapfile -t owner < <(cat -- "$TESTS/owner" 2>/dev/null)
+if [ -n "$TESTS" ] && { [ "${owner[0]:-}" != "$(realpath -- "$PROFILE")" ] || [ "${owner[1]:-}" != "$ROOT" ]; }; then
+  [ ! -e "$TESTS" ] || say "left: $TESTS, the tests' installation${owner[1]:+ of ${owner[1]}}; $PROFILE/testkit.place is not of this checkout's tests"
+  TESTS=''
+fi
 for folder in "$BASE" "$LOGS" "$LOCAL" ${TESTS:+"$TESTS"}; do
   [ ! -e "$folder" ] || rm -rf -- "$folder" || die "$folder could not be removed whole: is a part of it another user's?"
 done

@@ -48,7 +48,7 @@ next_service_port() {
     co) port=8083 ;;
     *)
       port=8084
-      while grep -qsx "SERVICE_PORT=$port" services/*/.env; do port=$((port + 1)); done
+      while service_ports | grep -x "$port" >/dev/null; do port=$((port + 1)); done
       ;;
   esac
   printf '%s' "$port"

@@ -5,6 +5,7 @@
 . "$(dirname -- "${BASH_SOURCE[0]}")/lib.sh"
 
 LOG=$LOGS/faults.log
+[[ ${FILTER:-} =~ ^[A-Za-z0-9_:\ ]*$ ]] || die "FILTER is words of the names of tests, of letters, digits, _ and ::"
 read -ra FILTERS <<<"${FILTER:-}"
 steps 3
 step "What it needs"

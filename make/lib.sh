@@ -9,6 +9,9 @@ fi
 set -euo pipefail
 # The server's own user must be able to read its installation; what holds a secret is made narrower where it is made.
 umask 022
+# What is started here holds passwords and bodies in its memory: no core file, and a dump that a program takes is without memory.
+ulimit -Sc 0
+printf 0 >/proc/self/coredump_filter 2>/dev/null || true
 
 # The checkout. Everything is addressed from here, so that a path with spaces works and the caller's directory does not matter.
 ROOT=$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")/.." && pwd -P)

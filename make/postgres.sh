@@ -144,7 +144,18 @@ stop() {
 # As the local superuser.
 psql_as_superuser() {
   "$ROOT/make/postgres.sh" up >&2
+  forget_pg
   PGPASSFILE=$PASSFILE exec "$(pg_config_bindir)/psql" --host=127.0.0.1 --port="$(state_get postgres port)" --username=postgres --dbname="$DATABASE"
+}
+
+# percent_decoded TEXT: with its %-codes replaced; nothing else in it means anything.
+percent_decoded() {
+  local rest=$1
+  while [[ $rest =~ ^([^%]*)%([0-9A-Fa-f]{2})(.*)$ ]]; do
+    printf '%s%b' "${BASH_REMATCH[1]}" "\\x${BASH_REMATCH[2]}"
+    rest=${BASH_REMATCH[3]}
+  done
+  printf '%s' "$rest"
 }
 
 # As main; who has a database of one's own set for main, there.
@@ -152,6 +163,7 @@ psql_as_main() {
   local url
   if [ -z "$(users DATABASE_URL main)" ]; then
     "$ROOT/make/service.sh" database main >&2
+    forget_pg
     url=$(dotenv_get services/main/.env DATABASE_URL)
   else
     url=$(users DATABASE_URL main)
@@ -159,7 +171,7 @@ psql_as_main() {
   # The password goes by the environment: a command line can be read by everybody.
   if [[ $url =~ ^(postgres(ql)?://[^/@:]+):([^@/]*)@(.*)$ ]]; then
     url=${BASH_REMATCH[1]}@${BASH_REMATCH[4]}
-    PGPASSWORD=$(printf '%b' "${BASH_REMATCH[3]//%/\\x}")
+    PGPASSWORD=$(percent_decoded "${BASH_REMATCH[3]}")
     export PGPASSWORD
   fi
   exec "$(pg_config_bindir)/psql" "$url"

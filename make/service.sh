@@ -38,8 +38,8 @@ choose_port() {
     SERVICE_PORT=$first pick_port SERVICE_PORT 8081
   else
     if [ "$2" != 1 ]; then
-      highest=$(sed -n 's/^SERVICE_PORT=\([0-9]*\)$/\1/p' services/*/.env | sort -n | tail -n 1)
-      first=$((highest + 1))
+      highest=$(service_ports | sort -n | tail -n 1)
+      first=$((${highest:-8080} + 1))
     fi
     pick_port SERVICE_PORT "${first:-8081}" "$remembered"
   fi
@@ -53,7 +53,9 @@ start() {
   choose_port "$name" "$copy"
   settings=("COPY_NUMBER=$copy" "SERVICE_PORT=$PORT")
   [ "$copy" = 1 ] || [ -n "${LOG_FILE_NAME:-}" ] || settings+=("LOG_FILE_NAME=$log")
-  spawn "$me" env "${settings[@]}" "$(release_of "$name" "$version")"
+  local without=()
+  [ -n "$(users DATABASE_URL "$name")" ] || without=("${WITHOUT_PG[@]}")
+  spawn "$me" env "${without[@]}" "${settings[@]}" "$(release_of "$name" "$version")"
   remember "$me" "$PID" "port=$PORT" "version=$version"
   # Its port is taken once it listens there; until then nobody else may choose one.
   until=$(($(now_ms) + 10000))
@@ -81,11 +83,12 @@ up() {
 
 # begin NAME COPY VERSION: starts it and waits until it is ready.
 begin() {
-  local name=$1 copy=$2 version=$3 me=$1-$2 log at waits until
+  local name=$1 copy=$2 version=$3 me=$1-$2 log at waits until patience
   log=$(service_log "$name" "$copy")
+  patience=$(whole_number UP_TIMEOUT 60)
   at=$(now_ms)
   start "$name" "$copy" "$version"
-  until=$(($(now_ms) + ${UP_TIMEOUT:-60} * 1000)) waits=''
+  until=$(($(now_ms) + patience * 1000)) waits=''
   until http_get "$PORT" /readyz && [ "$STATUS" = 200 ]; do
     if ! running "$me"; then
       last_words "$me" "$log"
@@ -93,7 +96,7 @@ begin() {
     fi
     if (($(now_ms) > until)); then
       last_words "$me" "$log"
-      die "$name $copy runs (pid $PID) but is not ready after ${UP_TIMEOUT:-60} s (UP_TIMEOUT); http://127.0.0.1:$PORT/readyz says: ${BODY//$'\n'/ }"
+      die "$name $copy runs (pid $PID) but is not ready after $patience s (UP_TIMEOUT); http://127.0.0.1:$PORT/readyz says: ${BODY//$'\n'/ }"
     fi
     # What it waits for, whenever that changes and has lasted: /readyz names each failing check.
     if [ "$BODY" != "$waits" ] && (($(now_ms) - at > 1500)); then
@@ -110,6 +113,7 @@ begin() {
 # somebody always answers. A version that is kept is started as it is, a new one (or REBUILD=yes) is built.
 roll() {
   local name=$1 version olds=() old next rc
+  copy_number >/dev/null
   lock "service-$name"
   version=$(release_version "$name")
   for old in $(chosen_copies "$name"); do ! running "$name-$old" || olds+=("$old"); done
@@ -157,7 +161,8 @@ stop_copies() {
   at=$(now_ms)
   timeout=$(users STOP_TIMEOUT "$name")
   timeout=${timeout%s}
-  [[ $timeout =~ ^[0-9]+$ ]] || timeout=25
+  # Another unit, or none that the program takes.
+  [[ $timeout =~ ^(0|[1-9][0-9]{0,3})$ ]] || timeout=25
   shift
   for copy in "$@"; do
     if pid=$(pid_of "$name-$copy"); then
@@ -193,6 +198,8 @@ chosen_copies() {
 
 stop() {
   local copies
+  # Here, where a bad one ends the script.
+  copy_number >/dev/null
   lock "service-$1"
   mapfile -t copies < <(chosen_copies "$1")
   if ((${#copies[@]} == 0)); then
@@ -229,7 +236,9 @@ down_all() {
 maintain() {
   database "$1"
   build "building $1" --bin "${1}_service"
-  exec "$PROFILE/${1}_service" maintain
+  local without=()
+  [ -n "$(users DATABASE_URL "$1")" ] || without=("${WITHOUT_PG[@]}")
+  exec env "${without[@]}" "$PROFILE/${1}_service" maintain
 }
 
 logs() {

@@ -45,8 +45,10 @@ as_postgres() {
 # user cannot enter (under /root, say), in a folder of /var/lib that is named after the checkout.
 locate() {
   local place=$LOCAL/postgres.place
-  if [ -s "$place" ]; then
-    BASE=$(<"$place")
+  BASE=$(cat -- "$place" 2>/dev/null || true)
+  # A note of a place is believed where the place says the same.
+  if [ -n "$BASE" ] && ! is_anothers "$(cat -- "$BASE/checkout" 2>/dev/null || true)"; then
+    :
   elif [ "$(id -u)" != 0 ]; then
     BASE=$LOCAL/postgres
   else
@@ -67,15 +69,29 @@ pg_bin() { printf '%s%s/%s' "$TREE" "$(<"$BASE/bindir")" "$1"; }
 
 pg_config_bindir() { "$(pg_config_path)" --bindir; }
 
-# psql_local USER ARGUMENTS...: in the local database, for scripts.
+# Arguments of env that take libpq's variables away (PGHOST, PGSSLMODE, PGTARGETSESSIONATTRS, ...): the user's own must not lead
+# those astray who go to the local database. PG_PORT and its like, with a dash behind PG, are settings of make.
+WITHOUT_PG=()
+while IFS= read -r variable; do
+  [[ ! $variable =~ ^PG[A-Z]+ || $variable == PGRX_* ]] || WITHOUT_PG+=("--unset=$variable")
+done < <(compgen -e)
+unset variable
+
+# forget_pg: takes them away from this script.
+forget_pg() {
+  local variable
+  for variable in "${WITHOUT_PG[@]}"; do unset "${variable#--unset=}"; done
+}
+
+# psql_local USER ARGUMENTS...: in the local database, for scripts. The password comes by PGPASSWORD or PGPASSFILE.
 psql_local() {
-  local user=$1 port
+  local user=$1 port variable without=()
   shift
   port=$(state_get postgres port)
   # Without a port psql would go to whatever listens on 5432.
   [ -n "$port" ] || die "the local PostgreSQL has not been started yet: make up-db"
-  # Nor may the user's own PG* variables lead elsewhere.
-  env --unset=PGOPTIONS --unset=PGSERVICE --unset=PGSSLMODE --unset=PGHOSTADDR \
+  for variable in "${WITHOUT_PG[@]}"; do [[ $variable =~ =PGPASS(WORD|FILE)$ ]] || without+=("$variable"); done
+  env "${without[@]}" \
     "$(pg_config_bindir)/psql" --no-psqlrc --quiet --set=ON_ERROR_STOP=1 --no-align --tuples-only \
     --host=127.0.0.1 --port="$port" --username="$user" --dbname="$DATABASE" "$@"
 }

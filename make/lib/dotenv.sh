@@ -6,16 +6,88 @@
 
 digest() { printf '%s' "$1" | sha256sum | cut -c1-10; }
 
-# dotenv_get FILE KEY: the value, without quotes; nothing when it is not set.
-dotenv_get() {
-  [ -f "$1" ] || return 0
-  local value
-  value=$(sed -nE "s/^[[:space:]]*(export[[:space:]]+)?$2[[:space:]]*=[[:space:]]*//p" -- "$1" | tail -n 1)
-  value=${value%"${value##*[![:space:]]}"}
-  case $value in
-    \"*\" | \'*\') value=${value:1:${#value}-2} ;;
+# The grammar is the program's, sidecar/src/config/dotenv.rs, where it is described. A test gives both the same files.
+# In bash, so that the settings can be read before anything is built.
+
+DOTENV_BLANK=$' \t\r'
+DOTENV_ASSIGNMENT="^[$DOTENV_BLANK]*(export[$DOTENV_BLANK]+)?([A-Za-z_][A-Za-z0-9_]*)[$DOTENV_BLANK]*=(.*)\$"
+DOTENV_COMMENT="^[$DOTENV_BLANK]+#"
+DOTENV_SINGLE="^'([^']*)'([$DOTENV_BLANK]+#.*)?\$"
+DOTENV_DOUBLE="^\"(([^\"\\]|\\\\.)*)\"([$DOTENV_BLANK]+#.*)?\$"
+
+# dotenv_line LINE: sets DOTENV_KEY and DOTENV_VALUE; fails where the line sets nothing.
+dotenv_line() {
+  local rest
+  [[ $1 =~ $DOTENV_ASSIGNMENT ]] || return 1
+  DOTENV_KEY=${BASH_REMATCH[2]} DOTENV_VALUE='' rest=${BASH_REMATCH[3]}
+  [[ ! $rest =~ $DOTENV_COMMENT ]] || return 0
+  rest=${rest#"${rest%%[!"$DOTENV_BLANK"]*}"}
+  rest=${rest%"${rest##*[!"$DOTENV_BLANK"]}"}
+  case $rest in
+    \'*)
+      [[ $rest =~ $DOTENV_SINGLE ]] || return 1
+      DOTENV_VALUE=${BASH_REMATCH[1]}
+      ;;
+    \"*)
+      [[ $rest =~ $DOTENV_DOUBLE ]] || return 1
+      dotenv_unescape "${BASH_REMATCH[1]}"
+      ;;
+    *)
+      rest=${rest%%["$DOTENV_BLANK"]#*}
+      DOTENV_VALUE=${rest%"${rest##*[!"$DOTENV_BLANK"]}"}
+      ;;
   esac
+}
+
+# dotenv_unescape TEXT: what stands in double quotes, in DOTENV_VALUE.
+dotenv_unescape() {
+  local rest=$1
+  DOTENV_VALUE=''
+  while [[ $rest == *\\* ]]; do
+    DOTENV_VALUE+=${rest%%\\*}
+    rest=${rest#*\\}
+    case $rest in
+      [\"\\\$]*) DOTENV_VALUE+=${rest:0:1} ;;
+      n*) DOTENV_VALUE+=$'\n' ;;
+      *) DOTENV_VALUE+=\\${rest:0:1} ;;
+    esac
+    rest=${rest:1}
+  done
+  DOTENV_VALUE+=$rest
+}
+
+# dotenv_get FILE KEY: the value, without quotes; nothing when it is not set. Of several the last one.
+dotenv_get() {
+  local line value=''
+  [ -f "$1" ] || return 0
+  while IFS= read -r line || [ -n "$line" ]; do
+    # A few letters spare most lines the reading.
+    [[ $line == *"$2"* ]] || continue
+    ! dotenv_line "${line#$'\xEF\xBB\xBF'}" || [ "$DOTENV_KEY" != "$2" ] || value=$DOTENV_VALUE
+  done <"$1"
   printf '%s' "$value"
+}
+
+# dotenv_quoted VALUE: as it stands in a file, on one line.
+dotenv_quoted() {
+  local value=$1
+  if [[ $value =~ ^[A-Za-z0-9_./:@%+,=-]*$ ]]; then
+    printf '%s' "$value"
+  elif [[ $value != *[\'$'\n']* ]]; then
+    printf "'%s'" "$value"
+  else
+    value=${value//\\/\\\\} value=${value//\"/\\\"}
+    printf '"%s"' "${value//$'\n'/\\n}"
+  fi
+}
+
+# service_ports: the ports that the services' files give, one a line.
+service_ports() {
+  local file port
+  for file in services/*/.env; do
+    port=$(dotenv_get "$file" SERVICE_PORT)
+    [[ ! $port =~ ^[1-9][0-9]{0,4}$ ]] || printf '%s\n' "$port"
+  done
 }
 
 # dotenv_is_ours FILE KEY: the line is as make wrote it.
@@ -32,7 +104,7 @@ dotenv_put() {
     dotenv_drop "$file" "$key"
   fi
   # In its place under its comment, where the file has one; else at the end. A mark whose line the user took out goes as well.
-  MARK="#:make $(digest "$line")" LINE=$line KEY=$key awk '
+  MARK="#:make $(digest "$line")" LINE="$key=$(dotenv_quoted "$3")" KEY=$key awk '
     mark != "" { if ($0 ~ /^[A-Z_]+=/) print mark; mark = "" }
     /^#:make / { mark = $0; next }
     { print }
@@ -62,12 +134,24 @@ forget_leftovers() {
   for key in DATABASE_URL NATS_URL NATS_TOKEN OTEL_EXPORTER_OTLP_ENDPOINT; do
     [[ -z ${!key:-} || " ${MAKE_ENV_DIGESTS:-} " != *" $(digest "$key=${!key}") "* ]] || unset "$key"
   done
+  # Kubernetes and Docker tell the address of a service called `nats` by NATS_PORT=tcp://10.0.0.1:4222.
+  for key in PG_PORT NATS_PORT NATS_MONITOR_PORT OTLP_PORT JAEGER_PORT SERVICE_PORT; do
+    [[ ${!key:-} =~ ^(tcp|udp|sctp):// ]] || continue
+    note "$key=${!key:0:60} is a service link of Kubernetes or Docker and no setting of ours: it is set aside" >&2
+    unset "$key"
+  done
+  # The program would read that file, make another.
+  if [ -n "${ENV_FILE:-}" ]; then
+    note "ENV_FILE is for programs that are started by hand: make goes by services/NAME/.env" >&2
+    unset ENV_FILE
+  fi
 }
 
 # users KEY [SERVICE]: the value the user chose for KEY, in the environment or in the service's .env; nothing where make may choose.
 users() {
   local key=$1 file=${2:+$ROOT/services/$2/.env}
-  if [ -n "${!key:-}" ]; then
+  # What is empty or blank counts as not set, here as in the program.
+  if [[ ${!key:-} =~ [^[:space:]] ]]; then
     printf '%s' "${!key}"
   elif [ -n "$file" ] && ! dotenv_is_ours "$file" "$key"; then
     dotenv_get "$file" "$key"

@@ -28,6 +28,14 @@ PROFILE=$TARGET/debug
 CARGO_FLAGS=()
 [ -z "${CI:-}" ] || CARGO_FLAGS=(--locked)
 
+# load_seed: sets LOAD_SEED to the arguments of tpro-chaos for SEED.
+load_seed() {
+  LOAD_SEED=()
+  [ -n "${SEED:-}" ] || return 0
+  [[ $SEED =~ ^[0-9]{1,20}$ ]] || die "SEED=${SEED:0:40}: a seed is a whole number, as the run before has printed it"
+  LOAD_SEED=(--seed "$SEED")
+}
+
 # build LABEL ARGUMENTS...: cargo build. Always of the whole workspace's choice of features: a package built alone would have others,
 # and everything under it would be compiled twice. BUILT=yes says that whoever called has built everything.
 build() {

@@ -4,7 +4,28 @@
 LOCAL=$ROOT/.local
 RUN=$LOCAL/run
 LOGS=$ROOT/logs
-mkdir -p -- "$RUN" "$LOCAL/lock" "$LOGS"
+
+# is_anothers PATH: that checkout, which a mark names, lives, and is another than this one. One that was moved here is not there any more.
+is_anothers() { [ "$1" != "$ROOT" ] && [ -e "$1/.local" ] && [ ! "$1/.local" -ef "$LOCAL" ]; }
+
+# claim_local: .local says which checkout made it. One that came along when the folder was copied holds process ids, ports and
+# places of the original, whose services it would stop and whose database it would remove: it is taken away.
+claim_local() {
+  local maker base
+  maker=$(cat -- "$LOCAL/checkout" 2>/dev/null || true)
+  # Releases before 0.1.1 left their mark in the cluster only.
+  if [ -z "$maker" ] && base=$(cat -- "$LOCAL/postgres.place" 2>/dev/null); then
+    maker=$(cat -- "$base/checkout" 2>/dev/null || true)
+  fi
+  if [ -n "$maker" ] && is_anothers "$maker"; then
+    note "this checkout is a copy of $maker: it begins with a local installation of its own" >&2
+    mv -- "$LOCAL" "$LOCAL.copied.$$"
+    rm -rf -- "$LOCAL.copied.$$"
+  fi
+  mkdir -p -- "$RUN" "$LOCAL/lock" "$LOGS"
+  if [ "$maker" != "$ROOT" ] || [ ! -e "$LOCAL/checkout" ]; then printf '%s\n' "$ROOT" >"$LOCAL/checkout"; fi
+}
+claim_local
 
 # lock NAME: until this script ends, or unlocks it, nobody else changes NAME. Says what it waits for.
 lock() {

@@ -1,9 +1,9 @@
 //! Where things lie: the checkout, what cargo built, and the place for a test run's own files.
 
 use std::env;
-use std::fs;
+use std::fs::{self, DirBuilder, Permissions};
 use std::hash::{DefaultHasher, Hash, Hasher};
-use std::os::unix::fs::MetadataExt;
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use crate::account;
@@ -11,6 +11,8 @@ use crate::failure::{Context, Failure, Outcome};
 
 /// The file beside the binaries that says where the test runs' own files are.
 const PLACE: &str = "testkit.place";
+/// The file there that says whose they are: the folder of the programs, and the checkout.
+const OWNER: &str = "owner";
 
 /// The root of the checkout.
 pub fn checkout() -> PathBuf {
@@ -69,17 +71,62 @@ pub fn run_root() -> Outcome<PathBuf> {
     let mut hasher = DefaultHasher::new();
     binaries()?.hash(&mut hasher);
     let root = PathBuf::from(format!("/var/tmp/tpro-test-{me}-{:08x}", hasher.finish() as u32));
-    match fs::create_dir(&root) {
-        Ok(()) => {}
-        Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {}
-        Err(error) => return Err(error).context(format!("making {}", root.display())),
-    }
-    // /var/tmp is everybody's: a folder that another user made here is not to be trusted.
-    let found = fs::symlink_metadata(&root)?;
-    if !found.is_dir() || found.uid() != me {
-        return Err(Failure::new(format!("{} belongs to somebody else; remove it", root.display())));
-    }
-    // For `make clean`. Where the binaries are not ours to write beside, nobody cleans.
+    // User `postgres` goes through it.
+    own_folder(&root, 0o755)?;
+    // For `make clean`, which removes what lies there only if it is of its own programs and of its own checkout.
+    let owner = format!("{}\n{}\n", binaries()?.display(), checkout().display());
+    fs::write(root.join(OWNER), owner).context(format!("writing to {}", root.display()))?;
+    // Where the binaries are not ours to write beside, nobody cleans.
     let _ = fs::write(binaries()?.join(PLACE), format!("{}\n", root.display()));
     Ok(root)
+}
+
+/// A folder in a place that is everybody's, such as /var/tmp. It is this user's own, and nobody else writes to it: one that
+/// another user has made there before, a link included, is a failure.
+pub(crate) fn own_folder(path: &Path, mode: u32) -> Outcome {
+    match DirBuilder::new().mode(mode).create(path) {
+        Ok(()) => {}
+        Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {}
+        Err(error) => return Err(error).context(format!("making {}", path.display())),
+    }
+    let found = fs::symlink_metadata(path)?;
+    if !found.is_dir() || found.uid() != account::my_uid()? {
+        return Err(Failure::new(format!("{} belongs to somebody else; remove it", path.display())));
+    }
+    if found.mode() & 0o777 != mode {
+        fs::set_permissions(path, Permissions::from_mode(mode))?;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::symlink;
+
+    use super::*;
+
+    #[test]
+    fn a_folder_that_another_user_made_or_that_is_a_link_is_not_taken() {
+        let root = run_root().expect("a place for the tests");
+        let name = |what: &str| root.join(format!("own-folder-{}-{what}", std::process::id()));
+        let (mine, theirs, link) = (name("mine"), name("theirs"), name("link"));
+        own_folder(&mine, 0o700).expect("a new folder");
+        fs::set_permissions(&mine, Permissions::from_mode(0o777)).expect("our own folder");
+        own_folder(&mine, 0o700).expect("our own folder");
+        assert_eq!(fs::symlink_metadata(&mine).expect("it is there").mode() & 0o777, 0o700);
+        symlink(&mine, &link).expect("a link");
+        let refused = own_folder(&link, 0o700).expect_err("a link");
+        assert!(refused.to_string().contains("belongs to somebody else"), "{refused}");
+        let account = account::Account::of_postgres().expect("an account");
+        fs::create_dir(&theirs).expect("a folder");
+        account.own(&theirs).expect("given away");
+        // Only root can give a folder away.
+        let given =
+            fs::symlink_metadata(&theirs).expect("it is there").uid() != account::my_uid().expect("a user");
+        assert_eq!(own_folder(&theirs, 0o700).is_err(), given);
+        for path in [&mine, &theirs] {
+            fs::remove_dir(path).expect("removed");
+        }
+        fs::remove_file(&link).expect("removed");
+    }
 }

@@ -1,12 +1,14 @@
 //! Free ports on loopback.
 
-use std::fs::{self, File};
+use std::fs::File;
 use std::net::TcpListener;
+use std::path::PathBuf;
 use std::sync::LazyLock;
 use std::sync::atomic::{AtomicU16, Ordering};
 
 use crate::account::my_uid;
 use crate::failure::{Failure, Outcome};
+use crate::paths::own_folder;
 
 /// Below the ports that Linux gives to outgoing connections (32768 and up), so that between choosing a port and listening on
 /// it no connection of another process takes it.
@@ -39,9 +41,10 @@ impl Block {
 }
 
 fn lock(block: u16) -> Option<File> {
-    let folder = format!("/var/tmp/tpro-test-ports-{}", my_uid().ok()?);
-    fs::create_dir_all(&folder).ok()?;
-    let file = File::create(format!("{folder}/{block}")).ok()?;
+    // Of this user's test processes, whichever checkout they are of. In a folder that is surely ours nobody else lays a link.
+    let folder = PathBuf::from(format!("/var/tmp/tpro-test-ports-{}", my_uid().ok()?));
+    own_folder(&folder, 0o700).ok()?;
+    let file = File::create(folder.join(block.to_string())).ok()?;
     file.try_lock().ok()?;
     Some(file)
 }

@@ -79,6 +79,7 @@ impl Checkout {
             ".cargo",
             "sql",
             "services/co/Cargo.toml",
+            "sidecar/wire/src/reserved.txt",
         ] {
             copy(&paths::checkout().join(path), &root.join(path))?;
         }
@@ -147,7 +148,7 @@ impl Checkout {
 }
 
 /// Copies a file or a folder with all that is in it.
-fn copy(from: &Path, to: &Path) -> Outcome {
+pub fn copy(from: &Path, to: &Path) -> Outcome {
     if from.is_dir() {
         fs::create_dir_all(to)?;
         for entry in fs::read_dir(from)? {

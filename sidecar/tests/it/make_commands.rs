@@ -1,0 +1,392 @@
+//! The Makefile and its scripts: what a name or a value holds is text, and what another checkout has left is not believed.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use tpro_testkit::ports::free_port;
+use tpro_testkit::{Context, Failure, Outcome, eventually, paths};
+use tpro_wire::ServiceName;
+
+use crate::make_roll::copy;
+
+/// What a shell, make, or arithmetic in bash would run if it were no text.
+const HOSTILE: [&str; 8] = [
+    "x'; touch pwned; echo '",
+    "\"; touch pwned; echo \"",
+    "$(touch pwned)",
+    "`touch pwned`",
+    "$(shell touch pwned)",
+    "a[$(touch pwned)]",
+    "x & touch pwned | cat",
+    "--help; ${IFS}touch${IFS}pwned",
+];
+
+/// The settings of the Makefile and of its scripts.
+const SETTINGS: [&str; 22] = [
+    "AS",
+    "CASES",
+    "COPY_NUMBER",
+    "FILTER",
+    "JAEGER_PORT",
+    "LOG_FILE_NAME",
+    "NAME",
+    "NATS_MONITOR_PORT",
+    "NATS_PORT",
+    "OTLP_PORT",
+    "PG_CONFIG",
+    "PG_PORT",
+    "REBUILD",
+    "RUNTIME",
+    "SECONDS",
+    "SEED",
+    "SERVICE_PORT",
+    "SERVICE_VERSION",
+    "STOP_TIMEOUT",
+    "TRACES_MAX",
+    "TRACES_MAX_MEMORY_MB",
+    "UP_TIMEOUT",
+];
+
+/// A folder with what `make` needs of a checkout. It goes with the test.
+struct Checkout {
+    root: PathBuf,
+    environment: BTreeMap<String, String>,
+}
+
+impl Checkout {
+    fn new(name: &str) -> Outcome<Checkout> {
+        let root = paths::run_root()?.join(format!("world-{}-{name}", std::process::id())).join("a checkout");
+        let _ = fs::remove_dir_all(&root);
+        for path in [
+            "Makefile",
+            "make",
+            "Cargo.toml",
+            "rust-toolchain.toml",
+            ".cargo",
+            "sql",
+            "docker",
+            "services/co",
+        ]
+        .into_iter()
+        .chain(["sidecar/wire/src/reserved.txt", "pg_tpro/pg_tpro.control"])
+        {
+            copy(&paths::checkout().join(path), &root.join(path))?;
+        }
+        let _ = fs::remove_file(root.join("services/co/.env"));
+        fs::create_dir_all(root.join("target"))?;
+        let mut environment = BTreeMap::from([("BUILT".to_owned(), "yes".to_owned())]);
+        for kept in ["PATH", "HOME", "PG_CONFIG", "PGRX_PG_CONFIG_PATH"] {
+            if let Ok(value) = std::env::var(kept) {
+                environment.insert(kept.to_owned(), value);
+            }
+        }
+        Ok(Checkout { root, environment })
+    }
+
+    /// With the programs that cargo has built.
+    fn with_programs(self) -> Outcome<Checkout> {
+        std::os::unix::fs::symlink(paths::binaries()?, self.root.join("target/debug"))?;
+        Ok(self)
+    }
+
+    fn env(mut self, name: &str, value: impl ToString) -> Checkout {
+        self.environment.insert(name.to_owned(), value.to_string());
+        self
+    }
+
+    /// Calls a program there; whether it succeeded, and what it said.
+    fn call(&self, program: &str, arguments: &[&str], variables: &[(&str, &str)]) -> Outcome<(bool, String)> {
+        let mut command = Command::new(program);
+        command.args(arguments).current_dir(&self.root).stdin(Stdio::null());
+        command.env_clear().envs(&self.environment).envs(variables.iter().copied());
+        let done = command.output().context(format!("{program} {arguments:?}"))?;
+        let told = [done.stdout, done.stderr].map(|bytes| String::from_utf8_lossy(&bytes).into_owned());
+        Ok((done.status.success(), told.concat()))
+    }
+
+    /// The same, which must succeed.
+    fn well(&self, goals: &[&str]) -> Outcome<String> {
+        let (well, told) = self.call("make", goals, &[])?;
+        assert!(well, "make {goals:?} failed: {told}");
+        Ok(told)
+    }
+
+    /// Puts programs in the place of the scripts that only write down what reaches them.
+    fn record(&self) -> Outcome {
+        for script in fs::read_dir(self.root.join("make"))? {
+            let script = script?.path();
+            if script.extension().is_some_and(|end| end == "sh") {
+                fs::write(&script, "#!/bin/bash\nprintf '%s\\0' \"$@\" >arguments\nenv -0 >environment\n")?;
+                fs::set_permissions(&script, fs::Permissions::from_mode(0o755))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// What reached a script: its arguments and its environment.
+    fn recorded(&self) -> Outcome<(Vec<String>, BTreeMap<String, String>)> {
+        let read = |name: &str| -> Outcome<Vec<String>> {
+            let file = self.root.join(name);
+            let text = fs::read_to_string(&file).context(format!("reading {}", file.display()))?;
+            fs::remove_file(&file)?;
+            Ok(text.split_terminator('\0').map(str::to_owned).collect())
+        };
+        let variables = read("environment")?;
+        let pairs = variables.iter().filter_map(|variable| variable.split_once('='));
+        Ok((read("arguments")?, pairs.map(|(name, value)| (name.to_owned(), value.to_owned())).collect()))
+    }
+
+    /// Nothing of what was given was run.
+    fn is_untouched(&self, what: &str) {
+        assert!(!self.root.join("pwned").exists(), "{what} has run something");
+    }
+}
+
+impl Drop for Checkout {
+    fn drop(&mut self) {
+        let _ = self.root.parent().map(fs::remove_dir_all);
+    }
+}
+
+/// The targets of the Makefile, as `make help` finds them.
+fn targets() -> Outcome<Vec<String>> {
+    let makefile = fs::read_to_string(paths::checkout().join("Makefile"))?;
+    let heads = makefile.lines().filter(|line| line.contains("## ")).filter_map(|line| line.split_once(':'));
+    let heads = heads.filter(|(head, _)| head.starts_with(|c: char| c.is_ascii_lowercase()));
+    Ok(heads.flat_map(|(head, _)| head.split_whitespace()).map(str::to_owned).collect())
+}
+
+#[test]
+fn every_name_and_every_value_reaches_its_script_as_text() -> Outcome {
+    let checkout = Checkout::new("text")?;
+    checkout.record()?;
+    let targets = targets()?;
+    assert!(targets.len() > 30, "{targets:?}");
+    for target in targets.iter().filter(|target| !["help", "all"].contains(&target.as_str())) {
+        let pattern = target.contains('%');
+        let hostile = if pattern { &HOSTILE[..] } else { &HOSTILE[..1] };
+        for name in hostile {
+            let goal = target.replace('%', name);
+            checkout.call("make", &[&goal], &[])?;
+            checkout.is_untouched(&goal);
+            let (arguments, variables) = checkout.recorded().context(goal.clone())?;
+            if pattern {
+                assert_eq!(arguments.last().map(String::as_str), Some(*name), "{goal}");
+                assert_eq!(variables.get("STEM").map(String::as_str), Some(*name), "{goal}");
+            }
+        }
+        // All settings at once, by the environment and by the command line.
+        let goal = target.replace('%', "co");
+        for hostile in HOSTILE {
+            let given: Vec<(&str, &str)> = SETTINGS.iter().map(|name| (*name, hostile)).collect();
+            checkout.call("make", &[&goal], &given)?;
+            checkout.is_untouched(&format!("{goal} with {hostile} in the environment"));
+            let (_, variables) = checkout.recorded()?;
+            let on_line: Vec<String> = SETTINGS.iter().map(|name| format!("{name}={hostile}")).collect();
+            let on_line: Vec<&str> =
+                [goal.as_str()].into_iter().chain(on_line.iter().map(String::as_str)).collect();
+            checkout.call("make", &on_line, &[])?;
+            checkout.is_untouched(&format!("{goal} with {hostile} on the command line"));
+            let (_, by_line) = checkout.recorded()?;
+            for name in SETTINGS {
+                assert_eq!(
+                    variables.get(name).map(String::as_str),
+                    Some(hostile),
+                    "{name}={hostile} make {goal}"
+                );
+                assert_eq!(
+                    by_line.get(name).map(String::as_str),
+                    Some(hostile),
+                    "make {goal} {name}={hostile}"
+                );
+            }
+            assert_eq!(by_line.get("LOAD_SECONDS").map(String::as_str), Some(hostile));
+        }
+    }
+    Ok(())
+}
+
+#[test]
+fn a_hostile_value_is_refused_by_the_script_that_reads_it_and_runs_nothing() -> Outcome {
+    // Everything is somebody's own, so that nothing is started.
+    let checkout = Checkout::new("hostile")?
+        .with_programs()?
+        .env("DATABASE_URL", "postgres://co@127.0.0.1:1/co")
+        .env("NATS_URL", "nats://127.0.0.1:1")
+        .env("OTEL_EXPORTER_OTLP_ENDPOINT", "http://127.0.0.1:1");
+    for hostile in HOSTILE {
+        for (goal, setting) in [
+            ("chaos", "SECONDS"),
+            ("chaos", "SEED"),
+            ("soak", "SECONDS"),
+            ("soak", "SEED"),
+            ("faults", "FILTER"),
+            ("psql", "AS"),
+            ("stop-co", "COPY_NUMBER"),
+            ("logs-co", "COPY_NUMBER"),
+            ("up-co", "COPY_NUMBER"),
+            ("up-co", "UP_TIMEOUT"),
+            ("up-co", "SERVICE_PORT"),
+            ("up-co", "SERVICE_VERSION"),
+            ("roll-co", "SERVICE_VERSION"),
+            ("up-nats", "NATS_PORT"),
+            ("up-nats", "NATS_MONITOR_PORT"),
+            ("up-jaeger", "JAEGER_PORT"),
+            ("up-jaeger", "OTLP_PORT"),
+            ("status", "RUNTIME"),
+        ] {
+            let (well, told) = checkout.call("make", &[goal], &[(setting, hostile)])?;
+            checkout.is_untouched(&format!("{setting}={hostile} make {goal}"));
+            assert!(!well && told.contains(setting), "{setting}={hostile} make {goal} said: {told}");
+        }
+        for target in targets()?.iter().filter(|target| target.contains('%')) {
+            let goal = target.replace('%', hostile);
+            let (well, told) = checkout.call("make", &[&goal], &[])?;
+            checkout.is_untouched(&goal);
+            assert!(!well && told.contains("is no name for a service"), "{goal} said: {told}");
+        }
+    }
+    Ok(())
+}
+
+#[test]
+fn make_and_the_program_know_the_same_names() -> Outcome {
+    let patterns = include_str!("../../wire/src/reserved.txt").lines();
+    let patterns: Vec<&str> = patterns.filter(|line| !line.is_empty() && !line.starts_with('#')).collect();
+    let mut names: Vec<String> = ["", "x", "main_", "_"]
+        .iter()
+        .flat_map(|put| patterns.iter().map(move |pattern| pattern.replace('*', put)))
+        .collect();
+    for text in [
+        "main", "a", "_a", "1a", "A", "aB", "a-b", "a b", "a.b", "ä", "a\nb", "", "*", "?", "[a]", "a*", "-n",
+    ] {
+        names.push(text.to_owned());
+    }
+    for length in [39, 40, 41] {
+        names.push("a".repeat(length));
+    }
+    names.extend(patterns.iter().map(|pattern| format!("{}9", pattern.replace('*', "z"))));
+    let script = r#"set -euo pipefail; LC_ALL=C.UTF-8
+        . make/lib/say.sh; . make/lib/service.sh
+        for name; do if (must_be_name "$name") 2>/dev/null; then printf y; else printf n; fi; done"#;
+    let output = Command::new("bash")
+        .args(["-c", script, "bash"])
+        .args(&names)
+        .current_dir(paths::checkout())
+        .output()
+        .context("bash")?;
+    let told = String::from_utf8(output.stdout)?;
+    assert_eq!(told.len(), names.len(), "{}", String::from_utf8_lossy(&output.stderr));
+    for (name, by_make) in names.iter().zip(told.chars()) {
+        assert_eq!(by_make == 'y', ServiceName::parse(name).is_ok(), "{name:?}");
+    }
+    Ok(())
+}
+
+/// Starts something that runs for long under a name of make's.
+const RUN_AS_NATS: &str =
+    r#". make/lib.sh; spawn nats sleep 600; remember nats "$PID" port=1 monitor=2; echo "$PID""#;
+
+#[tokio::test]
+async fn a_copied_checkout_leaves_processes_and_places_of_the_original_alone() -> Outcome {
+    let original = Checkout::new("original")?;
+    let profile = original.root.join("target/debug");
+    fs::create_dir_all(&profile)?;
+    let (well, pid) = original.call("bash", &["-c", RUN_AS_NATS], &[])?;
+    assert!(well, "{pid}");
+    let alive = |pid: &str| Path::new("/proc").join(pid.trim()).exists();
+    // As the tests' kit notes it.
+    let place = original.root.join("the place of the tests");
+    fs::create_dir(&place)?;
+    fs::write(profile.join("testkit.place"), format!("{}\n", place.display()))?;
+    fs::write(place.join("owner"), format!("{}\n{}\n", profile.display(), original.root.display()))?;
+    // And a cluster's, elsewhere than in the checkout.
+    let cluster = original.root.join("the place of the cluster");
+    fs::create_dir(&cluster)?;
+    fs::write(cluster.join("checkout"), format!("{}\n", original.root.display()))?;
+    fs::write(original.root.join(".local/postgres.place"), format!("{}\n", cluster.display()))?;
+
+    let copied = Checkout::new("copied")?;
+    fs::remove_dir_all(&copied.root)?;
+    let done = Command::new("cp").arg("-a").arg(&original.root).arg(&copied.root).status()?;
+    assert!(done.success());
+    let told = copied.well(&["stop-nats"])?;
+    assert!(told.contains(&format!("this checkout is a copy of {}", original.root.display())), "{told}");
+    assert!(told.contains("not running"), "{told}");
+    assert!(alive(&pid), "the original's process was ended");
+    let told = copied.well(&["clean"])?;
+    assert!(told.contains("left: ") && !told.contains(", /"), "{told}");
+    assert!(place.exists() && cluster.exists() && alive(&pid), "{told}");
+
+    // Release 0.1.0 left no mark in .local.
+    fs::remove_dir_all(&copied.root)?;
+    fs::remove_file(original.root.join(".local/checkout"))?;
+    let done = Command::new("cp").arg("-a").arg(&original.root).arg(&copied.root).status()?;
+    assert!(done.success());
+    copied.well(&["clean"])?;
+    assert!(place.exists() && cluster.exists() && alive(&pid));
+
+    // One that was moved is still itself.
+    fs::remove_dir_all(&copied.root)?;
+    original.well(&["status"])?;
+    fs::rename(&original.root, &copied.root)?;
+    let told = copied.well(&["stop-nats"])?;
+    assert!(told.contains("stopped in"), "{told}");
+    eventually("the process has ended", async || Ok(!alive(&pid))).await?;
+    Ok(())
+}
+
+#[test]
+fn clean_removes_what_its_own_tests_have_made() -> Outcome {
+    let checkout = Checkout::new("clean")?;
+    let profile = checkout.root.join("target/debug");
+    fs::create_dir_all(&profile)?;
+    let place = checkout.root.join("the place of the tests");
+    fs::create_dir(&place)?;
+    fs::write(profile.join("testkit.place"), format!("{}\n", place.display()))?;
+    for owner in ["", "/elsewhere/target/debug\n/elsewhere\n"] {
+        fs::write(place.join("owner"), owner)?;
+        checkout.well(&["clean"])?;
+        assert!(place.exists(), "of {owner:?}");
+    }
+    fs::write(place.join("owner"), format!("{}\n{}\n", profile.display(), checkout.root.display()))?;
+    let told = checkout.well(&["clean"])?;
+    assert!(!place.exists() && told.contains("the place of the tests"), "{told}");
+    assert!(!checkout.root.join(".local").exists(), "{told}");
+    Ok(())
+}
+
+#[ignore = "slow: make faults"]
+#[tokio::test]
+async fn variables_that_are_meant_for_others_lead_the_local_installation_nowhere() -> Outcome {
+    let mut checkout = Checkout::new("local")?.with_programs()?.env("PG_PORT", free_port()?);
+    for (name, value) in [
+        ("PGSSLMODE", "verify-full"),
+        ("PGHOST", "nowhere.example"),
+        ("PGHOSTADDR", "192.0.2.1"),
+        ("PGPORT", "none"),
+        ("PGUSER", "somebody"),
+        ("PGPASSWORD", "wrong"),
+        ("PGDATABASE", "other"),
+        ("PGTARGETSESSIONATTRS", "standby"),
+        ("PGOPTIONS", "-c search_path=nowhere"),
+        ("NATS_PORT", "tcp://10.0.0.1:4222"),
+        ("NATS_PORT_4222_TCP", "tcp://10.0.0.1:4222"),
+        ("SERVICE_PORT", "tcp://10.0.0.2:80"),
+        ("JAEGER_PORT", "udp://10.0.0.3:6831"),
+        ("ENV_FILE", "/nowhere/.env"),
+    ] {
+        checkout = checkout.env(name, value);
+    }
+    let (well, told) = checkout.call("make", &["up-co"], &[])?;
+    let (down, end) = checkout.call("make", &["clean"], &[])?;
+    assert!(well && told.contains("ready in"), "{told}");
+    assert!(told.contains("NATS_PORT=tcp://10.0.0.1:4222 is a service link"), "{told}");
+    match down {
+        true => Ok(()),
+        false => Err(Failure::new(format!("make clean failed: {end}"))),
+    }
+}
