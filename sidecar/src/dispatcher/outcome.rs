@@ -49,7 +49,7 @@ impl Outcome {
         let times = if attempts == 1 { "once".to_owned() } else { format!("{attempts} times") };
         let mut text = format!("no answer from {target} within {} s; it was sent {times}", seconds(message));
         if message.noise > 0 {
-            text.push_str(", and what came back was no JSON-RPC answer");
+            text.push_str(", and what came back said nothing about it");
         }
         Self::failed(Status::Timeout, code::TIMEOUT, text)
     }
@@ -104,10 +104,6 @@ impl Outcome {
             "{target} refused it as stale: it is older than that service's inbox remembers, so that a repeat could not be told"
         );
         Self::failed(Status::Timeout, code::STALE, text)
-    }
-
-    pub fn bad_reply(text: &str, responder: Option<String>) -> Self {
-        Self::error(&RpcError::new(code::BAD_REPLY, text), responder)
     }
 
     pub fn too_large(size: usize, most: usize) -> Self {

@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use async_nats::{HeaderMap, HeaderName, HeaderValue, Subject, message::OutboundMessage};
-use tpro_wire::{Version, headers, reply_subject::ReplyPrefix, source::Source, trace, uid};
+use tpro_wire::{Protocol, Version, headers, reply_subject::ReplyPrefix, source::Source, trace, uid};
 
 use super::message::Message;
 use crate::version;
@@ -16,6 +16,7 @@ const ATTEMPT: HeaderName = HeaderName::from_static(headers::ATTEMPT);
 const SOURCE: HeaderName = HeaderName::from_static(headers::SOURCE);
 const HOPS: HeaderName = HeaderName::from_static(headers::HOPS);
 const VERSION: HeaderName = HeaderName::from_static(headers::VERSION);
+const PROTOCOL: HeaderName = HeaderName::from_static(headers::PROTOCOL);
 const CONTENT_LANGUAGE: HeaderName = HeaderName::from_static(headers::CONTENT_LANGUAGE);
 const HEADERS: HeaderName = HeaderName::from_static(headers::HEADERS);
 
@@ -60,6 +61,9 @@ impl Sender {
         set(VERSION, self.version.clone());
         if let Some(deadline) = message.deadline {
             set(BUDGET_MS, Some((deadline.saturating_duration_since(now).as_millis() as u64).into()));
+        }
+        if row.protocol != Protocol::JsonRpc {
+            set(PROTOCOL, parse(row.protocol.as_str()));
         }
         if message.attempt > 1 {
             set(ATTEMPT, Some(message.attempt.into()));

@@ -2,18 +2,17 @@
 
 use std::{sync::Arc, time::Duration};
 
-use async_nats::{StatusCode, connection::State};
+use async_nats::connection::State;
 use serde_json::value::RawValue;
 use tokio::time::{Instant, timeout_at};
 use tpro_wire::{
-    Answer, Budget, ReplyState, RequestHeaders, RpcError, Status, Target, Uid, envelope, error::code,
-    headers, limits,
+    Budget, Protocol, Reply, RequestHeaders, RpcError, Status, Target, Uid, envelope, error::code, limits,
 };
 
 use super::{
     CallError,
-    calls::{Reply, Waiting},
-    header_map::{header, header_map},
+    calls::{self, Waiting},
+    header_map::{header_map, read_reply, responder},
     journal::Journal,
     scope::Scope,
 };
@@ -141,11 +140,10 @@ impl Call {
                 Err(_) => return Err(self.nobody_or_late(reached)),
             }
             match self.listen(&mut waiting, attempt).await {
-                Heard::Answer(message) => {
-                    record.journal.responder = header(&message, headers::RESPONDER).map(str::to_owned);
-                    return read(&self.uid, &message.payload);
+                Heard::End(result, responder) => {
+                    record.journal.responder = responder;
+                    return result;
                 }
-                Heard::Stale => return Err(CallError::Stale),
                 Heard::Silence => {
                     reached = Some(true);
                     span.event("silence", vec![("tpro.attempt", i64::from(attempt).into())]);
@@ -164,25 +162,32 @@ impl Call {
         let patience = self.scope.app.config.dispatch.attempt_timeout;
         let mut until = self.deadline.min(Instant::now() + patience);
         loop {
-            let Ok(Reply { attempt: of, message }) = timeout_at(until, waiting.next()).await else {
+            let Ok(calls::Reply { attempt: of, message }) = timeout_at(until, waiting.next()).await else {
                 return Heard::Silence;
             };
-            if message.status == Some(StatusCode::NO_RESPONDERS) {
-                if of == attempt {
-                    return Heard::Nobody("no responders");
-                }
-                continue;
-            }
-            match header(&message, headers::STATE).map(str::parse) {
-                None => return Heard::Answer(message),
+            let end = match read_reply(&self.uid, Protocol::JsonRpc, &message) {
+                Reply::Result(result) => Ok(result),
+                Reply::Error(error) => Err(CallError::Answered(error)),
+                Reply::Unreadable(what) => Err(CallError::BadReply(what)),
+                Reply::Stale => Err(CallError::Stale),
                 // It is alive: as much patience again.
-                Some(Ok(ReplyState::Working)) => until = self.deadline.min(Instant::now() + patience),
-                Some(Ok(ReplyState::Overloaded)) if of == attempt => return Heard::Nobody("overloaded"),
-                Some(Ok(ReplyState::Unsupported)) if of == attempt => return Heard::Nobody("unsupported"),
-                Some(Ok(ReplyState::Stale)) => return Heard::Stale,
-                // Of an attempt that is over, or a state of a later release: go on listening.
-                Some(_) => {}
-            }
+                Reply::Working => {
+                    until = self.deadline.min(Instant::now() + patience);
+                    continue;
+                }
+                Reply::NoResponders if of == attempt => return Heard::Nobody("no responders"),
+                Reply::Overloaded if of == attempt => return Heard::Nobody("overloaded"),
+                Reply::Unsupported(_) if of == attempt => return Heard::Nobody("unsupported"),
+                // Of an attempt that is over.
+                Reply::NoResponders | Reply::Overloaded | Reply::Unsupported(_) => continue,
+                Reply::Noise(noise) => {
+                    let reason = noise.as_str();
+                    let dropped = &self.scope.app.metrics.dispatcher.dropped_replies;
+                    dropped.get_or_create(&Reason { reason }).inc();
+                    continue;
+                }
+            };
+            return Heard::End(end, responder(&message).map(str::to_owned));
         }
     }
 
@@ -219,17 +224,10 @@ impl Call {
 
 /// What an attempt came to.
 enum Heard {
-    Answer(async_nats::Message),
-    Stale,
+    /// To the end, and who said it.
+    End(Result<Box<RawValue>, CallError>, Option<String>),
     Silence,
     Nobody(&'static str),
-}
-
-fn read(uid: &Uid, payload: &[u8]) -> Result<Box<RawValue>, CallError> {
-    match envelope::answer(uid, payload).map_err(CallError::BadReply)? {
-        Answer::Result(result) => Ok(result),
-        Answer::Error(error) => Err(CallError::Answered(error)),
-    }
 }
 
 /// The record of a call; handed to the scope when it is dropped, as cancelled unless it was finished.

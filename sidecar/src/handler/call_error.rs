@@ -38,8 +38,8 @@ pub enum CallError {
     Stale,
     /// What came back is no answer.
     #[error("what came back is no answer")]
-    BadReply(#[source] tpro_wire::AnswerError),
-    /// The result does not fit the type that was asked for.
+    BadReply(#[source] tpro_wire::NotAnswer),
+    /// The result does not fit the type that was asked for, or a number in it would be rounded.
     #[error("the result does not fit")]
     Misfit(#[source] serde_json::Error),
     /// The service has answered with an error.
@@ -67,7 +67,8 @@ impl CallError {
             Self::Unavailable => code::UNAVAILABLE,
             Self::Timeout(_) => code::TIMEOUT,
             Self::Stale => code::STALE,
-            Self::BadReply(_) | Self::Misfit(_) => code::BAD_REPLY,
+            Self::BadReply(what) => return RpcError::new(code::BAD_REPLY, what.to_string()),
+            Self::Misfit(_) => code::BAD_REPLY,
         };
         RpcError::new(code, self.to_string())
     }

@@ -1,6 +1,7 @@
-//! NATS headers, set and read without panics and without allocations that can be spared.
+//! NATS headers, set and read without panics and without allocations that can be spared, and what a reply says by them.
 
 use async_nats::{HeaderMap, HeaderName, HeaderValue, Message};
+use tpro_wire::{Protocol, Reply, Uid, reply};
 
 /// Headers from names and values. A value that NATS cannot carry (a line break) is left out: the client's own
 /// conversion panics.
@@ -20,6 +21,17 @@ pub(crate) fn header<'m>(message: &'m Message, name: &str) -> Option<&'m str> {
 pub(crate) fn find<'h>(headers: &'h HeaderMap, name: &str) -> Option<&'h str> {
     let (_, values) = headers.iter().find(|(header, _)| AsRef::<str>::as_ref(*header) == name)?;
     values.first().map(HeaderValue::as_str)
+}
+
+/// What a reply says to the message with this uid.
+pub(crate) fn read_reply(uid: &Uid, protocol: Protocol, message: &Message) -> Reply {
+    let status = message.status.map(|status| status.as_u16());
+    reply::read(uid, protocol, status, |name| header(message, name), &message.payload)
+}
+
+/// Who has sent a reply.
+pub(crate) fn responder(message: &Message) -> Option<&str> {
+    reply::responder(|name| header(message, name))
 }
 
 #[cfg(test)]

@@ -122,8 +122,9 @@ impl Service {
     /// Handles the replies to what this service asked of a target, `<service>.<entity>.<method_name>` of any space:
     /// `ok` gets the result of a reply with status `ok`, `failed` the status and the error of any other.
     ///
-    /// They run once per message, in the transaction that writes the reply; whatever they do, the reply is kept. They do
-    /// not run for a message that was cancelled (`tpro.cancel`): then the operator has written the reply.
+    /// They have their effects once per message, in the transaction that writes the reply; whatever they do, the reply is
+    /// kept. An error of the database that passes has them run again, for as long as a handler may take. They do not run
+    /// for a message that was cancelled (`tpro.cancel`): then the operator has written the reply.
     pub fn on_reply<T, Fut, FailedFut>(
         mut self,
         target: &str,

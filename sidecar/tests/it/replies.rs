@@ -1,16 +1,19 @@
 //! What is too large to be sent, and replies that nobody asked for.
 
 use serde_json::json;
-use tpro_testkit::{Message, Outcome, World, eventually};
+use tpro_testkit::{Message, Outcome, World, eventually, eventually_some};
 
 use crate::answerer::Answerer;
+use crate::probe::Probe;
 
-/// What comes to a reply subject and is no answer, and why.
-const NO_ANSWERS: [(&str, &str); 4] = [
-    ("forged", "no JSON"),
-    (r#"{"result": "forged"}"#, "no JSON-RPC"),
-    (r#"{"stream": "ORDERS", "seq": 7}"#, "the acknowledgement of a stream"),
-    ("[]", "no object"),
+/// What comes in place of an answer, and what is said of it.
+const NO_ANSWERS: [(&str, &str); 6] = [
+    ("", "empty"),
+    ("canary", "not JSON"),
+    ("[\"canary\"]", "an array"),
+    (r#"{"canary": 1}"#, "jsonrpc"),
+    (r#"{"jsonrpc": "2.0", "id": null, "error": "canary"}"#, "its error"),
+    (r#"{"jsonrpc": "2.0", "id": ID, "canary": 1}"#, "neither"),
 ];
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -58,14 +61,12 @@ async fn forged_replies_settle_nothing() -> Outcome {
     let uid = sent["id"].as_str().expect("it has an id").to_owned();
 
     let other = "01890000-0000-7000-8000-000000000000";
-    // Another uid on a subject of ours, another id in the envelope, no JSON-RPC at all.
+    // Another uid on a subject of ours, another id in the envelope, a stream's acknowledgement.
     let envelope = |id: &str, result: &str| json!({"jsonrpc": "2.0", "id": id, "result": result}).to_string();
     stranger.publish(inbox.replace(&uid, other), envelope(other, "forged").into()).await?;
     stranger.publish(inbox.clone(), envelope(other, "forged").into()).await?;
     stranger.publish(inbox.replace(&uid, "no-uid"), envelope(&uid, "forged").into()).await?;
-    for (payload, _) in NO_ANSWERS {
-        stranger.publish(inbox.clone(), payload.into()).await?;
-    }
+    stranger.publish(inbox.clone(), r#"{"stream": "ORDERS", "seq": 7}"#.into()).await?;
     let mut headers = async_nats::HeaderMap::new();
     headers.insert("Tpro-State", "settled");
     stranger.publish_with_headers(inbox.clone(), headers, envelope(&uid, "forged").into()).await?;
@@ -81,11 +82,56 @@ async fn forged_replies_settle_nothing() -> Outcome {
         Ok(main.metric("tpro_late_replies_total").await? == 2.0
             && dropped("subject").await? == 1.0
             && dropped("other_id").await? == 1.0
-            && dropped("not_json").await? == 1.0
-            && dropped("not_jsonrpc").await? == 3.0
+            && dropped("puback").await? == 1.0
             && dropped("state").await? == 1.0)
     })
     .await?;
     world.finish(&[&main]).await?;
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_no_answer_ends_the_message_at_once_and_it_is_said_what_came() -> Outcome {
+    let world = Probe::world().await?;
+    let main = world.run("main").await?;
+    let probe = world.start(Probe::copy(&world, 1)?).await?;
+    let good = r#"{"jsonrpc": "2.0", "id": ID, "result": 7, "error": null}"#;
+    for (n, (answer, words)) in (0..).zip(NO_ANSWERS.into_iter().chain([(good, "")])) {
+        let _answerer = Answerer::start(&world.nats, &format!("tpro.old.thing.n{n}"), move |request| {
+            answer.replace("ID", &request["id"].to_string())
+        })
+        .await?;
+        let target = format!("old.thing.n{n}");
+        let reply = world.ask(&Message::to(&target).timeout(60)).await?;
+        assert_eq!(reply.attempts, 1, "{answer}: {reply:?}");
+        // A handler that calls reads it by the same rules.
+        let call = json!({"target": target, "body": {}});
+        let called = world.ask(&Probe::request("default.call", call).timeout(60)).await?;
+        if words.is_empty() {
+            assert_eq!((reply.ok()?, called.ok()?), (json!(7), json!([7, 7])), "{answer}");
+            continue;
+        }
+        assert_eq!(called.status, "error", "{answer}: {called:?}");
+        let recorded = format!(
+            "SELECT r.status::text, r.error::text, r.attempts FROM probe_service.mq_reply r
+             JOIN probe_service.mq_publish p ON p.id = r.mq_id WHERE p.method_name = 'n{n}'"
+        );
+        let rows = eventually_some("the calls are on record", async || {
+            let rows = world.admin.query(&recorded, &[]).await?;
+            Ok((!rows.is_empty()).then_some(rows))
+        })
+        .await?;
+        let mut told = vec![(reply.status.clone(), reply.error.to_string())];
+        told.extend(rows.iter().filter(|row| row.get::<_, &str>(0) != "cancelled").map(|row| {
+            assert_eq!(row.get::<_, Option<i32>>(2), Some(1), "{answer}");
+            (row.get(0), row.get(1))
+        }));
+        assert!(told.len() > 1, "{answer}: {told:?}");
+        for (status, error) in told {
+            assert!(status == "error" && error.contains("-32009"), "{answer}: {status} {error}");
+            assert!(error.contains(words) && !error.contains("canary"), "{answer}: {error}");
+        }
+    }
+    world.finish(&[&main, &probe]).await?;
     Ok(())
 }

@@ -9,6 +9,6 @@ mod object;
 mod request;
 mod request_id;
 
-pub use answer::{Answer, AnswerError, answer, failure, success};
+pub use answer::{Answer, AnswerError, NotAnswer, answer, failure, success};
 pub use request::{Request, request};
 pub use request_id::RequestId;

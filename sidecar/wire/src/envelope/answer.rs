@@ -22,16 +22,55 @@ pub enum Answer {
 /// Why a payload is no answer to a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum AnswerError {
-    /// It is not JSON.
-    #[error("the answer is not JSON")]
-    NotJson,
-    /// It is JSON, but no JSON-RPC 2.0 answer: another version, neither or both of result and error, a broken error
-    /// object, a member that comes twice.
-    #[error("the answer is JSON but no JSON-RPC 2.0 answer")]
-    NotJsonRpc,
+    /// It is no answer at all.
+    #[error(transparent)]
+    No(#[from] NotAnswer),
     /// It answers another request.
     #[error("the answer has the id of another request")]
     OtherId,
+}
+
+/// What came in place of an answer. It is told to people, and says nothing of what is in it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum NotAnswer {
+    /// Nothing.
+    #[error("the reply is empty, and no JSON")]
+    Empty,
+    /// Bytes that are no text.
+    #[error("the reply is not text in UTF-8")]
+    NotUtf8,
+    /// Text that is no JSON.
+    #[error("the reply is not JSON")]
+    NotJson,
+    /// JSON of another kind: an array, text, a number, true, false or null.
+    #[error("the reply is JSON, but no JSON-RPC 2.0 answer: it is {0}, not an object")]
+    Kind(&'static str),
+    /// A member is missing, of another type than it must be, or comes twice.
+    #[error(
+        "the reply is JSON, but no JSON-RPC 2.0 answer: its member jsonrpc is missing or not \"2.0\", or a member comes twice"
+    )]
+    Members,
+    /// The id is missing, or is none.
+    #[error("the reply is JSON, but no JSON-RPC 2.0 answer: it has no id")]
+    Id,
+    /// There is neither a result nor an error.
+    #[error("the reply is JSON, but no JSON-RPC 2.0 answer: it has neither a result nor an error")]
+    Neither,
+    /// There are both.
+    #[error("the reply is JSON, but no JSON-RPC 2.0 answer: it has a result and an error")]
+    Both,
+    /// The error is no object of a whole number `code` and a text `message`.
+    #[error(
+        "the reply is JSON, but no answer: its error is no object of a whole number code and a text message"
+    )]
+    Error,
+}
+
+impl NotAnswer {
+    /// For a payload that is text and no JSON.
+    pub fn not_json(payload: &[u8]) -> Self {
+        if payload.is_empty() { Self::Empty } else { Self::NotJson }
+    }
 }
 
 /// Writes an answer with a result. `result` is JSON text.
@@ -55,28 +94,49 @@ pub fn failure(id: Option<&RequestId>, error: &RpcError) -> Vec<u8> {
 /// Reads the answer to the request with this uid.
 ///
 /// An error with a null id is taken: it is how a service says that it could not read the request, and the subject
-/// it came on has told which request that was. A result with a null id is not.
+/// it came on has told which request that was. A result with a null id is not. A null error beside a result, and a
+/// null result beside an error, are as good as none: so write those who learned it from JSON-RPC 1.0.
 pub fn answer(uid: &Uid, payload: &[u8]) -> Result<Answer, AnswerError> {
-    let text = str::from_utf8(payload).map_err(|_| AnswerError::NotJson)?;
+    let text = str::from_utf8(payload).map_err(|_| NotAnswer::NotUtf8)?;
     let members: AnswerMembers<'_> = read_object(text).map_err(|broken| match broken {
-        Broken::NotJson => AnswerError::NotJson,
-        Broken::OtherShape => AnswerError::NotJsonRpc,
+        Broken::NotJson => NotAnswer::not_json(payload),
+        Broken::OtherShape => kind(text).map_or(NotAnswer::Members, NotAnswer::Kind),
     })?;
     if members.jsonrpc != "2.0" {
-        return Err(AnswerError::NotJsonRpc);
+        return Err(NotAnswer::Members.into());
     }
-    let id = members.id.ok_or(AnswerError::NotJsonRpc)?.get();
+    let id = members.id.ok_or(NotAnswer::Id)?.get();
+    let ours = names(id, uid)?;
+    if !ours && id != "null" {
+        return Err(AnswerError::OtherId);
+    }
+    let is_null = |member: Option<&RawValue>| member.is_none_or(|member| member.get() == "null");
     match (members.result, members.error) {
-        (Some(result), None) if names(id, uid)? => Ok(Answer::Result(result.to_owned())),
-        (None, Some(error)) if id == "null" || names(id, uid)? => {
-            // Read by itself, so that a null error is told from none, and an array from an object.
+        (Some(result), error) if is_null(error) => match ours {
+            true => Ok(Answer::Result(result.to_owned())),
+            false => Err(AnswerError::OtherId),
+        },
+        (result, Some(error)) if is_null(result) && !is_null(Some(error)) => {
+            // Read by itself, so that an array is told from an object.
             match serde_json::from_str(error.get()) {
                 Ok(read) if error.get().starts_with('{') => Ok(Answer::Error(read)),
-                _ => Err(AnswerError::NotJsonRpc),
+                _ => Err(NotAnswer::Error.into()),
             }
         }
-        (Some(_), None) | (None, Some(_)) => Err(AnswerError::OtherId),
-        (None, None) | (Some(_), Some(_)) => Err(AnswerError::NotJsonRpc),
+        (None, _) => Err(NotAnswer::Neither.into()),
+        (Some(_), _) => Err(NotAnswer::Both.into()),
+    }
+}
+
+/// What a JSON text is, if it is no object.
+fn kind(json: &str) -> Option<&'static str> {
+    match json.trim_ascii_start().bytes().next()? {
+        b'{' => None,
+        b'[' => Some("an array"),
+        b'"' => Some("text"),
+        b't' | b'f' => Some("true or false"),
+        b'n' => Some("null"),
+        _ => Some("a number"),
     }
 }
 
@@ -101,7 +161,7 @@ fn names(id: &str, uid: &Uid) -> Result<bool, AnswerError> {
         // Written differently, with capital letters or escapes, it is the same id still.
         Some(b'"') => Ok(serde_json::from_str::<Cow<'_, str>>(id).is_ok_and(|text| text.parse() == Ok(*uid))),
         Some(b'0'..=b'9' | b'-' | b'n') => Ok(false),
-        _ => Err(AnswerError::NotJsonRpc),
+        _ => Err(NotAnswer::Id.into()),
     }
 }
 

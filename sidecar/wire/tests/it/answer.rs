@@ -1,6 +1,6 @@
 use proptest::prelude::*;
 use tpro_wire::Uid;
-use tpro_wire::envelope::{Answer, AnswerError, RequestId, answer, failure, success};
+use tpro_wire::envelope::{Answer, AnswerError, NotAnswer, RequestId, answer, failure, success};
 use tpro_wire::error::{RpcError, code};
 
 use crate::support::{json, mutated, uid};
@@ -82,49 +82,84 @@ fn a_null_id_is_taken_with_an_error_only() {
 }
 
 #[test]
-fn json_that_is_no_answer_is_told() {
-    for members in [
-        r#""jsonrpc":"2.0","id":ID"#,
-        r#""jsonrpc":"2.0","id":ID,"result":1,"error":{"code":1,"message":"no"}"#,
-        r#""jsonrpc":"2.0","id":ID,"result":null,"error":{"code":1,"message":"no"}"#,
-        r#""jsonrpc":"2.0","id":ID,"result":1,"error":null"#,
-        r#""jsonrpc":"2.0","id":ID,"error":null"#,
-        r#""jsonrpc":"2.0","id":ID,"error":"no""#,
-        r#""jsonrpc":"2.0","id":ID,"error":[1,"no"]"#,
-        r#""jsonrpc":"2.0","id":ID,"error":{}"#,
-        r#""jsonrpc":"2.0","id":ID,"error":{"code":1}"#,
-        r#""jsonrpc":"2.0","id":ID,"error":{"message":"no"}"#,
-        r#""jsonrpc":"2.0","id":ID,"error":{"code":"1","message":"no"}"#,
-        r#""jsonrpc":"2.0","id":ID,"error":{"code":1.5,"message":"no"}"#,
-        r#""jsonrpc":"2.0","id":ID,"error":{"code":99999999999999999999,"message":"no"}"#,
-        r#""jsonrpc":"2.0","id":ID,"error":{"code":1,"code":1,"message":"no"}"#,
-        r#""jsonrpc":"2.0","result":1"#,
-        r#""id":ID,"result":1"#,
-        r#""jsonrpc":"1.0","id":ID,"result":1"#,
-        r#""jsonrpc":2,"id":ID,"result":1"#,
-        r#""jsonrpc":"2.0","id":{},"result":1"#,
-        r#""jsonrpc":"2.0","id":[ID],"result":1"#,
-        r#""jsonrpc":"2.0","id":true,"result":1"#,
-        r#""jsonrpc":"2.0","id":ID,"result":1,"result":2"#,
-        r#""jsonrpc":"2.0","id":ID,"id":ID,"result":1"#,
-        // A JetStream PubAck.
-        r#""stream":"S","seq":1"#,
+fn a_null_error_is_as_good_as_none_and_so_is_a_null_result_beside_an_error() {
+    let of = |members: &str| read(&format!(r#"{{"jsonrpc":"2.0","id":"{UID}",{members}}}"#));
+    for (members, result) in [
+        (r#""result":1,"error":null"#, "1"),
+        (r#""error":null,"result":{"a":[]}"#, r#"{"a":[]}"#),
+        (r#""result":null,"error":null"#, "null"),
     ] {
-        let payload = format!("{{{}}}", members.replace("ID", &format!("\"{UID}\"")));
-        assert_eq!(read(&payload).unwrap_err(), AnswerError::NotJsonRpc, "{payload}");
+        assert!(matches!(of(members), Ok(Answer::Result(raw)) if raw.get() == result), "{members}");
     }
-    for payload in ["null", "1", "[]", "[{}]", &format!(r#"["2.0","{UID}",1]"#)] {
-        assert_eq!(read(payload).unwrap_err(), AnswerError::NotJsonRpc, "{payload}");
+    for members in
+        [r#""result":null,"error":{"code":1,"message":"no"}"#, r#""error":{"code":1,"message":"no"}"#]
+    {
+        assert!(matches!(of(members), Ok(Answer::Error(error)) if error.code == 1), "{members}");
+    }
+}
+
+#[test]
+fn json_that_is_no_answer_is_told_by_what_it_lacks() {
+    for (what, all) in [
+        (NotAnswer::Neither, vec![r#""jsonrpc":"2.0","id":ID"#, r#""jsonrpc":"2.0","id":ID,"error":null"#]),
+        (NotAnswer::Both, vec![r#""jsonrpc":"2.0","id":ID,"result":1,"error":{"code":1,"message":"no"}"#]),
+        (
+            NotAnswer::Error,
+            vec![
+                r#""jsonrpc":"2.0","id":ID,"error":"no""#,
+                r#""jsonrpc":"2.0","id":ID,"error":[1,"no"]"#,
+                r#""jsonrpc":"2.0","id":ID,"error":{}"#,
+                r#""jsonrpc":"2.0","id":ID,"error":{"code":1}"#,
+                r#""jsonrpc":"2.0","id":ID,"error":{"message":"no"}"#,
+                r#""jsonrpc":"2.0","id":ID,"error":{"code":"1","message":"no"}"#,
+                r#""jsonrpc":"2.0","id":ID,"error":{"code":1.5,"message":"no"}"#,
+                r#""jsonrpc":"2.0","id":ID,"error":{"code":99999999999999999999,"message":"no"}"#,
+                r#""jsonrpc":"2.0","id":ID,"error":{"code":1,"code":1,"message":"no"}"#,
+            ],
+        ),
+        (
+            NotAnswer::Id,
+            vec![
+                r#""jsonrpc":"2.0","result":1"#,
+                r#""jsonrpc":"2.0","id":{},"result":1"#,
+                r#""jsonrpc":"2.0","id":[ID],"result":1"#,
+                r#""jsonrpc":"2.0","id":true,"result":1"#,
+            ],
+        ),
+        (
+            NotAnswer::Members,
+            vec![
+                r#""id":ID,"result":1"#,
+                r#""jsonrpc":"1.0","id":ID,"result":1"#,
+                r#""jsonrpc":2,"id":ID,"result":1"#,
+                r#""jsonrpc":"2.0","id":ID,"result":1,"result":2"#,
+                r#""jsonrpc":"2.0","id":ID,"id":ID,"result":1"#,
+                // A JetStream PubAck.
+                r#""stream":"S","seq":1"#,
+            ],
+        ),
+    ] {
+        for members in all {
+            let payload = format!("{{{}}}", members.replace("ID", &format!("\"{UID}\"")));
+            assert_eq!(read(&payload).unwrap_err(), AnswerError::No(what), "{payload}");
+        }
+    }
+    let array = format!(r#"["2.0","{UID}",1]"#);
+    for (kind, payload) in
+        [("null", "null"), ("a number", "1"), ("an array", " []"), ("text", "\"x\""), ("an array", &array)]
+    {
+        assert_eq!(read(payload).unwrap_err(), AnswerError::No(NotAnswer::Kind(kind)), "{payload}");
     }
 }
 
 #[test]
 fn what_is_not_json_is_told() {
-    for payload in ["", "+OK", "{", "{}}", "<html>", "{\"jsonrpc\":\"2.0\"", "{\"jsonrpc\":1,"] {
-        assert_eq!(read(payload).unwrap_err(), AnswerError::NotJson, "{payload}");
+    assert_eq!(read("").unwrap_err(), AnswerError::No(NotAnswer::Empty));
+    for payload in ["+OK", "{", "{}}", "<html>", "{\"jsonrpc\":\"2.0\"", "{\"jsonrpc\":1,"] {
+        assert_eq!(read(payload).unwrap_err(), AnswerError::No(NotAnswer::NotJson), "{payload}");
     }
     let not_utf8 = [br#"{"jsonrpc":"2.0","id":null,"result":""#.as_slice(), b"\xc3\"}"].concat();
-    assert_eq!(answer(&the_uid(), &not_utf8).unwrap_err(), AnswerError::NotJson);
+    assert_eq!(answer(&the_uid(), &not_utf8).unwrap_err(), AnswerError::No(NotAnswer::NotUtf8));
 }
 
 proptest! {
@@ -165,7 +200,8 @@ proptest! {
         let is_json = str::from_utf8(&payload)
             .is_ok_and(|text| serde_json::from_str::<serde::de::IgnoredAny>(text).is_ok());
         let read = answer(&the_uid(), &payload);
-        prop_assert_eq!(matches!(read, Err(AnswerError::NotJson)), !is_json);
+        let no_json = [NotAnswer::Empty, NotAnswer::NotUtf8, NotAnswer::NotJson].map(AnswerError::No);
+        prop_assert_eq!(read.is_err_and(|error| no_json.contains(&error)), !is_json);
     }
 
     #[test]

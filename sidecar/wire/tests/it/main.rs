@@ -5,6 +5,7 @@ mod budget;
 mod error;
 mod headers;
 mod name;
+mod reply;
 mod reply_subject;
 mod request;
 mod responder;

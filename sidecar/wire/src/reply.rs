@@ -1,0 +1,193 @@
+//! What a reply says: the one reading of it, for rows of an outbox and for the calls of handlers alike.
+
+use serde::Deserialize;
+use serde::de::IgnoredAny;
+use serde_json::value::RawValue;
+
+use crate::envelope::{self, Answer, AnswerError, NotAnswer};
+use crate::error::{RpcError, code};
+use crate::headers;
+use crate::protocol::Protocol;
+use crate::reply_state::ReplyState;
+use crate::status::Status;
+use crate::uid::Uid;
+use crate::version::Versions;
+
+/// How a service of the NATS micro protocol (ADR-32) says that it failed, and by which number.
+const SERVICE_ERROR: &str = "Nats-Service-Error";
+const SERVICE_ERROR_CODE: &str = "Nats-Service-Error-Code";
+/// The status by which a NATS server says that nobody subscribes to a subject.
+const NO_RESPONDERS: u16 = 503;
+/// Longest responder that is kept, in bytes.
+const MAX_RESPONDER: usize = 128;
+
+/// A reply, understood.
+#[derive(Debug)]
+pub enum Reply {
+    /// The method's result, any JSON as it came.
+    Result(Box<RawValue>),
+    /// The method's error.
+    Error(RpcError),
+    /// Something that ends the message and is no answer. Whoever sent it has answered this very request.
+    Unreadable(NotAnswer),
+    /// NATS knows no subscriber of the subject.
+    NoResponders,
+    /// The target has the message and works on it.
+    Working,
+    /// A copy is there and takes no more work now.
+    Overloaded,
+    /// The target cannot tell the message from a repeat.
+    Stale,
+    /// A copy is there and understands other versions than ours.
+    Unsupported(Versions),
+    /// Nothing that is said about the message: to be dropped and counted.
+    Noise(Noise),
+}
+
+/// Why a reply says nothing about the message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Noise {
+    /// A status of the NATS server that is none of ours.
+    Status,
+    /// A state of a later release, or one that lacks what it must say.
+    State,
+    /// The answer to another request.
+    OtherId,
+    /// A JetStream stream listens on the subject, and has acknowledged the message.
+    StreamAck,
+}
+
+impl Noise {
+    /// The word for metrics.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Status => "status",
+            Self::State => "state",
+            Self::OtherId => "other_id",
+            Self::StreamAck => "puback",
+        }
+    }
+}
+
+/// Reads a reply to the message with this uid, from what NATS has of it: its status line, its headers, its payload.
+///
+/// What answers this request and cannot be read is [`Reply::Unreadable`]: the service will not say it better when it
+/// is asked again. Only what may come from somebody who was not asked is passed over: the answer to another request,
+/// and the acknowledgement of a stream.
+pub fn read<'h>(
+    uid: &Uid,
+    protocol: Protocol,
+    status: Option<u16>,
+    header: impl Fn(&str) -> Option<&'h str>,
+    payload: &[u8],
+) -> Reply {
+    match status {
+        Some(NO_RESPONDERS) => return Reply::NoResponders,
+        Some(_) => return Reply::Noise(Noise::Status),
+        None => {}
+    }
+    if let Some(state) = header(headers::STATE) {
+        return read_state(state, header(headers::VERSIONS));
+    }
+    match protocol {
+        Protocol::JsonRpc => read_json_rpc(uid, header, payload),
+        Protocol::Json => read_json(uid, header, payload),
+    }
+}
+
+/// Who answered, as it calls itself: printable, and short, since it is stored as text.
+pub fn responder<'h>(header: impl Fn(&str) -> Option<&'h str>) -> Option<&'h str> {
+    let printable =
+        |text: &&str| text.len() <= MAX_RESPONDER && text.bytes().all(|b| (b' '..=b'~').contains(&b));
+    header(headers::RESPONDER).filter(printable)
+}
+
+fn read_state(state: &str, versions: Option<&str>) -> Reply {
+    match state.parse() {
+        Ok(ReplyState::Working) => Reply::Working,
+        Ok(ReplyState::Overloaded) => Reply::Overloaded,
+        Ok(ReplyState::Stale) => Reply::Stale,
+        Ok(ReplyState::Unsupported) => match versions.and_then(|text| text.parse().ok()) {
+            Some(theirs) => Reply::Unsupported(theirs),
+            None => Reply::Noise(Noise::State),
+        },
+        Err(_) => Reply::Noise(Noise::State),
+    }
+}
+
+fn read_json_rpc<'h>(uid: &Uid, header: impl Fn(&str) -> Option<&'h str>, payload: &[u8]) -> Reply {
+    match envelope::answer(uid, payload) {
+        Ok(Answer::Result(result)) => Reply::Result(result),
+        Ok(Answer::Error(error)) => Reply::Error(error),
+        Err(AnswerError::OtherId) => Reply::Noise(Noise::OtherId),
+        Err(AnswerError::No(what)) => match service_error(header) {
+            Some(error) => Reply::Error(error),
+            None if is_stream_ack(payload) => Reply::Noise(Noise::StreamAck),
+            None => Reply::Unreadable(what),
+        },
+    }
+}
+
+/// Any JSON is a result, but for what says that it is an error.
+fn read_json<'h>(uid: &Uid, header: impl Fn(&str) -> Option<&'h str>, payload: &[u8]) -> Reply {
+    if header(headers::STATUS).and_then(|text| text.parse().ok()) == Some(Status::Error) {
+        #[derive(Deserialize)]
+        struct Failed {
+            error: RpcError,
+        }
+        return match serde_json::from_slice(payload) {
+            Ok(Failed { error }) => Reply::Error(error),
+            Err(_) => Reply::Unreadable(NotAnswer::Error),
+        };
+    }
+    if let Some(error) = service_error(&header) {
+        return Reply::Error(error);
+    }
+    let Ok(text) = str::from_utf8(payload) else { return Reply::Unreadable(NotAnswer::NotUtf8) };
+    let Ok(result) = serde_json::from_str::<Box<RawValue>>(text) else {
+        return Reply::Unreadable(NotAnswer::not_json(payload));
+    };
+    if is_stream_ack(payload) {
+        return Reply::Noise(Noise::StreamAck);
+    }
+    // A service of tpro that has not understood the request as it came, and answers in JSON-RPC.
+    if header(headers::RESPONDER).is_some()
+        && let Ok(Answer::Error(error)) = envelope::answer(uid, payload)
+    {
+        return Reply::Error(error);
+    }
+    Reply::Result(result)
+}
+
+fn service_error<'h>(header: impl Fn(&str) -> Option<&'h str>) -> Option<RpcError> {
+    let text = header(SERVICE_ERROR)?;
+    let number = header(SERVICE_ERROR_CODE).and_then(|text| text.parse().ok());
+    Some(RpcError::new(number.unwrap_or(code::INTERNAL), text))
+}
+
+/// Whether this is how JetStream acknowledges a publish, or refuses it: an object with a text `stream`, a number `seq`,
+/// and nothing but what JetStream adds to them.
+fn is_stream_ack(payload: &[u8]) -> bool {
+    #[derive(Deserialize)]
+    #[serde(deny_unknown_fields)]
+    struct PubAck {
+        #[serde(rename = "stream")]
+        _stream: String,
+        #[serde(rename = "seq")]
+        _seq: u64,
+        #[serde(default, rename = "domain")]
+        _domain: Option<String>,
+        #[serde(default, rename = "duplicate")]
+        _duplicate: Option<bool>,
+        #[serde(default, rename = "val")]
+        _val: Option<String>,
+        #[serde(default, rename = "batch")]
+        _batch: Option<String>,
+        #[serde(default, rename = "count")]
+        _count: Option<u64>,
+        #[serde(default, rename = "error")]
+        _error: Option<IgnoredAny>,
+    }
+    // Serde would read the members from an array, too.
+    payload.trim_ascii_start().starts_with(b"{") && serde_json::from_slice::<PubAck>(payload).is_ok()
+}
