@@ -411,6 +411,21 @@ COMMENT ON COLUMN tpro.locks.schema_oid IS 'the schema of the service';
 COMMENT ON COLUMN tpro.locks.lock IS 'leader: dispatches; bell: sleeps until it rings; maintenance: makes and drops partitions';
 COMMENT ON COLUMN tpro.locks.pid IS 'the backend';
 
+-- For tpro.depose, which only a superuser may do by itself; nobody is granted this.
+CREATE FUNCTION tpro.end_backend(pid pg_catalog.int4, backend_start pg_catalog.timestamptz) RETURNS boolean
+    LANGUAGE plpgsql VOLATILE STRICT SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+    PERFORM pg_stat_clear_snapshot();
+    -- A process number is given out again: end it only if it is still the same backend.
+    RETURN coalesce((SELECT pg_terminate_backend(a.pid)
+                       FROM pg_stat_activity a
+                      WHERE a.pid = end_backend.pid AND a.backend_start = end_backend.backend_start), false);
+END
+$$;
+COMMENT ON FUNCTION tpro.end_backend(pg_catalog.int4, pg_catalog.timestamptz) IS
+    'ends the backend with this number that began at this moment; false if there is none';
+
 -- SECURITY DEFINER: only a superuser sees the state of another role's backend and may end it.
 CREATE FUNCTION tpro.depose(service pg_catalog.text) RETURNS boolean
     LANGUAGE plpgsql VOLATILE STRICT SECURITY DEFINER SET search_path = pg_catalog, pg_temp
@@ -427,21 +442,19 @@ BEGIN
       JOIN tpro.locks l ON l.pid = a.pid
      WHERE l.schema_oid = tpro.sender_schema(depose.service)::oid AND l.lock = 'leader'
        -- Whatever it does: idle it has lost its client, or that stands still; and in a statement that has lasted so long
-       -- its client has given it up (it does after 10 seconds), or the backend itself stands still.
+       -- its client has given it up (it does after 10 seconds), or the backend itself stands still. Not so when its COMMIT waits
+       -- for a synchronous standby: whoever led in its place would wait for the same.
+       AND a.wait_event IS DISTINCT FROM 'SyncRep'
        AND a.state_change < clock_timestamp() - silence
        AND a.backend_start < clock_timestamp() - silence;
     IF NOT FOUND THEN
         RETURN false;
     END IF;
-    PERFORM pg_stat_clear_snapshot();
-    -- A process number is given out again: end it only if it is still the same backend.
-    RETURN coalesce((SELECT pg_terminate_backend(a.pid)
-                       FROM pg_stat_activity a
-                      WHERE a.pid = leader.pid AND a.backend_start = leader.backend_start), false);
+    RETURN tpro.end_backend(leader.pid, leader.backend_start);
 END
 $$;
 COMMENT ON FUNCTION tpro.depose(pg_catalog.text) IS
-    'ends the session of a leader that has been silent for more than 12 seconds; whether there was one; errors as tpro.lead';
+    'ends the session of a leader that has been silent for more than 12 seconds and waits for no synchronous standby; whether there was one; errors as tpro.lead';
 
 -- ---------------------------------------------------------------------------------------------------------------------
 -- The identity of the database. A restored database or a clone must not send the original's messages.

@@ -245,6 +245,7 @@ CREATE TABLE @schema@.mq_receive (
     attempt integer NOT NULL,
     at timestamptz NOT NULL DEFAULT clock_timestamp(),
     deadline timestamptz NOT NULL,
+    proof text,
     PRIMARY KEY (uid, run)
 ) PARTITION BY RANGE (uid);
 COMMENT ON TABLE @schema@.mq_receive IS 'inbox: what this service has accepted; a row for each run of its handler';
@@ -256,6 +257,7 @@ COMMENT ON COLUMN @schema@.mq_receive.target IS 'the subject it came by';
 COMMENT ON COLUMN @schema@.mq_receive.attempt IS 'which attempt of the requester it was';
 COMMENT ON COLUMN @schema@.mq_receive.at IS 'when it was accepted';
 COMMENT ON COLUMN @schema@.mq_receive.deadline IS 'when its owner stops: after it a repeat runs, though the owner lives';
+COMMENT ON COLUMN @schema@.mq_receive.proof IS 'what a repeat must prove: k:<its Tpro-Key>, or d:<digest of its params> of a stranger; null: not known';
 
 CREATE TABLE @schema@.mq_outcome (
     uid uuid PRIMARY KEY,

@@ -10,6 +10,7 @@ use crate::{
     db::{Pool, Servers},
     handler::Service,
     health::Health,
+    keys::Keys,
     metrics::Metrics,
     nats,
     shutdown::Stop,
@@ -29,6 +30,8 @@ pub struct App {
     pub responder: Responder,
     /// A random number (31 bits) of this process: its presence lock and the nonce of its direct replies.
     pub copy_key: i32,
+    /// What only copies of this service can sign.
+    pub keys: Keys,
     /// The connection to NATS.
     pub nats: async_nats::Client,
     /// Where the database is.

@@ -21,6 +21,7 @@ pub mod handler;
 pub mod health;
 mod http;
 pub mod inbox;
+pub mod keys;
 mod log;
 pub mod maintenance;
 pub mod metrics;

@@ -64,11 +64,15 @@ pub(crate) async fn connect(
 ) -> Result<Option<Client>, NatsError> {
     let mut backoff = Backoff::new(Duration::from_millis(100), RECONNECT_MOST);
     loop {
-        let attempt = options(config, health, metrics).connect(config.nats_urls.clone());
+        let attempt = async {
+            let client = options(config, health, metrics).connect(config.nats_urls.clone()).await?;
+            let echoed = echo(&client, config).await;
+            Ok((client, echoed))
+        };
         let reason = tokio::select! {
             () = stop.soft.cancelled() => return Ok(None),
             attempt = attempt => match attempt {
-                Ok(client) => match echo(&client, config).await {
+                Ok((client, echoed)) => match echoed {
                     Ok(()) => {
                         tracing::info!("NATS health-check OK");
                         health.ok(CHECK);
@@ -76,7 +80,7 @@ pub(crate) async fn connect(
                     }
                     Err(reason) => reason,
                 },
-                Err(error) => match error.kind() {
+                Err::<_, ConnectError>(error) => match error.kind() {
                     ConnectErrorKind::AuthorizationViolation | ConnectErrorKind::Authentication => {
                         return Err(NatsError::Refused { keys: config.nats_login.keys() });
                     }

@@ -120,6 +120,35 @@ async fn a_leader_that_works_is_not_deposed_and_a_silent_one_is() -> Outcome {
 }
 
 #[tokio::test]
+async fn a_backend_is_ended_only_if_it_is_the_one_that_was_meant() -> Outcome {
+    let database = database().await?;
+    let (admin, other) = (database.connect().await?, database.connect().await?);
+    let pid: i32 = other.query_one("SELECT pg_backend_pid()", &[]).await?.get(0);
+    let end = |start: &str| {
+        format!("SELECT tpro.end_backend({pid}, ({start})) FROM pg_stat_activity a WHERE a.pid = {pid}")
+    };
+    // As if the number had been given to another process between the look and the end.
+    for start in ["a.backend_start - interval '1 microsecond'", "a.backend_start + interval '1 microsecond'"]
+    {
+        assert!(!answers(&admin, &end(start)).await?, "{start}");
+    }
+    other.batch_execute("SELECT 1").await?;
+    assert!(answers(&admin, &end("a.backend_start")).await?);
+    eventually("it has ended", async || Ok(other.batch_execute("SELECT 1").await.is_err())).await?;
+    // It is the only way, and tpro.depose gives it the moment that it has seen.
+    let ends = "SELECT string_agg(proname, ',') FROM pg_proc
+        WHERE pronamespace = 'tpro'::regnamespace AND prosrc LIKE '%pg_terminate_backend%'";
+    assert_eq!(admin.query_one(ends, &[]).await?.get::<_, &str>(0), "end_backend");
+    let source = "SELECT prosrc FROM pg_proc WHERE oid = 'tpro.depose(text)'::regprocedure";
+    let source: String = admin.query_one(source, &[]).await?.get(0);
+    assert!(source.contains("SELECT a.pid, a.backend_start INTO leader"), "{source}");
+    assert!(source.contains("tpro.end_backend(leader.pid, leader.backend_start)"), "{source}");
+    let main = database.connect_as("main").await?;
+    refused_with(&main, "42501", "SELECT tpro.end_backend(1, now())").await?;
+    Ok(())
+}
+
+#[tokio::test]
 async fn only_the_services_own_sidecar_leads_it() -> Outcome {
     let database = database().await?;
     database.create_role("stranger").await?;

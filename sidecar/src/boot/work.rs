@@ -50,6 +50,7 @@ pub(super) async fn work(
         source: Source { service: config.service.clone(), instance: facts.instance },
         responder: config.responder(),
         copy_key: copy_key(),
+        keys: facts.keys,
         nats: client,
         pool: db::pool(config, &servers),
         servers,
@@ -121,7 +122,7 @@ async fn disconnect(app: &App) {
     }
     // `Client::drain` ends subscriptions before handlers can reply; now there are no handlers left, and an error only
     // means that the connection is gone already.
-    let _ = app.nats.drain().await;
+    let _ = tokio::time::timeout(LAST_FLUSH, app.nats.drain()).await;
     app.pool.close();
 }
 

@@ -11,6 +11,7 @@ mod prepare;
 mod servers;
 mod session;
 mod sqlstate;
+pub(crate) mod standby;
 mod watch;
 
 pub use self::{

@@ -6,16 +6,18 @@ use tokio_postgres::Client;
 use uuid::Uuid;
 
 use super::{DbError, Servers, plain, pooler::are_own, session};
-use crate::{backoff::Backoff, config::Config, health::Health, shutdown::Stop};
+use crate::{backoff::Backoff, config::Config, health::Health, keys::Keys, shutdown::Stop};
 
 /// The name of the readiness check.
 pub(crate) const CHECK: &str = "database";
 
 /// What the database says about itself.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub(crate) struct Facts {
     /// Its random uuid, from `CREATE EXTENSION`.
     pub(crate) instance: Uuid,
+    /// What only copies of the service can sign.
+    pub(crate) keys: Keys,
     /// `tpro.max_body`: bytes of the largest body it lets through.
     pub(crate) max_body: usize,
     /// Its clock.
@@ -86,8 +88,9 @@ async fn ask(config: &Config, servers: &Servers) -> Result<Facts, Lack> {
         drop(other);
         look_for_extension(client).await?;
         look_for_service(client, config).await?;
+        look_for_upgrade(client, config).await?;
         look_for_adoption(client).await?;
-        facts(client).await
+        facts(client, config).await
     };
     let limit = Duration::from_secs(10);
     tokio::time::timeout(limit, asking)
@@ -125,6 +128,29 @@ async fn look_for_service(client: &Client, config: &Config) -> Result<(), Lack> 
     Ok(())
 }
 
+/// What this release needs and a database of an earlier one lacks: functions of the extension, and columns and rights of the
+/// service's own schema.
+async fn look_for_upgrade(client: &Client, config: &Config) -> Result<(), Lack> {
+    let (service, schema) = (config.service.as_str(), config.service.schema());
+    let sql = "SELECT s.sign IS NOT NULL, \
+        EXISTS (SELECT FROM pg_attribute a WHERE a.attrelid = to_regclass($1 || '.mq_receive') \
+                   AND a.attname = 'proof' AND NOT a.attisdropped) \
+        AND coalesce(has_function_privilege(s.sign, 'EXECUTE'), false) \
+        FROM (SELECT to_regprocedure('tpro.sign(text,bytea)') AS sign) AS s";
+    let row = client.query_one(sql, &[&schema]).await?;
+    if !row.get::<_, bool>(0) {
+        return Err(Lack::Remedy(
+            "the extension is of an earlier release; as a superuser: ALTER EXTENSION pg_tpro UPDATE".into(),
+        ));
+    }
+    if !row.get::<_, bool>(1) {
+        return Err(Lack::Remedy(format!(
+            "the schema {schema} is of an earlier release; as a superuser: SELECT tpro.upgrade_service('{service}')"
+        )));
+    }
+    Ok(())
+}
+
 /// A database that was copied or restored holds what the original may have sent, and is asked for what is asked of the original:
 /// before it is adopted nothing is sent from it, and nothing is answered.
 async fn look_for_adoption(client: &Client) -> Result<(), Lack> {
@@ -139,15 +165,16 @@ async fn look_for_adoption(client: &Client) -> Result<(), Lack> {
     ))
 }
 
-async fn facts(client: &Client) -> Result<Facts, Lack> {
+async fn facts(client: &Client, config: &Config) -> Result<Facts, Lack> {
     let instance = match client.query_one("SELECT tpro.instance()", &[]).await {
         Ok(row) => row.get(0),
         Err(error) => return Err(Lack::Remedy(format!("tpro.instance() fails: {}", plain(&error)))),
     };
+    let keys = Keys::of(client, &config.service).await?;
     // A setting of the extension's library is known to a session only once the library is loaded, which the call above
     // has done.
     let row =
         client.query_one("SELECT current_setting('tpro.max_body', true), clock_timestamp()", &[]).await?;
     let max_body = row.get::<_, Option<&str>>(0).and_then(|text| text.parse().ok());
-    Ok(Facts { instance, max_body: max_body.unwrap_or(tpro_wire::limits::MAX_BODY), now: row.get(1) })
+    Ok(Facts { instance, keys, max_body: max_body.unwrap_or(tpro_wire::limits::MAX_BODY), now: row.get(1) })
 }

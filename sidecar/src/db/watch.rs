@@ -35,9 +35,10 @@ pub(crate) async fn watch(app: App) {
             _ = ticks.tick() => {}
         }
         count(&app.pool, &app.metrics);
-        match ask_time(&app).await {
-            Ok(()) => app.health.ok(CHECK),
-            Err(reason) => app.health.fail(CHECK, reason),
+        match app.stop.soft.run_until_cancelled(ask_time(&app)).await {
+            None => return,
+            Some(Ok(())) => app.health.ok(CHECK),
+            Some(Err(reason)) => app.health.fail(CHECK, reason),
         }
     }
 }

@@ -8,15 +8,15 @@ use tokio_postgres::Client;
 use uuid::Uuid;
 
 use super::{
+    claim::{Claim, ClaimError, Stance},
     gate::STAYS_AFTER,
-    identity::{Claim, ClaimError, Stance},
     leader::{Fall, Leader},
     outbox::Outbox,
 };
 use crate::{
     app::App,
     backoff::{Backoff, jittered},
-    db::{self, DbError, Session, plain},
+    db::{self, DbError, Session, plain, standby},
 };
 
 /// The name of the readiness check.
@@ -100,10 +100,17 @@ pub(super) async fn run(app: App) {
 
 /// Follows on one session, and leads on it when it gets the lock. `Ok` when told to stop.
 async fn follow(app: &App) -> Result<(), Trouble> {
+    // A follower has nothing in hand: whatever it asks, nobody needs the answer when it stops.
     let session = tokio::select! {
         () = app.stop.soft.cancelled() => return Ok(()),
-        session = db::session(&app.servers, "leader") => session?,
+        session = wait_for_the_lead(app) => session?,
     };
+    lead(app, session).await
+}
+
+/// Follows until this session has the lock.
+async fn wait_for_the_lead(app: &App) -> Result<Session, Trouble> {
+    let session = db::session(&app.servers, "leader").await?;
     look_for_schema(app, &session.client).await?;
     let mut watched = Instant::now();
     // Terminations in a row that did not make the lock free.
@@ -112,7 +119,7 @@ async fn follow(app: &App) -> Result<(), Trouble> {
         // A copy that cannot send leaves the lead to one that can.
         if app.nats.connection_state() == State::Connected {
             match ask_to_lead(app, &session.client).await? {
-                Some(true) => return lead(app, session).await,
+                Some(true) => return Ok(session),
                 Some(false) if in_vain > 3 => app.health.fail(CHECK, FROZEN),
                 Some(false) => app.health.ok(CHECK),
                 None => app.health.fail(CHECK, NOT_ADOPTED),
@@ -123,11 +130,8 @@ async fn follow(app: &App) -> Result<(), Trouble> {
             in_vain = if depose(app, &session.client).await? { in_vain + 1 } else { 0 };
         }
         let pause = if (1..=3).contains(&in_vain) { SOON } else { app.config.dispatch.lead_interval };
-        tokio::select! {
-            () = app.stop.soft.cancelled() => return Ok(()),
-            // Jittered, so that eight copies do not ask in step.
-            () = tokio::time::sleep(jittered(pause)) => {}
-        }
+        // Jittered, so that eight copies do not ask in step.
+        tokio::time::sleep(jittered(pause)).await;
     }
 }
 
@@ -164,11 +168,20 @@ async fn ask_to_lead(app: &App, client: &Client) -> Result<Option<bool>, Trouble
     row.try_get(0).map_err(read)
 }
 
-/// Terminates the session of a leader that is frozen.
+/// Terminates the session of a leader that is frozen, and says if one waits for a synchronous standby.
 async fn depose(app: &App, client: &Client) -> Result<bool, Trouble> {
-    let sql = "/* leader.depose */ SELECT tpro.depose($1)";
-    let row = ask("leader.depose", client.query_one(sql, &[&app.config.service.as_str()])).await?;
-    let deposed: bool = row.try_get(0).map_err(|source| Trouble::Run { name: "leader.depose", source })?;
+    let sql = "/* leader.depose */ SELECT tpro.depose($1), EXISTS (SELECT FROM tpro.locks l \
+        JOIN pg_stat_activity a ON a.pid = l.pid \
+        WHERE l.lock = 'leader' AND l.schema_oid = to_regnamespace($2) \
+        AND a.wait_event = 'SyncRep' AND a.state_change < clock_timestamp() - interval '5 seconds')";
+    let service = &app.config.service;
+    let row = ask("leader.depose", client.query_one(sql, &[&service.as_str(), &service.schema()])).await?;
+    let read = |source| Trouble::Run { name: "leader.depose", source };
+    let (deposed, waits): (bool, bool) = (row.try_get(0).map_err(read)?, row.try_get(1).map_err(read)?);
+    match waits {
+        true => app.health.fail(standby::CHECK, standby::WAITS),
+        false => app.health.ok(standby::CHECK),
+    }
     if deposed {
         app.metrics.dispatcher.deposed.inc();
         tracing::warn!("the leader of this service was frozen; its session was terminated");
@@ -186,17 +199,30 @@ async fn ask<T>(
     }
 }
 
+/// Says so when what a leader writes at its beginning waits for a synchronous standby. It does not end.
+async fn watch_standby(app: &App, pid: i32) {
+    loop {
+        tokio::time::sleep(PATIENCE).await;
+        if standby::waits(&app.servers, pid).await {
+            app.health.fail(standby::CHECK, standby::WAITS);
+        }
+    }
+}
+
 async fn lead(app: &App, session: Session) -> Result<(), Trouble> {
     let Session { client, messages, missed, pid } = session;
     let begin = async {
-        let claim = Claim::make(&app.nats, &app.source, &client, &app.servers, Stance::Leads).await?;
+        let claim = Claim::make(app, &client, Stance::Leads).await?;
         let outbox = Outbox::new(client, &app.config.service).await.map_err(Fall::from)?;
         Ok::<_, Trouble>(Leader::begin(app, outbox, pid, messages, missed, claim).await?)
     };
     let leader = tokio::select! {
-        () = app.stop.hard.cancelled() => return Ok(()),
+        // Nothing is in hand yet: the next leader begins as this one did.
+        () = app.stop.soft.cancelled() => return Ok(()),
         leader = begin => leader?,
+        () = watch_standby(app, pid) => return Ok(()),
     };
+    app.health.ok(standby::CHECK);
     tracing::info!(db.pid = pid, "leads");
     app.health.ok(CHECK);
     let counts = &app.metrics.dispatcher;

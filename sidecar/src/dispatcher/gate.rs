@@ -15,8 +15,9 @@ use tokio::time::Instant;
 use uuid::Uuid;
 
 use super::{
+    claim::{Claim, ClaimError, Stance},
     follower::CHECK,
-    identity::{Claim, ClaimError, Server, Stance},
+    identity::Server,
 };
 use crate::{
     app::App,
@@ -104,7 +105,7 @@ async fn pass(app: &App, refusal: &mut Option<Refusal>) -> Result<(), Closed> {
         return Err(Closed::Unheard);
     }
     for _ in 0..QUESTIONS {
-        match Claim::make(&app.nats, &app.source, &client, &app.servers, Stance::Asks).await {
+        match Claim::make(app, &client, Stance::Asks).await {
             Ok(_) => {}
             Err(led @ ClaimError::Led { .. }) => {
                 let since = before.map_or_else(Instant::now, |before| before.since);

@@ -37,8 +37,8 @@ use self::{
 use super::{
     barrier::{Barrier, Echo},
     bell::Bell,
+    claim::{Claim, ClaimError, Heard},
     cursor::{Pace, Unsettled},
-    identity::{Claim, ClaimError, Heard},
     in_flight::{InFlight, Key},
     lanes::{Bounds, Lanes},
     metrics::Counts,
@@ -64,6 +64,9 @@ const NATS_PATIENCE: Duration = Duration::from_secs(10);
 /// With no statement answered for so long the session is taken for dead: well before followers depose it, which they do
 /// after 12 s, so that a black hole towards PostgreSQL is noticed on both sides.
 const SILENCE: Duration = Duration::from_secs(10);
+/// With no statement answered for so long it is asked, by another session, whether this one waits for a synchronous
+/// standby, and asked again after as long. One that does is not dead.
+const STANDBY_CHECK: Duration = Duration::from_secs(5);
 /// How long a leader that is told to stop waits for the replies it awaits. It holds the lock meanwhile, so that what is
 /// published waits for the next leader; what is not answered by then, that one sends again, and the inbox of the target
 /// makes it one effect.
@@ -103,6 +106,8 @@ enum Event {
     Claim(Heard),
     Room(Result<(), async_nats::PublishError>),
     Handled(Handled),
+    /// Whether the session waits for a synchronous standby.
+    Standby(bool),
     Time,
     Stop,
     Halt,
@@ -161,6 +166,11 @@ pub(super) struct Leader {
     hold: Option<Instant>,
     /// When a statement was last answered, or begun after a silence of ours.
     answered: Instant,
+    /// The question whether the session waits for a synchronous standby, and when it is asked next at the earliest.
+    standby: FuturesUnordered<BoxFuture<'static, bool>>,
+    standby_check: Instant,
+    /// When it was last seen to wait so, if it does.
+    waits: Option<Instant>,
     /// The end of the wait for the last replies, once we are told to stop.
     until: Option<Instant>,
     /// When NATS was last seen to be there.
@@ -183,7 +193,7 @@ impl Leader {
         let config = &app.config;
         let now = Instant::now();
         outbox.listen(&config.service).await?;
-        let sender = Sender::new(&app.source);
+        let sender = Sender::new(&app.source, &app.keys);
         // Before anything is sent: a reply to a leader before us settles too.
         let replies = app.nats.subscribe(sender.replies().wildcard()).await?;
         let bounds = Bounds {
@@ -246,6 +256,9 @@ impl Leader {
             beating: true,
             hold: None,
             answered: now,
+            standby: FuturesUnordered::new(),
+            standby_check: now,
+            waits: None,
             until: None,
             connected_at: now,
             now,
@@ -285,12 +298,13 @@ impl Leader {
                 }
                 Event::Server(Some(_)) => {}
                 Event::Server(None) => return Err(Fall::Closed),
-                Event::Claim(heard) => self.claim.heed(&heard)?,
+                Event::Claim(heard) => self.claim.heed_leading(&heard)?,
                 Event::Room(room) => {
                     room.map_err(|_| Fall::Nats)?;
                     self.send_some()?;
                 }
                 Event::Handled(handled) => self.on_handled(handled),
+                Event::Standby(waits) => self.on_standby(waits),
                 Event::Time => {}
                 Event::Stop => self.until = Some(self.now + LAST_REPLIES),
                 Event::Halt => return Ok(()),
@@ -306,6 +320,7 @@ impl Leader {
             Some(done) = self.jobs.next(), if !self.jobs.is_empty() => Event::Done(done),
             replies = self.replies.next() => Event::Replies(replies),
             Some(handled) = self.handling.next(), if !self.handling.is_empty() => Event::Handled(handled),
+            Some(waits) = self.standby.next(), if !self.standby.is_empty() => Event::Standby(waits),
             room = std::future::poll_fn(|cx| self.nats.poll_ready_unpin(cx)), if sends => Event::Room(room),
             message = self.server.next() => Event::Server(message),
             Some(heard) = self.claim.next() => Event::Claim(heard),
@@ -318,7 +333,7 @@ impl Leader {
     /// The next moment at which there is something to do by itself. Everything here is in the future, or waits for another
     /// event: a moment that has passed and cannot be acted on would make the loop spin.
     fn wake_at(&self, connected: bool) -> Instant {
-        let silent = self.answered + SILENCE;
+        let silent = self.heard() + SILENCE;
         let heartbeat = if self.beating {
             silent
         } else {
@@ -337,6 +352,7 @@ impl Leader {
             self.barrier.due().filter(|_| connected),
             self.pace.due().filter(|_| self.reader.is_between() && self.recovery.is_none()),
             self.recall.due(self.now),
+            self.standby_due(),
             self.until,
             connected.then(|| self.claim.due()),
             (!connected).then(|| self.now + RECONNECT_CHECK),
@@ -363,6 +379,11 @@ impl Leader {
         if let Some(Echo::Unsure(events)) = self.barrier.connected(connection) {
             events.into_iter().for_each(|key| self.send_again(key));
         }
+    }
+
+    /// When the session last gave a sign of life, by an answer or by waiting for a standby.
+    fn heard(&self) -> Instant {
+        self.waits.map_or(self.answered, |seen| seen.max(self.answered))
     }
 
     fn show(&self) {

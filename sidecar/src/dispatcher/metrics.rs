@@ -48,6 +48,8 @@ pub struct Counts {
     pub refused: Family<Reason, Counter>,
     /// Attempts that were not answered in time.
     pub silent: Counter,
+    /// Claims of leadership that are not believed: `malformed`, `unsigned`, `forged`, `stale`, `unexplained`.
+    pub claims_ignored: Family<Reason, Counter>,
     /// How far the clock of this host is ahead of the database's, in milliseconds, when a row was read.
     pub clock_skew_ms: Gauge,
 }
@@ -71,6 +73,7 @@ impl Counts {
             dropped_replies: Family::default(),
             refused: Family::default(),
             silent: Counter::default(),
+            claims_ignored: Family::default(),
             clock_skew_ms: Gauge::default(),
         };
         r.register("leading", "1 while this copy leads", counts.leading.clone());
@@ -92,6 +95,11 @@ impl Counts {
         );
         r.register("refused", "Attempts that nobody took, by reason", counts.refused.clone());
         r.register("silent", "Attempts that were not answered in time", counts.silent.clone());
+        r.register(
+            "claims_ignored",
+            "Claims of leadership that are not believed, by reason",
+            counts.claims_ignored.clone(),
+        );
         r.register(
             "clock_skew_ms",
             "This host's clock ahead of the database's",

@@ -1,7 +1,7 @@
 //! Moves outbox rows to NATS and replies to tables. One copy is the leader of its schema.
 //!
 //! How it fits together: behind the [`gate`] a [`follower`] tries to get the lock and makes sure that no clone of
-//! the database leads ([`identity`]); the [`leader`] that has it reads pages ([`reader`],
+//! the database leads ([`claim`], [`identity`], [`said`]); the [`leader`] that has it reads pages ([`reader`],
 //! [`outbox`], [`row`]), lets rows fly in the [`lane`] of their target (all of them: [`lanes`]), sends them ([`sender`]), understands what comes back
 //! ([`answer`]), decides about another attempt ([`retry`], [`timers`]), and writes outcomes in batches ([`settler`]). The
 //! durable [`cursor`] follows a second behind, and [`recovery`] begins there. What others settle meanwhile it lets go of
@@ -16,6 +16,7 @@
 mod answer;
 mod barrier;
 mod bell;
+mod claim;
 mod cursor;
 mod follower;
 pub mod gate;
@@ -34,6 +35,7 @@ mod recovery;
 mod reply_queue;
 mod retry;
 mod row;
+mod said;
 mod sender;
 mod settler;
 mod snapshot;

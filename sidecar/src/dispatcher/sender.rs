@@ -6,7 +6,7 @@ use async_nats::{HeaderMap, HeaderName, HeaderValue, Subject, message::OutboundM
 use tpro_wire::{Protocol, Version, headers, reply_subject::ReplyPrefix, source::Source, trace, uid};
 
 use super::message::Message;
-use crate::version;
+use crate::{keys::Keys, version};
 
 const TRACEPARENT: HeaderName = HeaderName::from_static(headers::TRACEPARENT);
 const TRACESTATE: HeaderName = HeaderName::from_static(headers::TRACESTATE);
@@ -14,6 +14,7 @@ const MSG_ID: HeaderName = HeaderName::from_static(headers::MSG_ID);
 const BUDGET_MS: HeaderName = HeaderName::from_static(headers::BUDGET_MS);
 const ATTEMPT: HeaderName = HeaderName::from_static(headers::ATTEMPT);
 const SOURCE: HeaderName = HeaderName::from_static(headers::SOURCE);
+const KEY: HeaderName = HeaderName::from_static(headers::KEY);
 const HOPS: HeaderName = HeaderName::from_static(headers::HOPS);
 const VERSION: HeaderName = HeaderName::from_static(headers::VERSION);
 const PROTOCOL: HeaderName = HeaderName::from_static(headers::PROTOCOL);
@@ -26,15 +27,17 @@ pub(super) struct Sender {
     /// None for the first version, which is not said.
     version: Option<HeaderValue>,
     replies: ReplyPrefix,
+    keys: Keys,
 }
 
 impl Sender {
-    pub fn new(source: &Source) -> Self {
+    pub fn new(source: &Source, keys: &Keys) -> Self {
         let version = version::spoken();
         Self {
             source: source.to_string().parse().ok(),
             version: (version != Version::FIRST).then(|| version.to_string().parse().ok()).flatten(),
             replies: ReplyPrefix::new(&source.service, &source.instance),
+            keys: keys.clone(),
         }
     }
 
@@ -58,6 +61,7 @@ impl Sender {
         set(TRACESTATE, row.tracestate.as_deref().and_then(parse));
         set(MSG_ID, parse(row.uid.encode(&mut [0; uid::TEXT_LEN])));
         set(SOURCE, self.source.clone());
+        set(KEY, parse(&self.keys.of_message(&row.uid).to_string()));
         set(VERSION, self.version.clone());
         if let Some(deadline) = message.deadline {
             set(BUDGET_MS, Some((deadline.saturating_duration_since(now).as_millis() as u64).into()));

@@ -214,6 +214,7 @@ impl Call {
             attempt,
             version: version::spoken(),
             source: Some(scope.app.source.clone()),
+            key: Some(scope.app.keys.of_message(&self.uid)),
             hops: scope.hops.saturating_add(1),
             language: scope.language().map(str::to_owned),
             headers: Some(scope.headers_for_calls()),

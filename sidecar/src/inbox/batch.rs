@@ -13,6 +13,7 @@ use uuid::Uuid;
 use super::{
     columns::{AcceptColumns, FinishColumns},
     command::{Accept, Accepted, Command, Finish, Finished, is_suspect},
+    question::First,
     sql::Prepared,
 };
 use crate::{
@@ -122,7 +123,16 @@ impl Batch {
             client
                 .query(
                     &sql.accept,
-                    &[&a.uid, &a.run, &a.source, &a.target, &a.attempt, &a.budget_ms, &app.copy_key],
+                    &[
+                        &a.uid,
+                        &a.run,
+                        &a.source,
+                        &a.target,
+                        &a.attempt,
+                        &a.budget_ms,
+                        &a.proof,
+                        &app.copy_key,
+                    ],
                 )
                 .await
         };
@@ -158,7 +168,7 @@ impl Batch {
             }
         }
         for taking in std::mem::take(&mut self.accepts) {
-            if written.taken.contains(&taking.accept.uid.uuid()) {
+            if written.taken.contains(&taking.accept.question.uid.uuid()) {
                 let _ = taking.reply.send(Accepted::Run(taking.run));
             } else {
                 self.accepts.push(taking);
@@ -168,7 +178,7 @@ impl Batch {
         let uids: Vec<_> = self.finishes.iter().map(|(finish, _)| finish.uid.uuid()).collect();
         let outcomes = outcomes(client, sql, uids).await.map_err(Lost)?;
         answer_beaten(outcomes, std::mem::take(&mut self.finishes));
-        let uids: Vec<_> = self.accepts.iter().map(|taking| taking.accept.uid.uuid()).collect();
+        let uids: Vec<_> = self.accepts.iter().map(|taking| taking.accept.question.uid.uuid()).collect();
         let known = known(app, client, sql, uids).await.map_err(Lost)?;
         self.accepts = answer_repeats(app, &known, std::mem::take(&mut self.accepts));
         Ok(())
@@ -209,7 +219,7 @@ impl Batch {
                 // Somebody holds the row and has not committed: that is being at work.
                 let _ = taking.reply.send(Accepted::Working);
             } else {
-                tracing::error!(message.id = %taking.accept.uid, "the inbox does not take a message: {}", describe(error));
+                tracing::error!(message.id = %taking.accept.question.uid, "the inbox does not take a message: {}", describe(error));
             }
         }
         for (mut finish, reply) in std::mem::take(&mut self.finishes) {
@@ -281,12 +291,15 @@ fn answer_repeats(app: &App, known: &HashMap<Uuid, Row>, repeats: Vec<Taking>) -
     let most = i32::try_from(app.config.limits.runs).unwrap_or(i32::MAX);
     let mut again = Vec::new();
     for mut taking in repeats {
-        let Some(row) = known.get(&taking.accept.uid.uuid()) else { continue };
+        let question = &taking.accept.question;
+        let Some(row) = known.get(&question.uid.uuid()) else { continue };
         let (answer, run, at_work, ours): (Option<&str>, Option<i32>, Option<bool>, Option<bool>) =
             (row.get(1), row.get(2), row.get(3), row.get(4));
         let last = run.unwrap_or(0);
+        let is_repeat = First::of(row).is_none_or(|first| question.repeats(&first));
         let accepted = match answer {
-            Some(answer) => match stored_outcome(taking.accept.uid, answer) {
+            _ if !is_repeat => Accepted::Mismatch,
+            Some(answer) => match stored_outcome(question.uid, answer) {
                 Some(outcome) => Accepted::Done(outcome),
                 None => continue,
             },

@@ -17,18 +17,20 @@ pub(super) struct AcceptColumns<'a> {
     pub(super) target: Vec<&'a str>,
     pub(super) attempt: Vec<i32>,
     pub(super) budget_ms: Vec<i64>,
+    pub(super) proof: Vec<String>,
 }
 
 impl<'a> AcceptColumns<'a> {
     pub(super) fn of(accepts: &'a [Taking]) -> Self {
         let mut columns = Self::default();
         for Taking { accept, run, .. } in accepts {
-            columns.uid.push(accept.uid.uuid());
+            columns.uid.push(accept.question.uid.uuid());
             columns.run.push(*run);
-            columns.source.push(accept.source.as_deref());
-            columns.target.push(&accept.target);
+            columns.source.push(accept.question.source.as_deref());
+            columns.target.push(&accept.question.target);
             columns.attempt.push(accept.attempt);
             columns.budget_ms.push(accept.budget_ms);
+            columns.proof.push(accept.question.proof());
         }
         columns
     }

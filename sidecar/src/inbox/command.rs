@@ -1,8 +1,11 @@
 //! What the writer is asked to write.
 
+use std::sync::Arc;
+
 use tokio::sync::oneshot;
 use tpro_wire::Uid;
 
+use super::question::Question;
 use crate::handler::{journal::Journal, outcome::Outcome};
 
 /// One thing to write.
@@ -17,9 +20,7 @@ pub(crate) enum Command {
 
 /// A message to be taken.
 pub(crate) struct Accept {
-    pub(crate) uid: Uid,
-    pub(crate) source: Option<String>,
-    pub(crate) target: String,
+    pub(crate) question: Arc<Question>,
     pub(crate) attempt: i32,
     pub(crate) budget_ms: i64,
     /// Whether it may be taken though it is suspect, since no other suspect runs in this copy.
@@ -40,6 +41,8 @@ pub(crate) enum Accepted {
     Run(i32),
     /// It is done.
     Done(Outcome),
+    /// Another question was asked under its uid before.
+    Mismatch,
     /// Another copy is at work on it.
     Working,
     /// It is suspect, and is to be taken when no other suspect runs.

@@ -1,22 +1,43 @@
 //! Messages at work in this copy, so that a repeat joins the run there is.
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, hash_map::Entry},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
 use tpro_wire::Uid;
 
+use super::question::Question;
+
 /// Repeats of one message that may wait for its answer; the requester needs one of them.
 const MOST_JOINED: usize = 16;
 
 /// Messages at work, each with those who wait for the answer.
-pub(crate) struct Flight<J>(Mutex<HashMap<Uid, Vec<J>>>);
+pub(crate) struct Flight<J>(Mutex<HashMap<Uid, AtWork<J>>>);
+
+struct AtWork<J> {
+    question: Arc<Question>,
+    /// Whether the inbox has taken it: only then is it the first that was asked under its uid.
+    is_taken: bool,
+    joined: Vec<J>,
+}
 
 /// A message at work; it ends when this is dropped.
 pub(crate) struct Boarded<J> {
     flight: Arc<Flight<J>>,
     uid: Uid,
+}
+
+/// What becomes of a message that comes.
+pub(crate) enum Boarding<J> {
+    /// Its work begins.
+    Begun(Boarded<J>),
+    /// It is at work already, and the repeat waits with it.
+    Joined,
+    /// Another question is at work under its uid.
+    Mismatch,
+    /// The same, and which of the two came first is not known yet.
+    Unsure,
 }
 
 impl<J> Default for Flight<J> {
@@ -26,28 +47,47 @@ impl<J> Default for Flight<J> {
 }
 
 impl<J> Flight<J> {
-    /// Begins the work on a message. If it is at work already, `joins` waits with it, and `None` comes back.
-    pub(crate) fn board(self: &Arc<Self>, uid: Uid, joins: impl FnOnce() -> J) -> Option<Boarded<J>> {
-        let mut at_work = self.lock();
-        if let Some(joined) = at_work.get_mut(&uid) {
-            if joined.len() < MOST_JOINED {
-                joined.push(joins());
+    /// Begins the work on a message. If it is at work already, `joins` waits with it.
+    pub(crate) fn board(
+        self: &Arc<Self>,
+        question: &Arc<Question>,
+        joins: impl FnOnce() -> J,
+    ) -> Boarding<J> {
+        let mut flight = self.lock();
+        match flight.entry(question.uid) {
+            Entry::Occupied(mut entry) => {
+                let at_work = entry.get_mut();
+                if !question.repeats(&at_work.question.as_first()) {
+                    return if at_work.is_taken { Boarding::Mismatch } else { Boarding::Unsure };
+                }
+                if at_work.joined.len() < MOST_JOINED {
+                    at_work.joined.push(joins());
+                }
+                Boarding::Joined
             }
-            return None;
+            Entry::Vacant(entry) => {
+                entry.insert(AtWork { question: question.clone(), is_taken: false, joined: Vec::new() });
+                Boarding::Begun(Boarded { flight: self.clone(), uid: question.uid })
+            }
         }
-        at_work.insert(uid, Vec::new());
-        Some(Boarded { flight: self.clone(), uid })
     }
 
-    fn lock(&self) -> MutexGuard<'_, HashMap<Uid, Vec<J>>> {
+    fn lock(&self) -> MutexGuard<'_, HashMap<Uid, AtWork<J>>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl<J> Boarded<J> {
+    /// The inbox has taken the message.
+    pub(crate) fn is_taken(&self) {
+        if let Some(at_work) = self.flight.lock().get_mut(&self.uid) {
+            at_work.is_taken = true;
+        }
+    }
+
     /// Ends the work; those who have joined are to be answered.
     pub(crate) fn leave(self) -> Vec<J> {
-        self.flight.lock().remove(&self.uid).unwrap_or_default()
+        self.flight.lock().remove(&self.uid).map(|at_work| at_work.joined).unwrap_or_default()
     }
 }
 
@@ -61,18 +101,35 @@ impl<J> Drop for Boarded<J> {
 mod tests {
     use super::*;
 
+    fn begun<J>(boarding: Boarding<J>) -> Option<Boarded<J>> {
+        match boarding {
+            Boarding::Begun(boarded) => Some(boarded),
+            _ => None,
+        }
+    }
+
     #[test]
     fn a_repeat_joins_the_run_there_is_and_none_is_forgotten() {
         let flight = Arc::new(Flight::default());
-        let uid = Uid::v7(1, [1; 10]);
-        let first = flight.board(uid, || "first").unwrap();
-        assert!(flight.board(uid, || "second").is_none());
+        let question = Arc::new(Question::sample("{}"));
+        let first = begun(flight.board(&question, || "first")).unwrap();
         for _ in 0..100 {
-            assert!(flight.board(uid, || "more").is_none());
+            assert!(matches!(flight.board(&question, || "more"), Boarding::Joined));
         }
         assert_eq!(first.leave().len(), MOST_JOINED);
-        let again = flight.board(uid, || "again").unwrap();
-        drop(again);
+        drop(begun(flight.board(&question, || "again")).unwrap());
         assert!(flight.lock().is_empty());
+    }
+
+    #[test]
+    fn another_question_under_the_same_uid_joins_nothing() {
+        let flight = Arc::new(Flight::default());
+        let first = begun(flight.board(&Arc::new(Question::sample("{}")), || "first")).unwrap();
+        let other = Arc::new(Question::sample("[]"));
+        assert!(matches!(flight.board(&other, || "other"), Boarding::Unsure));
+        first.is_taken();
+        assert!(matches!(flight.board(&other, || "other"), Boarding::Mismatch));
+        assert_eq!(first.leave().len(), 0);
+        assert!(begun(flight.board(&other, || "other")).is_some());
     }
 }

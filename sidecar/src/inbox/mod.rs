@@ -12,6 +12,7 @@ mod columns;
 pub(crate) mod command;
 pub(crate) mod flight;
 pub(crate) mod own;
+pub(crate) mod question;
 mod sql;
 mod writer;
 

@@ -3,7 +3,7 @@
 use tokio_postgres::error::SqlState;
 use tpro_wire::Uid;
 
-use super::{command::Accept, sql::Texts};
+use super::{command::Accept, question::First, sql::Texts};
 use crate::{
     app::App,
     handler::{
@@ -23,6 +23,8 @@ pub(crate) enum Entry {
     Run(i32),
     /// It is done, by this copy or another.
     Done { outcome: Outcome, ours: bool },
+    /// Another question was asked under its uid before.
+    Mismatch,
     /// Another transaction, or another copy, is at work on it.
     Working,
     /// It ran as often as it may.
@@ -42,6 +44,7 @@ impl Own {
         tx: &Statements,
         accept: &Accept,
     ) -> Result<Entry, QueryError> {
+        let question = &accept.question;
         let mut run = 1;
         loop {
             match self.take(app, tx, accept, run).await {
@@ -57,18 +60,21 @@ impl Own {
             let row = tx
                 .quiet(async {
                     let statement = connection.prepare_cached(&self.0.known).await?;
-                    let uid = vec![accept.uid.uuid()];
+                    let uid = vec![question.uid.uuid()];
                     connection
                         .query_one(&statement, &[&uid, &app.source.service.as_str(), &app.copy_key])
                         .await
                 })
                 .await?;
+            if First::of(&row).is_some_and(|first| !question.repeats(&first)) {
+                return Ok(Entry::Mismatch);
+            }
             let (answer, last, at_work): (Option<&str>, Option<i32>, Option<bool>) =
                 (row.get(1), row.get(2), row.get(3));
             match answer {
                 Some(answer) => {
                     let ours = row.get::<_, Option<bool>>(4) == Some(true);
-                    return Ok(Entry::Done { outcome: stored(accept.uid, answer), ours });
+                    return Ok(Entry::Done { outcome: stored(question.uid, answer), ours });
                 }
                 None if at_work == Some(true) => return Ok(Entry::Working),
                 // Accepted, and not in a transaction of this kind: by an earlier release, in the default way.
@@ -89,18 +95,20 @@ impl Own {
 
     /// Counts a run before it begins, in a transaction of its own: how many repeats were begun, if that could be told.
     pub(crate) async fn count_repeat(&self, app: &App, accept: &Accept) -> Result<Option<i32>, QueryError> {
+        let question = &accept.question;
         let connection = app.pool.get().await?;
         let statement = connection.prepare_cached(&self.0.count_repeat).await?;
         let row = connection
             .query_opt(
                 &statement,
                 &[
-                    &accept.uid.uuid(),
+                    &question.uid.uuid(),
                     &app.copy_key,
-                    &accept.source,
-                    &accept.target,
+                    &question.source,
+                    &question.target,
                     &accept.attempt,
                     &accept.budget_ms,
+                    &question.proof(),
                 ],
             )
             .await?;
@@ -112,11 +120,15 @@ impl Own {
         let taken = tx
             .quiet(async {
                 let statement = connection.prepare_cached(&self.0.accept).await?;
-                let (uid, run, source) = (vec![accept.uid.uuid()], vec![run], vec![accept.source.as_deref()]);
-                let (target, attempt, budget) =
-                    (vec![&*accept.target], vec![accept.attempt], vec![accept.budget_ms]);
+                let question = &accept.question;
+                let (uid, run, proof) = (vec![question.uid.uuid()], vec![run], vec![question.proof()]);
+                let (source, target) = (vec![question.source.as_deref()], vec![&*question.target]);
+                let (attempt, budget) = (vec![accept.attempt], vec![accept.budget_ms]);
                 connection
-                    .query(&statement, &[&uid, &run, &source, &target, &attempt, &budget, &app.copy_key])
+                    .query(
+                        &statement,
+                        &[&uid, &run, &source, &target, &attempt, &budget, &proof, &app.copy_key],
+                    )
                     .await
             })
             .await?;

@@ -7,6 +7,7 @@ use tokio::{
     sync::mpsc,
     time::{MissedTickBehavior, interval, timeout},
 };
+use tokio_postgres::Client;
 use tokio_util::sync::CancellationToken;
 
 use super::{
@@ -17,7 +18,7 @@ use super::{
 use crate::{
     app::App,
     backoff::Backoff,
-    db::{Session, plain, session},
+    db::{Session, plain, session, standby},
 };
 
 /// The name of the readiness check.
@@ -47,7 +48,10 @@ pub(super) async fn write(app: App, mut commands: mpsc::Receiver<Command>, over:
     let mut batch = Batch::default();
     let mut backoff = Backoff::new(Duration::from_millis(50), Duration::from_secs(2));
     loop {
-        let opened = over.run_until_cancelled(timeout(LIMIT, open(&app, &texts))).await;
+        let opened = tokio::select! {
+            opened = over.run_until_cancelled(timeout(LIMIT, open(&app, &texts))) => opened,
+            () = closed(&mut batch, &mut commands) => return,
+        };
         let reason = match opened {
             None => return,
             Some(Err(_)) => "the database does not answer".to_owned(),
@@ -62,9 +66,26 @@ pub(super) async fn write(app: App, mut commands: mpsc::Receiver<Command>, over:
             }
         };
         app.health.fail(CHECK, reason);
-        if over.run_until_cancelled(tokio::time::sleep(backoff.next_pause())).await.is_none() {
-            return;
+        tokio::select! {
+            slept = over.run_until_cancelled(tokio::time::sleep(backoff.next_pause())) => {
+                if slept.is_none() {
+                    return;
+                }
+            }
+            () = closed(&mut batch, &mut commands) => return,
         }
+    }
+}
+
+/// Collects while there is no session; returns when nothing is to be written and nothing more will come, for which no
+/// session is needed.
+async fn closed(batch: &mut Batch, commands: &mut mpsc::Receiver<Command>) {
+    let mut collected = Vec::new();
+    while commands.recv_many(&mut collected, MOST).await > 0 {
+        collected.drain(..).for_each(|command| batch.add(command));
+    }
+    if batch.len() > 0 {
+        std::future::pending().await
     }
 }
 
@@ -96,6 +117,33 @@ impl Open {
     }
 }
 
+/// Writes what is collected, or says why the session is lost. One that waits for a synchronous standby is not.
+async fn write_batch(
+    app: &App,
+    client: &Client,
+    sql: &Prepared,
+    pid: i32,
+    batch: &mut Batch,
+) -> Result<(), String> {
+    let mut writing = std::pin::pin!(batch.write(app, client, sql));
+    let mut waits = false;
+    let written = loop {
+        match timeout(LIMIT, &mut writing).await {
+            Ok(written) => break written,
+            Err(_) if standby::waits(&app.servers, pid).await => {
+                waits = true;
+                app.health.fail(CHECK, standby::WAITS);
+            }
+            Err(_) => return Err(format!("the database did not answer within {} s", LIMIT.as_secs())),
+        }
+    };
+    written.map_err(|Lost(error)| plain(&error))?;
+    if waits {
+        app.health.ok(CHECK);
+    }
+    Ok(())
+}
+
 /// Writes batch after batch. `None` when there is nothing more to come, or why the session is lost.
 async fn serve(
     app: &App,
@@ -110,10 +158,9 @@ async fn serve(
         // What a lost session has left is written first.
         if batch.len() > 0 {
             app.metrics.serving.inbox_batch.observe(batch.len() as f64);
-            match timeout(LIMIT, batch.write(app, &open.session.client, &open.sql)).await {
-                Ok(Ok(())) => {}
-                Ok(Err(Lost(error))) => return Some(plain(&error)),
-                Err(_) => return Some(format!("the database did not answer within {} s", LIMIT.as_secs())),
+            let Open { session: Session { client, pid, .. }, sql, .. } = &open;
+            if let Err(reason) = write_batch(app, client, sql, *pid, batch).await {
+                return Some(reason);
             }
         }
         tokio::select! {

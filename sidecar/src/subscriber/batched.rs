@@ -34,11 +34,8 @@ enum Came {
 }
 
 /// Serves a message.
-pub(super) async fn serve(serving: &Serving, mut work: Work<'_>, handler: &Erased<Ctx, String>) {
-    let Some(boarded) = serving.flight.board(work.origin.uid, || work.back.clone()) else {
-        serving.count_not_run("joined");
-        return work.span.discard();
-    };
+pub(super) async fn serve(serving: &Serving, work: Work<'_>, handler: &Erased<Ctx, String>) {
+    let Some((mut work, boarded)) = serving.board(work).await else { return };
     failpoint::pass("inbox.before_accept");
     let mut alone = None;
     let mut accepted = timeout_at(work.origin.deadline, serving.inbox.accept(work.accept())).await;
@@ -57,6 +54,7 @@ pub(super) async fn serve(serving: &Serving, mut work: Work<'_>, handler: &Erase
             work.is_repeat(&outcome);
             return serving.answer_all(&work.back, &boarded.leave(), &outcome).await;
         }
+        Ok(Ok(Accepted::Mismatch)) => return serving.refuse_mismatch(&mut work, &boarded.leave()).await,
         Ok(Ok(Accepted::Working)) => {
             serving.count_not_run("working");
             work.span.discard();
@@ -82,6 +80,7 @@ pub(super) async fn serve(serving: &Serving, mut work: Work<'_>, handler: &Erase
         // Its time is over, or the process stops: the requester asks again, if it still wants to know.
         Err(_) | Ok(Err(_)) => return work.span.discard(),
     };
+    boarded.is_taken();
     work.span.set("tpro.run", i64::from(run));
     failpoint::pass("inbox.after_accept");
     let came = handle(serving, &mut work, handler, run).await;

@@ -21,7 +21,7 @@ use super::{
     serve::serve,
     serving::Serving,
 };
-use crate::{failpoint, random};
+use crate::{app::App, failpoint, random};
 
 /// How long a message waits for a handler to become free while the copy keeps up. Short bursts of fast handlers pass;
 /// those of slow ones are sent elsewhere.
@@ -30,6 +30,12 @@ const PATIENCE: Duration = Duration::from_millis(20);
 const EVENT_PATIENCE: Duration = Duration::from_secs(60);
 /// How long the server may take to say that it has heard us.
 const ROUND_TRIP: Duration = Duration::from_secs(2);
+/// The same for a copy that has taken nothing lately: nothing is on its way that would be lost.
+const IDLE_ROUND_TRIP: Duration = Duration::from_millis(500);
+/// What counts as lately.
+const LATELY: Duration = Duration::from_secs(10);
+/// How often a lost connection is looked at during a drain.
+const CONNECTION_CHECK: Duration = Duration::from_millis(50);
 /// More messages than any subscription will get, and more digits than a NATS server reads.
 const NEVER: u64 = 10_000_000_000;
 
@@ -49,6 +55,8 @@ pub(super) struct Intake {
     /// Whether the last message found no handler free in time. Then the next do not wait: the queue behind them would
     /// grow.
     saturated: bool,
+    /// When the last message was taken.
+    taken: Option<Instant>,
     /// Messages still to be run in tasks of their own from the start.
     apart: u32,
 }
@@ -62,6 +70,7 @@ impl Intake {
             permits: Arc::new(Semaphore::new(most)),
             waiting_events: Arc::new(Semaphore::new(most * 4)),
             saturated: false,
+            taken: None,
             apart: 0,
         }
     }
@@ -77,14 +86,38 @@ impl Intake {
                 () = self.serving.stop.cancelled() => return,
             };
             let Some(message) = message else { return };
+            self.taken = Some(Instant::now());
             if let Some(ms) = failpoint::number("subscriber.stall_ms") {
                 tokio::time::sleep(Duration::from_millis(ms.unsigned_abs())).await;
             }
             self.take(message).await;
         }
-        let app = &self.serving.app;
-        leave_queue_group(&app.nats, &app.source.service, &mut messages).await;
-        while let Some(message) = messages.next().await {
+        self.take_the_last(messages).await;
+    }
+
+    /// Leaves the queue group and takes what is on its way. Without a connection nothing is, and there is nobody to be told.
+    async fn take_the_last(&mut self, mut messages: Subscriber) {
+        let serving = self.serving.clone();
+        let app = &serving.app;
+        let round_trip = match self.taken {
+            Some(taken) if taken.elapsed() < LATELY => ROUND_TRIP,
+            _ => IDLE_ROUND_TRIP,
+        };
+        let heard = tokio::select! {
+            heard = leave_queue_group(&app.nats, &app.source.service, &mut messages, round_trip) => heard,
+            () = disconnected(app) => false,
+            () = serving.stop.cancelled() => return,
+        };
+        loop {
+            let message = tokio::select! {
+                biased;
+                message = messages.next() => message,
+                // Only what is here already.
+                () = async {}, if !heard => return,
+                () = disconnected(app) => return,
+                () = serving.stop.cancelled() => return,
+            };
+            let Some(message) = message else { return };
             self.take(message).await;
         }
     }
@@ -186,6 +219,13 @@ impl Drop for AtWork {
     }
 }
 
+/// Waits until there is no connection.
+async fn disconnected(app: &App) {
+    while app.is_connected() {
+        tokio::time::sleep(CONNECTION_CHECK).await;
+    }
+}
+
 /// Tells the server to send no more, takes what is on its way, and ends the subscription.
 ///
 /// `Subscriber::drain` alone forgets the subscription as soon as its UNSUB is written, so that what the server sends
@@ -195,8 +235,13 @@ impl Drop for AtWork {
 /// The way: a limit that the client keeps and the server does not. On a number of more than nine digits nats-server
 /// ends the subscription at once (its `parseSize` says -1), while the client goes on delivering. Then a message to
 /// ourselves goes to the server and back: when it is here, so is all that was sent before it. A server that could read
-/// such a number would go on sending until the ordinary drain, which follows.
-async fn leave_queue_group(client: &Client, service: &ServiceName, messages: &mut Subscriber) {
+/// such a number would go on sending until the ordinary drain, which follows. Returns whether the server has heard us.
+async fn leave_queue_group(
+    client: &Client,
+    service: &ServiceName,
+    messages: &mut Subscriber,
+    limit: Duration,
+) -> bool {
     let round_trip = async {
         // In our own inbox prefix, which is what a server with permissions lets us have.
         let subject = format!("_INBOX.tpro.{service}.drain.{:016x}", random::next_u64());
@@ -206,6 +251,7 @@ async fn leave_queue_group(client: &Client, service: &ServiceName, messages: &mu
         echo.next().await
     };
     // Without an answer the connection is gone, and with it what was on its way.
-    let _ = timeout(ROUND_TRIP, round_trip).await;
+    let heard = matches!(timeout(limit, round_trip).await, Ok(Some(_)));
     let _ = messages.drain().await;
+    heard
 }

@@ -37,7 +37,7 @@ pub struct Serving {
     /// Handlers at work.
     pub at_work: Gauge,
     /// Messages for which no handler ran: `repeat` (answered with the stored outcome), `joined` (at work here already),
-    /// `working` (at work elsewhere), `overloaded`, `stale`, `unsupported`, `hops`, `unknown`, `malformed`, `exhausted`.
+    /// `working` (at work elsewhere), `mismatch` (another question was asked under its uid), `overloaded`, `stale`, `unsupported`, `hops`, `unknown`, `malformed`, `exhausted`.
     pub not_run: Family<Reason, Counter>,
     /// Outcomes that another run was first with.
     pub beaten: Counter,

@@ -1,6 +1,6 @@
 //! One message, from the subject to the answer.
 
-use std::time::Duration;
+use std::{sync::OnceLock, time::Duration};
 
 use async_nats::Message;
 use tokio::time::Instant;
@@ -70,7 +70,16 @@ pub(super) async fn serve(serving: &Serving, message: Message) {
             let budget = headers.budget_ms.filter(|ms| *ms > 0).map_or(UNSAID_BUDGET, Duration::from_millis);
             let has_uid = headers.uid.is_some();
             let origin = Origin { uid, target, headers, deadline: received + budget };
-            let work = Work { origin, back, params: asked.params, span, received, counts };
+            let work = Work {
+                origin,
+                back,
+                params: asked.params,
+                payload: &message.payload,
+                question: OnceLock::new(),
+                span,
+                received,
+                counts,
+            };
             return match handler {
                 Method::Stateless(handler) => stateless::serve(serving, work, handler).await,
                 // Boxed, since the memory of every task is that of the longest way, and the stateless one is to be

@@ -1,14 +1,19 @@
 //! What all messages of a copy share, and what one message brings.
 
-use std::{collections::HashMap, sync::Arc, time::Duration};
+use std::{
+    collections::HashMap,
+    sync::{Arc, OnceLock},
+    time::Duration,
+};
 
+use bytes::Bytes;
 use prometheus_client::metrics::{counter::Counter, histogram::Histogram};
 use tokio::{
     sync::{OwnedSemaphorePermit, Semaphore},
     time::{Instant, timeout_at},
 };
 use tokio_util::sync::CancellationToken;
-use tpro_wire::{ReplyState, TraceParent, Versions, error::code};
+use tpro_wire::{ReplyState, RpcError, TraceParent, Versions, error::code};
 
 use super::{
     answer::ReplyHeaders,
@@ -25,7 +30,13 @@ use crate::{
         outcome::Outcome,
         scope::{Origin, Scope},
     },
-    inbox::{Inbox, command::Accept, flight::Flight, own::Own},
+    inbox::{
+        Inbox,
+        command::Accept,
+        flight::{Boarded, Boarding, Flight},
+        own::Own,
+        question::Question,
+    },
     metrics::Reason,
     span::Span,
     version,
@@ -76,6 +87,10 @@ pub(super) struct Work<'m> {
     pub(super) origin: Origin,
     pub(super) back: Back,
     pub(super) params: &'m str,
+    /// The message that holds them.
+    pub(super) payload: &'m Bytes,
+    /// Made when the inbox is asked: a stateless handler needs none.
+    pub(super) question: OnceLock<Arc<Question>>,
     pub(super) span: Span,
     pub(super) received: Instant,
     pub(super) counts: &'m Counts,
@@ -119,6 +134,36 @@ impl Serving {
 
     pub(super) fn count_not_run(&self, reason: &'static str) {
         self.app.metrics.serving.not_run.get_or_create(&Reason { reason }).inc();
+    }
+
+    /// Begins the work on a message. None: it is answered, or will be with the one it has joined.
+    pub(super) async fn board<'m>(&self, mut work: Work<'m>) -> Option<(Work<'m>, Boarded<Back>)> {
+        match self.flight.board(work.question(), || work.back.clone()) {
+            Boarding::Begun(boarded) => return Some((work, boarded)),
+            Boarding::Joined => {
+                self.count_not_run("joined");
+                work.span.discard();
+            }
+            Boarding::Mismatch => self.refuse_mismatch(&mut work, &[]).await,
+            // If this is the first after all, it comes again.
+            Boarding::Unsure => {
+                self.count_not_run("overloaded");
+                work.span.discard();
+                self.headers.state(&self.app, &work.back, ReplyState::Overloaded).await;
+            }
+        }
+        None
+    }
+
+    /// Refuses a message under whose uid another question was asked before.
+    pub(super) async fn refuse_mismatch(&self, work: &mut Work<'_>, joined: &[Back]) {
+        self.count_not_run("mismatch");
+        let text =
+            "another request was taken under this uid: its target, its sender, its key or its params differ";
+        let outcome = Outcome::Error(RpcError::new(code::INVALID_REQUEST, text));
+        // Its span is no run of the handler.
+        work.is_repeat(&outcome);
+        self.answer_all(&work.back, joined, &outcome).await;
     }
 
     /// Waits a moment until no other suspect runs. Without the permit the message is to come again later.
@@ -199,12 +244,19 @@ impl Work<'_> {
         self.span.context()
     }
 
+    /// Who asks what.
+    pub(super) fn question(&self) -> &Arc<Question> {
+        self.question.get_or_init(|| {
+            let Origin { uid, target, headers, .. } = &self.origin;
+            let reply = self.back.subject.as_deref();
+            Arc::new(Question::new(*uid, headers, target, reply, self.payload, self.params))
+        })
+    }
+
     pub(super) fn accept(&self) -> Accept {
         let left = self.origin.deadline.saturating_duration_since(Instant::now());
         Accept {
-            uid: self.origin.uid,
-            source: self.origin.headers.source.as_ref().map(ToString::to_string),
-            target: self.origin.target.subject().to_owned(),
+            question: self.question().clone(),
             attempt: i32::try_from(self.origin.headers.attempt).unwrap_or(i32::MAX),
             budget_ms: i64::try_from(left.as_millis()).unwrap_or(i64::MAX),
             alone: false,

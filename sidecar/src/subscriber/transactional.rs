@@ -9,6 +9,7 @@ use tokio::{
 use tpro_wire::{ReplyState, error::code};
 
 use super::{
+    request::Back,
     serving::{Serving, Work, mark},
     tries::{Next, Tries},
 };
@@ -22,7 +23,7 @@ use crate::{
         run::{Ended, run},
         transaction::INBOX_PATIENCE,
     },
-    inbox::{command::is_suspect, own::Entry},
+    inbox::{command::is_suspect, flight::Boarded, own::Entry},
 };
 
 /// What a try came to.
@@ -31,6 +32,8 @@ enum Came {
     Stored { outcome: Outcome, repeat: bool, ours: bool },
     /// To an outcome that is not to be stored.
     Unstored(Outcome),
+    /// To nothing: another question was asked under its uid before.
+    Mismatch,
     /// Somebody else is at work on it.
     Working,
     /// It is suspect, and another suspect runs.
@@ -40,12 +43,9 @@ enum Came {
 }
 
 /// Serves a message.
-pub(super) async fn serve(serving: &Serving, mut work: Work<'_>, handler: &Erased<Tx, String>) {
-    let Some(boarded) = serving.flight.board(work.origin.uid, || work.back.clone()) else {
-        serving.count_not_run("joined");
-        return work.span.discard();
-    };
-    let came = tries(serving, &mut work, handler).await;
+pub(super) async fn serve(serving: &Serving, work: Work<'_>, handler: &Erased<Tx, String>) {
+    let Some((mut work, boarded)) = serving.board(work).await else { return };
+    let came = tries(serving, &mut work, handler, &boarded).await;
     let joined = boarded.leave();
     match came {
         Came::Stored { outcome, repeat, .. } => {
@@ -57,6 +57,7 @@ pub(super) async fn serve(serving: &Serving, mut work: Work<'_>, handler: &Erase
             serving.answer_all(&work.back, &joined, &outcome).await;
         }
         Came::Unstored(outcome) => serving.answer_all(&work.back, &joined, &outcome).await,
+        Came::Mismatch => return serving.refuse_mismatch(&mut work, &joined).await,
         Came::Working => {
             serving.count_not_run("working");
             work.span.discard();
@@ -77,7 +78,12 @@ pub(super) async fn serve(serving: &Serving, mut work: Work<'_>, handler: &Erase
 
 /// Tries until it is done or the time is over. What the server asks to run again is run again; so is what was undone
 /// with a lost connection, and if that had committed after all, the next try finds its outcome.
-async fn tries(serving: &Serving, work: &mut Work<'_>, handler: &Erased<Tx, String>) -> Came {
+async fn tries(
+    serving: &Serving,
+    work: &mut Work<'_>,
+    handler: &Erased<Tx, String>,
+    boarded: &Boarded<Back>,
+) -> Came {
     let mut tries = Tries::new();
     // What is stored in place of the handler's doing, when its transaction cannot be committed.
     let mut instead = None;
@@ -90,7 +96,7 @@ async fn tries(serving: &Serving, work: &mut Work<'_>, handler: &Erased<Tx, Stri
     let mut alone = None;
     loop {
         let ran_before = ran;
-        let one_try = one_try(serving, work, handler, counted, instead.as_ref(), &mut ran);
+        let one_try = one_try(serving, work, handler, boarded, counted, instead.as_ref(), &mut ran);
         let error = match timeout_at(deadline, one_try).await {
             // What an earlier try of this delivery has committed, without our knowing, is no repeat; what another copy
             // has, to which the message was sent meanwhile, is one.
@@ -156,6 +162,7 @@ async fn one_try(
     serving: &Serving,
     work: &mut Work<'_>,
     handler: &Erased<Tx, String>,
+    boarded: &Boarded<Back>,
     counted: bool,
     instead: Option<&Outcome>,
     ran: &mut bool,
@@ -166,6 +173,10 @@ async fn one_try(
     failpoint::pass("inbox.before_accept");
     let number = match serving.own.accept(app, &tx, &work.accept()).await? {
         Entry::Run(number) => number,
+        Entry::Mismatch => {
+            tx.roll_back().await;
+            return Ok(Came::Mismatch);
+        }
         Entry::Done { outcome, ours } => {
             tx.roll_back().await;
             return Ok(Came::Stored { outcome, repeat: true, ours });
@@ -190,6 +201,7 @@ async fn one_try(
         tx.roll_back().await;
         return Err(Failed::Uncounted);
     }
+    boarded.is_taken();
     failpoint::pass("inbox.after_accept");
     tx.enter(app, work.context()).await?;
     if let Some(outcome) = instead {

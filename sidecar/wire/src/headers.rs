@@ -3,6 +3,7 @@
 //! Names are case sensitive on NATS, and written here as they are sent.
 
 use crate::limits::MAX_HEADERS;
+use crate::message_key::MessageKey;
 use crate::protocol::Protocol;
 use crate::source::Source;
 use crate::trace::TraceParent;
@@ -22,6 +23,8 @@ pub const BUDGET_MS: &str = "Tpro-Budget-Ms";
 pub const ATTEMPT: &str = "Tpro-Attempt";
 /// Where the message comes from: `main/<uuid>`.
 pub const SOURCE: &str = "Tpro-Source";
+/// What only the sender can say about the uid: see [`MessageKey`]. Strangers have none.
+pub const KEY: &str = "Tpro-Key";
 /// How many services the chain of calls has passed through.
 pub const HOPS: &str = "Tpro-Hops";
 /// The language the reply should speak: `ru-RU`.
@@ -62,6 +65,8 @@ pub struct RequestHeaders {
     pub version: Version,
     /// [`SOURCE`].
     pub source: Option<Source>,
+    /// [`KEY`].
+    pub key: Option<MessageKey>,
     /// [`HOPS`]; 0 if the header is not there.
     pub hops: u32,
     /// [`CONTENT_LANGUAGE`], one language tag.
@@ -82,6 +87,7 @@ impl Default for RequestHeaders {
             protocol: Protocol::JsonRpc,
             version: Version::FIRST,
             source: None,
+            key: None,
             hops: 0,
             language: None,
             headers: None,
@@ -109,6 +115,7 @@ impl RequestHeaders {
             protocol: get(PROTOCOL).and_then(|text| text.parse().ok()).unwrap_or(Protocol::JsonRpc),
             version: get(VERSION).map_or(Version::FIRST, |text| text.parse().unwrap_or(Version::UNKNOWN)),
             source: get(SOURCE).and_then(|text| text.parse().ok()),
+            key: get(KEY).and_then(|text| text.parse().ok()),
             hops: get(HOPS).map_or(0, |text| digits(text).unwrap_or(u32::MAX)),
             language: get(CONTENT_LANGUAGE).filter(|text| is_language(text)).map(str::to_owned),
             headers: get(HEADERS)
@@ -130,6 +137,7 @@ impl RequestHeaders {
             (self.protocol != Protocol::JsonRpc).then(|| (PROTOCOL, self.protocol.to_string())),
             (self.version != Version::FIRST).then(|| (VERSION, self.version.to_string())),
             self.source.as_ref().map(|value| (SOURCE, value.to_string())),
+            self.key.map(|value| (KEY, value.to_string())),
             (self.hops > 0).then(|| (HOPS, self.hops.to_string())),
             self.language.clone().map(|value| (CONTENT_LANGUAGE, value)),
             self.headers.clone().map(|value| (HEADERS, value)),

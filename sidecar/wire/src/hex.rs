@@ -1,7 +1,7 @@
 //! Bytes as small hex digits.
 
 /// Fills `into` from hex digits, exactly; small ones only, since Trace Context forbids capital ones.
-pub(crate) fn take_hex(text: &[u8], into: &mut [u8]) -> Option<()> {
+pub fn take_hex(text: &[u8], into: &mut [u8]) -> Option<()> {
     if text.len() != into.len() * 2 {
         return None;
     }
@@ -29,7 +29,7 @@ pub(crate) fn put_hex(bytes: &[u8], into: &mut [u8]) {
 }
 
 /// The bytes as hex digits.
-pub(crate) fn hex(bytes: &[u8]) -> String {
+pub fn hex(bytes: &[u8]) -> String {
     let mut text = vec![0; bytes.len() * 2];
     put_hex(bytes, &mut text);
     String::from_utf8(text).unwrap_or_default()

@@ -56,6 +56,14 @@ impl ReplyPrefix {
     }
 }
 
+/// Whether replies to this subject come home to a service, about this message: to its outbox or to a call of one of its
+/// copies, in whichever database.
+pub fn is_home(subject: &str, service: &ServiceName, uid: &Uid) -> bool {
+    let rest = subject.strip_prefix("_INBOX.tpro.").and_then(|rest| rest.strip_prefix(service.as_str()));
+    let Some(rest) = rest.and_then(|rest| rest.strip_prefix('.')) else { return false };
+    rest.split('.').any(|token| token == uid.encode(&mut [0; uid::TEXT_LEN]))
+}
+
 /// Decimal digits without the machinery of `format!`, which costs more than the rest of a subject.
 fn push_number(text: &mut String, mut number: u32) {
     let mut digits = [0; ATTEMPT_LEN];

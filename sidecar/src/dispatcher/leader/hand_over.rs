@@ -6,6 +6,8 @@ use super::{Fall, Leader};
 
 /// How long the last move of the cursor may take, should the session not answer.
 const LAST_MOVE: Duration = Duration::from_secs(3);
+/// The same with nothing in hand: then it only spares the next leader a look at what was settled in the last second.
+const IDLE_MOVE: Duration = Duration::from_millis(500);
 
 impl Leader {
     /// Whether no reply is awaited and no outcome is to be written. What nobody takes is not waited for.
@@ -24,7 +26,8 @@ impl Leader {
         let between = self.reader.is_between() && self.recovery.is_none();
         if let Some(cursor) = self.cursor(true).filter(|_| between) {
             let pending = cursor.pending.len();
-            match tokio::time::timeout(LAST_MOVE, self.outbox.move_cursor(&cursor)).await {
+            let limit = if pending == 0 { IDLE_MOVE } else { LAST_MOVE };
+            match tokio::time::timeout(limit, self.outbox.move_cursor(&cursor)).await {
                 Ok(moved) => moved?,
                 // The next leader begins at the cursor of a second ago.
                 Err(_) => return Err(Fall::Silent),

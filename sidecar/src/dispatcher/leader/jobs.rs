@@ -1,13 +1,14 @@
 //! The statements of the leader: jobs on its session, begun when their time has come, each coming back to the loop.
 
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 use futures_util::{FutureExt as _, future::BoxFuture};
 use tokio_postgres::Row;
 
-use super::{Fall, Leader, SILENCE};
+use super::{Fall, Leader, SILENCE, STANDBY_CHECK};
 use crate::{
     clock,
+    db::standby,
     dispatcher::{
         bell::Act,
         lane::Waiting,
@@ -51,9 +52,10 @@ pub(super) type Job = BoxFuture<'static, Result<Done, OutboxError>>;
 impl Leader {
     /// Begins the statements whose time has come.
     pub(super) fn begin_jobs(&mut self, connected: bool) -> Result<(), Fall> {
-        if !self.jobs.is_empty() && self.now >= self.answered + SILENCE {
+        if !self.jobs.is_empty() && self.now >= self.heard() + SILENCE {
             return Err(Fall::Silent);
         }
+        self.ask_about_standby();
         while let Some(batch) = self.settler.batch(self.now) {
             let (outbox, spans) = (self.outbox.clone(), self.app.spans.clone());
             self.begin_job(async move { settler::write(outbox, spans, batch).await.map(Done::Written) });
@@ -114,6 +116,32 @@ impl Leader {
         }
     }
 
+    /// Asks why a statement lasts so long.
+    fn ask_about_standby(&mut self) {
+        if self.jobs.is_empty()
+            || !self.standby.is_empty()
+            || self.now < self.standby_check.max(self.answered + STANDBY_CHECK)
+        {
+            return;
+        }
+        self.standby_check = self.now + STANDBY_CHECK;
+        let (servers, pid) = (self.app.servers.clone(), self.pid);
+        self.standby.push(async move { standby::waits(&servers, pid).await }.boxed());
+    }
+
+    /// When to ask that, if no statement is answered before.
+    pub(super) fn standby_due(&self) -> Option<Instant> {
+        let may_ask = !self.jobs.is_empty() && self.standby.is_empty();
+        may_ask.then(|| self.standby_check.max(self.answered + STANDBY_CHECK))
+    }
+
+    pub(super) fn on_standby(&mut self, waits: bool) {
+        if waits && !self.jobs.is_empty() {
+            self.waits = Some(self.now);
+            self.app.health.fail(standby::CHECK, standby::WAITS);
+        }
+    }
+
     fn begin_move(&mut self) {
         let due = self.pace.due().is_some_and(|due| self.now >= due);
         if !due || !self.reader.is_between() || self.recovery.is_some() {
@@ -161,6 +189,9 @@ impl Leader {
 
     pub(super) fn on_done(&mut self, done: Done) -> Result<(), OutboxError> {
         self.answered = self.now;
+        if self.waits.take().is_some() {
+            self.app.health.ok(standby::CHECK);
+        }
         match done {
             Done::Page { cur, rows, limit, gone } => self.on_page(cur, rows, limit, &gone)?,
             Done::Recovered(page) => self.on_recovered(page),

@@ -2,7 +2,7 @@ use std::collections::HashMap;
 
 use proptest::prelude::*;
 use tpro_wire::headers::{self, RequestHeaders, is_language};
-use tpro_wire::{Protocol, Source, Version, Versions};
+use tpro_wire::{MessageKey, Protocol, Source, Version, Versions};
 
 use crate::support::{service, traceparent, uid, uuid};
 
@@ -26,6 +26,7 @@ fn what_makes_no_sense_is_as_if_it_were_not_sent() {
         (headers::BUDGET_MS, "soon"),
         (headers::ATTEMPT, "-1"),
         (headers::SOURCE, "main"),
+        (headers::KEY, "00112233445566778899AABBCCDDEEFF"),
         (headers::CONTENT_LANGUAGE, "*"),
         (headers::HEADERS, "[]"),
     ]);
@@ -62,6 +63,18 @@ fn a_tracestate_without_its_traceparent_is_nothing() {
 }
 
 #[test]
+fn a_key_is_half_a_digest_and_shows_itself_only_on_the_wire() {
+    let key = MessageKey::of(&std::array::from_fn(|n| n as u8));
+    assert_eq!(key.to_string(), "000102030405060708090a0b0c0d0e0f");
+    assert_eq!(key.to_string().parse(), Ok(key));
+    assert_ne!("000102030405060708090a0b0c0d0e0e".parse(), Ok(key));
+    for text in ["", "0001", "000102030405060708090A0B0C0D0E0F", "000102030405060708090a0b0c0d0e0f00"] {
+        assert!(text.parse::<MessageKey>().is_err(), "{text:?}");
+    }
+    assert_eq!(format!("{key:?}"), "MessageKey(***)");
+}
+
+#[test]
 fn languages_are_tags() {
     for text in ["ru-RU", "en", "zh-Hant-TW", "de-CH-1996", "i-klingon"] {
         assert!(is_language(text), "{text}");
@@ -81,7 +94,7 @@ proptest! {
         budget_ms in proptest::option::of(0u64..=86_400_000), attempt in any::<u32>(), hops in any::<u32>(),
         source in proptest::option::of((service(), uuid())), language in proptest::option::of("[a-z]{2}-[A-Z]{2}"),
         headers in proptest::option::of("\\{\"a\": \"[a-zé]{0,9}\"\\}"),
-        json in any::<bool>(), version in 1u16..,
+        json in any::<bool>(), version in 1u16.., key in proptest::option::of(any::<[u8; 32]>()),
     ) {
         let sent = RequestHeaders {
             traceparent, uid, budget_ms, attempt, hops, language, headers,
@@ -89,6 +102,7 @@ proptest! {
             protocol: if json { Protocol::Json } else { Protocol::JsonRpc },
             tracestate: traceparent.map(|_| "a=b".to_owned()),
             source: source.map(|(service, instance)| Source { service, instance }),
+            key: key.map(|hmac| MessageKey::of(&hmac)),
         };
         let pairs: HashMap<_, _> = sent.pairs().collect();
         prop_assert_eq!(RequestHeaders::read(|name| pairs.get(name).map(String::as_str)), sent);

@@ -1,4 +1,5 @@
 use proptest::prelude::*;
+use tpro_wire::reply_subject::is_home;
 use tpro_wire::{ReplyPrefix, ServiceName};
 use uuid::Uuid;
 
@@ -60,6 +61,22 @@ fn only_what_we_write_is_read() {
     assert_eq!(prefix.parse(&format!("_INBOX.tpro.main.019108f8.{UID}.1")), None);
     assert_eq!(prefix.parse(&format!("_INBOX.tpro.mainx.019108f7.{UID}.1")), None);
     assert_eq!(prefix.parse(&format!("x_INBOX.tpro.main.019108f7.{UID}.1")), None);
+}
+
+#[test]
+fn what_comes_home_names_service_and_message() {
+    let (main, uid) = (ServiceName::parse("main").unwrap(), UID.parse().unwrap());
+    for ours in [main_prefix().subject(&uid, 1), ReplyPrefix::direct(&main, &instance(), 7).subject(&uid, 2)]
+    {
+        assert!(is_home(&ours, &main, &uid), "{ours}");
+        assert!(!is_home(&ours, &ServiceName::parse("mai").unwrap(), &uid), "{ours}");
+        assert!(!is_home(&ours, &ServiceName::parse("main_x").unwrap(), &uid), "{ours}");
+    }
+    for other in
+        ["", "_INBOX.x", &format!("_INBOX.tpro.mainx.{UID}.1"), &format!("_INBOX.tpro.main.{UID}x.1"), UID]
+    {
+        assert!(!is_home(other, &main, &uid), "{other}");
+    }
 }
 
 proptest! {

@@ -1,0 +1,345 @@
+//! A uid names a message and gives no right to its answer: who asks under a known one must be the one who asked first.
+
+use std::time::Duration;
+
+use async_nats::{Client, HeaderMap, Message as Delivery, Subscriber};
+use futures_util::StreamExt;
+use serde_json::{Value, json};
+use tpro_testkit::{Context, Outcome, Postgres, Recon, Reply, World, eventually, eventually::DEADLINE};
+
+use crate::probe::Probe;
+
+/// The ways of a handler that has an inbox.
+const METHODS: [&str; 3] = ["default.effect", "default.tx", "transactional.effect"];
+
+/// Hears every request to the service, as a bystander does.
+async fn overhear(world: &World) -> Outcome<Subscriber> {
+    let bystander = world.nats.client().await?;
+    let requests = bystander.subscribe("tpro.probe.>").await?;
+    bystander.flush().await?;
+    Ok(requests)
+}
+
+async fn next(requests: &mut Subscriber) -> Outcome<Delivery> {
+    tokio::time::timeout(DEADLINE, requests.next()).await?.context("a request")
+}
+
+/// A request that somebody makes of another one's.
+#[derive(Clone)]
+struct Forged {
+    method: &'static str,
+    headers: HeaderMap,
+    uid: String,
+    params: Value,
+}
+
+impl Forged {
+    /// The request as it was sent.
+    fn of(delivery: &Delivery, method: &'static str) -> Outcome<Forged> {
+        let request: Value = serde_json::from_slice(&delivery.payload)?;
+        Ok(Forged {
+            method,
+            headers: delivery.headers.clone().context("a request has headers")?,
+            uid: request["id"].as_str().context("an id")?.to_owned(),
+            params: request["params"].clone(),
+        })
+    }
+
+    /// A request of somebody who is no service.
+    fn strangers(uid: &str, method: &'static str, params: Value) -> Forged {
+        let mut headers = HeaderMap::new();
+        headers.insert("Nats-Msg-Id", uid);
+        Forged { method, headers, uid: uid.to_owned(), params }
+    }
+
+    fn method(mut self, method: &'static str) -> Forged {
+        self.method = method;
+        self
+    }
+
+    fn params(mut self, params: Value) -> Forged {
+        self.params = params;
+        self
+    }
+
+    fn header(mut self, name: &str, value: &str) -> Forged {
+        self.headers.insert(name, value);
+        self
+    }
+
+    fn without(self, name: &str) -> Forged {
+        let mut headers = HeaderMap::new();
+        for (header, values) in self.headers.iter().filter(|(header, _)| header.to_string() != name) {
+            values.iter().for_each(|value| headers.append(header.clone(), value.clone()));
+        }
+        Forged { headers, ..self }
+    }
+
+    async fn send(&self, client: &Client, back: &str) -> Outcome {
+        let method = self.method;
+        let request = json!({"jsonrpc": "2.0", "id": self.uid, "method": method, "params": self.params});
+        client
+            .publish_with_reply_and_headers(
+                format!("tpro.probe.{method}"),
+                back.to_owned(),
+                self.headers.clone(),
+                request.to_string().into(),
+            )
+            .await?;
+        Ok(())
+    }
+
+    /// Asks and returns the answer; one that is none (`working`) has no payload.
+    async fn ask(&self, client: &Client) -> Outcome<Value> {
+        self.ask_at(client, client.new_inbox()).await
+    }
+
+    async fn ask_at(&self, client: &Client, back: String) -> Outcome<Value> {
+        let mut answers = client.subscribe(back.clone()).await?;
+        self.send(client, &back).await?;
+        let answer = tokio::time::timeout(DEADLINE, answers.next()).await?.context("an answer")?;
+        Ok(serde_json::from_slice(&answer.payload).unwrap_or(Value::Null))
+    }
+}
+
+/// What somebody makes of a request that was overheard, or of a uid that was seen in a log.
+fn forgeries(first: &Forged) -> Vec<(&'static str, Forged)> {
+    let key = first.headers.get("Tpro-Key").map(ToString::to_string).unwrap_or_default();
+    let another = if key.starts_with('0') { key.replacen('0', "1", 1) } else { format!("0{}", &key[1..]) };
+    let source = "co/019108f7-52d1-4320-9bac-f847db4148a8";
+    vec![
+        ("another method", first.clone().method("default.echo")),
+        ("another method of the transactional way", first.clone().method("transactional.raw")),
+        ("another source", first.clone().header("Tpro-Source", source)),
+        ("no source", first.clone().without("Tpro-Source")),
+        ("another key", first.clone().header("Tpro-Key", &another)),
+        ("no key", first.clone().without("Tpro-Key")),
+        (
+            "a broken key",
+            first.clone().header("Tpro-Key", &key.to_uppercase().replace(char::is_numeric, "A")),
+        ),
+        (
+            "no key and another body",
+            first.clone().without("Tpro-Key").params(json!({"login": "somebody else's"})),
+        ),
+        ("a stranger", Forged::strangers(&first.uid, first.method, first.params.clone())),
+        ("a stranger with another body", Forged::strangers(&first.uid, first.method, json!({"x": 1}))),
+    ]
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_known_uid_gets_the_stored_result_for_nobody_but_its_sender() -> Outcome {
+    let world = Probe::world().await?;
+    let main = world.run("main").await?;
+    let probe = world.start(Probe::copy(&world, 1)?).await?;
+    let stranger = world.nats.client().await?;
+    let mut refused = 0.0;
+    for method in METHODS {
+        let mut requests = overhear(&world).await?;
+        let result = world.ask(&Probe::request(method, json!({}))).await?.ok()?;
+        let first = Forged::of(&next(&mut requests).await?, method)?;
+        for (what, forged) in forgeries(&first) {
+            let answer = forged.ask(&stranger).await?;
+            assert_eq!(answer["error"]["code"], -32600, "{method}, {what}: {answer}");
+            assert_eq!((&answer["id"], &answer["result"]), (&json!(first.uid), &Value::Null), "{what}");
+            refused += 1.0;
+        }
+        // The same in the form of a service that speaks no JSON-RPC.
+        let json = first.clone().without("Tpro-Key").header("Tpro-Protocol", "json").ask(&stranger).await?;
+        assert_eq!(json["error"]["code"], -32600, "{method}: {json}");
+        refused += 1.0;
+        let again = first.ask(&stranger).await?;
+        assert_eq!(again["result"], result, "who has the key has sent it: {again}");
+    }
+    assert_eq!(probe.metric_of("tpro_not_run_total", r#"reason="mismatch""#).await?, refused);
+    assert_eq!(Probe::effects(&world).await?, METHODS.len() as i64, "nothing ran");
+    world.finish(&[&main, &probe]).await?;
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nobody_joins_a_run_by_its_uid_alone() -> Outcome {
+    for method in METHODS {
+        joins_nothing(method).await.map_err(|failure| failure.during(method))?;
+    }
+    Ok(())
+}
+
+/// Forgeries come to the copy that is at work and to another one; then the run ends.
+async fn joins_nothing(method: &'static str) -> Outcome {
+    let world = Probe::world().await?;
+    let main = world.run("main").await?;
+    let copies = [world.start(Probe::copy(&world, 1)?).await?, world.start(Probe::copy(&world, 2)?).await?];
+    let mut requests = overhear(&world).await?;
+    let hold = Probe::hold(&world).await?;
+    let id = world.publish(&Probe::request(method, Probe::held()).timeout(60)).await?;
+    Probe::waiting(&world, 1).await?;
+    let first = Forged::of(&next(&mut requests).await?, method)?;
+    let stranger = world.nats.client().await?;
+    let inbox = stranger.new_inbox();
+    let mut answers = stranger.subscribe(inbox.clone()).await?;
+    let mut sent = 0;
+    let mismatches = async || -> Outcome<Vec<f64>> {
+        let mut counts = Vec::new();
+        for copy in &copies {
+            counts.push(copy.metric_of("tpro_not_run_total", r#"reason="mismatch""#).await?);
+        }
+        Ok(counts)
+    };
+    // NATS chooses the copy. One that has not seen the row of an open transaction says that somebody is at work.
+    let both = method != "transactional.effect";
+    eventually("the copies refuse them", async || {
+        for (_, forged) in forgeries(&first) {
+            forged.send(&stranger, &inbox).await?;
+            sent += 1;
+        }
+        let counts = mismatches().await?;
+        Ok(if both { counts.iter().all(|count| *count > 0.0) } else { counts.iter().sum::<f64>() > 0.0 })
+    })
+    .await?;
+    Probe::waiting(&world, 1).await?;
+    drop(hold);
+    let reply = world.await_reply(id).await?;
+    assert_eq!(reply.ok()?["number"], 1);
+    for n in 0..sent {
+        let answer = tokio::time::timeout(DEADLINE, answers.next()).await;
+        let answer = answer.ok().flatten().context(format!("{n} of {sent} were answered"))?;
+        let text: Value = serde_json::from_slice(&answer.payload).unwrap_or(Value::Null);
+        let state = answer.headers.and_then(|headers| headers.get("Tpro-State").map(ToString::to_string));
+        match state.as_deref() {
+            None => assert_eq!(
+                (&text["error"]["code"], &text["result"]),
+                (&json!(-32600), &Value::Null),
+                "{text}"
+            ),
+            Some(state) => {
+                assert!(["working", "overloaded"].contains(&state) && text.is_null(), "{state}: {text}")
+            }
+        }
+    }
+    let more = tokio::time::timeout(Duration::from_millis(100), answers.next()).await;
+    assert!(more.is_err(), "each is answered once");
+    assert_eq!(Probe::effects(&world).await?, 1);
+    world.finish(&[&main, &copies[0], &copies[1]]).await?;
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_sent_again_by_a_database_that_was_restored_and_adopted_is_still_known() -> Outcome {
+    let world = Probe::world().await?;
+    let main = world.run("main").await?;
+    let probe = world.start(Probe::copy(&world, 1)?).await?;
+    let hold = Probe::hold(&world).await?;
+    let mut ids = Vec::new();
+    for method in METHODS {
+        ids.push(world.publish(&Probe::request(method, Probe::held()).timeout(60)).await?);
+    }
+    Probe::waiting(&world, 3).await?;
+    // Nobody settles what is answered.
+    main.kill().await?;
+    drop(hold);
+    let outcomes = "SELECT count(*) FROM probe_service.mq_outcome";
+    eventually("the outcomes are stored", async || Ok(world.count(outcomes).await? == 3)).await?;
+    probe.stop().await?;
+
+    let elsewhere = Postgres::own().start().await?;
+    let roles = elsewhere.database().await?;
+    for service in ["main", "probe"] {
+        roles.create_service(service).await?;
+    }
+    let copy = world.database.restore_in(elsewhere)?;
+    let admin = copy.connect().await?;
+    admin.batch_execute("SELECT tpro.adopt()").await?;
+    let there = |sidecar: tpro_testkit::Sidecar, role| sidecar.env("DATABASE_URL", copy.role_url(role));
+    let probe = world.start(there(Probe::copy(&world, 2)?, "probe")).await?;
+    let next = world.start(there(world.sidecar("main")?.copy(2), "main")).await?;
+    let session = copy.connect_as("main").await?;
+    for id in ids {
+        assert_eq!(Reply::wait(&session, "main", id).await?.ok()?["number"], 1);
+    }
+    assert_eq!(probe.metric_of("tpro_not_run_total", r#"reason="repeat""#).await?, 3.0);
+    assert_eq!(probe.metric_of("tpro_not_run_total", r#"reason="mismatch""#).await?, 0.0);
+    let effects = "SELECT count(*) FROM public.effect";
+    assert_eq!(admin.query_one(effects, &[]).await?.get::<_, i64>(0), 3);
+    Recon::look(&admin, &["main", "probe"].map(str::to_owned)).await?.clean()?;
+
+    // The original goes on by itself, and knows them too.
+    next.stop().await?;
+    probe.stop().await?;
+    let main = world.start(main.sidecar()).await?;
+    let probe = world.start(Probe::copy(&world, 1)?).await?;
+    assert_eq!(world.recon().await?.settled, 3);
+    assert_eq!(Probe::effects(&world).await?, 3);
+    world.finish(&[&main, &probe]).await?;
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_a_release_without_keys_took_or_sends_is_still_known() -> Outcome {
+    let world = Probe::world().await?;
+    let main = world.run("main").await?;
+    let probe = world.start(Probe::copy(&world, 1)?).await?;
+    let client = world.nats.client().await?;
+    for method in METHODS {
+        // Taken by a copy of 0.1.0, which keeps no proof: source and target count.
+        let mut requests = overhear(&world).await?;
+        let result = world.ask(&Probe::request(method, json!({}))).await?.ok()?;
+        let first = Forged::of(&next(&mut requests).await?, method)?;
+        let forget = format!("UPDATE probe_service.mq_receive SET proof = NULL WHERE uid = '{}'", first.uid);
+        world.admin.batch_execute(&forget).await?;
+        for known in [first.clone(), first.clone().without("Tpro-Key")] {
+            assert_eq!(known.ask(&client).await?["result"], result);
+        }
+        let other = first.clone().method("default.echo").ask(&client).await?;
+        assert_eq!(other["error"]["code"], -32600, "{other}");
+
+        // Sent by a leader of this release, and again by one of 0.1.0 into the inbox of the service.
+        let mut requests = overhear(&world).await?;
+        let result = world.ask(&Probe::request(method, json!({}))).await?.ok()?;
+        let delivery = next(&mut requests).await?;
+        let again = Forged::of(&delivery, method)?.without("Tpro-Key");
+        let home = delivery.reply.context("a reply subject")?.to_string();
+        assert_eq!(again.ask_at(&client, home).await?["result"], result);
+        assert_eq!(again.ask(&client).await?["error"]["code"], -32600);
+
+        // Sent by a leader of 0.1.0, and again by one of this release, which has a key.
+        let uid: String = world.admin.query_one("SELECT tpro.uuid7()::text", &[]).await?.get(0);
+        let source = "main/019108f7-52d1-4320-9bac-f847db4148a8";
+        let first = Forged::strangers(&uid, method, json!({})).header("Tpro-Source", source);
+        let result = first.ask(&client).await?["result"].clone();
+        assert!(result.is_object(), "{result}");
+        let again = first.header("Tpro-Key", "000102030405060708090a0b0c0d0e0f");
+        assert_eq!(again.ask(&client).await?["result"], result);
+        let other = again.params(json!({"x": 1})).ask(&client).await?;
+        assert_eq!(other["error"]["code"], -32600, "{other}");
+    }
+    world.finish(&[&main, &probe]).await?;
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_database_of_an_earlier_release_is_told_what_to_upgrade() -> Outcome {
+    let world = World::options().services(&["main"]).start().await?;
+    world.admin.batch_execute("ALTER TABLE main_service.mq_receive DROP COLUMN proof").await?;
+    let main = world.spawn(world.sidecar("main")?)?;
+    let says = async |words: &str| {
+        eventually(&format!("it says: {words}"), async || {
+            let Ok(ready) = main.get("/readyz").await else { return Ok(false) };
+            Ok(ready.status == 503 && ready.body.contains(words))
+        })
+        .await
+    };
+    says("SELECT tpro.upgrade_service('main')").await?;
+    world.admin.batch_execute("ALTER FUNCTION tpro.sign(text, bytea) RENAME TO sign_later").await?;
+    says("ALTER EXTENSION pg_tpro UPDATE").await?;
+    world
+        .admin
+        .batch_execute(
+            "ALTER FUNCTION tpro.sign_later(text, bytea) RENAME TO sign;
+             ALTER TABLE main_service.mq_receive ADD COLUMN proof text",
+        )
+        .await?;
+    main.ready().await?;
+    world.finish(&[&main]).await?;
+    Ok(())
+}
