@@ -1,6 +1,6 @@
 //! What every part of a running sidecar needs, in one place.
 
-use std::sync::Arc;
+use std::sync::{Arc, atomic::AtomicUsize};
 
 use tpro_wire::{responder::Responder, source::Source};
 
@@ -34,6 +34,10 @@ pub struct App {
     pub keys: Keys,
     /// The connection to NATS.
     pub nats: async_nats::Client,
+    /// The way to the NATS server, and what the server has said.
+    pub(crate) link: nats::Link,
+    /// `tpro.max_body`: bytes of the largest body that the database lets through.
+    pub max_body: Arc<AtomicUsize>,
     /// Where the database is.
     pub servers: Arc<Servers>,
     /// Connections for handlers and reply handlers.

@@ -55,6 +55,8 @@ pub struct Metrics {
     pub notify_queue: Gauge<f64, AtomicU64>,
     /// How often NATS was lost.
     pub nats_disconnects: Counter,
+    /// Messages that the NATS client could not have parsed as they came.
+    pub nats_unreadable: Counter,
     /// Slow-consumer events: each is at least one message that was dropped before we could read it.
     pub nats_slow_consumer: Counter,
 }
@@ -85,6 +87,7 @@ impl Metrics {
             pool: Family::default(),
             notify_queue: Gauge::default(),
             nats_disconnects: Counter::default(),
+            nats_unreadable: Counter::default(),
             nats_slow_consumer: Counter::default(),
         };
         let r = &mut metrics.registry;
@@ -107,6 +110,11 @@ impl Metrics {
             metrics.notify_queue.clone(),
         );
         r.register("nats_disconnects", "How often NATS was lost", metrics.nats_disconnects.clone());
+        r.register(
+            "nats_unreadable",
+            "Messages that could not be parsed as they came",
+            metrics.nats_unreadable.clone(),
+        );
         r.register("nats_slow_consumer", "Slow-consumer events", metrics.nats_slow_consumer.clone());
         metrics
     }

@@ -1,11 +1,24 @@
-//! The connection to NATS.
+//! The connection to NATS: the client library, behind a [`guard`] of our own.
 
-use std::{sync::Arc, time::Duration};
+pub(crate) mod again;
+mod filter;
+mod guard;
+mod peer;
+pub(crate) mod probe;
+mod said;
+
+use std::{sync::Arc, sync::atomic::Ordering, time::Duration};
 
 use async_nats::{Client, ConnectError, ConnectErrorKind, ConnectOptions, Event, connection::State};
 use futures_util::StreamExt as _;
 
+use self::{
+    again::{Again, Whose},
+    guard::Guard,
+    said::Said,
+};
 use crate::{
+    app::App,
     backoff::{Backoff, jittered},
     config::{Config, NatsLogin},
     health::Health,
@@ -18,6 +31,8 @@ use crate::{
 const CHECK: &str = "nats";
 /// The readiness check of what the server lets through.
 const PAYLOAD_CHECK: &str = "nats-payload";
+/// The readiness check of what the server allows.
+const PERMISSIONS_CHECK: &str = "nats-permissions";
 
 /// A dead connection is noticed after two pings without an answer, so after about three intervals (the default interval
 /// is a minute).
@@ -50,6 +65,29 @@ pub enum NatsError {
     /// The server takes nobody without TLS.
     #[error("NATS at {0} wants TLS, which is to come; correct NATS_URL, or run nats-server without tls")]
     Tls(String),
+    /// The client library cannot be given a port.
+    #[error("the way to NATS cannot be opened on loopback: {0}")]
+    Guard(#[source] std::io::Error),
+}
+
+/// What belongs to the connection besides the client library. All clones are the same.
+#[derive(Clone)]
+pub(crate) struct Link {
+    /// The way to the server.
+    pub(crate) guard: Guard,
+    /// What the server has said.
+    pub(crate) said: Said,
+    /// When what is under way is sent again.
+    pub(crate) again: Again,
+}
+
+impl Link {
+    /// Opens the way to the servers; connects to none.
+    pub(crate) async fn open(config: &Config, metrics: &Arc<Metrics>) -> Result<Self, NatsError> {
+        let said = Said::default();
+        let guard = Guard::start(&config.nats_urls, said.clone(), metrics.clone());
+        Ok(Self { guard: guard.await.map_err(NatsError::Guard)?, said, again: Again::default() })
+    }
 }
 
 /// Connects, waiting as long as it takes. `None` when the process is told to stop meanwhile.
@@ -58,6 +96,7 @@ pub enum NatsError {
 /// login again for ever.
 pub(crate) async fn connect(
     config: &Config,
+    link: &Link,
     health: &Health,
     metrics: &Arc<Metrics>,
     stop: &Stop,
@@ -65,7 +104,7 @@ pub(crate) async fn connect(
     let mut backoff = Backoff::new(Duration::from_millis(100), RECONNECT_MOST);
     loop {
         let attempt = async {
-            let client = options(config, health, metrics).connect(config.nats_urls.clone()).await?;
+            let client = options(config, link, health, metrics).connect(link.guard.url()).await?;
             let echoed = echo(&client, config).await;
             Ok((client, echoed))
         };
@@ -80,20 +119,17 @@ pub(crate) async fn connect(
                     }
                     Err(reason) => reason,
                 },
+                Err(_) if link.said.tls() => return Err(NatsError::Tls(config.nats_urls.join(","))),
                 Err::<_, ConnectError>(error) => match error.kind() {
                     ConnectErrorKind::AuthorizationViolation | ConnectErrorKind::Authentication => {
                         return Err(NatsError::Refused { keys: config.nats_login.keys() });
                     }
-                    ConnectErrorKind::Tls => return Err(NatsError::Tls(config.nats_urls.join(","))),
-                    // A certificate that nobody trusts comes as this.
-                    ConnectErrorKind::Io if is_no_nats(&error) => {
-                        return Err(NatsError::Tls(config.nats_urls.join(",")));
-                    }
-                    _ => format!("{} not reachable: {error}", config.nats_urls.join(",")),
+                    _ => link.said.why_away(config.nats_login.keys()),
                 },
             },
         };
-        health.fail(CHECK, reason);
+        let refusals = link.said.refusals(&config.nats_login.user());
+        health.fail(CHECK, refusals.unwrap_or(reason));
         tokio::select! {
             () = stop.soft.cancelled() => return Ok(None),
             () = tokio::time::sleep(backoff.next_pause()) => {}
@@ -101,34 +137,44 @@ pub(crate) async fn connect(
     }
 }
 
-/// Whether what the server said could not be understood; waiting does not change what it says.
-fn is_no_nats(error: &ConnectError) -> bool {
-    let cause = std::error::Error::source(error).and_then(|cause| cause.downcast_ref::<std::io::Error>());
-    cause.is_some_and(|cause| cause.kind() == std::io::ErrorKind::InvalidData)
-}
-
 /// Whether a message handed to the client now would go out now, and not as a ghost after a reconnect.
 pub fn is_connected(client: &Client) -> bool {
     client.connection_state() == State::Connected
 }
 
-/// Watches the connection until the process ends, and whether the server lets the largest body through.
+/// Watches the connection until the process ends: whether it is there, what the server allows, and whether it lets the
+/// largest body through.
 ///
 /// Besides the client's events, since these come through a small channel and are dropped when it is full.
-pub(crate) async fn watch(client: Client, max_body: usize, health: Health, stop: Stop) {
+pub(crate) async fn watch(app: App) {
+    let (client, config, health, link) = (&app.nats, &app.config, &app.health, &app.link);
     let mut ticks = tokio::time::interval(Duration::from_millis(250));
     ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    let mut connection = connection(client);
+    let mut again = link.again.listen();
     loop {
         tokio::select! {
-            () = stop.soft.cancelled() => return,
+            () = app.stop.soft.cancelled() => return,
             _ = ticks.tick() => {}
+            _ = again.next() => {}
         }
-        if !is_connected(&client) {
-            health.fail(CHECK, DISCONNECTED);
+        if !is_connected(client) {
+            health.fail(CHECK, link.said.why_away(config.nats_login.keys()));
             continue;
         }
         health.ok(CHECK);
-        let (allowed, wanted) = (client.max_payload(), max_body + ENVELOPE);
+        let now = self::connection(client);
+        if now != connection {
+            connection = now;
+            link.again.tell(Whose::All);
+            again::say_back(client, &app).await;
+        }
+        match link.said.refusals(&config.nats_login.user()) {
+            Some(refusals) => health.fail(PERMISSIONS_CHECK, refusals),
+            None => health.ok(PERMISSIONS_CHECK),
+        }
+        let (allowed, max_body) = (client.max_payload(), app.max_body.load(Ordering::Relaxed));
+        let wanted = max_body + ENVELOPE;
         if allowed < wanted {
             let reason = format!(
                 "the server takes messages up to {allowed} bytes, and tpro.max_body = {max_body} needs {wanted}: \
@@ -141,10 +187,14 @@ pub(crate) async fn watch(client: Client, max_body: usize, health: Health, stop:
     }
 }
 
-const DISCONNECTED: &str = "disconnected; trying again";
+/// Which connection this is; it changes with each reconnect.
+pub(crate) fn connection(client: &Client) -> u64 {
+    client.statistics().connects.load(Ordering::Relaxed)
+}
 
-fn options(config: &Config, health: &Health, metrics: &Arc<Metrics>) -> ConnectOptions {
-    let (health, metrics) = (health.clone(), metrics.clone());
+fn options(config: &Config, link: &Link, health: &Health, metrics: &Arc<Metrics>) -> ConnectOptions {
+    let (link, health, metrics) = (link.clone(), health.clone(), metrics.clone());
+    let keys = config.nats_login.keys();
     let options = ConnectOptions::new()
         .name(format!("tpro/{}/{}", config.service, config.copy))
         .ping_interval(PING_INTERVAL)
@@ -152,8 +202,12 @@ fn options(config: &Config, health: &Health, metrics: &Arc<Metrics>) -> ConnectO
         .client_capacity(COMMANDS)
         .subscription_capacity(MESSAGES)
         .reconnect_delay_callback(reconnect_pause)
+        // Which server is taken is the guard's decision.
+        .ignore_discovered_servers()
+        // What a server with permissions lets us have.
+        .custom_inbox_prefix(format!("_INBOX.tpro.{}", config.service))
         .event_callback(move |event| {
-            heed(&event, &health, &metrics);
+            heed(&event, &link, keys, &health, &metrics);
             std::future::ready(())
         });
     match &config.nats_login {
@@ -171,23 +225,24 @@ fn reconnect_pause(attempt: usize) -> Duration {
     jittered(Duration::from_millis(20).saturating_mul(1 << doublings).min(RECONNECT_MOST))
 }
 
-fn heed(event: &Event, health: &Health, metrics: &Metrics) {
+fn heed(event: &Event, link: &Link, keys: &str, health: &Health, metrics: &Metrics) {
     match event {
-        Event::Connected => health.ok(CHECK),
+        Event::Connected => {
+            health.ok(CHECK);
+            link.again.tell(Whose::All);
+        }
         Event::Disconnected => {
             metrics.nats_disconnects.inc();
-            health.fail(CHECK, DISCONNECTED);
+            health.fail(CHECK, link.said.why_away(keys));
         }
         Event::SlowConsumer(subscription) => {
             metrics.nats_slow_consumer.inc();
             tracing::warn!(nats.subscription = subscription, "a message was dropped before it could be read");
         }
-        Event::LameDuckMode => {
-            tracing::warn!("the NATS server is about to stop; the client moves to another")
-        }
         Event::Draining | Event::Closed => tracing::info!("the connection to NATS is {event}"),
+        // The guard has heard it before.
+        Event::LameDuckMode | Event::ServerError(_) => {}
         // While reconnecting one comes for every attempt; the check has the fact, this is the cause.
-        Event::ServerError(error) => tracing::warn!("the NATS server says: {error}"),
         Event::ClientError(error) => tracing::debug!("the NATS client says: {error}"),
     }
 }

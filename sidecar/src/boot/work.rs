@@ -1,7 +1,7 @@
 //! From the first connection to the last: what a serving process does between start and end.
 
 use std::{
-    sync::Arc,
+    sync::{Arc, atomic::AtomicUsize},
     time::{Duration, Instant},
 };
 
@@ -43,7 +43,10 @@ pub(super) async fn work(
     let servers = Arc::new(Servers::of(config));
     let Some(facts) = db::prepare(config, &servers, health, stop).await? else { return Ok(End::Graceful) };
     http.instance_is(facts.instance);
-    let Some(client) = nats::connect(config, health, metrics, stop).await? else { return Ok(End::Graceful) };
+    let link = nats::Link::open(config, metrics).await?;
+    let Some(client) = nats::connect(config, &link, health, metrics, stop).await? else {
+        return Ok(End::Graceful);
+    };
     let app = App {
         config: config.clone(),
         service: Arc::new(service),
@@ -52,6 +55,8 @@ pub(super) async fn work(
         copy_key: copy_key(),
         keys: facts.keys,
         nats: client,
+        link,
+        max_body: Arc::new(AtomicUsize::new(facts.max_body)),
         pool: db::pool(config, &servers),
         servers,
         clock: Clock::new(facts.now),
@@ -60,13 +65,16 @@ pub(super) async fn work(
         health: health.clone(),
         stop: stop.clone(),
     };
+    stop.tasks.spawn(nats::probe::run(app.clone()));
     if !dispatcher::gate::wait(&app).await {
         disconnect(&app).await;
         return Ok(ended(stop, End::Graceful));
     }
     stop.tasks.spawn(db::watch(app.clone()));
-    stop.tasks.spawn(nats::watch(app.nats.clone(), facts.max_body, health.clone(), stop.clone()));
+    stop.tasks.spawn(nats::again::hear(app.clone()));
     let subscriber = subscriber::start(&app).await.map_err(BootError::Subscribe)?;
+    // It says that this copy is back, once it serves.
+    stop.tasks.spawn(nats::watch(app.clone()));
     let dispatcher = dispatcher::start(&app);
     maintenance::start(&app);
     tracing::info!(copy = config.copy, tpro.source = %app.source, "{} is up", config.service);
@@ -117,12 +125,17 @@ async fn finish(dispatcher: Dispatcher, subscriber: Subscriber, limit: Duration,
 /// Sends what is still in the buffers and lets the connections go.
 async fn disconnect(app: &App) {
     // Answers of the last handlers are in the client's buffer. A flush while disconnected would wait for nothing.
-    if app.is_connected() {
+    let connected = app.is_connected();
+    if connected {
         let _ = tokio::time::timeout(LAST_FLUSH, app.nats.flush()).await;
     }
     // `Client::drain` ends subscriptions before handlers can reply; now there are no handlers left, and an error only
     // means that the connection is gone already.
     let _ = tokio::time::timeout(LAST_FLUSH, app.nats.drain()).await;
+    if connected {
+        // What the client has written is on its way through us.
+        let _ = tokio::time::timeout(LAST_FLUSH, app.link.guard.drained()).await;
+    }
     app.pool.close();
 }
 

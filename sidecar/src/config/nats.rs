@@ -23,6 +23,15 @@ impl NatsLogin {
             Self::User(..) => "NATS_USER, NATS_PASSWORD",
         }
     }
+
+    /// Whom the server knows us as, for messages.
+    pub(crate) fn user(&self) -> String {
+        match self {
+            Self::None => "a client without a login".to_owned(),
+            Self::Token(_) => "the owner of the token (NATS_TOKEN)".to_owned(),
+            Self::User(user, _) => format!("user {user} (NATS_USER)"),
+        }
+    }
 }
 
 pub(super) fn read(reader: &mut Reader) -> (Vec<String>, NatsLogin) {

@@ -171,10 +171,8 @@ async fn facts(client: &Client, config: &Config) -> Result<Facts, Lack> {
         Err(error) => return Err(Lack::Remedy(format!("tpro.instance() fails: {}", plain(&error)))),
     };
     let keys = Keys::of(client, &config.service).await?;
-    // A setting of the extension's library is known to a session only once the library is loaded, which the call above
-    // has done.
-    let row =
-        client.query_one("SELECT current_setting('tpro.max_body', true), clock_timestamp()", &[]).await?;
-    let max_body = row.get::<_, Option<&str>>(0).and_then(|text| text.parse().ok());
-    Ok(Facts { instance, keys, max_body: max_body.unwrap_or(tpro_wire::limits::MAX_BODY), now: row.get(1) })
+    // By the function, which knows the unit that the setting is written with, also before the library is loaded.
+    let row = client.query_one("SELECT tpro.max_body(), clock_timestamp()", &[]).await?;
+    let max_body = usize::try_from(row.get::<_, i32>(0)).unwrap_or_default();
+    Ok(Facts { instance, keys, max_body, now: row.get(1) })
 }

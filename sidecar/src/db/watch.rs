@@ -1,7 +1,10 @@
 //! Looks every few seconds whether the database is there, for the readiness check, what time it is there, and how full its
 //! NOTIFY queue is.
 
-use std::time::{Duration, SystemTime};
+use std::{
+    sync::atomic::Ordering,
+    time::{Duration, SystemTime},
+};
 
 use deadpool_postgres::{PoolError, Timeouts};
 
@@ -17,7 +20,7 @@ const INTERVAL: Duration = Duration::from_secs(2);
 /// How long an answer may take.
 const LIMIT: Duration = Duration::from_secs(3);
 
-const QUESTION: &str = "SELECT clock_timestamp(), pg_notification_queue_usage()";
+const QUESTION: &str = "SELECT clock_timestamp(), pg_notification_queue_usage(), tpro.max_body()";
 /// The readiness check of the NOTIFY queue, and the share of it that may be used.
 const QUEUE_CHECK: &str = "notify-queue";
 const QUEUE_MOST: f64 = 0.5;
@@ -45,7 +48,9 @@ pub(crate) async fn watch(app: App) {
 
 /// Sets the clock by the database's, unless all connections are at work.
 pub(crate) async fn ask_time(app: &App) -> Result<(), String> {
-    if let Some((theirs, queue)) = ask(&app.pool).await? {
+    if let Some((theirs, queue, max_body)) = ask(&app.pool).await? {
+        // A session has the value of its start; what was set for the database since then is seen by the next one.
+        app.max_body.store(usize::try_from(max_body).unwrap_or_default(), Ordering::Relaxed);
         app.clock.set(theirs);
         app.metrics.dispatcher.clock_skew_ms.set(clock::host_ahead_ms(theirs));
         look_at_queue(app, queue);
@@ -81,7 +86,7 @@ fn count(pool: &Pool, metrics: &Metrics) {
     }
 }
 
-async fn ask(pool: &Pool) -> Result<Option<(SystemTime, f64)>, String> {
+async fn ask(pool: &Pool) -> Result<Option<(SystemTime, f64, i32)>, String> {
     let timeouts = Timeouts { wait: Some(Duration::ZERO), create: Some(LIMIT), recycle: Some(LIMIT) };
     let client = match pool.timeout_get(&timeouts).await {
         Ok(client) => client,
@@ -91,7 +96,7 @@ async fn ask(pool: &Pool) -> Result<Option<(SystemTime, f64)>, String> {
         Err(error) => return Err(format!("not reachable: {}", plain_pool_error(&error))),
     };
     match tokio::time::timeout(LIMIT, client.query_typed_one(QUESTION, &[])).await {
-        Ok(Ok(row)) => Ok(Some((row.get(0), row.get(1)))),
+        Ok(Ok(row)) => Ok(Some((row.get(0), row.get(1), row.get(2)))),
         Ok(Err(error)) => Err(format!("not reachable: {}", plain(&error))),
         Err(_) => {
             // Its answer may still come; the next one to use it must not get it.

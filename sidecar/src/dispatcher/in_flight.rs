@@ -61,6 +61,13 @@ impl<T> InFlight<T> {
         slot.message.as_mut().filter(|_| slot.turn == key.turn)
     }
 
+    /// All messages and where they are kept.
+    pub fn keyed(&self) -> impl Iterator<Item = (Key, &T)> {
+        self.slots.iter().enumerate().filter_map(|(slot, kept)| {
+            Some((Key { slot: slot as u32, turn: kept.turn }, kept.message.as_ref()?))
+        })
+    }
+
     /// Takes a message out; the key is never valid again.
     pub fn remove(&mut self, uid: &Uid) -> Option<T> {
         let key = self.by_uid.remove(uid)?;

@@ -198,7 +198,9 @@ impl Lane {
             rest.pause = match refusal {
                 // Who is busy may have room at any moment, and then others come, too.
                 Refusal::Overloaded { .. } => FIRST_REST,
-                Refusal::NoResponders | Refusal::Unsupported(_) => (rest.pause * 2).min(LONGEST_REST),
+                Refusal::NoResponders | Refusal::Forbidden | Refusal::Unsupported(_) => {
+                    (rest.pause * 2).min(LONGEST_REST)
+                }
             };
             rest.until = now + jittered(rest.pause);
         }
@@ -265,6 +267,13 @@ impl Lane {
         }
         self.rest = None;
         std::mem::take(&mut self.deserted)
+    }
+
+    /// A copy of the service is back: what was refused may try again now.
+    pub fn back(&mut self, now: Instant) {
+        if let Some(rest) = &mut self.rest {
+            *rest = Rest { until: now, pause: FIRST_REST };
+        }
     }
 
     /// When the rows that wait are worth a read: when half the window is free; after a while for fewer, since the rest of it may be

@@ -243,6 +243,12 @@ impl Lanes {
         self.get_mut(id).is_some_and(|lane| lane.alive(most))
     }
 
+    /// A copy of the service with this name is back.
+    pub fn back(&mut self, name: &str, now: Instant) {
+        let lane = self.by_name.get(name).copied().and_then(|id| self.get_mut(id));
+        lane.into_iter().for_each(|lane| lane.back(now));
+    }
+
     /// A message, flying or refused, has its outcome: its place in the lane is free, its outcome of so many bytes is to be written.
     pub fn land(&mut self, id: LaneId, bytes: usize, refused: Option<Refusal>, outcome: usize) {
         if let Some(lane) = self.get_mut(id) {

@@ -26,6 +26,7 @@ use futures_util::{
     future::BoxFuture,
     stream::{BoxStream, FuturesUnordered, ReadyChunks},
 };
+use tokio::sync::broadcast::{self, error::RecvError};
 use tokio_postgres::AsyncMessage;
 use tokio_util::sync::{CancellationToken, DropGuard};
 use tpro_wire::uid::Uid;
@@ -51,7 +52,11 @@ use super::{
     settler::Settler,
     timers::Timers,
 };
-use crate::{app::App, random};
+use crate::{
+    app::App,
+    nats::again::{AgainReceiver, Whose},
+    random,
+};
 
 /// Replies taken from the subscription at a time.
 const REPLIES: usize = 512;
@@ -104,6 +109,8 @@ enum Event {
     Replies(Option<Vec<async_nats::Message>>),
     Server(Option<AsyncMessage>),
     Claim(Heard),
+    Again(Whose),
+    Forbidden(Arc<str>),
     Room(Result<(), async_nats::PublishError>),
     Handled(Handled),
     /// Whether the session waits for a synchronous standby.
@@ -129,6 +136,8 @@ pub(super) struct Leader {
     claim: Claim,
     sender: Sender,
     barrier: Barrier,
+    again: AgainReceiver,
+    forbidden: broadcast::Receiver<Arc<str>>,
 
     bell: Bell,
     reader: Reader,
@@ -231,6 +240,8 @@ impl Leader {
             claim,
             sender,
             barrier: Barrier::new(Uid::v7(random::next_u64(), random::bytes()), connection),
+            again: app.link.again.listen(),
+            forbidden: app.link.said.forbidden(),
             bell: Bell::new(config.dispatch.park_after, config.dispatch.slow_poll, now),
             reader,
             recovery,
@@ -299,6 +310,10 @@ impl Leader {
                 Event::Server(Some(_)) => {}
                 Event::Server(None) => return Err(Fall::Closed),
                 Event::Claim(heard) => self.claim.heed_leading(&heard)?,
+                // Of ours there is more to know first: the loop looks at the connection.
+                Event::Again(Whose::All) => {}
+                Event::Again(Whose::To(service)) => self.send_again_to(&service),
+                Event::Forbidden(subject) => self.on_forbidden(&subject),
                 Event::Room(room) => {
                     room.map_err(|_| Fall::Nats)?;
                     self.send_some()?;
@@ -324,6 +339,8 @@ impl Leader {
             room = std::future::poll_fn(|cx| self.nats.poll_ready_unpin(cx)), if sends => Event::Room(room),
             message = self.server.next() => Event::Server(message),
             Some(heard) = self.claim.next() => Event::Claim(heard),
+            whose = self.again.next() => Event::Again(whose),
+            Some(subject) = next_forbidden(&mut self.forbidden) => Event::Forbidden(subject),
             () = tokio::time::sleep_until(wake.into()) => Event::Time,
             () = stop.soft.cancelled(), if self.until.is_none() => Event::Stop,
             () = stop.hard.cancelled() => Event::Halt,
@@ -373,11 +390,13 @@ impl Leader {
         }
     }
 
-    /// What the server has of the events is known for the connection they went over only.
+    /// What the server has of the events is known for the connection they went over only, and what a lost one held of requests
+    /// and replies is lost.
     fn look_at_connection(&mut self) {
         let connection = self.nats.statistics().connects.load(Ordering::Relaxed);
         if let Some(Echo::Unsure(events)) = self.barrier.connected(connection) {
             events.into_iter().for_each(|key| self.send_again(key));
+            self.send_flying_again(|_| true);
         }
     }
 
@@ -392,5 +411,15 @@ impl Leader {
         self.counts.waiting.set(self.lanes.waiting() as i64);
         self.counts.unsettled.set(self.unsettled.len() as i64);
         self.counts.asleep.set(i64::from(self.bell.is_asleep()));
+    }
+}
+
+/// The next subject to which the server has refused to publish. One that is left out is waited for as long as one without an
+/// answer.
+async fn next_forbidden(forbidden: &mut broadcast::Receiver<Arc<str>>) -> Option<Arc<str>> {
+    match forbidden.recv().await {
+        Ok(subject) => Some(subject),
+        Err(RecvError::Lagged(_)) => None,
+        Err(RecvError::Closed) => std::future::pending().await,
     }
 }

@@ -27,6 +27,8 @@ pub(super) enum Refusal {
         /// this one. Also what may have ended a copy comes back so, and is refused until it can run alone.
         repeat: bool,
     },
+    /// The NATS server does not let us publish to it.
+    Forbidden,
     /// A copy is there and understands other versions than ours.
     Unsupported(Versions),
 }
@@ -37,6 +39,7 @@ impl Refusal {
         match self {
             Self::NoResponders => "no_responders",
             Self::Overloaded { .. } => "overloaded",
+            Self::Forbidden => "forbidden",
             Self::Unsupported(_) => "unsupported",
         }
     }

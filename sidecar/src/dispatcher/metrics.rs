@@ -44,7 +44,7 @@ pub struct Counts {
     pub late_replies: Counter,
     /// What came to a reply subject and is no reply, by kind.
     pub dropped_replies: Family<Reason, Counter>,
-    /// Attempts that nobody took: `no_responders`, `overloaded`, `unsupported`.
+    /// Attempts that nobody took: `no_responders`, `overloaded`, `forbidden`, `unsupported`.
     pub refused: Family<Reason, Counter>,
     /// Attempts that were not answered in time.
     pub silent: Counter,

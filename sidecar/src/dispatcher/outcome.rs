@@ -65,6 +65,14 @@ impl Outcome {
                     message.row.target
                 ),
             ),
+            Refusal::Forbidden => Self::failed(
+                Status::Unavailable,
+                code::UNAVAILABLE,
+                format!(
+                    "the NATS server forbids to publish to {}: allow it to this service's user there (NATS_USER)",
+                    message.row.target
+                ),
+            ),
             Refusal::Overloaded { .. } => Self::failed(
                 Status::Unavailable,
                 code::OVERLOADED,

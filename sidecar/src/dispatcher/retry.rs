@@ -2,6 +2,8 @@
 
 use std::time::{Duration, Instant};
 
+use tpro_wire::Protocol;
+
 use super::message::{Message, Phase, Refusal};
 use crate::backoff::LAST_TRY;
 
@@ -44,6 +46,15 @@ pub(super) fn after_send(message: &Message, attempt_timeout: Duration, now: Inst
 pub(super) fn may_try_again(message: &Message, now: Instant) -> bool {
     message.may_have_run
         || message.deadline.is_none_or(|deadline| deadline.saturating_duration_since(now) >= LAST_TRY)
+}
+
+/// Whether a message that awaits a reply may be sent again before its patience ends, since the reply or the request may be lost:
+/// its target must know repeats, and have the time to answer.
+pub(super) fn may_repeat_at_once(message: &Message, now: Instant) -> bool {
+    let awaits = message.attempt > 0 && message.phase == Phase::Flying && !message.queued;
+    let knows_repeats = message.row.protocol == Protocol::JsonRpc && !message.is_event();
+    let in_time = message.deadline.is_none_or(|deadline| deadline.saturating_duration_since(now) >= TOO_LATE);
+    awaits && knows_repeats && in_time
 }
 
 /// A message's timer has fired.

@@ -2,9 +2,12 @@
 
 use std::{sync::Arc, time::Duration};
 
-use async_nats::connection::State;
+use async_nats::{PublishErrorKind, connection::State};
 use serde_json::value::RawValue;
-use tokio::time::{Instant, timeout_at};
+use tokio::{
+    sync::broadcast,
+    time::{Instant, timeout_at},
+};
 use tpro_wire::{
     Budget, Protocol, Reply, RequestHeaders, RpcError, Status, Target, Uid, envelope, error::code, limits,
 };
@@ -19,6 +22,10 @@ use super::{
 use crate::{
     backoff::{Backoff, LAST_TRY},
     metrics::Reason,
+    nats::{
+        self,
+        again::{AgainReceiver, Whose},
+    },
     span::{Span, SpanKind},
     version,
 };
@@ -107,14 +114,20 @@ impl Call {
     async fn attempts(&self, span: &mut Span, record: &mut Record) -> Result<Box<RawValue>, CallError> {
         let app = &self.scope.app;
         let payload = bytes::Bytes::from(envelope::request(&self.uid, self.target.method(), self.body.get()));
-        let mut waiting = self.scope.calls.wait(self.uid);
+        let mut ears = Ears {
+            waiting: self.scope.calls.wait(self.uid),
+            again: app.link.again.listen(),
+            forbidden: app.link.said.forbidden(),
+            connection: 0,
+        };
         let mut backoff = Backoff::new(FIRST_PAUSE, LONGEST_PAUSE);
         // Whether an attempt reached somebody, or may have; with no attempt nobody knows.
         let mut reached = None;
+        let mut forbidden = false;
         loop {
             let left = self.deadline.saturating_duration_since(Instant::now());
             if left.is_zero() || (reached == Some(false) && left < LAST_TRY) {
-                return Err(self.nobody_or_late(reached));
+                return Err(self.nobody_or_late(reached, forbidden));
             }
             // What is sent while disconnected is sent when the connection is back, perhaps when nobody waits any more.
             if app.nats.connection_state() != State::Connected {
@@ -122,7 +135,8 @@ impl Call {
                 continue;
             }
             let attempt = record.next_attempt();
-            let subject = waiting.subject(attempt);
+            let subject = ears.waiting.subject(attempt);
+            ears.connection = nats::connection(&app.nats);
             let headers = header_map(self.headers(attempt, span).pairs());
             let sent = app.nats.publish_with_reply_and_headers(
                 self.target.subject().to_owned(),
@@ -133,13 +147,17 @@ impl Call {
             // The client's queue may be full: waiting for it is part of the budget.
             match timeout_at(self.deadline, sent).await {
                 Ok(Ok(())) => {}
+                Ok(Err(error)) if error.kind() == PublishErrorKind::MaxPayloadExceeded => {
+                    let limit = app.nats.max_payload().saturating_sub(nats::ENVELOPE);
+                    return Err(CallError::TooLarge { size: payload.len(), limit });
+                }
                 Ok(Err(_)) => {
                     self.pause(&mut backoff).await;
                     continue;
                 }
-                Err(_) => return Err(self.nobody_or_late(reached)),
+                Err(_) => return Err(self.nobody_or_late(reached, forbidden)),
             }
-            match self.listen(&mut waiting, attempt).await {
+            match self.listen(&mut ears, attempt).await {
                 Heard::End(result, responder) => {
                     record.journal.responder = responder;
                     return result;
@@ -148,8 +166,13 @@ impl Call {
                     reached = Some(true);
                     span.event("silence", vec![("tpro.attempt", i64::from(attempt).into())]);
                 }
+                Heard::Lost => {
+                    reached = Some(true);
+                    span.event("lost", vec![("tpro.attempt", i64::from(attempt).into())]);
+                }
                 Heard::Nobody(why) => {
                     reached.get_or_insert(false);
+                    forbidden = why == FORBIDDEN;
                     span.event(why, vec![("tpro.attempt", i64::from(attempt).into())]);
                     self.pause(&mut backoff).await;
                 }
@@ -158,13 +181,26 @@ impl Call {
     }
 
     /// Listens until this attempt is over; a reply to an earlier one is as good.
-    async fn listen(&self, waiting: &mut Waiting, attempt: u32) -> Heard {
+    async fn listen(&self, ears: &mut Ears, attempt: u32) -> Heard {
         let patience = self.scope.app.config.dispatch.attempt_timeout;
         let mut until = self.deadline.min(Instant::now() + patience);
         loop {
-            let Ok(calls::Reply { attempt: of, message }) = timeout_at(until, waiting.next()).await else {
-                return Heard::Silence;
+            let heard = tokio::select! {
+                heard = timeout_at(until, ears.waiting.next()) => heard,
+                whose = ears.again.next() => match whose {
+                    Whose::All if nats::connection(&self.scope.app.nats) == ears.connection => continue,
+                    Whose::To(service) if !self.is_to(&service) => continue,
+                    // What the lost connection held is lost, and with it perhaps this attempt or its answer.
+                    _ => return Heard::Lost,
+                },
+                Ok(subject) = ears.forbidden.recv() => {
+                    if *subject == *self.target.subject() {
+                        return Heard::Nobody(FORBIDDEN);
+                    }
+                    continue;
+                }
             };
+            let Ok(calls::Reply { attempt: of, message }) = heard else { return Heard::Silence };
             let end = match read_reply(&self.uid, Protocol::JsonRpc, &message) {
                 Reply::Result(result) => Ok(result),
                 Reply::Error(error) => Err(CallError::Answered(error)),
@@ -191,8 +227,14 @@ impl Call {
         }
     }
 
-    fn nobody_or_late(&self, reached: Option<bool>) -> CallError {
+    /// Whether the target is a method of this service, `<space>.<service>`.
+    fn is_to(&self, service: &str) -> bool {
+        self.target.subject().strip_prefix(service).is_some_and(|rest| rest.starts_with('.'))
+    }
+
+    fn nobody_or_late(&self, reached: Option<bool>, forbidden: bool) -> CallError {
         match reached {
+            Some(false) if forbidden => CallError::Forbidden,
             Some(false) => CallError::Unavailable,
             _ => CallError::Timeout(self.budget.as_millis()),
         }
@@ -223,11 +265,26 @@ impl Call {
     }
 }
 
+/// What a call listens to.
+struct Ears {
+    waiting: Waiting,
+    again: AgainReceiver,
+    /// Subjects to which the server has refused to publish.
+    forbidden: broadcast::Receiver<Arc<str>>,
+    /// The connection over which the attempt was sent.
+    connection: u64,
+}
+
+/// Why nobody has got an attempt that the server has refused.
+const FORBIDDEN: &str = "forbidden";
+
 /// What an attempt came to.
 enum Heard {
     /// To the end, and who said it.
     End(Result<Box<RawValue>, CallError>, Option<String>),
     Silence,
+    /// It, or the answer to it, may have gone with a connection.
+    Lost,
     Nobody(&'static str),
 }
 

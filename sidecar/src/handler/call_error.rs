@@ -30,6 +30,9 @@ pub enum CallError {
     /// Nobody answers for the service, or nobody of it takes more work or understands this release.
     #[error("nobody runs the service")]
     Unavailable,
+    /// The NATS server does not let this service publish to the target.
+    #[error("the NATS server forbids to publish there")]
+    Forbidden,
     /// No answer within the budget.
     #[error("no answer within {0} ms")]
     Timeout(u128),
@@ -51,7 +54,7 @@ impl CallError {
     /// How the call ended, as a reply row would say it.
     pub fn status(&self) -> Status {
         match self {
-            Self::Unavailable => Status::Unavailable,
+            Self::Unavailable | Self::Forbidden => Status::Unavailable,
             Self::Timeout(_) | Self::Stale => Status::Timeout,
             _ => Status::Error,
         }
@@ -64,7 +67,7 @@ impl CallError {
             Self::Target(_) | Self::Body(_) => code::INVALID_REQUEST,
             Self::TooLarge { .. } => code::TOO_LARGE,
             Self::Hops(_) => code::HOPS,
-            Self::Unavailable => code::UNAVAILABLE,
+            Self::Unavailable | Self::Forbidden => code::UNAVAILABLE,
             Self::Timeout(_) => code::TIMEOUT,
             Self::Stale => code::STALE,
             Self::BadReply(what) => return RpcError::new(code::BAD_REPLY, what.to_string()),

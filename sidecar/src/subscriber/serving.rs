@@ -59,8 +59,6 @@ pub(super) struct Serving {
     suspects: Arc<Semaphore>,
     /// Cancelled when handlers at work are to be stopped.
     pub(super) stop: CancellationToken,
-    /// Bytes of the largest answer.
-    pub(super) reply_limit: usize,
     counts: HashMap<String, Counts>,
 }
 
@@ -121,7 +119,6 @@ impl Serving {
             headers: ReplyHeaders::new(&app),
             versions: version::understood(),
             stop,
-            reply_limit: app.reply_max(),
             app,
             calls,
             inbox,
@@ -210,7 +207,7 @@ impl Serving {
                 }
             },
         }
-        let outcome = Outcome::of(result, self.reply_limit);
+        let outcome = Outcome::of(result, self.app.reply_max());
         mark(&mut work.span, &outcome);
         outcome
     }

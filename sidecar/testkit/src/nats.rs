@@ -1,4 +1,4 @@
-//! A real nats-server with a token, on loopback.
+//! A real nats-server on loopback, with a token or with users.
 
 use std::fs;
 use std::path::PathBuf;
@@ -25,19 +25,38 @@ pub struct Nats {
     port: u16,
     monitor: u16,
     token: String,
+    admin: String,
     server: Mutex<Option<Process>>,
 }
 
 /// A server to be.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub struct NatsOptions {
     lines: Vec<String>,
+    token: Option<String>,
+    users: Vec<String>,
 }
+
+/// The user of [`Nats::client`] on a server with users: may do everything.
+const ADMIN: &str = "admin";
 
 impl NatsOptions {
     /// Adds a line to the server's configuration, such as `max_payload: 2048`.
     pub fn line(mut self, line: &str) -> NatsOptions {
         self.lines.push(line.to_owned());
+        self
+    }
+
+    /// Another token than a random one.
+    pub fn token(mut self, token: &str) -> NatsOptions {
+        self.token = Some(token.to_owned());
+        self
+    }
+
+    /// Users instead of the token: an entry of the configuration's list, such as `{ user: main, password: "x" }`. The kit's own
+    /// clients have a user of their own, who may do everything.
+    pub fn user(mut self, user: &str) -> NatsOptions {
+        self.users.push(user.to_owned());
         self
     }
 
@@ -51,14 +70,10 @@ impl NatsOptions {
         let number = SERVERS.fetch_add(1, Ordering::Relaxed);
         let folder = folder(&format!("nats-{}-{number}", std::process::id()))?;
         // Chosen here and not by the server, since it must come back on the same ports after a restart.
-        let (port, monitor, token) = (free_port()?, free_port()?, secret()?);
-        let store = folder.join("store");
-        let more = self.lines.join("\n").replace("STORE", &store.to_string_lossy());
-        let configuration = format!(
-            "listen: \"127.0.0.1:{port}\"\nhttp: \"127.0.0.1:{monitor}\"\nauthorization {{ token: \"{token}\" }}\n{more}\n"
-        );
-        fs::write(folder.join("nats.conf"), configuration).context("writing nats.conf")?;
-        let nats = Nats { folder, port, monitor, token, server: Mutex::new(None) };
+        let (port, monitor) = (free_port()?, free_port()?);
+        let token = self.token.clone().map_or_else(secret, Ok)?;
+        let nats = Nats { folder, port, monitor, token, admin: secret()?, server: Mutex::new(None) };
+        nats.configure(&self)?;
         nats.start().await?;
         Ok(nats)
     }
@@ -68,6 +83,35 @@ impl Nats {
     /// A server with nothing special.
     pub async fn new() -> Outcome<Nats> {
         NatsOptions::default().start().await
+    }
+
+    /// Writes its configuration.
+    fn configure(&self, options: &NatsOptions) -> Outcome {
+        let (port, monitor) = (self.port, self.monitor);
+        let store = self.folder.join("store");
+        let more = options.lines.join("\n").replace("STORE", &store.to_string_lossy());
+        let login = if options.users.is_empty() {
+            format!("token: \"{}\"", options.token.as_ref().unwrap_or(&self.token))
+        } else {
+            let admin = format!("{{ user: {ADMIN}, password: \"{}\" }}", self.admin);
+            format!("users: [ {admin}, {} ]", options.users.join(", "))
+        };
+        let configuration = format!(
+            "listen: \"127.0.0.1:{port}\"\nhttp: \"127.0.0.1:{monitor}\"\nauthorization {{ {login} }}\n{more}\n"
+        );
+        fs::write(self.folder.join("nats.conf"), configuration).context("writing nats.conf")
+    }
+
+    /// Has the running server take up another configuration, and waits until it has.
+    pub async fn reload(&self, options: &NatsOptions) -> Outcome {
+        let loaded =
+            async || -> Outcome<Value> { Ok(self.monitor("/varz").await?["config_load_time"].clone()) };
+        let before = loaded().await?;
+        self.configure(options)?;
+        self.signal(Signal::HUP)?;
+        eventually("nats-server has taken up its configuration", async || Ok(loaded().await? != before))
+            .await
+            .map_err(|failure| failure.with_log(self.log_path()))
     }
 
     /// A server to be configured.
@@ -102,7 +146,9 @@ impl Nats {
 
     /// A client that knows nothing of tpro.
     pub async fn client(&self) -> Outcome<async_nats::Client> {
-        async_nats::ConnectOptions::with_token(self.token.clone())
+        // The server looks at what it has been configured with.
+        async_nats::ConnectOptions::with_user_and_password(ADMIN.to_owned(), self.admin.clone())
+            .token(self.token.clone())
             .request_timeout(Some(Duration::from_secs(20)))
             .connect(self.url())
             .await

@@ -12,7 +12,7 @@ use crate::{
         answer::{self, Reply},
         barrier::Echo,
         in_flight::Key,
-        message::{Phase, Refusal},
+        message::{Message, Phase, Refusal},
         outcome::Outcome,
         retry::{self, End, Next},
         trace,
@@ -83,6 +83,51 @@ impl Leader {
         }
     }
 
+    /// Sends again, at once and in their order, what awaits a reply that may have been lost. The inbox of the target makes it one
+    /// run; a service that knows nothing of tpro has no inbox, and is given its time.
+    pub(super) fn send_flying_again(&mut self, is_meant: impl Fn(&Message) -> bool) {
+        let now = self.now;
+        let mut keys: Vec<_> = self
+            .in_flight
+            .keyed()
+            .filter(|(_, message)| retry::may_repeat_at_once(message, now) && is_meant(message))
+            .map(|(key, message)| (message.row.id, key))
+            .collect();
+        keys.sort_unstable_by_key(|(id, _)| *id);
+        for (_, key) in keys {
+            let Some(message) = self.in_flight.get_mut(key) else { continue };
+            (message.may_have_run, message.unanswered) = (true, true);
+            self.send_again(key);
+        }
+    }
+
+    /// A copy of this service (`<space>.<service>`) is back: what its connection held is lost, and who found nobody may try again.
+    pub(super) fn send_again_to(&mut self, service: &str) {
+        self.send_flying_again(|message| {
+            message.row.target.subject().strip_prefix(service).is_some_and(|rest| rest.starts_with('.'))
+        });
+        self.lanes.back(service, self.now);
+    }
+
+    /// The server has refused to publish to this subject: nobody has got what was sent there.
+    pub(super) fn on_forbidden(&mut self, subject: &str) {
+        let refused = self.in_flight.keyed().filter(|(_, message)| {
+            message.attempt > 0 && !message.queued && message.row.target.subject() == subject
+        });
+        let refused: Vec<_> =
+            refused.map(|(key, message)| (key, message.attempt, message.is_event())).collect();
+        for (key, attempt, is_event) in refused {
+            match self.in_flight.get_mut(key).filter(|_| is_event) {
+                // It has no budget to be tried again in.
+                Some(event) => {
+                    let outcome = Outcome::unavailable(event, Refusal::Forbidden);
+                    self.settle(key, outcome);
+                }
+                None => self.refuse(key, attempt, Refusal::Forbidden),
+            }
+        }
+    }
+
     /// Asks the server to send something back, to learn that it has the events before it.
     pub(super) fn ask_echo(&mut self, number: u32) {
         let subject = self.sender.replies().subject(self.barrier.uid(), number);
@@ -130,6 +175,10 @@ impl Leader {
     }
 
     fn on_echo(&mut self, number: u32) {
+        // The server's refusal of an event was heard before its echo, and may not have been looked at.
+        while let Ok(subject) = self.forbidden.try_recv() {
+            self.on_forbidden(&subject);
+        }
         let connection = self.nats.statistics().connects.load(Ordering::Relaxed);
         match self.barrier.echo(number, connection) {
             Some(Echo::Taken(events)) => {

@@ -1,0 +1,141 @@
+//! What is under way when a connection to NATS is lost: it is sent again at once, and nobody waits for the patience with an
+//! attempt to end.
+
+use std::time::Instant;
+
+use serde_json::{Value, json};
+use tpro_testkit::proxy::Fault;
+use tpro_testkit::{Message, Outcome, Proxy, Sidecar, World, eventually};
+
+use crate::probe::Probe;
+
+/// More patience with an attempt than any test has.
+const PATIENCE_MS: u32 = 600_000;
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_a_leader_has_under_way_is_sent_again_when_its_connection_is_made_anew() -> Outcome {
+    let world = Probe::world().await?;
+    let line = Proxy::start(world.nats.port()).await?;
+    let main = world.start(through(&line, world.sidecar("main")?)).await?;
+    let probe = world.start(Probe::copy(&world, 1)?).await?;
+    let lock = Probe::hold(&world).await?;
+    let request = Probe::request("transactional.effect", Probe::held()).timeout(600);
+    request.publish_many(&world.main, 5).await?;
+    Probe::waiting(&world, 5).await?;
+
+    // What the handlers answer meanwhile goes nowhere.
+    line.set(Fault::Reset);
+    eventually("it is lost", async || Ok(main.metric("tpro_nats_disconnects_total").await? > 0.0)).await?;
+    drop(lock);
+    eventually("all have their effect", async || Ok(Probe::effects(&world).await? == 5)).await?;
+    line.set(Fault::None);
+
+    world.recon().await?;
+    for reply in world.replies("main").await? {
+        assert_eq!(reply.status.as_str(), "ok", "{reply:?}");
+    }
+    assert_eq!(main.metric("tpro_silent_total").await?, 0.0, "no patience has ended");
+    assert_eq!(Probe::effects(&world).await?, 5);
+    world.finish(&[&main, &probe]).await?;
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_service_that_is_back_has_what_its_lost_connection_held_sent_again() -> Outcome {
+    let world = Probe::world().await?;
+    let line = Proxy::start(world.nats.port()).await?;
+    let main = world.start(world.sidecar("main")?.env("ATTEMPT_TIMEOUT_MS", PATIENCE_MS)).await?;
+    let probe = world.start(through(&line, Probe::copy(&world, 1)?)).await?;
+
+    line.set(Fault::BlackHole);
+    Probe::request("transactional.effect", json!({})).timeout(600).publish_many(&world.main, 20).await?;
+    eventually("they are sent", async || Ok(main.metric("tpro_sent_total").await? >= 20.0)).await?;
+    line.set(Fault::Reset);
+    line.set(Fault::None);
+
+    world.recon().await?;
+    for reply in world.replies("main").await? {
+        assert_eq!(reply.status.as_str(), "ok", "{reply:?}");
+    }
+    assert_eq!(main.metric("tpro_silent_total").await?, 0.0, "no patience has ended");
+    assert_eq!(Probe::effects(&world).await?, 20);
+    world.finish(&[&main, &probe]).await?;
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_handlers_call_is_sent_again_when_either_connection_is_made_anew() -> Outcome {
+    let world = World::options().services(&["main", "probe", "caller"]).start().await?;
+    world.admin.batch_execute(Probe::EFFECTS).await?;
+    let (of_caller, of_probe) =
+        (Proxy::start(world.nats.port()).await?, Proxy::start(world.nats.port()).await?);
+    let main = world.start(world.sidecar("main")?.env("ATTEMPT_TIMEOUT_MS", PATIENCE_MS)).await?;
+    let program = tpro_testkit::paths::example("probe")?;
+    let caller = world.start(through(&of_caller, world.sidecar_of("caller", program))).await?;
+    let probe = world.start(through(&of_probe, Probe::copy(&world, 1)?)).await?;
+    let call = |body: Value| {
+        let body = json!({"target": "tpro.probe.default.effect", "body": body});
+        Message::to("caller.default.call").body(body).timeout(600)
+    };
+
+    // The caller's: the answers to its calls are lost.
+    let lock = Probe::hold(&world).await?;
+    let id = world.publish(&call(Probe::held())).await?;
+    // It calls twice at once.
+    Probe::waiting(&world, 2).await?;
+    of_caller.set(Fault::Reset);
+    eventually("it is lost", async || Ok(caller.metric("tpro_nats_disconnects_total").await? > 0.0)).await?;
+    drop(lock);
+    eventually("both are done", async || Ok(Probe::effects(&world).await? == 2)).await?;
+    of_caller.set(Fault::None);
+    let reply = world.await_reply(id).await?;
+    assert_eq!(reply.status, "ok", "{reply:?}");
+    caller.ready().await?;
+
+    // The other's: the calls are lost.
+    of_probe.set(Fault::BlackHole);
+    let id = world.publish(&call(json!({}))).await?;
+    eventually("both wait", async || Ok(caller.metric("tpro_calls_waiting").await? == 2.0)).await?;
+    of_probe.set(Fault::Reset);
+    of_probe.set(Fault::None);
+    let reply = world.await_reply(id).await?;
+    assert_eq!(reply.status, "ok", "{reply:?}");
+    world.finish(&[&main, &caller, &probe]).await?;
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_stranger_who_says_that_a_service_is_back_has_little_sent_again() -> Outcome {
+    let world = Probe::world().await?;
+    let main = world.start(world.sidecar("main")?.env("ATTEMPT_TIMEOUT_MS", PATIENCE_MS)).await?;
+    let probe = world.start(Probe::copy(&world, 1)?).await?;
+    let lock = Probe::hold(&world).await?;
+    let request = Probe::request("transactional.effect", Probe::held()).timeout(600);
+    request.publish_many(&world.main, 5).await?;
+    Probe::waiting(&world, 5).await?;
+    let stranger = world.nats.client().await?;
+    let begun = Instant::now();
+    for n in 0..2_000 {
+        let subject = if n % 2 == 0 { "_TPRO.back.tpro.probe".to_owned() } else { format!("_TPRO.back.{n}") };
+        stranger.publish(subject, "".into()).await?;
+    }
+    stranger.flush().await?;
+    eventually("it is heeded", async || Ok(main.metric("tpro_resent_total").await? >= 5.0)).await?;
+    drop(lock);
+    world.recon().await?;
+    let (resent, most) = (main.metric("tpro_resent_total").await?, begun.elapsed().as_secs() + 2);
+    assert!(resent <= (5 * most) as f64, "{resent} sent again within {most} s");
+    for reply in world.replies("main").await? {
+        assert_eq!(reply.status.as_str(), "ok", "{reply:?}");
+    }
+    assert_eq!(Probe::effects(&world).await?, 5);
+    world.finish(&[&main, &probe]).await?;
+    Ok(())
+}
+
+/// A copy whose way to NATS leads over this line.
+fn through(line: &Proxy, sidecar: Sidecar) -> Sidecar {
+    sidecar
+        .env("NATS_URL", format!("nats://127.0.0.1:{}", line.port()))
+        .env("ATTEMPT_TIMEOUT_MS", PATIENCE_MS)
+}
