@@ -29,15 +29,23 @@ use_pg_config() {
   [ "$PG" = "$PG_CONFIG_DEFAULT" ] || export PGRX_PG_CONFIG_PATH=$PG
 }
 
+# Arguments of env that take libpq's variables away (PGHOST, PGSSLMODE, PGTARGETSESSIONATTRS, ...): the user's own must not lead
+# those astray who go to the local database, nor the server: it reads some of them itself. PG_PORT and the like are settings of make.
+WITHOUT_PG=()
+while IFS= read -r variable; do
+  [[ ! $variable =~ ^PG[A-Z]+ || $variable == PGRX_* ]] || WITHOUT_PG+=("--unset=$variable")
+done < <(compgen -e)
+unset variable
+
 # PostgreSQL does not run as root; under root it runs as this user.
 PG_OS_USER=postgres
 
 # as_postgres COMMAND...: as the user that the server runs as, from a folder that it may enter.
 as_postgres() {
   if [ "$(id -u)" = 0 ]; then
-    (cd / && HOME=$BASE exec setpriv --reuid="$PG_OS_USER" --regid="$PG_OS_USER" --init-groups -- "$@")
+    (cd / && HOME=$BASE exec env "${WITHOUT_PG[@]}" setpriv --reuid="$PG_OS_USER" --regid="$PG_OS_USER" --init-groups -- "$@")
   else
-    "$@"
+    env "${WITHOUT_PG[@]}" "$@"
   fi
 }
 
@@ -68,14 +76,6 @@ locate() {
 pg_bin() { printf '%s%s/%s' "$TREE" "$(<"$BASE/bindir")" "$1"; }
 
 pg_config_bindir() { "$(pg_config_path)" --bindir; }
-
-# Arguments of env that take libpq's variables away (PGHOST, PGSSLMODE, PGTARGETSESSIONATTRS, ...): the user's own must not lead
-# those astray who go to the local database. PG_PORT and its like, with a dash behind PG, are settings of make.
-WITHOUT_PG=()
-while IFS= read -r variable; do
-  [[ ! $variable =~ ^PG[A-Z]+ || $variable == PGRX_* ]] || WITHOUT_PG+=("--unset=$variable")
-done < <(compgen -e)
-unset variable
 
 # forget_pg: takes them away from this script.
 forget_pg() {
