@@ -58,12 +58,14 @@ dotenv_unescape() {
 
 # dotenv_get FILE KEY: the value, without quotes; nothing when it is not set. Of several the last one.
 dotenv_get() {
-  local line value=''
+  local line value='' bom=$'\xEF\xBB\xBF'
   [ -f "$1" ] || return 0
   while IFS= read -r line || [ -n "$line" ]; do
+    # What some editors put before the first line.
+    line=${line#"$bom"} bom=''
     # A few letters spare most lines the reading.
     [[ $line == *"$2"* ]] || continue
-    ! dotenv_line "${line#$'\xEF\xBB\xBF'}" || [ "$DOTENV_KEY" != "$2" ] || value=$DOTENV_VALUE
+    ! dotenv_line "$line" || [ "$DOTENV_KEY" != "$2" ] || value=$DOTENV_VALUE
   done <"$1"
   printf '%s' "$value"
 }

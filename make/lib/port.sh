@@ -12,6 +12,10 @@ listening() {
 # pick_port SETTING DEFAULT [REMEMBERED]: sets PORT. What the user set must be free; else the first free one counts from REMEMBERED or DEFAULT.
 pick_port() {
   local setting=$1 default=$2 given=${!1:-} port
+  # Blanks count as nothing, as in the program.
+  given=${given//[[:space:]]/}
+  # A file may hold anything, and it is calculated with.
+  [[ $default =~ ^[1-9][0-9]{0,4}$ ]] || die "$setting=${default:0:40} is no port: it must be a number from 1 to 65535"
   if [ -n "$given" ]; then
     if ! [[ $given =~ ^[1-9][0-9]{0,4}$ ]] || ((given > 65535)); then die "$setting=$given is no port: it must be a number from 1 to 65535"; fi
     ! listening "$given" || die "$setting=$given is taken by another process: set $setting to a free port, or leave it out to take the next free one"

@@ -29,6 +29,10 @@ pub(super) enum Line<'a> {
 /// Reads a line, which holds no line feed.
 pub(super) fn read(line: &str) -> Line<'_> {
     let line = line.trim_matches(is_blank);
+    // No shell can hold it, and no setting has it.
+    if line.contains('\0') {
+        return Line::Malformed;
+    }
     if line.is_empty() || line.starts_with('#') {
         return Line::Nothing;
     }
@@ -177,6 +181,7 @@ mod tests {
         ("KE-Y=value", None),
         ("=value", None),
         ("export export KEY=value", None),
+        ("\u{feff}KEY=value", None),
     ];
 
     #[test]

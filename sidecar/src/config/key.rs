@@ -130,7 +130,8 @@ pub(super) fn is_secret(name: &str) -> bool {
 pub(super) fn shown(name: &str, value: &str) -> String {
     match find(name).map(|key| key.kind) {
         Some(Kind::Plain) => value.to_owned(),
-        Some(Kind::Address) => value.split(',').map(without_secrets).collect::<Vec<_>>().join(","),
+        // As a whole: a password may hold the comma that stands between several.
+        Some(Kind::Address) => without_secrets(value),
         Some(Kind::Secret) | None => "***".to_owned(),
     }
 }

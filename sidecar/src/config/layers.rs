@@ -174,3 +174,43 @@ impl fmt::Debug for Layers {
         f.debug_set().entries(self.file.keys()).finish()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::process::Command;
+
+    use super::*;
+
+    /// What of a file concerns more than one line: the mark at its beginning, the order, the end.
+    #[test]
+    fn the_program_and_make_read_the_same_in_a_whole_file() {
+        let file = std::env::temp_dir().join(format!("tpro-env-{}", std::process::id()));
+        for text in [
+            "\u{feff}KEY=first",
+            "\u{feff}OTHER=x\n\u{feff}KEY=second\n",
+            "KEY=a\nKEY=b\n",
+            "KEY=a\nKEY=\n",
+            "KEY=a\nKEY='b\nMORE='\n",
+            "KEY=a\r\nKEY=b\r\n",
+            "# KEY=a\nexport KEY=b",
+            "KEYS=a\nMY_KEY=b\n",
+            "KEY=\"a\nb\"\nOTHER=\"\n",
+            "",
+        ] {
+            std::fs::write(&file, text).expect("written");
+            let mut layers = Layers::default();
+            layers.take_file(&"file".into(), text);
+            let output = Command::new("bash")
+                .args(["--norc", "-euc", r#". "$1"; dotenv_get "$2" KEY"#, "bash"])
+                .arg(concat!(env!("CARGO_MANIFEST_DIR"), "/../make/lib/dotenv.sh"))
+                .arg(&file)
+                .env("LC_ALL", "C.UTF-8")
+                .output()
+                .expect("bash runs");
+            let by_make = String::from_utf8(output.stdout).expect("text");
+            assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+            assert_eq!(layers.find("KEY").map_or("", |found| found.value), by_make, "{text:?}");
+        }
+        std::fs::remove_file(&file).expect("removed");
+    }
+}

@@ -53,6 +53,9 @@ mod tests {
             ("http://host/ui?key=canary", "http://host/ui?***"),
             ("http://canary@host/ui#canary", "http://***@host/ui#***"),
             ("http://host/?", "http://host/?"),
+            ("nats://one:4222,nats://two:4222", "nats://one:4222,nats://two:4222"),
+            ("nats://user:can,ary@one:4222", "nats://***@one:4222"),
+            ("nats://user:canary@one:4222,nats://user:canary@two:4222", "nats://***@two:4222"),
         ] {
             assert_eq!(without_secrets(address), shown, "{address}");
         }
