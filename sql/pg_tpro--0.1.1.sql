@@ -615,8 +615,8 @@ COMMENT ON COLUMN tpro.service_schemas.name IS 'the service';
 COMMENT ON COLUMN tpro.service_schemas.schema_oid IS 'its schema, as its locks name it';
 COMMENT ON COLUMN tpro.service_schemas.schema_name IS 'its schema';
 
--- The tables of a service are its maintainer's, who may put a trigger or a view in their place, and a sidecar's login may
--- become the maintainer. So what reads or writes them with its owner's rights belongs to tpro_owner and not to a superuser.
+-- What reads or writes a service's tables with its owner's rights belongs to tpro_owner and not to a superuser: nobody else
+-- can alter these tables, and should somebody have done so all the same, it is not with a superuser's rights.
 
 CREATE FUNCTION tpro.has_unsettled(schema_name pg_catalog.text) RETURNS boolean
     LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
@@ -788,7 +788,11 @@ DECLARE
 BEGIN
     RETURN QUERY
     SELECT format('%s may not call %s', sidecar, f), '', 0, format('GRANT EXECUTE ON FUNCTION %s TO %I', f, sidecar)
-      FROM unnest(ARRAY['tpro.sign(text, bytea)']::regprocedure[]) f
+      FROM unnest(ARRAY['tpro.sign(text, bytea)', 'tpro.partitions(text)', 'tpro.partition_words(text, bigint, bigint)',
+               'tpro.partition_label(text, bigint)', 'tpro.partition_key(text)', 'tpro.next_key(text, text)',
+               'tpro.partition_kept(text, text, regclass, bigint, bigint, bigint, boolean)',
+               'tpro.mend_partitions(text, text, bigint)', 'tpro.make_partitions(text, text, bigint)',
+               'tpro.drop_partition(text, oid, bigint)']::regprocedure[]) f
      WHERE NOT has_function_privilege(sidecar, f, 'EXECUTE')
     UNION ALL
     SELECT format('%s, or a partition of it, belongs to %s', t.parent, maintainer), t.parent, 2,
@@ -1137,6 +1141,622 @@ COMMENT ON FUNCTION tpro.retry(pg_catalog.int8, pg_catalog.text) IS
     'publishes a copy of a settled message as a new one, and returns its id; 55000 it is not settled or no sender is given, P0002 unknown id, 3F000 unknown sender, 53400 too many wait';
 
 -- ---------------------------------------------------------------------------------------------------------------------
+-- Partitions. A sidecar makes and drops them by these functions and not as the owner of the tables: what a service's login
+-- could alter would run its code with the rights of everybody who reads it. So each function takes a service, the name of a
+-- table and numbers, and finds out by itself what is settled and old enough to go. sidecar/src/maintenance calls them.
+--
+-- A key is an id, or for the inbox a day (UTC) since 1970, of the uid's time. 0 stands for MINVALUE, 2^63 - 1 for MAXVALUE.
+-- Nobody waits for a partition longer than lock_timeout, 50 ms, and nobody's INSERT is refused meanwhile or afterwards.
+-- ---------------------------------------------------------------------------------------------------------------------
+
+CREATE FUNCTION tpro.partition_label(table_name pg_catalog.text, key pg_catalog.int8) RETURNS pg_catalog.text
+    LANGUAGE sql IMMUTABLE STRICT SET search_path = pg_catalog, pg_temp
+AS $$
+    SELECT CASE WHEN table_name IN ('mq_publish', 'mq_reply') THEN lpad(key::text, greatest(12, length(key::text)), '0')
+                WHEN key = 0 THEN '00000000'
+                ELSE to_char(date '1970-01-01' + key::integer, 'YYYYMMDD') END
+$$;
+COMMENT ON FUNCTION tpro.partition_label(pg_catalog.text, pg_catalog.int8) IS
+    'a key in the name of a partition: twelve digits of an id, or a date';
+
+CREATE FUNCTION tpro.partition_unlabel(table_name pg_catalog.text, label pg_catalog.text) RETURNS pg_catalog.int8
+    LANGUAGE sql IMMUTABLE STRICT SET search_path = pg_catalog, pg_temp
+AS $$
+    SELECT CASE WHEN table_name IN ('mq_publish', 'mq_reply') THEN label::bigint
+                WHEN label = '00000000' THEN 0
+                ELSE to_date(label, 'YYYYMMDD') - date '1970-01-01' END
+$$;
+COMMENT ON FUNCTION tpro.partition_unlabel(pg_catalog.text, pg_catalog.text) IS 'the key that the name of a partition says';
+
+CREATE FUNCTION tpro.partition_name(table_name pg_catalog.text, low pg_catalog.int8, high pg_catalog.int8) RETURNS pg_catalog.text
+    LANGUAGE sql IMMUTABLE STRICT SET search_path = pg_catalog, pg_temp
+AS $$
+    SELECT table_name || CASE high WHEN 9223372036854775807 THEN '_rest'
+        ELSE '_p' || tpro.partition_label(table_name, low) || '_' || tpro.partition_label(table_name, high) END
+$$;
+COMMENT ON FUNCTION tpro.partition_name(pg_catalog.text, pg_catalog.int8, pg_catalog.int8) IS
+    'the name of the partition with the keys from low to below high';
+
+CREATE FUNCTION tpro.partition_words(table_name pg_catalog.text, low pg_catalog.int8, high pg_catalog.int8) RETURNS pg_catalog.text
+    LANGUAGE sql IMMUTABLE STRICT SET search_path = pg_catalog, pg_temp
+AS $$
+    SELECT concat_ws(' ', CASE WHEN table_name IN ('mq_publish', 'mq_reply') THEN 'ids' ELSE 'days' END,
+                     'from ' || ltrim(nullif(k.low, ''), '0'),
+                     CASE WHEN k.low <> '' AND k.high <> '' THEN 'to' END,
+                     'below ' || ltrim(nullif(k.high, ''), '0'))
+      FROM (SELECT CASE WHEN low > 0 THEN tpro.partition_label(table_name, low) ELSE '' END AS low,
+                   CASE WHEN high < 9223372036854775807 THEN tpro.partition_label(table_name, high) ELSE '' END AS high) k
+$$;
+COMMENT ON FUNCTION tpro.partition_words(pg_catalog.text, pg_catalog.int8, pg_catalog.int8) IS
+    'the keys from low to below high, for a person';
+
+CREATE FUNCTION tpro.partition_bound(table_name pg_catalog.text, key pg_catalog.int8) RETURNS pg_catalog.text
+    LANGUAGE sql IMMUTABLE STRICT SET search_path = pg_catalog, pg_temp
+AS $$
+    SELECT CASE WHEN key = 0 THEN 'MINVALUE'
+                WHEN key = 9223372036854775807 THEN 'MAXVALUE'
+                WHEN table_name IN ('mq_publish', 'mq_reply') THEN quote_literal(key)
+                -- The first millisecond of the day in the 48 bits of time, nothing in the rest.
+                ELSE quote_literal(rpad(lpad(to_hex(key * 86400000), 12, '0'), 32, '0')::uuid) END
+$$;
+COMMENT ON FUNCTION tpro.partition_bound(pg_catalog.text, pg_catalog.int8) IS 'a key in FOR VALUES FROM (...) TO (...)';
+
+CREATE FUNCTION tpro.partition_key(bound pg_catalog.text) RETURNS pg_catalog.int8
+    LANGUAGE sql IMMUTABLE STRICT SET search_path = pg_catalog, pg_temp
+AS $$
+    SELECT CASE WHEN bound = 'MINVALUE' THEN 0
+                WHEN bound = 'MAXVALUE' THEN 9223372036854775807
+                WHEN bound ~ '^[0-9]+$' THEN bound::bigint
+                ELSE ('x' || left(replace(bound, '-', ''), 12))::bit(48)::bigint / 86400000 END
+$$;
+COMMENT ON FUNCTION tpro.partition_key(pg_catalog.text) IS 'the key that a bound, an id or a uid says';
+
+CREATE FUNCTION tpro.partitions(service pg_catalog.text)
+    RETURNS TABLE (table_name pg_catalog.text, part pg_catalog.oid, low pg_catalog.int8, high pg_catalog.int8,
+                   words pg_catalog.text)
+    LANGUAGE sql STABLE STRICT SET search_path = pg_catalog, pg_temp SET jit = off
+AS $$
+    SELECT k.table_name, k.part, k.low, k.high, tpro.partition_words(k.table_name, k.low, k.high)
+      FROM (SELECT p.table_name, p.part, tpro.partition_key(p.bounds[1]) AS low, tpro.partition_key(p.bounds[2]) AS high
+              FROM (SELECT t.relname::text AS table_name, c.oid AS part,
+                           regexp_match(pg_get_expr(c.relpartbound, c.oid),
+                                        '^FOR VALUES FROM \(''?([^'']+)''?\) TO \(''?([^'']+)''?\)$') AS bounds
+                      FROM pg_class t
+                      JOIN pg_inherits i ON i.inhparent = t.oid AND NOT i.inhdetachpending
+                      JOIN pg_class c ON c.oid = i.inhrelid
+                     WHERE t.relnamespace = tpro.sender_schema(service)::oid AND t.relkind = 'p'
+                       AND t.relname IN ('mq_publish', 'mq_reply', 'mq_receive', 'mq_outcome')) p) k
+$$;
+COMMENT ON FUNCTION tpro.partitions(pg_catalog.text) IS
+    'the partitions of a service and what is in each; low is null of one that tpro has not made; 3F000 unknown';
+
+CREATE FUNCTION tpro.next_key(service pg_catalog.text, table_name pg_catalog.text) RETURNS pg_catalog.int8
+    LANGUAGE plpgsql VOLATILE STRICT SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    coming bigint;
+BEGIN
+    IF next_key.table_name IN ('mq_receive', 'mq_outcome') THEN
+        -- By the database's clock: by that of a host that is days ahead the inbox of today would go.
+        RETURN floor(extract(epoch FROM clock_timestamp()) / 86400)::bigint + 1;
+    END IF;
+    EXECUTE format('SELECT s.last_value + s.is_called::integer FROM %s.mq_publish_id_seq s', tpro.sender_schema(service))
+        INTO coming;
+    RETURN coming;
+END
+$$;
+COMMENT ON FUNCTION tpro.next_key(pg_catalog.text, pg_catalog.text) IS
+    'the first key that is wholly ahead: the next id, or tomorrow; 3F000 unknown';
+
+-- What a partition is still there for. A settled message is kept for some seconds after its last reply, the inbox for some
+-- seconds after the uid's time, but never shorter than a repeat may take: two days of redelivery, a budget of one and an hour.
+CREATE FUNCTION tpro.partition_kept(service pg_catalog.text, table_name pg_catalog.text, part pg_catalog.regclass,
+                                    low pg_catalog.int8, high pg_catalog.int8, keep pg_catalog.int8, closely pg_catalog.bool)
+    RETURNS pg_catalog.text
+    LANGUAGE plpgsql VOLATILE STRICT SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    schema_name text := tpro.sender_schema(service)::text;
+    coming bigint := tpro.next_key(service, partition_kept.table_name);
+    replies text := format('SELECT r.replied_at FROM %s.mq_reply r WHERE r.mq_id >= %s AND r.mq_id < %s', schema_name, low, high);
+    oldest timestamptz := clock_timestamp() - make_interval(secs => keep);
+    found boolean;
+BEGIN
+    IF partition_kept.table_name IN ('mq_receive', 'mq_outcome') THEN
+        IF high > coming - 1 - ceil(greatest(keep, 262800) / 86400.0)::bigint THEN
+            RETURN 'young';
+        END IF;
+        RETURN '';
+    END IF;
+    IF high > coming THEN
+        RETURN 'ahead';
+    END IF;
+    IF partition_kept.table_name = 'mq_reply' THEN
+        IF EXISTS (SELECT FROM tpro.partitions(service) p
+                    WHERE p.table_name = 'mq_publish' AND p.low < partition_kept.high AND partition_kept.low < p.high) THEN
+            RETURN 'young';
+        END IF;
+        RETURN '';
+    END IF;
+    -- The last one tells most of the time, and is found by the index.
+    EXECUTE format('SELECT EXISTS (SELECT FROM (%s ORDER BY r.mq_id DESC LIMIT 1) r WHERE r.replied_at > $1)', replies)
+        INTO found USING oldest;
+    IF found THEN
+        RETURN 'young';
+    END IF;
+    IF closely THEN
+        -- The condition on mq_id names the one partition of the replies that can have them.
+        EXECUTE format('SELECT EXISTS (SELECT FROM ONLY %s p WHERE NOT EXISTS
+                          (SELECT FROM %s.mq_reply r WHERE r.mq_id = p.id AND r.mq_id >= %s AND r.mq_id < %s))',
+                       part, schema_name, low, high) INTO found;
+        IF found THEN
+            RETURN 'unsettled';
+        END IF;
+        EXECUTE format('SELECT EXISTS (SELECT FROM (%s) r WHERE r.replied_at > $1)', replies) INTO found USING oldest;
+        IF found THEN
+            RETURN 'young';
+        END IF;
+    END IF;
+    RETURN '';
+END
+$$;
+COMMENT ON FUNCTION tpro.partition_kept(pg_catalog.text, pg_catalog.text, pg_catalog.regclass, pg_catalog.int8, pg_catalog.int8, pg_catalog.int8, pg_catalog.bool) IS
+    'why a partition must stay: ahead, young or unsettled; empty if it may go';
+
+CREATE FUNCTION tpro.lock_soon(relation pg_catalog.regclass, mode pg_catalog.text, tries pg_catalog.int4) RETURNS boolean
+    LANGUAGE plpgsql VOLATILE STRICT SET search_path = pg_catalog, pg_temp
+    -- Whoever comes behind us waits as long.
+    SET lock_timeout = '50ms'
+AS $$
+BEGIN
+    FOR try IN 1 .. tries LOOP
+        BEGIN
+            EXECUTE format('LOCK TABLE ONLY %s IN %s MODE', relation, mode);
+            RETURN true;
+        EXCEPTION WHEN lock_not_available OR deadlock_detected THEN
+            IF try < tries THEN
+                -- Others get a turn, and a moment without users may come.
+                PERFORM pg_sleep(0.3);
+            END IF;
+        END;
+    END LOOP;
+    RETURN false;
+END
+$$;
+COMMENT ON FUNCTION tpro.lock_soon(pg_catalog.regclass, pg_catalog.text, pg_catalog.int4) IS
+    'tries to lock a table, 50 ms each time; whether it is locked';
+
+-- What a partition must not be changed under: a snapshot of the caller's would hide what was committed since.
+CREATE FUNCTION tpro.must_maintain(service pg_catalog.text, table_name pg_catalog.text) RETURNS void
+    LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+    PERFORM tpro.must_serve(service);
+    IF must_maintain.table_name IS NULL
+       OR must_maintain.table_name NOT IN ('mq_publish', 'mq_reply', 'mq_receive', 'mq_outcome') THEN
+        RAISE invalid_parameter_value USING MESSAGE = 'a service has no partitioned table of that name';
+    END IF;
+    IF current_setting('transaction_isolation') NOT IN ('read committed', 'read uncommitted') THEN
+        RAISE active_sql_transaction USING
+            MESSAGE = 'what is committed meanwhile cannot be seen in this transaction',
+            HINT = 'Maintain partitions in transactions of isolation level READ COMMITTED.';
+    END IF;
+END
+$$;
+COMMENT ON FUNCTION tpro.must_maintain(pg_catalog.text, pg_catalog.text) IS
+    'refuses a caller who may not change partitions of this table, from within a function that runs with its owner''s rights; 22023 no such table, 25001 above READ COMMITTED, else errors as tpro.lead';
+
+CREATE FUNCTION tpro.must_be_unreferenced(parent pg_catalog.regclass) RETURNS void
+    LANGUAGE plpgsql VOLATILE STRICT SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    foreign_key record;
+BEGIN
+    SELECT f.conname, f.conrelid::regclass AS relation INTO foreign_key FROM pg_constraint f
+     WHERE f.contype = 'f' AND f.conparentid = 0
+       AND (f.confrelid = parent OR f.confrelid IN (SELECT i.inhrelid FROM pg_inherits i WHERE i.inhparent = parent))
+     ORDER BY f.oid LIMIT 1;
+    IF FOUND THEN
+        RAISE object_not_in_prerequisite_state USING
+            MESSAGE = format('foreign key %I of table %s keeps the partitions of %s from being changed',
+                             foreign_key.conname, foreign_key.relation, parent),
+            HINT = format('ALTER TABLE %s DROP CONSTRAINT %I. Messages go after RETENTION; nothing can refer to them for ever.',
+                          foreign_key.relation, foreign_key.conname);
+    END IF;
+END
+$$;
+COMMENT ON FUNCTION tpro.must_be_unreferenced(pg_catalog.regclass) IS
+    'refuses a partitioned table that a foreign key refers to, and names it; 55000';
+
+CREATE FUNCTION tpro.make_partition(schema_name pg_catalog.text, table_name pg_catalog.text, name pg_catalog.text,
+                                    low pg_catalog.int8, high pg_catalog.int8) RETURNS void
+    LANGUAGE plpgsql VOLATILE STRICT SET search_path = pg_catalog, pg_temp SET default_tablespace = ''
+    SET default_table_access_method = 'heap'
+AS $$
+BEGIN
+    EXECUTE format('CREATE TABLE %1$s.%3$I (LIKE %1$s.%2$I INCLUDING ALL)', schema_name, make_partition.table_name, name);
+    PERFORM tpro.name_partition(schema_name, make_partition.table_name, name, low, high);
+END
+$$;
+COMMENT ON FUNCTION tpro.make_partition(pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.int8, pg_catalog.int8) IS
+    'makes the table of a partition, which is attached later';
+
+CREATE FUNCTION tpro.name_partition(schema_name pg_catalog.text, table_name pg_catalog.text, name pg_catalog.text,
+                                    low pg_catalog.int8, high pg_catalog.int8) RETURNS void
+    LANGUAGE plpgsql VOLATILE STRICT SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+    EXECUTE format('COMMENT ON TABLE %s.%I IS %L', schema_name, name,
+                   name_partition.table_name || ', ' || tpro.partition_words(name_partition.table_name, low, high));
+END
+$$;
+COMMENT ON FUNCTION tpro.name_partition(pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.int8, pg_catalog.int8) IS
+    'says in its comment what is in a partition';
+
+CREATE FUNCTION tpro.attach_partition(schema_name pg_catalog.text, table_name pg_catalog.text, name pg_catalog.text,
+                                      low pg_catalog.int8, high pg_catalog.int8) RETURNS void
+    LANGUAGE plpgsql VOLATILE STRICT SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+    EXECUTE format('ALTER TABLE %1$s.%2$I ATTACH PARTITION %1$s.%3$I FOR VALUES FROM (%4$s) TO (%5$s)',
+                   schema_name, attach_partition.table_name, name,
+                   tpro.partition_bound(attach_partition.table_name, low),
+                   tpro.partition_bound(attach_partition.table_name, high));
+END
+$$;
+COMMENT ON FUNCTION tpro.attach_partition(pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.int8, pg_catalog.int8) IS
+    'attaches a partition';
+
+-- Puts right what others have done, and what a release before this one may have left: a partition that is detached, or half
+-- detached; a constraint that bounds one from above; and keys for which there is no partition, since somebody dropped it.
+CREATE FUNCTION tpro.mend_partitions(service pg_catalog.text, table_name pg_catalog.text, keep pg_catalog.int8)
+    RETURNS TABLE (held pg_catalog.bool, said pg_catalog.text)
+    LANGUAGE plpgsql VOLATILE STRICT SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET row_security = off
+    SET lock_timeout = '50ms'
+AS $$
+DECLARE
+    latest CONSTANT bigint := 9223372036854775807;
+    schema_name text;
+    parent regclass;
+    part record;
+    bound record;
+    why text;
+BEGIN
+    PERFORM tpro.must_maintain(service, mend_partitions.table_name);
+    schema_name := tpro.sender_schema(service)::text;
+    parent := format('%s.%I', schema_name, mend_partitions.table_name)::regclass;
+
+    FOR part IN SELECT c.oid::regclass AS name FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid
+                 WHERE i.inhparent = parent AND i.inhdetachpending LOOP
+        BEGIN
+            EXECUTE format('ALTER TABLE %s DETACH PARTITION %s FINALIZE', parent, part.name);
+        EXCEPTION WHEN lock_not_available THEN
+            RETURN QUERY SELECT true, format('%s is half detached: open transactions use it', part.name);
+        END;
+    END LOOP;
+
+    -- Release 0.1.0 bounded the overflow partition before it was put right; where that failed, the bound refused rows.
+    FOR part IN SELECT c.conrelid::regclass AS name FROM pg_constraint c JOIN pg_inherits i ON i.inhrelid = c.conrelid
+                 WHERE i.inhparent = parent AND c.conname = 'tpro_bound' AND c.contype = 'c' LOOP
+        IF tpro.lock_soon(part.name, 'ACCESS EXCLUSIVE', 10) THEN
+            EXECUTE format('ALTER TABLE %s DROP CONSTRAINT tpro_bound', part.name);
+            RETURN QUERY SELECT false, format('dropped constraint tpro_bound of %s, which could refuse rows', part.name);
+        ELSE
+            RETURN QUERY SELECT true, format('%s has a constraint tpro_bound that can refuse rows: open transactions use it', part.name);
+        END IF;
+    END LOOP;
+
+    FOR part IN
+        SELECT l.relation, l.name, l.low, l.high, tpro.partition_words(mend_partitions.table_name, l.low, l.high) AS words
+          FROM (SELECT c.oid::regclass AS relation, c.relname::text AS name,
+                       coalesce(tpro.partition_unlabel(mend_partitions.table_name, b.labels[1]),
+                                (SELECT max(p.high) FROM tpro.partitions(service) p
+                                  WHERE p.table_name = mend_partitions.table_name), 0) AS low,
+                       coalesce(tpro.partition_unlabel(mend_partitions.table_name, b.labels[2]), latest) AS high
+                  FROM pg_class c
+                  JOIN regexp_match(c.relname::text, '^' || mend_partitions.table_name || '_(?:p(\d+)_(\d+)|rest)$') AS b(labels)
+                    ON b.labels IS NOT NULL
+                 WHERE c.relnamespace = schema_name::regnamespace AND c.relkind = 'r' AND NOT c.relispartition
+                   AND c.relowner = 'tpro_owner'::regrole) l
+         ORDER BY l.low
+    LOOP
+        IF NOT tpro.lock_soon(part.relation, 'ACCESS EXCLUSIVE', 1) THEN
+            RETURN QUERY SELECT true, format('%s is detached: open transactions use it', part.relation);
+            CONTINUE;
+        END IF;
+        why := tpro.partition_kept(service, mend_partitions.table_name, part.relation, part.low, part.high, keep, true);
+        IF why = '' OR pg_relation_size(part.relation) = 0 AND EXISTS (
+            SELECT FROM tpro.partitions(service) p
+             WHERE p.table_name = mend_partitions.table_name AND p.low < part.high AND part.low < p.high) THEN
+            EXECUTE format('DROP TABLE %s', part.relation);
+            RETURN QUERY SELECT false, format('dropped %s, %s, which was detached', mend_partitions.table_name, part.words);
+        ELSE
+            BEGIN
+                PERFORM tpro.attach_partition(schema_name, mend_partitions.table_name, part.name, part.low, part.high);
+            EXCEPTION WHEN invalid_object_definition THEN
+                RETURN QUERY SELECT true, format('%s is detached and is %s, but other partitions have its keys: detach these, or drop it',
+                                                 part.relation, why);
+                CONTINUE;
+            END;
+            -- DETACH CONCURRENTLY has left it the bounds as a constraint.
+            FOR bound IN SELECT c.conname FROM pg_constraint c
+                          WHERE c.conrelid = part.relation AND c.contype = 'c' AND c.coninhcount = 0 LOOP
+                EXECUTE format('ALTER TABLE %s DROP CONSTRAINT %I', part.relation, bound.conname);
+            END LOOP;
+            IF mend_partitions.table_name = 'mq_publish' THEN
+                -- The dispatcher may have passed them while they were off; it reads them by a new transaction id.
+                EXECUTE format('UPDATE %s u SET tx = pg_current_xact_id() WHERE NOT EXISTS
+                                  (SELECT FROM %s.mq_reply r WHERE r.mq_id = u.id AND r.mq_id >= %s AND r.mq_id < %s)',
+                               part.relation, schema_name, part.low, part.high);
+            END IF;
+            RETURN QUERY SELECT false, format('attached %s, %s, again: it was detached, and is %s', mend_partitions.table_name,
+                                              part.words, why);
+        END IF;
+    END LOOP;
+
+    -- The keys of a partition that went by retention stay without one.
+    FOR part IN
+        SELECT h.low, h.high, tpro.partition_words(mend_partitions.table_name, h.low, h.high) AS words
+          FROM (SELECT coalesce(max(p.high) OVER (ORDER BY p.low, p.high ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING), 0) AS low,
+                       p.low AS high
+                  FROM (SELECT p.low, p.high FROM tpro.partitions(service) p WHERE p.table_name = mend_partitions.table_name
+                        UNION ALL SELECT latest, latest) p) h
+         WHERE h.low < h.high
+    LOOP
+        CONTINUE WHEN tpro.partition_kept(service, mend_partitions.table_name, parent, part.low, part.high, 0, false) = '';
+        PERFORM tpro.make_partition(schema_name, mend_partitions.table_name,
+                                    tpro.partition_name(mend_partitions.table_name, part.low, part.high), part.low, part.high);
+        PERFORM tpro.attach_partition(schema_name, mend_partitions.table_name,
+                                      tpro.partition_name(mend_partitions.table_name, part.low, part.high), part.low, part.high);
+        RETURN QUERY SELECT false, format('made a partition of %s for %s: there was none, somebody must have dropped it, and what '
+                                          'was in it is lost', mend_partitions.table_name, part.words);
+    END LOOP;
+END
+$$;
+ALTER FUNCTION tpro.mend_partitions(pg_catalog.text, pg_catalog.text, pg_catalog.int8) OWNER TO tpro_owner;
+COMMENT ON FUNCTION tpro.mend_partitions(pg_catalog.text, pg_catalog.text, pg_catalog.int8) IS
+    'attaches or drops partitions of a service that are detached, drops constraints that could refuse rows, makes partitions for keys that have none; what it has done, and what others hold; 22023 no such table, 25001 above READ COMMITTED, else errors as tpro.lead';
+
+-- SECURITY DEFINER, of a superuser: for an ATTACH PostgreSQL takes a valid constraint as proof that no row is beyond the bounds, and
+-- otherwise reads every row while everybody waits (150 ms for a million rows in memory). The caller has the table for itself, and
+-- has looked by the index that no row is. A constraint that is validated beside everything else would not do: until the ATTACH it
+-- could refuse an INSERT.
+CREATE FUNCTION tpro.trust_bound(part pg_catalog.regclass) RETURNS void
+    LANGUAGE sql VOLATILE STRICT SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS $$
+    UPDATE pg_constraint SET convalidated = true
+     WHERE conrelid = part AND contype = 'c' AND conname = 'tpro_bound' AND NOT convalidated
+       AND EXISTS (SELECT FROM pg_class c WHERE c.oid = part AND c.relowner = 'tpro_owner'::regrole)
+$$;
+COMMENT ON FUNCTION tpro.trust_bound(pg_catalog.regclass) IS
+    'takes the constraint tpro_bound of a table of tpro_owner for proved; for tpro.make_partitions, which has proved it by the index';
+
+-- The last partition that is used may be much wider than wanted: the overflow partition, which has no end, or one of another width.
+-- It is cut a little beyond its last key, and those after it, which are empty, are replaced. Tables are made before the lock is asked
+-- for; under the lock there are only changes of the catalogue, whatever the tables hold.
+CREATE FUNCTION tpro.make_partitions(service pg_catalog.text, table_name pg_catalog.text, width pg_catalog.int8)
+    RETURNS SETOF pg_catalog.text
+    LANGUAGE plpgsql VOLATILE STRICT SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET row_security = off
+    SET lock_timeout = '50ms' SET enable_seqscan = off
+AS $$
+DECLARE
+    latest CONSTANT bigint := 9223372036854775807;
+    by_day CONSTANT boolean := make_partitions.table_name IN ('mq_receive', 'mq_outcome');
+    key_type CONSTANT text := CASE WHEN by_day THEN 'uuid' ELSE 'bigint' END;
+    key_column CONSTANT text := CASE make_partitions.table_name WHEN 'mq_publish' THEN 'id' WHEN 'mq_reply' THEN 'mq_id' ELSE 'uid' END;
+    -- A day has eight digits.
+    greatest_key CONSTANT bigint := CASE WHEN by_day THEN 2932000 ELSE 4611686018427387904 END;
+    rest_name CONSTANT text := make_partitions.table_name || '_rest';
+    -- How many are made ahead; more are made when fewer than half of them are left.
+    wanted CONSTANT integer := CASE WHEN by_day THEN 7 ELSE 4 END;
+    schema_name text;
+    parent regclass;
+    coming bigint;
+    rest record;
+    used record;
+    bound bigint;
+    cut boolean;
+    cut_rest boolean;
+    first bigint;
+    low bigint;
+    high bigint;
+    ahead bigint;
+    lows bigint[] := '{}';
+    highs bigint[] := '{}';
+    names text[] := '{}';
+    name text;
+    gone record;
+    beyond boolean;
+BEGIN
+    PERFORM tpro.must_maintain(service, make_partitions.table_name);
+    IF width < 1 OR width > 1000000000 OR by_day <> (width = 1) THEN
+        RAISE invalid_parameter_value USING MESSAGE = 'a partition has 2 to 1000000000 ids, or one day';
+    END IF;
+    schema_name := tpro.sender_schema(service)::text;
+    parent := format('%s.%I', schema_name, make_partitions.table_name)::regclass;
+    PERFORM tpro.must_be_unreferenced(parent);
+    coming := tpro.next_key(service, make_partitions.table_name);
+    SELECT p.part::regclass AS name, p.low, p.high INTO rest FROM tpro.partitions(service) p
+     WHERE p.table_name = make_partitions.table_name ORDER BY p.high DESC NULLS FIRST LIMIT 1;
+    IF rest.high IS DISTINCT FROM latest THEN
+        RAISE object_not_in_prerequisite_state USING
+            MESSAGE = format('the last partition of %s is not the one for all that comes after the others', parent),
+            HINT = format('Detach the partition %s, which tpro has not made.', rest.name);
+    END IF;
+
+    -- Empty is one that no row was ever put into, committed or not.
+    SELECT p.part::regclass AS name, p.low, p.high INTO used FROM tpro.partitions(service) p
+     WHERE p.table_name = make_partitions.table_name AND (p.low < coming OR pg_relation_size(p.part) > 0)
+     ORDER BY p.low DESC LIMIT 1;
+    IF used.high > coming THEN
+        EXECUTE format('SELECT tpro.partition_key(r.%1$I::text) FROM %2$s r ORDER BY r.%1$I DESC LIMIT 1', key_column, used.name)
+            INTO bound;
+        bound := greatest(coming, coalesce(bound, 0) + 1);
+        IF bound > greatest_key THEN
+            RAISE object_not_in_prerequisite_state USING
+                MESSAGE = format('%s has a key that leaves no room for partitions after it: %s', used.name,
+                                 tpro.partition_words(make_partitions.table_name, bound - 1, latest)),
+                HINT = 'Delete that row.';
+        END IF;
+        bound := ((bound + width) / width + 1) * width;
+    END IF;
+    cut := coalesce(bound < used.high AND used.high - used.low > width AND pg_relation_size(used.name) > 0, false);
+    cut_rest := cut AND used.high = latest;
+    IF cut THEN
+        first := bound;
+        ahead := 0;
+    ELSE
+        bound := NULL;
+        SELECT min(p.low) INTO first FROM tpro.partitions(service) p
+         WHERE p.table_name = make_partitions.table_name AND p.high < latest AND p.high - p.low <> width
+           AND p.high > coming AND p.low >= coalesce(used.high, 0);
+        -- One that is passed by the sequence and never was written to is cut like those ahead.
+        IF used.high > coming AND pg_relation_size(used.name) = 0 AND used.high - used.low <> width THEN
+            first := used.low;
+        END IF;
+        SELECT count(*) INTO ahead FROM tpro.partitions(service) p
+         WHERE p.table_name = make_partitions.table_name AND p.low >= coming AND p.high <= coalesce(first, rest.low);
+        IF first IS NULL AND ahead >= (wanted + 1) / 2 THEN
+            RETURN;
+        END IF;
+    END IF;
+    low := coalesce(first, rest.low);
+    high := (greatest(low, coming) / width + 1) * width;
+    WHILE ahead < wanted LOOP
+        lows := lows || low;
+        highs := highs || high;
+        ahead := ahead + (low >= coming)::integer;
+        low := high;
+        high := high + width;
+    END LOOP;
+    IF NOT cut AND first IS NOT NULL AND highs = (
+        SELECT array_agg(p.high ORDER BY p.high) FROM tpro.partitions(service) p
+         WHERE p.table_name = make_partitions.table_name AND p.low >= first AND p.high < latest) THEN
+        -- The first was cut to fit, and the others are those that are wanted.
+        RETURN;
+    END IF;
+
+    FOR n IN 1 .. cardinality(lows) LOOP
+        name := tpro.partition_name(make_partitions.table_name, lows[n], highs[n]);
+        IF to_regclass(format('%s.%I', schema_name, name)) IS NOT NULL THEN
+            name := name || '_next';
+        END IF;
+        names := names || name;
+        PERFORM tpro.make_partition(schema_name, make_partitions.table_name, name, lows[n], highs[n]);
+    END LOOP;
+    IF cut_rest THEN
+        PERFORM tpro.make_partition(schema_name, make_partitions.table_name, rest_name || '_next', low, latest);
+    END IF;
+    IF NOT tpro.lock_soon(parent, 'ACCESS EXCLUSIVE', 10) THEN
+        RAISE lock_not_available USING MESSAGE = 'open transactions use the table';
+    END IF;
+
+    -- From here on nobody uses the table. What was empty may not be any more.
+    FOR gone IN SELECT p.part::regclass AS name, p.high FROM tpro.partitions(service) p
+                 WHERE p.table_name = make_partitions.table_name AND p.low >= coalesce(first, rest.low)
+                   AND NOT (p.high = latest AND cut_rest) LOOP
+        IF pg_relation_size(gone.name) > 0 THEN
+            RAISE lock_not_available USING MESSAGE = format('%s has got rows meanwhile', gone.name);
+        END IF;
+        EXECUTE format('ALTER TABLE %s DETACH PARTITION %s', parent, gone.name);
+        IF gone.high < latest THEN
+            EXECUTE format('DROP TABLE %s', gone.name);
+        END IF;
+    END LOOP;
+    IF cut THEN
+        EXECUTE format('SELECT EXISTS (SELECT FROM %s r WHERE r.%I >= %s)', used.name, key_column,
+                       tpro.partition_bound(make_partitions.table_name, bound)) INTO beyond;
+        IF beyond THEN
+            RAISE lock_not_available USING MESSAGE = format('%s has got rows beyond the bound meanwhile', used.name);
+        END IF;
+        name := tpro.partition_name(make_partitions.table_name, used.low, bound);
+        EXECUTE format('ALTER TABLE %1$s ADD CONSTRAINT tpro_bound CHECK (%2$I < %3$s::%4$s%5$s) NOT VALID', used.name, key_column,
+                       tpro.partition_bound(make_partitions.table_name, bound), key_type,
+                       CASE WHEN used.low > 0 THEN format(' AND %I >= %s::%s', key_column,
+                           tpro.partition_bound(make_partitions.table_name, used.low), key_type) ELSE '' END);
+        PERFORM tpro.trust_bound(used.name);
+        EXECUTE format('ALTER TABLE %s DETACH PARTITION %s', parent, used.name);
+        EXECUTE format('ALTER TABLE %s RENAME TO %I', used.name, name);
+        PERFORM tpro.attach_partition(schema_name, make_partitions.table_name, name, used.low, bound);
+        EXECUTE format('ALTER TABLE %s.%I DROP CONSTRAINT tpro_bound', schema_name, name);
+        PERFORM tpro.name_partition(schema_name, make_partitions.table_name, name, used.low, bound);
+    END IF;
+    IF cut_rest THEN
+        EXECUTE format('ALTER TABLE %s.%I RENAME TO %I', schema_name, rest_name || '_next', rest_name);
+    ELSE
+        PERFORM tpro.name_partition(schema_name, make_partitions.table_name, rest_name, low, latest);
+    END IF;
+    FOR n IN 1 .. cardinality(lows) LOOP
+        name := tpro.partition_name(make_partitions.table_name, lows[n], highs[n]);
+        IF names[n] <> name THEN
+            EXECUTE format('ALTER TABLE %s.%I RENAME TO %I', schema_name, names[n], name);
+        END IF;
+        PERFORM tpro.attach_partition(schema_name, make_partitions.table_name, name, lows[n], highs[n]);
+    END LOOP;
+    PERFORM tpro.attach_partition(schema_name, make_partitions.table_name, rest_name, low, latest);
+    RETURN QUERY SELECT format('made %s partitions ahead for %s', cardinality(lows), make_partitions.table_name)
+        || coalesce(CASE used.high WHEN latest THEN '; the overflow partition had rows and is now '
+                                   ELSE '; the last one that is used was wider and is now ' END
+                    || tpro.partition_words(make_partitions.table_name, used.low, bound), '');
+END
+$$;
+ALTER FUNCTION tpro.make_partitions(pg_catalog.text, pg_catalog.text, pg_catalog.int8) OWNER TO tpro_owner;
+COMMENT ON FUNCTION tpro.make_partitions(pg_catalog.text, pg_catalog.text, pg_catalog.int8) IS
+    'makes partitions ahead, of so many ids or of one day, where fewer than half of what is wanted are left; what it has done; 55P03 others use the table, 55000 a foreign key or a foreign partition is in the way, 22023 no such table or width, 25001 above READ COMMITTED, else errors as tpro.lead';
+
+-- Everything that is committed into the partition is seen: from the look on nobody writes to it. Whoever has an id of it and has not
+-- written yet uses the outbox, which is then not to be had; what that one writes keeps the partition.
+CREATE FUNCTION tpro.drop_partition(service pg_catalog.text, part pg_catalog.oid, keep pg_catalog.int8) RETURNS pg_catalog.text
+    LANGUAGE plpgsql VOLATILE STRICT SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET row_security = off
+    SET lock_timeout = '50ms'
+AS $$
+DECLARE
+    one record;
+    parent regclass;
+    schema_name text;
+    why text;
+BEGIN
+    PERFORM tpro.must_maintain(service, 'mq_publish');
+    schema_name := tpro.sender_schema(service)::text;
+    SELECT p.table_name, p.part::regclass AS name, p.low, p.high INTO one FROM tpro.partitions(service) p
+     WHERE p.part = drop_partition.part AND p.low IS NOT NULL;
+    IF NOT FOUND THEN
+        RETURN 'gone';
+    END IF;
+    parent := format('%s.%I', schema_name, one.table_name)::regclass;
+    why := tpro.partition_kept(service, one.table_name, one.name, one.low, one.high, keep, false);
+    IF why <> '' THEN
+        RETURN why;
+    END IF;
+    PERFORM tpro.must_be_unreferenced(parent);
+    IF NOT tpro.lock_soon(one.name, 'SHARE', 1) THEN
+        RETURN 'held';
+    END IF;
+    why := tpro.partition_kept(service, one.table_name, one.name, one.low, one.high, keep, true);
+    IF why <> '' THEN
+        RETURN why;
+    END IF;
+    IF one.table_name = 'mq_publish' THEN
+        EXECUTE format('DELETE FROM %s.mq_reply_fault f WHERE f.mq_id >= %s AND f.mq_id < %s', schema_name, one.low, one.high);
+    END IF;
+    IF tpro.lock_soon(parent, 'ACCESS EXCLUSIVE', 10) THEN
+        EXECUTE format('ALTER TABLE %s DETACH PARTITION %s', parent, one.name);
+        EXECUTE format('DROP TABLE %s', one.name);
+        RETURN 'dropped';
+    END IF;
+    -- Readers that overlap could keep the table from being had for ever. What they do not read goes at least by its rows.
+    IF pg_relation_size(one.name) > 0 AND tpro.lock_soon(one.name, 'ACCESS EXCLUSIVE', 1) THEN
+        EXECUTE format('TRUNCATE TABLE ONLY %s', one.name);
+        RETURN 'emptied';
+    END IF;
+    RETURN 'held';
+END
+$$;
+ALTER FUNCTION tpro.drop_partition(pg_catalog.text, pg_catalog.oid, pg_catalog.int8) OWNER TO tpro_owner;
+COMMENT ON FUNCTION tpro.drop_partition(pg_catalog.text, pg_catalog.oid, pg_catalog.int8) IS
+    'drops a partition of a service if all of it was settled so many seconds ago, or is so old in the inbox: dropped, emptied (readers keep the empty table for now), held by others, or why it is kept: ahead, young, unsettled; gone; 55000 a foreign key is in the way, 25001 above READ COMMITTED, else errors as tpro.lead';
+
+-- ---------------------------------------------------------------------------------------------------------------------
 -- Who may what. The template adds each service's own roles.
 -- ---------------------------------------------------------------------------------------------------------------------
 
@@ -1173,4 +1793,20 @@ GRANT EXECUTE ON FUNCTION
 GRANT EXECUTE ON FUNCTION tpro.no_message(pg_catalog.int8, pg_catalog.text) TO tpro_operator, tpro_owner;
 -- What tpro.sign() calls with its owner's rights.
 GRANT EXECUTE ON FUNCTION tpro.must_serve(pg_catalog.text), tpro.hmac_sha256(pg_catalog.bytea, pg_catalog.bytea) TO tpro_owner;
+-- The parts of what sidecars call, which run with the rights of tpro_owner there.
+GRANT EXECUTE ON FUNCTION
+    tpro.partition_label(pg_catalog.text, pg_catalog.int8), tpro.partition_unlabel(pg_catalog.text, pg_catalog.text),
+    tpro.partition_name(pg_catalog.text, pg_catalog.int8, pg_catalog.int8),
+    tpro.partition_words(pg_catalog.text, pg_catalog.int8, pg_catalog.int8),
+    tpro.partition_bound(pg_catalog.text, pg_catalog.int8), tpro.partition_key(pg_catalog.text), tpro.partitions(pg_catalog.text),
+    tpro.next_key(pg_catalog.text, pg_catalog.text),
+    tpro.partition_kept(pg_catalog.text, pg_catalog.text, pg_catalog.regclass, pg_catalog.int8, pg_catalog.int8, pg_catalog.int8, pg_catalog.bool),
+    tpro.lock_soon(pg_catalog.regclass, pg_catalog.text, pg_catalog.int4),
+    tpro.must_maintain(pg_catalog.text, pg_catalog.text),
+    tpro.must_be_unreferenced(pg_catalog.regclass),
+    tpro.make_partition(pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.int8, pg_catalog.int8),
+    tpro.name_partition(pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.int8, pg_catalog.int8),
+    tpro.attach_partition(pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.int8, pg_catalog.int8),
+    tpro.trust_bound(pg_catalog.regclass)
+    TO tpro_owner;
 GRANT SELECT ON tpro.service_schemas, tpro.services TO tpro_reader, tpro_operator, tpro_owner;

@@ -1,13 +1,12 @@
--- The template of a service: tpro.create_service() runs it with @schema@, @publisher@, @sidecar@ and @maintainer@ replaced
--- by quoted names, and with search_path = pg_catalog, pg_temp. All services have identical tables. They are ordinary tables, not
+-- The template of a service: tpro.create_service() runs it with @schema@, @publisher@ and @sidecar@ replaced by quoted
+-- names, and with search_path = pg_catalog, pg_temp. All services have identical tables. They are ordinary tables, not
 -- members of the extension, so that pg_dump carries their data.
 --
 -- All are insert-only, the cursor apart. mq_publish and mq_reply are partitioned by the same ranges of ids, at first of a
 -- million: _p000000000000_000001000000 has the ids from 0 to below 1,000,000 and so on; _rest has what comes after those that
 -- are made ahead, so that no publisher fails for want of a partition. mq_receive and mq_outcome are partitioned by days (UTC)
 -- of their uid, a uuid of version 7 being a time: _p00000000_20260130 has what is before that day, _p20260130_20260131 that
--- day, and so on; _rest what comes after. There is no DEFAULT partition: it would forbid DETACH CONCURRENTLY.
--- sidecar/src/maintenance makes further partitions and drops old ones, and goes by these names.
+-- day, and so on; _rest what comes after. tpro.make_partitions() makes further partitions, tpro.drop_partition() drops old ones.
 
 CREATE SCHEMA @schema@;
 COMMENT ON SCHEMA @schema@ IS 'tpro: outbox and inbox of a service';
@@ -21,30 +20,16 @@ BEGIN
     EXCEPTION WHEN duplicate_object OR unique_violation THEN NULL;
     END;
     BEGIN
-        -- NOINHERIT: it may become the maintainer by SET ROLE, and is not by itself the owner of a table.
-        CREATE ROLE @sidecar@ NOLOGIN NOINHERIT;
+        CREATE ROLE @sidecar@ NOLOGIN;
         COMMENT ON ROLE @sidecar@ IS 'tpro: the sidecar of a service, in its own schema only';
     EXCEPTION WHEN duplicate_object OR unique_violation THEN NULL;
     END;
-    BEGIN
-        CREATE ROLE @maintainer@ NOLOGIN;
-        COMMENT ON ROLE @maintainer@ IS 'tpro: owns the partitioned tables of a service, makes and drops their partitions';
-    EXCEPTION WHEN duplicate_object OR unique_violation THEN NULL;
-    END;
     -- What somebody else calls by such a name may hold rights that are none of a service's.
-    IF EXISTS (SELECT FROM pg_roles r WHERE r.rolname IN ('@publisher@', '@sidecar@', '@maintainer@')
+    IF EXISTS (SELECT FROM pg_roles r WHERE r.rolname IN ('@publisher@', '@sidecar@')
                   AND coalesce(shobj_description(r.oid, 'pg_authid'), '') NOT LIKE 'tpro: %') THEN
         RAISE duplicate_object USING
-            MESSAGE = 'a role @publisher@, @sidecar@ or @maintainer@ is there already and was not made by tpro',
+            MESSAGE = 'a role @publisher@ or @sidecar@ is there already and was not made by tpro',
             HINT = 'Choose another name for the service, or rename that role.';
-    END IF;
-    -- DETACH CONCURRENTLY cannot run in a function, so that no function of somebody else's rights can do it: whoever does it
-    -- must own the tables. Revoked from the sidecar, the maintenance is somebody else's (docs/operations.md).
-    IF NOT pg_has_role('@sidecar@'::regrole, '@maintainer@'::regrole, 'MEMBER') THEN
-        GRANT @maintainer@ TO @sidecar@;
-    END IF;
-    IF NOT pg_has_role('tpro_owner'::regrole, '@maintainer@'::regrole, 'MEMBER') THEN
-        GRANT @maintainer@ TO tpro_owner;
     END IF;
 END
 $$;
@@ -332,11 +317,6 @@ GRANT INSERT ON @schema@.mq_reply, @schema@.mq_reply_fault, @schema@.mq_receive,
 GRANT UPDATE (snapshot, pending, clean, moved_at) ON @schema@.mq_cursor TO @sidecar@;
 GRANT UPDATE (unsettled, upto) ON @schema@.mq_backlog TO @sidecar@;
 
-GRANT USAGE, CREATE ON SCHEMA @schema@ TO @maintainer@;
-GRANT DELETE, SELECT ON @schema@.mq_reply_fault TO @maintainer@;
--- The trigger of mq_publish reads it as the owner of that table.
-GRANT SELECT ON @schema@.mq_backlog TO @maintainer@;
-
 GRANT USAGE ON SCHEMA @schema@ TO tpro_reader, tpro_operator;
 GRANT SELECT (id, created_at, target, status, age, attempts, trace_id) ON @schema@.mq_status TO tpro_reader, tpro_operator;
 
@@ -350,20 +330,22 @@ GRANT EXECUTE ON PROCEDURE
     TO @publisher@, @sidecar@;
 GRANT EXECUTE ON FUNCTION
     tpro.lead(text), tpro.sleep(text), tpro.wake(text), tpro.maintain(text), tpro.present(text, integer), tpro.is_present(text, integer),
-    tpro.depose(text), tpro.instance(), tpro.adopted(), tpro.sign(text, bytea)
+    tpro.depose(text), tpro.instance(), tpro.adopted(), tpro.sign(text, bytea),
+    tpro.partitions(text), tpro.partition_kept(text, text, regclass, bigint, bigint, bigint, boolean),
+    tpro.partition_words(text, bigint, bigint), tpro.partition_label(text, bigint), tpro.partition_key(text),
+    tpro.next_key(text, text), tpro.mend_partitions(text, text, bigint), tpro.make_partitions(text, text, bigint),
+    tpro.drop_partition(text, oid, bigint)
     TO @sidecar@;
 
--- The owners, so that no table is a superuser's: of what is partitioned the maintainer, who makes and drops partitions, of
--- everything else tpro_owner.
+-- The owner of everything is tpro_owner: no superuser, and no role that a service's login is or can become, for what reads a table
+-- runs its owner's code (policies, triggers, rules, defaults) with the reader's rights.
 DO $$
 DECLARE
     part record;
 BEGIN
-    FOR part IN SELECT c.relname, c.relkind, c.relkind = 'p' OR c.relispartition AS partitioned FROM pg_class c
+    FOR part IN SELECT c.relname, c.relkind FROM pg_class c
                  WHERE c.relnamespace = '@schema@'::regnamespace AND c.relkind IN ('r', 'p', 'v') LOOP
-        EXECUTE format('ALTER %s @schema@.%I OWNER TO %s',
-                       CASE part.relkind WHEN 'v' THEN 'VIEW' ELSE 'TABLE' END, part.relname,
-                       CASE WHEN part.partitioned THEN '@maintainer@'::regrole ELSE 'tpro_owner'::regrole END);
+        EXECUTE format('ALTER %s @schema@.%I OWNER TO tpro_owner', CASE part.relkind WHEN 'v' THEN 'VIEW' ELSE 'TABLE' END, part.relname);
     END LOOP;
 END
 $$;

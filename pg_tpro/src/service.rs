@@ -113,8 +113,7 @@ fn create_service(name: &str) -> pg_sys::Oid {
     let script = include_str!("../../sql/service.sql")
         .replace("@schema@", &quoted(&[name, "_service"]))
         .replace("@publisher@", &quoted(&[name, "_publisher"]))
-        .replace("@sidecar@", &quoted(&[name, "_sidecar"]))
-        .replace("@maintainer@", &quoted(&[name, "_maintainer"]));
+        .replace("@sidecar@", &quoted(&[name, "_sidecar"]));
     if let Err(error) = Spi::run(&script) {
         Fault::new(SqlState::ERRCODE_INTERNAL_ERROR, format!("service {service}: {error}")).raise();
     }

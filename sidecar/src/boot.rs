@@ -52,6 +52,8 @@ enum BootError {
     Subscribe(#[source] async_nats::SubscribeError),
     #[error("maintenance: {0}")]
     Maintenance(#[from] maintenance::MaintenanceError),
+    #[error("maintenance: {0}")]
+    Unmaintained(String),
     #[error("{0}")]
     Fatal(String),
 }
@@ -170,7 +172,10 @@ async fn maintain(config: &Config) -> Result<End, BootError> {
     let report = maintenance::run(config, &Servers::of(config)).await?;
     // Whoever reads may have stopped reading.
     let _ = write!(std::io::stdout(), "{report}");
-    Ok(End::Graceful)
+    match report.failed.is_empty() {
+        true => Ok(End::Graceful),
+        false => Err(BootError::Unmaintained(report.failed.join("; "))),
+    }
 }
 
 /// Runs on a runtime of its own, and does not wait afterwards for what blocks its threads.

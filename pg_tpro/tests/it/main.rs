@@ -13,6 +13,8 @@ mod lead;
 mod listener;
 mod logins;
 mod memory;
+mod ownership;
+mod partitions;
 mod publish;
 mod refusal;
 mod restores;

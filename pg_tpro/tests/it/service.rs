@@ -65,7 +65,7 @@ async fn a_service_with_unsettled_messages_is_dropped_only_by_force() -> Outcome
     assert!(refusal.hint.contains("doomed_service.mq_status"), "{refusal:?}");
     admin.batch_execute("SELECT tpro.drop_service('doomed', true)").await?;
     let left =
-        "SELECT (SELECT count(*) FROM pg_roles WHERE rolname IN ('doomed_publisher', 'doomed_sidecar', 'doomed_maintainer')) +
+        "SELECT (SELECT count(*) FROM pg_roles WHERE rolname IN ('doomed_publisher', 'doomed_sidecar')) +
                        (SELECT count(*) FROM pg_namespace WHERE nspname = 'doomed_service')";
     assert_eq!(admin.query_one(left, &[]).await?.try_get::<_, i64>(0)?, 0);
     refused_with(&admin, "3F000", "SELECT tpro.drop_service('doomed')").await?;
@@ -150,14 +150,14 @@ async fn what_somebody_else_has_made_is_neither_taken_over_nor_dropped() -> Outc
     admin
         .batch_execute(
             "CREATE SCHEMA foreign_service; CREATE TABLE foreign_service.mq_publish (id int);
-             CREATE ROLE lent_maintainer SUPERUSER; COMMENT ON ROLE lent_maintainer IS 'somebody''s'",
+             CREATE ROLE lent_sidecar SUPERUSER; COMMENT ON ROLE lent_sidecar IS 'somebody''s'",
         )
         .await?;
     refused_with(&admin, "3F000", "SELECT tpro.drop_service('foreign', true)").await?;
     // The role would be granted to the service's sidecar, with all that it may.
     let refusal = refused_with(&admin, "42710", "SELECT tpro.create_service('lent')").await?;
-    assert!(refusal.message.contains("lent_maintainer"), "{refusal:?}");
-    admin.batch_execute("DROP ROLE lent_maintainer; SELECT tpro.create_service('lent')").await?;
+    assert!(refusal.message.contains("lent_sidecar"), "{refusal:?}");
+    admin.batch_execute("DROP ROLE lent_sidecar; SELECT tpro.create_service('lent')").await?;
     admin.batch_execute("CREATE ROLE guest LOGIN; GRANT lent_publisher TO guest").await?;
     admin.batch_execute("SELECT tpro.drop_service('lent', true); DROP ROLE guest").await?;
     Ok(())

@@ -8,7 +8,7 @@ use prometheus_client::{
     registry::Registry,
 };
 
-use super::{run::Report, session::MaintenanceError};
+use super::{report::Report, session::MaintenanceError};
 
 /// One of the four partitioned tables.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -24,13 +24,13 @@ pub struct Counts {
     pub partitions: Family<Partitioned, Gauge>,
     /// Partitions dropped with their rows.
     pub dropped: Family<Partitioned, Counter>,
-    /// Ranges of the outbox that are wholly ahead; 0: messages go into the overflow range, or will soon.
+    /// Partitions of the outbox that are wholly ahead; 0: messages go into the overflow partition, or will soon.
     pub ahead: Gauge,
     /// Steps that the last run had to put off.
     pub held: Gauge,
     /// When the last run ended that was not an error, in seconds since 1970.
     pub last: Gauge,
-    /// Runs that failed.
+    /// Runs that failed, or could not do for some table what a person must make possible.
     pub errors: Counter,
 }
 
@@ -40,7 +40,11 @@ impl Counts {
         let counts = Self::default();
         r.register("partitions", "Partitions of each table", counts.partitions.clone());
         r.register("partitions_dropped", "Partitions dropped with their rows", counts.dropped.clone());
-        r.register("partitions_ahead", "Ranges of the outbox that are wholly ahead", counts.ahead.clone());
+        r.register(
+            "partitions_ahead",
+            "Partitions of the outbox that are wholly ahead",
+            counts.ahead.clone(),
+        );
         r.register("maintenance_held", "Steps the last maintenance had to put off", counts.held.clone());
         r.register(
             "maintenance_last_seconds",
@@ -54,7 +58,12 @@ impl Counts {
     /// Counts a run.
     pub(super) fn count(&self, ended: &Result<Report, MaintenanceError>) {
         let report = match ended {
-            Ok(report) if report.idle.is_none() => report,
+            Ok(report) if report.idle.is_none() => {
+                if !report.failed.is_empty() {
+                    self.errors.inc();
+                }
+                report
+            }
             Ok(_) => return,
             Err(_) => {
                 self.errors.inc();

@@ -1,48 +1,39 @@
-//! Makes partitions ahead, puts the overflow range right, and drops what is settled and old enough.
+//! Makes partitions ahead, puts the overflow partition right, and drops what is settled and old enough.
+//!
+//! The partitions belong to `tpro_owner`, and so do the functions that change them (`tpro.mend_partitions`,
+//! `tpro.make_partitions`, `tpro.drop_partition` in `sql/pg_tpro--*.sql`). A sidecar may call these for its own service. They
+//! find out by themselves what is settled, so that nobody who has a service's login can drop an unsettled message through them.
 //!
 //! It runs on a connection of its own, in every copy that has an interval, one run at a time (`tpro.maintain` is a lock of the
-//! session), and by hand (the subcommand `maintain`). Everything it does can be done again: a run that was killed leaves at
-//! most a partition that is taken off or half taken off, and the next run finds it by its name.
+//! session), and by hand (the subcommand `maintain`). Each call is one statement and one transaction: a run that is killed
+//! leaves nothing half done, and what one table cannot have does not keep the other tables from theirs.
 //!
-//! **Nobody waits for it.** Three kinds of locks occur. Partitions are made beside everything else. A range is taken off by
-//! `DETACH CONCURRENTLY`, which waits for the transactions that use the table and lets nobody wait; it is begun only when there
-//! is none that would keep it waiting for long. Moving the bound of the overflow range needs the table for itself, for some
-//! milliseconds: `lock_timeout` is 50 ms, and what was not to be had is tried again later. ([`swap`])
+//! **Nobody waits for it.** Partitions are made beside everything else. To attach them before the overflow partition, and to
+//! take one off, the table is needed alone for some milliseconds: each try waits 50 ms, and what was not to be had is tried
+//! again later. A table that is in use for long is not tried at all: [`session`] looks at its locks first, and takes none.
 //!
-//! **Nothing unsettled goes.** A range of the outbox is a candidate when the sequence has passed it. Then the transactions that
-//! use the outbox at that moment are waited for: any row of the range is committed or gone after that, so that what is seen to
-//! be settled then is all there is. It is looked at again when it is taken off, and put back if somebody has written to it by
-//! hand meanwhile; its unsettled rows then get a new transaction id, by which the dispatcher reads them. ([`retire`], [`sweep`])
+//! **Nobody's INSERT is refused.** That an overflow partition with rows ends below a bound is proved by its index, while the
+//! table is held; no constraint stands there before or afterwards.
 //!
-//! **Who may.** `DETACH CONCURRENTLY` runs in no function, so that none with its owner's rights can do it for the sidecar. The
-//! partitioned tables belong to a role of their own, `<service>_maintainer`, which the sidecar becomes by `SET ROLE` for this
-//! connection only; by itself it may no DDL. Where the sidecar's login shall not be able to at all, the membership is revoked
-//! and another login runs the subcommand.
+//! **Nothing unsettled goes.** A partition of the outbox may go when the sequence has passed it, nobody writes to it, all of it
+//! is settled, and nobody uses the outbox at that moment. An id that was given out and not written yet is in use.
 
-mod faults;
 pub mod metrics;
-mod outbox;
-mod plan;
-mod range;
-mod retire;
+mod report;
 mod run;
 mod session;
-mod swap;
-mod sweep;
-mod table;
 
 use std::time::Duration;
 
 use tokio::time::Instant;
 
-pub use self::{
-    run::{Report, run},
-    session::MaintenanceError,
-};
+pub use self::{report::Report, run::run, session::MaintenanceError};
 use crate::{app::App, backoff::jittered};
 
 /// When the first run is, after the start: soon, since `PARTITION_ROWS` may be another than before.
 const FIRST: Duration = Duration::from_secs(1);
+/// The readiness check: it complains of what only a person can put right.
+const CHECK: &str = "maintenance";
 
 /// Starts it on the tracker, if it is wanted.
 pub fn start(app: &App) {
@@ -78,5 +69,13 @@ async fn keep(app: App, interval: Duration) {
             }
         }
         before = said;
+        match ended {
+            // Another copy is at it, and says what there is to say.
+            Ok(report) if report.idle.is_some() => {}
+            Ok(report) if report.failed.is_empty() => app.health.ok(CHECK),
+            Ok(report) => app.health.fail(CHECK, report.failed.join("; ")),
+            // Not a fault of the tables; the check of the database sees what lasts.
+            Err(_) => {}
+        }
     }
 }

@@ -1,156 +1,135 @@
 //! One run, as a list of steps.
 
-use std::{fmt, time::Duration};
+use std::time::Duration;
 
 use tpro_wire::limits::MAX_TIMEOUT;
 
 use super::{
-    faults, outbox,
-    plan::{self, Measure},
-    range::Range,
-    retire,
-    session::{MaintenanceError, Session},
-    swap::swap,
-    sweep::sweep,
-    table::{ALL, OUTCOME, PUBLISH, RECEIVE, REPLY, Table},
+    report::Report,
+    session::{MaintenanceError, Partition, Session},
 };
-use crate::{config::Config, db::Servers};
+use crate::{config::Config, db::Servers, failpoint};
 
-const DAY: Duration = Duration::from_secs(86_400);
-/// Days of the inbox made ahead. A uid is at most some minutes ahead of us.
-const DAYS: Measure = Measure { width: 1, ahead: 7, margin: 2 };
-
-/// What a run has done.
-#[derive(Debug, Default)]
-pub struct Report {
-    /// Why nothing was done at all.
-    pub idle: Option<&'static str>,
-    /// What was made, dropped and put off, in words, and whether somebody who reads the log should know.
-    lines: Vec<(String, bool)>,
-    /// Tables that were dropped with their rows, each with its partitioned table.
-    pub(super) drops: Vec<&'static str>,
-    /// Tables there are now, for each partitioned table.
-    pub(super) parts: Vec<(&'static str, usize)>,
-    /// Steps that others' transactions or unsettled messages kept from being done.
-    pub(super) held: usize,
-    /// Ranges of the outbox that are wholly ahead.
-    pub(super) ahead: usize,
-}
-
-impl Report {
-    pub(super) fn dropped(&mut self, table: &Table, range: &Range) {
-        self.drops.push(table.name);
-        self.lines.push((format!("dropped {}, {}", table.name, table.key.words(range)), true));
-    }
-
-    pub(super) fn put_off(&mut self, table: &Table, range: &Range, why: &str) {
-        self.held += 1;
-        self.lines
-            .push((format!("kept {}, {}, until later: {why}", table.name, table.key.words(range)), true));
-    }
-
-    /// As it should be: it only is not time yet.
-    pub(super) fn unsettled(&mut self, range: &Range) {
-        let ids = PUBLISH.key.words(range);
-        self.lines.push((format!("kept mq_publish, {ids}: it has unsettled messages"), false));
-    }
-
-    fn made(&mut self, table: &Table, plan: &plan::Plan) {
-        let rest = plan.fill.map_or(String::new(), |fill| {
-            format!("; the overflow range had rows and is now {}", table.key.words(&fill))
-        });
-        self.lines.push((format!("made {} ranges ahead for {}{rest}", plan.new.len(), table.name), true));
-    }
-
-    /// What is worth a line in the log.
-    pub(super) fn news(&self) -> String {
-        let news = self.lines.iter().filter(|(_, news)| *news);
-        news.map(|(line, _)| line.as_str()).collect::<Vec<_>>().join("; ")
-    }
-}
-
-impl fmt::Display for Report {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if let Some(idle) = self.idle {
-            return writeln!(f, "nothing done: {idle}");
-        }
-        self.lines.iter().try_for_each(|(line, _)| writeln!(f, "{line}"))?;
-        let parts: Vec<String> = self.parts.iter().map(|(table, parts)| format!("{table} {parts}")).collect();
-        writeln!(f, "partitions now: {}; {} ranges of the outbox ahead", parts.join(", "), self.ahead)
-    }
-}
+const PUBLISH: &str = "mq_publish";
+const REPLY: &str = "mq_reply";
+/// The partitioned tables. Without an outcome a message would run again, but for that it must be accepted first: so outcomes go
+/// before what is accepted.
+const TABLES: [&str; 4] = [PUBLISH, REPLY, "mq_outcome", "mq_receive"];
+/// How long the users of a table are waited for before a partition is taken off; if there are some left, it is for another time.
+const USERS: Duration = Duration::from_secs(3);
+const IN_USE: &str = "open transactions use the table";
 
 /// One run, if no other is under way.
 pub async fn run(config: &Config, servers: &Servers) -> Result<Report, MaintenanceError> {
-    let mut report = Report::default();
     let session = match Session::open(config, servers).await? {
         Ok(session) => session,
-        Err(idle) => return Ok(Report { idle: Some(idle), ..report }),
+        Err(idle) => return Ok(Report::idle(idle)),
     };
-    let today = session.today().await?;
-    // What is accepted at the very end of the window may be at work for a budget more.
-    let kept = config.limits.inbox_window + Duration::from_secs(MAX_TIMEOUT.unsigned_abs().into()) + DAY / 24;
-    let first_day = today - i64::try_from(kept.as_secs().div_ceil(DAY.as_secs())).unwrap_or(0);
-    // What a run before us has left half done.
-    for table in &ALL {
-        table.finalize(&session).await?;
+    let mut report = Report::default();
+    for table in TABLES {
+        let mended = session.mend(table, keep(config, table)).await;
+        for (held, words) in note(&mut report, table, mended)?.unwrap_or_default() {
+            if held { report.put_off(words) } else { report.done(words) }
+        }
     }
-    sweep(&session, &mut report, first_day).await?;
-    make_ahead(&session, &mut report, config, today).await?;
-    retire::publish(&session, &mut report, config.maintenance.retention).await?;
-    sweep(&session, &mut report, first_day).await?;
-    retire::reply(&session, &mut report).await?;
-    retire::inbox(&session, &mut report, first_day).await?;
-    sweep(&session, &mut report, first_day).await?;
-    faults::delete(&session).await?;
-    for table in &ALL {
-        report.parts.push((table.name, table.ranges(&session).await?.len()));
+    for table in TABLES {
+        let width = if is_by_id(table) { config.maintenance.partition_rows } else { 1 };
+        let made = session.make(table, width).await;
+        note(&mut report, table, made)?.unwrap_or_default().into_iter().for_each(|words| report.done(words));
     }
-    let next = outbox::next_id(&session).await?;
-    let ranges = PUBLISH.ranges(&session).await?;
-    report.ahead = ranges.iter().filter(|range| range.low >= next && !range.is_rest()).count();
+    failpoint::pass("maintenance.made");
+    for table in TABLES {
+        let retired = retire(&session, &mut report, table, keep(config, table)).await;
+        note(&mut report, table, retired)?;
+    }
+    let (parts, next) = (session.partitions().await?, session.next_id().await?);
+    for table in TABLES {
+        report.parts.push((table, parts.iter().filter(|part| part.table == table).count()));
+    }
+    let ahead = |part: &&Partition| part.table == PUBLISH && part.low >= next && !part.is_rest();
+    report.ahead = parts.iter().filter(ahead).count();
     Ok(report)
 }
 
-/// Ranges ahead, for all four tables.
-async fn make_ahead(
+/// What is to be had only later, and what a person must put right, is noted; the other tables are maintained all the same.
+fn note<T>(
+    report: &mut Report,
+    table: &'static str,
+    done: Result<T, MaintenanceError>,
+) -> Result<Option<T>, MaintenanceError> {
+    match done {
+        Ok(done) => Ok(Some(done)),
+        Err(error) if error.is_held() => {
+            report.put_off(format!("{table} is kept as it is until later: {IN_USE}"));
+            Ok(None)
+        }
+        Err(error) if error.is_of_tables() => {
+            report.failed.push(format!("{table}: {error}"));
+            Ok(None)
+        }
+        Err(error) => Err(error),
+    }
+}
+
+/// Takes off the partitions of a table that are settled, or beyond the window, and old enough.
+async fn retire(
     session: &Session,
     report: &mut Report,
-    config: &Config,
-    today: i64,
+    table: &'static str,
+    keep: i64,
 ) -> Result<(), MaintenanceError> {
-    let width = config.maintenance.partition_rows;
-    let ids = Measure { width, ahead: 4, margin: width.saturating_mul(16) };
-    let next = outbox::next_id(session).await?;
-    let plan = plan::ahead(&PUBLISH.parts(session, next).await?, next, ids);
-    make(session, report, &PUBLISH, plan).await?;
-    // The replies' ranges are the messages', so that both go together.
-    let plan = plan::follow(&REPLY.parts(session, 0).await?, &PUBLISH.ranges(session).await?);
-    make(session, report, &REPLY, plan).await?;
-    for table in [OUTCOME, RECEIVE] {
-        let plan = plan::ahead(&table.parts(session, today + 1).await?, today + 1, DAYS);
-        make(session, report, &table, plan).await?;
+    for part in candidates(session, table, keep).await? {
+        let words = &part.words;
+        // Who uses the table now is outlasted without a lock, so that nobody waits for the lock behind them.
+        if !session.outlast_users_of(table, USERS).await? {
+            report.put_off(format!("kept {table}, {words}, until later: {IN_USE}"));
+            return Ok(());
+        }
+        failpoint::pass("maintenance.drop");
+        match session.drop(&part, keep).await?.as_str() {
+            "dropped" => report.dropped(table, format!("dropped {table}, {words}")),
+            "emptied" => report.dropped(table, format!("emptied {table}, {words}: {IN_USE}")),
+            "unsettled" => report.kept(format!("kept {table}, {words}: it has unsettled messages")),
+            "held" => {
+                // The others would have to wait for the same.
+                report.put_off(format!("kept {table}, {words}, until later: {IN_USE}"));
+                return Ok(());
+            }
+            _ => {}
+        }
     }
     Ok(())
 }
 
-async fn make(
+/// Partitions of a table that may be old enough, the oldest first.
+async fn candidates(
     session: &Session,
-    report: &mut Report,
-    table: &Table,
-    plan: Option<plan::Plan>,
-) -> Result<(), MaintenanceError> {
-    let Some(plan) = plan else { return Ok(()) };
-    match swap(session, table, &plan).await {
-        Ok(()) => report.made(table, &plan),
-        Err(error) if error.is_held() => {
-            report.put_off(
-                table,
-                &Range::new(plan.rest, super::range::MAX),
-                "open transactions use the table",
-            );
-        }
-        Err(error) => return Err(error),
+    table: &'static str,
+    keep: i64,
+) -> Result<Vec<Partition>, MaintenanceError> {
+    if table != REPLY {
+        return session.old_partitions(table, keep).await;
     }
-    Ok(())
+    // Replies go when their messages have gone.
+    let (parts, next) = (session.partitions().await?, session.next_id().await?);
+    let (replies, others): (Vec<_>, Vec<_>) = parts.into_iter().partition(|part| part.table == REPLY);
+    let wanted = |reply: &Partition| others.iter().any(|part| part.table == PUBLISH && part.overlaps(reply));
+    Ok(replies.into_iter().filter(|reply| reply.high <= next && !wanted(reply)).collect())
+}
+
+/// Seconds that rows are kept: after the reply, or in the inbox after the uid's time.
+fn keep(config: &Config, table: &str) -> i64 {
+    let kept = if is_by_id(table) {
+        config.maintenance.retention
+    } else {
+        // What is accepted at the very end of the window may be at work for a budget more.
+        config.limits.inbox_window
+            + Duration::from_secs(MAX_TIMEOUT.unsigned_abs().into())
+            + Duration::from_secs(3_600)
+    };
+    i64::try_from(kept.as_secs()).unwrap_or(i64::MAX)
+}
+
+fn is_by_id(table: &str) -> bool {
+    table == PUBLISH || table == REPLY
 }

@@ -1,6 +1,6 @@
-//! The connection of a run.
+//! The connection of a run: the functions of the extension, by name.
 
-use std::{fmt::Display, time::Duration};
+use std::time::Duration;
 
 use tokio_postgres::{Client, Row, error::SqlState, types::ToSql};
 
@@ -9,61 +9,85 @@ use crate::{
     db::{self, DbError, Servers, plain},
 };
 
-/// How long a statement that waits for others may wait in all. What it leaves half done the next run finishes.
-const PATIENCE: &str = "10s";
-/// A strong lock is waited for so long: whoever comes behind us waits as long.
-const LOCK: &str = "50ms";
-
 /// Why a run came to nothing, or not to its end.
 #[derive(Debug, thiserror::Error)]
 pub enum MaintenanceError {
     /// There is no connection.
     #[error(transparent)]
     Session(#[from] DbError),
-    /// The login may not become the maintainer.
-    #[error(
-        "{login} may not become {role}; GRANT {role} TO {login}, or MAINTENANCE_INTERVAL=0 where another login maintains"
-    )]
-    Role {
-        /// Who we are.
-        login: String,
-        /// Who it takes.
-        role: String,
-    },
     /// A statement failed.
-    #[error("{what}: {}", plain(source))]
+    #[error("{what}: {}{}", plain(source), hint(source))]
     Run {
         /// What was tried.
-        what: String,
+        what: &'static str,
         /// What the server says.
         source: tokio_postgres::Error,
     },
-    /// A range that was to be replaced has got rows meanwhile.
-    #[error("{0} has got rows meanwhile")]
-    Used(String),
-    /// The tables are not as the template and earlier runs leave them.
-    #[error("{0}")]
-    Odd(String),
 }
 
 impl MaintenanceError {
     /// Whether it is only a matter of time: a lock or a transaction that others hold.
     pub(super) fn is_held(&self) -> bool {
         let held = [SqlState::LOCK_NOT_AVAILABLE, SqlState::QUERY_CANCELED, SqlState::T_R_DEADLOCK_DETECTED];
+        self.code().is_some_and(|code| held.contains(code))
+    }
+
+    /// Whether it is about the tables, and not about the connection or the server.
+    pub(super) fn is_of_tables(&self) -> bool {
+        // 08, 25, 53, 57, 58, XX: connection, transaction, room, operators, files, bugs.
+        let server = ["08", "25", "53", "57", "58", "XX"];
+        self.code().is_some_and(|code| !server.iter().any(|class| code.code().starts_with(class)))
+    }
+
+    fn code(&self) -> Option<&SqlState> {
         match self {
-            Self::Run { source, .. } => source.code().is_some_and(|code| held.contains(code)),
-            // The next run plans with what is there then.
-            Self::Used(_) => true,
-            _ => false,
+            Self::Run { source, .. } => source.code(),
+            Self::Session(_) => None,
         }
     }
 }
 
-/// The connection, as the maintainer of a service.
+/// The remedy that the server names. The functions name tables and keys there, and no value of anybody's.
+fn hint(error: &tokio_postgres::Error) -> String {
+    let hint = error.as_db_error().and_then(|error| error.hint());
+    hint.map_or(String::new(), |hint| format!("; {hint}"))
+}
+
+/// A partition that is attached.
+#[derive(Debug)]
+pub(super) struct Partition {
+    /// The partitioned table.
+    pub table: String,
+    /// The partition's own table.
+    part: u32,
+    /// Keys from here, ids or days since 1970; 0 for all that there are.
+    pub low: i64,
+    /// To below this; the greatest number for all that come.
+    pub high: i64,
+    /// The same for a person.
+    pub words: String,
+}
+
+impl Partition {
+    fn read(row: &Row) -> Self {
+        Self { table: row.get(0), part: row.get(1), low: row.get(2), high: row.get(3), words: row.get(4) }
+    }
+
+    /// Whether it is the partition for what comes after those that are made ahead.
+    pub fn is_rest(&self) -> bool {
+        self.high == i64::MAX
+    }
+
+    pub fn overlaps(&self, other: &Self) -> bool {
+        self.low < other.high && other.low < self.high
+    }
+}
+
+/// The connection of a run.
 pub(super) struct Session {
     client: Client,
-    /// The schema, a plain identifier.
-    pub schema: String,
+    service: String,
+    schema: String,
 }
 
 impl Session {
@@ -73,82 +97,79 @@ impl Session {
         servers: &Servers,
     ) -> Result<Result<Self, &'static str>, MaintenanceError> {
         let client = db::session(servers, "maintain").await?.client;
-        let session = Self { client, schema: config.service.schema() };
+        let session = Self { client, service: config.service.to_string(), schema: config.service.schema() };
+        // Whole partitions are looked through, and joined with their replies: with hash tables, which a generic plan of
+        // these functions may choose.
+        let settings = session.client.batch_execute("SET statement_timeout = '10min'").await;
+        settings.map_err(|source| MaintenanceError::Run { what: "the settings", source })?;
         // A restored database is looked at by somebody first: nothing of it goes before it is adopted.
-        let lock = "SELECT CASE WHEN tpro.adopted() THEN tpro.maintain($1) END, current_user::text";
-        let row = session.one(lock, &[&config.service.as_str()]).await?;
-        match row.get(0) {
-            Some(true) => {}
-            Some(false) => return Ok(Err("another session is at it")),
-            None => return Ok(Err("the database is not adopted; SELECT tpro.adopt()")),
+        let lock = "SELECT CASE WHEN tpro.adopted() THEN tpro.maintain($1) END";
+        match session.one("the lock", lock, &[&session.service]).await?.get(0) {
+            Some(true) => Ok(Ok(session)),
+            Some(false) => Ok(Err("another session is at it")),
+            None => Ok(Err("the database is not adopted; SELECT tpro.adopt()")),
         }
-        let role = format!("{}_maintainer", config.service);
-        session.execute(&format!("SET ROLE {role}")).await.map_err(|error| match error {
-            MaintenanceError::Run { source, .. }
-                if source.code() == Some(&SqlState::INSUFFICIENT_PRIVILEGE) =>
-            {
-                MaintenanceError::Role { login: row.get(1), role }
-            }
-            other => other,
-        })?;
-        // Whole partitions are looked through, and joined with their replies.
-        session.execute(&format!("SET statement_timeout = '10min'; SET lock_timeout = '{LOCK}'")).await?;
-        Ok(Ok(session))
     }
 
-    /// Days since 1970, in UTC, by the database's clock: by that of a host that is days ahead the inbox of today would go.
-    pub async fn today(&self) -> Result<i64, MaintenanceError> {
-        let sql = "SELECT floor(extract(epoch FROM clock_timestamp()) / 86400)::bigint";
-        Ok(self.one(sql, &[]).await?.get(0))
+    /// Puts right what others have done to a table; whether others hold it, and what was done, in words.
+    pub async fn mend(&self, table: &str, keep: i64) -> Result<Vec<(bool, String)>, MaintenanceError> {
+        let sql = "SELECT held, said FROM tpro.mend_partitions($1, $2, $3)";
+        let rows = self.all("mending", sql, &[&self.service, &table, &keep]).await?;
+        Ok(rows.iter().map(|row| (row.get(0), row.get(1))).collect())
     }
 
-    /// Statements in one go; of more than one all or none.
-    pub async fn execute(&self, sql: &str) -> Result<(), MaintenanceError> {
-        self.client.batch_execute(sql).await.map_err(|source| failed(sql, source))
+    /// Makes partitions ahead, each of so many ids or of one day; what was done, in words.
+    pub async fn make(&self, table: &str, width: i64) -> Result<Vec<String>, MaintenanceError> {
+        let sql = "SELECT tpro.make_partitions($1, $2, $3)";
+        let rows = self.all("making partitions", sql, &[&self.service, &table, &width]).await?;
+        Ok(rows.iter().map(|row| row.get(0)).collect())
     }
 
-    /// A statement that waits for the transactions of others, and lets nobody wait for it.
-    pub async fn execute_patiently(&self, sql: &str) -> Result<(), MaintenanceError> {
-        // lock_timeout would count the waiting for transactions.
-        self.execute(&format!("SET statement_timeout = '{PATIENCE}'; SET lock_timeout = 0")).await?;
-        let done = self.execute(sql).await;
-        self.execute(&format!("SET statement_timeout = '10min'; SET lock_timeout = '{LOCK}'")).await?;
-        done
+    /// Drops a partition if nothing of it is to be kept; what became of it.
+    pub async fn drop(&self, part: &Partition, keep: i64) -> Result<String, MaintenanceError> {
+        let sql = "SELECT tpro.drop_partition($1, $2, $3)";
+        Ok(self.one("dropping a partition", sql, &[&self.service, &part.part, &keep]).await?.get(0))
     }
 
-    /// One row.
-    pub async fn one(&self, sql: &str, params: &[&(dyn ToSql + Sync)]) -> Result<Row, MaintenanceError> {
-        self.client.query_one(sql, params).await.map_err(|source| failed(sql, source))
+    /// The partitions of all tables, in order.
+    pub async fn partitions(&self) -> Result<Vec<Partition>, MaintenanceError> {
+        let sql = "SELECT table_name, part, low, high, words FROM tpro.partitions($1)
+             WHERE low IS NOT NULL ORDER BY table_name, low";
+        let rows = self.all("looking at partitions", sql, &[&self.service]).await?;
+        Ok(rows.iter().map(Partition::read).collect())
     }
 
-    /// Rows.
-    pub async fn all(&self, sql: &str, params: &[&(dyn ToSql + Sync)]) -> Result<Vec<Row>, MaintenanceError> {
-        self.client.query(sql, params).await.map_err(|source| failed(sql, source))
+    /// Partitions of a table that look old enough, in order. The last reply says so mostly, and `drop` looks at all of them.
+    pub async fn old_partitions(&self, table: &str, keep: i64) -> Result<Vec<Partition>, MaintenanceError> {
+        let sql = "SELECT p.table_name, p.part, p.low, p.high, p.words FROM tpro.partitions($1) p
+             WHERE p.table_name = $2 AND p.low IS NOT NULL
+               AND tpro.partition_kept($1, $2, p.part, p.low, p.high, $3, false) = '' ORDER BY p.low";
+        let rows = self.all("looking for old partitions", sql, &[&self.service, &table, &keep]).await?;
+        Ok(rows.iter().map(Partition::read).collect())
     }
 
-    /// Whether there is such a row.
-    pub async fn exists(&self, from: impl Display) -> Result<bool, MaintenanceError> {
-        Ok(self.one(&format!("SELECT EXISTS (SELECT FROM {from})"), &[]).await?.get(0))
-    }
-
-    /// So many rows went.
-    pub async fn delete(&self, sql: &str) -> Result<u64, MaintenanceError> {
-        self.client.execute(sql, &[]).await.map_err(|source| failed(sql, source))
+    /// The first id that is not given out yet.
+    pub async fn next_id(&self) -> Result<i64, MaintenanceError> {
+        let sql = "SELECT tpro.next_key($1, 'mq_publish')";
+        Ok(self.one("looking at the sequence", sql, &[&self.service]).await?.get(0))
     }
 
     /// Waits until nobody is left who uses the table now; false if that takes longer than the limit. Nobody waits for us: it
     /// looks at the locks, and takes none.
     pub async fn outlast_users_of(&self, table: &str, limit: Duration) -> Result<bool, MaintenanceError> {
+        let table = format!("{}.{table}", self.schema);
         let users = "SELECT coalesce(array_agg(DISTINCT virtualtransaction), '{}') FROM pg_locks l
              WHERE l.locktype = 'relation' AND l.relation = to_regclass($1) AND l.granted
                AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())
                AND l.pid IS DISTINCT FROM pg_backend_pid()";
-        let users: Vec<String> = self.one(users, &[&table]).await?.get(0);
+        let users: Vec<String> = self.one("looking at locks", users, &[&table]).await?.get(0);
         let until = tokio::time::Instant::now() + limit;
         let left = "SELECT EXISTS (SELECT FROM pg_locks l WHERE l.virtualtransaction = ANY ($2)
                AND l.locktype = 'relation' AND l.relation = to_regclass($1))";
         loop {
-            if users.is_empty() || !self.one(left, &[&table, &users]).await?.get::<_, bool>(0) {
+            if users.is_empty()
+                || !self.one("looking at locks", left, &[&table, &users]).await?.get::<_, bool>(0)
+            {
                 return Ok(true);
             }
             if tokio::time::Instant::now() >= until {
@@ -157,10 +178,22 @@ impl Session {
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
     }
-}
 
-fn failed(sql: &str, source: tokio_postgres::Error) -> MaintenanceError {
-    // Statements of ours: names and numbers, no values of anybody's.
-    let what = sql.split_whitespace().take(12).collect::<Vec<_>>().join(" ");
-    MaintenanceError::Run { what, source }
+    async fn one(
+        &self,
+        what: &'static str,
+        sql: &str,
+        params: &[&(dyn ToSql + Sync)],
+    ) -> Result<Row, MaintenanceError> {
+        self.client.query_one(sql, params).await.map_err(|source| MaintenanceError::Run { what, source })
+    }
+
+    async fn all(
+        &self,
+        what: &'static str,
+        sql: &str,
+        params: &[&(dyn ToSql + Sync)],
+    ) -> Result<Vec<Row>, MaintenanceError> {
+        self.client.query(sql, params).await.map_err(|source| MaintenanceError::Run { what, source })
+    }
 }

@@ -20,7 +20,7 @@ const DAYS: &str = "DO $$
                           FOR VALUES FROM (%4$s) TO (%5$L)', t,
             CASE n WHEN -9 THEN '00000000' ELSE to_char(today + n, 'YYYYMMDD') END, to_char(today + n + 1, 'YYYYMMDD'),
             CASE n WHEN -9 THEN 'MINVALUE' ELSE quote_literal(low) END, high);
-          EXECUTE format('ALTER TABLE main_service.%s_p%s_%s OWNER TO main_maintainer', t,
+          EXECUTE format('ALTER TABLE main_service.%s_p%s_%s OWNER TO tpro_owner', t,
             CASE n WHEN -9 THEN '00000000' ELSE to_char(today + n, 'YYYYMMDD') END, to_char(today + n + 1, 'YYYYMMDD'));
         END LOOP;
       END LOOP;

@@ -64,10 +64,13 @@ pub fn event() -> Message {
     Message::to("old.thing.noted").protocol("json").timeout(0)
 }
 
-/// Waits until the ranges of the outbox have the width that is configured.
+/// Waits until outbox and replies have partitions of the width that is configured.
 pub async fn fitted(world: &World) -> Outcome {
-    eventually("the ranges are as configured", async || {
-        Ok(parts(world, "mq_publish").await?.contains(&"mq_publish_p000000000000_000000001000".to_owned()))
+    eventually("the partitions are as configured", async || {
+        let first = async |table: &str| -> Outcome<bool> {
+            Ok(parts(world, table).await?.contains(&format!("{table}_p000000000000_000000001000")))
+        };
+        Ok(first("mq_publish").await? && first("mq_reply").await?)
     })
     .await
 }
