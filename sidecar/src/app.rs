@@ -1,6 +1,9 @@
 //! What every part of a running sidecar needs, in one place.
 
-use std::sync::{Arc, atomic::AtomicUsize};
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, AtomicUsize},
+};
 
 use tpro_wire::{responder::Responder, source::Source};
 
@@ -38,6 +41,8 @@ pub struct App {
     pub(crate) link: nats::Link,
     /// `tpro.max_body`: bytes of the largest body that the database lets through.
     pub max_body: Arc<AtomicUsize>,
+    /// Whether this copy has joined its queue group.
+    pub(crate) serves: Arc<AtomicBool>,
     /// Where the database is.
     pub servers: Arc<Servers>,
     /// Connections for handlers and reply handlers.

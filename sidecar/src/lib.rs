@@ -32,6 +32,7 @@ pub mod shutdown;
 pub mod span;
 pub mod subscriber;
 pub mod telemetry;
+mod turn;
 mod version;
 
 pub use boot::run;

@@ -167,7 +167,9 @@ pub(crate) async fn watch(app: App) {
         if now != connection {
             connection = now;
             link.again.tell(Whose::All);
-            again::say_back(client, &app).await;
+            if app.serves.load(Ordering::Relaxed) {
+                again::say_back(client, &app).await;
+            }
         }
         match link.said.refusals(&config.nats_login.user()) {
             Some(refusals) => health.fail(PERMISSIONS_CHECK, refusals),

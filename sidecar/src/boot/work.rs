@@ -1,7 +1,10 @@
 //! From the first connection to the last: what a serving process does between start and end.
 
 use std::{
-    sync::{Arc, atomic::AtomicUsize},
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
     time::{Duration, Instant},
 };
 
@@ -23,6 +26,7 @@ use crate::{
     shutdown::Stop,
     subscriber::{self, Subscriber},
     telemetry::Spans,
+    turn,
 };
 
 /// What tasks may take to drop their work when they are forced, before we go without them.
@@ -57,6 +61,7 @@ pub(super) async fn work(
         nats: client,
         link,
         max_body: Arc::new(AtomicUsize::new(facts.max_body)),
+        serves: Arc::default(),
         pool: db::pool(config, &servers),
         servers,
         clock: Clock::new(facts.now),
@@ -72,13 +77,19 @@ pub(super) async fn work(
     }
     stop.tasks.spawn(db::watch(app.clone()));
     stop.tasks.spawn(nats::again::hear(app.clone()));
-    let subscriber = subscriber::start(&app).await.map_err(BootError::Subscribe)?;
-    // It says that this copy is back, once it serves.
     stop.tasks.spawn(nats::watch(app.clone()));
     let dispatcher = dispatcher::start(&app);
     maintenance::start(&app);
-    tracing::info!(copy = config.copy, tpro.source = %app.source, "{} is up", config.service);
-    health.release("start");
+    // What is published here goes out also while another database serves under this name.
+    let subscriber = match turn::wait(&app).await.map_err(BootError::Subscribe)? {
+        Some(turn) => Some(subscriber::start(&app, turn).await.map_err(BootError::Subscribe)?),
+        None => None,
+    };
+    if subscriber.is_some() {
+        app.serves.store(true, Ordering::Relaxed);
+        tracing::info!(copy = config.copy, tpro.source = %app.source, "{} is up", config.service);
+        health.release("start");
+    }
 
     stop.soft.cancelled().await;
 
@@ -97,11 +108,16 @@ fn ended(stop: &Stop, end: End) -> End {
 }
 
 /// Lets the parts finish what they have taken, up to the limit or until a second signal.
-async fn finish(dispatcher: Dispatcher, subscriber: Subscriber, limit: Duration, stop: &Stop) -> End {
+async fn finish(dispatcher: Dispatcher, subscriber: Option<Subscriber>, limit: Duration, stop: &Stop) -> End {
     let deadline = Instant::now() + limit;
     let drained = async {
         // Both at once: handlers at work may wait for replies, and awaited replies may come from handlers at work.
-        tokio::join!(dispatcher.stop(deadline), subscriber.drain(deadline));
+        let subscriber = async {
+            if let Some(subscriber) = subscriber {
+                subscriber.drain(deadline).await;
+            }
+        };
+        tokio::join!(dispatcher.stop(deadline), subscriber);
         stop.tasks.close();
         stop.tasks.wait().await;
     };

@@ -58,6 +58,7 @@ pub(crate) const KEYS: &[Key] = &[
     plain("NATS_USER", "", "or the user to log in as"),
     secret("NATS_PASSWORD", "and the password"),
     plain("TPRO_SPACE", "tpro", "the first token of every subject"),
+    plain("TPRO_SHARE_SERVICE", "no", "yes: copies on another database may serve the same service in the same space, if they say so too"),
     address("OTEL_EXPORTER_OTLP_ENDPOINT", "", "the trace collector, OTLP over gRPC, http://host:4317; not set: no tracing"),
     plain("OTEL_TRACES_SAMPLER", "parentbased_always_on", "which traces are kept"),
     plain("OTEL_TRACES_SAMPLER_ARG", "1.0", "the share that traceidratio keeps"),

@@ -62,6 +62,8 @@ pub struct Config {
     pub nats_login: NatsLogin,
     /// `TPRO_SPACE`, default `tpro`.
     pub space: String,
+    /// `TPRO_SHARE_SERVICE`: whether copies on another database may serve under the same name, default no.
+    pub shares: bool,
     /// `OTEL_EXPORTER_OTLP_ENDPOINT`; none turns tracing off.
     pub otlp_endpoint: Option<String>,
     /// `OTEL_TRACES_SAMPLER` and its `_ARG`: which traces are kept.
@@ -106,9 +108,10 @@ impl Config {
         let pool_max = reader.number("DB_POOL_MAX", 10, 1..=1000);
         let (nats_urls, nats_login) = nats::read(&mut reader);
         let space = reader.parsed("TPRO_SPACE", "tpro".to_owned(), space);
+        let shares = reader.parsed("TPRO_SHARE_SERVICE", false, yes_or_no);
         let (otlp_endpoint, sampler, jaeger_public_url) = collector::read(&mut reader);
         let (log_file, log) = log::read(&mut reader);
-        let core_dumps = reader.parsed("CORE_DUMPS", false, core_dumps);
+        let core_dumps = reader.parsed("CORE_DUMPS", false, yes_or_no);
         let stop_timeout = reader.seconds("STOP_TIMEOUT", 25, 0..=3600);
         let limits = limits::read(&mut reader);
         let dispatch = dispatch::read(&mut reader);
@@ -129,6 +132,7 @@ impl Config {
             nats_urls,
             nats_login,
             space,
+            shares,
             otlp_endpoint,
             sampler,
             jaeger_public_url,
@@ -199,7 +203,7 @@ fn host(text: &str) -> Result<String, String> {
     address.map(|_| text.to_owned()).map_err(|_| "must be an address such as 127.0.0.1 or 0.0.0.0".to_owned())
 }
 
-fn core_dumps(text: &str) -> Result<bool, String> {
+fn yes_or_no(text: &str) -> Result<bool, String> {
     match text {
         "yes" => Ok(true),
         "no" => Ok(false),

@@ -7,7 +7,7 @@
 //! A stranger has no key, and proves it by sending the same params again. What is compared is a digest of their bytes as
 //! they came: a client that repeats itself sends the same bytes, and no two questions become one by how JSON is read.
 
-use std::borrow::Cow;
+use std::{borrow::Cow, sync::OnceLock};
 
 use bytes::Bytes;
 use ring::digest;
@@ -29,6 +29,8 @@ pub(crate) struct Question {
     params: Bytes,
     /// Whether the answer goes to the asking service and to nobody else.
     is_home: bool,
+    /// Of the params, made once: they may be long, and many may ask.
+    digest: OnceLock<String>,
 }
 
 /// What is known of the one who asked first.
@@ -81,17 +83,20 @@ impl Question {
             key: headers.key,
             params,
             is_home,
+            digest: OnceLock::new(),
         }
     }
 
     /// The proof as an inbox keeps it: `k:<key>`, or `d:<digest of the params>` of a stranger.
     pub(crate) fn proof(&self) -> String {
-        self.key.map_or_else(|| self.digest(), |key| format!("k:{key}"))
+        self.key.map_or_else(|| self.digest().to_owned(), |key| format!("k:{key}"))
     }
 
-    fn digest(&self) -> String {
-        let digest = digest::digest(&digest::SHA256, &self.params);
-        format!("d:{}", hex(&digest.as_ref()[..DIGEST_LEN]))
+    fn digest(&self) -> &str {
+        self.digest.get_or_init(|| {
+            let digest = digest::digest(&digest::SHA256, &self.params);
+            format!("d:{}", hex(&digest.as_ref()[..DIGEST_LEN]))
+        })
     }
 
     /// What others are compared with, while this one is at work.
@@ -133,6 +138,7 @@ impl Question {
             key: None,
             params: Bytes::from_static(params.as_bytes()),
             is_home: false,
+            digest: OnceLock::new(),
         }
     }
 }

@@ -20,7 +20,7 @@ use tokio::{sync::oneshot, task::JoinHandle};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use self::{intake::Intake, serving::Serving};
-use crate::{app::App, handler::calls::Calls, inbox::Inbox};
+use crate::{app::App, handler::calls::Calls, inbox::Inbox, turn::Turn};
 
 /// The subscription of this copy.
 pub struct Subscriber {
@@ -36,11 +36,13 @@ pub struct Subscriber {
     writer: JoinHandle<()>,
 }
 
-/// Subscribes `<space>.<service>.>` in the queue group; returns when the server knows the subscription.
-pub async fn start(app: &App) -> Result<Subscriber, async_nats::SubscribeError> {
+/// Subscribes `<space>.<service>.>` in the queue group, as it is this copy's turn; returns when the server knows the
+/// subscription.
+pub(crate) async fn start(app: &App, turn: Turn) -> Result<Subscriber, async_nats::SubscribeError> {
     let app = Arc::new(app.clone());
     let over = app.stop.hard.child_token();
     let stop = app.stop.hard.child_token();
+    app.stop.tasks.spawn(turn.serve());
     let calls = Calls::start(&app, over.clone()).await?;
     let (inbox, writer) = Inbox::start(&app, over.clone());
     let service = &app.source.service;

@@ -51,7 +51,9 @@ async fn a_clone_that_was_refused_does_not_lead_while_the_original_restarts_and_
     let copy = world.database.in_copy(Postgres::own().start_copy_of(&original).await?);
     let request = Message::to("old.thing.ask").protocol("json");
     request.publish(&copy.connect_as("main").await?).await?;
-    let clone = world.spawn(world.sidecar("main")?.copy(2).env("DATABASE_URL", copy.role_url("main")))?;
+    // When it is a database of its own, it serves in a space of its own.
+    let clone = world.sidecar("main")?.copy(2).env("DATABASE_URL", copy.role_url("main"));
+    let clone = world.spawn(clone.env("TPRO_SPACE", "clone"))?;
     let says = async |words: &str| {
         eventually(&format!("the clone says: {words}"), async || {
             let Ok(ready) = clone.get("/readyz").await else { return Ok(false) };

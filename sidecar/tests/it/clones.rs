@@ -46,7 +46,9 @@ async fn a_restored_database_is_silent_until_it_is_adopted() -> Outcome {
     assert_eq!(there, [110, 100, 0, 0, 0, 0, 100, 100]);
     assert_eq!(there, rows(&world.admin).await?);
 
-    let restored = world.spawn(world.sidecar("main")?.copy(2).env("DATABASE_URL", copy.role_url("main")))?;
+    // The original comes back later, and answers in the space that it had.
+    let restored = world.sidecar("main")?.copy(2).env("DATABASE_URL", copy.role_url("main"));
+    let restored = world.spawn(restored.env("TPRO_SPACE", "restored"))?;
     eventually("it says that the database is to be adopted", async || {
         let Ok(ready) = restored.get("/readyz").await else { return Ok(false) };
         Ok(ready.status == 503 && ready.body.contains("tpro.adopt()"))
@@ -115,6 +117,8 @@ async fn two_databases_on_one_nats_do_not_see_each_others_replies() -> Outcome {
     let answerer = Answerer::echo(&one.nats, "tpro.old.thing.ask").await?;
     let first = one.run("main").await?;
     let second = two.sidecar("main")?.env("NATS_URL", one.nats.url()).env("NATS_TOKEN", one.nats.token());
+    // What both ask is answered by a third; what they answer themselves is told apart by the space.
+    let second = second.env("TPRO_SPACE", "second");
     let second = two.start(second).await?;
     let request = Message::to("old.thing.ask").protocol("json");
     for _ in 0..5 {

@@ -45,6 +45,7 @@ mod maintenance;
 mod make_commands;
 mod make_roll;
 mod nats_says;
+mod neighbours;
 mod network;
 mod outage;
 mod passing;

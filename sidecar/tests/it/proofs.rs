@@ -67,6 +67,12 @@ impl Forged {
         self
     }
 
+    /// The same header once more.
+    fn also(mut self, name: &str, value: &str) -> Forged {
+        self.headers.append(name, value);
+        self
+    }
+
     fn without(self, name: &str) -> Forged {
         let mut headers = HeaderMap::new();
         for (header, values) in self.headers.iter().filter(|(header, _)| header.to_string() != name) {
@@ -114,6 +120,21 @@ fn forgeries(first: &Forged) -> Vec<(&'static str, Forged)> {
         ("no source", first.clone().without("Tpro-Source")),
         ("another key", first.clone().header("Tpro-Key", &another)),
         ("no key", first.clone().without("Tpro-Key")),
+        ("the key behind another", first.clone().header("Tpro-Key", &another).also("Tpro-Key", &key)),
+        ("an empty key", first.clone().header("Tpro-Key", "")),
+        ("a longer key", first.clone().header("Tpro-Key", &format!("{key}00"))),
+        ("a shorter key", first.clone().header("Tpro-Key", &key[..30])),
+        ("the digest for a key", first.clone().header("Tpro-Key", &format!("d:{key}"))),
+        (
+            "the uid in capitals",
+            first.clone().without("Tpro-Key").header("Nats-Msg-Id", &first.uid.to_uppercase()),
+        ),
+        ("a source that is none", first.clone().header("Tpro-Source", "main")),
+        (
+            "a source that begins alike",
+            first.clone().header("Tpro-Source", &source.replace("co/", "main_2/")),
+        ),
+        ("a later attempt", first.clone().without("Tpro-Key").header("Tpro-Attempt", "7")),
         (
             "a broken key",
             first.clone().header("Tpro-Key", &key.to_uppercase().replace(char::is_numeric, "A")),
