@@ -43,6 +43,11 @@ impl Health {
         self.lock().iter().map(|(check, reason)| (*check, reason.clone())).collect()
     }
 
+    /// Whether this check fails.
+    pub(crate) fn is_failing(&self, check: &str) -> bool {
+        self.lock().contains_key(check)
+    }
+
     fn lock(&self) -> std::sync::MutexGuard<'_, BTreeMap<&'static str, String>> {
         self.failing.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -85,7 +85,7 @@ pub(crate) const KEYS: &[Key] = &[
     plain("MAINTENANCE_INTERVAL", "60", "seconds between looks at the partitions; 0: only by the subcommand `maintain`"),
     plain("POLL_INTERVAL_MS", "5000", "the slow poll behind the bell; 0 turns it off"),
     plain("PARK_AFTER_MS", "50", "idle time after which the dispatcher sleeps"),
-    plain("ATTEMPT_TIMEOUT_MS", "5000", "wait for a reply before sending again"),
+    plain("ATTEMPT_TIMEOUT_MS", "5000", "wait for a reply, or the word that it is at work, before sending again; a copy says that word twice in this time"),
     plain("PAGE_ROWS", "500", "outbox rows per read"),
     plain("LEAD_INTERVAL_MS", "500", "how often a follower tries to lead"),
     plain("HEARTBEAT_MS", "5000", "how often the leader speaks at least"),

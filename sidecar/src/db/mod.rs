@@ -22,7 +22,7 @@ pub use self::{
 };
 pub(crate) use self::{
     pool::pool,
-    prepare::prepare,
+    prepare::{CHECK as DATABASE, prepare},
     sqlstate::{is_again, is_lost, is_passing, is_shortage},
     watch::ask_time,
     watch::watch,

@@ -2,8 +2,11 @@
 
 use std::{
     collections::VecDeque,
+    hash::BuildHasher as _,
     time::{Duration, Instant},
 };
+
+use rustc_hash::FxBuildHasher;
 
 use super::{in_flight::Key, message::Refusal};
 use crate::backoff::jittered;
@@ -17,10 +20,21 @@ pub(super) const FIRST_REST: Duration = Duration::from_millis(50);
 pub(super) const LONGEST_REST: Duration = Duration::from_secs(1);
 /// The least a window shrinks to.
 pub(super) const LEAST_WINDOW: usize = 8;
-/// What an answer adds to a window; an overloaded copy's refusal takes one away, or two where there are few. So a window grows as long
-/// as more than one in four attempts is taken, or two in five: a copy that takes nothing, because it hangs, does not keep the others
-/// from their work.
+/// What an answer adds to a window. A refusal by the only copy takes one away, or two where there are few; of several copies
+/// each refusal says the less, because NATS chooses among them blindly.
 const GROWTH: usize = 3;
+/// After a refusal so many answers of the same copy do not widen the window: a quarter of the window, and so many at least.
+/// What the copy can do is known then, and each message more would be refused. Without this every answer was followed by
+/// three refusals. Answers of a copy that does not refuse widen it all the time, so that a copy that hangs and refuses
+/// everything does not keep the others from their work.
+const HOLD_SHARE: usize = 4;
+const LEAST_HOLD: usize = 16;
+/// The most copies that are told apart, and how long one that does not speak is remembered.
+const COPIES_MAX: usize = 64;
+const SILENT: Duration = Duration::from_secs(10);
+/// The shortest pause before an overloaded copy is tried again without an answer, and the longest.
+const SHORTEST_REST: Duration = Duration::from_millis(2);
+const LONGEST_BUSY_REST: Duration = Duration::from_millis(200);
 /// How often a window that meets refusals is cut by an eighth more, so that others who send to the same target have a share.
 const CUT_PAUSE: Duration = Duration::from_millis(100);
 /// A full window that has met no refusal for so long grows by one even without answers: what fills it may be slow, and the target
@@ -68,6 +82,25 @@ pub(super) struct Rest {
     pause: Duration,
 }
 
+/// A copy of the target that has spoken lately.
+struct Heard {
+    who: CopyId,
+    at: Instant,
+    /// So many of its answers do not widen the window.
+    hold: usize,
+}
+
+/// Which copy of a target has spoken: a digest of what it calls itself.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct CopyId(u64);
+
+impl CopyId {
+    /// Of its name in a reply; strangers have none.
+    pub fn of(responder: Option<&str>) -> Self {
+        Self(responder.map_or(0, |name| FxBuildHasher.hash_one(name)))
+    }
+}
+
 pub(super) struct Lane {
     /// `space.service`.
     pub name: Box<str>,
@@ -101,6 +134,16 @@ pub(super) struct Lane {
     cut: Option<Instant>,
     /// Refusals since then.
     refusals: usize,
+    /// Refusals that have taken nothing away yet.
+    owed: usize,
+    /// Copies that have answered or refused lately.
+    heard: Vec<Heard>,
+    /// Refused messages that may be tried while the lane rests: one for each answer of a copy that has refused, whose place
+    /// is free now.
+    credit: usize,
+    /// When it was last answered, and the mean time between two answers.
+    answered: Option<Instant>,
+    pace: Duration,
     /// When it last met a refusal, or has grown by time since.
     narrowed: Option<Instant>,
     /// It was said that nobody runs the service, and when.
@@ -130,6 +173,11 @@ impl Lane {
             tight_since: None,
             cut: None,
             refusals: 0,
+            owed: 0,
+            heard: Vec::new(),
+            credit: 0,
+            answered: None,
+            pace: FIRST_REST,
             narrowed: None,
             deserted: false,
             said: None,
@@ -161,13 +209,18 @@ impl Lane {
     }
 
     /// A flying message found nobody; it waits among the refused. Returns whether it is news that nobody runs the service.
-    pub fn refuse(&mut self, key: Key, refusal: Refusal, now: Instant) -> bool {
+    pub fn refuse(&mut self, key: Key, refusal: Refusal, who: CopyId, now: Instant) -> bool {
         self.flying -= 1;
         self.refused.push_back(key);
         self.refused_alive += 1;
         self.overloaded += usize::from(keeps_its_place(refusal));
         self.rest.get_or_insert_with(|| Rest { until: now + jittered(FIRST_REST), pause: FIRST_REST });
         if keeps_its_place(refusal) {
+            let window = self.window;
+            let copies = self.heard.len().max(1);
+            if let Some(heard) = self.hear(who, now) {
+                heard.hold = ((window / HOLD_SHARE).max(LEAST_HOLD) / copies).max(1);
+            }
             self.shrink(now);
         }
         let absent = refusal == Refusal::NoResponders;
@@ -189,15 +242,18 @@ impl Lane {
         self.forget_settled(&mut refused);
         let rested = self.rest.as_ref().is_none_or(|rest| now >= rest.until);
         // Also when so many are refused that nothing new is taken up: else none would ever find out that somebody is there.
-        if !rested || self.window_left(share) == 0 {
+        if !(rested || self.credit > 0) || self.window_left(share) == 0 {
             return None;
         }
         let (key, refusal) = std::iter::from_fn(|| self.refused.pop_front())
             .find_map(|key| refused(key).map(|refusal| (key, refusal)))?;
+        if !rested {
+            self.credit -= 1;
+        }
         if let Some(rest) = &mut self.rest {
             rest.pause = match refusal {
                 // Who is busy may have room at any moment, and then others come, too.
-                Refusal::Overloaded { .. } => FIRST_REST,
+                Refusal::Overloaded { .. } => (rest.pause * 2).min(LONGEST_BUSY_REST),
                 Refusal::NoResponders | Refusal::Forbidden | Refusal::Unsupported(_) => {
                     (rest.pause * 2).min(LONGEST_REST)
                 }
@@ -234,14 +290,34 @@ impl Lane {
             self.refusals = 0;
         }
         self.refusals += 1;
-        let mut less = 1;
+        let copies = self.heard.len().max(1);
+        self.owed += 1;
+        let mut less = self.owed / copies;
+        self.owed %= copies;
         if self.cut.is_none_or(|last| now >= last + CUT_PAUSE) {
             // By no more than were refused: a copy that hangs refuses what others would take.
-            less += (self.window / 8).min(std::mem::take(&mut self.refusals));
+            less += (self.window / 8).min(std::mem::take(&mut self.refusals) / copies);
             self.cut = Some(now);
         }
         self.window = self.window.saturating_sub(less).max(least);
         self.narrowed = Some(now);
+    }
+
+    /// Notes that this copy has spoken. None when too many have.
+    fn hear(&mut self, who: CopyId, now: Instant) -> Option<&mut Heard> {
+        let at = match self.heard.iter().position(|heard| heard.who == who) {
+            Some(at) => at,
+            None => {
+                self.heard.retain(|heard| now < heard.at + SILENT);
+                if self.heard.len() >= COPIES_MAX {
+                    return None;
+                }
+                self.heard.push(Heard { who, at: now, hold: 0 });
+                self.heard.len() - 1
+            }
+        };
+        self.heard[at].at = now;
+        Some(&mut self.heard[at])
     }
 
     /// When `recover` has something to do, if nothing happens before.
@@ -259,13 +335,38 @@ impl Lane {
         }
     }
 
-    /// Somebody of the service is there and answers. Returns whether that is news.
-    pub fn alive(&mut self, most: usize) -> bool {
-        // A window of which little is used says nothing.
-        if 2 * (self.flying + self.overloaded) >= self.window {
-            self.window = (self.window + GROWTH).min(most);
+    /// A copy of the service has answered a message. Returns whether it is news that somebody is there.
+    pub fn alive(&mut self, most: usize, who: CopyId, now: Instant) -> bool {
+        if let Some(last) = self.answered.replace(now) {
+            let gap = now.saturating_duration_since(last).min(LONGEST_REST);
+            self.pace = (self.pace * 7 + gap) / 8;
         }
-        self.rest = None;
+        let held = self.hear(who, now).is_some_and(|heard| {
+            let held = heard.hold > 0;
+            heard.hold = heard.hold.saturating_sub(1);
+            held
+        });
+        if held {
+            if let Some(rest) = &mut self.rest {
+                rest.pause = self.pace.clamp(SHORTEST_REST, FIRST_REST);
+            }
+            // A place is free there, and no more than that. NATS may choose any of the copies.
+            self.credit = (self.credit + self.heard.len()).min(self.refused_alive);
+        } else {
+            // A window of which little is used says nothing.
+            if 2 * (self.flying + self.overloaded) >= self.window {
+                self.window = (self.window + GROWTH).min(most);
+            }
+            (self.rest, self.credit) = (None, 0);
+        }
+        std::mem::take(&mut self.deserted)
+    }
+
+    /// Somebody of the service is there and at work. Returns whether that is news.
+    pub fn present(&mut self) -> bool {
+        if self.rest.as_ref().is_some_and(|rest| rest.pause > FIRST_REST) {
+            self.rest = None;
+        }
         std::mem::take(&mut self.deserted)
     }
 

@@ -18,7 +18,7 @@ use std::{collections::HashMap, time::Instant};
 
 use super::{
     in_flight::Key,
-    lane::{FIRST_WINDOW, Lane, Share, Waiting, smoothed},
+    lane::{CopyId, FIRST_WINDOW, Lane, Share, Waiting, smoothed},
     message::Refusal,
 };
 
@@ -198,9 +198,9 @@ impl Lanes {
 
     /// A flying message found nobody; it waits among the refused. Returns whether it is news that nobody
     /// runs its service.
-    pub fn refuse(&mut self, id: LaneId, key: Key, refusal: Refusal, now: Instant) -> bool {
+    pub fn refuse(&mut self, id: LaneId, key: Key, refusal: Refusal, who: CopyId, now: Instant) -> bool {
         let Some(lane) = self.get_mut(id) else { return false };
-        let news = lane.refuse(key, refusal, now);
+        let news = lane.refuse(key, refusal, who, now);
         self.flying -= 1;
         news
     }
@@ -237,10 +237,15 @@ impl Lanes {
         times.flatten().filter(|until| *until > now).min()
     }
 
-    /// Somebody of the lane's service is there and answers. Returns whether that is news.
-    pub fn alive(&mut self, id: LaneId) -> bool {
+    /// A copy of the lane's service has answered. Returns whether it is news that somebody is there.
+    pub fn alive(&mut self, id: LaneId, who: CopyId, now: Instant) -> bool {
         let most = self.bounds.lane;
-        self.get_mut(id).is_some_and(|lane| lane.alive(most))
+        self.get_mut(id).is_some_and(|lane| lane.alive(most, who, now))
+    }
+
+    /// Somebody of the lane's service is there and at work. Returns whether that is news.
+    pub fn present(&mut self, id: LaneId) -> bool {
+        self.get_mut(id).is_some_and(Lane::present)
     }
 
     /// A copy of the service with this name is back.

@@ -77,6 +77,13 @@ impl<J> Flight<J> {
     }
 }
 
+impl<J: Clone> Boarded<J> {
+    /// Those who have joined so far.
+    pub(crate) fn joined(&self) -> Vec<J> {
+        self.flight.lock().get(&self.uid).map(|at_work| at_work.joined.clone()).unwrap_or_default()
+    }
+}
+
 impl<J> Boarded<J> {
     /// The inbox has taken the message.
     pub(crate) fn is_taken(&self) {
@@ -113,6 +120,8 @@ mod tests {
         let flight = Arc::new(Flight::default());
         let question = Arc::new(Question::sample("{}"));
         let first = begun(flight.board(&question, || "first")).unwrap();
+        assert!(matches!(flight.board(&question, || "second"), Boarding::Joined));
+        assert_eq!(first.joined(), ["second"]);
         for _ in 0..100 {
             assert!(matches!(flight.board(&question, || "more"), Boarding::Joined));
         }

@@ -18,7 +18,10 @@ use crate::{
         run::{Ended, run},
         scope::Scope,
     },
-    inbox::command::{Accept, Accepted, Finish, Finished},
+    inbox::{
+        command::{Accept, Accepted, Finish, Finished},
+        flight::Boarded,
+    },
 };
 
 /// What a run came to.
@@ -83,7 +86,7 @@ pub(super) async fn serve(serving: &Serving, work: Work<'_>, handler: &Erased<Ct
     boarded.is_taken();
     work.span.set("tpro.run", i64::from(run));
     failpoint::pass("inbox.after_accept");
-    let came = handle(serving, &mut work, handler, run).await;
+    let came = handle(serving, &mut work, handler, run, &boarded).await;
     failpoint::pass("inbox.after_outcome");
     let joined: Vec<Back> = boarded.leave();
     match came {
@@ -98,12 +101,19 @@ pub(super) async fn serve(serving: &Serving, work: Work<'_>, handler: &Erased<Ct
 }
 
 /// Runs the handler, again where its database asks for it or has failed it, and stores what it came to.
-async fn handle(serving: &Serving, work: &mut Work<'_>, handler: &Erased<Ctx, String>, number: i32) -> Came {
+async fn handle(
+    serving: &Serving,
+    work: &mut Work<'_>,
+    handler: &Erased<Ctx, String>,
+    number: i32,
+    boarded: &Boarded<Back>,
+) -> Came {
     let mut tries = Tries::new();
     loop {
         let scope = work.scope(serving);
         let running = async { handler(Ctx::new(scope.clone()), work.params).await };
-        let ended = run(running, work.origin.deadline, &serving.stop).await;
+        let running = run(running, work.origin.deadline, &serving.stop);
+        let ended = serving.saying_so(work.knows_states(), &work.back, Some(boarded), running).await;
         let tx = scope.take_tx();
         let result = match ended {
             Ended::Done(result) => result,

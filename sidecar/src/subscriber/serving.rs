@@ -3,14 +3,16 @@
 use std::{
     collections::HashMap,
     sync::{Arc, OnceLock},
+    task::Poll,
     time::Duration,
 };
 
 use bytes::Bytes;
+use futures_util::poll;
 use prometheus_client::metrics::{counter::Counter, histogram::Histogram};
 use tokio::{
     sync::{OwnedSemaphorePermit, Semaphore},
-    time::{Instant, timeout_at},
+    time::{Instant, timeout, timeout_at},
 };
 use tokio_util::sync::CancellationToken;
 use tpro_wire::{ReplyState, RpcError, TraceParent, Versions, error::code};
@@ -23,6 +25,7 @@ use super::{
 };
 use crate::{
     app::App,
+    db::DATABASE,
     handler::{
         Fault,
         calls::Calls,
@@ -59,6 +62,8 @@ pub(super) struct Serving {
     suspects: Arc<Semaphore>,
     /// Cancelled when handlers at work are to be stopped.
     pub(super) stop: CancellationToken,
+    /// How often is said that a message is at work: twice within the patience of a requester with the same settings as ours.
+    say_so_after: Duration,
     counts: HashMap<String, Counts>,
 }
 
@@ -119,6 +124,7 @@ impl Serving {
             headers: ReplyHeaders::new(&app),
             versions: version::understood(),
             stop,
+            say_so_after: app.config.dispatch.attempt_timeout * 2 / 5,
             app,
             calls,
             inbox,
@@ -167,6 +173,35 @@ impl Serving {
     pub(super) async fn alone(&self, deadline: Instant) -> Option<OwnedSemaphorePermit> {
         let until = deadline.min(Instant::now() + SUSPECT_PATIENCE);
         timeout_at(until, self.suspects.clone().acquire_owned()).await.ok()?.ok()
+    }
+
+    /// Does the work of a message, and says now and then to those who wait that it is at work, before their patience ends and
+    /// they send it again. Only to those who know what that means: a stranger would take it for the answer. A copy that has
+    /// lost its database says nothing, so that another copy is asked.
+    pub(super) async fn saying_so<T>(
+        &self,
+        knows: bool,
+        first: &Back,
+        boarded: Option<&Boarded<Back>>,
+        work: impl Future<Output = T>,
+    ) -> T {
+        let mut work = std::pin::pin!(work);
+        // First by itself: work that is done at once costs no timer.
+        if let Poll::Ready(done) = poll!(&mut work) {
+            return done;
+        }
+        if !knows {
+            return work.await;
+        }
+        loop {
+            if let Ok(done) = timeout(self.say_so_after, &mut work).await {
+                return done;
+            }
+            if !self.app.health.is_failing(DATABASE) {
+                let joined = boarded.map(Boarded::joined).unwrap_or_default();
+                self.state_all(first, &joined, ReplyState::Working).await;
+            }
+        }
     }
 
     /// Answers all who wait for the same.
@@ -233,6 +268,11 @@ impl Serving {
 }
 
 impl Work<'_> {
+    /// Whether the requester knows what "working on it" means.
+    pub(super) fn knows_states(&self) -> bool {
+        self.origin.headers.source.is_some() && self.back.subject.is_some()
+    }
+
     pub(super) fn scope(&self, serving: &Serving) -> Arc<Scope> {
         Scope::new(serving.app.clone(), serving.calls.clone(), &self.origin, self.context())
     }

@@ -20,7 +20,8 @@ pub(super) async fn serve(serving: &Serving, mut work: Work<'_>, handler: &Erase
     let (outcome, journal) = loop {
         let scope = work.scope(serving);
         let running = async { handler(Ctx::new(scope.clone()), work.params).await };
-        let ended = run(running, work.origin.deadline, &serving.stop).await;
+        let running = run(running, work.origin.deadline, &serving.stop);
+        let ended = serving.saying_so(work.knows_states(), &work.back, None, running).await;
         let next = match ended {
             Ended::Done(mut result) => {
                 let mut again = false;

@@ -45,7 +45,9 @@ enum Came {
 /// Serves a message.
 pub(super) async fn serve(serving: &Serving, work: Work<'_>, handler: &Erased<Tx, String>) {
     let Some((mut work, boarded)) = serving.board(work).await else { return };
-    let came = tries(serving, &mut work, handler, &boarded).await;
+    let (knows, back) = (work.knows_states(), work.back.clone());
+    let tries = tries(serving, &mut work, handler, &boarded);
+    let came = serving.saying_so(knows, &back, Some(&boarded), tries).await;
     let joined = boarded.leave();
     match came {
         Came::Stored { outcome, repeat, .. } => {

@@ -11,6 +11,7 @@ mod away;
 mod backlog;
 mod bounds;
 mod bursts;
+mod busy;
 mod cancels;
 mod circles;
 mod clock;

@@ -115,7 +115,7 @@ fn a_lane_that_refuses_is_tried_by_one_message_after_growing_pauses() {
     let mut now = Instant::now();
     for n in 0..10 {
         assert!(lanes.admit(co, 10));
-        lanes.refuse(co, key(n), Refusal::NoResponders, now);
+        lanes.refuse(co, key(n), Refusal::NoResponders, CopyId::default(), now);
     }
     assert_eq!(lanes.next_refused(now, |_| Some(Refusal::NoResponders)), None);
     let mut pauses = Vec::new();
@@ -126,10 +126,10 @@ fn a_lane_that_refuses_is_tried_by_one_message_after_growing_pauses() {
         let tried = lanes.next_refused(now, |_| Some(Refusal::NoResponders)).expect("one is tried");
         assert_eq!(tried, key(n));
         assert_eq!(lanes.next_refused(now, |_| Some(Refusal::NoResponders)), None, "one at a time");
-        lanes.refuse(co, tried, Refusal::NoResponders, now);
+        lanes.refuse(co, tried, Refusal::NoResponders, CopyId::default(), now);
     }
     assert!(pauses[0] <= FIRST_REST && pauses[7] >= LONGEST_REST / 2 && pauses[7] <= LONGEST_REST);
-    lanes.alive(co);
+    lanes.alive(co, CopyId::default(), Instant::now());
     let mut tried = 0;
     while lanes.next_refused(now, |_| Some(Refusal::NoResponders)).is_some() {
         tried += 1;
@@ -144,7 +144,7 @@ fn what_was_settled_meanwhile_is_not_tried_and_does_not_pile_up() {
     let now = Instant::now();
     for n in 0..5_000 {
         assert!(lanes.admit(co, 10));
-        lanes.refuse(co, key(n), Refusal::NoResponders, now);
+        lanes.refuse(co, key(n), Refusal::NoResponders, CopyId::default(), now);
         lanes.land(co, 10, Some(Refusal::NoResponders), 0);
         lanes.settled(1, 0);
         lanes.next_refused(now, |_| None);
@@ -193,7 +193,7 @@ fn a_repeat_that_is_refused_says_nothing_about_what_the_target_can_do() {
     let co = open(&mut lanes, "tpro.co");
     assert_eq!(fill(&mut lanes, "tpro.co"), BOUNDS.lane);
     for n in 0..60 {
-        lanes.refuse(co, key(n), Refusal::Overloaded { repeat: true }, Instant::now());
+        lanes.refuse(co, key(n), Refusal::Overloaded { repeat: true }, CopyId::default(), Instant::now());
     }
     assert_eq!(lanes.get(co).expect("is kept").window, BOUNDS.lane);
     assert!(lanes.admit(co, 10), "it holds up no other");
@@ -206,13 +206,13 @@ fn overload_shrinks_the_window_to_what_the_target_has_taken() {
     assert_eq!(fill(&mut lanes, "tpro.co"), BOUNDS.lane);
     let now = Instant::now();
     for n in 0..60 {
-        lanes.refuse(co, key(n), OVERLOADED, now);
+        lanes.refuse(co, key(n), OVERLOADED, CopyId::default(), now);
     }
     assert_eq!(lanes.get(co).expect("is kept").window, 39, "the first takes two, the others one each");
     assert!(!lanes.admit(co, 10));
     // All that it works on is answered: the refused go first, and nothing new takes their places.
     for _ in 0..40 {
-        lanes.alive(co);
+        lanes.alive(co, CopyId::default(), Instant::now());
         lanes.land(co, 10, None, 0);
     }
     let window = lanes.get(co).expect("is kept").window;
@@ -229,7 +229,7 @@ fn a_window_that_is_full_of_slow_messages_grows_with_time_and_lets_others_throug
     let mut now = Instant::now();
     fill(&mut lanes, "tpro.co");
     for n in 0..90 {
-        lanes.refuse(co, key(n), OVERLOADED, now);
+        lanes.refuse(co, key(n), OVERLOADED, CopyId::default(), now);
     }
     // What is refused has its answers; the ten others take long, and fill the window.
     for _ in 0..90 {
@@ -258,7 +258,7 @@ fn what_is_at_reply_handlers_does_not_keep_the_lane_from_sending() {
     let co = open(&mut lanes, "tpro.co");
     fill(&mut lanes, "tpro.co");
     for n in 0..95 {
-        lanes.refuse(co, key(n), OVERLOADED, Instant::now());
+        lanes.refuse(co, key(n), OVERLOADED, CopyId::default(), Instant::now());
     }
     for _ in 0..5 {
         lanes.land(co, 10, None, 0);
@@ -362,7 +362,7 @@ proptest! {
             match what {
                 0 | 1 => if lanes.admit(id, bytes) { flying.push((id, key(n as u32), bytes)) },
                 2 => if let Some((id, key, bytes)) = flying.pop() {
-                    lanes.refuse(id, key, refusal(&(id, key, bytes)), now);
+                    lanes.refuse(id, key, refusal(&(id, key, bytes)), CopyId::default(), now);
                     refused.push((id, key, bytes));
                 },
                 3 => while let Some(tried) = lanes.next_refused(now, |key| refused.iter().find(|r| r.1 == key).map(refusal)) {
@@ -370,7 +370,7 @@ proptest! {
                     flying.push(refused.remove(at));
                 },
                 4 => if let Some((id, _, bytes)) = flying.pop() {
-                    lanes.alive(id);
+                    lanes.alive(id, CopyId::default(), Instant::now());
                     lanes.land(id, bytes, None, 3);
                     written.push(3);
                 },
@@ -417,7 +417,7 @@ fn a_lane_with_as_many_refused_as_it_may_keep_still_tries_one_of_them() {
     let id = lanes.of("tpro.co");
     for n in 0..REFUSED_PER_LANE as u32 {
         assert!(lanes.admit(id, 10));
-        lanes.refuse(id, key(n), Refusal::NoResponders, now);
+        lanes.refuse(id, key(n), Refusal::NoResponders, CopyId::default(), now);
     }
     assert!(!lanes.admit(id, 10), "nothing new is taken up");
     assert_eq!(lanes.next_refused(now + LONGEST_REST, |_| Some(Refusal::NoResponders)), Some(key(0)));

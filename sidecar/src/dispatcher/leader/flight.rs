@@ -5,6 +5,7 @@ use std::{future::poll_fn, sync::atomic::Ordering};
 use async_nats::{PublishErrorKind, Subject, message::OutboundMessage};
 use bytes::Bytes;
 use futures_util::{FutureExt as _, SinkExt as _};
+use tpro_wire::headers;
 
 use super::{Fall, Leader, SENDS};
 use crate::{
@@ -12,12 +13,14 @@ use crate::{
         answer::{self, Reply},
         barrier::Echo,
         in_flight::Key,
+        lane::CopyId,
         message::{Message, Phase, Refusal},
         outcome::Outcome,
         retry::{self, End, Next},
         trace,
     },
     failpoint,
+    handler::header_map::header,
     metrics::Reason,
 };
 
@@ -123,7 +126,7 @@ impl Leader {
                     let outcome = Outcome::unavailable(event, Refusal::Forbidden);
                     self.settle(key, outcome);
                 }
-                None => self.refuse(key, attempt, Refusal::Forbidden),
+                None => self.refuse(key, attempt, Refusal::Forbidden, CopyId::default()),
             }
         }
     }
@@ -158,10 +161,13 @@ impl Leader {
         let Some(message) = self.in_flight.get_mut(key) else { return };
         match answer::read(&uid, message.row.protocol, reply) {
             Reply::Answer(outcome) => {
-                self.alive(key);
+                self.alive(key, CopyId::of(outcome.responder.as_deref()));
                 self.settle(key, outcome);
             }
-            Reply::Refused(refusal) => self.refuse(key, attempt, refusal),
+            Reply::Refused(refusal) => {
+                let who = CopyId::of(header(reply, headers::RESPONDER));
+                self.refuse(key, attempt, refusal, who);
+            }
             Reply::Working => self.working(key),
             Reply::Stale => {
                 let outcome = Outcome::stale(&message.row.target);
@@ -190,7 +196,7 @@ impl Leader {
     }
 
     /// Nobody took this attempt.
-    fn refuse(&mut self, key: Key, attempt: u32, refusal: Refusal) {
+    fn refuse(&mut self, key: Key, attempt: u32, refusal: Refusal, who: CopyId) {
         let Some(message) = self.in_flight.get_mut(key) else { return };
         if message.is_event() {
             // Nobody is asked to answer one.
@@ -210,7 +216,7 @@ impl Leader {
         message.refusal = Some(refusal);
         message.due = message.deadline.unwrap_or(message.due);
         let service = message.row.target.service();
-        if self.lanes.refuse(message.lane, key, refusal, self.now) {
+        if self.lanes.refuse(message.lane, key, refusal, who, self.now) {
             tracing::warn!(
                 tpro.service = service,
                 "nobody runs service {service}: its messages are tried again within their budgets"
@@ -228,19 +234,15 @@ impl Leader {
         if message.phase == Phase::Flying && !message.queued {
             message.due = retry::after_send(message, self.app.config.dispatch.attempt_timeout, self.now);
         }
-        self.alive(key);
+        let news = self.lanes.present(message.lane);
+        say_if(news, message);
     }
 
-    /// Somebody of the target's service answers.
-    fn alive(&mut self, key: Key) {
+    /// A copy of the target's service has answered.
+    fn alive(&mut self, key: Key, who: CopyId) {
         let Some(message) = self.in_flight.get_mut(key) else { return };
-        if self.lanes.alive(message.lane) {
-            tracing::info!(
-                tpro.service = message.row.target.service(),
-                "service {} answers again",
-                message.row.target.service()
-            );
-        }
+        let news = self.lanes.alive(message.lane, who, self.now);
+        say_if(news, message);
     }
 
     /// Looks at the messages whose timer has fired, and at the lanes that have rested.
@@ -303,5 +305,13 @@ impl Leader {
 
     fn count_dropped(&self, reason: &'static str) {
         self.counts.dropped_replies.get_or_create(&Reason { reason }).inc();
+    }
+}
+
+/// Says that somebody runs the target's service again, if that is news.
+fn say_if(news: bool, message: &Message) {
+    if news {
+        let service = message.row.target.service();
+        tracing::info!(tpro.service = service, "service {service} answers again");
     }
 }

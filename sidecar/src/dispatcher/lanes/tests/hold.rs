@@ -69,7 +69,7 @@ fn a_lane_that_is_full_of_bytes_neither_holds_reading_nor_has_its_rows_fetched_i
             let now = Instant::now();
             let flying = (0..).take_while(|_| lanes.admit(co, bytes)).count();
             for n in 0..flying * usize::from(refused) {
-                lanes.refuse(co, key(n as u32), Refusal::NoResponders, now);
+                lanes.refuse(co, key(n as u32), Refusal::NoResponders, CopyId::default(), now);
             }
             for id in 1..=30 {
                 lanes.wait(co, Waiting::new(id, false));
