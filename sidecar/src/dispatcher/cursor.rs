@@ -10,6 +10,9 @@ use rustc_hash::FxHashMap;
 
 /// How often it moves at most: each move is an update of one row, and saves the next leader a second's rows.
 const INTERVAL: Duration = Duration::from_secs(1);
+/// How often it moves at most when partitions are left out of reads: what is in them has to be looked for first, which looks
+/// into every partition there is.
+const LOOKING_BACK: Duration = Duration::from_secs(5);
 /// The most pending ids it carries; with more of them it stays where it is.
 const PENDING: usize = 10_000;
 
@@ -100,9 +103,16 @@ impl Pace {
         self.news = true;
     }
 
-    /// When to move; none when there is no reason to.
-    pub fn due(&self) -> Option<Instant> {
-        (self.news && !self.moving).then(|| self.last + INTERVAL)
+    /// When to look back, and to move if there is news; none when there is no reason to. `below` says that there is something to
+    /// be looked back for, and `behind` that transactions have ended since.
+    pub fn due(&self, below: bool, behind: bool) -> Option<Instant> {
+        let interval = if below || !self.news { LOOKING_BACK } else { INTERVAL };
+        ((self.news || behind) && !self.moving).then(|| self.last + interval)
+    }
+
+    /// Whether there is something to move for.
+    pub fn has_news(&self) -> bool {
+        self.news
     }
 
     /// It is being moved.
@@ -158,13 +168,16 @@ mod tests {
     fn it_moves_at_most_once_a_second_and_only_when_there_is_news() {
         let now = Instant::now();
         let mut pace = Pace::new(now);
-        assert_eq!(pace.due(), None);
+        assert_eq!(pace.due(false, false), None);
+        assert_eq!(pace.due(false, true), Some(now + LOOKING_BACK), "to look back, and not to move");
+        assert!(!pace.has_news());
         pace.news();
-        assert_eq!(pace.due(), Some(now + INTERVAL));
+        assert_eq!(pace.due(false, true), Some(now + INTERVAL));
+        assert_eq!(pace.due(true, false), Some(now + LOOKING_BACK));
         pace.begun(now + INTERVAL);
         pace.news();
-        assert_eq!(pace.due(), None, "one at a time");
+        assert_eq!(pace.due(false, true), None, "one at a time");
         pace.moved();
-        assert_eq!(pace.due(), Some(now + 2 * INTERVAL));
+        assert_eq!(pace.due(false, false), Some(now + 2 * INTERVAL));
     }
 }

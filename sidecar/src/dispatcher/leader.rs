@@ -40,6 +40,7 @@ use super::{
     bell::Bell,
     claim::{Claim, ClaimError, Heard},
     cursor::{Pace, Unsettled},
+    floor::Floor,
     in_flight::{InFlight, Key},
     lanes::{Bounds, Lanes},
     metrics::Counts,
@@ -141,6 +142,7 @@ pub(super) struct Leader {
 
     bell: Bell,
     reader: Reader,
+    floor: Floor,
     /// What a leader before may have sent, while it is being looked through.
     recovery: Option<Reader>,
     looking: bool,
@@ -220,6 +222,7 @@ impl Leader {
             outbox.move_cursor(&Cursor { clean: false, ..cursor.clone() }).await?;
         }
         // What is published from now on does not wait until all that is looked through.
+        let floor = Floor::new(config.maintenance.partition_rows, cursor.snapshot.clone());
         let (reader, recovery) = if cursor.clean {
             (Reader::new(cursor.snapshot), None)
         } else {
@@ -244,6 +247,7 @@ impl Leader {
             forbidden: app.link.said.forbidden(),
             bell: Bell::new(config.dispatch.park_after, config.dispatch.slow_poll, now),
             reader,
+            floor,
             recovery,
             looking: false,
             recall: Recall::new(now),
@@ -367,7 +371,7 @@ impl Leader {
             self.lanes.rested_at(self.now).filter(|_| connected),
             self.settler.due(),
             self.barrier.due().filter(|_| connected),
-            self.pace.due().filter(|_| self.reader.is_between() && self.recovery.is_none()),
+            self.move_due().filter(|_| self.reader.is_between() && self.recovery.is_none()),
             self.recall.due(self.now),
             self.standby_due(),
             self.until,

@@ -3,8 +3,8 @@
 //! How it fits together: behind the [`gate`] a [`follower`] tries to get the lock and makes sure that no clone of
 //! the database leads ([`claim`], [`identity`], [`said`]); the [`leader`] that has it reads pages ([`reader`],
 //! [`outbox`], [`row`]), lets rows fly in the [`lane`] of their target (all of them: [`lanes`]), sends them ([`sender`]), understands what comes back
-//! ([`answer`]), decides about another attempt ([`retry`], [`timers`]), and writes outcomes in batches ([`settler`]). The
-//! durable [`cursor`] follows a second behind, and [`recovery`] begins there. What others settle meanwhile it lets go of
+//! ([`answer`]), decides about another attempt ([`retry`], [`timers`]), and writes outcomes in batches ([`settler`]). Reads
+//! begin at a [`floor`]. The durable [`cursor`] follows a second behind, and [`recovery`] begins there. What others settle meanwhile it lets go of
 //! ([`recall`]). When nothing is to be read it sleeps by the
 //! [`bell`].
 //!
@@ -18,6 +18,7 @@ mod barrier;
 mod bell;
 mod claim;
 mod cursor;
+mod floor;
 mod follower;
 pub mod gate;
 mod identity;

@@ -14,7 +14,11 @@ use uuid::Uuid;
 
 use crate::db::{is_shortage, plain};
 
-use super::{reader::Window, settler::Settled, snapshot::Snapshot};
+use super::{
+    reader::Window,
+    settler::Settled,
+    snapshot::{Snapshot, Xid},
+};
 
 /// A statement of the leader's session failed.
 #[derive(Debug, thiserror::Error)]
@@ -54,7 +58,9 @@ impl OutboxError {
 
 /// Every statement here finds its rows by an index. A partition that is empty when a statement is planned, and was vacuumed,
 /// looks as if it were best scanned whole, and the plan stays while a million rows come into it; so the planner is not asked.
-const PLANS: &str = "SET enable_seqscan = off; SET enable_hashjoin = off; SET enable_mergejoin = off";
+/// Nor is it asked whether a range of ids that it does not know is a better way to rows in the order of (tx, id) than their index.
+const PLANS: &str = "SET enable_seqscan = off; SET enable_hashjoin = off; SET enable_mergejoin = off; \
+    SET enable_sort = off; SET enable_bitmapscan = off";
 
 /// Where reading begins: the durable cursor.
 #[derive(Clone, Debug)]
@@ -73,6 +79,10 @@ const CURSOR: &str = "/* cursor.read */ SELECT snapshot, pending, clean FROM {sc
 const MOVE_CURSOR: &str = "/* cursor.move */ UPDATE {schema}.mq_cursor \
     SET snapshot = $1, pending = $2, clean = $3, moved_at = clock_timestamp()";
 
+/// outbox.drawn: the last id that was given out.
+const DRAWN: &str =
+    "/* outbox.drawn */ SELECT last_value - 1 + is_called::int FROM {schema}.mq_publish_id_seq";
+
 /// backlog.note: how much waits, and up to which id that holds: all that is given out, when nothing is left to be read, or
 /// else what was read last. Guard: nothing is written when nothing has changed.
 const NOTE_BACKLOG: &str = "/* backlog.note */ \
@@ -87,6 +97,8 @@ pub(super) struct Outbox {
     client: Client,
     service: String,
     read: Statement,
+    look_back: Statement,
+    drawn: Statement,
     fetch: Statement,
     unsettled: Statement,
     settled: Statement,
@@ -114,6 +126,8 @@ impl Outbox {
         };
         Ok(Self {
             read: prepare("outbox.read", include_str!("read.sql")).await?,
+            look_back: prepare("outbox.look_back", include_str!("look_back.sql")).await?,
+            drawn: prepare("outbox.drawn", DRAWN).await?,
             fetch: prepare("outbox.fetch", include_str!("fetch.sql")).await?,
             unsettled: prepare("outbox.unsettled", include_str!("unsettled.sql")).await?,
             settled: prepare("outbox.settled", include_str!("settled.sql")).await?,
@@ -151,20 +165,54 @@ impl Outbox {
             .map_err(|source| OutboxError::Run { name: "bell.listen", source })
     }
 
-    /// A page of the outbox, and the snapshot it was read in. `closed` are the lanes whose rows come without bodies, none
-    /// for all of them.
+    /// A page of the outbox from the id `first` on, and the snapshot it was read in. `closed` are the lanes whose rows come
+    /// without bodies, none for all of them.
     pub async fn read(
         &self,
         window: &Window,
+        first: i64,
         rows: i64,
         closed: Option<&[String]>,
     ) -> Result<(Snapshot, Vec<Row>), OutboxError> {
         let Window { seen, until, after: (tx, id) } = window;
-        let result = self.client.query(&self.read, &[seen, until, tx, id, &rows, &closed]).await;
+        let result =
+            self.client.query(&self.read, &[seen, until, tx, id, &rows, &closed, &first, &i64::MAX]).await;
         let run = |source| OutboxError::Run { name: "outbox.read", source };
         let mut rows = result.map_err(run)?;
         let last = rows.pop().ok_or(OutboxError::Guard)?;
         Ok((last.try_get(0).map_err(run)?, rows))
+    }
+
+    /// A page of what became visible between two snapshots, `last` being the last id of it: which rows have no reply, their
+    /// lanes, and the last row of a full page.
+    pub async fn look_back(
+        &self,
+        (seen, until): (&Snapshot, &Snapshot),
+        last: i64,
+        after: Option<(Xid, i64)>,
+        rows: i64,
+    ) -> Result<(Vec<(i64, String)>, Option<(Xid, i64)>), OutboxError> {
+        let run = |source| OutboxError::Run { name: "outbox.look_back", source };
+        let (tx, id) = after.unwrap_or((Xid(seen.xmin().saturating_sub(1)), i64::MAX));
+        let found =
+            self.client.query(&self.look_back, &[seen, until, &last, &tx, &id, &rows]).await.map_err(run)?;
+        let mut unsettled = Vec::new();
+        let mut place = None;
+        for row in &found {
+            let id = row.try_get(1).map_err(run)?;
+            place = Some((row.try_get(0).map_err(run)?, id));
+            if row.try_get::<_, Option<bool>>(3).map_err(run)?.is_none() {
+                unsettled.push((id, row.try_get(2).map_err(run)?));
+            }
+        }
+        let full = i64::try_from(found.len()).is_ok_and(|found| found == rows);
+        Ok((unsettled, place.filter(|_| full)))
+    }
+
+    /// The last id that was given out.
+    pub async fn drawn(&self) -> Result<i64, OutboxError> {
+        let result = self.client.query_one(&self.drawn, &[]).await.and_then(|row| row.try_get(0));
+        result.map_err(|source| OutboxError::Run { name: "outbox.drawn", source })
     }
 
     /// The rows of these ids, whole.

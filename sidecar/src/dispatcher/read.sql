@@ -2,7 +2,9 @@
 --
 -- $1 read up to here; $2 NULL, or the window's end while paging; $3, $4 the last (tx, id) of the page before ('0', 0 at
 -- first); $5 page size; $6 lanes ('space.service') whose rows come without headers and body since they have no room, NULL
--- for all of them.
+-- for all of them; $7, $8 the first and the last id that
+-- is asked for: by these the partitions are chosen, which are otherwise all looked into (600 of them: 3 ms an empty read, 0.3 ms
+-- with 595 left out).
 --
 -- Guards: it returns nothing at all, not even the row that carries the snapshot, when its transaction has an id of its own
 -- (rows the same transaction inserts later would be lost); a row is returned by exactly one window. The range between the
@@ -39,7 +41,7 @@ SELECT NULL::pg_snapshot AS cur, m.* FROM s CROSS JOIN LATERAL (
       SELECT tx, id, uid, space_name, service_name, entity, method_name, protocol, timeout, created_at, expires_at,
              traceparent, tracestate, headers, body
       FROM {schema}.mq_publish
-      WHERE tx < hi AND NOT direct
+      WHERE tx < hi AND NOT direct AND id BETWEEN $7::bigint AND $8::bigint
         AND (tx, id) > (greatest(lo, $3::xid8), CASE WHEN lo >= $3::xid8 THEN 9223372036854775807 ELSE $4::bigint END)
       ORDER BY tx, id LIMIT $5::bigint
     ) q WHERE hi > $3 ORDER BY q.tx, q.id LIMIT $5

@@ -14,11 +14,28 @@ pub(super) struct Snapshot {
     open: Vec<u64>,
 }
 
+impl Snapshot {
+    /// All transactions before this one are over.
+    pub fn xmin(&self) -> u64 {
+        self.xmin
+    }
+
+    /// No transaction from this one on had begun.
+    pub fn xmax(&self) -> u64 {
+        self.xmax
+    }
+}
+
 #[cfg(test)]
 impl Snapshot {
     /// The snapshot in which nothing is open.
     pub fn at(xmax: u64) -> Self {
         Self { xmin: xmax, xmax, open: Vec::new() }
+    }
+
+    /// The snapshot with these bounds, in which the first is open.
+    pub fn of(xmin: u64, xmax: u64) -> Self {
+        Self { xmin, xmax, open: Vec::from_iter((xmin < xmax).then_some(xmin)) }
     }
 }
 

@@ -1,8 +1,11 @@
 -- outbox.unsettled: which of the rows $1 have no reply, and whose lane ('space.service') they are.
--- $2 and $3 are the least and the greatest of $1: by them the partitions are chosen, which an array does not do.
--- A subquery for each row and not NOT EXISTS: that is planned as a join with all replies there are.
+-- $2 and $3 are the least and the greatest of $1: partitions beyond them are left out when the statement begins; and each row is
+-- looked for in its own partition only, which `= ANY` would do in all that are left.
 SELECT p.id, p.space_name || '.' || p.service_name AS lane
-FROM {schema}.mq_publish p
-WHERE p.id = ANY ($1::bigint[]) AND p.id BETWEEN $2::bigint AND $3::bigint AND NOT p.direct
-  AND (SELECT true FROM {schema}.mq_reply r WHERE r.mq_id = p.id) IS NULL
+FROM unnest($1::bigint[]) AS k (id)
+CROSS JOIN LATERAL (SELECT id, space_name, service_name FROM {schema}.mq_publish
+                    WHERE mq_publish.id = k.id AND mq_publish.id BETWEEN $2::bigint AND $3::bigint AND NOT direct LIMIT 1) p
+LEFT JOIN LATERAL (SELECT true AS found FROM {schema}.mq_reply r
+                   WHERE r.mq_id = k.id AND r.mq_id BETWEEN $2 AND $3 LIMIT 1) r ON true
+WHERE r.found IS NULL
 ORDER BY p.id

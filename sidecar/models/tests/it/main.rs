@@ -38,6 +38,7 @@ where
 
 const WOKEN: &str = "a sleeper with work is about to be woken";
 const DELIVERED: &str = "one more read delivers whatever is committed";
+const BEHIND: &str = "what is not delivered is not behind the cursor";
 const OWN_ROW: &str = "a reply answers its own row";
 const DEPOSED: &str = "a deposed leader writes no timeout";
 const ONE_REPLY: &str = "a row has one reply";
@@ -80,6 +81,16 @@ fn the_snapshot_cursor_delivers_each_committed_row_once() {
 #[test]
 fn a_cursor_by_id_is_refuted() {
     is_refuted(Cursor { writers: 2, variant: cursor::Variant::ById }, DELIVERED);
+}
+
+#[test]
+fn a_floor_without_looking_back_below_it_is_refuted() {
+    is_refuted(Cursor { writers: 2, variant: cursor::Variant::WithoutLookingBack }, DELIVERED);
+}
+
+#[test]
+fn a_cursor_that_moves_before_it_was_looked_back_is_refuted() {
+    is_refuted(Cursor { writers: 2, variant: cursor::Variant::CursorAtTheRead }, BEHIND);
 }
 
 #[test]

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::{Fall, Leader};
+use crate::dispatcher::{outbox::OutboxError, recovery};
 
 /// How long the last move of the cursor may take, should the session not answer.
 const LAST_MOVE: Duration = Duration::from_secs(3);
@@ -24,14 +25,28 @@ impl Leader {
         // it on the session. What they read or wrote is in the tables, and is pending in the cursor as far as it matters.
         self.jobs.clear();
         let between = self.reader.is_between() && self.recovery.is_none();
-        if let Some(cursor) = self.cursor(true).filter(|_| between) {
-            let pending = cursor.pending.len();
-            let limit = if pending == 0 { IDLE_MOVE } else { LAST_MOVE };
-            match tokio::time::timeout(limit, self.outbox.move_cursor(&cursor)).await {
+        if between {
+            let limit = if self.unsettled.len() == 0 { IDLE_MOVE } else { LAST_MOVE };
+            match tokio::time::timeout(limit, self.last_move()).await {
                 Ok(moved) => moved?,
-                // The next leader begins at the cursor of a second ago.
+                // The next leader begins at the cursor of some seconds ago.
                 Err(_) => return Err(Fall::Silent),
             }
+        }
+        Ok(())
+    }
+
+    async fn last_move(&mut self) -> Result<(), OutboxError> {
+        let until = self.reader.seen().clone();
+        let (found, drawn) =
+            recovery::look_back(&self.outbox, self.floor.seen(), &until, self.floor.last_below()).await?;
+        for (id, _) in found {
+            self.unsettled.add(id);
+        }
+        self.floor.looked_back(until, drawn);
+        if let Some(cursor) = self.cursor(true) {
+            self.outbox.move_cursor(&cursor).await?;
+            let pending = cursor.pending.len();
             tracing::info!(pending, "handed over: the cursor says where to go on");
         }
         Ok(())

@@ -7,6 +7,7 @@ use tokio_postgres::Row;
 use super::{Done, Leader};
 use crate::dispatcher::{
     bell::{Act, Found},
+    floor::Floor,
     lane::Waiting,
     lanes::LaneId,
     message::{Message, Phase},
@@ -42,9 +43,9 @@ impl Leader {
         let doubted = self.recall.doubts_unread();
         let limit = self.lanes.page();
         let closed: Vec<String> = self.lanes.closed().into_iter().map(str::to_owned).collect();
-        let (outbox, window) = (self.outbox.clone(), self.reader.window());
+        let (outbox, window, first) = (self.outbox.clone(), self.reader.window(), self.floor.first());
         self.begin_job(async move {
-            let (cur, rows) = outbox.read(&window, limit as i64, Some(&closed)).await?;
+            let (cur, rows) = outbox.read(&window, first, limit as i64, Some(&closed)).await?;
             let gone = if doubted { settled(&outbox, &rows).await? } else { Vec::new() };
             Ok(Done::Page { cur, rows, limit, gone })
         });
@@ -89,6 +90,8 @@ impl Leader {
         self.pace.news();
         let Some(recovery) = &mut self.recovery else { return };
         if !recovery.advance(page.cur, page.last, page.full) {
+            // Up to its end now all of it is read; of the reader's, what was read since.
+            self.floor = Floor::new(self.app.config.maintenance.partition_rows, recovery.seen().clone());
             self.recovery = None;
             let waiting = self.lanes.waiting();
             tracing::info!(waiting, "took over: all rows that a leader before may have sent are known");

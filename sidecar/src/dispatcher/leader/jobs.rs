@@ -14,7 +14,7 @@ use crate::{
         lane::Waiting,
         lanes::LaneId,
         outbox::{Cursor, OutboxError},
-        recovery::Recovered,
+        recovery::{self, Recovered},
         settler::{self, Written},
         snapshot::Snapshot,
     },
@@ -42,6 +42,13 @@ pub(super) enum Done {
     Slept(bool),
     Woken,
     Written(Written),
+    /// What was found below the floor, up to which snapshot, and whether the cursor is to move.
+    LookedBack {
+        until: Snapshot,
+        found: Vec<(i64, String)>,
+        drawn: i64,
+        moves: bool,
+    },
     Moved,
     Noted,
     Beat(SystemTime),
@@ -67,7 +74,7 @@ impl Leader {
             self.begin_reading(connected);
         }
         self.begin_handlers();
-        self.begin_move();
+        self.begin_look_back();
         self.begin_note();
         if connected {
             self.claim.ask_again(self.now);
@@ -142,13 +149,51 @@ impl Leader {
         }
     }
 
-    fn begin_move(&mut self) {
-        let due = self.pace.due().is_some_and(|due| self.now >= due);
-        if !due || !self.reader.is_between() || self.recovery.is_some() {
+    /// When to look back below the floor and to move the cursor.
+    pub(super) fn move_due(&self) -> Option<Instant> {
+        let behind = self.floor.seen() != self.reader.seen();
+        self.pace.due(self.floor.last_below().is_some(), behind)
+    }
+
+    /// Looks for what became visible below the floor. The cursor moves when that is known, and as far.
+    fn begin_look_back(&mut self) {
+        let due = self.move_due().is_some_and(|due| self.now >= due);
+        let held = self.looking || self.recall.holds_reads(self.now);
+        if !due || held || !self.reader.is_between() || self.recovery.is_some() {
             return;
         }
+        self.looking = true;
+        let moves = self.pace.has_news();
+        self.pace.begun(self.now);
+        let (outbox, last) = (self.outbox.clone(), self.floor.last_below());
+        let (seen, until) = (self.floor.seen().clone(), self.reader.seen().clone());
+        self.begin_job(async move {
+            let (found, drawn) = recovery::look_back(&outbox, &seen, &until, last).await?;
+            Ok(Done::LookedBack { until, found, drawn, moves })
+        });
+    }
+
+    fn on_looked_back(&mut self, until: Snapshot, found: &[(i64, String)], drawn: i64, moves: bool) {
+        self.looking = false;
+        if !found.is_empty() {
+            tracing::warn!(
+                rows = found.len(),
+                "messages came with ids that were drawn long ago; they are sent now"
+            );
+        }
+        for (id, lane) in found {
+            recovery::keep(*id, lane, &mut self.lanes, &mut self.unsettled);
+        }
+        self.floor.looked_back(until, drawn);
+        if moves || !found.is_empty() {
+            self.begin_move();
+        } else {
+            self.pace.moved();
+        }
+    }
+
+    fn begin_move(&mut self) {
         if let Some(cursor) = self.cursor(false) {
-            self.pace.begun(self.now);
             let outbox = self.outbox.clone();
             self.begin_job(async move {
                 match outbox.move_cursor(&cursor).await {
@@ -161,8 +206,7 @@ impl Leader {
                 }
             });
         } else {
-            // Too much is pending; look again in a second.
-            self.pace.begun(self.now);
+            // Too much is pending; look again in a while.
             self.pace.moved();
             self.pace.news();
         }
@@ -184,7 +228,7 @@ impl Leader {
 
     pub(super) fn cursor(&self, clean: bool) -> Option<Cursor> {
         let pending = self.unsettled.pending()?;
-        Some(Cursor { snapshot: self.reader.seen().clone(), pending, clean })
+        Some(Cursor { snapshot: self.floor.seen().clone(), pending, clean })
     }
 
     pub(super) fn on_done(&mut self, done: Done) -> Result<(), OutboxError> {
@@ -200,6 +244,9 @@ impl Leader {
             Done::Slept(ours) => self.bell.taken(ours, self.now),
             Done::Woken => self.bell.let_go(self.now),
             Done::Written(batch) => self.on_written(batch),
+            Done::LookedBack { until, found, drawn, moves } => {
+                self.on_looked_back(until, &found, drawn, moves);
+            }
             Done::Moved => self.pace.moved(),
             Done::Noted => self.noting = false,
             Done::Beat(theirs) => {

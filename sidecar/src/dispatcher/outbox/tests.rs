@@ -1,7 +1,7 @@
 //! The statements against a real PostgreSQL.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     sync::{
         Arc,
         atomic::{AtomicBool, AtomicU64, Ordering},
@@ -15,7 +15,7 @@ use tpro_wire::{status::Status, target::Target, trace::TraceParent};
 use super::*;
 use crate::dispatcher::lanes::LaneId;
 use crate::{
-    dispatcher::{reader::Reader, row},
+    dispatcher::{floor::Floor, reader::Reader, recovery, row},
     random,
     settlement::Settlement,
 };
@@ -23,9 +23,15 @@ use crate::{
 const PAGE: i64 = 7;
 const WRITERS: u64 = 6;
 
+/// Ids of a partition, as far as the floor is concerned.
+const WIDTH: i64 = 50;
+
 const INSERT: &str = "INSERT INTO main_service.mq_publish \
     (protocol, space_name, service_name, entity, method_name, timeout, headers, body) \
     VALUES ('jsonrpc', 'tpro', 'co', 'example', 'x', 15, '{}', '{}') RETURNING id";
+
+/// With an id that was drawn before, as if the process had stood still between drawing it and having a transaction id.
+const INSERT_DRAWN: &str = "INSERT INTO main_service.mq_publish (id, service_name, entity, method_name) VALUES ($1::bigint, 'co', 'example', 'x')";
 
 async fn database() -> Database {
     let postgres = Postgres::shared().await.expect("PostgreSQL starts");
@@ -48,8 +54,18 @@ async fn write(database: &Database, stop: &AtomicBool) -> Vec<i64> {
     let mut committed = Vec::new();
     let chance = |of: u64| random::next_u64().is_multiple_of(of);
     while !stop.load(Ordering::Relaxed) {
-        client.batch_execute("BEGIN").await.expect("begins");
         let mut ids: Vec<i64> = Vec::new();
+        let mut drawn = None;
+        if chance(4) {
+            let draw = "SELECT nextval('main_service.mq_publish_id_seq')";
+            drawn = Some(client.query_one(draw, &[]).await.expect("draws").get::<_, i64>(0));
+            tokio::time::sleep(Duration::from_millis(random::next_u64() % 400)).await;
+        }
+        client.batch_execute("BEGIN").await.expect("begins");
+        if let Some(id) = drawn {
+            client.execute(INSERT_DRAWN, &[&id]).await.expect("inserts");
+            ids.push(id);
+        }
         for _ in 0..=random::next_u64() % 4 {
             if chance(3) {
                 client.batch_execute("SAVEPOINT one").await.expect("a savepoint is set");
@@ -88,17 +104,29 @@ async fn every_committed_row_is_read_once_whatever_the_order_of_commits() {
             })
         })
         .collect();
-    let mut reader = Reader::new(outbox.cursor().await.expect("there is a cursor").snapshot);
+    let begin = outbox.cursor().await.expect("there is a cursor").snapshot;
+    let (mut reader, mut floor) = (Reader::new(begin.clone()), Floor::new(WIDTH, begin));
     let mut read: BTreeMap<i64, u32> = BTreeMap::new();
+    let (mut floors, mut late) = (BTreeSet::new(), 0);
     loop {
         let over = left.load(Ordering::Relaxed) == 0;
-        let (cur, rows) = outbox.read(&reader.window(), PAGE, Some(&[])).await.expect("reads");
+        let (cur, rows) = outbox.read(&reader.window(), floor.first(), PAGE, Some(&[])).await.expect("reads");
         let places: Vec<_> = rows.iter().map(|row| row::place(row).expect("is a row")).collect();
         assert!(places.is_sorted(), "a page comes in the order of (tx, id)");
         places.iter().for_each(|(_, id)| *read.entry(*id).or_default() += 1);
         let more = reader.advance(cur, places.last().copied(), places.len() == PAGE as usize);
-        if read.len() > 3_000 {
+        if read.len() > 3_000 && late > 0 {
             stop.store(true, Ordering::Relaxed);
+        }
+        // As the leader does: between two windows, now and then, and at the end.
+        if reader.is_between() && (over || random::next_u64().is_multiple_of(4)) {
+            let until = reader.seen().clone();
+            let (found, drawn) =
+                recovery::look_back(&outbox, floor.seen(), &until, floor.last_below()).await.expect("looks");
+            found.iter().for_each(|(id, _)| *read.entry(*id).or_default() += 1);
+            late += found.len();
+            floor.looked_back(until, drawn);
+            floors.insert(floor.first());
         }
         if over && !more && places.is_empty() {
             break;
@@ -111,6 +139,7 @@ async fn every_committed_row_is_read_once_whatever_the_order_of_commits() {
     committed.sort_unstable();
     assert!(read.values().all(|times| *times == 1), "a row was read twice");
     assert!(read.keys().copied().eq(committed), "what was read is not what was committed");
+    assert!(floors.len() > 5, "the floor did not rise: {floors:?}");
 }
 
 #[tokio::test]
@@ -120,7 +149,8 @@ async fn rows_of_a_closed_lane_come_without_their_bodies() {
     database.connect().await.expect("connects").query_one(INSERT, &[]).await.expect("inserts");
     let reader = Reader::new(outbox.cursor().await.expect("there is a cursor").snapshot);
     for (closed, whole) in [(Some(vec![]), true), (Some(vec!["tpro.co".to_owned()]), false), (None, false)] {
-        let (_, rows) = outbox.read(&reader.window(), PAGE, closed.as_deref()).await.expect("reads");
+        let (_, rows) =
+            outbox.read(&reader.window(), i64::MIN, PAGE, closed.as_deref()).await.expect("reads");
         assert_eq!(row::lane(&rows[0]).expect("has a lane"), "tpro.co");
         let read = row::read(&rows[0]).expect("can be read");
         assert_eq!(matches!(read, row::Read::Whole(_)), whole, "with {closed:?}");
@@ -133,7 +163,7 @@ async fn a_read_with_a_transaction_id_of_its_own_is_refused() {
     let outbox = outbox(&database).await;
     let reader = Reader::new(outbox.cursor().await.expect("there is a cursor").snapshot);
     outbox.client.batch_execute("BEGIN; SELECT pg_current_xact_id()").await.expect("begins");
-    let refused = outbox.read(&reader.window(), PAGE, Some(&[])).await;
+    let refused = outbox.read(&reader.window(), i64::MIN, PAGE, Some(&[])).await;
     assert!(matches!(refused, Err(OutboxError::Guard)), "{refused:?}");
 }
 
@@ -146,14 +176,16 @@ async fn an_empty_read_touches_a_few_pages_of_a_large_outbox() {
         INSERT.replace("VALUES (", "SELECT ").replace(") RETURNING id", " FROM generate_series(1, 50000)");
     client.batch_execute(&many).await.expect("inserts");
     client.batch_execute("ANALYZE main_service.mq_publish").await.expect("analyzes");
-    let settings =
-        "SET plan_cache_mode = force_generic_plan; SET jit = off; SET search_path = pg_catalog, pg_temp; ";
+    let settings = format!(
+        "SET plan_cache_mode = force_generic_plan; SET jit = off; SET search_path = pg_catalog, pg_temp; {PLANS};"
+    );
     let read = include_str!("../read.sql").replace("{schema}", "main_service");
-    let prepare =
-        format!("{settings} PREPARE read (pg_snapshot, pg_snapshot, xid8, bigint, bigint, text[]) AS {read}");
+    let prepare = format!(
+        "{settings} PREPARE read (pg_snapshot, pg_snapshot, xid8, bigint, bigint, text[], bigint, bigint) AS {read}"
+    );
     client.batch_execute(&prepare).await.expect("prepares");
     let explain = "EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON, TIMING off) \
-        EXECUTE read (pg_current_snapshot(), NULL, '0', 0, 500, '{}')";
+        EXECUTE read (pg_current_snapshot(), NULL, '0', 0, 500, '{}', 0, 9223372036854775807)";
     let text = match client.simple_query(explain).await.expect("explains").remove(1) {
         tokio_postgres::SimpleQueryMessage::Row(row) => row.get(0).expect("is a plan").to_owned(),
         other => panic!("{other:?} is no plan"),
