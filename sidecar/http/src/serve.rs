@@ -59,3 +59,45 @@ async fn one(connection: Connection, router: Router, stopping: CancellationToken
     serving.as_mut().graceful_shutdown();
     let _ = tokio::time::timeout(GRACE, serving).await;
 }
+
+#[cfg(test)]
+mod tests {
+    use axum::routing::get;
+    use tokio::{
+        io::{AsyncReadExt as _, AsyncWriteExt as _},
+        net::{TcpListener, TcpStream},
+        sync::oneshot,
+    };
+
+    use super::*;
+
+    #[tokio::test]
+    async fn what_is_being_answered_is_finished_when_it_stops() {
+        let socket = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let address = socket.local_addr().expect("its address");
+        let (asked, is_asked) = oneshot::channel();
+        let (go_on, may_go_on) = oneshot::channel::<()>();
+        let once = std::sync::Arc::new(std::sync::Mutex::new(Some((asked, may_go_on))));
+        let slow = get(move || async move {
+            let (asked, may_go_on) = once.lock().expect("alone").take().expect("asked once");
+            asked.send(()).expect("it waits for this");
+            may_go_on.await.expect("it is told");
+            "done"
+        });
+        let (stop, stopped) = oneshot::channel::<()>();
+        let router = Router::new().route("/", slow);
+        let serving = tokio::spawn(serve(Listener::new(socket, 4), router, async {
+            stopped.await.ok();
+        }));
+        let mut end = TcpStream::connect(address).await.expect("connected");
+        end.write_all(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n").await.expect("sent");
+        is_asked.await.expect("it was asked");
+        stop.send(()).expect("it listens for this");
+        go_on.send(()).expect("it waits for this");
+        let mut answer = String::new();
+        end.read_to_string(&mut answer).await.expect("an answer and an end");
+        assert!(answer.starts_with("HTTP/1.1 200 OK") && answer.ends_with("done"), "{answer}");
+        serving.await.expect("it ended");
+        assert!(TcpStream::connect(address).await.is_err());
+    }
+}

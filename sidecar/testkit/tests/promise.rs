@@ -10,9 +10,10 @@ use tpro_testkit::{Context, Failure, Outcome, paths};
 const FAULTS: u32 = 73;
 
 /// The crates that are named there, and their folders.
-const CRATES: [(&str, &str); 8] = [
+const CRATES: [(&str, &str); 9] = [
     ("sidecar", "sidecar"),
     ("wire", "sidecar/wire"),
+    ("http", "sidecar/http"),
     ("models", "sidecar/models"),
     ("testkit", "sidecar/testkit"),
     ("pg_tpro", "pg_tpro"),

@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::PathBuf;
 
-use tpro_testkit::{Context, Outcome, SidecarProcess, Signal, World};
+use tpro_testkit::{Context, Outcome, Sidecar, SidecarProcess, Signal, World, paths};
 
 /// The limit that the kernel goes by, as `/proc` has it: soft and hard.
 fn limit(copy: &SidecarProcess) -> Outcome<(String, String)> {
@@ -20,6 +20,13 @@ fn filter(copy: &SidecarProcess) -> Option<u32> {
     u32::from_str_radix(bits.trim(), 16).ok()
 }
 
+/// A copy of `main` that is given dumps as large as they may be.
+fn generous(world: &World) -> Outcome<Sidecar> {
+    let program = paths::binary("main_service", "main_service")?;
+    let shell = world.sidecar_of("main", PathBuf::from("/bin/sh"));
+    Ok(shell.arg("-c").arg(r#"ulimit -c "$(ulimit -H -c)"; exec "$0""#).arg(&program.to_string_lossy()))
+}
+
 /// What is in the world's folder, where its copies run.
 fn files(world: &World) -> Outcome<Vec<PathBuf>> {
     fs::read_dir(world.folder())?.map(|entry| Ok(entry?.path())).collect()
@@ -28,7 +35,7 @@ fn files(world: &World) -> Outcome<Vec<PathBuf>> {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_copy_that_crashes_leaves_no_dump() -> Outcome {
     let world = World::new().await?;
-    let main = world.run("main").await?;
+    let main = world.start(generous(&world)?).await?;
     assert_eq!(limit(&main)?.0, "0");
     assert!(filter(&main).is_none_or(|bits| bits == 0), "{:?}", filter(&main));
     // /proc stays readable to the user it belongs to: make and monitoring look there.
@@ -45,7 +52,7 @@ async fn a_copy_that_crashes_leaves_no_dump() -> Outcome {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn who_wants_dumps_has_them_as_large_as_they_may_be() -> Outcome {
     let world = World::new().await?;
-    let main = world.start(world.sidecar("main")?.env("CORE_DUMPS", "yes")).await?;
+    let main = world.start(generous(&world)?.env("CORE_DUMPS", "yes")).await?;
     let (soft, hard) = limit(&main)?;
     assert_eq!(soft, hard);
     assert!(filter(&main).is_none_or(|bits| bits != 0), "{:?}", filter(&main));

@@ -253,6 +253,37 @@ fn a_hostile_value_is_refused_by_the_script_that_reads_it_and_runs_nothing() -> 
 }
 
 #[test]
+fn a_folder_of_a_hostile_name_is_no_service() -> Outcome {
+    let checkout = Checkout::new("folders")?;
+    for name in HOSTILE.iter().filter(|name| !name.contains('/')) {
+        let folder = checkout.root.join("services").join(name);
+        fs::create_dir(&folder)?;
+        fs::write(folder.join("Cargo.toml"), "")?;
+        fs::write(folder.join(".env"), "SERVICE_PORT=a[$(touch pwned)]\nDATABASE_URL=$(touch pwned)\n")?;
+    }
+    fs::write(
+        checkout.root.join("services/co/.env"),
+        "SERVICE_PORT=a[$(touch pwned)]\nSTOP_TIMEOUT=a[$(touch pwned)]\n",
+    )?;
+    for goal in ["status", "env", "create-env-co", "stop-co", "down"] {
+        let told = checkout.well(&[goal])?;
+        checkout.is_untouched(goal);
+        assert!(!told.contains("touch pwned"), "{goal}: {told}");
+    }
+    // A port that is none is told by its name.
+    let surroundings = [
+        ("DATABASE_URL", "postgres://co@127.0.0.1:1/co"),
+        ("NATS_URL", "nats://127.0.0.1:1"),
+        ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://127.0.0.1:1"),
+    ];
+    let checkout = checkout.with_programs()?;
+    let (well, told) = checkout.call("make", &["up-co"], &surroundings)?;
+    checkout.is_untouched("up-co");
+    assert!(!well && told.contains("SERVICE_PORT"), "{told}");
+    Ok(())
+}
+
+#[test]
 fn make_and_the_program_know_the_same_names() -> Outcome {
     let patterns = include_str!("../../wire/src/reserved.txt").lines();
     let patterns: Vec<&str> = patterns.filter(|line| !line.is_empty() && !line.starts_with('#')).collect();

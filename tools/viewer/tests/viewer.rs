@@ -203,6 +203,7 @@ async fn all_that_is_sent_and_asked_stays_within_the_memory_that_was_given() -> 
     let huge = span(4, 1, 0, &"x".repeat(20 << 20), SERVER, 0, 1);
     assert!(viewer.send("huge", vec![huge]).await.is_err());
     let most = viewer.peak_memory_kb()?;
+    println!("figure: the viewer has taken {} MiB at most, of {MEMORY} that it was given", most / 1024);
     assert!(most <= MEMORY * 1024, "{} MiB at most were asked for, {} taken", MEMORY, most / 1024);
     // And it goes on.
     viewer.send("after", vec![span(5, 1, 0, "after", SERVER, 0, 1)]).await?;
