@@ -6,7 +6,7 @@
 //! outbox is dispatched meanwhile: replies go by the instance, and nobody else's are taken.
 //!
 //! Who serves goes on, whatever anybody says: nothing here is signed, since keys are a database's own. Whoever answers falsely
-//! keeps newcomers waiting for as long as it answers.
+//! keeps newcomers waiting for as long as it answers, and a little longer.
 //!
 //! **Quiet.** A copy that was refused joins when nobody has been in its way for a while ([`QUIET`]): else the restart of
 //! production's only copy would hand its requests to staging, and then production would wait. A copy that has just been

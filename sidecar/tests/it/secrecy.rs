@@ -41,6 +41,14 @@ async fn no_secret_gets_into_spans_logs_or_metrics() -> Outcome {
     let last = world.publish(&accepted).await?;
     world.await_reply(last).await?.ok()?;
 
+    // The services' keys, what is made of them, and the proofs that messages carried.
+    let keys = "SELECT encode(key, 'hex') FROM tpro.service_key
+        UNION ALL SELECT encode(tpro.sign(service, use), 'hex')
+                    FROM tpro.service_key, unnest(ARRAY['tpro key 1', 'tpro claim 1']::bytea[]) AS use
+        UNION ALL SELECT substr(proof, 3) FROM analytic_service.mq_receive WHERE proof LIKE 'k:%'";
+    let keys: Vec<String> = world.admin.query(keys, &[]).await?.iter().map(|row| row.get(0)).collect();
+    assert!(keys.len() > 3 * 3, "{}", keys.len());
+
     let mut places = vec![("the PostgreSQL log".to_owned(), world.database.cluster().log())];
     places.push(("the log of nats-server".to_owned(), std::fs::read_to_string(world.nats.log_path())?));
     places.push((
@@ -96,8 +104,8 @@ async fn no_secret_gets_into_spans_logs_or_metrics() -> Outcome {
 
     for (place, text) in &places {
         assert!(!text.is_empty(), "{place} is empty, so that the search proves nothing");
-        for secret in [BODY, HEADER, "phnd26w", world.nats.token(), world.database.cluster().role_password()]
-        {
+        let given = [BODY, HEADER, "phnd26w", world.nats.token(), world.database.cluster().role_password()];
+        for secret in given.into_iter().chain(keys.iter().map(String::as_str)) {
             let line = text.lines().find(|line| line.contains(secret)).unwrap_or_default();
             let at = line.find(secret).unwrap_or_default();
             let start = line.floor_char_boundary(at.saturating_sub(300));
