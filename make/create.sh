@@ -72,11 +72,15 @@ env_file() {
   chmod 600 "$file"
   if [ -f "$RUN/nats.state" ]; then
     dotenv_put "$file" NATS_URL "nats://127.0.0.1:$(state_get nats port)"
-    # A token goes with the server it is for.
-    if dotenv_is_ours "$file" NATS_URL; then
-      dotenv_put "$file" NATS_TOKEN "$(secret "$LOCAL/nats/token")"
+    # A login goes with the server it is for. Before there were users, it was a token.
+    dotenv_drop "$file" NATS_TOKEN
+    if dotenv_is_ours "$file" NATS_URL && [ -z "$(dotenv_get "$file" NATS_TOKEN)" ]; then
+      dotenv_put "$file" NATS_USER "$name"
+      dotenv_put "$file" NATS_PASSWORD "$(nats_password "$name")"
+      "$ROOT/make/nats.sh" users
     else
-      dotenv_drop "$file" NATS_TOKEN
+      dotenv_drop "$file" NATS_USER
+      dotenv_drop "$file" NATS_PASSWORD
     fi
   fi
   if [ -f "$RUN/jaeger.state" ]; then

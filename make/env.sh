@@ -25,7 +25,11 @@ lines() {
   local_line DATABASE_URL "$(dotenv_get services/main/.env DATABASE_URL)"
   port=$(state_get nats port)
   local_line NATS_URL "${port:+nats://127.0.0.1:$port}"
-  [ -n "${NATS_URL:-}" ] || local_line NATS_TOKEN "${port:+$(cat -- "$LOCAL/nats/token")}"
+  if [ -z "${NATS_URL:-}" ]; then
+    # Who may do everything: this is for people and the demo, each service has a user of its own.
+    local_line NATS_USER "${port:+admin}"
+    local_line NATS_PASSWORD "${port:+$(nats_password admin)}"
+  fi
   port=$(state_get nats monitor)
   local_line NATS_MONITOR_URL "${port:+http://127.0.0.1:$port}"
   port=$(state_get jaeger ui)

@@ -45,6 +45,8 @@ export PATH
 . "$ROOT/make/lib/service.sh"
 # shellcheck source=make/lib/release.sh
 . "$ROOT/make/lib/release.sh"
+# shellcheck source=make/lib/nats.sh
+. "$ROOT/make/lib/nats.sh"
 
 [ "${RUNTIME:-native}" = native ] ||
   die "RUNTIME=$RUNTIME is still to come: without RUNTIME everything runs natively"

@@ -1,26 +1,55 @@
 #!/usr/bin/env bash
-# The local nats-server: nats.sh up | stop
-# With a random token, and its monitoring, like everything here, on loopback only.
+# The local nats-server: nats.sh up | users | stop
+# With a user for each service, and its monitoring, like everything here, on loopback only.
 # shellcheck source=make/lib.sh
 . "$(dirname -- "${BASH_SOURCE[0]}")/lib.sh"
 
-HOME_OF=$LOCAL/nats
+SETTINGS=$NATS_HOME/nats.conf
 
-# write_settings PORT MONITOR TOKEN
+# write_settings PORT MONITOR FILE
 write_settings() {
-  local log=$LOGS/nats.log
+  local log=$LOGS/nats.log users
   [[ $log != *[\"\\]* ]] || die "the checkout's path holds a quote or a backslash, which nats-server's settings cannot: move it"
-  mkdir -p -- "$HOME_OF"
+  mkdir -p -- "$NATS_HOME"
+  users=$(nats_users)
   (
     umask 077
     # Read by the shell, not by sed: a path may hold any character.
     while IFS= read -r line; do
       line=${line//@PORT@/$1}
       line=${line//@MONITOR_PORT@/$2}
-      line=${line//@TOKEN@/$3}
-      printf '%s\n' "${line//@LOG@/$log}"
-    done <docker/nats.conf >"$HOME_OF/nats.conf"
+      [ "$line" != @USERS@ ] || line=$users
+      printf '%s\n' "${line//@LOG@/"$log"}"
+    done <docker/nats.conf >"$3"
   )
+}
+
+# loaded: when the running server has taken up its settings.
+loaded() {
+  http_get "$(state_get nats monitor)" /varz
+  sed -nE 's/.*"config_load_time" *: *"([^"]*)".*/\1/p' <<<"$BODY"
+}
+
+# users_of_now: has the running server know the users that there are by now, without a restart.
+users_of_now() {
+  local before until
+  write_settings "$(state_get nats port)" "$(state_get nats monitor)" "$SETTINGS.new"
+  if cmp -s -- "$SETTINGS.new" "$SETTINGS"; then
+    rm -f -- "$SETTINGS.new"
+    return
+  fi
+  before=$(loaded)
+  mv -f -- "$SETTINGS.new" "$SETTINGS"
+  kill -HUP "$(pid_of nats)"
+  until=$(($(now_ms) + 10000))
+  until [ "$(loaded)" != "$before" ]; do
+    if ! running nats || (($(now_ms) > until)); then
+      last_words nats "$LOGS/nats.log"
+      die "nats-server did not take up its users"
+    fi
+    sleep 0.05
+  done
+  remark "      nats      knows $(all_services | xargs)"
 }
 
 up() {
@@ -30,6 +59,7 @@ up() {
   if running nats; then
     [ -z "${NATS_PORT:-}" ] || [ "$NATS_PORT" = "$(state_get nats port)" ] ||
       note "nats runs on port $(state_get nats port) already: make stop-nats first, then NATS_PORT=$NATS_PORT is taken up"
+    users_of_now
     remark "      nats      127.0.0.1:$(state_get nats port), running"
     return
   fi
@@ -38,9 +68,10 @@ up() {
   port=$PORT
   pick_port NATS_MONITOR_PORT 8222 "$(state_get nats monitor)"
   monitor=$PORT
-  mkdir -p -- "$HOME_OF"
-  write_settings "$port" "$monitor" "$(secret "$HOME_OF/token")"
-  spawn nats nats-server --config "$HOME_OF/nats.conf"
+  write_settings "$port" "$monitor" "$SETTINGS"
+  # Of an installation that had a token.
+  rm -f -- "$NATS_HOME/token"
+  spawn nats nats-server --config "$SETTINGS"
   remember nats "$PID" "port=$port" "monitor=$monitor"
   until=$(($(now_ms) + 10000))
   until http_get "$monitor" /healthz && [ "$STATUS" = 200 ]; do
@@ -52,6 +83,12 @@ up() {
   done
   "$ROOT/make/env.sh" save
   say "      nats      127.0.0.1:$port, monitoring on $monitor, started in $(since "$at")"
+}
+
+# follow_users: nothing where no local server runs.
+follow_users() {
+  lock nats
+  ! running nats || users_of_now
 }
 
 stop() {
@@ -70,6 +107,7 @@ stop() {
 
 case ${1:-} in
   up) up ;;
+  users) follow_users ;;
   stop) stop ;;
-  *) die "usage: nats.sh up | stop" ;;
+  *) die "usage: nats.sh up | users | stop" ;;
 esac

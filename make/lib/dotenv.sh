@@ -133,7 +133,7 @@ dotenv_replace() {
 # DATABASE_URL is that of main: `make env` lists their digests, by which they are known and set aside here.
 forget_leftovers() {
   local key
-  for key in DATABASE_URL NATS_URL NATS_TOKEN OTEL_EXPORTER_OTLP_ENDPOINT; do
+  for key in DATABASE_URL NATS_URL NATS_TOKEN NATS_USER NATS_PASSWORD OTEL_EXPORTER_OTLP_ENDPOINT; do
     [[ -z ${!key:-} || " ${MAKE_ENV_DIGESTS:-} " != *" $(digest "$key=${!key}") "* ]] || unset "$key"
   done
   # Kubernetes and Docker tell the address of a service called `nats` by NATS_PORT=tcp://10.0.0.1:4222.

@@ -80,8 +80,9 @@ impl Sender {
         OutboundMessage {
             subject: Subject::from(row.target.subject()),
             // An event is not answered, and so it asks for no answer.
-            reply: (!message.is_event())
-                .then(|| Subject::from(self.replies.subject(&row.uid, message.attempt))),
+            reply: (!message.is_event()).then(|| {
+                Subject::from(self.replies.subject(row.target.service(), &row.uid, message.attempt))
+            }),
             payload: row.payload.clone(),
             headers: Some(map),
         }

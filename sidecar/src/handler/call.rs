@@ -115,7 +115,7 @@ impl Call {
         let app = &self.scope.app;
         let payload = bytes::Bytes::from(envelope::request(&self.uid, self.target.method(), self.body.get()));
         let mut ears = Ears {
-            waiting: self.scope.calls.wait(self.uid),
+            waiting: self.scope.calls.wait(self.uid, self.target.service()),
             again: app.link.again.listen(),
             forbidden: app.link.said.forbidden(),
             connection: 0,

@@ -27,8 +27,17 @@ pub(crate) struct Calls {
     next_key: AtomicU64,
 }
 
-/// By uid: who waits, each with a key to be forgotten by.
-type Senders = HashMap<Uid, Vec<(u64, mpsc::UnboundedSender<Reply>)>>;
+/// By uid: who waits.
+type Senders = HashMap<Uid, Vec<Sender>>;
+
+/// The way to one that waits.
+struct Sender {
+    /// By which it is forgotten.
+    key: u64,
+    /// The service that may answer it.
+    asked: Box<str>,
+    replies: mpsc::UnboundedSender<Reply>,
+}
 
 /// A reply to one attempt.
 #[derive(Clone)]
@@ -41,6 +50,7 @@ pub(crate) struct Reply {
 pub(crate) struct Waiting {
     calls: Arc<Calls>,
     uid: Uid,
+    asked: Box<str>,
     key: u64,
     replies: mpsc::UnboundedReceiver<Reply>,
 }
@@ -62,15 +72,15 @@ impl Calls {
         Ok(calls)
     }
 
-    /// Waits for the replies to a call from now on.
-    pub(crate) fn wait(self: &Arc<Self>, uid: Uid) -> Waiting {
+    /// Waits for the replies of a service to a call from now on.
+    pub(crate) fn wait(self: &Arc<Self>, uid: Uid, asked: &str) -> Waiting {
         let (sender, replies) = mpsc::unbounded_channel();
         let key = self.next_key.fetch_add(1, Ordering::Relaxed);
         let mut waiting = self.lock();
-        waiting.entry(uid).or_default().push((key, sender));
+        waiting.entry(uid).or_default().push(Sender { key, asked: asked.into(), replies: sender });
         self.count.set(waiting.len() as i64);
         drop(waiting);
-        Waiting { calls: self.clone(), uid, key, replies }
+        Waiting { calls: self.clone(), uid, asked: asked.into(), key, replies }
     }
 
     /// Whether nobody waits.
@@ -81,12 +91,12 @@ impl Calls {
 
     /// The reply goes to all that wait for it. Nobody: it is late.
     fn deliver(&self, message: Message) -> bool {
-        let Some((uid, attempt)) = self.prefix.parse(&message.subject) else { return false };
+        let Some((asked, uid, attempt)) = self.prefix.parse(&message.subject) else { return false };
         let waiting = self.lock();
         let Some(senders) = waiting.get(&uid) else { return false };
-        for (_, sender) in senders {
+        for sender in senders.iter().filter(|sender| *sender.asked == *asked) {
             // Whoever is gone meanwhile needs no reply.
-            let _ = sender.send(Reply { attempt, message: message.clone() });
+            let _ = sender.replies.send(Reply { attempt, message: message.clone() });
         }
         true
     }
@@ -99,7 +109,7 @@ impl Calls {
 impl Waiting {
     /// Where replies to this attempt must be sent.
     pub(crate) fn subject(&self, attempt: u32) -> String {
-        self.calls.prefix.subject(&self.uid, attempt)
+        self.calls.prefix.subject(&self.asked, &self.uid, attempt)
     }
 
     /// The next reply to any attempt.
@@ -116,7 +126,7 @@ impl Drop for Waiting {
     fn drop(&mut self) {
         let mut waiting = self.calls.lock();
         if let Some(senders) = waiting.get_mut(&self.uid) {
-            senders.retain(|(key, _)| *key != self.key);
+            senders.retain(|sender| sender.key != self.key);
             if senders.is_empty() {
                 waiting.remove(&self.uid);
             }
@@ -167,7 +177,7 @@ mod tests {
             next_key: AtomicU64::new(0),
         });
         let uid = Uid::v7(1, [1; 10]);
-        let (mut one, mut two) = (calls.wait(uid), calls.wait(uid));
+        let (mut one, mut two) = (calls.wait(uid, "co"), calls.wait(uid, "co"));
         assert!(calls.deliver(reply(one.subject(3))));
         assert_eq!((one.next().await.attempt, two.next().await.attempt), (3, 3));
         drop(one);

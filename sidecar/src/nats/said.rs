@@ -144,8 +144,7 @@ impl Said {
             refused.push(format!("to subscribe to {subject}{queue}"));
         }
         for subject in state.publications.keys() {
-            let hint = if subject.starts_with("_INBOX.") { " (allow_responses)" } else { "" };
-            refused.push(format!("to publish to {subject}{hint}"));
+            refused.push(format!("to publish to {subject}"));
         }
         (!refused.is_empty()).then(|| {
             format!(

@@ -1,5 +1,6 @@
 //! A real nats-server on loopback, with a token or with users.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::PathBuf;
 use std::process::Command;
@@ -12,6 +13,7 @@ use serde_json::Value;
 use crate::eventually::eventually;
 use crate::failure::{Context, Failure, Outcome};
 use crate::http;
+use crate::paths;
 use crate::ports::free_port;
 use crate::postgres::folder;
 use crate::process::{Process, Signal};
@@ -25,7 +27,8 @@ pub struct Nats {
     port: u16,
     monitor: u16,
     token: String,
-    admin: String,
+    password: String,
+    users: BTreeSet<String>,
     server: Mutex<Option<Process>>,
 }
 
@@ -35,6 +38,7 @@ pub struct NatsOptions {
     lines: Vec<String>,
     token: Option<String>,
     users: Vec<String>,
+    services: BTreeSet<String>,
 }
 
 /// The user of [`Nats::client`] on a server with users: may do everything.
@@ -60,6 +64,14 @@ impl NatsOptions {
         self
     }
 
+    /// A user for this service, as the shipped template has it, who may publish to `targets`: subjects in quotes.
+    pub fn service(mut self, name: &str, targets: &str) -> Outcome<NatsOptions> {
+        let template = fs::read_to_string(paths::checkout().join("docker/nats-user.conf"))?;
+        let user = template.replace("@NAME@", name).replace("@SPACE@", "tpro").replace("@TARGETS@", targets);
+        self.services.insert(name.to_owned());
+        Ok(self.user(&user))
+    }
+
     /// Lets the server keep streams.
     pub fn jetstream(self) -> NatsOptions {
         self.line("jetstream { store_dir: \"STORE\" }")
@@ -72,7 +84,8 @@ impl NatsOptions {
         // Chosen here and not by the server, since it must come back on the same ports after a restart.
         let (port, monitor) = (free_port()?, free_port()?);
         let token = self.token.clone().map_or_else(secret, Ok)?;
-        let nats = Nats { folder, port, monitor, token, admin: secret()?, server: Mutex::new(None) };
+        let (password, users) = (secret()?, self.services.clone());
+        let nats = Nats { folder, port, monitor, token, password, users, server: Mutex::new(None) };
         nats.configure(&self)?;
         nats.start().await?;
         Ok(nats)
@@ -93,8 +106,8 @@ impl Nats {
         let login = if options.users.is_empty() {
             format!("token: \"{}\"", options.token.as_ref().unwrap_or(&self.token))
         } else {
-            let admin = format!("{{ user: {ADMIN}, password: \"{}\" }}", self.admin);
-            format!("users: [ {admin}, {} ]", options.users.join(", "))
+            let users = options.users.join("\n").replace("@PASSWORD@", &self.password);
+            format!("users: [ {{ user: {ADMIN}, password: \"{}\" }}\n{users}\n]", self.password)
         };
         let configuration = format!(
             "listen: \"127.0.0.1:{port}\"\nhttp: \"127.0.0.1:{monitor}\"\nauthorization {{ {login} }}\n{more}\n"
@@ -134,6 +147,26 @@ impl Nats {
         &self.token
     }
 
+    /// The password of all users that the kit has made.
+    pub fn password(&self) -> &str {
+        &self.password
+    }
+
+    /// The settings by which a copy of a service logs in.
+    pub fn login(&self, service: &str) -> Vec<(&'static str, String)> {
+        if self.users.contains(service) {
+            vec![("NATS_USER", service.to_owned()), ("NATS_PASSWORD", self.password.clone())]
+        } else {
+            vec![("NATS_TOKEN", self.token.clone())]
+        }
+    }
+
+    /// The id of the server's process.
+    pub fn pid(&self) -> Outcome<u32> {
+        let server = self.server.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+        Ok(server.as_ref().context("nats-server is stopped")?.pid())
+    }
+
     /// The port of the monitor.
     pub fn monitor_port(&self) -> u16 {
         self.monitor
@@ -147,7 +180,7 @@ impl Nats {
     /// A client that knows nothing of tpro.
     pub async fn client(&self) -> Outcome<async_nats::Client> {
         // The server looks at what it has been configured with.
-        async_nats::ConnectOptions::with_user_and_password(ADMIN.to_owned(), self.admin.clone())
+        async_nats::ConnectOptions::with_user_and_password(ADMIN.to_owned(), self.password.clone())
             .token(self.token.clone())
             .request_timeout(Some(Duration::from_secs(20)))
             .connect(self.url())

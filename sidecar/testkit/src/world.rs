@@ -149,10 +149,12 @@ impl World {
 
     /// A copy of a service that another program runs.
     pub fn sidecar_of(&self, service: &str, program: PathBuf) -> Sidecar {
-        Sidecar::new(service, program, &self.folder)
+        let sidecar = Sidecar::new(service, program, &self.folder);
+        let login = self.nats.login(service).into_iter();
+        login
+            .fold(sidecar, |sidecar, (key, value)| sidecar.env(key, value))
             .env("DATABASE_URL", self.database.role_url(service))
             .env("NATS_URL", self.nats.url())
-            .env("NATS_TOKEN", self.nats.token())
             .env("OTEL_EXPORTER_OTLP_ENDPOINT", self.collector.endpoint())
             .env("EXAMPLE_PAUSE_MS", 0)
             .env("RUST_LOG", "info")

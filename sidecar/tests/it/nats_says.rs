@@ -94,7 +94,7 @@ async fn answers_that_are_refused_make_the_copy_not_ready_and_are_given_when_the
     let main = world.start(with_user(world.sidecar("main")?, "main").env("ATTEMPT_TIMEOUT_MS", 500)).await?;
     let probe = world.start(with_user(Probe::copy(&world, 1)?, "probe")).await?;
     let id = world.publish(&Probe::request("default.echo", json!({})).timeout(600)).await?;
-    says(&probe, &["nats-permissions", "_INBOX.tpro.main.", "allow_responses"]).await?;
+    says(&probe, &["nats-permissions", "_INBOX.tpro.main."]).await?;
     world.nats.reload(&allowed).await?;
     world.await_reply(id).await?.ok()?;
     probe.ready().await?;

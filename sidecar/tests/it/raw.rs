@@ -1,5 +1,6 @@
 //! A client of NATS that writes bytes, whatever they are.
 
+use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tpro_testkit::{Context as _, Failure, Nats, Outcome};
@@ -8,6 +9,8 @@ use tpro_testkit::{Context as _, Failure, Nats, Outcome};
 pub struct Raw {
     stream: TcpStream,
     input: Vec<u8>,
+    /// All that has ever come.
+    heard: Vec<u8>,
 }
 
 /// A message that cannot be parsed: its name, its subject behind what comes before, its headers.
@@ -47,15 +50,41 @@ impl Broken {
 impl Raw {
     /// Logs in with the token.
     pub async fn connect(nats: &Nats) -> Outcome<Raw> {
+        Raw::with_login(nats, json!({"auth_token": nats.token()})).await
+    }
+
+    /// Logs in as a user of the kit's.
+    pub async fn log_in(nats: &Nats, user: &str) -> Outcome<Raw> {
+        Raw::with_login(nats, json!({"user": user, "pass": nats.password()})).await
+    }
+
+    async fn with_login(nats: &Nats, mut login: Value) -> Outcome<Raw> {
         let stream = TcpStream::connect(("127.0.0.1", nats.port())).await.context("connecting to NATS")?;
-        let mut raw = Raw { stream, input: Vec::new() };
-        let login = format!(
-            "CONNECT {{\"verbose\":false,\"pedantic\":false,\"headers\":true,\"protocol\":1,\"auth_token\":\"{}\"}}\r\n",
-            nats.token()
-        );
-        raw.stream.write_all(login.as_bytes()).await?;
+        let mut raw = Raw { stream, input: Vec::new(), heard: Vec::new() };
+        for (option, value) in [("verbose", false), ("pedantic", false), ("headers", true)] {
+            login[option] = json!(value);
+        }
+        raw.stream.write_all(format!("CONNECT {login}\r\n").as_bytes()).await?;
         raw.flush().await?;
         Ok(raw)
+    }
+
+    /// Writes a command and returns what the server says to it, up to its answer to a ping.
+    pub async fn told_of(&mut self, command: &[u8]) -> Outcome<String> {
+        self.stream.write_all(&[command, b"\r\nPING\r\n"].concat()).await?;
+        let mut told = String::new();
+        loop {
+            let line = self.line().await?;
+            if line == b"PONG" {
+                return Ok(told);
+            }
+            told.push_str(&String::from_utf8_lossy(&line));
+        }
+    }
+
+    /// Whether these words have come to it so far.
+    pub fn has_heard(&self, words: &str) -> bool {
+        String::from_utf8_lossy(&self.heard).contains(words)
     }
 
     /// Publishes bytes.
@@ -149,7 +178,10 @@ impl Raw {
     }
 
     async fn read(&mut self) -> Outcome {
-        if self.stream.read_buf(&mut self.input).await? == 0 {
+        let before = self.input.len();
+        let read = self.stream.read_buf(&mut self.input).await?;
+        self.heard.extend_from_slice(&self.input[before..]);
+        if read == 0 {
             return Err(Failure::new("NATS has closed the connection"));
         }
         Ok(())

@@ -22,7 +22,7 @@ async fn a_stranger_who_sends_them_to_a_service_and_to_a_requester_disturbs_nobo
     Probe::waiting(&world, 5).await?;
 
     let mut stranger = Raw::connect(&world.nats).await?;
-    let inbox = format!("_INBOX.tpro.main.{}.", instance8(&world).await?);
+    let inbox = format!("_INBOX.tpro.main.{}.probe.", instance8(&world).await?);
     let reply = "018f3b5e-0000-7000-8000-000000000000.";
     for broken in &BROKEN {
         // As a request that wants an answer, as one that wants none, and as a reply.

@@ -15,6 +15,10 @@ const ATTEMPT_LEN: usize = 10;
 /// For outbox rows it is `_INBOX.tpro.<service>.<instance, 8 hex>.`: the same whichever copy leads, so that a reply
 /// finds the new leader after a change, and another in each database. For the direct calls of one copy a token of
 /// its own follows, so that the leader's wildcard does not match them.
+///
+/// Behind it stands the service that is asked. So a NATS server can let each service publish to the reply subjects that name
+/// it, and to no others, by permissions that never change; permission for one response at a time (`allow_responses`) has the
+/// server look through all requests of a day at each message.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ReplyPrefix(Box<str>);
 
@@ -30,29 +34,31 @@ impl ReplyPrefix {
         Self(format!("_INBOX.tpro.{service}.{}.{nonce:08x}.", instance8(instance)).into())
     }
 
-    /// The subject for the replies to one attempt: `_INBOX.tpro.main.1f2e3d4c.<uid>.<attempt>`.
-    pub fn subject(&self, uid: &Uid, attempt: u32) -> String {
-        let mut subject = String::with_capacity(self.0.len() + uid::TEXT_LEN + 1 + ATTEMPT_LEN);
+    /// The subject for the replies of a service to one attempt: `_INBOX.tpro.main.1f2e3d4c.<asked>.<uid>.<attempt>`.
+    pub fn subject(&self, asked: &str, uid: &Uid, attempt: u32) -> String {
+        let mut subject = String::with_capacity(self.0.len() + asked.len() + uid::TEXT_LEN + 2 + ATTEMPT_LEN);
         subject.push_str(&self.0);
+        subject.push_str(asked);
+        subject.push('.');
         subject.push_str(uid.encode(&mut [0; uid::TEXT_LEN]));
         subject.push('.');
         push_number(&mut subject, attempt);
         subject
     }
 
-    /// What to subscribe to: `_INBOX.tpro.main.1f2e3d4c.*.*`.
+    /// What to subscribe to: `_INBOX.tpro.main.1f2e3d4c.*.*.*`.
     pub fn wildcard(&self) -> String {
-        format!("{}*.*", self.0)
+        format!("{}*.*.*", self.0)
     }
 
-    /// The message and the attempt a reply belongs to; `None` if the subject is none of ours.
-    pub fn parse(&self, subject: &str) -> Option<(Uid, u32)> {
-        let rest = subject.strip_prefix(&*self.0)?;
+    /// The service that was asked, the message and the attempt a reply belongs to; `None` if the subject is none of ours.
+    pub fn parse<'s>(&self, subject: &'s str) -> Option<(&'s str, Uid, u32)> {
+        let (asked, rest) = subject.strip_prefix(&*self.0)?.split_once('.')?;
         let (uid, attempt) = rest.split_at_checked(uid::TEXT_LEN)?;
         let attempt = token::canonical_u32(attempt.strip_prefix('.')?)?;
         // Only the form we write: a uid in capital letters would be another subject.
         let parsed: Uid = uid.parse().ok()?;
-        (parsed.encode(&mut [0; uid::TEXT_LEN]) == uid).then_some((parsed, attempt))
+        (parsed.encode(&mut [0; uid::TEXT_LEN]) == uid).then_some((asked, parsed, attempt))
     }
 }
 

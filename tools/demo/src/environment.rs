@@ -8,7 +8,9 @@ pub struct Environment {
     pub database_url: String,
     /// NATS servers, comma-separated; none: the wire is not watched.
     pub nats_url: Option<String>,
-    /// The token of the local NATS server.
+    /// The user and the password for it.
+    pub nats_user: Option<(String, String)>,
+    /// The token, where the server wants one.
     pub nats_token: Option<String>,
     /// NATS monitoring.
     pub nats_monitor_url: Option<String>,
@@ -26,6 +28,7 @@ impl Environment {
         Ok(Self {
             database_url,
             nats_url: var("NATS_URL"),
+            nats_user: var("NATS_USER").zip(var("NATS_PASSWORD")),
             nats_token: var("NATS_TOKEN"),
             nats_monitor_url: var("NATS_MONITOR_URL"),
             jaeger_url: var("JAEGER_URL").map(|url| url.trim_end_matches('/').to_owned()),

@@ -55,9 +55,10 @@ async fn connect(environment: &Environment) -> Result<Client, String> {
         .map(|url| url.trim().parse())
         .collect::<Result<_, std::io::Error>>()
         .map_err(|error| format!("NATS_URL: {error}"))?;
-    let options = match &environment.nats_token {
-        Some(token) => ConnectOptions::with_token(token.clone()),
-        None => ConnectOptions::new(),
+    let options = match (&environment.nats_user, &environment.nats_token) {
+        (Some((user, password)), _) => ConnectOptions::with_user_and_password(user.clone(), password.clone()),
+        (None, Some(token)) => ConnectOptions::with_token(token.clone()),
+        (None, None) => ConnectOptions::new(),
     };
     options.name("tpro-demo").connect(servers).await.map_err(|error| error.to_string())
 }

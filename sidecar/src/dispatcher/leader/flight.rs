@@ -133,7 +133,8 @@ impl Leader {
 
     /// Asks the server to send something back, to learn that it has the events before it.
     pub(super) fn ask_echo(&mut self, number: u32) {
-        let subject = self.sender.replies().subject(self.barrier.uid(), number);
+        let subject =
+            self.sender.replies().subject(self.app.source.service.as_str(), self.barrier.uid(), number);
         let question = OutboundMessage {
             subject: Subject::from(subject),
             reply: None,
@@ -148,7 +149,7 @@ impl Leader {
     }
 
     pub(super) fn on_reply(&mut self, reply: &async_nats::Message) {
-        let Some((uid, attempt)) = self.sender.replies().parse(&reply.subject) else {
+        let Some((asked, uid, attempt)) = self.sender.replies().parse(&reply.subject) else {
             return self.count_dropped("subject");
         };
         if uid == *self.barrier.uid() {
@@ -159,6 +160,10 @@ impl Leader {
             return;
         };
         let Some(message) = self.in_flight.get_mut(key) else { return };
+        if asked != message.row.target.service() {
+            // A server with permissions lets a service publish to the reply subjects that name it.
+            return self.count_dropped("responder");
+        }
         match answer::read(&uid, message.row.protocol, reply) {
             Reply::Answer(outcome) => {
                 self.alive(key, CopyId::of(outcome.responder.as_deref()));

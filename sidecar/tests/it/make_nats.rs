@@ -1,0 +1,150 @@
+//! The local nats-server of `make`: a user for each service that there is, known without a restart.
+
+use std::env;
+use std::fs;
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
+
+use futures_util::StreamExt as _;
+use serde_json::Value;
+use tpro_testkit::ports::free_port;
+use tpro_testkit::{Context as _, Outcome, Process, Signal, World, eventually, http, paths};
+
+/// Waits to be told that the test is over, or that it has died, and then ends what make has started, which outlives make.
+const KEEPER: &str =
+    "trap '' INT HUP QUIT; trap 'kill $!; make/nats.sh stop; exit' TERM; sleep infinity & wait";
+
+/// What the scripts need of a checkout.
+struct Checkout {
+    root: PathBuf,
+    environment: Vec<(&'static str, String)>,
+    port: u16,
+    monitor: u16,
+    _keeper: Process,
+}
+
+impl Checkout {
+    fn new(world: &World, services: &[&str]) -> Outcome<Checkout> {
+        let root = world.folder().join("a checkout");
+        let reserved = "sidecar/wire/src/reserved.txt";
+        fs::create_dir_all(root.join("sidecar/wire/src"))?;
+        fs::copy(paths::checkout().join(reserved), root.join(reserved))?;
+        let done = Command::new("cp")
+            .args(["-R", "make", "docker", "sql", "Cargo.toml", "rust-toolchain.toml"])
+            .arg(&root)
+            .current_dir(paths::checkout())
+            .status()?;
+        assert!(done.success());
+        let (port, monitor) = (free_port()?, free_port()?);
+        let mut environment =
+            vec![("NATS_PORT", port.to_string()), ("NATS_MONITOR_PORT", monitor.to_string())];
+        environment.extend(["PATH", "HOME"].map(|name| (name, env::var(name).unwrap_or_default())));
+        let mut keeper = Command::new("bash");
+        keeper.args(["-c", KEEPER]).current_dir(&root).env_clear().envs(environment.iter().cloned());
+        let keeper =
+            Process::start("nats.sh stop", keeper, &world.folder().join("keeper.out"), Signal::TERM, None)?;
+        let checkout = Checkout { root, environment, port, monitor, _keeper: keeper };
+        services.iter().try_for_each(|service| checkout.add(service))?;
+        Ok(checkout)
+    }
+
+    /// Another service.
+    fn add(&self, name: &str) -> Outcome {
+        let folder = self.root.join("services").join(name);
+        fs::create_dir_all(&folder)?;
+        Ok(fs::write(folder.join("Cargo.toml"), "")?)
+    }
+
+    /// Runs a line of shell in it, which must succeed; returns what it said.
+    async fn run(&self, line: &str) -> Outcome<String> {
+        let mut shell = tokio::process::Command::new("bash");
+        shell.args(["-c", line]).current_dir(&self.root).stdin(Stdio::null());
+        let done = shell
+            .env_clear()
+            .envs(self.environment.iter().cloned())
+            .output()
+            .await
+            .context(line.to_owned())?;
+        let told =
+            [done.stdout, done.stderr].map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).concat();
+        assert!(done.status.success(), "{line} failed: {told}");
+        Ok(told)
+    }
+
+    /// A value of a service's `.env`.
+    async fn setting(&self, service: &str, key: &str) -> Outcome<String> {
+        self.run(&format!(". make/lib.sh; dotenv_get services/{service}/.env {key}")).await
+    }
+
+    /// A client with the login in a service's `.env`.
+    async fn client(&self, service: &str) -> Outcome<async_nats::Client> {
+        let (user, password) =
+            (self.setting(service, "NATS_USER").await?, self.setting(service, "NATS_PASSWORD").await?);
+        async_nats::ConnectOptions::with_user_and_password(user, password)
+            .connect(format!("nats://127.0.0.1:{}", self.port))
+            .await
+            .context(format!("logging in as {service}"))
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_new_service_gets_its_user_while_the_server_runs_and_old_tokens_give_way() -> Outcome {
+    let world = World::options().services(&["main"]).start().await?;
+    let checkout = Checkout::new(&world, &["main", "analytic"])?;
+    // As an installation of before had it.
+    checkout.run("make/create.sh env main && . make/lib.sh && dotenv_put services/main/.env NATS_TOKEN told_by_make").await?;
+    fs::write(
+        checkout.root.join("services/analytic/targets"),
+        "# what it asks\ntpro.co.>  # sums\n$$.nats-pwl-reply.>\n",
+    )?;
+    checkout.run("make/nats.sh up").await?;
+    checkout.run("make/create.sh env main && make/create.sh env analytic").await?;
+    assert_eq!(checkout.setting("main", "NATS_TOKEN").await?, "");
+    assert_eq!(checkout.setting("main", "NATS_USER").await?, "main");
+    let first = checkout.client("main").await?;
+    let mut inbox = first.subscribe("_INBOX.tpro.main.x").await?;
+    first.flush().await?;
+
+    checkout.add("billing")?;
+    checkout.run("make/create.sh env billing").await?;
+    let billing = checkout.client("billing").await?;
+    billing.publish("tpro.main.a.b", "".into()).await?;
+    billing.flush().await?;
+    // Whoever was there has not been sent away.
+    first.publish("_INBOX.tpro.main.x", "still here".into()).await?;
+    let message = inbox.next().await.context("the connection is the same")?;
+    assert_eq!(message.payload, "still here");
+    assert_eq!(first.statistics().connects.load(std::sync::atomic::Ordering::Relaxed), 1);
+
+    // What it declares is what it may ask.
+    let page = http::get(checkout.monitor, "/varz").await?.body;
+    let varz: Value = serde_json::from_str(&page)?;
+    assert_eq!(varz["auth_required"], true);
+    let users = fs::read_to_string(checkout.root.join(".local/nats/nats.conf"))?;
+    assert!(users.contains("\"tpro.co.>\", \"$$.nats-pwl-reply.>\""), "{users}");
+    assert!(users.contains("\"tpro.>\""), "without a file it is all of its space: {users}");
+
+    // People have a user who may do everything, and no secret is on a page.
+    let told = checkout.run("make/env.sh print").await?;
+    assert!(told.contains("NATS_USER='admin'") && !told.contains("NATS_TOKEN"), "{told}");
+    let mut secrets = Vec::new();
+    for user in ["admin", "main", "analytic", "billing"] {
+        let secret = fs::read_to_string(checkout.root.join(".local/nats/users").join(user))?;
+        secrets.push(secret.trim().to_owned());
+    }
+    assert!(told.contains(&secrets[0]), "{told}");
+    for page in ["/varz", "/connz?auth=1&subs=detail", "/subsz?subs=1", "/accountz", "/jsz?config=1"] {
+        let text = http::get(checkout.monitor, page).await?.body;
+        assert!(secrets.iter().all(|secret| !text.contains(secret)), "{page} shows a secret: {text}");
+    }
+    eventually("its user is named", async || {
+        Ok(http::get(checkout.monitor, "/connz?auth=1")
+            .await?
+            .body
+            .contains("\"authorized_user\": \"billing\""))
+    })
+    .await?;
+    checkout.run("make/nats.sh stop").await?;
+    world.finish(&[]).await?;
+    Ok(())
+}
