@@ -69,7 +69,7 @@ impl Word {
             State::Joining => self.state == State::Waiting || word.instance < self.instance,
             State::Serving => true,
         };
-        let mut others = heard.iter().filter(|word| !same(word) && !(self.shares && word.shares));
+        let mut others = heard.iter().filter(|word| !(same(word) || self.shares && word.shares));
         let first = others.by_ref().filter(in_the_way).max_by_key(|word| word.state);
         first.map_or(Verdict::Free, Verdict::Refused)
     }
