@@ -22,12 +22,15 @@ const PIECE: usize = 64 * 1024;
 #[derive(Clone)]
 pub struct Answers {
     turns: Arc<Semaphore>,
+    /// One is written at a time: what is looked at is several times as large as what is kept.
+    writing: Arc<Semaphore>,
     most: usize,
 }
 
 /// The turn of one answer.
 pub struct Turn {
     permit: OwnedSemaphorePermit,
+    _writing: OwnedSemaphorePermit,
     /// Bytes that it may have.
     pub most: usize,
 }
@@ -35,13 +38,18 @@ pub struct Turn {
 impl Answers {
     /// Answers of so many bytes all together.
     pub fn new(bytes: usize) -> Self {
-        Self { turns: Arc::new(Semaphore::new(AT_A_TIME)), most: bytes / AT_A_TIME }
+        let (turns, writing) = (Arc::new(Semaphore::new(AT_A_TIME)), Arc::new(Semaphore::new(1)));
+        Self { turns, writing, most: bytes / AT_A_TIME }
     }
 
     /// Waits for its turn; none if others do not come to their end.
     pub async fn turn(&self) -> Option<Turn> {
-        let permit = tokio::time::timeout(PATIENCE, self.turns.clone().acquire_owned()).await;
-        Some(Turn { permit: permit.ok()?.ok()?, most: self.most })
+        let turn = async {
+            let permit = self.turns.clone().acquire_owned().await.ok()?;
+            let writing = self.writing.clone().acquire_owned().await.ok()?;
+            Some(Turn { permit, _writing: writing, most: self.most })
+        };
+        tokio::time::timeout(PATIENCE, turn).await.ok()?
     }
 }
 

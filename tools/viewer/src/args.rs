@@ -43,10 +43,10 @@ impl Args {
         self.rest() / 5
     }
 
-    /// The largest message that is taken: decoded, it is several times as large. The specification leaves the size to the exporter;
-    /// those of the SDKs send up to 512 spans at once.
+    /// The largest message that is taken. The specification leaves the size to the exporter; those of the SDKs send up to 512 spans
+    /// at once.
     pub fn message(&self) -> usize {
-        (self.rest() / 24).clamp(512 << 10, 16 << 20)
+        (self.rest() / 16).clamp(512 << 10, 16 << 20)
     }
 
     fn rest(&self) -> usize {

@@ -3,6 +3,7 @@
 //! Tags follow the translation of OTLP that Jaeger itself makes: `span.kind`, `error`, `otel.status_code`,
 //! `otel.status_description`, `w3c.tracestate`; an event's name is the log field `event`.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::fmt::Write as _;
 use std::sync::Arc;
@@ -12,6 +13,7 @@ use otlp_embedded::proto::common::v1::{AnyValue, KeyValue};
 use otlp_embedded::proto::resource::v1::Resource;
 use otlp_embedded::proto::trace::v1::{Span, span::Event, status::StatusCode};
 use prost::Message as _;
+use serde::Serialize;
 use serde_json::{Map, Value, json};
 
 use crate::names::kind_name;
@@ -36,7 +38,7 @@ pub fn service_name(resource: &Resource) -> String {
 /// Writes a trace as Jaeger answers it, span by span, so that it is in memory once and as text. At so many bytes it stops, and the
 /// last span says how many are missing.
 pub fn trace(id: &TraceId, trace: &Trace, answer: &mut Vec<u8>, most: usize) {
-    let mut processes = Map::new();
+    let mut processes = Vec::new();
     let mut keys: HashMap<*const Process, String> = HashMap::new();
     put(answer, &format!(r#"{{"traceID":"{}","spans":["#, hex(id)));
     let mut warnings: Vec<String> = match trace.over_limit() {
@@ -46,61 +48,111 @@ pub fn trace(id: &TraceId, trace: &Trace, answer: &mut Vec<u8>, most: usize) {
     let mut spans = trace.in_order().peekable();
     let mut written = 0;
     while let Some(of) = spans.next() {
+        let known = keys.len();
         let key = keys.entry(Arc::as_ptr(&of.process)).or_insert_with(|| {
-            let key = format!("p{}", processes.len() + 1);
-            processes.insert(key.clone(), process(&of.process));
+            let key = format!("p{}", known + 1);
+            put(&mut processes, if known > 0 { "," } else { "" });
+            put(&mut processes, &format!(r#""{key}":"#));
+            write_process(&of.process, &mut processes);
             key
         });
-        let mut span = span(&of.span, key);
+        let mut shown = Shown::of(&of.span, key);
         written += 1;
-        let last = answer.len() + of.span.encoded_len() > most;
+        let last = answer.len() + processes.len() + of.span.encoded_len() > most;
         if last && spans.peek().is_some() {
             let missing = trace.len() - written;
             warnings.push(format!(
                 "{missing} further spans of this trace are too much for one answer of this viewer"
             ));
         }
-        if !warnings.is_empty() {
-            span["warnings"] = json!(std::mem::take(&mut warnings));
-        }
+        shown.warnings = (!warnings.is_empty()).then(|| std::mem::take(&mut warnings));
         put(answer, if written > 1 { "," } else { "" });
-        put(answer, &span.to_string());
+        write(answer, &shown);
         if last {
             break;
         }
     }
-    put(answer, &format!(r#"],"processes":{},"warnings":null}}"#, Value::Object(processes)));
+    put(answer, r#"],"processes":{"#);
+    answer.append(&mut processes);
+    put(answer, r#"},"warnings":null}"#);
 }
 
 fn put(answer: &mut Vec<u8>, text: &str) {
     answer.extend_from_slice(text.as_bytes());
 }
 
-fn process(process: &Process) -> Value {
-    let tags: Vec<Value> =
-        process.resource().attributes.iter().filter(|a| a.key != SERVICE_NAME).map(attribute).collect();
-    json!({ "serviceName": process.service, "tags": tags })
+fn write(answer: &mut Vec<u8>, value: &impl Serialize) {
+    // Into memory, of types that have no state in which they could not be written.
+    let _infallible = serde_json::to_writer(answer, value);
 }
 
-fn span(span: &Span, process: &str) -> Value {
-    json!({
-        "traceID": hex(&span.trace_id),
-        "spanID": hex(&span.span_id),
-        "operationName": span.name,
-        "references": references(span),
-        "startTime": span.start_time_unix_nano / 1_000,
-        // Clocks bend: an end before the start is a duration of nothing.
-        "duration": span.end_time_unix_nano.saturating_sub(span.start_time_unix_nano) / 1_000,
-        "tags": tags(span),
-        "logs": span.events.iter().map(log).collect::<Vec<_>>(),
-        "processID": process,
-        "warnings": null,
-    })
+fn write_process(process: &Process, answer: &mut Vec<u8>) {
+    let resource = process.resource();
+    let tags = resource.attributes.iter().filter(|a| a.key != SERVICE_NAME).map(Tag::of).collect();
+    write(answer, &ShownProcess { service_name: &process.service, tags });
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct ShownProcess<'a> {
+    service_name: &'a str,
+    tags: Vec<Tag<'a>>,
+}
+
+/// A span in the words of Jaeger.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Shown<'a> {
+    #[serde(rename = "traceID")]
+    trace_id: String,
+    #[serde(rename = "spanID")]
+    span_id: String,
+    operation_name: &'a str,
+    references: Vec<Reference>,
+    start_time: u64,
+    duration: u64,
+    tags: Vec<Tag<'a>>,
+    logs: Vec<Log<'a>>,
+    #[serde(rename = "processID")]
+    process: &'a str,
+    warnings: Option<Vec<String>>,
+}
+
+impl<'a> Shown<'a> {
+    fn of(span: &'a Span, process: &'a str) -> Self {
+        Self {
+            trace_id: hex(&span.trace_id),
+            span_id: hex(&span.span_id),
+            operation_name: &span.name,
+            references: references(span),
+            start_time: span.start_time_unix_nano / 1_000,
+            // Clocks bend: an end before the start is a duration of nothing.
+            duration: span.end_time_unix_nano.saturating_sub(span.start_time_unix_nano) / 1_000,
+            tags: tags(span),
+            logs: span.events.iter().map(Log::of).collect(),
+            process,
+            warnings: None,
+        }
+    }
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Reference {
+    ref_type: &'static str,
+    #[serde(rename = "traceID")]
+    trace_id: String,
+    #[serde(rename = "spanID")]
+    span_id: String,
 }
 
 /// The parent first: the UI takes the first reference it can follow for the parent.
-fn references(span: &Span) -> Vec<Value> {
-    let reference = |kind: &str, trace_id: &[u8], span_id: &[u8]| json!({ "refType": kind, "traceID": hex(trace_id), "spanID": hex(span_id) });
+fn references(span: &Span) -> Vec<Reference> {
+    let reference = |ref_type: &'static str, trace_id: &[u8], span_id: &[u8]| Reference {
+        ref_type,
+        trace_id: hex(trace_id),
+        span_id: hex(span_id),
+    };
     let parent = has_parent(span).then(|| reference("CHILD_OF", &span.trace_id, &span.parent_span_id));
     let links = span.links.iter().map(|link| reference("FOLLOWS_FROM", &link.trace_id, &link.span_id));
     parent.into_iter().chain(links).collect()
@@ -111,54 +163,93 @@ pub fn has_parent(span: &Span) -> bool {
     span.parent_span_id.iter().any(|&byte| byte != 0)
 }
 
+/// A name and a value, as Jaeger has them.
+#[derive(Serialize)]
+pub struct Tag<'a> {
+    /// Its name.
+    pub key: &'a str,
+    #[serde(rename = "type")]
+    kind: &'static str,
+    value: TagValue<'a>,
+}
+
+#[derive(Serialize)]
+#[serde(untagged)]
+enum TagValue<'a> {
+    Bool(bool),
+    Number(i64),
+    Float(f64),
+    Text(Cow<'a, str>),
+}
+
+impl<'a> Tag<'a> {
+    fn text(key: &'a str, value: &'a str) -> Self {
+        Self { key, kind: "string", value: TagValue::Text(value.into()) }
+    }
+
+    fn of(attribute: &'a KeyValue) -> Self {
+        let value = attribute.value.as_ref().and_then(|any| any.value.as_ref());
+        let (kind, value) = match value {
+            Some(Otlp::BoolValue(value)) => ("bool", TagValue::Bool(*value)),
+            Some(Otlp::IntValue(value)) => ("int64", TagValue::Number(*value)),
+            Some(Otlp::DoubleValue(value)) => ("float64", TagValue::Float(*value)),
+            Some(Otlp::StringValue(value)) => ("string", TagValue::Text(value.into())),
+            // The UI shows a string that holds JSON as a tree.
+            Some(nested) => ("string", TagValue::Text(plain(nested).to_string().into())),
+            None => ("string", TagValue::Text("".into())),
+        };
+        Self { key: &attribute.key, kind, value }
+    }
+
+    /// Its value as people write it.
+    pub fn as_text(&self) -> Cow<'_, str> {
+        match &self.value {
+            TagValue::Bool(value) => value.to_string().into(),
+            TagValue::Number(value) => value.to_string().into(),
+            TagValue::Float(value) => json!(value).to_string().into(),
+            TagValue::Text(text) => text.as_ref().into(),
+        }
+    }
+}
+
 /// The span's attributes, and what Jaeger keeps as tags.
-pub fn tags(span: &Span) -> Vec<Value> {
-    let mut tags: Vec<Value> = span.attributes.iter().map(attribute).collect();
+pub fn tags(span: &Span) -> Vec<Tag<'_>> {
+    let mut tags: Vec<Tag<'_>> = span.attributes.iter().map(Tag::of).collect();
     let kind = kind_name(span.kind());
     if !kind.is_empty() {
-        tags.push(text("span.kind", kind));
+        tags.push(Tag::text("span.kind", kind));
     }
     if let Some(status) = &span.status {
         match status.code() {
             StatusCode::Unset => {}
-            StatusCode::Ok => tags.push(text("otel.status_code", "OK")),
+            StatusCode::Ok => tags.push(Tag::text("otel.status_code", "OK")),
             StatusCode::Error => {
-                tags.push(text("otel.status_code", "ERROR"));
-                tags.push(json!({ "key": "error", "type": "bool", "value": true }));
+                tags.push(Tag::text("otel.status_code", "ERROR"));
+                tags.push(Tag { key: "error", kind: "bool", value: TagValue::Bool(true) });
             }
         }
         if !status.message.is_empty() {
-            tags.push(text("otel.status_description", &status.message));
+            tags.push(Tag::text("otel.status_description", &status.message));
         }
     }
     if !span.trace_state.is_empty() {
-        tags.push(text("w3c.tracestate", &span.trace_state));
+        tags.push(Tag::text("w3c.tracestate", &span.trace_state));
     }
     tags
 }
 
-fn log(event: &Event) -> Value {
-    let name = (!event.name.is_empty()).then(|| text("event", &event.name));
-    let fields: Vec<Value> = name.into_iter().chain(event.attributes.iter().map(attribute)).collect();
-    json!({ "timestamp": event.time_unix_nano / 1_000, "fields": fields })
+#[derive(Serialize)]
+struct Log<'a> {
+    timestamp: u64,
+    fields: Vec<Tag<'a>>,
 }
 
-fn text(key: &str, value: &str) -> Value {
-    json!({ "key": key, "type": "string", "value": value })
-}
-
-fn attribute(attribute: &KeyValue) -> Value {
-    let value = attribute.value.as_ref().and_then(|any| any.value.as_ref());
-    let (kind, value) = match value {
-        Some(Otlp::BoolValue(value)) => ("bool", json!(value)),
-        Some(Otlp::IntValue(value)) => ("int64", json!(value)),
-        Some(Otlp::DoubleValue(value)) => ("float64", json!(value)),
-        Some(Otlp::StringValue(value)) => ("string", json!(value)),
-        // The UI shows a string that holds JSON as a tree.
-        Some(nested) => ("string", json!(plain(nested).to_string())),
-        None => ("string", json!("")),
-    };
-    json!({ "key": attribute.key, "type": kind, "value": value })
+impl<'a> Log<'a> {
+    fn of(event: &'a Event) -> Self {
+        let name = (!event.name.is_empty()).then(|| Tag::text("event", &event.name));
+        let fields = name.into_iter().chain(event.attributes.iter().map(Tag::of)).collect();
+        Self { timestamp: event.time_unix_nano / 1_000, fields }
+    }
 }
 
 fn plain(value: &Otlp) -> Value {

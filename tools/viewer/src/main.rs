@@ -19,6 +19,7 @@ mod names;
 mod search;
 mod server;
 mod store;
+mod wire;
 
 use std::process::ExitCode;
 

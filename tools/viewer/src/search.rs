@@ -86,9 +86,9 @@ impl Search {
             return true;
         }
         let has = tags(span);
-        self.tags.iter().all(|(key, wanted)| {
-            has.iter().any(|tag| tag["key"] == key.as_str() && as_text(&tag["value"]) == as_text(wanted))
-        })
+        self.tags
+            .iter()
+            .all(|(key, wanted)| has.iter().any(|tag| tag.key == key && tag.as_text() == as_text(wanted)))
     }
 }
 

@@ -8,7 +8,6 @@ use std::sync::{Arc, RwLock};
 use std::time::Duration;
 
 use futures_util::stream::{self, Stream};
-use otlp_embedded::TraceServiceServer;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
@@ -48,7 +47,6 @@ pub async fn run(args: Args) -> Result<(), String> {
     let hosts = Hosts::new(args.ui, &args.host);
     let pages = api::router(Arc::clone(&store), Answers::new(args.answers()), hosts);
     let ui = tpro_http::serve(Listener::new(ui, CONNECTIONS), pages, until(&stopped));
-    let collector = TraceServiceServer::new(Collector::new(store)).max_decoding_message_size(args.message());
     let otlp = tonic::transport::Server::builder()
         .layer(GlobalConcurrencyLimitLayer::new(MESSAGES))
         .timeout(ARRIVAL)
@@ -57,7 +55,7 @@ pub async fn run(args: Args) -> Result<(), String> {
         .max_concurrent_streams(16)
         .http2_max_header_list_size(16 * 1024)
         .http2_keepalive_interval(Some(ASK))
-        .add_service(collector)
+        .add_service(Collector::new(store, args.message()))
         .serve_with_incoming_shutdown(exporters(Listener::new(otlp, CONNECTIONS)), until(&stopped));
     let serving = async {
         let ((), otlp) = tokio::join!(ui, otlp);

@@ -7,10 +7,12 @@ use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 
 use otlp_embedded::proto::resource::v1::Resource;
-use otlp_embedded::proto::trace::v1::{ResourceSpans, Span};
+use otlp_embedded::proto::trace::v1::Span;
+use otlp_embedded::proto::trace::v1::span::SpanKind;
 use prost::Message as _;
 
 use crate::names::Names;
+use crate::wire::{Fields, Malformed, Value};
 
 /// 16 bytes, as in W3C Trace Context.
 pub type TraceId = [u8; 16];
@@ -23,6 +25,12 @@ const SPAN_OVERHEAD: usize = 144;
 const TRACE_OVERHEAD: usize = 512;
 /// What one process costs beside its bytes.
 const PROCESS_OVERHEAD: usize = 256;
+/// Fields of `ResourceSpans`, and of `ScopeSpans`.
+const RESOURCE: u64 = 1;
+const SCOPE_SPANS: u64 = 2;
+const SPANS: u64 = 2;
+/// The largest span and the largest process, in bytes: decoded, to be shown, they can take thirty times as much.
+const MAX_PART: usize = 64 * 1024;
 /// No browser draws more than this; beyond it one endless trace would push out all the others.
 const MAX_SPANS_PER_TRACE: usize = 50_000;
 /// The share of the memory that names may have.
@@ -133,24 +141,19 @@ impl Trace {
         processes
     }
 
-    fn add(&mut self, id: SpanId, span: &Span, process: Arc<Process>) {
-        if self.spans.len() >= MAX_SPANS_PER_TRACE && !self.spans.contains_key(&id) {
+    fn add(&mut self, head: &Head<'_>, bytes: &[u8], process: Arc<Process>) {
+        if self.spans.len() >= MAX_SPANS_PER_TRACE && !self.spans.contains_key(&head.span_id) {
             self.over_limit += 1;
             return;
         }
-        let kept = Kept {
-            bytes: span.encode_to_vec().into_boxed_slice(),
-            process,
-            start_ns: span.start_time_unix_nano,
-            end_ns: span.end_time_unix_nano,
-        };
+        let kept = Kept { bytes: bytes.into(), process, start_ns: head.start_ns, end_ns: head.end_ns };
         self.bytes += kept.cost();
         self.start_ns = match self.spans.is_empty() {
-            true => span.start_time_unix_nano,
-            false => self.start_ns.min(span.start_time_unix_nano),
+            true => head.start_ns,
+            false => self.start_ns.min(head.start_ns),
         };
         // An exporter that repeats a batch sends the same span again: the later one takes its place.
-        if let Some(before) = self.spans.insert(id, kept) {
+        if let Some(before) = self.spans.insert(head.span_id, kept) {
             self.bytes -= before.cost();
         }
     }
@@ -181,20 +184,38 @@ impl Store {
         }
     }
 
-    /// Takes what one process has sent. Answers how many spans were refused for an id that is none.
-    pub fn add(&mut self, sent: ResourceSpans) -> usize {
-        let process = self.process(sent.resource.unwrap_or_default());
-        let mut refused = 0;
-        for span in sent.scope_spans.into_iter().flat_map(|scope| scope.spans) {
-            match ids(&span) {
-                Some((trace_id, span_id)) => self.add_span(trace_id, span_id, &span, Arc::clone(&process)),
-                None => refused += 1,
+    /// Takes what one process has sent, a message `ResourceSpans`. Answers how many spans were refused: for an id that is none,
+    /// or for their size.
+    pub fn add(&mut self, sent: &[u8]) -> Result<usize, Malformed> {
+        // The process may stand behind its spans.
+        let mut resource: &[u8] = &[];
+        for field in Fields::of(sent) {
+            if let (RESOURCE, Value::Bytes(bytes)) = field? {
+                resource = bytes;
             }
         }
+        let process = (resource.len() <= MAX_PART).then(|| self.process(resource));
+        let refused = self.add_spans(sent, process.as_ref());
         // One that has sent no span is none to keep.
-        self.forget(process);
-        self.evict();
+        process.into_iter().for_each(|process| self.forget(process));
         refused
+    }
+
+    fn add_spans(&mut self, sent: &[u8], process: Option<&Arc<Process>>) -> Result<usize, Malformed> {
+        let mut refused = 0;
+        for scope in Fields::of(sent) {
+            let (SCOPE_SPANS, Value::Bytes(scope)) = scope? else { continue };
+            for span in Fields::of(scope) {
+                let (SPANS, Value::Bytes(span)) = span? else { continue };
+                match (Head::of(span)?, process) {
+                    (Some(head), Some(process)) if span.len() <= MAX_PART => {
+                        self.add_span(&head, span, Arc::clone(process))
+                    }
+                    _ => refused += 1,
+                }
+            }
+        }
+        Ok(refused)
     }
 
     /// One trace.
@@ -212,16 +233,18 @@ impl Store {
         &self.names
     }
 
-    fn add_span(&mut self, trace_id: TraceId, span_id: SpanId, span: &Span, process: Arc<Process>) {
-        self.names.saw(&process.service, &span.name, span.kind());
-        let trace = self.traces.entry(trace_id).or_insert_with(|| {
-            self.by_arrival.push_back(trace_id);
+    fn add_span(&mut self, head: &Head<'_>, span: &[u8], process: Arc<Process>) {
+        self.names.saw(&process.service, head.name, head.kind);
+        let trace = self.traces.entry(head.trace_id).or_insert_with(|| {
+            self.by_arrival.push_back(head.trace_id);
             self.bytes += TRACE_OVERHEAD;
             Trace::default()
         });
         let before = trace.bytes;
-        trace.add(span_id, span, process);
+        trace.add(head, span, process);
         self.bytes = self.bytes + trace.bytes - before;
+        // At once: a message of many small spans takes several times its size here.
+        self.evict();
     }
 
     fn evict(&mut self) {
@@ -242,13 +265,13 @@ impl Store {
     }
 
     /// Every batch of a process repeats the same resource: keep one.
-    fn process(&mut self, resource: Resource) -> Arc<Process> {
-        let key: Arc<[u8]> = resource.encode_to_vec().into();
-        if let Some(known) = self.processes.get(&key) {
+    fn process(&mut self, resource: &[u8]) -> Arc<Process> {
+        if let Some(known) = self.processes.get(resource) {
             return Arc::clone(known);
         }
-        let process =
-            Arc::new(Process { service: crate::jaeger::service_name(&resource), bytes: Arc::clone(&key) });
+        let key: Arc<[u8]> = resource.into();
+        let service = crate::jaeger::service_name(&Resource::decode(resource).unwrap_or_default());
+        let process = Arc::new(Process { service, bytes: Arc::clone(&key) });
         self.bytes += process.cost();
         self.processes.insert(key, Arc::clone(&process));
         process
@@ -263,19 +286,53 @@ impl Store {
     }
 }
 
-/// The ids of a span, if they are ids: of the right length and not all zero.
-fn ids(span: &Span) -> Option<(TraceId, SpanId)> {
-    let trace_id: TraceId = span.trace_id.as_slice().try_into().ok()?;
-    let span_id: SpanId = span.span_id.as_slice().try_into().ok()?;
-    (trace_id != [0; 16] && span_id != [0; 8]).then_some((trace_id, span_id))
+/// What the store itself needs of a span.
+struct Head<'a> {
+    trace_id: TraceId,
+    span_id: SpanId,
+    name: &'a str,
+    kind: SpanKind,
+    start_ns: u64,
+    end_ns: u64,
+}
+
+impl<'a> Head<'a> {
+    /// Of a message `Span`; none if its ids are none: of another length, or all zero.
+    fn of(span: &'a [u8]) -> Result<Option<Self>, Malformed> {
+        let (mut trace_id, mut span_id, mut name): (&[u8], &[u8], &[u8]) = (&[], &[], &[]);
+        let (mut kind, mut start_ns, mut end_ns) = (SpanKind::Unspecified, 0, 0);
+        for field in Fields::of(span) {
+            match field? {
+                (1, Value::Bytes(bytes)) => trace_id = bytes,
+                (2, Value::Bytes(bytes)) => span_id = bytes,
+                (5, Value::Bytes(bytes)) => name = bytes,
+                (6, Value::Number(number)) => {
+                    kind =
+                        i32::try_from(number).ok().and_then(|number| number.try_into().ok()).unwrap_or(kind);
+                }
+                (7, Value::Fixed(number)) => start_ns = number,
+                (8, Value::Fixed(number)) => end_ns = number,
+                _ => {}
+            }
+        }
+        let name = std::str::from_utf8(name).map_err(|_| Malformed)?;
+        let ids = <TraceId>::try_from(trace_id).ok().zip(<SpanId>::try_from(span_id).ok());
+        let ids = ids.filter(|(trace_id, span_id)| *trace_id != [0; 16] && *span_id != [0; 8]);
+        Ok(ids.map(|(trace_id, span_id)| Self { trace_id, span_id, name, kind, start_ns, end_ns }))
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use otlp_embedded::proto::common::v1::KeyValue;
-    use otlp_embedded::proto::trace::v1::ScopeSpans;
+    use otlp_embedded::proto::trace::v1::{ResourceSpans, ScopeSpans};
 
     use super::*;
+
+    /// What the store refuses of it.
+    fn add(store: &mut Store, sent: &ResourceSpans) -> usize {
+        store.add(&sent.encode_to_vec()).expect("well-formed")
+    }
 
     fn sent(trace: u8, spans: std::ops::Range<u8>) -> ResourceSpans {
         let spans = spans
@@ -297,7 +354,7 @@ mod tests {
     fn the_oldest_trace_goes_when_there_are_too_many() {
         let mut store = Store::new(Limits { bytes: usize::MAX, traces: 2 });
         for trace in 1..=3 {
-            store.add(sent(trace, 1..3));
+            add(&mut store, &sent(trace, 1..3));
         }
         assert!(store.get(&[1; 16]).is_none());
         assert_eq!(store.latest().map(|(id, _)| id[0]).collect::<Vec<_>>(), [3, 2]);
@@ -307,7 +364,7 @@ mod tests {
     fn memory_stays_within_its_limit_and_is_given_back() {
         let mut store = Store::new(Limits { bytes: 16_000, traces: usize::MAX });
         for trace in 1..=100 {
-            store.add(sent(trace, 1..5));
+            add(&mut store, &sent(trace, 1..5));
             assert!(store.bytes <= 16_000);
         }
         assert!(store.traces.len() > 2 && store.traces.len() < 20, "{} traces", store.traces.len());
@@ -324,7 +381,7 @@ mod tests {
             let attribute = KeyValue { key: format!("{n} {}", "x".repeat(5_000)), ..KeyValue::default() };
             sent.resource = Some(Resource { attributes: vec![attribute], ..Resource::default() });
             sent.scope_spans[0].spans[0].name = format!("{n} {}", "y".repeat(1_000));
-            store.add(sent);
+            add(&mut store, &sent);
             let kept: usize = store.processes.values().map(|process| process.cost()).sum();
             assert!(kept <= store.bytes && store.bytes <= 100_000, "{kept} of {}", store.bytes);
         }
@@ -338,9 +395,9 @@ mod tests {
     #[test]
     fn a_span_sent_twice_is_there_once() {
         let mut store = Store::new(Limits { bytes: usize::MAX, traces: 9 });
-        store.add(sent(1, 1..4));
+        add(&mut store, &sent(1, 1..4));
         let bytes = store.bytes;
-        store.add(sent(1, 1..4));
+        add(&mut store, &sent(1, 1..4));
         assert_eq!(store.bytes, bytes);
         assert_eq!(store.get(&[1; 16]).map(Trace::len), Some(3));
     }
@@ -348,7 +405,36 @@ mod tests {
     #[test]
     fn a_span_without_ids_is_refused_and_counted() {
         let mut store = Store::new(Limits { bytes: usize::MAX, traces: 9 });
-        assert_eq!(store.add(sent(0, 0..1)), 1);
+        assert_eq!(add(&mut store, &sent(0, 0..1)), 1);
         assert_eq!(store.traces.len(), 0);
+    }
+
+    #[test]
+    fn a_span_or_a_process_that_is_too_large_is_refused_and_counted() {
+        let mut store = Store::new(Limits { bytes: usize::MAX, traces: 9 });
+        let mut large = sent(1, 1..3);
+        large.scope_spans[0].spans[0].name = "x".repeat(MAX_PART);
+        assert_eq!(add(&mut store, &large), 1);
+        assert_eq!(store.get(&[1; 16]).map(Trace::len), Some(1));
+        let attribute = KeyValue { key: "x".repeat(MAX_PART), ..KeyValue::default() };
+        let mut large = sent(2, 1..3);
+        large.resource = Some(Resource { attributes: vec![attribute], ..Resource::default() });
+        assert_eq!(add(&mut store, &large), 2);
+        assert!(store.get(&[2; 16]).is_none());
+        assert_eq!(store.add(&[0x12, 9, 1]), Err(Malformed));
+    }
+
+    #[test]
+    fn what_is_read_of_a_span_is_what_stands_in_it() {
+        let mut store = Store::new(Limits { bytes: usize::MAX, traces: 9 });
+        let mut sent = sent(1, 1..2);
+        let span = &mut sent.scope_spans[0].spans[0];
+        (span.kind, span.end_time_unix_nano) = (SpanKind::Server as i32, 7);
+        span.attributes = vec![KeyValue { key: "a".to_owned(), ..KeyValue::default() }];
+        add(&mut store, &sent);
+        let kept = store.get(&[1; 16]).expect("it is kept");
+        assert_eq!(kept.each().map(|of| of.span).collect::<Vec<_>>(), [sent.scope_spans[0].spans[0].clone()]);
+        assert_eq!((kept.start_ns(), kept.len()), (1, 1));
+        assert_eq!(store.names().operations("unknown_service").collect::<Vec<_>>(), [("span 1", "server")]);
     }
 }
