@@ -27,6 +27,7 @@ fn main() -> std::process::ExitCode {
             .handle("default.hang", hang)
             .handle("default.sleep", sleep)
             .handle("default.reply", reply)
+            .handle("default.held_reply", held_reply)
             .handle("default.call", call)
             .handle("default.call_and_hold", call_and_hold)
             .handle("default.circle", circle)
@@ -166,6 +167,16 @@ async fn sleep_in_tx(tx: Tx, _: Value) -> Result<(), Fault> {
 
 /// Answers with so many bytes, or with text that PostgreSQL does not take.
 async fn reply(_: Ctx, body: Value) -> Result<String, Fault> {
+    text(&body)
+}
+
+/// Answers so when the test lets the lock go.
+async fn held_reply(ctx: Ctx, body: Value) -> Result<String, Fault> {
+    let db = ctx.db().await?;
+    if let Some(lock) = body["hold"].as_i64() {
+        db.execute("/* hold */ SELECT pg_advisory_lock_shared($1)", &[&lock]).await?;
+        db.execute("/* let go */ SELECT pg_advisory_unlock_shared($1)", &[&lock]).await?;
+    }
     text(&body)
 }
 

@@ -77,6 +77,10 @@ pub fn run(service: Service) -> ExitCode {
     // The points where a test pauses or kills us, from FAILPOINTS; the guard lives as long as the process.
     #[cfg(feature = "failpoints")]
     let _points = fail::FailScenario::setup();
+    #[cfg(feature = "failpoints")]
+    if std::env::var_os("FAILPOINTS").is_some() {
+        say(crate::failpoint::SIGN);
+    }
     // Before anything secret is read.
     let dumps = core_dump::forbid();
     let task = cli::parse(service.name(), service.settings());

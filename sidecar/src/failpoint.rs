@@ -6,6 +6,11 @@
 //! the third time; for the grammar see crate `fail`. Of the points here, `return(pause)` blocks the thread for good, and
 //! `return(abort)` ends the process by SIGABRT. Either says so first, in a line on stderr that a test waits for.
 
+/// What a program that has failpoints says at its start when `FAILPOINTS` is set: a test that finds this missing runs a program
+/// that was built without them.
+#[cfg(feature = "failpoints")]
+pub(crate) const SIGN: &str = "failpoints are compiled in";
+
 /// Passes the point `name`, or does there what `FAILPOINTS` says.
 #[inline]
 pub(crate) fn pass(name: &'static str) {

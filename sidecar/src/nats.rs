@@ -11,6 +11,7 @@ use std::{sync::Arc, sync::atomic::Ordering, time::Duration};
 
 use async_nats::{Client, ConnectError, ConnectErrorKind, ConnectOptions, Event, connection::State};
 use futures_util::StreamExt as _;
+use tpro_wire::ServiceName;
 
 use self::{
     again::{Again, Whose},
@@ -50,6 +51,8 @@ const COMMANDS: usize = 1024;
 const MESSAGES: usize = 8192;
 /// What envelope and headers may add to a body: 8 KiB of row headers, names of up to 200 bytes, trace and the rest.
 pub(crate) const ENVELOPE: usize = 16 * 1024;
+/// How often somebody who waits for the server looks whether the connection is lost.
+const CONNECTION_CHECK: Duration = Duration::from_millis(50);
 /// How long a message to ourselves may take.
 const ECHO_TIMEOUT: Duration = Duration::from_secs(2);
 
@@ -254,15 +257,32 @@ fn heed(event: &Event, link: &Link, keys: &str, health: &Health, metrics: &Metri
 /// The subject has a token less than those of replies, so that no reply subscription takes it, and lies in our own
 /// inbox prefix, which is what a server with permissions lets us have.
 async fn echo(client: &Client, config: &Config) -> Result<(), String> {
-    let subject = format!("_INBOX.tpro.{}.health.{:016x}", config.service, random::next_u64());
-    let there_and_back = async {
-        let mut subscription = client.subscribe(subject.clone()).await.map_err(|error| error.to_string())?;
-        client.publish(subject.clone(), "".into()).await.map_err(|error| error.to_string())?;
-        client.flush().await.map_err(|error| error.to_string())?;
-        subscription.next().await.map(|_| ()).ok_or_else(|| "the subscription ended".to_owned())
-    };
-    match tokio::time::timeout(ECHO_TIMEOUT, there_and_back).await {
+    match tokio::time::timeout(ECHO_TIMEOUT, there_and_back(client, &config.service)).await {
         Ok(result) => result.map_err(|error| format!("a message to ourselves failed: {error}")),
         Err(_) => Err(format!("a message to ourselves did not come within {} s", ECHO_TIMEOUT.as_secs())),
+    }
+}
+
+async fn there_and_back(client: &Client, service: &ServiceName) -> Result<(), String> {
+    let subject = format!("_INBOX.tpro.{service}.health.{:016x}", random::next_u64());
+    let mut subscription = client.subscribe(subject.clone()).await.map_err(|error| error.to_string())?;
+    client.publish(subject, "".into()).await.map_err(|error| error.to_string())?;
+    client.flush().await.map_err(|error| error.to_string())?;
+    subscription.next().await.map(|_| ()).ok_or_else(|| "the subscription ended".to_owned())
+}
+
+/// Waits until the server has all that was handed to the client before, or the connection is lost. A flush only says that
+/// the client has written it; a message to ourselves that is back says that the server has read all before it.
+pub(crate) async fn delivered(app: &App) {
+    tokio::select! {
+        _ = there_and_back(&app.nats, &app.config.service) => {}
+        () = disconnected(app) => {}
+    }
+}
+
+/// Waits until there is no connection.
+pub(crate) async fn disconnected(app: &App) {
+    while is_connected(&app.nats) {
+        tokio::time::sleep(CONNECTION_CHECK).await;
     }
 }

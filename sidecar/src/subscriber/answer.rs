@@ -1,11 +1,19 @@
 //! Answers, and replies that are none.
 
-use async_nats::{HeaderMap, HeaderName, HeaderValue};
+use std::{
+    sync::atomic::{AtomicU64, Ordering},
+    time::Instant,
+};
+
+use async_nats::{HeaderMap, HeaderName, HeaderValue, PublishErrorKind};
 use bytes::Bytes;
-use tpro_wire::{ReplyState, Status, envelope, headers};
+use tpro_wire::{ReplyState, RpcError, Status, envelope, error::code, headers};
 
 use super::request::{Back, Form};
 use crate::{app::App, handler::outcome::Outcome, version};
+
+/// How long ago the last word counts as lately: a slow line may take as long.
+const LATELY_MS: u64 = 60_000;
 
 /// The headers of replies, made once.
 pub(super) struct ReplyHeaders {
@@ -15,6 +23,9 @@ pub(super) struct ReplyHeaders {
     overloaded: HeaderMap,
     stale: HeaderMap,
     unsupported: HeaderMap,
+    /// Since when, and how many milliseconds after that the last was sent; 0: none was.
+    begun: Instant,
+    spoke: AtomicU64,
 }
 
 impl ReplyHeaders {
@@ -43,11 +54,28 @@ impl ReplyHeaders {
             overloaded: with(headers::STATE, ReplyState::Overloaded.as_str()),
             stale: with(headers::STATE, ReplyState::Stale.as_str()),
             unsupported,
+            begun: Instant::now(),
+            spoke: AtomicU64::new(0),
         }
+    }
+
+    /// Whether something was sent that may still be on its way.
+    pub(super) fn spoke_lately(&self) -> bool {
+        let spoke = self.spoke.load(Ordering::Relaxed);
+        spoke > 0 && self.ms() < spoke + LATELY_MS
+    }
+
+    fn ms(&self) -> u64 {
+        u64::try_from(self.begun.elapsed().as_millis()).unwrap_or(u64::MAX).saturating_add(1)
     }
 
     /// Answers with an outcome.
     pub(super) async fn answer(&self, app: &App, back: &Back, outcome: &Outcome) {
+        let Some((headers, payload)) = self.compose(back, outcome) else { return };
+        self.send(app, back, headers, payload).await;
+    }
+
+    fn compose(&self, back: &Back, outcome: &Outcome) -> Option<(&HeaderMap, Bytes)> {
         let (headers, payload) = match (&back.form, outcome) {
             (Form::JsonRpc(Some(id)), Outcome::Result(result)) => {
                 (&self.answer, envelope::success(id, result))
@@ -56,13 +84,13 @@ impl ReplyHeaders {
                 (&self.answer, envelope::failure(id.as_ref(), error))
             }
             // Without an id there is a request that could not be read, and so no result.
-            (Form::JsonRpc(None), Outcome::Result(_)) => return,
+            (Form::JsonRpc(None), Outcome::Result(_)) => return None,
             (Form::Json, Outcome::Result(result)) => (&self.answer, result.clone().into_bytes()),
             (Form::Json, Outcome::Error(error)) => {
                 (&self.json_error, format!(r#"{{"error":{}}}"#, error.to_json()).into_bytes())
             }
         };
-        self.send(app, back, headers, payload.into()).await;
+        Some((headers, payload.into()))
     }
 
     /// Says something that is no answer.
@@ -78,10 +106,25 @@ impl ReplyHeaders {
 
     async fn send(&self, app: &App, back: &Back, headers: &HeaderMap, payload: Bytes) {
         let Some(subject) = back.subject.clone() else { return };
-        if let Err(error) = app.nats.publish_with_headers(subject, headers.clone(), payload).await {
-            // The requester asks again, and gets the stored outcome.
-            app.metrics.serving.answers_lost.inc();
-            tracing::warn!("an answer could not be handed to NATS: {error}");
+        self.spoke.store(self.ms(), Ordering::Relaxed);
+        let size = payload.len();
+        let publish = async |headers: &HeaderMap, payload| {
+            app.nats.publish_with_headers(subject.clone(), headers.clone(), payload).await
+        };
+        let Err(mut error) = publish(headers, payload).await else { return };
+        let most = app.reply_max();
+        if error.kind() == PublishErrorKind::MaxPayloadExceeded && size > most {
+            // It was made, or stored, when the server took more. To ask again would be of no use.
+            let text = format!("the answer has {size} bytes, {most} can be carried");
+            let told = self.compose(back, &Outcome::Error(RpcError::new(code::TOO_LARGE, text)));
+            let Some((headers, payload)) = told else { return };
+            match publish(headers, payload).await {
+                Ok(()) => return,
+                Err(other) => error = other,
+            }
         }
+        // The requester asks again, and gets the stored outcome.
+        app.metrics.serving.answers_lost.inc();
+        tracing::warn!("an answer could not be handed to NATS: {error}");
     }
 }

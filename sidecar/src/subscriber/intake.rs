@@ -21,7 +21,7 @@ use super::{
     serve::serve,
     serving::Serving,
 };
-use crate::{app::App, failpoint, random};
+use crate::{failpoint, nats::disconnected, random};
 
 /// How long a message waits for a handler to become free while the copy keeps up. Short bursts of fast handlers pass;
 /// those of slow ones are sent elsewhere.
@@ -34,8 +34,6 @@ const ROUND_TRIP: Duration = Duration::from_secs(2);
 const IDLE_ROUND_TRIP: Duration = Duration::from_millis(500);
 /// What counts as lately.
 const LATELY: Duration = Duration::from_secs(10);
-/// How often a lost connection is looked at during a drain.
-const CONNECTION_CHECK: Duration = Duration::from_millis(50);
 /// More messages than any subscription will get, and more digits than a NATS server reads.
 const NEVER: u64 = 10_000_000_000;
 
@@ -216,13 +214,6 @@ impl AtWork {
 impl Drop for AtWork {
     fn drop(&mut self) {
         self.0.dec();
-    }
-}
-
-/// Waits until there is no connection.
-async fn disconnected(app: &App) {
-    while app.is_connected() {
-        tokio::time::sleep(CONNECTION_CHECK).await;
     }
 }
 

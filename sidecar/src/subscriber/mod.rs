@@ -19,11 +19,13 @@ use std::{sync::Arc, time::Instant};
 use tokio::{sync::oneshot, task::JoinHandle};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use self::{intake::Intake, serving::Serving};
-use crate::{app::App, handler::calls::Calls, inbox::Inbox, turn::Turn};
+use self::{answer::ReplyHeaders, intake::Intake, serving::Serving};
+use crate::{app::App, handler::calls::Calls, inbox::Inbox, nats, turn::Turn};
 
 /// The subscription of this copy.
 pub struct Subscriber {
+    app: Arc<App>,
+    replies: Arc<ReplyHeaders>,
     /// Tells the intake to take no more; it says when it has taken the last.
     drain: oneshot::Sender<()>,
     intake: JoinHandle<()>,
@@ -53,13 +55,14 @@ pub(crate) async fn start(app: &App, turn: Turn) -> Result<Subscriber, async_nat
     let (drain, drained) = oneshot::channel();
     let at_work = TaskTracker::new();
     let serving = Arc::new(Serving::new(app.clone(), calls, inbox, stop.clone()));
+    let replies = serving.headers.clone();
     let intake = Intake::new(serving, at_work.clone());
     let intake = app.stop.tasks.spawn(intake.run(messages, drained));
-    Ok(Subscriber { drain, intake, at_work, stop, over, writer })
+    Ok(Subscriber { app, replies, drain, intake, at_work, stop, over, writer })
 }
 
 impl Subscriber {
-    /// Takes no more, lets the handlers at work finish up to the deadline, and flushes their answers.
+    /// Takes no more, lets the handlers at work finish up to the deadline, and waits until the server has their answers.
     ///
     /// Handlers that are still at work then are stopped: their transactions roll back, and their requesters are told to
     /// try elsewhere.
@@ -79,6 +82,10 @@ impl Subscriber {
         }
         // The last message has let go of the inbox, so its writer ends when everything is written.
         let _ = tokio::time::timeout_at(deadline, self.writer).await;
+        if self.replies.spoke_lately() {
+            // On a slow line the last answers take their time.
+            let _ = tokio::time::timeout_at(deadline, nats::delivered(&self.app)).await;
+        }
         self.over.cancel();
     }
 }

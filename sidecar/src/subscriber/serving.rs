@@ -55,7 +55,7 @@ pub(super) struct Serving {
     pub(super) inbox: Inbox,
     pub(super) own: Own,
     pub(super) flight: Arc<Flight<Back>>,
-    pub(super) headers: ReplyHeaders,
+    pub(super) headers: Arc<ReplyHeaders>,
     /// The versions of requests that are understood.
     pub(super) versions: Versions,
     /// For the one suspect that may run.
@@ -121,7 +121,7 @@ impl Serving {
             own: Own::new(&app),
             flight: Arc::default(),
             suspects: Arc::new(Semaphore::new(1)),
-            headers: ReplyHeaders::new(&app),
+            headers: Arc::new(ReplyHeaders::new(&app)),
             versions: version::understood(),
             stop,
             say_so_after: app.config.dispatch.attempt_timeout * 2 / 5,

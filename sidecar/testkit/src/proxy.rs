@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::tcp::{ReadHalf, WriteHalf};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
@@ -32,6 +32,9 @@ pub enum Fault {
     CutAfter(u64),
 }
 
+/// Bytes that the kernel holds for a narrow line.
+const NARROW: u32 = 16 << 10;
+
 /// A proxy in front of one port on 127.0.0.1.
 pub struct Proxy {
     address: SocketAddr,
@@ -51,7 +54,19 @@ struct Line {
 impl Proxy {
     /// Starts a proxy in front of the port.
     pub async fn start(to: u16) -> Outcome<Proxy> {
-        let listener = TcpListener::bind(("127.0.0.1", 0)).await.context("a port for the proxy")?;
+        Proxy::of(TcpListener::bind(("127.0.0.1", 0)).await.context("a port for the proxy")?, to)
+    }
+
+    /// The same with little room in between: a sender that is faster than the line feels it soon, and not when the megabytes are
+    /// full that the kernel would take for it.
+    pub async fn start_narrow(to: u16) -> Outcome<Proxy> {
+        let socket = TcpSocket::new_v4().context("a socket for the proxy")?;
+        socket.set_recv_buffer_size(NARROW)?;
+        socket.bind(([127, 0, 0, 1], 0).into())?;
+        Proxy::of(socket.listen(64)?, to)
+    }
+
+    fn of(listener: TcpListener, to: u16) -> Outcome<Proxy> {
         let address = listener.local_addr()?;
         let (fault, seen) = watch::channel(Fault::None);
         let line = Arc::new(Line {

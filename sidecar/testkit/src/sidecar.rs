@@ -106,6 +106,9 @@ impl Sidecar {
     }
 }
 
+/// What a program says that has failpoints.
+const FAILPOINTS: &str = "failpoints are compiled in";
+
 /// A running copy. Dropping it kills it.
 pub struct SidecarProcess {
     process: Process,
@@ -165,6 +168,7 @@ impl SidecarProcess {
             if let Some(exit) = self.process.exit()? {
                 return Err(Failure::new(format!("{name} ended with {exit} before it was ready")));
             }
+            self.has_its_failpoints()?;
             Ok(self.get("/readyz").await.is_ok_and(|answer| answer.status == 200))
         })
         .await
@@ -235,6 +239,19 @@ impl SidecarProcess {
         Err(Failure::new(what).with_log(self.process.log_path()))
     }
 
+    /// A failure if it was started with failpoints and is a program without them: it would pass them all, and the test would wait in
+    /// vain. One that has them says so before anything else.
+    fn has_its_failpoints(&self) -> Outcome {
+        if self.value("FAILPOINTS").is_none() || !self.process.has_spoken() || self.log().contains(FAILPOINTS)
+        {
+            return Ok(());
+        }
+        let program = self.sidecar.program.display();
+        Err(Failure::new(format!(
+            "{program} was built without failpoints: cargo build --workspace --all-targets"
+        )))
+    }
+
     /// Waits until it stands still at a failpoint, for which it was started with [`Sidecar::stand_still_at`].
     pub async fn stands_still_at(&self, point: &str) -> Outcome {
         let line = format!("failpoint {point}: pause");
@@ -242,6 +259,7 @@ impl SidecarProcess {
             if let Some(exit) = self.process.exit()? {
                 return Err(Failure::new(format!("{} ended with {exit}", self.process.name())));
             }
+            self.has_its_failpoints()?;
             Ok(self.log().contains(&line))
         })
         .await

@@ -1,6 +1,7 @@
 //! The test kit itself: what the other tests stand on.
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
 use std::process::Command;
 use std::time::Duration;
 
@@ -9,7 +10,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tpro_testkit::process::signal_pid;
 use tpro_testkit::proxy::Fault;
 use tpro_testkit::{
-    Context, Nats, Outcome, Postgres, Process, Proxy, Recon, Signal, StopMode, World, eventually,
+    Context, Nats, Outcome, Postgres, Process, Proxy, Recon, Sidecar, Signal, StopMode, World, eventually,
 };
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -49,6 +50,23 @@ async fn a_nats_server_wants_its_token_and_restarts_on_its_port() -> Outcome {
     })
     .await?;
     assert!(nats.monitor("/varz").await?["version"].is_string());
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_program_without_failpoints_is_a_failure_that_says_so_and_not_a_long_wait() -> Outcome {
+    let folder = std::env::temp_dir().join(format!("tpro-kit-failpoints-{}", std::process::id()));
+    fs::create_dir_all(&folder)?;
+    let program = folder.join("plain");
+    fs::write(&program, "#!/bin/sh\necho it starts\nexec sleep 1000\n")?;
+    fs::set_permissions(&program, fs::Permissions::from_mode(0o755))?;
+    let copy = Sidecar::new("main", program, &folder).stand_still_at("dispatcher.before_send", 0).spawn()?;
+    for failure in [copy.stands_still_at("dispatcher.before_send").await, copy.ready().await] {
+        let said = failure.expect_err("it has no failpoints").to_string();
+        assert!(said.contains("without failpoints") && said.contains("--all-targets"), "{said}");
+    }
+    drop(copy);
+    fs::remove_dir_all(&folder)?;
     Ok(())
 }
 

@@ -1,7 +1,8 @@
 //! Copies whose handlers wait for one of few connections.
 
+use futures_util::StreamExt;
 use serde_json::json;
-use tpro_testkit::{Message, Outcome, World};
+use tpro_testkit::{Context, Message, Outcome, World, eventually};
 
 use crate::probe::Probe;
 
@@ -52,6 +53,40 @@ async fn with_the_defaults_messages_of_a_fifth_of_a_second_are_sent_hardly_more_
         assert!(each <= 1.3, "{method}: {each} attempts for each message");
     }
     assert_eq!(Probe::effects(&world).await?, 3_000);
+    world.finish(&[&main, &probe]).await?;
+    Ok(())
+}
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_nobody_has_taken_is_not_sent_in_the_last_moment_of_its_budget() -> Outcome {
+    // What an attempt says of its budget is as exact as the machine is quick; half of the 50 ms is for that.
+    const LEAST_MS: u64 = 25;
+    let world = Probe::world().await?;
+    let main = world.run("main").await?;
+    let probe = world.start(Probe::copy(&world, 1)?.env("HANDLERS_MAX", 1)).await?;
+    // Somebody else hears each attempt, and what is left of the budget by then.
+    let listener = world.nats.client().await?;
+    let mut attempts = listener.subscribe("tpro.probe.>").await?;
+    listener.flush().await?;
+    let hold = Probe::hold(&world).await?;
+    world.publish(&Probe::request("default.effect", Probe::held()).timeout(600)).await?;
+    Probe::waiting(&world, 1).await?;
+    Probe::request("default.effect", json!({})).timeout(1).publish_many(&world.main, 40).await?;
+    let ended = "SELECT count(*) FROM main_service.mq_reply WHERE status = 'unavailable'";
+    eventually("nobody has taken them", async || Ok(world.count(ended).await? == 40)).await?;
+    drop(hold);
+    world.recon().await?;
+    listener.publish("tpro.probe.end.of_this", "".into()).await?;
+    let mut refused = 0;
+    while let Some(attempt) = attempts.next().await {
+        if attempt.subject.as_str() == "tpro.probe.end.of_this" {
+            break;
+        }
+        let headers = attempt.headers.unwrap_or_default();
+        let left: u64 = headers.get("Tpro-Budget-Ms").context("it has a budget")?.as_str().parse()?;
+        assert!(left >= LEAST_MS, "an attempt was made {left} ms before the end");
+        refused += 1;
+    }
+    assert!(refused > 41, "they were tried again");
     world.finish(&[&main, &probe]).await?;
     Ok(())
 }

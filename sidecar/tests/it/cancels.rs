@@ -17,13 +17,14 @@ use crate::probe::Probe;
 const FAR_TOO_LATE: Duration = Duration::from_secs(5);
 
 /// Takes everything on a subject and never answers.
-struct Silent {
+pub struct Silent {
     taken: Arc<Mutex<Vec<(Instant, String)>>>,
     task: JoinHandle<()>,
 }
 
 impl Silent {
-    async fn on(world: &World, subject: &str) -> Outcome<Silent> {
+    /// Begins to take.
+    pub async fn on(world: &World, subject: &str) -> Outcome<Silent> {
         let client = world.nats.client().await?;
         let mut messages = client.subscribe(subject.to_owned()).await?;
         client.flush().await?;
@@ -40,7 +41,8 @@ impl Silent {
         Ok(Silent { taken, task })
     }
 
-    fn taken(&self) -> Vec<(Instant, String)> {
+    /// What it has taken so far: when, and the uid.
+    pub fn taken(&self) -> Vec<(Instant, String)> {
         self.taken.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 

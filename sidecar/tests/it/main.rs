@@ -36,6 +36,7 @@ mod handlers;
 mod hangs;
 mod http;
 mod inbox_window;
+mod last_words;
 mod leftovers;
 mod listeners;
 mod load;

@@ -135,3 +135,47 @@ async fn what_is_no_answer_ends_the_message_at_once_and_it_is_said_what_came() -
     world.finish(&[&main, &probe]).await?;
     Ok(())
 }
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_forged_refusal_of_an_event_is_dropped() -> Outcome {
+    use futures_util::StreamExt;
+
+    let world = World::options().services(&["main"]).start().await?;
+    let stranger = world.nats.client().await?;
+    let mut events = stranger.subscribe("tpro.old.thing.>").await?;
+    stranger.flush().await?;
+    // The server's word that it has an event is lost some times, so that the event is in flight for as long.
+    let main = world
+        .sidecar("main")?
+        .env("FAILPOINTS", "dispatcher.echo_lost=3*return(1)")
+        .env("ATTEMPT_TIMEOUT_MS", 600_000);
+    let main = world.start(main).await?;
+    // A request shows where replies go to.
+    let asked = world.publish(&Message::to("old.thing.ask").protocol("json")).await?;
+    let request = events.next().await.expect("the request has come");
+    let uid_of = |message: &async_nats::Message| {
+        message.headers.as_ref().and_then(|headers| headers.get("Nats-Msg-Id")).expect("a uid").to_string()
+    };
+    let inbox = request.reply.clone().expect("it wants a reply").to_string();
+    stranger.publish(inbox.clone(), "{}".into()).await?;
+    world.await_reply(asked).await?.ok()?;
+
+    let event = world.publish(&Message::to("old.thing.noted").protocol("json").timeout(0)).await?;
+    let noted = events.next().await.expect("the event has come");
+    let forged = inbox.replace(&uid_of(&request), &uid_of(&noted));
+    let mut headers = async_nats::HeaderMap::new();
+    headers.insert("Tpro-State", "overloaded");
+    stranger.publish_with_headers(forged, headers, "".into()).await?;
+    eventually("it is dropped", async || {
+        Ok(main.metric_of("tpro_dropped_replies_total", r#"reason="state""#).await? == 1.0)
+    })
+    .await?;
+    let reply = world.await_reply(event).await?;
+    assert_eq!((reply.status.as_str(), reply.attempts), ("ok", 1), "{reply:?}");
+    assert_eq!(main.metric("tpro_refused_total").await?, 0.0);
+    // Nothing came twice: the next thing on the line is what is sent now.
+    stranger.publish("tpro.old.thing.last", "".into()).await?;
+    let next = events.next().await.expect("the line works");
+    assert_eq!(next.subject.as_str(), "tpro.old.thing.last");
+    world.finish(&[&main]).await?;
+    Ok(())
+}

@@ -133,6 +133,9 @@ impl Leader {
 
     /// Asks the server to send something back, to learn that it has the events before it.
     pub(super) fn ask_echo(&mut self, number: u32) {
+        if failpoint::number("dispatcher.echo_lost").is_some() {
+            return;
+        }
         let subject =
             self.sender.replies().subject(self.app.source.service.as_str(), self.barrier.uid(), number);
         let question = OutboundMessage {

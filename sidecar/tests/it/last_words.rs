@@ -1,0 +1,94 @@
+//! The last answers of a copy that is told to stop, and answers and messages that a server takes no more.
+
+use serde_json::json;
+use std::time::Duration;
+use tpro_testkit::proxy::Fault;
+use tpro_testkit::{Message, Nats, Outcome, Proxy, SidecarProcess, Signal, World, eventually};
+
+use crate::probe::Probe;
+
+/// How late each piece of 64 KiB is on the slow line: a large answer takes some seconds there.
+const LATE: Duration = Duration::from_millis(200);
+const LARGE: usize = 800_000;
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_large_answer_on_a_slow_line_is_delivered_before_the_copy_ends() -> Outcome {
+    let world = Probe::world().await?;
+    let line = Proxy::start_narrow(world.nats.port()).await?;
+    // Nobody has time to ask twice.
+    let main = world.start(world.sidecar("main")?.env("ATTEMPT_TIMEOUT_MS", 120_000)).await?;
+    let probe = Probe::copy(&world, 1)?.env("NATS_URL", format!("nats://127.0.0.1:{}", line.port()));
+    let probe = world.start(probe.env("STOP_TIMEOUT", 60)).await?;
+    let hold = Probe::hold(&world).await?;
+    let body = json!({"hold": Probe::held()["hold"], "bytes": LARGE});
+    let id = world.publish(&Probe::request("default.held_reply", body).timeout(300)).await?;
+    Probe::waiting(&world, 1).await?;
+    line.set(Fault::Latency(LATE));
+    probe.signal(Signal::TERM)?;
+    eventually("it drains", async || Ok(probe.get("/readyz").await?.status == 503)).await?;
+    drop(hold);
+    assert_eq!(probe.wait().await?.code(), Some(0), "{}", probe.log());
+    let reply = world.await_reply(id).await?;
+    assert_eq!(reply.attempts, 1, "{reply:?}");
+    assert_eq!(reply.ok()?.as_str().map(str::len), Some(LARGE));
+    world.finish(&[&main]).await?;
+    Ok(())
+}
+
+/// Waits until a copy knows that the server takes no more than this.
+async fn knows_of(copy: &SidecarProcess, most: usize) -> Outcome {
+    eventually(&format!("{} knows what the server takes", copy.process().name()), async || {
+        let ready = copy.get("/readyz").await?;
+        Ok(ready.status == 503 && ready.body.contains(&format!("up to {most} bytes")))
+    })
+    .await
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_the_server_takes_no_more_is_an_error_and_not_sent_again() -> Outcome {
+    const MOST: usize = 300_000;
+    let limit = |bytes: usize| Nats::options().line(&format!("max_payload: {bytes}"));
+    let nats = limit(1 << 20);
+    let world = World::options().services(&["main", "probe"]).nats(nats).start().await?;
+    world.admin.batch_execute(Probe::EFFECTS).await?;
+    let main = world.start(world.sidecar("main")?.env("ATTEMPT_TIMEOUT_MS", 2_000)).await?;
+    let probe = world.start(Probe::copy(&world, 1)?).await?;
+    // An answer is stored that could be sent when it was made, and is asked for again when it can not.
+    let large = Message::to("probe.default.reply").body(json!({"bytes": 400_000})).timeout(60);
+    let asked = world.publish(&large).await?;
+    assert_eq!(world.await_reply(asked).await?.ok()?.as_str().map(str::len), Some(400_000));
+    world.nats.reload(&limit(MOST)).await?;
+    knows_of(&main, MOST).await?;
+    knows_of(&probe, MOST).await?;
+    // As after a takeover: the leader does not know that it was answered.
+    main.stop().await?;
+    world.admin.execute("DELETE FROM main_service.mq_reply WHERE mq_id = $1", &[&asked]).await?;
+    world
+        .admin
+        .execute("UPDATE main_service.mq_cursor SET pending = ARRAY[$1::bigint], clean = false", &[&asked])
+        .await?;
+    let main = world.spawn(main.sidecar())?;
+    let repeated = world.await_reply(asked).await?;
+    assert_eq!(
+        (repeated.status.as_str(), repeated.code(), repeated.attempts),
+        ("error", -32006, 1),
+        "{repeated:?}"
+    );
+
+    let answered = world.ask(&large).await?;
+    assert_eq!(
+        (answered.status.as_str(), answered.code(), answered.attempts),
+        ("error", -32006, 1),
+        "{answered:?}"
+    );
+    // A message that the leader cannot send.
+    let sent =
+        world.ask(&Probe::request("default.echo", json!({"text": "x".repeat(400_000)})).timeout(60)).await?;
+    assert_eq!((sent.status.as_str(), sent.code()), ("error", -32006), "{sent:?}");
+    world.ask(&Probe::request("default.echo", json!({}))).await?.ok()?;
+    for copy in [&main, &probe] {
+        assert_eq!(copy.metric("tpro_answers_lost_total").await?, 0.0);
+    }
+    world.finish(&[&main, &probe]).await?;
+    Ok(())
+}
