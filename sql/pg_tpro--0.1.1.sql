@@ -775,7 +775,7 @@ COMMENT ON FUNCTION tpro.foreign_code(pg_catalog.text) IS
     'what in a service''s schema runs code that is not of tpro, or belongs to a login of the service, a line each; 3F000 unknown';
 
 -- The changes that bring a service to this release, and what each is for. Step 0 locks no table; 1 to 3 are of one table, or of a
--- partitioned one and its partitions; 4 comes when nothing else is left.
+-- partitioned one and its partitions; 4 comes when those are done, and 5 when no database of the cluster needs the role of the earlier release.
 CREATE FUNCTION tpro.outdated(service pg_catalog.text)
     RETURNS TABLE (what pg_catalog.text, relation pg_catalog.text, step pg_catalog.int4, statement pg_catalog.text)
     LANGUAGE plpgsql STABLE STRICT SET search_path = pg_catalog, pg_temp
@@ -795,10 +795,16 @@ BEGIN
                'tpro.drop_partition(text, oid, bigint)']::regprocedure[]) f
      WHERE NOT has_function_privilege(sidecar, f, 'EXECUTE')
     UNION ALL
-    SELECT format('%s, or a partition of it, belongs to %s', t.parent, maintainer), t.parent, 2,
+    SELECT format('schema %s belongs to %s', schema_name, n.nspowner::regrole), '', 0,
+           format('ALTER SCHEMA %s OWNER TO tpro_owner', schema_name)
+      FROM pg_namespace n WHERE n.oid = schema_oid AND n.nspowner <> 'tpro_owner'::regrole
+    UNION ALL
+    -- In 0.1.0 the partitioned tables are the maintainer's. A dump that is restored without owners makes all of them its restorer's.
+    SELECT format('%s, or a partition of it, belongs to %s', t.parent, t.owner), t.parent, 2,
            format('ALTER TABLE %s.%I OWNER TO tpro_owner', schema_name, t.relname)
-      FROM (SELECT c.relname, substring(c.relname FROM '^mq_[a-z]+') AS parent FROM pg_class c JOIN pg_roles r ON r.oid = c.relowner
-             WHERE c.relnamespace = schema_oid AND c.relkind IN ('r', 'p') AND r.rolname = maintainer
+      FROM (SELECT c.relname, substring(c.relname FROM '^mq_(?:reply_fault|[a-z]+)') AS parent, c.relowner::regrole AS owner FROM pg_class c
+             WHERE c.relnamespace = schema_oid AND c.relkind IN ('r', 'p', 'v') AND c.relname LIKE 'mq\_%'
+               AND c.relowner <> 'tpro_owner'::regrole
              ORDER BY c.relkind = 'r', c.relname) t
     UNION ALL
     SELECT 'mq_publish has no trigger refuse', 'mq_publish', 3, format(
@@ -808,6 +814,13 @@ BEGIN
              ''refuses a body larger than tpro.max_body, and a transaction that is not the one that inserts''', schema_name)
      WHERE NOT EXISTS (SELECT FROM pg_trigger g WHERE g.tgrelid = to_regclass(format('%s.mq_publish', schema_name))
                           AND g.tgfoid = 'tpro.refuse()'::regprocedure)
+    UNION ALL
+    SELECT 'mq_receive has no column proof', 'mq_receive', 3, format(
+        'ALTER TABLE %1$s.mq_receive ADD COLUMN proof text;
+         COMMENT ON COLUMN %1$s.mq_receive.proof IS
+             ''what a repeat must prove: k:<its Tpro-Key>, or d:<digest of its params> of a stranger; null: not known''', schema_name)
+     WHERE NOT EXISTS (SELECT FROM pg_attribute a WHERE a.attrelid = to_regclass(format('%s.mq_receive', schema_name))
+                          AND a.attname = 'proof' AND NOT a.attisdropped)
     UNION ALL
     SELECT 'mq_status goes by the clock', 'mq_status', 3, format(
         'CREATE OR REPLACE VIEW %1$s.mq_status AS
@@ -832,7 +845,20 @@ BEGIN
                       AND d.dbid = (SELECT b.oid FROM pg_database b WHERE b.datname = current_database())
                       AND (d.classid = 'pg_namespace'::regclass AND d.objid = schema_oid
                            OR d.classid = 'pg_class'::regclass
-                              AND d.objid IN (SELECT c.oid FROM pg_class c WHERE c.relnamespace = schema_oid)));
+                              AND d.objid IN (SELECT c.oid FROM pg_class c WHERE c.relnamespace = schema_oid)))
+    UNION ALL
+    -- As sql/login.sql marks it, which refuses a role that somebody else has made.
+    SELECT format('login %s is not marked', outdated.service), '', 4,
+           format('COMMENT ON ROLE %I IS %L', outdated.service, 'tpro: login of service ' || outdated.service)
+      FROM pg_roles r JOIN pg_auth_members m ON m.member = r.oid JOIN pg_roles g ON g.oid = m.roleid
+     WHERE r.rolname = outdated.service AND r.rolcanlogin AND g.rolname = sidecar
+       AND NOT (r.rolsuper OR r.rolcreaterole OR r.rolcreatedb OR r.rolreplication OR r.rolbypassrls)
+       AND shobj_description(r.oid, 'pg_authid') IS NULL
+    UNION ALL
+    -- It is a member of nothing any more that it should not be by itself.
+    SELECT format('%s does not inherit', sidecar), '', 5, format('ALTER ROLE %I INHERIT', sidecar)
+      FROM pg_roles r WHERE r.rolname = sidecar AND NOT r.rolinherit
+       AND NOT EXISTS (SELECT FROM pg_roles m WHERE m.rolname = maintainer);
 END
 $$;
 COMMENT ON FUNCTION tpro.outdated(pg_catalog.text) IS
@@ -858,6 +884,7 @@ DECLARE
     first_lock timestamptz;
     tried integer;
     held text;
+    remaining text[] := '{}';
 BEGIN
     IF NOT EXISTS (SELECT FROM tpro.service_schemas s WHERE s.name = upgrade_service.name) THEN
         RAISE invalid_schema_name USING MESSAGE = format('schema %s is not that of a service', schema_name);
@@ -889,18 +916,18 @@ BEGIN
     END IF;
 
     PERFORM set_config('lock_timeout', '50ms', true);
-    <<changes>>
     FOR one IN
-        WITH due AS (SELECT o.relation, o.step, o.statement, row_number() OVER () AS n
-                       FROM tpro.outdated(upgrade_service.name) o WHERE o.step BETWEEN 1 AND 3)
-        SELECT d.relation, d.step, d.statement, d.n FROM due d
-         UNION ALL
-        SELECT DISTINCT d.relation, 1, format('LOCK TABLE ONLY %s.%I IN ACCESS EXCLUSIVE MODE', schema_name, d.relation), 0
-          FROM due d WHERE d.relation <> 'mq_status'
-         ORDER BY relation, step, n
+        WITH due AS (SELECT o.*, row_number() OVER () AS n FROM tpro.outdated(upgrade_service.name) o WHERE o.step BETWEEN 1 AND 4)
+        SELECT c.*
+          FROM (SELECT d.relation, d.step, d.statement, d.n, d.what FROM due d
+                 UNION ALL
+                SELECT DISTINCT d.relation, 1, format('LOCK TABLE ONLY %s.%I IN ACCESS EXCLUSIVE MODE', schema_name, d.relation), 0, NULL
+                  FROM due d JOIN pg_class t ON t.oid = to_regclass(format('%s.%I', schema_name, d.relation)) AND t.relkind <> 'v'
+                 WHERE d.step < 4) c
+         ORDER BY c.step = 4, c.relation, c.step, c.n
     LOOP
         tried := 1;
-        LOOP
+        WHILE held IS NULL LOOP
             BEGIN
                 EXECUTE one.statement;
                 EXIT;
@@ -913,34 +940,38 @@ BEGIN
                           WHERE l.locktype = 'relation' AND l.database = this_database AND l.granted
                             AND l.pid IS DISTINCT FROM pg_backend_pid()
                             AND c.relnamespace = schema_name::regnamespace AND starts_with(c.relname, one.relation)));
-                    EXIT changes;
                 END IF;
             END;
             tried := tried + 1;
-            PERFORM pg_sleep(0.02 + random() * 0.06);
+            PERFORM pg_sleep(CASE WHEN held IS NULL THEN 0.02 + random() * 0.06 ELSE 0 END);
         END LOOP;
+        IF held IS NOT NULL THEN
+            -- From here on only what is left, without another look into the catalogue while everybody waits.
+            remaining := CASE WHEN one.what IS NULL THEN remaining ELSE array_append(remaining, one.what) END;
+            CONTINUE;
+        END IF;
         first_lock := coalesce(first_lock, clock_timestamp());
         IF clock_timestamp() - first_lock > hold THEN
             held := 'it stopped so that nobody waits for longer: call again';
-            EXIT;
         END IF;
     END LOOP;
     PERFORM set_config('lock_timeout', patience, true);
-    IF held IS NOT NULL AND EXISTS (SELECT FROM tpro.outdated(upgrade_service.name) o WHERE o.step BETWEEN 1 AND 3) THEN
+    IF cardinality(remaining) > 0 THEN
         RETURN NEXT held;
-    ELSE
-        FOR one IN SELECT o.statement FROM tpro.outdated(upgrade_service.name) o WHERE o.step = 4 LOOP
-            EXECUTE one.statement;
-        END LOOP;
-        IF shobj_description(old_role, 'pg_authid') LIKE 'tpro: %' THEN
-            BEGIN
-                EXECUTE format('DROP ROLE %I', maintainer);
-            EXCEPTION WHEN dependent_objects_still_exist THEN
-                RAISE NOTICE 'role % stays: it is used elsewhere, perhaps by this service in another database, which is still to be upgraded',
-                             maintainer;
-            END;
-        END IF;
+        RETURN QUERY SELECT DISTINCT r FROM unnest(remaining) r;
+        RETURN;
     END IF;
+    IF shobj_description(old_role, 'pg_authid') LIKE 'tpro: %' THEN
+        BEGIN
+            EXECUTE format('DROP ROLE %I', maintainer);
+        EXCEPTION WHEN dependent_objects_still_exist THEN
+            RAISE NOTICE 'role % stays: it is used elsewhere, perhaps by this service in another database, which is still to be upgraded',
+                         maintainer;
+        END;
+    END IF;
+    FOR one IN SELECT o.statement FROM tpro.outdated(upgrade_service.name) o WHERE o.step = 5 LOOP
+        EXECUTE one.statement;
+    END LOOP;
     RETURN QUERY SELECT DISTINCT o.what FROM tpro.outdated(upgrade_service.name) o;
 END
 $$;

@@ -18,20 +18,24 @@ async fn instance(session: &Client) -> Outcome<String> {
 
 /// Dumps the database and restores it beside itself.
 pub async fn restored(database: &Database) -> Outcome<Client> {
+    restored_as(database, &format!("{}_copy", database.name())).await
+}
+
+/// The same under this name.
+pub async fn restored_as(database: &Database, copy: &str) -> Outcome<Client> {
     let cluster = database.cluster();
-    let copy = format!("{}_copy", database.name());
     database.connect().await?.batch_execute(&format!("CREATE DATABASE {copy}")).await?;
     let mut dump = cluster.client_program("pg_dump").arg(database.url()).stdout(Stdio::piped()).spawn()?;
     let output = dump.stdout.take().context("pg_dump has no output")?;
     let psql = cluster
         .client_program("psql")
         .args(["--no-psqlrc", "--quiet", "--set=ON_ERROR_STOP=1"])
-        .arg(cluster.superuser_url(&copy))
+        .arg(cluster.superuser_url(copy))
         .stdin(output)
         .output()?;
     assert!(dump.wait()?.success());
     assert!(psql.status.success(), "{}", String::from_utf8_lossy(&psql.stderr));
-    connect(&cluster.superuser_url(&copy)).await
+    connect(&cluster.superuser_url(copy)).await
 }
 
 #[tokio::test]

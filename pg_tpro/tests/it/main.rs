@@ -7,6 +7,7 @@ mod backlog;
 mod bell;
 mod catalogue;
 mod demo;
+mod description;
 mod identity;
 mod keys;
 mod lead;

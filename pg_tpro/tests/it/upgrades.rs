@@ -7,6 +7,8 @@ use tokio_postgres::{Client, types::FromSqlOwned};
 use tpro_testkit::{Context, Database, Outcome, Postgres, paths};
 
 use crate::agreement::is_wrapper;
+use crate::description::Description;
+use crate::identity::restored_as;
 use crate::refusal::refused_with;
 
 const BEFORE: &str = "0.1.0";
@@ -50,6 +52,81 @@ async fn before_the_extension_is_updated_no_service_is_made() -> Outcome {
     publisher.batch_execute("SELECT tpro.publish('a', 'b', 'c')").await?;
     admin.batch_execute("SELECT tpro.create_service('late')").await?;
     Ok(())
+}
+
+/// A service as this release makes it.
+async fn fresh(service: &str) -> Outcome<(Database, Description)> {
+    let database = Postgres::shared().await?.database().await?;
+    database.create_service(service).await?;
+    let described = Description::of(&database.connect().await?, service).await?;
+    assert!(described.facts() > 1000, "{} facts", described.facts());
+    Ok((database, described))
+}
+
+/// Fails with what differs, a line each.
+async fn is_like(admin: &Client, service: &str, fresh: &Description) -> Outcome {
+    let described = Description::of(admin, service).await?;
+    let difference = described.difference(fresh);
+    assert!(difference.is_none(), "- in a fresh database only, + with {service} only\n{difference}");
+    Ok(())
+}
+
+#[tokio::test]
+async fn an_upgraded_catalogue_equals_a_fresh_one() -> Outcome {
+    let (_, fresh) = fresh("unaged").await?;
+    let admin = aged("aged").await?.connect().await?;
+    update(&admin).await?;
+    admin.batch_execute("CALL tpro.upgrade_services()").await?;
+    is_like(&admin, "aged", &fresh).await
+}
+
+#[tokio::test]
+async fn dumps_of_before_and_after_an_upgrade_are_restored_with_every_right() -> Outcome {
+    let (_, fresh) = fresh("unarchived").await?;
+    let database = aged("archived").await?;
+    let original = database.connect().await?;
+    original.batch_execute("SELECT tpro.publish('a', 'b', 'c', sender => 'archived')").await?;
+    let (before, after) = (format!("{}_before", database.name()), format!("{}_after", database.name()));
+    let of_before = restored_as(&database, &before).await?;
+    let version = "SELECT extversion FROM pg_extension WHERE extname = 'pg_tpro'";
+    assert_ne!(one::<String>(&of_before, version).await?, BEFORE);
+    of_before.batch_execute("SELECT tpro.adopt()").await?;
+    of_before.batch_execute("CALL tpro.upgrade_services()").await?;
+    update(&original).await?;
+    original.batch_execute("CALL tpro.upgrade_services()").await?;
+    let of_after = restored_as(&database, &after).await?;
+
+    for (session, name) in [(&of_before, before.as_str()), (&original, database.name()), (&of_after, &after)]
+    {
+        // The setting of the login is not in a dump of one database.
+        let login = format!("ALTER ROLE archived IN DATABASE {name} SET tpro.sender = 'archived'");
+        session.batch_execute(&login).await?;
+        is_like(session, "archived", &fresh).await?;
+        assert_eq!(one::<i64>(session, "SELECT count(*) FROM archived_service.mq_publish").await?, 1);
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_table_that_is_not_of_the_owner_is_named_and_comes_back() -> Outcome {
+    let (database, fresh) = fresh("strayed").await?;
+    let admin = database.connect().await?;
+    assert_eq!(lines(&admin, "SELECT what FROM tpro.outdated('strayed')").await?, [""; 0]);
+    // As a dump leaves it that is restored without owners.
+    admin
+        .batch_execute(
+            "ALTER SCHEMA strayed_service OWNER TO postgres; ALTER TABLE strayed_service.mq_reply OWNER TO postgres;
+             ALTER TABLE strayed_service.mq_receive_rest OWNER TO postgres; ALTER VIEW strayed_service.mq_status OWNER TO postgres",
+        )
+        .await?;
+    let named = lines(&admin, "SELECT what FROM tpro.outdated('strayed')").await?;
+    for what in
+        ["schema strayed_service belongs to postgres", "mq_reply, or", "mq_receive, or", "mq_status, or"]
+    {
+        assert!(named.iter().any(|line| line.starts_with(what)), "{what}: {named:?}");
+    }
+    assert_eq!(upgrade(&admin, "strayed").await?, [""; 0]);
+    is_like(&admin, "strayed", &fresh).await
 }
 
 #[tokio::test]

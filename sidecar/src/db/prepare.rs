@@ -10,6 +10,8 @@ use crate::{backoff::Backoff, config::Config, health::Health, keys::Keys, shutdo
 
 /// The name of the readiness check.
 pub(crate) const CHECK: &str = "database";
+/// The oldest release of the extension that has what this program calls.
+const NEEDS: &str = "0.1.1";
 
 /// What the database says about itself.
 #[derive(Clone)]
@@ -99,13 +101,22 @@ async fn ask(config: &Config, servers: &Servers) -> Result<Facts, Lack> {
 }
 
 async fn look_for_extension(client: &Client) -> Result<(), Lack> {
-    let sql = "SELECT extnamespace::regnamespace::text FROM pg_extension WHERE extname = 'pg_tpro'";
-    match client.query_opt(sql, &[]).await? {
-        Some(_) => Ok(()),
-        None => {
-            Err(Lack::Remedy("the extension is missing; as a superuser: CREATE EXTENSION pg_tpro".into()))
-        }
+    let sql = "SELECT extversion FROM pg_extension WHERE extname = 'pg_tpro'";
+    let Some(row) = client.query_opt(sql, &[]).await? else {
+        return Err(Lack::Remedy(
+            "the extension is missing; as a superuser: CREATE EXTENSION pg_tpro".into(),
+        ));
+    };
+    let installed: &str = row.get(0);
+    let parts =
+        |release: &str| release.split('.').map(|part| part.parse().unwrap_or(0)).collect::<Vec<u64>>();
+    if parts(installed) < parts(NEEDS) {
+        return Err(Lack::Remedy(format!(
+            "the extension is of an earlier release, {installed}, and this program needs {NEEDS}; as a superuser: \
+             ALTER EXTENSION pg_tpro UPDATE, then CALL tpro.upgrade_services()"
+        )));
     }
+    Ok(())
 }
 
 async fn look_for_service(client: &Client, config: &Config) -> Result<(), Lack> {
@@ -128,27 +139,18 @@ async fn look_for_service(client: &Client, config: &Config) -> Result<(), Lack> 
     Ok(())
 }
 
-/// What this release needs and a database of an earlier one lacks: functions of the extension, and columns and rights of the
-/// service's own schema.
+/// A service stays of the earlier release for a moment after the extension was updated, and so does a restored dump.
 async fn look_for_upgrade(client: &Client, config: &Config) -> Result<(), Lack> {
     let (service, schema) = (config.service.as_str(), config.service.schema());
-    let sql = "SELECT s.sign IS NOT NULL, \
-        EXISTS (SELECT FROM pg_attribute a WHERE a.attrelid = to_regclass($1 || '.mq_receive') \
-                   AND a.attname = 'proof' AND NOT a.attisdropped) \
-        AND coalesce(has_function_privilege(s.sign, 'EXECUTE'), false) \
-        FROM (SELECT to_regprocedure('tpro.sign(text,bytea)') AS sign) AS s";
-    let row = client.query_one(sql, &[&schema]).await?;
-    if !row.get::<_, bool>(0) {
-        return Err(Lack::Remedy(
-            "the extension is of an earlier release; as a superuser: ALTER EXTENSION pg_tpro UPDATE".into(),
-        ));
+    let outdated = "SELECT o.what FROM tpro.outdated($1) o ORDER BY o.step, o.what LIMIT 1";
+    match client.query_opt(outdated, &[&service]).await? {
+        None => Ok(()),
+        Some(row) => Err(Lack::Remedy(format!(
+            "the schema {schema} is of an earlier release ({}); as a superuser: SELECT tpro.upgrade_service('{service}'), \
+             until it returns nothing",
+            row.get::<_, &str>(0)
+        ))),
     }
-    if !row.get::<_, bool>(1) {
-        return Err(Lack::Remedy(format!(
-            "the schema {schema} is of an earlier release; as a superuser: SELECT tpro.upgrade_service('{service}')"
-        )));
-    }
-    Ok(())
 }
 
 /// A database that was copied or restored holds what the original may have sent, and is asked for what is asked of the original:

@@ -104,16 +104,10 @@ impl Database {
     /// Makes a service and its login role as an earlier release made them: from the template that was frozen with it.
     pub async fn create_service_of(&self, release: &str, service: &str) -> Outcome {
         let _alone = self.cluster.making.lock().await;
-        let path = paths::checkout().join(format!("sql/released/service--{release}.sql"));
-        let template = fs::read_to_string(&path).context(format!("reading {}", path.display()))?;
-        let script = ["schema", "publisher", "sidecar", "maintainer"]
-            .iter()
-            .map(|part| (format!("@{part}@"), format!("{service}_{}", part.replace("schema", "service"))))
-            .fold(template, |script, (mark, name)| script.replace(&mark, &name));
+        let script = released_service(release, service)?;
         let admin = self.connect().await?;
-        // The search path of tpro.create_service(), which ran it.
         admin
-            .batch_execute(&format!("BEGIN; SET LOCAL search_path = pg_catalog, pg_temp; {script}; COMMIT"))
+            .batch_execute(&script)
             .await
             .context(format!("making service {service} of release {release}"))?;
         create_role(&admin, service, self.cluster.role_password()).await?;
@@ -161,6 +155,18 @@ impl Database {
         let _alone = self.cluster.making.lock().await;
         create_role(&admin, role, self.cluster.role_password()).await
     }
+}
+
+/// The script that made a service in an earlier release: the template that was frozen with it, in a transaction and with the
+/// search path of tpro.create_service(), which ran it.
+pub fn released_service(release: &str, service: &str) -> Outcome<String> {
+    let path = paths::checkout().join(format!("sql/released/service--{release}.sql"));
+    let template = fs::read_to_string(&path).context(format!("reading {}", path.display()))?;
+    let script = ["schema", "publisher", "sidecar", "maintainer"]
+        .iter()
+        .map(|part| (format!("@{part}@"), format!("{service}_{}", part.replace("schema", "service"))))
+        .fold(template, |script, (mark, name)| script.replace(&mark, &name));
+    Ok(format!("BEGIN; SET LOCAL search_path = pg_catalog, pg_temp; {script}; COMMIT;\n"))
 }
 
 async fn create_role(admin: &Client, role: &str, password: &str) -> Outcome {

@@ -47,6 +47,7 @@ mod maintenance;
 mod make_commands;
 mod make_nats;
 mod make_roll;
+mod make_upgrade;
 mod nats_says;
 mod nats_users;
 mod neighbours;

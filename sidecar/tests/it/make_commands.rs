@@ -51,13 +51,16 @@ const SETTINGS: [&str; 22] = [
 ];
 
 /// A folder with what `make` needs of a checkout. It goes with the test.
-struct Checkout {
-    root: PathBuf,
-    environment: BTreeMap<String, String>,
+pub struct Checkout {
+    /// The folder.
+    pub root: PathBuf,
+    /// What `make` is called with.
+    pub environment: BTreeMap<String, String>,
 }
 
 impl Checkout {
-    fn new(name: &str) -> Outcome<Checkout> {
+    /// With nothing built.
+    pub fn new(name: &str) -> Outcome<Checkout> {
         let root = paths::run_root()?.join(format!("world-{}-{name}", std::process::id())).join("a checkout");
         let _ = fs::remove_dir_all(&root);
         for path in [
@@ -87,18 +90,24 @@ impl Checkout {
     }
 
     /// With the programs that cargo has built.
-    fn with_programs(self) -> Outcome<Checkout> {
+    pub fn with_programs(self) -> Outcome<Checkout> {
         std::os::unix::fs::symlink(paths::binaries()?, self.root.join("target/debug"))?;
         Ok(self)
     }
 
-    fn env(mut self, name: &str, value: impl ToString) -> Checkout {
+    /// Sets a variable.
+    pub fn env(mut self, name: &str, value: impl ToString) -> Checkout {
         self.environment.insert(name.to_owned(), value.to_string());
         self
     }
 
     /// Calls a program there; whether it succeeded, and what it said.
-    fn call(&self, program: &str, arguments: &[&str], variables: &[(&str, &str)]) -> Outcome<(bool, String)> {
+    pub fn call(
+        &self,
+        program: &str,
+        arguments: &[&str],
+        variables: &[(&str, &str)],
+    ) -> Outcome<(bool, String)> {
         let mut command = Command::new(program);
         command.args(arguments).current_dir(&self.root).stdin(Stdio::null());
         command.env_clear().envs(&self.environment).envs(variables.iter().copied());
@@ -108,7 +117,7 @@ impl Checkout {
     }
 
     /// The same, which must succeed.
-    fn well(&self, goals: &[&str]) -> Outcome<String> {
+    pub fn well(&self, goals: &[&str]) -> Outcome<String> {
         let (well, told) = self.call("make", goals, &[])?;
         assert!(well, "make {goals:?} failed: {told}");
         Ok(told)

@@ -1,11 +1,11 @@
-//! `ALTER EXTENSION pg_tpro UPDATE` while everything works.
+//! `ALTER EXTENSION pg_tpro UPDATE` and `tpro.upgrade_services()` while everything works.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 
 use serde_json::json;
 use tokio_postgres::Client;
-use tpro_testkit::{Outcome, Postgres, Reply, World, eventually};
+use tpro_testkit::{Outcome, Postgres, Reply, SidecarProcess, World, eventually};
 
 use crate::probe::Probe;
 
@@ -73,6 +73,58 @@ async fn an_update_of_the_extension_under_load_costs_nothing() -> Outcome {
     for copy in [&main, &probe] {
         assert_eq!(copy.metric("tpro_takeovers_total").await?, 1.0, "no session was lost");
     }
+    world.finish(&[&main, &probe]).await?;
+    Ok(())
+}
+
+/// Waits until a copy that is not ready says this.
+async fn says(copy: &SidecarProcess, words: &str) -> Outcome {
+    eventually(&format!("{} says {words}", copy.process().name()), async || {
+        Ok(copy.get("/readyz").await.is_ok_and(|page| page.status == 503 && page.body.contains(words)))
+    })
+    .await
+    .map_err(|failure| failure.with_log(copy.process().log_path()))
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn copies_wait_for_the_upgrade_of_a_running_database_and_then_settle_all() -> Outcome {
+    // Of its own, since its roles are those of the release before.
+    let cluster = Postgres::own().start().await?;
+    let options = World::options().services(&["main", "probe"]).cluster(cluster).release("0.1.0");
+    let world = options.start().await?;
+    world.admin.batch_execute(Probe::EFFECTS).await?;
+    let main = world.spawn(world.sidecar("main")?)?;
+    let probe = world.spawn(Probe::copy(&world, 1)?)?;
+    let (over, published) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicI64::new(0)));
+    let mut publishers = Vec::new();
+    for _ in 0..2 {
+        let session = world.database.connect_as("main").await?;
+        publishers.push(tokio::spawn(publish(session, over.clone(), published.clone())));
+    }
+    let more = async || {
+        let target = published.load(Ordering::SeqCst) + 100;
+        eventually("more is published", async || Ok(published.load(Ordering::SeqCst) >= target)).await
+    };
+    says(&main, "ALTER EXTENSION pg_tpro UPDATE").await?;
+    says(&probe, "ALTER EXTENSION pg_tpro UPDATE").await?;
+    more().await?;
+    world.admin.batch_execute("ALTER EXTENSION pg_tpro UPDATE").await?;
+    says(&main, "SELECT tpro.upgrade_service('main')").await?;
+    more().await?;
+    assert_eq!(world.count("SELECT count(*) FROM main_service.mq_reply").await?, 0, "nobody sends yet");
+    world.admin.batch_execute("CALL tpro.upgrade_services()").await?;
+    main.ready().await?;
+    probe.ready().await?;
+    more().await?;
+
+    over.store(true, Ordering::SeqCst);
+    for publisher in publishers {
+        // A publish that was refused would be its failure.
+        publisher.await??;
+    }
+    world.recon().await?;
+    assert!(world.replies("main").await?.iter().all(|reply| reply.status == "ok"));
+    assert_eq!(Probe::effects(&world).await?, published.load(Ordering::SeqCst));
     world.finish(&[&main, &probe]).await?;
     Ok(())
 }
