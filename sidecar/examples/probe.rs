@@ -3,6 +3,9 @@
 //! Its table `public.effect(uid, what)` is made by the test. It serves under any name, so that it can ask another of its
 //! kind.
 
+#[path = "probe/numbers.rs"]
+mod numbers;
+
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -11,7 +14,7 @@ use tpro_sidecar::{AnyBody, CallError, Ctx, Failure, Fault, ReplyCtx, Service, T
 
 fn main() -> std::process::ExitCode {
     let name = std::env::var("SERVICE_NAME").unwrap_or_else(|_| "probe".to_owned());
-    tpro_sidecar::run(
+    tpro_sidecar::run(numbers::register(
         Service::new(&name)
             .handle_stateless("stateless.echo", echo)
             .handle_stateless("stateless.effect", effect)
@@ -49,7 +52,7 @@ fn main() -> std::process::ExitCode {
             .on_reply("old.thing.hangs", hangs, spoiled_failure)
             .on_reply("old.thing.flaky", flaky_reply, noted_failure)
             .on_reply("old.thing.holds", holds, noted_failure),
-    )
+    ))
 }
 
 /// What a handler with an effect is told to do.

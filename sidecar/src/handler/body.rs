@@ -3,15 +3,15 @@
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::value::RawValue;
 
-use super::Fault;
+use super::{Fault, whole};
 
 /// Longest path of a field that is repeated to the caller, in bytes.
 const MAX_PATH: usize = 100;
 
-/// Reads a body.
+/// Reads a body. A number that would be rounded does not fit either.
 pub(crate) fn read<T: DeserializeOwned>(json: &str) -> Result<T, Fault> {
     // Tracking the path costs, so it is only done for a body that was refused.
-    serde_json::from_str(json).map_err(|_| misfit::<T>(json))
+    whole::from_str(json).map_err(|_| misfit::<T>(json))
 }
 
 /// Writes a result as JSON text.
@@ -25,8 +25,7 @@ pub(crate) fn raw<B: Serialize + ?Sized>(body: &B) -> Result<Box<RawValue>, serd
 }
 
 fn misfit<T: DeserializeOwned>(json: &str) -> Fault {
-    let mut deserializer = serde_json::Deserializer::from_str(json);
-    let Err(error) = serde_path_to_error::deserialize::<_, T>(&mut deserializer) else {
+    let Err(error) = whole::from_str_by_path::<T>(json) else {
         return Fault::field("", "the body does not fit");
     };
     let path = error.path().to_string();
@@ -51,6 +50,9 @@ fn explain(path: &str, message: &str) -> (String, String) {
     }
     let field = name_of(path);
     let subject = if field.is_empty() { "the body".to_owned() } else { format!("field {field}") };
+    if message.starts_with(whole::ROUNDED) {
+        return (field, format!("{subject} does not fit: a number has more digits than its type can hold"));
+    }
     if message.starts_with("unknown field ") {
         return (field, format!("{subject} is unknown"));
     }
@@ -93,6 +95,7 @@ mod tests {
     struct Login {
         login: String,
         age: Option<u8>,
+        weight: Option<f64>,
         #[serde(default)]
         tags: Vec<Tag>,
     }
@@ -134,6 +137,11 @@ mod tests {
                 "field tags[1].kind does not fit: expected `red` or `blue`",
             ),
             (r#"{"login":"x","tags":[{}]}"#, "tags[0].kind", "field tags[0].kind is missing"),
+            (
+                r#"{"login":"x","weight":12345678901234567890123}"#,
+                "weight",
+                "field weight does not fit: a number has more digits than its type can hold",
+            ),
             (r#"["canary"]"#, "", "the body does not fit"),
         ] {
             let answer = refused(json);

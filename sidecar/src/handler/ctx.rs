@@ -10,7 +10,7 @@ use serde::{Serialize, de::DeserializeOwned};
 use tpro_wire::{Source, Target, TraceParent, Uid};
 
 use super::{
-    CallError, QueryError, Statements, Tx, body, call::Call, scope::Scope, transaction::INBOX_PATIENCE,
+    CallError, QueryError, Statements, Tx, body, call::Call, scope::Scope, transaction::INBOX_PATIENCE, whole,
 };
 
 /// What a handler is given: the message it answers, the database, and other services.
@@ -53,7 +53,7 @@ impl Ctx {
         let call = self.prepare(target, ordinal, body);
         Box::pin(async move {
             let result = call?.run().await?;
-            serde_json::from_str(result.get()).map_err(CallError::Misfit)
+            whole::from_str(result.get()).map_err(CallError::Misfit)
         })
     }
 

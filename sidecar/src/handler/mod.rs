@@ -33,6 +33,7 @@ mod service;
 mod statements;
 pub(crate) mod transaction;
 mod tx;
+mod whole;
 
 pub use self::{
     call_error::CallError,
