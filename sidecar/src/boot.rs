@@ -123,6 +123,7 @@ async fn serve(service: Service, config: Arc<Config>) -> Result<End, BootError> 
     stop.heed_signals().map_err(BootError::Signals)?;
     let metrics = Arc::new(Metrics::of(&config));
     let log = log::start(&config, &metrics);
+    tokio::spawn(log::reopen_when_told(stop.hangup.clone(), log.clone()));
     config.lines().for_each(|line| tracing::info!("configuration: {line}"));
     config.warnings.iter().for_each(|warning| tracing::warn!("configuration: {warning}"));
     let health = Health::default();

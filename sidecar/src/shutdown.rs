@@ -6,7 +6,10 @@ use std::{
     time::Duration,
 };
 
-use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::{
+    signal::unix::{Signal, SignalKind, signal},
+    sync::Notify,
+};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 /// How long a forced process may still take to go (drop its tasks, write its last log lines) before it is cut off.
@@ -24,6 +27,8 @@ pub struct Stop {
     fatal: Arc<OnceLock<String>>,
     anew: Arc<OnceLock<String>>,
     told: Arc<OnceLock<()>>,
+    /// Rung by SIGHUP: the log file is to be opened again.
+    pub(crate) hangup: Arc<Notify>,
 }
 
 impl Stop {
@@ -56,11 +61,14 @@ impl Stop {
         self.fatal.get().map(String::as_str)
     }
 
-    /// Listens to SIGTERM, SIGINT, SIGHUP and SIGQUIT from now on.
+    /// Listens to SIGTERM, SIGINT, SIGQUIT and SIGHUP from now on.
+    ///
+    /// SIGHUP does not stop a service, as it does no other: it has the log file opened again. Only where it says what it
+    /// once meant, that the terminal is gone from which the program was started, it is a signal to stop.
     ///
     /// The task is not on the tracker: it must outlive all others, to hear the second signal.
     pub(crate) fn heed_signals(&self) -> io::Result<()> {
-        let mut signals = Signals::new()?;
+        let mut signals = Signals::new(self.hangup.clone())?;
         let stop = self.clone();
         tokio::spawn(async move {
             let first = signals.next().await;
@@ -84,24 +92,43 @@ struct Signals {
     int: Signal,
     hup: Signal,
     quit: Signal,
+    /// Whether there was a terminal at the start.
+    terminal: bool,
+    hangup: Arc<Notify>,
 }
 
 impl Signals {
-    fn new() -> io::Result<Self> {
+    fn new(hangup: Arc<Notify>) -> io::Result<Self> {
         Ok(Self {
             term: signal(SignalKind::terminate())?,
             int: signal(SignalKind::interrupt())?,
             hup: signal(SignalKind::hangup())?,
             quit: signal(SignalKind::quit())?,
+            terminal: has_terminal(),
+            hangup,
         })
     }
 
     async fn next(&mut self) -> &'static str {
-        tokio::select! {
-            _ = self.term.recv() => "SIGTERM",
-            _ = self.int.recv() => "SIGINT",
-            _ = self.hup.recv() => "SIGHUP",
-            _ = self.quit.recv() => "SIGQUIT",
+        loop {
+            return tokio::select! {
+                _ = self.term.recv() => "SIGTERM",
+                _ = self.int.recv() => "SIGINT",
+                _ = self.quit.recv() => "SIGQUIT",
+                _ = self.hup.recv() => {
+                    if self.terminal && !has_terminal() {
+                        "SIGHUP (the terminal is gone)"
+                    } else {
+                        self.hangup.notify_one();
+                        continue;
+                    }
+                }
+            };
         }
     }
+}
+
+/// Whether the process has a controlling terminal.
+fn has_terminal() -> bool {
+    std::fs::File::open("/dev/tty").is_ok()
 }

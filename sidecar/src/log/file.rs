@@ -7,6 +7,7 @@
 use std::{
     fs, io,
     io::Write as _,
+    os::unix::fs::MetadataExt as _,
     path::{Path, PathBuf},
     time::{Duration, Instant, SystemTime},
 };
@@ -27,6 +28,8 @@ pub(super) struct RollingFile {
     max_backups: u64,
     max_age: Duration,
     roller: Option<LogRoller>,
+    /// Which file that writes to. Another one under the same name, or none, is one that was moved or removed.
+    open: Option<FileId>,
     closed_until: Option<Instant>,
     next_sweep: Instant,
 }
@@ -39,14 +42,24 @@ impl RollingFile {
             max_backups: settings.max_backups,
             max_age: settings.max_age,
             roller: None,
+            open: None,
             closed_until: None,
             next_sweep: Instant::now(),
         }
     }
 
+    /// Lets the file go; the next lines open it again, at once.
+    pub(super) fn close(&mut self) {
+        self.roller = None;
+        self.closed_until = None;
+    }
+
     /// Writes whole lines.
     pub(super) fn write(&mut self, lines: &[u8]) -> io::Result<()> {
         let now = Instant::now();
+        if self.roller.is_some() && file_id(&self.path) != self.open {
+            self.roller = None;
+        }
         if self.closed_until.is_some_and(|until| now < until) {
             return Err(io::Error::other("still not writable"));
         }
@@ -70,8 +83,15 @@ impl RollingFile {
             Some(roller) => roller,
             none => none.insert(open(&self.path, self.max_bytes, self.max_backups)?),
         };
+        let before = file_id(&self.path);
         roller.write_all(lines)?;
-        roller.flush()
+        roller.flush()?;
+        self.open = file_id(&self.path);
+        if self.open != before {
+            // The full file was put aside, by us or by somebody at the same moment: then we would write on into his.
+            self.roller = None;
+        }
+        Ok(())
     }
 
     /// Removes files put aside that are too old. Errors are of no consequence: the count bounds them anyway.
@@ -87,6 +107,13 @@ impl RollingFile {
             }
         }
     }
+}
+
+/// Device and number of a file.
+type FileId = (u64, u64);
+
+fn file_id(path: &Path) -> Option<FileId> {
+    fs::metadata(path).ok().map(|metadata| (metadata.dev(), metadata.ino()))
 }
 
 fn open(path: &Path, max_bytes: u64, max_backups: u64) -> io::Result<LogRoller> {
@@ -157,6 +184,34 @@ mod tests {
         assert_eq!(directory.names(), ["main.log", "main.log.1", "main.log.2"]);
         let last = fs::read_to_string(directory.0.join("main.log")).unwrap();
         assert!(last.ends_with(&format!("{:099}\n", 59)));
+    }
+
+    #[test]
+    fn a_file_that_is_moved_removed_or_cut_short_is_opened_again() {
+        let directory = Directory::new("moved");
+        let path = directory.0.join("main.log");
+        let mut file = RollingFile::new(path.clone(), &settings());
+        let read = |name: &str| fs::read_to_string(directory.0.join(name)).unwrap_or_default();
+        file.write(b"one\n").unwrap();
+        file.write(b"two\n").unwrap();
+        fs::rename(&path, directory.0.join("main.log-old")).unwrap();
+        file.write(b"three\n").unwrap();
+        assert_eq!((read("main.log-old"), read("main.log")), ("one\ntwo\n".into(), "three\n".into()));
+        fs::remove_file(&path).unwrap();
+        file.write(b"four\n").unwrap();
+        assert_eq!(read("main.log"), "four\n");
+        // As logrotate does it with `create`: another file is there already.
+        fs::rename(&path, directory.0.join("main.log-older")).unwrap();
+        fs::write(&path, "").unwrap();
+        file.write(b"five\n").unwrap();
+        assert_eq!(read("main.log"), "five\n");
+        // And with `copytruncate`.
+        fs::File::options().write(true).open(&path).unwrap().set_len(0).unwrap();
+        file.write(b"six\n").unwrap();
+        assert_eq!(read("main.log"), "six\n");
+        fs::remove_dir_all(&directory.0).unwrap();
+        file.write(b"seven\n").unwrap();
+        assert_eq!(read("main.log"), "seven\n");
     }
 
     #[test]

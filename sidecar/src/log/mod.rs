@@ -9,8 +9,16 @@
 mod file;
 mod sink;
 
-use std::{io, sync::Arc, time::Duration};
+use std::{
+    io,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
 
+use tokio::sync::Notify;
 use tracing_subscriber::{EnvFilter, fmt::MakeWriter};
 
 use self::{file::RollingFile, sink::Sink};
@@ -37,12 +45,27 @@ const QUIET: &[(&str, &str)] = &[
 const LAST_LINES: Duration = Duration::from_millis(500);
 
 /// The running log.
+#[derive(Clone)]
 pub(crate) struct Log {
     sinks: Arc<[Sink]>,
+    /// Set when the file is to be opened again; the file's own thread does it with the next lines.
+    again: Arc<AtomicBool>,
+}
+
+/// Has the log file opened again each time that `hangup` rings. Whoever moves the file may do without: that it is another
+/// one, or gone, is seen with the next line.
+pub(crate) async fn reopen_when_told(hangup: Arc<Notify>, log: Log) {
+    loop {
+        hangup.notified().await;
+        log.again.store(true, Ordering::Relaxed);
+        // So that there is a next line.
+        tracing::info!("SIGHUP: the log file is opened again");
+    }
 }
 
 /// Starts logging, for the whole process.
 pub(crate) fn start(config: &Config, metrics: &Arc<Metrics>) -> Log {
+    let again = Arc::new(AtomicBool::new(false));
     let mut sinks = vec![Sink::start("stdout", metrics, |lines: &[u8]| {
         use io::Write as _;
         let mut stdout = io::stdout().lock();
@@ -50,9 +73,15 @@ pub(crate) fn start(config: &Config, metrics: &Arc<Metrics>) -> Log {
     })];
     if let Some(path) = &config.log_file {
         let mut file = RollingFile::new(path.clone(), &config.log);
-        sinks.push(Sink::start("file", metrics, move |lines: &[u8]| file.write(lines)));
+        let again = again.clone();
+        sinks.push(Sink::start("file", metrics, move |lines: &[u8]| {
+            if again.swap(false, Ordering::Relaxed) {
+                file.close();
+            }
+            file.write(lines)
+        }));
     }
-    let log = Log { sinks: sinks.into() };
+    let log = Log { sinks: sinks.into(), again };
     let writer = Writers(log.sinks.clone());
     let builder = tracing_subscriber::fmt()
         .with_env_filter(filter(&config.log.filter))

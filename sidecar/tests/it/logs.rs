@@ -1,7 +1,7 @@
 //! The log file of a copy.
 
 use serde_json::json;
-use tpro_testkit::{Context, Outcome, World, eventually};
+use tpro_testkit::{Context, Outcome, Signal, World, eventually};
 
 use crate::probe::Probe;
 
@@ -52,5 +52,36 @@ async fn a_start_is_told_step_by_step_and_secrets_are_starred() -> Outcome {
     assert!(!log.contains(world.nats.token()));
     assert!(!log.contains(world.database.cluster().role_password()));
     world.finish(&[&main]).await?;
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_log_file_that_is_moved_or_removed_is_opened_again_and_sighup_stops_nobody() -> Outcome {
+    let world = Probe::world().await?;
+    let folder = world.folder().join("logs");
+    let path = folder.join("probe_service.log");
+    let main = world.run("main").await?;
+    let probe = world.start(Probe::copy(&world, 1)?.env("LOG_FILE_NAME", path.display())).await?;
+    let read = |name: &str| std::fs::read_to_string(folder.join(name)).unwrap_or_default();
+    let failed = "the handler failed";
+    let complain = async || world.ask(&Probe::request("default.internal", json!({}))).await;
+    complain().await?;
+    eventually("it is in the file", async || Ok(read("probe_service.log").contains(failed))).await?;
+
+    // Moved, without a word to the service.
+    std::fs::rename(&path, folder.join("moved"))?;
+    complain().await?;
+    eventually("the next line is in a new file", async || Ok(read("probe_service.log").contains(failed)))
+        .await?;
+    assert!(!read("probe_service.log").contains("is up") && read("moved").contains("is up"));
+
+    // Removed, and said so.
+    std::fs::remove_file(&path)?;
+    probe.signal(Signal::HUP)?;
+    eventually("there is a new file", async || Ok(read("probe_service.log").contains("SIGHUP"))).await?;
+    assert_eq!(probe.get("/readyz").await?.status, 200);
+    complain().await?;
+    eventually("it goes on in it", async || Ok(read("probe_service.log").contains(failed))).await?;
+    world.finish(&[&main, &probe]).await?;
     Ok(())
 }
