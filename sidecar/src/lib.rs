@@ -26,6 +26,7 @@ mod log;
 pub mod maintenance;
 pub mod metrics;
 pub mod nats;
+mod presence;
 pub mod random;
 pub mod settlement;
 pub mod shutdown;

@@ -3,7 +3,7 @@
 use tpro_wire::{
     error::{RpcError, code},
     protocol::Protocol,
-    reply::Reply as Said,
+    reply::{Noise, Reply as Said},
     uid::Uid,
 };
 
@@ -21,8 +21,8 @@ pub(super) enum Reply {
     Working,
     /// The target cannot tell it from a repeat.
     Stale,
-    /// Nothing that settles a message: dropped and counted, under this word.
-    Noise(&'static str),
+    /// Nothing that settles a message: dropped and counted.
+    Noise(Noise),
 }
 
 /// Understands a reply to the message with this uid. What it says is read by [`tpro_wire::reply`].
@@ -39,6 +39,6 @@ pub(super) fn read(uid: &Uid, protocol: Protocol, message: &async_nats::Message)
         Said::Unsupported(theirs) => Reply::Refused(Refusal::Unsupported(theirs)),
         Said::Working => Reply::Working,
         Said::Stale => Reply::Stale,
-        Said::Noise(noise) => Reply::Noise(noise.as_str()),
+        Said::Noise(noise) => Reply::Noise(noise),
     }
 }

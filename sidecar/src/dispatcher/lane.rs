@@ -9,7 +9,7 @@ use std::{
 use rustc_hash::FxBuildHasher;
 
 use super::{in_flight::Key, message::Refusal};
-use crate::backoff::jittered;
+use crate::{backoff::jittered, presence::Presence};
 
 /// What a window begins with.
 pub(super) const FIRST_WINDOW: usize = 128;
@@ -146,6 +146,8 @@ pub(super) struct Lane {
     pace: Duration,
     /// When it last met a refusal, or has grown by time since.
     narrowed: Option<Instant>,
+    /// Whether the service is there at all.
+    pub presence: Presence,
     /// It was said that nobody runs the service, and when.
     deserted: bool,
     said: Option<Instant>,
@@ -179,6 +181,8 @@ impl Lane {
             answered: None,
             pace: FIRST_REST,
             narrowed: None,
+            // A lane without a name is shared by services of which nothing is kept.
+            presence: if name.is_empty() { Presence::known() } else { Presence::default() },
             deserted: false,
             said: None,
         }

@@ -21,6 +21,7 @@ use super::{
     lane::{CopyId, FIRST_WINDOW, Lane, Share, Waiting, smoothed},
     message::Refusal,
 };
+use crate::presence::Presence;
 
 /// What a lane may always hold, whatever the others do: messages, and bytes of bodies.
 const OWN_SHARE: usize = 16;
@@ -235,6 +236,11 @@ impl Lanes {
             [rest.map(|rest| rest.until), lane.recovers_at(), lane.fetches_at(share, self.bounds.page, now)]
         });
         times.flatten().filter(|until| *until > now).min()
+    }
+
+    /// Whether the service of a lane is there at all; as good as known where the lane is gone.
+    pub fn presence(&mut self, id: LaneId) -> Option<&mut Presence> {
+        self.get_mut(id).map(|lane| &mut lane.presence)
     }
 
     /// A copy of the lane's service has answered. Returns whether it is news that somebody is there.

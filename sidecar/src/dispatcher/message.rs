@@ -65,8 +65,12 @@ pub(super) struct Message {
     pub first_sent: Option<SystemTime>,
     /// An attempt may have reached a handler: one was not answered, or a leader before us may have sent it.
     pub may_have_run: bool,
+    /// A leader before us may have sent it.
+    pub recovered: bool,
     /// An attempt of this leader was neither answered nor refused.
     pub unanswered: bool,
+    /// When its service is to be asked whether it is there, if nothing has come from it by then.
+    pub question: Option<Instant>,
     /// Why the last attempt was refused.
     pub refusal: Option<Refusal>,
     /// Replies that were no answers.

@@ -44,14 +44,31 @@ impl Outcome {
         self.result.as_ref().map_or(0, String::len) + self.error.as_ref().map_or(0, String::len)
     }
 
-    pub fn timeout(message: &Message) -> Self {
+    /// `heard` says whether anything has ever come from the service.
+    pub fn timeout(message: &Message, heard: bool) -> Self {
         let (target, attempts) = (&message.row.target, message.attempt);
         let times = if attempts == 1 { "once".to_owned() } else { format!("{attempts} times") };
         let mut text = format!("no answer from {target} within {} s; it was sent {times}", seconds(message));
         if message.noise > 0 {
             text.push_str(", and what came back said nothing about it");
         }
+        if !heard {
+            let service = message.row.target.service();
+            text.push_str(&format!(
+                "; nothing has come from service {service} so far: perhaps nobody runs it, and somebody else takes its messages"
+            ));
+        }
         Self::failed(Status::Timeout, code::TIMEOUT, text)
+    }
+
+    /// Somebody takes the messages of a service that is not there.
+    pub fn unheard(message: &Message) -> Self {
+        let (target, service) = (&message.row.target, message.row.target.service());
+        let text = format!(
+            "nobody runs service {service}: {target} was taken by somebody who has not answered for {} s, nor did a copy say that it is there when it was asked, nor has anything come from it before; start a copy of it, or correct the name. Some client of NATS subscribes to what covers this subject, such as >",
+            seconds(message)
+        );
+        Self::failed(Status::Unavailable, code::UNAVAILABLE, text)
     }
 
     pub fn unavailable(message: &Message, refusal: Refusal) -> Self {

@@ -10,6 +10,7 @@ use tokio::{
 };
 use tpro_wire::{
     Budget, Protocol, Reply, RequestHeaders, RpcError, Status, Target, Uid, envelope, error::code, limits,
+    reply::Noise,
 };
 
 use super::{
@@ -26,6 +27,7 @@ use crate::{
         self,
         again::{AgainReceiver, Whose},
     },
+    presence::{self, Presence, QUESTION},
     span::{Span, SpanKind},
     version,
 };
@@ -183,10 +185,14 @@ impl Call {
     /// Listens until this attempt is over; a reply to an earlier one is as good.
     async fn listen(&self, ears: &mut Ears, attempt: u32) -> Heard {
         let patience = self.scope.app.config.dispatch.attempt_timeout;
-        let mut until = self.deadline.min(Instant::now() + patience);
+        let now = Instant::now();
+        let mut until = self.deadline.min(now + patience);
+        let mut heard = self.scope.calls.presence(&self.target, |service| service.is_heard());
+        let mut question = (!heard).then(|| presence::ask_at(now.into_std(), until.into_std()).into());
         loop {
-            let heard = tokio::select! {
-                heard = timeout_at(until, ears.waiting.next()) => heard,
+            let next = question.map_or(until, |question| until.min(question));
+            let arrived = tokio::select! {
+                arrived = timeout_at(next, ears.waiting.next()) => arrived,
                 whose = ears.again.next() => match whose {
                     Whose::All if nats::connection(&self.scope.app.nats) == ears.connection => continue,
                     Whose::To(service) if !self.is_to(&service) => continue,
@@ -200,8 +206,24 @@ impl Call {
                     continue;
                 }
             };
-            let Ok(calls::Reply { attempt: of, message }) = heard else { return Heard::Silence };
-            let end = match read_reply(&self.uid, Protocol::JsonRpc, &message) {
+            let Ok(calls::Reply { attempt: of, message }) = arrived else {
+                if question.take().is_some() {
+                    self.ask_service(&ears.waiting).await;
+                    continue;
+                }
+                return Heard::Silence;
+            };
+            let said = read_reply(&self.uid, Protocol::JsonRpc, &message);
+            let by_others =
+                matches!(said, Reply::NoResponders | Reply::Noise(Noise::Status | Noise::StreamAck));
+            if !heard && !by_others {
+                (heard, question) = (true, None);
+                self.scope.calls.presence(&self.target, Presence::hear);
+            }
+            if of == QUESTION {
+                continue;
+            }
+            let end = match said {
                 Reply::Result(result) => Ok(result),
                 Reply::Error(error) => Err(CallError::Answered(error)),
                 Reply::Unreadable(what) => Err(CallError::BadReply(what)),
@@ -232,10 +254,33 @@ impl Call {
         self.target.subject().strip_prefix(service).is_some_and(|rest| rest.starts_with('.'))
     }
 
+    /// Asks the service whether it is there, since nothing has come from it.
+    async fn ask_service(&self, waiting: &Waiting) {
+        let (app, now) = (&self.scope.app, Instant::now().into_std());
+        if !self.scope.calls.presence(&self.target, |service| service.may_ask(now)) {
+            return;
+        }
+        let connection = nats::connection(&app.nats);
+        let sent = app.nats.publish_with_reply_and_headers(
+            self.target.subject().to_owned(),
+            waiting.subject(QUESTION),
+            presence::question(),
+            bytes::Bytes::new(),
+        );
+        if let Ok(Ok(())) = timeout_at(self.deadline, sent).await {
+            self.scope.calls.presence(&self.target, |service| service.asked(now, connection));
+        }
+    }
+
     fn nobody_or_late(&self, reached: Option<bool>, forbidden: bool) -> CallError {
+        let begun = self.deadline.checked_sub(self.budget).map(Instant::into_std);
+        let connection = nats::connection(&self.scope.app.nats);
+        let absent = |service: &mut Presence| begun.is_some_and(|begun| service.is_absent(begun, connection));
         match reached {
             Some(false) if forbidden => CallError::Forbidden,
             Some(false) => CallError::Unavailable,
+            // Somebody has taken it, and is not the service.
+            Some(true) if self.scope.calls.presence(&self.target, absent) => CallError::Unavailable,
             _ => CallError::Timeout(self.budget.as_millis()),
         }
     }

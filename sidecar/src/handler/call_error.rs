@@ -27,7 +27,8 @@ pub enum CallError {
     /// The chain of calls is too long.
     #[error("the chain of calls is too long: {0} services")]
     Hops(u32),
-    /// Nobody answers for the service, or nobody of it takes more work or understands this release.
+    /// Nobody answers for the service, or nobody of it takes more work or understands this release. So it is also where
+    /// somebody else takes its messages (a bystander who subscribes to everything), and no copy says that it is there.
     #[error("nobody runs the service")]
     Unavailable,
     /// The NATS server does not let this service publish to the target.

@@ -13,9 +13,12 @@ use futures_util::StreamExt as _;
 use prometheus_client::metrics::gauge::Gauge;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
-use tpro_wire::{ReplyPrefix, Uid};
+use tpro_wire::{ReplyPrefix, Target, Uid};
 
-use crate::{app::App, metrics::Metrics};
+use crate::{app::App, metrics::Metrics, presence::Presence};
+
+/// Services of which that is kept. Beyond it they pass as being there.
+const SERVICES: usize = 1024;
 
 /// Who waits for replies.
 pub(crate) struct Calls {
@@ -25,6 +28,8 @@ pub(crate) struct Calls {
     /// How many they are.
     count: Gauge,
     next_key: AtomicU64,
+    /// Services that were called, by `space.service`, and whether they are there at all.
+    services: Mutex<HashMap<Box<str>, Presence>>,
 }
 
 /// By uid: who waits.
@@ -67,7 +72,13 @@ impl Calls {
         let prefix = ReplyPrefix::direct(&app.source.service, &app.source.instance, nonce);
         let replies = app.nats.subscribe(prefix.wildcard()).await?;
         let count = app.metrics.serving.calls_waiting.clone();
-        let calls = Arc::new(Self { prefix, waiting: Mutex::default(), count, next_key: AtomicU64::new(0) });
+        let calls = Arc::new(Self {
+            prefix,
+            waiting: Mutex::default(),
+            count,
+            next_key: AtomicU64::new(0),
+            services: Mutex::default(),
+        });
         app.stop.tasks.spawn(hand_out(calls.clone(), replies, over, app.metrics.clone()));
         Ok(calls)
     }
@@ -81,6 +92,19 @@ impl Calls {
         self.count.set(waiting.len() as i64);
         drop(waiting);
         Waiting { calls: self.clone(), uid, asked: asked.into(), key, replies }
+    }
+
+    /// Looks at what is known of a target's service, or changes it.
+    pub(crate) fn presence<R>(&self, target: &Target, look: impl FnOnce(&mut Presence) -> R) -> R {
+        let name = target.subject().rsplitn(3, '.').last().unwrap_or_default();
+        let mut services = self.services.lock().unwrap_or_else(PoisonError::into_inner);
+        if !services.contains_key(name) && services.len() < SERVICES {
+            services.insert(name.into(), Presence::default());
+        }
+        match services.get_mut(name) {
+            Some(service) => look(service),
+            None => look(&mut Presence::known()),
+        }
     }
 
     /// Whether nobody waits.
@@ -175,6 +199,7 @@ mod tests {
             waiting: Mutex::default(),
             count: Gauge::default(),
             next_key: AtomicU64::new(0),
+            services: Mutex::default(),
         });
         let uid = Uid::v7(1, [1; 10]);
         let (mut one, mut two) = (calls.wait(uid, "co"), calls.wait(uid, "co"));

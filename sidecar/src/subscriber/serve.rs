@@ -1,6 +1,6 @@
 //! One message, from the subject to the answer.
 
-use std::{sync::OnceLock, time::Duration};
+use std::{borrow::Cow, sync::OnceLock, time::Duration};
 
 use async_nats::Message;
 use tokio::time::Instant;
@@ -128,14 +128,8 @@ fn span(
     uid: Uid,
 ) -> Span {
     let app = &serving.app;
-    let parent = headers.traceparent.as_ref();
-    if parent.is_some_and(|parent| !parent.sampled()) {
-        // Not recorded: its name would be made for nothing.
-        return app.spans.start("", SpanKind::Server, parent);
-    }
-    let name =
-        target.map_or_else(|| app.source.service.to_string(), |target| target.service_method().to_owned());
-    let mut span = app.spans.start(name, SpanKind::Server, parent);
+    let name = SpanName { target, service: app.source.service.as_str() };
+    let mut span = app.spans.start(name, SpanKind::Server, headers.traceparent.as_ref());
     if !span.is_recording() {
         return span;
     }
@@ -158,6 +152,18 @@ fn span(
     span.set("tpro.attempt", i64::from(headers.attempt));
     span.set("tpro.repeat", false);
     span
+}
+
+/// A name that is put together only when the span is recorded, which the sampler decides.
+struct SpanName<'a> {
+    target: Option<&'a Target>,
+    service: &'a str,
+}
+
+impl From<SpanName<'_>> for Cow<'static, str> {
+    fn from(name: SpanName<'_>) -> Self {
+        name.target.map_or(name.service, Target::service_method).to_owned().into()
+    }
 }
 
 /// Whether a repeat of this message could not be told, since the inbox does not reach that far; or its time is one that

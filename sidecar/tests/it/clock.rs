@@ -45,7 +45,10 @@ async fn with_clock(told: &str, off: &[f64]) -> Outcome {
     let trace: String = world.main.query_one("SELECT tpro.trace_id(1)", &[]).await?.get(0);
 
     // A budget is neither longer nor shorter: nobody answers, and it is over when it is over.
-    let silent = Answerer::raw(&world.nats, "tpro.old.thing.ask", |_| b"{}".to_vec()).await?;
+    let silent = Answerer::raw(&world.nats, "tpro.old.thing.ask", |_| {
+        br#"{"jsonrpc": "2.0", "id": "another", "result": 1}"#.to_vec()
+    })
+    .await?;
     let begun = Instant::now();
     let reply = world.ask(&Message::to("old.thing.ask").timeout(2)).await?;
     let lasted = begun.elapsed();

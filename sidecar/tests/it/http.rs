@@ -51,7 +51,7 @@ async fn a_copy_is_alive_and_not_ready_while_it_is_drained() -> Outcome {
     assert!(main.wait().await?.success());
     // Its budget was over within the drain, or the next leader settles it.
     let next = world.start(main.sidecar()).await?;
-    assert_eq!(world.await_reply(id).await?.status, "timeout");
+    assert!(matches!(&*world.await_reply(id).await?.status, "timeout" | "unavailable"));
     world.finish(&[&next]).await?;
     Ok(())
 }

@@ -27,7 +27,7 @@ async fn ten_thousand_timed_out_requests_leave_every_map_empty() -> Outcome {
     eventually("they are in flight", async || Ok(main.metric("tpro_in_flight").await? > 0.0)).await?;
     let recon = world.recon().await?;
     assert_eq!(recon.settled, i64::from(REQUESTS));
-    assert!(world.replies("main").await?.iter().all(|reply| reply.status == "timeout"));
+    assert!(world.replies("main").await?.iter().all(|reply| reply.status == "unavailable"));
 
     for gauge in GAUGES {
         eventually(&format!("{gauge} is 0"), async || Ok(main.metric(gauge).await? == 0.0)).await?;
@@ -54,7 +54,7 @@ async fn timed_out_calls_of_handlers_leave_every_map_empty() -> Outcome {
     Probe::request("default.call", call).timeout(2).publish_many(&world.main, 500).await?;
     eventually("calls wait", async || Ok(probe.metric("tpro_calls_waiting").await? > 0.0)).await?;
     world.recon().await?;
-    let calls = "SELECT count(*) FROM probe_service.mq_reply WHERE status = 'timeout'";
+    let calls = "SELECT count(*) FROM probe_service.mq_reply WHERE status IN ('timeout', 'unavailable')";
     eventually("the calls are on record", async || Ok(world.count(calls).await? > 0)).await?;
     for copy in [&main, &probe] {
         for gauge in GAUGES {

@@ -75,7 +75,7 @@ async fn a_number_comes_back_as_it_is_or_is_refused_by_the_name_of_its_field() -
             assert_eq!((status, row.get(3)), ("ok", Some(number)), "{what}");
         } else {
             let called = method.starts_with("call_");
-            let code = if called { -32009 } else { -32602 };
+            let code: i64 = if called { -32009 } else { -32602 };
             assert_eq!((status, row.get(4)), ("error", Some(code)), "{what}");
             // serde_json finds a fraction in place of an integer only behind it.
             let named = row.get::<_, Option<&str>>(5) == Some("n");

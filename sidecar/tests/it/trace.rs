@@ -2,10 +2,12 @@
 
 use std::collections::BTreeSet;
 
+use serde_json::json;
 use tpro_testkit::{Context, Kind, Message, Outcome, SpanRecord, Trace, World, eventually_some};
 
 use crate::answerer::Answerer;
 use crate::login;
+use crate::probe::Probe;
 
 const TRANSIT: &str = "example.request_with_parallel_queries_with_transit_on_external_service";
 const PARALLEL: &str = "example.request_with_parallel_queries";
@@ -90,6 +92,28 @@ async fn a_session_that_has_a_trace_is_its_parent() -> Outcome {
     .await?;
     assert_eq!(producer.parent.as_deref(), Some("b7ad6b7169203331"));
     world.finish(&[&main]).await?;
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_service_that_keeps_every_trace_names_its_spans_whatever_its_caller_keeps() -> Outcome {
+    let world = Probe::world().await?;
+    let main = world.start(world.sidecar("main")?.env("OTEL_TRACES_SAMPLER", "always_off")).await?;
+    let probe = world.start(Probe::copy(&world, 1)?.env("OTEL_TRACES_SAMPLER", "always_on")).await?;
+    for method in ["stateless.echo", "default.effect", "transactional.effect"] {
+        world.ask(&Probe::request(method, json!({}))).await?.ok()?;
+    }
+    let servers = eventually_some("the SERVER spans have arrived", async || {
+        let spans = world.collector.spans().into_iter().filter(|span| span.kind == Kind::Server);
+        let servers: Vec<_> = spans.collect();
+        Ok((servers.len() >= 3).then_some(servers))
+    })
+    .await?;
+    for server in servers {
+        assert_eq!(server.name, format!("probe.{}", server.attribute("rpc.method")), "{server:?}");
+    }
+    assert!(world.collector.spans().iter().all(|span| !span.name.is_empty() && span.service == "probe"));
+    world.finish(&[&main, &probe]).await?;
     Ok(())
 }
 

@@ -12,7 +12,7 @@ pub enum Status {
     Error,
     /// Sent, and not answered within the budget.
     Timeout,
-    /// Nobody runs the service, or nobody of it takes more work.
+    /// Nobody runs the service, whoever else listens to its subject, or nobody of it takes more work.
     Unavailable,
     /// Its time was over before it was sent.
     Expired,

@@ -5,7 +5,7 @@ use std::{future::poll_fn, sync::atomic::Ordering};
 use async_nats::{PublishErrorKind, Subject, message::OutboundMessage};
 use bytes::Bytes;
 use futures_util::{FutureExt as _, SinkExt as _};
-use tpro_wire::headers;
+use tpro_wire::{Protocol, headers, reply::Noise};
 
 use super::{Fall, Leader, SENDS};
 use crate::{
@@ -22,6 +22,7 @@ use crate::{
     failpoint,
     handler::header_map::header,
     metrics::Reason,
+    presence::{self, Presence, QUESTION},
 };
 
 impl Leader {
@@ -69,6 +70,9 @@ impl Leader {
         failpoint::pass("dispatcher.sent");
         self.app.metrics.sent.inc();
         message.due = retry::after_send(message, self.app.config.dispatch.attempt_timeout, now);
+        let unheard = self.lanes.presence(message.lane).is_some_and(|service| !service.is_heard());
+        let asks = unheard && !message.is_event() && message.row.protocol == Protocol::JsonRpc;
+        message.question = asks.then(|| presence::ask_at(now, message.due));
         if message.is_event() {
             self.barrier.sent(key);
         }
@@ -167,7 +171,18 @@ impl Leader {
             // A server with permissions lets a service publish to the reply subjects that name it.
             return self.count_dropped("responder");
         }
-        match answer::read(&uid, message.row.protocol, reply) {
+        let said = answer::read(&uid, message.row.protocol, reply);
+        let by_others = matches!(
+            said,
+            Reply::Refused(Refusal::NoResponders) | Reply::Noise(Noise::Status | Noise::StreamAck)
+        );
+        if !by_others && let Some(service) = self.lanes.presence(message.lane) {
+            service.hear();
+        }
+        if attempt == QUESTION {
+            return;
+        }
+        match said {
             Reply::Answer(outcome) => {
                 self.alive(key, CopyId::of(outcome.responder.as_deref()));
                 self.settle(key, outcome);
@@ -181,9 +196,9 @@ impl Leader {
                 let outcome = Outcome::stale(&message.row.target);
                 self.settle(key, outcome);
             }
-            Reply::Noise(kind) => {
+            Reply::Noise(noise) => {
                 message.noise += 1;
-                self.count_dropped(kind);
+                self.count_dropped(noise.as_str());
             }
         }
     }
@@ -279,6 +294,14 @@ impl Leader {
     }
 
     fn on_timer(&mut self, key: Key) {
+        if self
+            .in_flight
+            .get_mut(key)
+            .is_some_and(|message| message.question.is_some_and(|at| self.now >= at))
+        {
+            self.ask_service(key);
+        }
+        let connection = self.nats.statistics().connects.load(Ordering::Relaxed);
         let Some(message) = self.in_flight.get_mut(key) else { return };
         message.timer = None;
         match retry::on_timer(message, self.now) {
@@ -292,7 +315,17 @@ impl Leader {
             }
             Next::End(end) => {
                 let outcome = match end {
-                    End::Timeout => Outcome::timeout(message),
+                    End::Timeout => {
+                        let service = self.lanes.presence(message.lane);
+                        let absent =
+                            service.as_ref().is_some_and(|service| is_absent(message, service, connection));
+                        match absent {
+                            true => Outcome::unheard(message),
+                            false => {
+                                Outcome::timeout(message, service.is_none_or(|service| service.is_heard()))
+                            }
+                        }
+                    }
                     End::Unavailable(refusal) => Outcome::unavailable(message, refusal),
                 };
                 return self.settle(key, outcome);
@@ -303,11 +336,38 @@ impl Leader {
 
     /// Has the message looked at when it is due, unless it is looked at before anyway.
     fn set_timer(&mut self, key: Key) {
-        if let Some(message) = self.in_flight.get_mut(key)
-            && message.timer.is_none_or(|timer| timer > message.due)
-        {
-            message.timer = Some(message.due);
-            self.timers.set(message.due, key);
+        let Some(message) = self.in_flight.get_mut(key) else { return };
+        let next = message.question.map_or(message.due, |question| question.min(message.due));
+        if message.timer.is_none_or(|timer| timer > next) {
+            message.timer = Some(next);
+            self.timers.set(next, key);
+        }
+    }
+
+    /// Asks a message's service whether it is there, since nothing has come from it.
+    fn ask_service(&mut self, key: Key) {
+        let connection = self.nats.statistics().connects.load(Ordering::Relaxed);
+        let Some(message) = self.in_flight.get_mut(key) else { return };
+        message.question = None;
+        let Some(service) = self.lanes.presence(message.lane).filter(|service| service.may_ask(self.now))
+        else {
+            return;
+        };
+        let question = OutboundMessage {
+            subject: Subject::from(message.row.target.subject()),
+            reply: Some(Subject::from(self.sender.replies().subject(
+                message.row.target.service(),
+                &message.row.uid,
+                QUESTION,
+            ))),
+            payload: Bytes::new(),
+            headers: Some(presence::question()),
+        };
+        let nats = self.nats.clone();
+        let sent = async_nats::client::traits::Publisher::publish_message(&nats, question);
+        // A question for which the client has no room just now is not asked, and then nothing is said of the answer.
+        if let Some(Ok(())) = tokio::task::unconstrained(sent).now_or_never() {
+            service.asked(self.now, connection);
         }
     }
 
@@ -322,4 +382,11 @@ fn say_if(news: bool, message: &Message) {
         let service = message.row.target.service();
         tracing::info!(tpro.service = service, "service {service} answers again");
     }
+}
+
+/// Whether nothing has ever come from a message's service, and it was asked whether it is there while the message waited.
+/// What a leader before us may have sent is another matter: it may have heard more than we.
+fn is_absent(message: &Message, service: &Presence, connection: u64) -> bool {
+    let sent = message.deadline.and_then(|deadline| deadline.checked_sub(message.row.budget.duration()));
+    !message.recovered && sent.is_some_and(|sent| service.is_absent(sent, connection))
 }

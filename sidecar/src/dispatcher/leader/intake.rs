@@ -230,6 +230,8 @@ impl Leader {
             timer: None,
             first_sent: None,
             may_have_run,
+            recovered: may_have_run,
+            question: None,
             unanswered: false,
             refusal: None,
             noise: 0,
