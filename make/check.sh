@@ -58,10 +58,15 @@ sql() {
     return
   fi
   # They commit, and so cannot pin search_path; every name and operator in them is qualified.
-  local request='tpro.request(service_name pg_catalog.text,entity pg_catalog.text,method_name pg_catalog.text,body pg_catalog.jsonb'
-  request+=',headers pg_catalog.jsonb,timeout integer,protocol pg_catalog.text,reply_to pg_catalog.text,sender pg_catalog.text'
-  request+=',space_name pg_catalog.text,INOUT reply pg_catalog.jsonb)'
-  local commits=(--proc-without-search-path "$request" --proc-without-search-path 'tpro.upgrade_services(patience interval)')
+  local commits=(--proc-without-search-path 'tpro.upgrade_services(patience interval)') body request
+  for body in pg_catalog.jsonb pg_catalog.json pg_catalog.text; do
+    request="tpro.request(service_name pg_catalog.text,entity pg_catalog.text,method_name pg_catalog.text,body $body"
+    request+=',headers pg_catalog.jsonb,timeout integer,protocol pg_catalog.text,reply_to pg_catalog.text,sender pg_catalog.text'
+    request+=',space_name pg_catalog.text,INOUT reply pg_catalog.jsonb)'
+    commits+=(--proc-without-search-path "$request")
+    # The planner puts the call in their place, which it does not where there are settings.
+    [ "$body" = pg_catalog.jsonb ] || commits+=(--proc-without-search-path "$(sed "s/request/publish/; s/,INOUT.*/)/" <<<"$request")")
+  done
   local version script
   version=$(sed -n "s/^default_version = '\(.*\)'/\1/p" pg_tpro/pg_tpro.control)
   sed 's/^\\echo.*//' "sql/pg_tpro--$version.sql" | pgspot "${commits[@]}" || return

@@ -216,6 +216,28 @@ COMMENT ON COLUMN @schema@.mq_status.result IS 'the answer';
 COMMENT ON COLUMN @schema@.mq_status.error IS 'the JSON-RPC error object';
 COMMENT ON COLUMN @schema@.mq_status.trace_id IS 'its trace, 32 hex digits';
 
+-- For programs that name every column and say RETURNING *: a row goes through it into the outbox and comes back whole, and a
+-- SELECT finds none. So a publisher reads what it has written itself, and no body of anybody else.
+CREATE VIEW @schema@.mq_send AS
+    SELECT p.id, p.protocol, p.space_name, p.service_name, p.entity, p.method_name, p.timeout,
+           p.headers, p.body, p.created_at, p.expires_at, p.traceparent, p.tracestate
+      FROM @schema@.mq_publish p
+     WHERE false;
+COMMENT ON VIEW @schema@.mq_send IS 'publishes what is inserted, and returns it by RETURNING *; shows nothing';
+COMMENT ON COLUMN @schema@.mq_send.id IS 'number of the message, as it was given';
+COMMENT ON COLUMN @schema@.mq_send.protocol IS 'jsonrpc or json';
+COMMENT ON COLUMN @schema@.mq_send.space_name IS 'first token of the subject';
+COMMENT ON COLUMN @schema@.mq_send.service_name IS 'second token: the service that answers';
+COMMENT ON COLUMN @schema@.mq_send.entity IS 'third token';
+COMMENT ON COLUMN @schema@.mq_send.method_name IS 'fourth token';
+COMMENT ON COLUMN @schema@.mq_send.timeout IS 'seconds to wait for the reply; 0: an event';
+COMMENT ON COLUMN @schema@.mq_send.headers IS 'what travels beside the body';
+COMMENT ON COLUMN @schema@.mq_send.body IS 'what is sent';
+COMMENT ON COLUMN @schema@.mq_send.created_at IS 'when it is published';
+COMMENT ON COLUMN @schema@.mq_send.expires_at IS 'after which it is no longer worth sending';
+COMMENT ON COLUMN @schema@.mq_send.traceparent IS 'the span of publishing';
+COMMENT ON COLUMN @schema@.mq_send.tracestate IS 'names the parent of that span';
+
 -- ---------------------------------------------------------------------------------------------------------------------
 -- The inbox
 -- ---------------------------------------------------------------------------------------------------------------------
@@ -304,6 +326,8 @@ GRANT INSERT (protocol, space_name, service_name, entity, method_name, timeout, 
               expires_at, traceparent, tracestate),
       SELECT (id, traceparent)
     ON @schema@.mq_publish TO @publisher@;
+GRANT INSERT (protocol, space_name, service_name, entity, method_name, timeout, headers, body, created_at, expires_at, traceparent, tracestate), SELECT
+    ON @schema@.mq_send TO @publisher@;
 
 GRANT USAGE ON SCHEMA @schema@ TO @sidecar@;
 GRANT USAGE, SELECT ON SEQUENCE @schema@.mq_publish_id_seq TO @sidecar@;
@@ -322,11 +346,15 @@ GRANT SELECT (id, created_at, target, status, age, attempts, trace_id) ON @schem
 
 GRANT EXECUTE ON FUNCTION
     tpro.publish(text, text, text, jsonb, jsonb, integer, text, text, text, text),
+    tpro.publish(text, text, text, json, jsonb, integer, text, text, text, text),
+    tpro.publish(text, text, text, text, jsonb, integer, text, text, text, text),
     tpro.trace_id(bigint, text), tpro.reply(bigint, text), tpro.wait(bigint, integer, text),
     tpro.must_see_replies(text), tpro.no_message(bigint, text), tpro.backlog(text)
     TO @publisher@, @sidecar@;
 GRANT EXECUTE ON PROCEDURE
-    tpro.request(text, text, text, jsonb, jsonb, integer, text, text, text, text, jsonb)
+    tpro.request(text, text, text, jsonb, jsonb, integer, text, text, text, text, jsonb),
+    tpro.request(text, text, text, json, jsonb, integer, text, text, text, text, jsonb),
+    tpro.request(text, text, text, text, jsonb, integer, text, text, text, text, jsonb)
     TO @publisher@, @sidecar@;
 GRANT EXECUTE ON FUNCTION
     tpro.lead(text), tpro.sleep(text), tpro.wake(text), tpro.maintain(text), tpro.present(text, integer), tpro.is_present(text, integer),

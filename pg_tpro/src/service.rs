@@ -108,7 +108,17 @@ fn create_service(name: &str) -> pg_sys::Oid {
     let schema = identifier(&[name, "_service"]);
     // SAFETY: a lookup in the system caches, by a terminated string that outlives the call.
     if unsafe { pg_sys::get_namespace_oid(schema.as_ptr(), true) } != pg_sys::InvalidOid {
-        Fault::new(SqlState::ERRCODE_DUPLICATE_SCHEMA, format!("schema {} exists", service.schema())).raise();
+        let fault =
+            Fault::new(SqlState::ERRCODE_DUPLICATE_SCHEMA, format!("schema {} exists", service.schema()));
+        let left_over = Spi::get_one::<bool>(&format!("SELECT tpro.is_left_over('{name}')"));
+        if matches!(left_over, Ok(Some(true))) {
+            let hint = format!(
+                "It is what is left of a service whose extension was dropped; its messages are gone, its inbox is there. \
+                 SELECT tpro.drop_service('{name}') removes it, or ALTER SCHEMA ... RENAME keeps it."
+            );
+            fault.hint(hint).raise();
+        }
+        fault.raise();
     }
     let script = include_str!("../../sql/service.sql")
         .replace("@schema@", &quoted(&[name, "_service"]))

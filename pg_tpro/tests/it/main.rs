@@ -8,6 +8,7 @@ mod bell;
 mod catalogue;
 mod demo;
 mod description;
+mod faults;
 mod identity;
 mod keys;
 mod lead;

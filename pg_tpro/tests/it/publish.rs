@@ -137,3 +137,94 @@ async fn a_session_goes_on_after_the_table_was_changed_and_the_service_made_agai
     assert_eq!(admin.query_one(all, &[]).await?.try_get::<_, i64>(0)?, 1);
     Ok(())
 }
+
+#[tokio::test]
+async fn a_body_is_taken_as_json_jsonb_text_or_a_literal() -> Outcome {
+    let admin = database().await?.connect().await?;
+    admin.batch_execute("SET tpro.sender = 'main'").await?;
+    for (call, stored) in [
+        ("'a', 'b', 'c'", "{}"),
+        ("'a', 'b', 'c', '{\"n\": 1}'", r#"{"n": 1}"#),
+        ("'a', 'b', 'c', json_build_object('n', 1)", r#"{"n": 1}"#),
+        ("'a', 'b', 'c', jsonb_build_object('n', 1)", r#"{"n": 1}"#),
+        ("'a', 'b', 'c', '{\"n\": 1}'::text", r#"{"n": 1}"#),
+        ("'a', 'b', 'c', '{\"n\": 1}'::varchar", r#"{"n": 1}"#),
+        ("'a', 'b', 'c', row_to_json(r)) FROM (SELECT 1 AS n) AS r --", r#"{"n": 1}"#),
+        (
+            "service_name => 'a', entity => 'b', method_name => 'c', body => json_build_array(1), timeout => 3",
+            "[1]",
+        ),
+        ("'a', 'b', 'c', body => '[2]', headers => '{}', protocol => 'json'", "[2]"),
+        ("'a', 'b', 'c', sender => 'main'", "{}"),
+    ] {
+        let call = format!("SELECT tpro.publish({call}");
+        let call = if call.ends_with("--") { call } else { format!("{call})") };
+        let id: i64 = admin.query_one(&call, &[]).await?.try_get(0)?;
+        let body = "SELECT body::text FROM main_service.mq_publish WHERE id = $1";
+        assert_eq!(admin.query_one(body, &[&id]).await?.try_get::<_, &str>(0)?, stored, "{call}");
+    }
+    // Parameters as drivers send them: of the type that is asked for.
+    let text: i64 = admin.query_one("SELECT tpro.publish('a', 'b', 'c', $1)", &[&"[3]"]).await?.try_get(0)?;
+    assert!(text > 0);
+    for body in ["NULL", "NULL::json", "NULL::jsonb", "NULL::text"] {
+        let refusal =
+            refused_with(&admin, "22023", &format!("SELECT tpro.publish('a', 'b', 'c', {body})")).await?;
+        assert_eq!(refusal.message, "body must not be null");
+    }
+    for body in ["'{'", "'{'::text"] {
+        refused_with(&admin, "22P02", &format!("SELECT tpro.publish('a', 'b', 'c', {body})")).await?;
+    }
+    for body in [
+        "",
+        ", '{}'",
+        ", json_build_object()",
+        ", jsonb_build_object()",
+        ", '{}'::text",
+        ", body => json_build_array()",
+    ] {
+        refused_with(&admin, "22023", &format!("CALL tpro.request('a', 'b', 'c'{body}, timeout => -14)"))
+            .await?;
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_program_that_names_all_columns_and_returns_all_has_a_view_that_shows_nothing() -> Outcome {
+    let database = database().await?;
+    database.create_role("orm").await?;
+    let admin = database.connect().await?;
+    admin
+        .batch_execute(
+            "GRANT main_publisher TO orm; SELECT tpro.publish('a', 'b', 'secret', sender => 'main')",
+        )
+        .await?;
+    let orm = database.connect_as("orm").await?;
+    let row = orm
+        .query_one(
+            "INSERT INTO main_service.mq_send (service_name, entity, method_name, body) VALUES ('a', 'b', 'c', '{\"n\": 1}') RETURNING *",
+            &[],
+        )
+        .await?;
+    assert_eq!(row.columns().len(), 13);
+    assert_eq!((row.try_get::<_, i64>("id")?, row.try_get::<_, i32>("timeout")?), (2, 15));
+    orm.batch_execute(
+        "INSERT INTO main_service.mq_send (protocol, space_name, service_name, entity, method_name, timeout, headers, body, created_at,
+                                           expires_at, traceparent, tracestate)
+         VALUES (DEFAULT, DEFAULT, 'a', 'b', 'c', DEFAULT, DEFAULT, DEFAULT, DEFAULT, DEFAULT, DEFAULT, DEFAULT) RETURNING *",
+    )
+    .await?;
+    assert_eq!(orm.query("SELECT * FROM main_service.mq_send", &[]).await?.len(), 0);
+    for statement in [
+        "INSERT INTO main_service.mq_send (id, service_name, entity, method_name) VALUES (9, 'a', 'b', 'c')",
+        "UPDATE main_service.mq_send SET timeout = 1",
+        "DELETE FROM main_service.mq_send",
+        "INSERT INTO main_service.mq_publish (service_name, entity, method_name) VALUES ('a', 'b', 'c') RETURNING *",
+    ] {
+        refused_with(&orm, "42501", statement).await?;
+    }
+    // The rules and the bell are those of the outbox.
+    refused_with(&orm, "22023", "INSERT INTO main_service.mq_send (service_name) VALUES ('A')").await?;
+    let all = "SELECT count(*) FROM main_service.mq_publish";
+    assert_eq!(admin.query_one(all, &[]).await?.try_get::<_, i64>(0)?, 3);
+    Ok(())
+}

@@ -183,3 +183,41 @@ async fn a_message_that_is_about_to_be_committed_keeps_its_service() -> Outcome 
     admin.batch_execute("ROLLBACK; SELECT tpro.drop_service('wanted', true)").await?;
     Ok(())
 }
+
+#[tokio::test]
+async fn what_a_dropped_extension_leaves_of_a_service_is_named_and_can_be_dropped() -> Outcome {
+    let database = Postgres::shared().await?.database().await?;
+    database.create_service("relic").await?;
+    let admin = database.connect().await?;
+    admin
+        .batch_execute(
+            "SELECT tpro.publish('a', 'b', 'c', sender => 'relic');
+             DROP EXTENSION pg_tpro CASCADE; DROP SCHEMA IF EXISTS tpro; CREATE EXTENSION pg_tpro",
+        )
+        .await?;
+    let refusal = refused_with(&admin, "42P06", "SELECT tpro.create_service('relic')").await?;
+    assert!(refusal.hint.contains("tpro.drop_service('relic')"), "{refusal:?}");
+    refused_with(&admin, "3F000", "SELECT tpro.publish('a', 'b', 'c', sender => 'relic')").await?;
+    admin.batch_execute("SELECT tpro.drop_service('relic'); SELECT tpro.create_service('relic')").await?;
+    admin.batch_execute("SELECT tpro.publish('a', 'b', 'c', sender => 'relic')").await?;
+    // Of somebody else's schema nothing is said, and nothing is dropped.
+    admin
+        .batch_execute("CREATE SCHEMA alien_service; COMMENT ON SCHEMA alien_service IS 'tpro: not really'")
+        .await?;
+    let refusal = refused_with(&admin, "42P06", "SELECT tpro.create_service('alien')").await?;
+    assert_eq!(refusal.hint, "");
+    refused_with(&admin, "3F000", "SELECT tpro.drop_service('alien')").await?;
+    admin.batch_execute("SELECT tpro.drop_service('relic', true)").await?;
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_service_that_is_renamed_and_renamed_back_is_as_before() -> Outcome {
+    let admin = database().await?.connect().await?;
+    admin.batch_execute("ALTER SCHEMA main_service RENAME TO away_service").await?;
+    refused_with(&admin, "3F000", "SELECT tpro.publish('a', 'b', 'c', sender => 'main')").await?;
+    admin.batch_execute("ALTER SCHEMA away_service RENAME TO main_service").await?;
+    admin.batch_execute("SELECT tpro.publish('a', 'b', 'c', sender => 'main')").await?;
+    assert_eq!(admin.query("SELECT * FROM tpro.faults('main')", &[]).await?.len(), 0);
+    Ok(())
+}

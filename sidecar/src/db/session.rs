@@ -16,6 +16,7 @@ use super::{DbError, servers::Servers};
 
 /// What the session relies on, whatever role and database say.
 ///
+/// `row_security = off` makes a policy that would hide rows an error: what a read does not see it passes over for ever.
 /// `plan_cache_mode`, `jit` and no parallelism are what the reader's cost was measured with. `statement_timeout` frees
 /// a session whose statement hangs, `idle_in_transaction_session_timeout` one whose process froze within a transaction:
 /// a leader that is gone must not keep the lock. The `tcp_` settings are the server's own watch over a client that is
@@ -25,6 +26,7 @@ const SETTINGS: &str = "\
     SET default_transaction_isolation = 'read committed'; \
     SET default_transaction_read_only = off; \
     SET default_transaction_deferrable = off; \
+    SET row_security = off; \
     SET plan_cache_mode = force_generic_plan; \
     SET jit = off; \
     SET max_parallel_workers_per_gather = 0; \

@@ -6,7 +6,8 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use deadpool_postgres::{PoolError, Timeouts};
+use deadpool_postgres::{Object, PoolError, Timeouts};
+use tokio_postgres::types::{ToSql, Type};
 
 use super::{Pool, plain, pool::plain_pool_error, prepare::CHECK};
 use crate::{
@@ -25,6 +26,12 @@ const QUESTION: &str = "SELECT clock_timestamp(), pg_notification_queue_usage(),
 const QUEUE_CHECK: &str = "notify-queue";
 const QUEUE_MOST: f64 = 0.5;
 
+/// The readiness check of the service's tables, how often it is asked, and how many of what is found are told.
+const TABLES_CHECK: &str = "tables";
+const TABLES_EVERY: u32 = 5;
+const TABLES_MOST: usize = 5;
+const TABLES_QUESTION: &str = "/* tables.faults */ SELECT thing, problem, remedy FROM tpro.faults($1::text)";
+
 /// Watches until the process is told to stop.
 ///
 /// Through the handlers' pool and not by a connection of its own: it is their way to the database that matters. When all
@@ -32,10 +39,13 @@ const QUEUE_MOST: f64 = 0.5;
 pub(crate) async fn watch(app: App) {
     let mut ticks = tokio::time::interval(INTERVAL);
     ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-    loop {
+    for turn in 0u32.. {
         tokio::select! {
             () = app.stop.soft.cancelled() => return,
             _ = ticks.tick() => {}
+        }
+        if turn.is_multiple_of(TABLES_EVERY) {
+            app.stop.soft.run_until_cancelled(look_at_tables(&app)).await;
         }
         count(&app.pool, &app.metrics);
         match app.stop.soft.run_until_cancelled(ask_time(&app)).await {
@@ -56,6 +66,36 @@ pub(crate) async fn ask_time(app: &App) -> Result<(), String> {
         look_at_queue(app, queue);
     }
     Ok(())
+}
+
+/// Says what of the service's tables is not as it was made: it may keep messages from moving while nothing fails.
+async fn look_at_tables(app: &App) {
+    // A database that cannot be asked is another check's matter.
+    let Ok(Some(client)) = take(&app.pool).await else { return };
+    let service = app.config.service.as_str();
+    let parameters: [(&(dyn ToSql + Sync), Type); 1] = [(&service, Type::TEXT)];
+    let asked = client.query_typed(TABLES_QUESTION, &parameters);
+    let rows = match tokio::time::timeout(LIMIT, asked).await {
+        Ok(Ok(rows)) => rows,
+        // The extension is to be updated, or the schema is gone; whoever needs it says so.
+        Ok(Err(_)) => return,
+        Err(_) => return drop(deadpool_postgres::Object::take(client)),
+    };
+    let mut told: Vec<String> = rows
+        .iter()
+        .take(TABLES_MOST)
+        .filter_map(|row| {
+            let text = |column| row.try_get::<_, String>(column).ok();
+            Some(format!("{} {}: {}", text(0)?, text(1)?, text(2)?))
+        })
+        .collect();
+    if rows.len() > TABLES_MOST {
+        told.push(format!("and {} more: SELECT * FROM tpro.faults('{service}')", rows.len() - TABLES_MOST));
+    }
+    match told.is_empty() {
+        true => app.health.ok(TABLES_CHECK),
+        false => app.health.fail(TABLES_CHECK, told.join("; ")),
+    }
 }
 
 /// Says when the NOTIFY queue fills up: our bells are few and carry nothing, so it is others', but when it is full no
@@ -86,15 +126,18 @@ fn count(pool: &Pool, metrics: &Metrics) {
     }
 }
 
-async fn ask(pool: &Pool) -> Result<Option<(SystemTime, f64, i32)>, String> {
+/// A connection of the pool; none when all are at work.
+async fn take(pool: &Pool) -> Result<Option<Object>, String> {
     let timeouts = Timeouts { wait: Some(Duration::ZERO), create: Some(LIMIT), recycle: Some(LIMIT) };
-    let client = match pool.timeout_get(&timeouts).await {
-        Ok(client) => client,
-        Err(PoolError::Timeout(deadpool_postgres::TimeoutType::Wait) | PoolError::Closed) => {
-            return Ok(None);
-        }
-        Err(error) => return Err(format!("not reachable: {}", plain_pool_error(&error))),
-    };
+    match pool.timeout_get(&timeouts).await {
+        Ok(client) => Ok(Some(client)),
+        Err(PoolError::Timeout(deadpool_postgres::TimeoutType::Wait) | PoolError::Closed) => Ok(None),
+        Err(error) => Err(format!("not reachable: {}", plain_pool_error(&error))),
+    }
+}
+
+async fn ask(pool: &Pool) -> Result<Option<(SystemTime, f64, i32)>, String> {
+    let Some(client) = take(pool).await? else { return Ok(None) };
     match tokio::time::timeout(LIMIT, client.query_typed_one(QUESTION, &[])).await {
         Ok(Ok(row)) => Ok(Some((row.get(0), row.get(1), row.get(2)))),
         Ok(Err(error)) => Err(format!("not reachable: {}", plain(&error))),

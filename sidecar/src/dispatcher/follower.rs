@@ -45,6 +45,8 @@ enum Trouble {
     Fall(#[from] Fall),
     #[error("tpro.drop_service has taken it away")]
     Dropped,
+    #[error("the schema {was} is called {now}: ALTER SCHEMA \"{now}\" RENAME TO {was}")]
+    RenamedSchema { was: String, now: String },
     #[error("the database was adopted: it is instance {now}, and was {before}")]
     Renamed { before: Uuid, now: Uuid },
 }
@@ -59,11 +61,13 @@ impl Trouble {
 /// Follows and leads, by turns, until the process is told to stop.
 pub(super) async fn run(app: App) {
     let mut backoff = Backoff::new(Duration::from_millis(100), Duration::from_secs(3));
+    // Which schema it is, whatever its name.
+    let mut schema = None;
     // Since when the source is led from another server, each time we wanted to.
     let mut rival_since = None;
     loop {
         let begun = Instant::now();
-        let trouble = match follow(&app).await {
+        let trouble = match follow(&app, &mut schema).await {
             Ok(()) => return,
             Err(trouble) => trouble,
         };
@@ -99,19 +103,19 @@ pub(super) async fn run(app: App) {
 }
 
 /// Follows on one session, and leads on it when it gets the lock. `Ok` when told to stop.
-async fn follow(app: &App) -> Result<(), Trouble> {
+async fn follow(app: &App, schema: &mut Option<u32>) -> Result<(), Trouble> {
     // A follower has nothing in hand: whatever it asks, nobody needs the answer when it stops.
     let session = tokio::select! {
         () = app.stop.soft.cancelled() => return Ok(()),
-        session = wait_for_the_lead(app) => session?,
+        session = wait_for_the_lead(app, schema) => session?,
     };
     lead(app, session).await
 }
 
 /// Follows until this session has the lock.
-async fn wait_for_the_lead(app: &App) -> Result<Session, Trouble> {
+async fn wait_for_the_lead(app: &App, schema: &mut Option<u32>) -> Result<Session, Trouble> {
     let session = db::session(&app.servers, "leader").await?;
-    look_for_schema(app, &session.client).await?;
+    look_for_schema(app, &session.client, schema).await?;
     let mut watched = Instant::now();
     // Terminations in a row that did not make the lock free.
     let mut in_vain = 0;
@@ -145,13 +149,19 @@ const NOT_ADOPTED: &str = "this database is a copy or was restored, and what it 
 
 /// Whether the service is still there. Asked of each new session: a drop ends the one before with an error, and it may be
 /// any of many (the tables are gone, the schema is, and so is the role with the right to ask).
-async fn look_for_schema(app: &App, client: &Client) -> Result<(), Trouble> {
-    let sql = "/* leader.schema */ SELECT to_regnamespace($1) IS NOT NULL";
-    let row = ask("leader.schema", client.query_one(sql, &[&app.config.service.schema()])).await?;
-    match row.try_get(0).map_err(|source| Trouble::Run { name: "leader.schema", source })? {
-        true => Ok(()),
-        false => Err(Trouble::Dropped),
+async fn look_for_schema(app: &App, client: &Client, known: &mut Option<u32>) -> Result<(), Trouble> {
+    let sql = "/* leader.schema */ SELECT to_regnamespace($1)::oid, \
+        (SELECT n.nspname::text FROM pg_namespace n WHERE n.oid = $2)";
+    let was = app.config.service.schema();
+    let row = ask("leader.schema", client.query_one(sql, &[&was, &*known])).await?;
+    let read = |source| Trouble::Run { name: "leader.schema", source };
+    match (row.try_get(0).map_err(read)?, row.try_get(1).map_err(read)?) {
+        (Some(oid), _) => *known = Some(oid),
+        // It is there, under a name that somebody has given to it, and may take away again.
+        (None, Some(now)) => return Err(Trouble::RenamedSchema { was, now }),
+        (None, None) => return Err(Trouble::Dropped),
     }
+    Ok(())
 }
 
 /// Whether this session leads now; none when the database is not the one that was adopted.
@@ -230,10 +240,17 @@ async fn lead(app: &App, session: Session) -> Result<(), Trouble> {
     counts.leading.set(1);
     let led = leader.lead().await;
     // What it held is another's now.
-    for gauge in [&counts.leading, &counts.asleep, &counts.waiting, &counts.unsettled, &app.metrics.in_flight]
-    {
+    for gauge in [
+        &counts.leading,
+        &counts.asleep,
+        &counts.waiting,
+        &counts.unsettled,
+        &counts.floor,
+        &app.metrics.in_flight,
+    ] {
         gauge.set(0);
     }
+    app.health.ok(super::leader::REPLIES_CHECK);
     if led.is_ok() {
         tracing::info!(db.pid = pid, "leads no more: it was told to stop");
     }

@@ -31,6 +31,7 @@ use tokio_postgres::AsyncMessage;
 use tokio_util::sync::{CancellationToken, DropGuard};
 use tpro_wire::uid::Uid;
 
+pub(super) use self::outcomes::REPLIES_CHECK;
 use self::{
     jobs::{Done, Job},
     outcomes::Handled,
@@ -414,6 +415,7 @@ impl Leader {
         metrics.in_flight.set(self.in_flight.len() as i64);
         self.counts.waiting.set(self.lanes.waiting() as i64);
         self.counts.unsettled.set(self.unsettled.len() as i64);
+        self.counts.floor.set(self.floor.first().max(0));
         self.counts.asleep.set(i64::from(self.bell.is_asleep()));
     }
 }

@@ -28,6 +28,8 @@ pub struct Counts {
     pub asleep: Gauge,
     /// Pages read from the outbox, by what they were for: `rows`, `empty`, `recovery`, `fetch`, `recall`.
     pub reads: Family<Reason, Counter>,
+    /// The first id that reads of the outbox ask for; 0: they look into all partitions.
+    pub floor: Gauge,
     /// Attempts after the first.
     pub resent: Counter,
     /// Rows that wait as ids because their lane has no room.
@@ -63,6 +65,7 @@ impl Counts {
             deposed: Counter::default(),
             asleep: Gauge::default(),
             reads: Family::default(),
+            floor: Gauge::default(),
             resent: Counter::default(),
             waiting: Gauge::default(),
             unsettled: Gauge::default(),
@@ -81,6 +84,11 @@ impl Counts {
         r.register("deposed", "Frozen leaders this copy deposed", counts.deposed.clone());
         r.register("asleep", "1 while the dispatcher sleeps", counts.asleep.clone());
         r.register("reads", "Pages read from the outbox, by kind", counts.reads.clone());
+        r.register(
+            "floor",
+            "The first id that reads of the outbox ask for; 0: all partitions",
+            counts.floor.clone(),
+        );
         r.register("resent", "Attempts after the first", counts.resent.clone());
         r.register("waiting", "Rows that wait because their lane has no room", counts.waiting.clone());
         r.register("unsettled", "Rows read and not known to be settled", counts.unsettled.clone());

@@ -72,8 +72,10 @@ pub(super) struct Batch {
 pub(super) struct Written {
     /// What is written.
     pub done: Vec<Settled>,
-    /// What could not be, since another transaction is writing the reply of the same row.
+    /// What could not be, since another transaction is writing the reply of the same row, or something has swallowed it.
     pub held: Vec<Settled>,
+    /// How many of these were swallowed: the INSERT succeeded, and the reply is not there.
+    pub swallowed: usize,
     /// Whether it was a try of one that was held before.
     pub retry: bool,
 }
@@ -143,6 +145,11 @@ impl Settler {
         }
     }
 
+    /// Whether outcomes are held that could not be written.
+    pub fn holds(&self) -> bool {
+        !self.held.is_empty() || self.retrying
+    }
+
     /// Nothing waits and nothing is being written.
     pub fn is_idle(&self) -> bool {
         self.queue.is_empty() && self.held.is_empty() && self.writing == 0
@@ -160,10 +167,18 @@ pub(super) async fn write(outbox: Arc<Outbox>, spans: Spans, batch: Batch) -> Re
     let mut ranges = Vec::from([whole]);
     let mut refused = None;
     let mut held = Vec::new();
+    let mut lost = 0;
     failpoint::pass("dispatcher.before_settle");
     while let Some(range) = ranges.pop() {
         match outbox.settle(&batch[range.clone()]).await {
-            Ok(_) => outbox.set_short(false),
+            Ok(written) => {
+                outbox.set_short(false);
+                if usize::try_from(written).is_ok_and(|written| written < range.len()) {
+                    let gone = swallowed(&outbox, &batch[range.clone()]).await?;
+                    lost += gone.len();
+                    held.extend(gone.into_iter().map(|at| range.start + at));
+                }
+            }
             Err(error) if (is_bad_value(error.code()) || is_held(&error)) && range.len() > 1 => {
                 let middle = range.start + range.len() / 2;
                 ranges.extend([middle..range.end, range.start..middle]);
@@ -194,7 +209,17 @@ pub(super) async fn write(outbox: Arc<Outbox>, spans: Spans, batch: Batch) -> Re
     // The later ones first, so that the places of the others stay.
     held.sort_unstable_by(|a, b| b.cmp(a));
     let held = held.into_iter().map(|at| batch.swap_remove(at)).collect();
-    Ok(Written { done: batch, held, retry })
+    Ok(Written { done: batch, held, swallowed: lost, retry })
+}
+
+/// Which of these have no reply though their INSERT succeeded: a trigger has returned null, or a rule does something instead.
+/// Fewer rows than were given are the rule where some had a reply before.
+async fn swallowed(outbox: &Outbox, batch: &[Settled]) -> Result<Vec<usize>, OutboxError> {
+    let mut ids: Vec<i64> = batch.iter().map(|settled| settled.settlement.id).collect();
+    ids.sort_unstable();
+    let there = outbox.settled(&ids).await?;
+    let missing = |(_, settled): &(usize, &Settled)| there.binary_search(&settled.settlement.id).is_err();
+    Ok(batch.iter().enumerate().filter(missing).map(|(at, _)| at).collect())
 }
 
 /// Whether another transaction has the row's reply in hand: the handler of a leader before us, or an operator who cancels.

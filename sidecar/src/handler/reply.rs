@@ -41,7 +41,7 @@ pub async fn settle(app: &App, settlement: Settlement, leader: Option<i32>) -> R
         span.fail(how);
     }
     app.metrics.serving.reply_handlers.get_or_create(&Reason { reason: how }).inc();
-    settled.map(|how| how != "deposed")
+    settled.map(|how| !matches!(how, "deposed" | "swallowed"))
 }
 
 /// Tries until it is done. Says in a word what became of the handler.
@@ -108,8 +108,10 @@ async fn settle_once(
     // by an operator who cancels. That end is waited for here and not on the leader's session.
     let tx = Arc::new(Statements::begin(app, span, limit + MARGIN, limit + MARGIN).await?);
     if !insert_unsettled(app, &tx, settlement).await? {
+        // The leader's own INSERT finds out the same, and keeps the reply until it can be written.
+        let swallowed = is_swallowed(app, &tx, settlement).await?;
         tx.roll_back().await;
-        return Ok("repeat");
+        return Ok(if swallowed { "swallowed" } else { "repeat" });
     }
     if !is_led(app, &tx, leader).await? {
         tx.roll_back().await;
@@ -266,6 +268,23 @@ async fn insert_unsettled(app: &App, tx: &Statements, settlement: &Settlement) -
         })
         .await?;
     Ok(inserted == 1)
+}
+
+/// Whether the message is there and has no reply, though one was written: a trigger or a rule has kept it out.
+async fn is_swallowed(app: &App, tx: &Statements, settlement: &Settlement) -> Result<bool, QueryError> {
+    let sql = format!(
+        "SELECT EXISTS (SELECT FROM {schema}.mq_publish p WHERE p.id = $1::int8 AND p.uid = $2::uuid) \
+         AND NOT EXISTS (SELECT FROM {schema}.mq_reply r WHERE r.mq_id = $1::int8)",
+        schema = app.source.service.schema()
+    );
+    let client = tx.connection()?;
+    let row = tx
+        .quiet(async {
+            let statement = client.prepare_cached(&sql).await?;
+            client.query_one(&statement, &[&settlement.id, &settlement.uid.uuid()]).await
+        })
+        .await?;
+    Ok(row.try_get(0)?)
 }
 
 async fn insert_fault(

@@ -20,6 +20,11 @@ use crate::{
     settlement::Settlement,
 };
 
+/// The readiness check of replies, and what it says.
+pub(in crate::dispatcher) const REPLIES_CHECK: &str = "replies";
+const SWALLOWED: &str = "replies are written and are not there: a trigger or a rule of mq_reply keeps them out; \
+    SELECT * FROM tpro.faults(...) names it. They are tried again each second";
+
 /// What became of an outcome that was given to a reply handler.
 pub(super) struct Handled {
     place: Place,
@@ -191,8 +196,13 @@ impl Leader {
     }
 
     pub(super) fn on_written(&mut self, written: Written) {
-        let Written { done: batch, held, retry } = written;
+        let Written { done: batch, held, swallowed, retry } = written;
         self.settler.written(held, retry, self.now);
+        if swallowed > 0 {
+            self.app.health.fail(REPLIES_CHECK, SWALLOWED);
+        } else if !batch.is_empty() && !self.settler.holds() {
+            self.app.health.ok(REPLIES_CHECK);
+        }
         self.counts.batch.observe(batch.len() as f64);
         // Mostly all of a batch end alike: the counter is looked up once for those in a row that do.
         for alike in batch.chunk_by(|a, b| a.settlement.status == b.settlement.status) {
