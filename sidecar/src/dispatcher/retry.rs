@@ -44,8 +44,8 @@ pub(super) fn after_send(message: &Message, attempt_timeout: Duration, now: Inst
 
 /// Whether a refused message may be sent again. One that may have run ends as a timeout anyway, and may still find its answer.
 pub(super) fn may_try_again(message: &Message, now: Instant) -> bool {
-    message.may_have_run
-        || message.deadline.is_none_or(|deadline| deadline.saturating_duration_since(now) >= LAST_TRY)
+    let left = message.deadline.map(|deadline| deadline.saturating_duration_since(now));
+    message.may_have_run || is_worth_a_try(left)
 }
 
 /// Whether a message that awaits a reply may be sent again before its patience ends, since the reply or the request may be lost:
@@ -79,5 +79,23 @@ fn end(message: &Message) -> End {
     match message.refusal {
         Some(refusal) if !message.may_have_run => End::Unavailable(refusal),
         _ => End::Timeout,
+    }
+}
+
+/// Whether what nobody has taken may be sent again with so much of its budget left; none without a budget.
+fn is_worth_a_try(left: Option<Duration>) -> bool {
+    left.is_none_or(|left| left >= LAST_TRY)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_nobody_has_taken_is_not_sent_in_the_last_fifty_milliseconds() {
+        assert!(is_worth_a_try(None));
+        assert!(is_worth_a_try(Some(Duration::from_millis(50))));
+        assert!(!is_worth_a_try(Some(Duration::from_millis(49))));
+        assert!(!is_worth_a_try(Some(Duration::ZERO)));
     }
 }
