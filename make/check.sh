@@ -52,6 +52,7 @@ scripts() {
 }
 
 # What runs with its owner's rights must not go by the names of whoever calls it.
+# Who owns, alters and makes what in the schemas of tpro is swept in a database, by tests: pg_tpro's ownership:: and upgrades:: in make test.
 sql() {
   if ! command -v pgspot >/dev/null; then
     skipped pgspot "pipx install pgspot"

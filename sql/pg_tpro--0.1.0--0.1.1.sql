@@ -214,21 +214,22 @@ $$;
 -- In 0.1.0 the login of a service could become <service>_maintainer, who owned the partitioned tables. What was put on them
 -- runs with the rights of whoever uses the table, or of its owner: tpro_owner takes no such table over.
 -- It reads catalogues only. An expression is ours when it calls no function but those of the templates: what PostgreSQL
--- shows with this search_path has a lower-case letter before the parenthesis of a call, and a dot in each foreign name.
+-- shows with this search_path has a lower-case letter before the parenthesis of a call, and a dot in each foreign name. (No backslash
+-- is in it: what that means in a string is a setting of the caller's.)
 CREATE FUNCTION tpro.foreign_code(service pg_catalog.text) RETURNS SETOF pg_catalog.text
-    LANGUAGE plpgsql STABLE STRICT SET search_path = pg_catalog, pg_temp
+    LANGUAGE plpgsql STABLE STRICT SET search_path = pg_catalog, pg_temp SET quote_all_identifiers = off
 AS $$
 DECLARE
     schema_oid CONSTANT oid := tpro.sender_schema(foreign_code.service)::oid;
-    ours CONSTANT text := 'nextval\(''[a-z0-9_.]+''::regclass\)|pg_current_xact_id\(|clock_timestamp\(|::tpro\.[a-z_]+'
-        '|tpro\.(uuid7|space|new_traceparent|new_tracestate|check_[a-z_]+)\(';
-    foreign_call CONSTANT text := '[a-z0-9_"]\(|\.';
+    ours CONSTANT text := 'nextval[(]''[a-z0-9_.]+''::regclass[)]|pg_current_xact_id[(]|clock_timestamp[(]|::tpro[.][a-z_]+'
+        '|tpro[.](uuid7|space|new_traceparent|new_tracestate|check_[a-z_]+)[(]';
+    foreign_call CONSTANT text := '[a-z0-9_"][(]|[.]';
     our_table CONSTANT text := '^mq_(publish|reply|receive|outcome)(_p[0-9]+_[0-9]+|_rest|_next|_id_seq)?$';
 BEGIN
     RETURN QUERY
     WITH tables AS (
         SELECT c.* FROM pg_class c
-         WHERE c.relnamespace = schema_oid AND c.relkind IN ('r', 'p', 'f', 'm') AND c.relname LIKE 'mq\_%'
+         WHERE c.relnamespace = schema_oid AND c.relkind IN ('r', 'p', 'f', 'm') AND starts_with(c.relname, 'mq_')
     )
     SELECT format('foreign table %s', t.relname) FROM tables t WHERE t.relkind = 'f'
     UNION ALL
@@ -241,12 +242,16 @@ BEGIN
     UNION ALL
     SELECT format('trigger %s of %s: %s', g.tgname, t.relname, g.tgfoid::regprocedure)
       FROM tables t JOIN pg_trigger g ON g.tgrelid = t.oid JOIN pg_proc p ON p.oid = g.tgfoid
-     WHERE NOT g.tgisinternal AND p.pronamespace <> 'tpro'::regnamespace
+     WHERE NOT g.tgisinternal AND g.tgparentid = 0 AND p.pronamespace <> 'tpro'::regnamespace
     UNION ALL
     SELECT format('default of %s.%s: %s', t.relname, a.attname, e.text)
       FROM tables t JOIN pg_attrdef d ON d.adrelid = t.oid JOIN pg_attribute a ON a.attrelid = t.oid AND a.attnum = d.adnum,
            pg_get_expr(d.adbin, d.adrelid) AS e(text)
      WHERE regexp_replace(e.text, ours, '', 'g') ~ foreign_call
+       -- That of the partitioned table says it for its partitions.
+       AND NOT EXISTS (SELECT FROM pg_inherits i JOIN pg_attribute b ON b.attrelid = i.inhparent AND b.attname = a.attname
+                         JOIN pg_attrdef f ON f.adrelid = b.attrelid AND f.adnum = b.attnum
+                        WHERE i.inhrelid = t.oid AND pg_get_expr(f.adbin, f.adrelid) = e.text)
     UNION ALL
     SELECT format('type of %s.%s: %s', t.relname, a.attname, a.atttypid::regtype)
       FROM tables t JOIN pg_attribute a ON a.attrelid = t.oid AND a.attnum > 0 AND NOT a.attisdropped
@@ -255,12 +260,12 @@ BEGIN
     UNION ALL
     SELECT format('constraint %s of %s: %s', k.conname, t.relname, e.text)
       FROM tables t JOIN pg_constraint k ON k.conrelid = t.oid, pg_get_constraintdef(k.oid) AS e(text)
-     WHERE k.contype IN ('c', 'x') AND regexp_replace(e.text, ours, '', 'g') ~ foreign_call
+     WHERE k.contype IN ('c', 'x') AND k.conislocal AND regexp_replace(e.text, ours, '', 'g') ~ foreign_call
     UNION ALL
     SELECT format('index %s of %s: %s', x.indexrelid::regclass, t.relname, e.text)
       FROM tables t JOIN pg_index x ON x.indrelid = t.oid,
            concat_ws(', ', pg_get_expr(x.indexprs, t.oid), pg_get_expr(x.indpred, t.oid)) AS e(text)
-     WHERE e.text ~ foreign_call
+     WHERE e.text ~ foreign_call AND NOT EXISTS (SELECT FROM pg_inherits i WHERE i.inhrelid = x.indexrelid)
     UNION ALL
     SELECT format('statistics %s of %s', s.stxname, t.relname) FROM tables t JOIN pg_statistic_ext s ON s.stxrelid = t.oid
      WHERE s.stxexprs IS NOT NULL
@@ -286,7 +291,7 @@ COMMENT ON FUNCTION tpro.foreign_code(pg_catalog.text) IS
 -- partitioned one and its partitions; 4 comes when those are done, and 5 when no database of the cluster needs the role of the earlier release.
 CREATE FUNCTION tpro.outdated(service pg_catalog.text)
     RETURNS TABLE (what pg_catalog.text, relation pg_catalog.text, step pg_catalog.int4, statement pg_catalog.text)
-    LANGUAGE plpgsql STABLE STRICT SET search_path = pg_catalog, pg_temp
+    LANGUAGE plpgsql STABLE STRICT SET search_path = pg_catalog, pg_temp SET quote_all_identifiers = off
 AS $$
 DECLARE
     schema_name CONSTANT text := tpro.sender_schema(outdated.service)::text;
@@ -311,7 +316,7 @@ BEGIN
     SELECT format('%s, or a partition of it, belongs to %s', t.parent, t.owner), t.parent, 2,
            format('ALTER TABLE %s.%I OWNER TO tpro_owner', schema_name, t.relname)
       FROM (SELECT c.relname, substring(c.relname FROM '^mq_(?:reply_fault|[a-z]+)') AS parent, c.relowner::regrole AS owner FROM pg_class c
-             WHERE c.relnamespace = schema_oid AND c.relkind IN ('r', 'p', 'v') AND c.relname LIKE 'mq\_%'
+             WHERE c.relnamespace = schema_oid AND c.relkind IN ('r', 'p', 'v') AND starts_with(c.relname, 'mq_')
                AND c.relowner <> 'tpro_owner'::regrole
              ORDER BY c.relkind = 'r', c.relname) t
     UNION ALL

@@ -267,6 +267,8 @@ async fn what_a_maintainer_has_left_behind_is_named_and_not_taken_over() -> Outc
         login.batch_execute(leave).await?;
     }
     update(&admin).await?;
+    // What an expression looks like must not hang on the settings of the caller.
+    admin.batch_execute("SET standard_conforming_strings = off; SET quote_all_identifiers = on").await?;
     let left = upgrade(&admin, "haunted").await?;
     for (_, named, _) in LEFTOVERS {
         assert!(left.iter().any(|line| line.contains(named)), "{named} is not named: {left:#?}");
