@@ -316,3 +316,114 @@ fn address_of(url: &str) -> Option<String> {
         host => format!("{host}:{}", url.port()),
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use futures_util::StreamExt as _;
+
+    use super::*;
+
+    const MESSAGES: u64 = 5_000;
+
+    /// The same numbers each time.
+    struct Dice(u64);
+
+    impl Dice {
+        fn next(&mut self, below: u64) -> u64 {
+            self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            (self.0 >> 33) % below
+        }
+
+        fn pick(&mut self, from: &[&[u8]], most: u64) -> Vec<u8> {
+            (0..self.next(most)).flat_map(|_| from[self.next(from.len() as u64) as usize].to_vec()).collect()
+        }
+    }
+
+    /// Pieces of headers, among them all that the client library looks at.
+    const PIECES: [&[u8]; 20] = [
+        b"NATS/1.0",
+        b"\r\n",
+        b"\n",
+        b"\r",
+        b" ",
+        b"\t",
+        b":",
+        b"A",
+        b"Name: value\r\n",
+        b"503",
+        b"5",
+        b"\xff",
+        b"\xc3",
+        b"\xc3\xa9",
+        b"\xc2\xa0",
+        b"\xe2\x80\x83",
+        b"\x00",
+        b"\x0b",
+        b"\x7f",
+        b"\r\n\r\n",
+    ];
+    /// What a server lets through in a subject.
+    const LETTERS: [&[u8]; 9] =
+        [b"a", b".", b"\xff", b"\xc3", b"\xc3\xa9", b"\xc2\xa0", b"\xc2\x85", b"\x0b", b"\x00"];
+
+    fn message(dice: &mut Dice) -> Vec<u8> {
+        let subject = [b"tpro.", &dice.pick(&LETTERS, 5)[..]].concat();
+        let reply = match dice.next(3) {
+            0 => [b" r", &dice.pick(&LETTERS, 5)[..]].concat(),
+            _ => Vec::new(),
+        };
+        let payload = dice.pick(&PIECES, 4);
+        if dice.next(4) == 0 {
+            let numbers = format!(" {}\r\n", payload.len());
+            return [b"MSG ", &subject[..], b" 1", &reply, numbers.as_bytes(), &payload, b"\r\n"].concat();
+        }
+        let mut block = if dice.next(5) > 0 { b"NATS/1.0".to_vec() } else { Vec::new() };
+        block.extend(dice.pick(&PIECES, 12));
+        if dice.next(5) > 0 {
+            block.extend_from_slice(b"\r\n\r\n");
+        }
+        let numbers = format!(" {} {}\r\n", block.len(), block.len() + payload.len());
+        [b"HMSG ", &subject[..], b" 1", &reply, numbers.as_bytes(), &block, &payload, b"\r\n"].concat()
+    }
+
+    /// A server that says whatever comes to the one subscription it is asked for.
+    async fn babble(listener: TcpListener) -> std::io::Result<()> {
+        let (mut stream, _) = listener.accept().await?;
+        stream.write_all(b"INFO {\"server_id\":\"x\",\"max_payload\":1048576,\"headers\":true}\r\n").await?;
+        let mut input = BytesMut::new();
+        let waited =
+            |word: &'static [u8], input: &BytesMut| input.windows(word.len()).any(|part| part == word);
+        for (word, answer) in [(&b"PING"[..], &b"PONG\r\n"[..]), (b"SUB ", b"")] {
+            while !waited(word, &input) {
+                stream.read_buf(&mut input).await?;
+            }
+            stream.write_all(answer).await?;
+        }
+        let mut dice = Dice(7);
+        for _ in 0..MESSAGES {
+            stream.write_all(&message(&mut dice)).await?;
+        }
+        stream.write_all(b"MSG end 1 0\r\n\r\n").await?;
+        std::future::pending().await
+    }
+
+    #[tokio::test]
+    async fn the_client_library_reads_whatever_has_passed_the_guard() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("nats://{}", listener.local_addr().unwrap());
+        let server = tokio::spawn(babble(listener));
+        let metrics = Arc::new(Metrics::new());
+        let guard = Guard::start(&[url], Said::default(), metrics.clone()).await.unwrap();
+        let client = async_nats::connect(guard.url()).await.unwrap();
+        let mut messages = client.subscribe("tpro.>").await.unwrap();
+        let mut count = 0;
+        while messages.next().await.expect("the client goes on").subject.as_str() != "end" {
+            count += 1;
+        }
+        assert_eq!(count, MESSAGES);
+        let unreadable = metrics.nats_unreadable.get();
+        assert!(unreadable > MESSAGES / 4 && unreadable < MESSAGES, "{unreadable} of {MESSAGES}");
+        assert_eq!(client.statistics().connects.load(std::sync::atomic::Ordering::Relaxed), 1);
+        server.abort();
+    }
+}

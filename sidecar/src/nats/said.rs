@@ -13,8 +13,10 @@ use tokio::sync::broadcast;
 const REFUSAL_LASTS: Duration = Duration::from_secs(8);
 /// Refusals that are kept.
 const KEPT: usize = 16;
-/// Between two lines in the log about the same kind of thing.
+/// Between two lines in the log about the same subject, or with the same words of the server.
 const LOG_PAUSE: Duration = Duration::from_secs(1);
+/// Different ones within that pause; all others share one line.
+const LOGGED: usize = 64;
 
 /// A subscription by its subject and its queue group.
 pub(super) type Subscription = (String, Option<String>);
@@ -37,7 +39,8 @@ struct State {
     tls: bool,
     subscriptions: BTreeMap<Subscription, ()>,
     publications: BTreeMap<String, Instant>,
-    logged: BTreeMap<&'static str, (Instant, u64)>,
+    /// What was logged lately, and how often it was not since then.
+    logged: BTreeMap<String, (Instant, u64)>,
 }
 
 impl Default for Said {
@@ -74,7 +77,7 @@ impl Said {
 
     /// A message that could not be parsed as it came.
     pub(super) fn unreadable(&self, subject: &str, reason: &'static str) {
-        if let Some(left_out) = self.may_log("unreadable") {
+        if let Some(left_out) = self.may_log(subject) {
             tracing::warn!(
                 nats.subject = subject,
                 left_out,
@@ -101,7 +104,7 @@ impl Said {
         } else if lower.contains("authorization") || lower.contains("authentication") {
             self.lock().login = Some(text.to_owned());
         }
-        if let Some(left_out) = self.may_log("no") {
+        if let Some(left_out) = self.may_log(text) {
             tracing::warn!(left_out, "the NATS server says: {text}");
         }
     }
@@ -154,11 +157,19 @@ impl Said {
         })
     }
 
-    /// Whether a line of this kind may be written now, with the number of those that were not since the last one.
-    fn may_log(&self, kind: &'static str) -> Option<u64> {
+    /// Whether a line about this may be written now, with the number of those that were not since the last one.
+    fn may_log(&self, about: &str) -> Option<u64> {
         let now = Instant::now();
         let mut state = self.lock();
-        let (last, left_out) = state.logged.entry(kind).or_insert((now - 2 * LOG_PAUSE, 0));
+        if state.logged.len() >= LOGGED {
+            state.logged.retain(|_, (last, left_out)| *left_out > 0 || now < *last + LOG_PAUSE);
+        }
+        let full = state.logged.len() >= LOGGED && !state.logged.contains_key(about);
+        let about = if full { "" } else { about };
+        let Some((last, left_out)) = state.logged.get_mut(about) else {
+            state.logged.insert(about.to_owned(), (now, 0));
+            return Some(0);
+        };
         if now < *last + LOG_PAUSE {
             *left_out += 1;
             return None;
@@ -189,6 +200,16 @@ mod tests {
         assert_eq!(said.refused_subscriptions(), [("tpro.main.>".to_owned(), Some("main-queue".to_owned()))]);
         said.accepted();
         assert!(said.refused_subscriptions().is_empty(), "a new connection asks for all of them again");
+    }
+
+    #[test]
+    fn each_subject_is_named_and_a_flood_of_them_is_not() {
+        let said = Said::default();
+        assert_eq!(said.may_log("one"), Some(0));
+        assert_eq!(said.may_log("one"), None);
+        assert_eq!(said.may_log("another"), Some(0));
+        let named = (0..1_000).filter(|n| said.may_log(&n.to_string()).is_some()).count();
+        assert!(named <= LOGGED, "{named} lines");
     }
 
     #[test]
