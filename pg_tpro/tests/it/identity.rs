@@ -83,7 +83,7 @@ async fn a_restored_database_sends_nothing_until_it_is_adopted() -> Outcome {
         .await?;
     assert_eq!((row.try_get(0)?, row.try_get(1)?, row.try_get(2)?), (3i64, 3i64, true));
     // The copy works: who could publish can, and the bell is there.
-    let permitted = "SELECT has_function_privilege('main_publisher', oid, 'EXECUTE') FROM pg_proc
+    let permitted = "SELECT bool_and(has_function_privilege('main_publisher', oid, 'EXECUTE')) FROM pg_proc
                       WHERE pronamespace = 'tpro'::regnamespace AND proname = 'publish'";
     assert!(copy.query_one(permitted, &[]).await?.try_get::<_, bool>(0)?);
     copy.batch_execute(

@@ -56,6 +56,20 @@ fn every_fault_has_a_line_and_every_test_that_is_named_exists() -> Outcome {
     Err(Failure::new(format!("docs/promise.md: {}", problems.join("; "))))
 }
 
+#[test]
+fn every_test_that_the_page_about_security_names_exists() -> Outcome {
+    let page = fs::read_to_string(paths::checkout().join("docs/security.md"))?;
+    let mut tests = BTreeSet::new();
+    for (name, folder) in CRATES {
+        find_tests(name, &paths::checkout().join(folder), &mut tests)?;
+    }
+    let named: Vec<&str> = page.split('`').skip(1).step_by(2).filter(|word| word.contains("::")).collect();
+    assert!(named.len() > 10, "{named:?}");
+    let missing: Vec<&&str> = named.iter().filter(|test| !tests.contains(**test)).collect();
+    assert!(missing.is_empty(), "docs/security.md: there is no test {missing:?}");
+    Ok(())
+}
+
 /// The tests of a crate as the page names them: `crate: module::name`, with the module's own name only.
 fn find_tests(of: &str, folder: &Path, found: &mut BTreeSet<String>) -> Outcome {
     let Ok(entries) = fs::read_dir(folder) else { return Ok(()) };
