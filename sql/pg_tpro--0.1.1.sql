@@ -951,6 +951,31 @@ BEGIN
          COMMENT ON COLUMN %1$s.mq_status.age IS ''time from its publish to the begin of the statement that asks''', schema_name)
      WHERE pg_get_viewdef(to_regclass(format('%s.mq_status', schema_name))) ~ 'clock_timestamp'
     UNION ALL
+    SELECT 'there is no view mq_send', '', 0, format(
+        'CREATE VIEW %1$s.mq_send AS
+             SELECT p.id, p.protocol, p.space_name, p.service_name, p.entity, p.method_name, p.timeout,
+                    p.headers, p.body, p.created_at, p.expires_at, p.traceparent, p.tracestate
+               FROM %1$s.mq_publish p
+              WHERE false;
+         ALTER VIEW %1$s.mq_send OWNER TO tpro_owner;
+         COMMENT ON VIEW %1$s.mq_send IS ''publishes what is inserted, and returns it by RETURNING *; shows nothing'';
+         COMMENT ON COLUMN %1$s.mq_send.id IS ''number of the message, as it was given'';
+         COMMENT ON COLUMN %1$s.mq_send.protocol IS ''jsonrpc or json'';
+         COMMENT ON COLUMN %1$s.mq_send.space_name IS ''first token of the subject'';
+         COMMENT ON COLUMN %1$s.mq_send.service_name IS ''second token: the service that answers'';
+         COMMENT ON COLUMN %1$s.mq_send.entity IS ''third token'';
+         COMMENT ON COLUMN %1$s.mq_send.method_name IS ''fourth token'';
+         COMMENT ON COLUMN %1$s.mq_send.timeout IS ''seconds to wait for the reply; 0: an event'';
+         COMMENT ON COLUMN %1$s.mq_send.headers IS ''what travels beside the body'';
+         COMMENT ON COLUMN %1$s.mq_send.body IS ''what is sent'';
+         COMMENT ON COLUMN %1$s.mq_send.created_at IS ''when it is published'';
+         COMMENT ON COLUMN %1$s.mq_send.expires_at IS ''after which it is no longer worth sending'';
+         COMMENT ON COLUMN %1$s.mq_send.traceparent IS ''the span of publishing'';
+         COMMENT ON COLUMN %1$s.mq_send.tracestate IS ''names the parent of that span'';
+         GRANT INSERT (protocol, space_name, service_name, entity, method_name, timeout, headers, body, created_at, expires_at, traceparent,
+                       tracestate), SELECT ON %1$s.mq_send TO %2$I', schema_name, outdated.service || '_publisher')
+     WHERE to_regclass(format('%s.mq_send', schema_name)) IS NULL
+    UNION ALL
     SELECT format('%s has rights in schema %s', maintainer, schema_name), '', 4,
            format('REVOKE ALL ON ALL TABLES IN SCHEMA %1$s FROM %2$I; REVOKE ALL ON SCHEMA %1$s FROM %2$I', schema_name, maintainer)
      WHERE EXISTS (SELECT FROM pg_shdepend d JOIN pg_roles r ON r.oid = d.refobjid
@@ -2078,6 +2103,16 @@ GRANT EXECUTE ON FUNCTION
     tpro.check_tracestate(pg_catalog.text), tpro.check_status(pg_catalog.text),
     tpro.uuid7(), tpro.new_traceparent(), tpro.new_tracestate(), tpro.space(), tpro.max_body(),
     tpro.sender_schema(pg_catalog.text), tpro.must_be_name(pg_catalog.text)
+    TO PUBLIC;
+-- They only hand on to the one with jsonb, by which rights go. An untyped body is taken for text: whoever could call that one before an
+-- upgrade goes on by these.
+GRANT EXECUTE ON FUNCTION
+    tpro.publish(pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.json, pg_catalog.jsonb, pg_catalog.int4, pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.text),
+    tpro.publish(pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.jsonb, pg_catalog.int4, pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.text)
+    TO PUBLIC;
+GRANT EXECUTE ON PROCEDURE
+    tpro.request(pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.json, pg_catalog.jsonb, pg_catalog.int4, pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.jsonb),
+    tpro.request(pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.jsonb, pg_catalog.int4, pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.jsonb)
     TO PUBLIC;
 -- They show what everybody may read in the catalogues; a copy asks before the rights of its service are upgraded.
 GRANT EXECUTE ON FUNCTION tpro.outdated(pg_catalog.text), tpro.foreign_code(pg_catalog.text), tpro.faults(pg_catalog.text) TO PUBLIC;

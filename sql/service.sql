@@ -346,15 +346,11 @@ GRANT SELECT (id, created_at, target, status, age, attempts, trace_id) ON @schem
 
 GRANT EXECUTE ON FUNCTION
     tpro.publish(text, text, text, jsonb, jsonb, integer, text, text, text, text),
-    tpro.publish(text, text, text, json, jsonb, integer, text, text, text, text),
-    tpro.publish(text, text, text, text, jsonb, integer, text, text, text, text),
     tpro.trace_id(bigint, text), tpro.reply(bigint, text), tpro.wait(bigint, integer, text),
     tpro.must_see_replies(text), tpro.no_message(bigint, text), tpro.backlog(text)
     TO @publisher@, @sidecar@;
 GRANT EXECUTE ON PROCEDURE
-    tpro.request(text, text, text, jsonb, jsonb, integer, text, text, text, text, jsonb),
-    tpro.request(text, text, text, json, jsonb, integer, text, text, text, text, jsonb),
-    tpro.request(text, text, text, text, jsonb, integer, text, text, text, text, jsonb)
+    tpro.request(text, text, text, jsonb, jsonb, integer, text, text, text, text, jsonb)
     TO @publisher@, @sidecar@;
 GRANT EXECUTE ON FUNCTION
     tpro.lead(text), tpro.sleep(text), tpro.wake(text), tpro.maintain(text), tpro.present(text, integer), tpro.is_present(text, integer),

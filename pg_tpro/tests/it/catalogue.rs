@@ -88,6 +88,11 @@ async fn the_public_may_call_only_what_judges_and_makes_values_and_read_only_wha
             "new_traceparent",
             "new_tracestate",
             "outdated",
+            // The overloads that hand on to the one with jsonb, by which rights go.
+            "publish",
+            "publish",
+            "request",
+            "request",
             "sender_schema",
             "space",
             "uuid7"

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::fs;
 
 use tokio_postgres::{Client, types::FromSqlOwned};
-use tpro_testkit::{Context, Database, Outcome, Postgres, paths};
+use tpro_testkit::{Context, Database, Failure, Outcome, Postgres, paths};
 
 use crate::agreement::is_wrapper;
 use crate::description::Description;
@@ -34,6 +34,16 @@ async fn upgrade(session: &Client, service: &str) -> Outcome<Vec<String>> {
     lines(session, &format!("SELECT tpro.upgrade_service('{service}')")).await
 }
 
+/// Calls until nothing is left: on a slow machine one call stops early, so that nobody waits for long.
+async fn upgrade_whole(session: &Client, service: &str) -> Outcome {
+    for _ in 0..200 {
+        if upgrade(session, service).await?.is_empty() {
+            return Ok(());
+        }
+    }
+    Err(Failure::new(format!("{service} is not upgraded: {:?}", upgrade(session, service).await?)))
+}
+
 async fn one<T: FromSqlOwned>(session: &Client, query: &str) -> Outcome<T> {
     Ok(session.query_one(query, &[]).await?.try_get(0)?)
 }
@@ -47,9 +57,11 @@ async fn before_the_extension_is_updated_no_service_is_made() -> Outcome {
     assert!(refusal.hint.contains("ALTER EXTENSION pg_tpro UPDATE"), "{refusal:?}");
     // What there is works on with the new library.
     let publisher = database.connect_as("early").await?;
-    publisher.batch_execute("SELECT tpro.publish('a', 'b', 'c')").await?;
+    let publish = "SELECT tpro.publish('a', 'b', 'c', '{\"untyped\": true}')";
+    publisher.batch_execute(publish).await?;
     update(&admin).await?;
-    publisher.batch_execute("SELECT tpro.publish('a', 'b', 'c')").await?;
+    // By an overload that is new, and to which the service's roles have no right of their own.
+    publisher.batch_execute(publish).await?;
     admin.batch_execute("SELECT tpro.create_service('late')").await?;
     Ok(())
 }
@@ -125,7 +137,7 @@ async fn a_table_that_is_not_of_the_owner_is_named_and_comes_back() -> Outcome {
     {
         assert!(named.iter().any(|line| line.starts_with(what)), "{what}: {named:?}");
     }
-    assert_eq!(upgrade(&admin, "strayed").await?, [""; 0]);
+    upgrade_whole(&admin, "strayed").await?;
     is_like(&admin, "strayed", &fresh).await
 }
 
@@ -165,7 +177,7 @@ async fn grants_of_users_and_what_waits_survive_an_upgrade() -> Outcome {
     app.batch_execute("SET tpro.sender = 'keeping'; SELECT tpro.trace_id(1)").await?;
 
     update(&admin).await?;
-    assert_eq!(upgrade(&admin, "keeping").await?, [""; 0]);
+    upgrade_whole(&admin, "keeping").await?;
     assert_eq!(one::<String>(&admin, data).await?, before);
     assert_eq!(one::<i64>(&admin, "SELECT unsettled FROM tpro.services WHERE name = 'keeping'").await?, 6);
     let indexes =
@@ -186,7 +198,7 @@ async fn grants_of_users_and_what_waits_survive_an_upgrade() -> Outcome {
     let written = "SELECT string_agg(c.xmin::text, ',' ORDER BY c.oid) FROM pg_class c
         WHERE c.relnamespace = 'keeping_service'::regnamespace";
     let before: String = one(&admin, written).await?;
-    assert_eq!(upgrade(&admin, "keeping").await?, [""; 0]);
+    upgrade_whole(&admin, "keeping").await?;
     admin.batch_execute("CALL tpro.upgrade_services()").await?;
     assert_eq!(one::<String>(&admin, written).await?, before);
     Ok(())
@@ -289,7 +301,7 @@ async fn what_a_maintainer_has_left_behind_is_named_and_not_taken_over() -> Outc
     let functions =
         "DROP DOMAIN haunted_service.d; DROP FUNCTION haunted_service.evil, haunted_service.evil_trigger";
     admin.batch_execute(functions).await?;
-    assert_eq!(upgrade(&admin, "haunted").await?, [""; 0]);
+    upgrade_whole(&admin, "haunted").await?;
     let role = "SELECT count(*) FROM pg_roles WHERE rolname = 'haunted_maintainer'";
     assert_eq!(one::<i64>(&admin, role).await?, 0);
     Ok(())
@@ -310,13 +322,19 @@ async fn an_open_transaction_is_named_and_holds_up_nobody_but_the_upgrade() -> O
         }
         Outcome::Ok(())
     };
-    let (left, published) = tokio::join!(upgrade(&admin, "held"), publishing);
+    let named = async {
+        for _ in 0..200 {
+            let left = upgrade(&admin, "held").await?;
+            if left[0].contains("mq_publish is in use by") && left[0].contains(&format!("process {pid}")) {
+                return Ok(());
+            }
+            assert!(left[0].starts_with("it stopped"), "{left:?}");
+        }
+        Err(Failure::new("the reader is not named"))
+    };
+    let (named, published) = tokio::join!(named, publishing);
     published?;
-    let left = left?;
-    assert!(
-        left[0].contains("mq_publish is in use by") && left[0].contains(&format!("process {pid}")),
-        "{left:?}"
-    );
+    named?;
     let refusal = refused_with(&admin, "55006", "CALL tpro.upgrade_services('0')").await?;
     assert!(refusal.message.contains("held: mq_publish is in use"), "{refusal:?}");
     reader.batch_execute("COMMIT").await?;
@@ -348,7 +366,7 @@ async fn another_database_of_the_cluster_goes_on_with_the_release_before() -> Ou
     let (first, second) = (aged("twin").await?, aged("twin").await?);
     let (here, there) = (first.connect().await?, second.connect().await?);
     update(&here).await?;
-    assert_eq!(upgrade(&here, "twin").await?, [""; 0]);
+    upgrade_whole(&here, "twin").await?;
     // As in that release: what is to be maintained, and what is read as tpro_owner.
     let login = second.connect_as("twin").await?;
     login
@@ -359,7 +377,7 @@ async fn another_database_of_the_cluster_goes_on_with_the_release_before() -> Ou
         .await?;
     there.batch_execute("SELECT tpro.cancel(1, 'twin'); SELECT * FROM tpro.services").await?;
     update(&there).await?;
-    assert_eq!(upgrade(&there, "twin").await?, [""; 0]);
+    upgrade_whole(&there, "twin").await?;
     let role = "SELECT count(*) FROM pg_roles WHERE rolname = 'twin_maintainer'";
     assert_eq!(one::<i64>(&there, role).await?, 0);
     Ok(())
@@ -401,7 +419,7 @@ async fn sessions_that_have_loaded_the_library_of_before_work_on() -> Outcome {
     let database = cluster.database_of(BEFORE).await?;
     database.create_service_of(BEFORE, "main").await?;
     let (admin, publisher) = (database.connect().await?, database.connect_as("main").await?);
-    let everyday = "SELECT tpro.publish('a', 'b', 'c');
+    let everyday = "SELECT tpro.publish('a', 'b', 'c', '{}');
         INSERT INTO main_service.mq_publish (service_name, entity, method_name, body)
         SELECT 'a', 'b', 'c', jsonb_build_object('text', repeat('x', n)) FROM unnest(ARRAY[1, 100000, 800000]) n;
         SELECT tpro.backlog('main'); SELECT tpro.trace_id(1); SELECT * FROM tpro.reply(1); SELECT * FROM tpro.wait(1, 0);
