@@ -758,6 +758,9 @@ BEGIN
           LEFT JOIN pg_class p ON p.oid = i.inhparent AND p.relnamespace = schema_oid
          WHERE c.relkind IN ('r', 'p', 'v', 'f', 'S')
            AND (c.relnamespace = schema_oid AND c.relname LIKE 'mq\_%' OR p.relname LIKE 'mq\_%')
+    ), foreign_keys AS MATERIALIZED (
+        -- Nothing finds them by the table that they refer to.
+        SELECT k.conname, k.conrelid, k.confrelid FROM pg_constraint k WHERE k.contype = 'f' AND k.conparentid = 0
     ), ranges AS (
         -- Up to which id or uid each partition goes, and where the next one begins.
         SELECT t.family, b.high, lead(b.low) OVER (PARTITION BY t.family ORDER BY b.place) AS next
@@ -823,7 +826,7 @@ BEGIN
     UNION ALL
     SELECT t.name, format('is referred to by the foreign key %s of %s, so that nothing of it can go', k.conname, k.conrelid::regclass),
            format('ALTER TABLE %s DROP CONSTRAINT %I', k.conrelid::regclass, k.conname)
-      FROM tables t JOIN pg_constraint k ON k.confrelid = t.oid AND k.contype = 'f' AND k.conparentid = 0
+      FROM tables t JOIN foreign_keys k ON k.confrelid = t.oid
      WHERE k.conrelid NOT IN (SELECT o.oid FROM tables o)
     UNION ALL
     SELECT t.name, format('has the unique index %s, which refuses rows', x.indexrelid::regclass), format('DROP INDEX %s', x.indexrelid::regclass)
