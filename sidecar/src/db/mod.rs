@@ -23,7 +23,7 @@ pub use self::{
 pub(crate) use self::{
     pool::pool,
     prepare::{CHECK as DATABASE, prepare},
-    sqlstate::{is_again, is_lost, is_passing, is_shortage},
+    sqlstate::{is_again, is_lost, is_passing, is_refusal, is_shortage},
     watch::ask_time,
     watch::watch,
 };

@@ -42,6 +42,16 @@ pub(crate) fn is_shortage(error: &Error) -> bool {
     error.code().is_some_and(lacks_room)
 }
 
+/// Whether the server refuses what was to be written, and neither the session nor a value is at fault: a constraint, a missing
+/// partition, a right, a trigger. It stays until somebody puts the table right. A table that is gone is not among them.
+pub(crate) fn is_refusal(error: &Error) -> bool {
+    let classes = ["09", "0A", "21", "23", "27", "2F", "38", "39", "40", "42", "44", "55", "P0"];
+    !is_lost(error)
+        && error.code().is_some_and(|code| {
+            *code != SqlState::UNDEFINED_TABLE && classes.iter().any(|class| code.code().starts_with(class))
+        })
+}
+
 /// A configured limit (53400: a full backlog, too large a temporary file) is not among them: it meets the same statement
 /// again, and its text says what to do.
 fn lacks_room(code: &SqlState) -> bool {

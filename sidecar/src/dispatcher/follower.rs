@@ -12,6 +12,7 @@ use super::{
     gate::STAYS_AFTER,
     leader::{Fall, Leader},
     outbox::Outbox,
+    stuck,
 };
 use crate::{
     app::App,
@@ -239,6 +240,8 @@ async fn lead(app: &App, session: Session) -> Result<(), Trouble> {
     counts.takeovers.inc();
     counts.leading.set(1);
     let led = leader.lead().await;
+    // Whoever leads now finds out by itself.
+    app.health.ok(stuck::CHECK);
     // What it held is another's now.
     for gauge in [
         &counts.leading,
@@ -250,7 +253,6 @@ async fn lead(app: &App, session: Session) -> Result<(), Trouble> {
     ] {
         gauge.set(0);
     }
-    app.health.ok(super::leader::REPLIES_CHECK);
     if led.is_ok() {
         tracing::info!(db.pid = pid, "leads no more: it was told to stop");
     }

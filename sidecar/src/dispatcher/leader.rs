@@ -12,7 +12,7 @@ mod outcomes;
 mod recall;
 
 use std::{
-    collections::VecDeque,
+    collections::{HashMap, VecDeque},
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
@@ -31,7 +31,6 @@ use tokio_postgres::AsyncMessage;
 use tokio_util::sync::{CancellationToken, DropGuard};
 use tpro_wire::uid::Uid;
 
-pub(super) use self::outcomes::REPLIES_CHECK;
 use self::{
     jobs::{Done, Job},
     outcomes::Handled,
@@ -52,6 +51,7 @@ use super::{
     reply_queue::ReplyQueue,
     sender::Sender,
     settler::Settler,
+    stuck::{self, Hold},
     timers::Timers,
 };
 use crate::{
@@ -188,6 +188,10 @@ pub(super) struct Leader {
     /// When NATS was last seen to be there.
     connected_at: Instant,
     now: Instant,
+    /// Replies that a trigger has taken away: as long as there are any, nothing is sent.
+    swallowed: HashMap<i64, Hold>,
+    /// Why nothing can be settled, as readiness says it.
+    said: Option<String>,
     /// Reused between turns.
     fired: Vec<Key>,
 }
@@ -222,6 +226,11 @@ impl Leader {
             // From here on something that the cursor does not know of may have been sent.
             outbox.move_cursor(&Cursor { clean: false, ..cursor.clone() }).await?;
         }
+        // What the leader before has sent and could not settle is not sent once more.
+        let stuck = match cursor.clean && cursor.pending.is_empty() {
+            true => None,
+            false => outbox.try_to_settle().await?.map(|reason| outbox.stuck().hold(reason)),
+        };
         // What is published from now on does not wait until all that is looked through.
         let floor = Floor::new(config.maintenance.partition_rows, cursor.snapshot.clone());
         let (reader, recovery) = if cursor.clean {
@@ -278,11 +287,16 @@ impl Leader {
             until: None,
             connected_at: now,
             now,
+            swallowed: HashMap::new(),
+            said: None,
             fired: Vec::new(),
             app: app.clone(),
         };
         let beat = leader.outbox.clone();
         leader.jobs.push(async move { beat.heartbeat().await.map(Done::Beat) }.boxed());
+        if let Some(hold) = stuck {
+            leader.jobs.push(jobs::until_it_settles(leader.outbox.clone(), hold).boxed());
+        }
         Ok(leader)
     }
 
@@ -333,7 +347,7 @@ impl Leader {
     }
 
     async fn next_event(&mut self, connected: bool) -> Event {
-        let sends = connected && !self.outgoing.is_empty() && !self.outbox.is_short();
+        let sends = connected && !self.outgoing.is_empty() && !self.outbox.stuck().is_stuck();
         let wake = self.wake_at(connected);
         let stop = self.app.stop.clone();
         tokio::select! {
@@ -410,7 +424,19 @@ impl Leader {
         self.waits.map_or(self.answered, |seen| seen.max(self.answered))
     }
 
-    fn show(&self) {
+    fn show(&mut self) {
+        let stuck = self.outbox.stuck().reason();
+        if stuck != self.said {
+            match &stuck {
+                Some(reason) => {
+                    let text =
+                        format!("replies cannot be written, and nothing is sent until they can: {reason}");
+                    self.app.health.fail(stuck::CHECK, text);
+                }
+                None => self.app.health.ok(stuck::CHECK),
+            }
+            self.said = stuck;
+        }
         let metrics = &self.app.metrics;
         metrics.in_flight.set(self.in_flight.len() as i64);
         self.counts.waiting.set(self.lanes.waiting() as i64);

@@ -40,6 +40,7 @@ mod said;
 mod sender;
 mod settler;
 mod snapshot;
+mod stuck;
 mod timers;
 mod trace;
 

@@ -3,21 +3,19 @@
 //! The session is the leadership: whoever lost it can write nothing. So all of these run on it and on nothing else, each a
 //! transaction of its own, pipelined as they come.
 
-use std::{
-    sync::atomic::{AtomicBool, Ordering},
-    time::SystemTime,
-};
+use std::time::SystemTime;
 
 use tokio_postgres::{Client, Row, Statement, error::SqlState, types::ToSql};
 use tpro_wire::{name::ServiceName, uid::Uid};
 use uuid::Uuid;
 
-use crate::db::{is_shortage, plain};
+use crate::db::{is_refusal, is_shortage, plain};
 
 use super::{
     reader::Window,
     settler::Settled,
     snapshot::{Snapshot, Xid},
+    stuck::Stuck,
 };
 
 /// A statement of the leader's session failed.
@@ -92,6 +90,16 @@ const NOTE_BACKLOG: &str = "/* backlog.note */ \
     FROM s WHERE (b.unsettled, b.upto) IS DISTINCT FROM \
         ($1, CASE WHEN $2 THEN s.last_value ELSE greatest(b.upto, $3) END)";
 
+/// reply.try: writes a reply for the newest message and takes it back, so that constraints, partitions and rights are asked as
+/// `reply.settle` asks them. It leaves one dead row. What has to wait for somebody is not refused, and the next leader begins
+/// soon: so it has a second, by a setting that ends with the transaction of both statements.
+const TRY_SETTLE: &str = "/* reply.try */ SET LOCAL statement_timeout = '1s'; DO $$ BEGIN \
+    PERFORM set_config('lock_timeout', '20ms', true); \
+    INSERT INTO {schema}.mq_reply (mq_id, uid, status) \
+        SELECT s.last_value, tpro.uuid7(), 'ok' FROM {schema}.mq_publish_id_seq s ON CONFLICT DO NOTHING; \
+    RAISE SQLSTATE 'TP000'; \
+    EXCEPTION WHEN SQLSTATE 'TP000' OR lock_not_available THEN NULL; END $$";
+
 /// The statements, prepared on the leader's session.
 pub(super) struct Outbox {
     client: Client,
@@ -110,8 +118,9 @@ pub(super) struct Outbox {
     sleep: Statement,
     wake: Statement,
     heartbeat: Statement,
-    /// Whether replies cannot be written for want of room.
-    short: AtomicBool,
+    /// Text, since a DO takes no parameters and is not prepared.
+    try_settle: String,
+    stuck: Stuck,
 }
 
 impl Outbox {
@@ -140,19 +149,15 @@ impl Outbox {
             wake: prepare("bell.wake", "/* bell.wake */ SELECT tpro.wake($1)").await?,
             heartbeat: prepare("leader.heartbeat", "/* leader.heartbeat */ SELECT clock_timestamp()").await?,
             service: service.to_string(),
-            short: AtomicBool::new(false),
+            try_settle: TRY_SETTLE.replace("{schema}", &schema),
+            stuck: Stuck::default(),
             client,
         })
     }
 
-    /// Whether replies cannot be written for want of room: then nothing more is to be sent.
-    pub fn is_short(&self) -> bool {
-        self.short.load(Ordering::Relaxed)
-    }
-
-    /// Replies could not be written for want of room, or could again.
-    pub fn set_short(&self, short: bool) {
-        self.short.store(short, Ordering::Relaxed);
+    /// Those who cannot write replies: as long as there are any, nothing more is to be sent.
+    pub fn stuck(&self) -> &Stuck {
+        &self.stuck
     }
 
     /// From now on the bell reaches this session, and the word that messages were cancelled.
@@ -256,6 +261,16 @@ impl Outbox {
                 self.client.execute(&self.settle_unsettled, &columns).await
             }
             result => result,
+        }
+    }
+
+    /// Whether replies can be written at all; if not, why.
+    pub async fn try_to_settle(&self) -> Result<Option<String>, OutboxError> {
+        match self.client.batch_execute(&self.try_settle).await {
+            Ok(()) => Ok(None),
+            Err(error) if error.code() == Some(&SqlState::QUERY_CANCELED) => Ok(None),
+            Err(error) if is_refusal(&error) || is_shortage(&error) => Ok(Some(plain(&error))),
+            Err(source) => Err(OutboxError::Run { name: "reply.try", source }),
         }
     }
 

@@ -1,7 +1,8 @@
 //! Outcomes on their way into `mq_reply`: collected for a moment, written by one statement.
 
 use std::{
-    collections::VecDeque,
+    collections::{HashSet, VecDeque},
+    ops::Range,
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -15,9 +16,10 @@ use tpro_wire::{
 use super::{
     lanes::LaneId,
     outbox::{Outbox, OutboxError},
+    stuck::Hold,
 };
 use crate::{
-    db::{is_shortage, plain},
+    db::{is_refusal, is_shortage, plain},
     failpoint,
     settlement::Settlement,
     span::{Span, SpanKind},
@@ -35,8 +37,8 @@ const LARGEST_BYTES: usize = 4 << 20;
 const WRITERS: usize = 2;
 /// The pause before an outcome is tried again whose row somebody else has in hand.
 const HELD_PAUSE: Duration = Duration::from_secs(1);
-/// The pause before a batch is tried again that the server had no room for.
-const SHORTAGE_PAUSE: Duration = Duration::from_secs(1);
+/// The pause before outcomes are tried again that the server had no room for, or refused.
+const STUCK_PAUSE: Duration = Duration::from_secs(1);
 
 /// An outcome, and the bytes it counts for.
 #[derive(Debug)]
@@ -74,8 +76,8 @@ pub(super) struct Written {
     pub done: Vec<Settled>,
     /// What could not be, since another transaction is writing the reply of the same row, or something has swallowed it.
     pub held: Vec<Settled>,
-    /// How many of these were swallowed: the INSERT succeeded, and the reply is not there.
-    pub swallowed: usize,
+    /// Which of these were swallowed: the INSERT succeeded, and the reply is not there.
+    pub swallowed: Vec<i64>,
     /// Whether it was a try of one that was held before.
     pub retry: bool,
 }
@@ -145,11 +147,6 @@ impl Settler {
         }
     }
 
-    /// Whether outcomes are held that could not be written.
-    pub fn holds(&self) -> bool {
-        !self.held.is_empty() || self.retrying
-    }
-
     /// Nothing waits and nothing is being written.
     pub fn is_idle(&self) -> bool {
         self.queue.is_empty() && self.held.is_empty() && self.writing == 0
@@ -157,8 +154,8 @@ impl Settler {
 }
 
 /// Writes a batch. A value that PostgreSQL does not take settles its message as an error, and only that one: the batch is
-/// halved until it is found. So is one whose row another transaction has in hand, which is kept for later. Any other failure
-/// is the session's.
+/// halved until it is found. So is one whose row another transaction has in hand, which is kept for later, as is one that a trigger
+/// has swallowed: others may pass it. What the server has no room for, or refuses, is tried again until it is written; nothing more is sent meanwhile. Any other failure is the session's.
 pub(super) async fn write(outbox: Arc<Outbox>, spans: Spans, batch: Batch) -> Result<Written, OutboxError> {
     let Batch { outcomes: mut batch, retry } = batch;
     let open = trace(&spans, &batch);
@@ -167,59 +164,89 @@ pub(super) async fn write(outbox: Arc<Outbox>, spans: Spans, batch: Batch) -> Re
     let mut ranges = Vec::from([whole]);
     let mut refused = None;
     let mut held = Vec::new();
-    let mut lost = 0;
+    let mut swallowed = Vec::new();
+    // What cannot be written for now, and why.
+    let mut kept: Vec<Range<usize>> = Vec::new();
+    let mut why = String::new();
+    let mut hold: Option<Hold> = None;
     failpoint::pass("dispatcher.before_settle");
-    while let Some(range) = ranges.pop() {
-        match outbox.settle(&batch[range.clone()]).await {
-            Ok(written) => {
-                outbox.set_short(false);
-                if usize::try_from(written).is_ok_and(|written| written < range.len()) {
-                    let gone = swallowed(&outbox, &batch[range.clone()]).await?;
-                    lost += gone.len();
-                    held.extend(gone.into_iter().map(|at| range.start + at));
+    loop {
+        while let Some(range) = ranges.pop() {
+            match outbox.settle(&batch[range.clone()]).await {
+                Ok(rows) if rows == range.len() as u64 => {}
+                // Some had a reply before, or a trigger has returned null, or a rule does something instead.
+                Ok(_) => {
+                    for at in unsettled(&outbox, &batch, range).await?.into_iter().flatten() {
+                        swallowed.push(batch[at].settlement.id);
+                        held.push(at);
+                    }
                 }
+                Err(error) if (is_bad_value(error.code()) || is_held(&error)) && range.len() > 1 => {
+                    ranges.extend(halves(range));
+                }
+                Err(error) if is_bad_value(error.code()) && refused != Some(range.start) => {
+                    refuse(&mut batch[range.start].settlement, &error);
+                    // Once: what takes its place is ours, and a fault in it must not go round for ever.
+                    refused = Some(range.start);
+                    ranges.push(range);
+                }
+                Err(error) if is_held(&error) => held.push(range.start),
+                // The first that is refused is looked for, since the others may be written.
+                Err(error) if is_refusal(&error) && range.len() > 1 && kept.is_empty() => {
+                    ranges.extend(halves(range));
+                }
+                Err(error) if is_refusal(&error) => {
+                    why = plain(&error);
+                    // What is gone with its partition, or settled by others, has nothing to be written for.
+                    kept.extend(unsettled(&outbox, &batch, range).await?);
+                }
+                Err(error) if is_shortage(&error) => {
+                    why = plain(&error);
+                    kept.push(range);
+                }
+                Err(source) => return Err(OutboxError::Run { name: "reply.settle", source }),
             }
-            Err(error) if (is_bad_value(error.code()) || is_held(&error)) && range.len() > 1 => {
-                let middle = range.start + range.len() / 2;
-                ranges.extend([middle..range.end, range.start..middle]);
-            }
-            Err(error) if is_bad_value(error.code()) && refused != Some(range.start) => {
-                refuse(&mut batch[range.start].settlement, &error);
-                // Once: what takes its place is ours, and a fault in it must not go round for ever.
-                refused = Some(range.start);
-                ranges.push(range);
-            }
-            Err(error) if is_held(&error) => held.push(range.start),
-            Err(error) if is_shortage(&error) => {
-                // A full disk: keep what there is, and send nothing more.
-                outbox.set_short(true);
-                tracing::warn!(
-                    replies = range.len(),
-                    "replies cannot be written: {}; trying again",
-                    plain(&error)
-                );
-                tokio::time::sleep(SHORTAGE_PAUSE).await;
-                ranges.push(range);
-            }
-            Err(source) => return Err(OutboxError::Run { name: "reply.settle", source }),
         }
+        if kept.is_empty() {
+            break;
+        }
+        let replies: usize = kept.iter().map(|range| range.len()).sum();
+        tracing::warn!(replies, "replies cannot be written: {why}; trying again");
+        hold.get_or_insert_with(|| outbox.stuck().hold(String::new())).says(why.clone());
+        tokio::time::sleep(STUCK_PAUSE).await;
+        ranges.append(&mut kept);
     }
+    drop(hold);
     failpoint::pass("dispatcher.settled");
     drop(open);
     // The later ones first, so that the places of the others stay.
     held.sort_unstable_by(|a, b| b.cmp(a));
     let held = held.into_iter().map(|at| batch.swap_remove(at)).collect();
-    Ok(Written { done: batch, held, swallowed: lost, retry })
+    Ok(Written { done: batch, held, swallowed, retry })
 }
 
-/// Which of these have no reply though their INSERT succeeded: a trigger has returned null, or a rule does something instead.
-/// Fewer rows than were given are the rule where some had a reply before.
-async fn swallowed(outbox: &Outbox, batch: &[Settled]) -> Result<Vec<usize>, OutboxError> {
-    let mut ids: Vec<i64> = batch.iter().map(|settled| settled.settlement.id).collect();
-    ids.sort_unstable();
-    let there = outbox.settled(&ids).await?;
-    let missing = |(_, settled): &(usize, &Settled)| there.binary_search(&settled.settlement.id).is_err();
-    Ok(batch.iter().enumerate().filter(missing).map(|(at, _)| at).collect())
+/// Both halves of a range, the first of them last.
+fn halves(range: Range<usize>) -> [Range<usize>; 2] {
+    let middle = range.start + range.len() / 2;
+    [middle..range.end, range.start..middle]
+}
+
+/// Those of a range whose messages are there and have no reply, as ranges of neighbours.
+async fn unsettled(
+    outbox: &Outbox,
+    batch: &[Settled],
+    range: Range<usize>,
+) -> Result<Vec<Range<usize>>, OutboxError> {
+    let ids: Vec<i64> = batch[range.clone()].iter().map(|settled| settled.settlement.id).collect();
+    let missing: HashSet<i64> = outbox.unsettled(&ids).await?.into_iter().map(|(id, _)| id).collect();
+    let mut ranges: Vec<Range<usize>> = Vec::new();
+    for at in range.filter(|at| missing.contains(&batch[*at].settlement.id)) {
+        match ranges.last_mut() {
+            Some(last) if last.end == at => last.end += 1,
+            _ => ranges.push(at..at + 1),
+        }
+    }
+    Ok(ranges)
 }
 
 /// Whether another transaction has the row's reply in hand: the handler of a leader before us, or an operator who cancels.

@@ -64,6 +64,7 @@ mod proofs;
 mod raw;
 mod reconnects;
 mod refusals;
+mod refused_replies;
 mod repeats;
 mod replies;
 mod reply_handlers;

@@ -185,7 +185,8 @@ async fn a_row_that_was_written_to_what_is_detached_brings_it_back_and_is_sent()
              DELETE FROM main_service.mq_reply WHERE mq_id = 7"))
         .await?;
     // The dispatcher is past its transaction by the time it is on again.
-    let main = world.start(world.sidecar("main")?.env("MAINTENANCE_INTERVAL", 0)).await?;
+    // Nor is it ready: it names what is detached.
+    let main = world.spawn(world.sidecar("main")?.env("MAINTENANCE_INTERVAL", 0))?;
     let later = world.publish(&event()).await?;
     world.await_reply(later).await?.ok()?;
     let said = maintain(&world).await?;
@@ -194,6 +195,108 @@ async fn a_row_that_was_written_to_what_is_detached_brings_it_back_and_is_sent()
         "{said}"
     );
     world.await_reply(7).await?.ok()?;
+    world.finish(&[&main]).await?;
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_long_read_of_the_replies_and_ids_that_jump_hold_up_nobody() -> Outcome {
+    let world = World::new().await?;
+    let _answerer = Answerer::echo(&world.nats, "tpro.old.thing.ask").await?;
+    let main = world.start(forgetful(&world)?.env("RETENTION", 3_600)).await?;
+    fitted(&world).await?;
+    let request = Message::to("old.thing.ask").protocol("json").timeout(600);
+    let reader = world.database.connect().await?;
+    reader.batch_execute("BEGIN; SELECT 1 FROM main_service.mq_reply").await?;
+    let mut published = 0;
+    let ahead = "SELECT count(*) FROM main_service.mq_publish_rest";
+    for _ in 0..6 {
+        request.publish_many(&world.main, 1_400).await?;
+        published += 1_400;
+        assert_eq!(world.recon().await?.settled, published, "all is settled while the replies are read");
+    }
+    assert!(
+        world.count(&ahead.replace("publish", "reply")).await? > 3_000,
+        "ids have passed what was made ahead"
+    );
+    let jump = "SELECT setval('main_service.mq_publish_id_seq', last_value + 50000) FROM main_service.mq_publish_id_seq";
+    world.admin.batch_execute(jump).await?;
+    world.main.batch_execute("BEGIN").await?;
+    request.publish_many(&world.main, 5_000).await?;
+    world.main.batch_execute("ROLLBACK").await?;
+    request.publish_many(&world.main, 100).await?;
+    assert_eq!(world.recon().await?.settled, published + 100);
+
+    reader.batch_execute("COMMIT").await?;
+    eventually("the overflow partitions are put right", async || {
+        Ok(world.count(ahead).await? + world.count(&ahead.replace("publish", "reply")).await? == 0)
+    })
+    .await?;
+    request.publish_many(&world.main, 100).await?;
+    assert_eq!(world.recon().await?.settled, published + 200);
+    let bounds = "SELECT count(*) FROM pg_constraint WHERE conname = 'tpro_bound'";
+    assert_eq!(world.count(bounds).await?, 0);
+    let replies = world.replies("main").await?;
+    assert!(replies.iter().all(|reply| reply.attempts == 1), "each is sent once");
+    assert_eq!(main.metric("tpro_takeovers_total").await?, 1.0);
+    world.finish(&[&main]).await?;
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn partitions_that_somebody_has_dropped_are_made_again() -> Outcome {
+    let world = World::new().await?;
+    let main = world.start(forgetful(&world)?.env("RETENTION", 3_600)).await?;
+    fitted(&world).await?;
+    let part = "main_service.mq_publish_p000000000000_000000001000";
+    let current = [part.to_owned(), part.replace("publish", "reply")].join(", ");
+    world.admin.batch_execute(&format!("DROP TABLE {current}")).await?;
+    let publisher = world.database.connect_as("main").await?;
+    let id = eventually_within(Duration::from_secs(90), "somebody can publish again", async || {
+        Ok(event().publish(&publisher).await.ok())
+    })
+    .await?;
+    world.await_reply(id).await?.ok()?;
+    eventually("it says so", async || {
+        let said = |table: &str| format!("made a partition of {table} for ids below 1000: there was none");
+        Ok(main.log().contains(&said("mq_publish")) && main.log().contains(&said("mq_reply")))
+    })
+    .await?;
+    world.finish(&[&main]).await?;
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_foreign_key_is_named_and_the_other_tables_are_maintained() -> Outcome {
+    let world = World::new().await?;
+    maintain(&world).await?;
+    event().publish_many(&world.main, 1_500).await?;
+    settle_all(&world).await?;
+    world
+        .admin
+        .batch_execute(
+            "CREATE TABLE public.orders (message bigint CONSTRAINT order_message REFERENCES main_service.mq_publish);
+             DROP TABLE main_service.mq_outcome_rest",
+        )
+        .await?;
+    let run = world.spawn(by_hand(&world)?)?;
+    assert_eq!(run.wait().await?.code(), Some(1));
+    let said = run.log();
+    assert!(
+        said.contains("foreign key order_message of table") && said.contains("DROP CONSTRAINT order_message"),
+        "{said}"
+    );
+    assert!(said.contains("made a partition of mq_outcome"), "{said}");
+    // Not ready before it is mended.
+    let main = world.spawn(forgetful(&world)?)?;
+    eventually("readiness names it", async || {
+        let Ok(ready) = main.get("/readyz").await else { return Ok(false) };
+        Ok(ready.status == 503 && ready.body.contains("maintenance") && ready.body.contains("order_message"))
+    })
+    .await?;
+    world.admin.batch_execute("ALTER TABLE public.orders DROP CONSTRAINT order_message").await?;
+    main.ready().await?;
+    even(&world).await?;
     world.finish(&[&main]).await?;
     Ok(())
 }

@@ -25,7 +25,7 @@ const WAITING_MAX: usize = 4_000_000;
 impl Leader {
     /// Whether reading makes sense: what is read must be sendable, and there must be room for its id at least.
     pub(super) fn may_read(&self, connected: bool) -> bool {
-        let sendable = connected && !self.lanes.is_choked() && !self.outbox.is_short();
+        let sendable = connected && !self.lanes.is_choked() && !self.outbox.stuck().is_stuck();
         let free = self.until.is_none() && !self.recall.holds_reads(self.now);
         sendable && free && self.lanes.waiting() < WAITING_MAX
     }
@@ -62,7 +62,8 @@ impl Leader {
     }
 
     pub(super) fn begin_fetch(&mut self, connected: bool) {
-        if self.fetching || !connected || self.outbox.is_short() || self.recall.holds_reads(self.now) {
+        if self.fetching || !connected || self.outbox.stuck().is_stuck() || self.recall.holds_reads(self.now)
+        {
             return;
         }
         let asked = self.lanes.take_fetch(self.now);

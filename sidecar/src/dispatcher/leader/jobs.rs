@@ -1,6 +1,9 @@
 //! The statements of the leader: jobs on its session, begun when their time has come, each coming back to the loop.
 
-use std::time::{Duration, Instant, SystemTime};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant, SystemTime},
+};
 
 use futures_util::{FutureExt as _, future::BoxFuture};
 use tokio_postgres::Row;
@@ -13,15 +16,19 @@ use crate::{
         bell::Act,
         lane::Waiting,
         lanes::LaneId,
-        outbox::{Cursor, OutboxError},
+        outbox::{Cursor, Outbox, OutboxError},
         recovery::{self, Recovered},
         settler::{self, Written},
         snapshot::Snapshot,
+        stuck::Hold,
     },
 };
 
 /// How often at most it is noted how much waits.
 const NOTE: Duration = Duration::from_secs(1);
+
+/// How often it is tried whether replies can be written, by a new leader who has found that they cannot.
+const TRY_AGAIN: Duration = Duration::from_secs(1);
 
 /// What a statement came back with.
 pub(super) enum Done {
@@ -51,10 +58,22 @@ pub(super) enum Done {
     },
     Moved,
     Noted,
+    Settles,
     Beat(SystemTime),
 }
 
 pub(super) type Job = BoxFuture<'static, Result<Done, OutboxError>>;
+
+/// Tries now and then whether replies can be written, until they can.
+pub(super) async fn until_it_settles(outbox: Arc<Outbox>, hold: Hold) -> Result<Done, OutboxError> {
+    loop {
+        tokio::time::sleep(TRY_AGAIN).await;
+        match outbox.try_to_settle().await? {
+            Some(reason) => hold.says(reason),
+            None => return Ok(Done::Settles),
+        }
+    }
+}
 
 impl Leader {
     /// Begins the statements whose time has come.
@@ -249,6 +268,7 @@ impl Leader {
             }
             Done::Moved => self.pace.moved(),
             Done::Noted => self.noting = false,
+            Done::Settles => {}
             Done::Beat(theirs) => {
                 self.beating = false;
                 self.counts.clock_skew_ms.set(clock::host_ahead_ms(theirs));

@@ -20,10 +20,9 @@ use crate::{
     settlement::Settlement,
 };
 
-/// The readiness check of replies, and what it says.
-pub(in crate::dispatcher) const REPLIES_CHECK: &str = "replies";
-const SWALLOWED: &str = "replies are written and are not there: a trigger or a rule of mq_reply keeps them out; \
-    SELECT * FROM tpro.faults(...) names it. They are tried again each second";
+/// What is said when the server takes rows and has fewer afterwards.
+const SWALLOWED: &str = "mq_reply takes rows and does not keep them: a trigger or a rule on it takes them away; \
+    SELECT * FROM tpro.faults(...) names it";
 
 /// What became of an outcome that was given to a reply handler.
 pub(super) struct Handled {
@@ -197,12 +196,16 @@ impl Leader {
 
     pub(super) fn on_written(&mut self, written: Written) {
         let Written { done: batch, held, swallowed, retry } = written;
-        self.settler.written(held, retry, self.now);
-        if swallowed > 0 {
-            self.app.health.fail(REPLIES_CHECK, SWALLOWED);
-        } else if !batch.is_empty() && !self.settler.holds() {
-            self.app.health.ok(REPLIES_CHECK);
+        // What was tried again is written, or is swallowed once more.
+        if !self.swallowed.is_empty() {
+            for settled in batch.iter().chain(&held) {
+                self.swallowed.remove(&settled.settlement.id);
+            }
         }
+        for id in swallowed {
+            self.swallowed.insert(id, self.outbox.stuck().hold(SWALLOWED.to_owned()));
+        }
+        self.settler.written(held, retry, self.now);
         self.counts.batch.observe(batch.len() as f64);
         // Mostly all of a batch end alike: the counter is looked up once for those in a row that do.
         for alike in batch.chunk_by(|a, b| a.settlement.status == b.settlement.status) {

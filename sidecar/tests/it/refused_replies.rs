@@ -1,0 +1,113 @@
+//! Replies that the database does not take: nothing more is sent, readiness says why, and it goes on by itself.
+
+use tpro_testkit::{Message, Outcome, SidecarProcess, World, eventually};
+
+use crate::answerer::Answerer;
+
+const FIRST: &str = "main_service.mq_reply_p000000000000_000001000000";
+
+fn request() -> Message {
+    Message::to("old.thing.ask").protocol("json").timeout(600)
+}
+
+/// Waits until a copy is not ready for this reason.
+async fn complains(copy: &SidecarProcess, reason: &str) -> Outcome {
+    eventually(&format!("it is not ready: {reason}"), async || {
+        let Ok(ready) = copy.get("/readyz").await else { return Ok(false) };
+        Ok(ready.status == 503
+            && ready.body.contains("replies cannot be written")
+            && ready.body.contains(reason))
+    })
+    .await
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_leader_that_cannot_settle_sends_nothing_more_and_neither_does_the_next() -> Outcome {
+    let world = World::new().await?;
+    let answerer = Answerer::echo(&world.nats, "tpro.old.thing.ask").await?;
+    let refuse = format!("ALTER TABLE {FIRST} ADD CONSTRAINT too_late CHECK (mq_id < 50)");
+    let settings = |copy| Outcome::Ok(world.sidecar("main")?.copy(copy).env("MAINTENANCE_INTERVAL", 0));
+    let main = world.start(settings(1)?).await?;
+    world.admin.batch_execute(&refuse).await?;
+    request().publish_many(&world.main, 1_000).await?;
+    complains(&main, "violates check constraint").await?;
+    // What can be settled is.
+    let settled = "SELECT count(*) FROM main_service.mq_reply";
+    eventually("the others are settled", async || Ok(world.count(settled).await? == 49)).await?;
+    let sent = main.metric("tpro_sent_total").await?;
+    request().publish_many(&world.main, 1_000).await?;
+    let tries = main.log().matches("replies cannot be written").count();
+    eventually("it tries again", async || {
+        Ok(main.log().matches("replies cannot be written").count() > tries + 2)
+    })
+    .await?;
+    assert_eq!(main.metric("tpro_sent_total").await?, sent, "nothing is sent that cannot be settled");
+    assert_eq!(main.metric("tpro_takeovers_total").await?, 1.0, "the leader has kept its place");
+
+    let taken = answerer.taken();
+
+    main.kill().await?;
+    let next = world.spawn(settings(2)?)?;
+    complains(&next, "violates check constraint").await?;
+    assert_eq!((next.metric("tpro_sent_total").await?, answerer.taken()), (0.0, taken));
+
+    world.admin.batch_execute(&format!("ALTER TABLE {FIRST} DROP CONSTRAINT too_late")).await?;
+    next.ready().await?;
+    assert_eq!(world.recon().await?.settled, 2_000);
+    // What the first leader had sent and not settled was sent once more, and nothing else.
+    assert!(answerer.taken() <= 2_000 + taken - 49, "{} {taken}", answerer.taken());
+    world.finish(&[&next]).await?;
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn replies_that_a_trigger_takes_away_are_not_taken_for_written() -> Outcome {
+    let world = World::new().await?;
+    let _answerer = Answerer::echo(&world.nats, "tpro.old.thing.ask").await?;
+    let main = world.start(world.sidecar("main")?).await?;
+    world.publish(&request()).await?;
+    world.recon().await?;
+    world
+        .admin
+        .batch_execute(
+            "CREATE FUNCTION public.swallow() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NULL; END';
+             CREATE TRIGGER swallow BEFORE INSERT ON main_service.mq_reply FOR EACH ROW EXECUTE FUNCTION public.swallow()",
+        )
+        .await?;
+    let id = world.publish(&request()).await?;
+    complains(&main, "takes rows and does not keep them").await?;
+    world.admin.batch_execute("DROP TRIGGER swallow ON main_service.mq_reply").await?;
+    world.await_reply(id).await?.ok()?;
+    main.ready().await?;
+    world.finish(&[&main]).await?;
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_reply_whose_partition_went_with_its_message_stops_nothing() -> Outcome {
+    let world = World::new().await?;
+    let main = world.start(world.sidecar("main")?.env("MAINTENANCE_INTERVAL", 0)).await?;
+    // It waits for an answer, is settled by an operator, and goes by retention.
+    let waiting = Message::to("late.thing.ask").protocol("json").timeout(600);
+    let client = world.nats.client().await?;
+    let mut asked = client.subscribe("tpro.late.thing.ask").await?;
+    client.flush().await?;
+    world.publish(&waiting).await?;
+    let message = futures_util::StreamExt::next(&mut asked).await.expect("it is sent");
+    world
+        .admin
+        .batch_execute(&format!(
+            "INSERT INTO main_service.mq_reply (mq_id, uid, status) SELECT id, uid, 'cancelled' FROM main_service.mq_publish;
+             SELECT setval('main_service.mq_publish_id_seq', 1000000);
+             DROP TABLE main_service.mq_publish_p000000000000_000001000000, {FIRST}"
+        ))
+        .await?;
+    client.publish(message.reply.expect("it wants an answer"), "{}".into()).await?;
+    client.flush().await?;
+    let _answerer = Answerer::echo(&world.nats, "tpro.old.thing.ask").await?;
+    let id = world.publish(&request()).await?;
+    world.await_reply(id).await?.ok()?;
+    main.ready().await?;
+    world.finish(&[&main]).await?;
+    Ok(())
+}
