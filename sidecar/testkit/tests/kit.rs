@@ -87,6 +87,25 @@ async fn a_process_dies_with_the_test_that_started_it() -> Outcome {
 }
 
 #[tokio::test]
+async fn a_process_that_is_told_to_stand_still_does_nothing_more() -> Outcome {
+    let log = std::env::temp_dir().join(format!("tpro-kit-still-{}.log", std::process::id()));
+    let mut command = Command::new("sh");
+    command.args(["-c", "while :; do echo word; done"]);
+    let process = Process::start("a writer", command, &log, Signal::KILL, None)?;
+    for _ in 0..300 {
+        let before = fs::metadata(&log)?.len();
+        process.signal(Signal::CONT)?;
+        eventually("it writes", async || Ok(fs::metadata(&log)?.len() > before)).await?;
+        process.signal(Signal::STOP)?;
+        let stat = fs::read_to_string(format!("/proc/{}/stat", process.pid()))?;
+        assert!(stat.contains(") T "), "{stat}");
+    }
+    drop(process);
+    fs::remove_file(log)?;
+    Ok(())
+}
+
+#[tokio::test]
 async fn a_proxy_delays_swallows_cuts_and_resets() -> Outcome {
     let echo = TcpListener::bind(("127.0.0.1", 0)).await?;
     let proxy = Proxy::start(echo.local_addr()?.port()).await?;
