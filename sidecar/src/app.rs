@@ -1,4 +1,4 @@
-//! What every part of a running sidecar needs, in one place.
+//! What every part of a running sidecar stands on, in one place.
 
 use std::sync::{
     Arc,
@@ -10,11 +10,9 @@ use tpro_wire::{responder::Responder, source::Source};
 use crate::{
     clock::Clock,
     config::Config,
-    db::{Pool, Servers},
-    handler::Service,
+    db::{self, Pool, Servers},
     health::Health,
     keys::Keys,
-    metrics::Metrics,
     nats,
     shutdown::Stop,
     telemetry::Spans,
@@ -25,8 +23,6 @@ use crate::{
 pub struct App {
     /// The effective configuration.
     pub config: Arc<Config>,
-    /// The handlers of this service.
-    pub service: Arc<Service>,
     /// Who we are on the wire: service and instance of the database.
     pub source: Source,
     /// Which copy answers: service, version, copy number.
@@ -51,8 +47,8 @@ pub struct App {
     pub clock: Clock,
     /// Where spans go.
     pub spans: Spans,
-    /// Counters and gauges.
-    pub metrics: Arc<Metrics>,
+    /// What is counted of the database.
+    pub db_counts: db::Counts,
     /// Readiness by named checks.
     pub health: Health,
     /// The tokens and the task tracker of this process.
@@ -69,11 +65,5 @@ impl App {
     /// afterwards, as a ghost of a request that may be settled by then.
     pub fn is_connected(&self) -> bool {
         nats::is_connected(&self.nats)
-    }
-
-    /// A setting of the service's own: as configured, or the default it was declared with; empty if it was not declared.
-    pub fn setting(&self, key: &str) -> &str {
-        let declared = self.service.settings().iter().find(|setting| setting.key == key);
-        self.config.own(key).or(declared.map(|setting| setting.default)).unwrap_or_default()
     }
 }

@@ -1,7 +1,9 @@
 //! The life of the process, as a list of steps.
 
 mod core_dump;
+mod page;
 mod probe;
+mod replies;
 mod work;
 
 use std::{
@@ -22,7 +24,6 @@ use crate::{
     health::Health,
     http::{self, HttpError},
     log, maintenance,
-    metrics::Metrics,
     nats::NatsError,
     shutdown::Stop,
     telemetry::{self, Spans, TelemetryError},
@@ -121,18 +122,18 @@ pub fn run(service: Service) -> ExitCode {
 async fn serve(service: Service, config: Arc<Config>) -> Result<End, BootError> {
     let stop = Stop::default();
     stop.heed_signals().map_err(BootError::Signals)?;
-    let metrics = Arc::new(Metrics::of(&config));
-    let log = log::start(&config, &metrics);
+    let (page, counts) = page::page(&config);
+    let log = log::start(&config, &counts.log);
     tokio::spawn(log::reopen_when_told(stop.hangup.clone(), log.clone()));
     config.lines().for_each(|line| tracing::info!("configuration: {line}"));
     config.warnings.iter().for_each(|warning| tracing::warn!("configuration: {warning}"));
     let health = Health::default();
     health.hold("start", "starting");
-    let spans = Spans::export_to(&config, &metrics)?;
+    let spans = Spans::export_to(&config, &counts.spans)?;
     let life = async {
-        let http = http::start(&config, &health, &metrics, &stop).await?;
+        let http = http::start(&config, &health, page, &stop).await?;
         tokio::spawn(telemetry::check_collector(config.clone()));
-        work::work(service, &config, &metrics, &health, &spans, &http, &stop).await
+        work::work(service, &config, counts, &health, &spans, &http, &stop).await
     };
     let ended = life.await;
     spans.flush_and_stop(LAST_SPANS).await;

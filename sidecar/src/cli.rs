@@ -2,7 +2,7 @@
 
 use clap::{Arg, ArgAction, Command};
 
-use crate::{config::KEYS, handler::Setting};
+use crate::config::{KEYS, OwnSetting};
 
 /// What the process is asked to do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -18,11 +18,11 @@ pub(crate) enum Task {
 }
 
 /// Reads the arguments. Help, version and mistakes are answered by clap, which ends the process.
-pub(crate) fn parse(service: &str, own: &[Setting]) -> Task {
+pub(crate) fn parse(service: &str, own: &[OwnSetting]) -> Task {
     task(&command(service, own).get_matches())
 }
 
-fn command(service: &str, own: &[Setting]) -> Command {
+fn command(service: &str, own: &[OwnSetting]) -> Command {
     let name = format!("{service}_service");
     Command::new(name.clone())
         .bin_name(name)
@@ -62,7 +62,7 @@ fn task(matches: &clap::ArgMatches) -> Task {
 }
 
 /// All settings with their defaults, the house's and then the service's own.
-fn keys(own: &[Setting]) -> String {
+fn keys(own: &[OwnSetting]) -> String {
     let of_house = KEYS.iter().map(|key| (key.name, key.default, key.help));
     let all: Vec<_> = of_house.chain(own.iter().map(|own| (own.key, own.default, own.help))).collect();
     let width = all.iter().map(|(name, ..)| name.len()).max().unwrap_or(0);
@@ -80,7 +80,7 @@ mod tests {
 
     #[test]
     fn the_command_line_is_sound_and_the_help_lists_every_setting() {
-        let own = Setting { key: "EXAMPLE_PAUSE_MS", default: "200", help: "a pause" };
+        let own = OwnSetting { key: "EXAMPLE_PAUSE_MS", default: "200", help: "a pause" };
         let mut command = command("main", &[own]);
         command.clone().debug_assert();
         let help = command.render_help().to_string();

@@ -6,15 +6,20 @@
 //! Budgets are durations and need no clock. What is left to the host's own clock is the times of spans.
 
 use std::{
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
+
+use prometheus_client::{metrics::gauge::Gauge, registry::Registry};
 
 use crate::failpoint;
 
 /// The time by the database's clock. Cheap to clone.
 #[derive(Clone)]
-pub struct Clock(Arc<Mutex<Said>>);
+pub struct Clock {
+    said: Arc<Mutex<Said>>,
+    skew: Gauge,
+}
 
 /// What the database has said, and when.
 struct Said {
@@ -24,18 +29,24 @@ struct Said {
 
 impl Clock {
     /// The database has just said that it is this late.
-    pub fn new(theirs: SystemTime) -> Self {
-        Self(Arc::new(Mutex::new(Said { theirs, at: Instant::now() })))
+    pub fn new(theirs: SystemTime, skew: Gauge) -> Self {
+        Self { said: Arc::new(Mutex::new(Said { theirs, at: Instant::now() })), skew }
     }
 
     /// The database has said it again.
     pub fn set(&self, theirs: SystemTime) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Said { theirs, at: Instant::now() };
+        *self.lock() = Said { theirs, at: Instant::now() };
+        self.count_skew(theirs);
+    }
+
+    /// Counts how far the clock of this host is ahead of a time that the database has just said.
+    pub fn count_skew(&self, theirs: SystemTime) {
+        self.skew.set(host_ahead_ms(theirs));
     }
 
     /// The time now.
     pub fn now(&self) -> SystemTime {
-        let said = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let said = self.lock();
         said.theirs + said.at.elapsed()
     }
 
@@ -47,7 +58,11 @@ impl Clock {
 
     /// How long ago the database was asked.
     pub fn age(&self) -> Duration {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).at.elapsed()
+        self.lock().at.elapsed()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Said> {
+        self.said.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -59,6 +74,13 @@ pub fn host() -> SystemTime {
         Some(ms) => now + Duration::from_millis(ms.unsigned_abs()),
         None => now,
     }
+}
+
+/// Registers how far the clock of this host is ahead of the database's, in milliseconds, when the database was last asked.
+pub fn register_skew(r: &mut Registry) -> Gauge {
+    let skew = Gauge::default();
+    r.register("clock_skew_ms", "This host's clock ahead of the database's", skew.clone());
+    skew
 }
 
 /// How far the clock of this host is ahead of the database's, in milliseconds; negative when it is behind.
@@ -75,7 +97,7 @@ mod tests {
     fn the_time_goes_on_from_what_the_database_has_said() {
         let hour = Duration::from_secs(3600);
         let theirs = SystemTime::now() - hour;
-        let clock = Clock::new(theirs);
+        let clock = Clock::new(theirs, Gauge::default());
         let now = clock.now();
         assert!(now >= theirs && now < theirs + hour);
         clock.set(theirs + 3 * hour);

@@ -12,11 +12,12 @@ use axum::{
     response::{IntoResponse, Response},
     routing::get,
 };
+use prometheus_client::{metrics::gauge::Gauge, registry::Registry};
 use tokio::{net::TcpListener, task::JoinHandle};
 use tpro_http::Listener;
 use uuid::Uuid;
 
-use crate::{config::Config, health::Health, metrics::Metrics, shutdown::Stop};
+use crate::{config::Config, health::Health, metrics, shutdown::Stop};
 
 /// Connections at a time. Probes and a scraper or two are a handful.
 const CONNECTIONS: usize = 64;
@@ -25,6 +26,31 @@ const CONNECTIONS: usize = 64;
 pub(crate) struct Http {
     instance: Arc<OnceLock<Uuid>>,
     server: JoinHandle<()>,
+}
+
+/// What `/metrics` prints.
+pub(crate) struct Page {
+    pub(crate) registry: Registry,
+    pub(crate) process: Process,
+}
+
+/// What is known of the process, set when the page is asked for.
+#[derive(Default)]
+pub(crate) struct Process {
+    ready: Gauge,
+    tasks: Gauge,
+    resident_memory_bytes: Gauge,
+}
+
+impl Process {
+    /// All at zero, registered.
+    pub(crate) fn new(r: &mut Registry) -> Self {
+        let process = Self::default();
+        r.register("ready", "1 when no readiness check complains", process.ready.clone());
+        r.register("tasks", "Tasks on the tracker", process.tasks.clone());
+        r.register("resident_memory_bytes", "Memory in RAM", process.resident_memory_bytes.clone());
+        process
+    }
 }
 
 /// The address cannot be had.
@@ -40,7 +66,7 @@ pub struct HttpError {
 struct Shared {
     config: Arc<Config>,
     health: Health,
-    metrics: Arc<Metrics>,
+    page: Arc<Page>,
     stop: Stop,
     instance: Arc<OnceLock<Uuid>>,
 }
@@ -49,7 +75,7 @@ struct Shared {
 pub(crate) async fn start(
     config: &Arc<Config>,
     health: &Health,
-    metrics: &Arc<Metrics>,
+    page: Page,
     stop: &Stop,
 ) -> Result<Http, HttpError> {
     let failed = |source| HttpError { host: config.host.clone(), port: config.port, source };
@@ -64,7 +90,7 @@ pub(crate) async fn start(
         .with_state(Shared {
             config: config.clone(),
             health: health.clone(),
-            metrics: metrics.clone(),
+            page: Arc::new(page),
             stop: stop.clone(),
             instance: instance.clone(),
         });
@@ -106,10 +132,11 @@ async fn readyz(State(shared): State<Shared>) -> Response {
 }
 
 async fn print_metrics(State(shared): State<Shared>) -> Response {
-    shared.metrics.ready.set(i64::from(shared.health.failing().is_empty()));
-    shared.metrics.tasks.set(i64::try_from(shared.stop.tasks.len()).unwrap_or(i64::MAX));
-    shared.metrics.resident_memory_bytes.set(resident_memory_bytes());
-    match shared.metrics.print() {
+    let process = &shared.page.process;
+    process.ready.set(i64::from(shared.health.failing().is_empty()));
+    process.tasks.set(i64::try_from(shared.stop.tasks.len()).unwrap_or(i64::MAX));
+    process.resident_memory_bytes.set(resident_memory_bytes());
+    match metrics::print(&shared.page.registry) {
         Ok(text) => ([(CONTENT_TYPE, "application/openmetrics-text; version=1.0.0; charset=utf-8")], text)
             .into_response(),
         Err(error) => (StatusCode::INTERNAL_SERVER_ERROR, error.to_string()).into_response(),

@@ -30,11 +30,11 @@ mod presence;
 pub mod random;
 pub mod settlement;
 pub mod shutdown;
-pub mod span;
 pub mod subscriber;
 pub mod telemetry;
 mod turn;
 mod version;
+mod watch;
 
 pub use boot::run;
 pub use handler::{CallError, Ctx, Failure, Fault, Publish, QueryError, ReplyCtx, Service, Statements, Tx};

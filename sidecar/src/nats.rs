@@ -1,39 +1,36 @@
 //! The connection to NATS: the client library, behind a [`guard`] of our own.
 
 pub(crate) mod again;
+mod counts;
 mod filter;
 mod guard;
+pub(crate) mod headers;
 mod peer;
 pub(crate) mod probe;
 mod said;
 
-use std::{sync::Arc, sync::atomic::Ordering, time::Duration};
+use std::{sync::atomic::Ordering, time::Duration};
 
 use async_nats::{Client, ConnectError, ConnectErrorKind, ConnectOptions, Event, connection::State};
 use futures_util::StreamExt as _;
 use tpro_wire::ServiceName;
 
+pub use self::counts::Counts;
 use self::{
     again::{Again, Whose},
     guard::Guard,
     said::Said,
 };
 use crate::{
-    app::App,
     backoff::{Backoff, jittered},
     config::{Config, NatsLogin},
     health::Health,
-    metrics::Metrics,
     random,
     shutdown::Stop,
 };
 
 /// The readiness check of the connection.
-const CHECK: &str = "nats";
-/// The readiness check of what the server lets through.
-const PAYLOAD_CHECK: &str = "nats-payload";
-/// The readiness check of what the server allows.
-const PERMISSIONS_CHECK: &str = "nats-permissions";
+pub(crate) const CHECK: &str = "nats";
 
 /// A dead connection is noticed after two pings without an answer, so after about three intervals (the default interval
 /// is a minute).
@@ -82,14 +79,21 @@ pub(crate) struct Link {
     pub(crate) said: Said,
     /// When what is under way is sent again.
     pub(crate) again: Again,
+    /// What befell the connection.
+    counts: Counts,
 }
 
 impl Link {
     /// Opens the way to the servers; connects to none.
-    pub(crate) async fn open(config: &Config, metrics: &Arc<Metrics>) -> Result<Self, NatsError> {
+    pub(crate) async fn open(config: &Config, counts: &Counts) -> Result<Self, NatsError> {
         let said = Said::default();
-        let guard = Guard::start(&config.nats_urls, said.clone(), metrics.clone());
-        Ok(Self { guard: guard.await.map_err(NatsError::Guard)?, said, again: Again::default() })
+        let guard = Guard::start(&config.nats_urls, said.clone(), counts.unreadable.clone());
+        Ok(Self {
+            guard: guard.await.map_err(NatsError::Guard)?,
+            said,
+            again: Again::default(),
+            counts: counts.clone(),
+        })
     }
 }
 
@@ -101,13 +105,12 @@ pub(crate) async fn connect(
     config: &Config,
     link: &Link,
     health: &Health,
-    metrics: &Arc<Metrics>,
     stop: &Stop,
 ) -> Result<Option<Client>, NatsError> {
     let mut backoff = Backoff::new(Duration::from_millis(100), RECONNECT_MOST);
     loop {
         let attempt = async {
-            let client = options(config, link, health, metrics).connect(link.guard.url()).await?;
+            let client = options(config, link, health).connect(link.guard.url()).await?;
             let echoed = echo(&client, config).await;
             Ok((client, echoed))
         };
@@ -145,60 +148,13 @@ pub fn is_connected(client: &Client) -> bool {
     client.connection_state() == State::Connected
 }
 
-/// Watches the connection until the process ends: whether it is there, what the server allows, and whether it lets the
-/// largest body through.
-///
-/// Besides the client's events, since these come through a small channel and are dropped when it is full.
-pub(crate) async fn watch(app: App) {
-    let (client, config, health, link) = (&app.nats, &app.config, &app.health, &app.link);
-    let mut ticks = tokio::time::interval(Duration::from_millis(250));
-    ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-    let mut connection = connection(client);
-    let mut again = link.again.listen();
-    loop {
-        tokio::select! {
-            () = app.stop.soft.cancelled() => return,
-            _ = ticks.tick() => {}
-            _ = again.next() => {}
-        }
-        if !is_connected(client) {
-            health.fail(CHECK, link.said.why_away(config.nats_login.keys()));
-            continue;
-        }
-        health.ok(CHECK);
-        let now = self::connection(client);
-        if now != connection {
-            connection = now;
-            link.again.tell(Whose::All);
-            if app.serves.load(Ordering::Relaxed) {
-                again::say_back(client, &app).await;
-            }
-        }
-        match link.said.refusals(&config.nats_login.user()) {
-            Some(refusals) => health.fail(PERMISSIONS_CHECK, refusals),
-            None => health.ok(PERMISSIONS_CHECK),
-        }
-        let (allowed, max_body) = (client.max_payload(), app.max_body.load(Ordering::Relaxed));
-        let wanted = max_body + ENVELOPE;
-        if allowed < wanted {
-            let reason = format!(
-                "the server takes messages up to {allowed} bytes, and tpro.max_body = {max_body} needs {wanted}: \
-                 raise max_payload of nats-server, or lower tpro.max_body"
-            );
-            health.fail(PAYLOAD_CHECK, reason);
-        } else {
-            health.ok(PAYLOAD_CHECK);
-        }
-    }
-}
-
 /// Which connection this is; it changes with each reconnect.
 pub(crate) fn connection(client: &Client) -> u64 {
     client.statistics().connects.load(Ordering::Relaxed)
 }
 
-fn options(config: &Config, link: &Link, health: &Health, metrics: &Arc<Metrics>) -> ConnectOptions {
-    let (link, health, metrics) = (link.clone(), health.clone(), metrics.clone());
+fn options(config: &Config, link: &Link, health: &Health) -> ConnectOptions {
+    let (link, health) = (link.clone(), health.clone());
     let keys = config.nats_login.keys();
     let options = ConnectOptions::new()
         .name(format!("tpro/{}/{}", config.service, config.copy))
@@ -212,7 +168,7 @@ fn options(config: &Config, link: &Link, health: &Health, metrics: &Arc<Metrics>
         // What a server with permissions lets us have.
         .custom_inbox_prefix(format!("_INBOX.tpro.{}", config.service))
         .event_callback(move |event| {
-            heed(&event, &link, keys, &health, &metrics);
+            heed(&event, &link, keys, &health);
             std::future::ready(())
         });
     match &config.nats_login {
@@ -230,18 +186,18 @@ fn reconnect_pause(attempt: usize) -> Duration {
     jittered(Duration::from_millis(20).saturating_mul(1 << doublings).min(RECONNECT_MOST))
 }
 
-fn heed(event: &Event, link: &Link, keys: &str, health: &Health, metrics: &Metrics) {
+fn heed(event: &Event, link: &Link, keys: &str, health: &Health) {
     match event {
         Event::Connected => {
             health.ok(CHECK);
             link.again.tell(Whose::All);
         }
         Event::Disconnected => {
-            metrics.nats_disconnects.inc();
+            link.counts.disconnects.inc();
             health.fail(CHECK, link.said.why_away(keys));
         }
         Event::SlowConsumer(subscription) => {
-            metrics.nats_slow_consumer.inc();
+            link.counts.slow_consumer.inc();
             tracing::warn!(nats.subscription = subscription, "a message was dropped before it could be read");
         }
         Event::Draining | Event::Closed => tracing::info!("the connection to NATS is {event}"),
@@ -273,16 +229,16 @@ async fn there_and_back(client: &Client, service: &ServiceName) -> Result<(), St
 
 /// Waits until the server has all that was handed to the client before, or the connection is lost. A flush only says that
 /// the client has written it; a message to ourselves that is back says that the server has read all before it.
-pub(crate) async fn delivered(app: &App) {
+pub(crate) async fn delivered(client: &Client, service: &ServiceName) {
     tokio::select! {
-        _ = there_and_back(&app.nats, &app.config.service) => {}
-        () = disconnected(app) => {}
+        _ = there_and_back(client, service) => {}
+        () = disconnected(client) => {}
     }
 }
 
 /// Waits until there is no connection.
-pub(crate) async fn disconnected(app: &App) {
-    while is_connected(&app.nats) {
+pub(crate) async fn disconnected(client: &Client) {
+    while is_connected(client) {
         tokio::time::sleep(CONNECTION_CHECK).await;
     }
 }

@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 use async_nats::HeaderMap;
 use tpro_wire::{Version, headers};
 
-use crate::handler::header_map::header_map;
+use crate::nats::headers::header_map;
 
 /// The attempt in the reply subject of a question: a message's own are counted from 1.
 pub(crate) const QUESTION: u32 = 0;

@@ -11,10 +11,12 @@
 //!   on the other side of it, and a span that finds the queue full is dropped and counted before the SDK sees it.
 
 mod collector;
+mod counts;
 mod exporter;
 mod globals;
 mod sampler;
 mod sink;
+mod span;
 
 use std::{
     borrow::Cow,
@@ -27,14 +29,13 @@ use opentelemetry_otlp::{ExporterBuildError, WithExportConfig as _, WithTonicCon
 use opentelemetry_sdk::Resource;
 use tpro_wire::trace::TraceParent;
 
-pub use self::sampler::Sampler;
-pub(crate) use self::{collector::check_collector, globals::install, sink::Sink};
-use crate::{
-    config::Config,
-    metrics::Metrics,
-    random,
+pub(crate) use self::{collector::check_collector, globals::install};
+pub use self::{
+    counts::Counts,
     span::{Span, SpanKind},
 };
+use self::{sampler::Sampler, sink::Sink};
+use crate::{config::Config, random};
 
 /// How long the collector may take for one batch, and to be connected to.
 const EXPORT_TIMEOUT: Duration = Duration::from_secs(5);
@@ -65,7 +66,7 @@ impl Spans {
     }
 
     /// Exports to the configured collector, or nowhere when there is none. Call it within the runtime.
-    pub fn export_to(config: &Config, metrics: &Arc<Metrics>) -> Result<Self, TelemetryError> {
+    pub fn export_to(config: &Config, counts: &Counts) -> Result<Self, TelemetryError> {
         let Some(address) = &config.otlp_endpoint else { return Ok(Self::off()) };
         let channel = collector::endpoint(address)?.connect_lazy();
         let exporter = opentelemetry_otlp::SpanExporter::builder()
@@ -79,18 +80,21 @@ impl Spans {
             .with_attribute(KeyValue::new("service.version", config.version.clone()))
             .with_attribute(KeyValue::new("service.instance.id", config.copy.to_string()))
             .build();
-        Ok(Self { sampler: config.sampler, sink: Some(Arc::new(Sink::new(exporter, &resource, metrics))) })
+        Ok(Self {
+            sampler: Sampler(config.sampling),
+            sink: Some(Arc::new(Sink::new(exporter, &resource, counts))),
+        })
     }
 
     /// Exports by any exporter: what tests use to look at what would be sent.
     #[cfg(test)]
-    pub(crate) fn by<E>(exporter: E, sampler: Sampler, metrics: &Arc<Metrics>) -> Self
+    pub(crate) fn by<E>(exporter: E, sampling: crate::config::Sampling, counts: &Counts) -> Self
     where
         E: opentelemetry_sdk::trace::SpanExporter + 'static,
     {
         Self {
-            sampler,
-            sink: Some(Arc::new(Sink::new(exporter, &Resource::builder_empty().build(), metrics))),
+            sampler: Sampler(sampling),
+            sink: Some(Arc::new(Sink::new(exporter, &Resource::builder_empty().build(), counts))),
         }
     }
 

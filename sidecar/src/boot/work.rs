@@ -10,23 +10,21 @@ use std::{
 
 use tpro_wire::source::Source;
 
-use super::{BootError, End};
+use super::{BootError, End, page::Counts, replies::Replies};
 use crate::{
     app::App,
     clock::Clock,
     config::Config,
     db::{self, Servers},
     dispatcher::{self, Dispatcher},
-    handler::Service,
+    handler::{Host, Service},
     health::Health,
     http::Http,
-    maintenance,
-    metrics::Metrics,
-    nats, random,
+    maintenance, nats, random,
     shutdown::Stop,
     subscriber::{self, Subscriber},
     telemetry::Spans,
-    turn,
+    turn, watch,
 };
 
 /// What tasks may take to drop their work when they are forced, before we go without them.
@@ -38,7 +36,7 @@ const LAST_FLUSH: Duration = Duration::from_secs(1);
 pub(super) async fn work(
     service: Service,
     config: &Arc<Config>,
-    metrics: &Arc<Metrics>,
+    counts: Counts,
     health: &Health,
     spans: &Spans,
     http: &Http,
@@ -47,13 +45,12 @@ pub(super) async fn work(
     let servers = Arc::new(Servers::of(config));
     let Some(facts) = db::prepare(config, &servers, health, stop).await? else { return Ok(End::Graceful) };
     http.instance_is(facts.instance);
-    let link = nats::Link::open(config, metrics).await?;
-    let Some(client) = nats::connect(config, &link, health, metrics, stop).await? else {
+    let link = nats::Link::open(config, &counts.nats).await?;
+    let Some(client) = nats::connect(config, &link, health, stop).await? else {
         return Ok(End::Graceful);
     };
     let app = App {
         config: config.clone(),
-        service: Arc::new(service),
         source: Source { service: config.service.clone(), instance: facts.instance },
         responder: config.responder(),
         copy_key: copy_key(),
@@ -64,25 +61,30 @@ pub(super) async fn work(
         serves: Arc::default(),
         pool: db::pool(config, &servers),
         servers,
-        clock: Clock::new(facts.now),
+        clock: Clock::new(facts.now, counts.clock_skew),
         spans: spans.clone(),
-        metrics: metrics.clone(),
+        db_counts: counts.db,
         health: health.clone(),
         stop: stop.clone(),
     };
-    stop.tasks.spawn(nats::probe::run(app.clone()));
-    if !dispatcher::gate::wait(&app).await {
+    let probe = nats::probe::run(app.nats.clone(), app.link.clone(), config.clone(), stop.soft.clone());
+    stop.tasks.spawn(probe);
+    let host = Host { app: app.clone(), service: Arc::new(service), counts: counts.handler };
+    let context = dispatcher::Context {
+        app: app.clone(),
+        counts: counts.dispatcher,
+        replies: Arc::new(Replies(host.clone())),
+    };
+    if !dispatcher::gate::wait(&context).await {
         disconnect(&app).await;
         return Ok(ended(stop, End::Graceful));
     }
-    stop.tasks.spawn(db::watch(app.clone()));
-    stop.tasks.spawn(nats::again::hear(app.clone()));
-    stop.tasks.spawn(nats::watch(app.clone()));
-    let dispatcher = dispatcher::start(&app);
-    maintenance::start(&app);
+    watch::start(&app);
+    let dispatcher = dispatcher::start(&context);
+    maintenance::start(&app, counts.maintenance);
     // What is published here goes out also while another database serves under this name.
     let subscriber = match turn::wait(&app).await.map_err(BootError::Subscribe)? {
-        Some(turn) => Some(subscriber::start(&app, turn).await.map_err(BootError::Subscribe)?),
+        Some(turn) => Some(subscriber::start(&host, turn).await.map_err(BootError::Subscribe)?),
         None => None,
     };
     if subscriber.is_some() {

@@ -3,9 +3,24 @@
 use tonic::transport::Uri;
 
 use super::reader::Reader;
-use crate::telemetry::Sampler;
 
-pub(super) fn read(reader: &mut Reader) -> (Option<String>, Sampler, Option<String>) {
+/// Which traces are kept, as `OTEL_TRACES_SAMPLER` and its `_ARG` say it.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Sampling {
+    /// The share of new traces that are kept, 0.0 to 1.0.
+    pub ratio: f64,
+    /// Whether a child follows its parent's flag (`parentbased_*`) instead of deciding by the trace id again.
+    pub parent_based: bool,
+}
+
+impl Default for Sampling {
+    /// `parentbased_always_on`, the default of the OpenTelemetry specification.
+    fn default() -> Self {
+        Self { ratio: 1.0, parent_based: true }
+    }
+}
+
+pub(super) fn read(reader: &mut Reader) -> (Option<String>, Sampling, Option<String>) {
     let endpoint = reader.parsed("OTEL_EXPORTER_OTLP_ENDPOINT", None, |text| {
         let uri = text.parse::<Uri>().ok();
         match uri.as_ref().and_then(Uri::scheme_str) {
@@ -21,7 +36,7 @@ pub(super) fn read(reader: &mut Reader) -> (Option<String>, Sampler, Option<Stri
         let ratio = text.parse::<f64>().ok().filter(|ratio| (0.0..=1.0).contains(ratio));
         ratio.ok_or_else(|| "must be a share from 0.0 to 1.0".to_owned())
     });
-    let sampler = reader.parsed("OTEL_TRACES_SAMPLER", Sampler::default(), |text| {
+    let sampler = reader.parsed("OTEL_TRACES_SAMPLER", Sampling::default(), |text| {
         let (parent_based, root) = match text.strip_prefix("parentbased_") {
             Some(root) => (true, root),
             None => (false, text),
@@ -35,7 +50,7 @@ pub(super) fn read(reader: &mut Reader) -> (Option<String>, Sampler, Option<Stri
                     .into(),
             ),
         };
-        Ok(Sampler { ratio, parent_based })
+        Ok(Sampling { ratio, parent_based })
     });
     let public = reader.text("JAEGER_PUBLIC_URL").map(|url| url.trim_end_matches('/').to_owned());
     (endpoint, sampler, public)

@@ -15,6 +15,7 @@ mod log;
 mod maintenance;
 mod nats;
 mod number;
+mod own;
 mod print;
 mod problem;
 mod reader;
@@ -27,17 +28,18 @@ use std::{path::PathBuf, sync::Arc, time::Duration};
 use tpro_wire::{name::ServiceName, responder::Responder, target::Target};
 
 pub use self::{
+    collector::Sampling,
     dispatch::Dispatch,
     limits::Limits,
     log::{Format, LogSettings},
     maintenance::Maintenance,
     nats::NatsLogin,
+    own::OwnSetting,
     problem::{Problem, Problems},
     secret::Secret,
 };
 pub(crate) use self::{key::KEYS, secret::without_secrets};
 use self::{layers::Layers, print::Setting, reader::Reader};
-use crate::{handler::Setting as OwnSetting, telemetry::Sampler};
 
 /// The effective configuration of a sidecar.
 #[derive(Clone, Debug)]
@@ -67,7 +69,7 @@ pub struct Config {
     /// `OTEL_EXPORTER_OTLP_ENDPOINT`; none turns tracing off.
     pub otlp_endpoint: Option<String>,
     /// `OTEL_TRACES_SAMPLER` and its `_ARG`: which traces are kept.
-    pub sampler: Sampler,
+    pub sampling: Sampling,
     /// `JAEGER_PUBLIC_URL`: where people look at traces, for printed links.
     pub jaeger_public_url: Option<String>,
     /// `LOG_FILE_NAME`; none logs to stdout only.
@@ -109,7 +111,7 @@ impl Config {
         let (nats_urls, nats_login) = nats::read(&mut reader);
         let space = reader.parsed("TPRO_SPACE", "tpro".to_owned(), space);
         let shares = reader.parsed("TPRO_SHARE_SERVICE", false, yes_or_no);
-        let (otlp_endpoint, sampler, jaeger_public_url) = collector::read(&mut reader);
+        let (otlp_endpoint, sampling, jaeger_public_url) = collector::read(&mut reader);
         let (log_file, log) = log::read(&mut reader);
         let core_dumps = reader.parsed("CORE_DUMPS", false, yes_or_no);
         let stop_timeout = reader.seconds("STOP_TIMEOUT", 25, 0..=3600);
@@ -134,7 +136,7 @@ impl Config {
             space,
             shares,
             otlp_endpoint,
-            sampler,
+            sampling,
             jaeger_public_url,
             log_file,
             log,

@@ -3,10 +3,10 @@
 use super::{
     key,
     layers::{Found, Layers, Origin},
+    own::OwnSetting,
     print::Setting,
     problem::{Problem, Problems},
 };
-use crate::handler::Setting as OwnSetting;
 
 /// The state of one reading.
 pub(super) struct Reader {

@@ -22,7 +22,7 @@ fn a_database_is_all_that_must_be_said() {
     let config = load(&[DATABASE], None).unwrap();
     assert_eq!((config.service.as_str(), config.version.as_str(), config.copy), ("main", "1.0", 1));
     assert_eq!(config.nats_urls, ["nats://127.0.0.1:4222"]);
-    assert_eq!((config.otlp_endpoint, config.sampler), (None, Sampler::default()));
+    assert_eq!((config.otlp_endpoint, config.sampling), (None, Sampling::default()));
     assert_eq!(config.stop_timeout, Duration::from_secs(25));
     assert_eq!(config.limits.in_flight_bytes, 16 << 20);
     assert_eq!(config.dispatch.slow_poll, Some(Duration::from_secs(5)));
@@ -221,16 +221,16 @@ fn nats_takes_a_token_or_a_user_and_not_both() {
 fn samplers_have_the_names_of_the_specification() {
     let sampler = |name: &str, arg: &str| {
         let environment = [DATABASE, ("OTEL_TRACES_SAMPLER", name), ("OTEL_TRACES_SAMPLER_ARG", arg)];
-        load(&environment, None).map(|config| config.sampler)
+        load(&environment, None).map(|config| config.sampling)
     };
-    assert_eq!(sampler("always_off", "").unwrap(), Sampler { ratio: 0.0, parent_based: false });
-    assert_eq!(sampler("traceidratio", "0.25").unwrap(), Sampler { ratio: 0.25, parent_based: false });
+    assert_eq!(sampler("always_off", "").unwrap(), Sampling { ratio: 0.0, parent_based: false });
+    assert_eq!(sampler("traceidratio", "0.25").unwrap(), Sampling { ratio: 0.25, parent_based: false });
     assert_eq!(
         sampler("parentbased_traceidratio", "0.25").unwrap(),
-        Sampler { ratio: 0.25, parent_based: true }
+        Sampling { ratio: 0.25, parent_based: true }
     );
     // The share is of no matter to the others.
-    assert_eq!(sampler("parentbased_always_on", "0.25").unwrap(), Sampler::default());
+    assert_eq!(sampler("parentbased_always_on", "0.25").unwrap(), Sampling::default());
     assert!(sampler("jaeger_remote", "").is_err());
     assert!(sampler("traceidratio", "2").is_err());
 }

@@ -4,6 +4,7 @@
 //! connection is told what we rely on, in a statement of its own and not by `options` in the start-up packet, which
 //! connection poolers refuse.
 
+mod counts;
 mod error;
 mod pool;
 mod pooler;
@@ -12,9 +13,9 @@ mod servers;
 mod session;
 mod sqlstate;
 pub(crate) mod standby;
-mod watch;
 
 pub use self::{
+    counts::Counts,
     error::{DbError, plain},
     pool::{Pool, plain_pool_error},
     servers::Servers,
@@ -24,6 +25,4 @@ pub(crate) use self::{
     pool::pool,
     prepare::{CHECK as DATABASE, prepare},
     sqlstate::{is_again, is_lost, is_passing, is_refusal, is_shortage},
-    watch::ask_time,
-    watch::watch,
 };

@@ -8,7 +8,7 @@ use tpro_wire::{
 };
 
 use super::{message::Refusal, outcome::Outcome};
-use crate::handler::header_map::{read_reply, responder};
+use crate::nats::headers::{read_reply, responder};
 
 /// A reply, understood.
 #[derive(Debug)]

@@ -14,11 +14,12 @@ use futures_util::{FutureExt as _, StreamExt as _};
 use tpro_wire::hex::hex;
 
 use super::{
+    Context,
     identity::Server,
     metrics::Counts,
     said::{Claims, Doubt},
 };
-use crate::{app::App, db::plain, metrics::Reason, random};
+use crate::{db::plain, metrics::Reason, random};
 
 /// How long an answer may take. A leader that is slower than this has other troubles.
 const ANSWER: Duration = Duration::from_millis(150);
@@ -101,7 +102,7 @@ impl Claim {
     /// Claims the source for the server of this session: asks whether somebody leads it elsewhere, and listens from then on
     /// to others who ask.
     pub async fn make(
-        app: &App,
+        app: &Context,
         session: &tokio_postgres::Client,
         stance: Stance,
     ) -> Result<Self, ClaimError> {
@@ -120,7 +121,7 @@ impl Claim {
         let mut claim = Self {
             nats: app.nats.clone(),
             claims: Claims::new(&app.keys, &app.source),
-            counts: app.metrics.dispatcher.clone(),
+            counts: app.counts.clone(),
             server,
             stance,
             subject,

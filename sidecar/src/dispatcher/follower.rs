@@ -8,6 +8,7 @@ use tokio_postgres::Client;
 use uuid::Uuid;
 
 use super::{
+    Context,
     claim::{Claim, ClaimError, Stance},
     gate::STAYS_AFTER,
     leader::{Fall, Leader},
@@ -15,7 +16,6 @@ use super::{
     stuck,
 };
 use crate::{
-    app::App,
     backoff::{Backoff, jittered},
     db::{self, DbError, Session, plain, standby},
 };
@@ -60,7 +60,7 @@ impl Trouble {
 }
 
 /// Follows and leads, by turns, until the process is told to stop.
-pub(super) async fn run(app: App) {
+pub(super) async fn run(app: Context) {
     let mut backoff = Backoff::new(Duration::from_millis(100), Duration::from_secs(3));
     // Which schema it is, whatever its name.
     let mut schema = None;
@@ -104,7 +104,7 @@ pub(super) async fn run(app: App) {
 }
 
 /// Follows on one session, and leads on it when it gets the lock. `Ok` when told to stop.
-async fn follow(app: &App, schema: &mut Option<u32>) -> Result<(), Trouble> {
+async fn follow(app: &Context, schema: &mut Option<u32>) -> Result<(), Trouble> {
     // A follower has nothing in hand: whatever it asks, nobody needs the answer when it stops.
     let session = tokio::select! {
         () = app.stop.soft.cancelled() => return Ok(()),
@@ -114,7 +114,7 @@ async fn follow(app: &App, schema: &mut Option<u32>) -> Result<(), Trouble> {
 }
 
 /// Follows until this session has the lock.
-async fn wait_for_the_lead(app: &App, schema: &mut Option<u32>) -> Result<Session, Trouble> {
+async fn wait_for_the_lead(app: &Context, schema: &mut Option<u32>) -> Result<Session, Trouble> {
     let session = db::session(&app.servers, "leader").await?;
     look_for_schema(app, &session.client, schema).await?;
     let mut watched = Instant::now();
@@ -150,7 +150,7 @@ const NOT_ADOPTED: &str = "this database is a copy or was restored, and what it 
 
 /// Whether the service is still there. Asked of each new session: a drop ends the one before with an error, and it may be
 /// any of many (the tables are gone, the schema is, and so is the role with the right to ask).
-async fn look_for_schema(app: &App, client: &Client, known: &mut Option<u32>) -> Result<(), Trouble> {
+async fn look_for_schema(app: &Context, client: &Client, known: &mut Option<u32>) -> Result<(), Trouble> {
     let sql = "/* leader.schema */ SELECT to_regnamespace($1)::oid, \
         (SELECT n.nspname::text FROM pg_namespace n WHERE n.oid = $2)";
     let was = app.config.service.schema();
@@ -166,7 +166,7 @@ async fn look_for_schema(app: &App, client: &Client, known: &mut Option<u32>) ->
 }
 
 /// Whether this session leads now; none when the database is not the one that was adopted.
-async fn ask_to_lead(app: &App, client: &Client) -> Result<Option<bool>, Trouble> {
+async fn ask_to_lead(app: &Context, client: &Client) -> Result<Option<bool>, Trouble> {
     // CASE, since the lock must not be taken in a database that is not adopted, nor as whom it was before it was.
     let sql = "/* leader.lead */ SELECT CASE WHEN tpro.adopted() AND i.now = $2 THEN tpro.lead($1) END, \
         CASE WHEN tpro.adopted() AND i.now <> $2 THEN i.now END FROM (SELECT tpro.instance() AS now) AS i";
@@ -180,7 +180,7 @@ async fn ask_to_lead(app: &App, client: &Client) -> Result<Option<bool>, Trouble
 }
 
 /// Terminates the session of a leader that is frozen, and says if one waits for a synchronous standby.
-async fn depose(app: &App, client: &Client) -> Result<bool, Trouble> {
+async fn depose(app: &Context, client: &Client) -> Result<bool, Trouble> {
     let sql = "/* leader.depose */ SELECT tpro.depose($1), EXISTS (SELECT FROM tpro.locks l \
         JOIN pg_stat_activity a ON a.pid = l.pid \
         WHERE l.lock = 'leader' AND l.schema_oid = to_regnamespace($2) \
@@ -194,7 +194,7 @@ async fn depose(app: &App, client: &Client) -> Result<bool, Trouble> {
         false => app.health.ok(standby::CHECK),
     }
     if deposed {
-        app.metrics.dispatcher.deposed.inc();
+        app.counts.deposed.inc();
         tracing::warn!("the leader of this service was frozen; its session was terminated");
     }
     Ok(deposed)
@@ -211,7 +211,7 @@ async fn ask<T>(
 }
 
 /// Says so when what a leader writes at its beginning waits for a synchronous standby. It does not end.
-async fn watch_standby(app: &App, pid: i32) {
+async fn watch_standby(app: &Context, pid: i32) {
     loop {
         tokio::time::sleep(PATIENCE).await;
         if standby::waits(&app.servers, pid).await {
@@ -220,7 +220,7 @@ async fn watch_standby(app: &App, pid: i32) {
     }
 }
 
-async fn lead(app: &App, session: Session) -> Result<(), Trouble> {
+async fn lead(app: &Context, session: Session) -> Result<(), Trouble> {
     let Session { client, messages, missed, pid } = session;
     let begin = async {
         let claim = Claim::make(app, &client, Stance::Leads).await?;
@@ -236,7 +236,7 @@ async fn lead(app: &App, session: Session) -> Result<(), Trouble> {
     app.health.ok(standby::CHECK);
     tracing::info!(db.pid = pid, "leads");
     app.health.ok(CHECK);
-    let counts = &app.metrics.dispatcher;
+    let counts = &app.counts;
     counts.takeovers.inc();
     counts.leading.set(1);
     let led = leader.lead().await;
@@ -249,7 +249,7 @@ async fn lead(app: &App, session: Session) -> Result<(), Trouble> {
         &counts.waiting,
         &counts.unsettled,
         &counts.floor,
-        &app.metrics.in_flight,
+        &counts.in_flight,
     ] {
         gauge.set(0);
     }

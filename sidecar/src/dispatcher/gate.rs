@@ -15,12 +15,12 @@ use tokio::time::Instant;
 use uuid::Uuid;
 
 use super::{
+    Context,
     claim::{Claim, ClaimError, Stance},
     follower::CHECK,
     identity::Server,
 };
 use crate::{
-    app::App,
     backoff::jittered,
     db::{self, DbError, plain},
 };
@@ -56,7 +56,7 @@ struct Refusal {
 }
 
 /// Waits until this copy may take part. False when the process is told to stop, or to begin anew, meanwhile.
-pub async fn wait(app: &App) -> bool {
+pub async fn wait(app: &Context) -> bool {
     let mut refusal: Option<Refusal> = None;
     loop {
         let passed = tokio::select! {
@@ -81,7 +81,7 @@ pub async fn wait(app: &App) -> bool {
     }
 }
 
-async fn pass(app: &App, refusal: &mut Option<Refusal>) -> Result<(), Closed> {
+async fn pass(app: &Context, refusal: &mut Option<Refusal>) -> Result<(), Closed> {
     let client = db::session(&app.servers, "gate").await?.client;
     let look = "/* gate.look */ SELECT tpro.instance(), EXISTS (SELECT FROM tpro.locks l \
         WHERE l.lock = 'leader' AND l.schema_oid = $1::text::regnamespace)";

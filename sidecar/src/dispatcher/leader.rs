@@ -36,6 +36,7 @@ use self::{
     outcomes::Handled,
 };
 use super::{
+    Context,
     barrier::{Barrier, Echo},
     bell::Bell,
     claim::{Claim, ClaimError, Heard},
@@ -55,7 +56,6 @@ use super::{
     timers::Timers,
 };
 use crate::{
-    app::App,
     nats::again::{AgainReceiver, Whose},
     random,
 };
@@ -124,7 +124,7 @@ enum Event {
 
 /// The leader.
 pub(super) struct Leader {
-    app: App,
+    app: Context,
     /// The backend of the session that leads.
     pid: i32,
     counts: Counts,
@@ -199,7 +199,7 @@ pub(super) struct Leader {
 impl Leader {
     /// Begins to lead on a session that has the lock: finds out what there is to do, and is ready to send.
     pub async fn begin(
-        app: &App,
+        app: &Context,
         outbox: Outbox,
         pid: i32,
         server: BoxStream<'static, AsyncMessage>,
@@ -243,7 +243,7 @@ impl Leader {
         let leading = CancellationToken::new();
         let leader = Self {
             pid,
-            counts: app.metrics.dispatcher.clone(),
+            counts: app.counts.clone(),
             outbox: Arc::new(outbox),
             nats: app.nats.clone(),
             replies: replies.ready_chunks(REPLIES),
@@ -437,8 +437,7 @@ impl Leader {
             }
             self.said = stuck;
         }
-        let metrics = &self.app.metrics;
-        metrics.in_flight.set(self.in_flight.len() as i64);
+        self.counts.in_flight.set(self.in_flight.len() as i64);
         self.counts.waiting.set(self.lanes.waiting() as i64);
         self.counts.unsettled.set(self.unsettled.len() as i64);
         self.counts.floor.set(self.floor.first().max(0));

@@ -5,7 +5,7 @@ use std::time::{Instant, SystemTime};
 use tpro_wire::{Versions, trace::TraceParent};
 
 use super::{lanes::LaneId, row::Published};
-use crate::span::Span;
+use crate::telemetry::Span;
 
 /// Where a message is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

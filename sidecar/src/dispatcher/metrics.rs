@@ -52,13 +52,16 @@ pub struct Counts {
     pub silent: Counter,
     /// Claims of leadership that are not believed: `malformed`, `unsigned`, `forged`, `stale`, `unexplained`.
     pub claims_ignored: Family<Reason, Counter>,
-    /// How far the clock of this host is ahead of the database's, in milliseconds, when a row was read.
-    pub clock_skew_ms: Gauge,
+    /// Messages sent to NATS, attempts counted each.
+    pub sent: Counter,
+    /// Messages in flight now.
+    pub in_flight: Gauge,
 }
 
 impl Counts {
-    /// All at zero, registered.
-    pub fn new(r: &mut Registry) -> Self {
+    /// All at zero, registered but for those of [`Counts::register_flight`]. What comes to a reply subject and is no reply
+    /// is counted by others, too.
+    pub fn new(r: &mut Registry, dropped_replies: Family<Reason, Counter>) -> Self {
         let counts = Self {
             leading: Gauge::default(),
             takeovers: Counter::default(),
@@ -73,11 +76,12 @@ impl Counts {
             cancelled: Counter::default(),
             batch: Histogram::new([1.0, 10.0, 50.0, 100.0, 250.0, 500.0, 1000.0, 2000.0]),
             late_replies: Counter::default(),
-            dropped_replies: Family::default(),
+            dropped_replies,
             refused: Family::default(),
             silent: Counter::default(),
             claims_ignored: Family::default(),
-            clock_skew_ms: Gauge::default(),
+            sent: Counter::default(),
+            in_flight: Gauge::default(),
         };
         r.register("leading", "1 while this copy leads", counts.leading.clone());
         r.register("takeovers", "How often this copy began to lead", counts.takeovers.clone());
@@ -108,11 +112,12 @@ impl Counts {
             "Claims of leadership that are not believed, by reason",
             counts.claims_ignored.clone(),
         );
-        r.register(
-            "clock_skew_ms",
-            "This host's clock ahead of the database's",
-            counts.clock_skew_ms.clone(),
-        );
         counts
+    }
+
+    /// Registers what is in flight, which stands further down on the page.
+    pub fn register_flight(&self, r: &mut Registry) {
+        r.register("sent", "Messages sent to NATS, attempts counted each", self.sent.clone());
+        r.register("in_flight", "Messages in flight now", self.in_flight.clone());
     }
 }

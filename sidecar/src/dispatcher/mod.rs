@@ -17,6 +17,7 @@ mod answer;
 mod barrier;
 mod bell;
 mod claim;
+mod context;
 mod cursor;
 mod floor;
 mod follower;
@@ -33,6 +34,7 @@ mod outcome;
 mod reader;
 mod recall;
 mod recovery;
+mod reply_handlers;
 mod reply_queue;
 mod retry;
 mod row;
@@ -46,25 +48,28 @@ mod trace;
 
 use tokio::task::JoinHandle;
 
-use crate::app::App;
+pub use self::{
+    context::Context,
+    reply_handlers::{NotWritten, ReplyHandlers},
+};
 
 /// The dispatcher of this copy, leading or following.
 pub struct Dispatcher {
-    app: App,
+    context: Context,
     task: JoinHandle<()>,
 }
 
 /// Starts the dispatcher on the tracker; it leads when it gets the lock.
-pub fn start(app: &App) -> Dispatcher {
-    let task = app.stop.tasks.spawn(follower::run(app.clone()));
-    Dispatcher { app: app.clone(), task }
+pub fn start(context: &Context) -> Dispatcher {
+    let task = context.stop.tasks.spawn(follower::run(context.clone()));
+    Dispatcher { context: context.clone(), task }
 }
 
 impl Dispatcher {
     /// Stops reading, waits for awaited replies (three seconds at most, and not past the deadline), moves the cursor and
     /// lets the leader lock go.
     pub async fn stop(mut self, deadline: std::time::Instant) {
-        self.app.stop.soft.cancel();
+        self.context.stop.soft.cancel();
         if tokio::time::timeout_at(deadline.into(), &mut self.task).await.is_err() {
             tracing::warn!("the dispatcher did not stop in time; its session is dropped");
             self.task.abort();

@@ -22,8 +22,7 @@ use crate::{
     db::{is_refusal, is_shortage, plain},
     failpoint,
     settlement::Settlement,
-    span::{Span, SpanKind},
-    telemetry::Spans,
+    telemetry::{Span, SpanKind, Spans},
 };
 
 /// A batch is written when it has so many outcomes, or when the first of them is so old.

@@ -5,10 +5,7 @@ use std::{borrow::Cow, time::SystemTime};
 use tpro_wire::{protocol::Protocol, target::Target, trace::TraceParent};
 
 use super::{message::Message, outcome::Outcome, row::Published};
-use crate::{
-    span::{Span, SpanKind},
-    telemetry::Spans,
-};
+use crate::telemetry::{Span, SpanKind, Spans};
 
 /// Names that are put together only when the span is recorded.
 struct PublishName<'a>(&'a Target);

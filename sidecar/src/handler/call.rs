@@ -16,7 +16,6 @@ use tpro_wire::{
 use super::{
     CallError,
     calls::{self, Waiting},
-    header_map::{header_map, read_reply, responder},
     journal::Journal,
     scope::Scope,
 };
@@ -26,9 +25,10 @@ use crate::{
     nats::{
         self,
         again::{AgainReceiver, Whose},
+        headers::{header_map, read_reply, responder},
     },
     presence::{self, Presence, QUESTION},
-    span::{Span, SpanKind},
+    telemetry::{Span, SpanKind},
     version,
 };
 
@@ -79,7 +79,7 @@ impl Call {
         let result = self.attempts(&mut span, &mut record).await;
         let app = &self.scope.app;
         let status = result.as_ref().map_or_else(CallError::status, |_| Status::Ok);
-        app.metrics.serving.calls.get_or_create(&Reason { reason: status.as_str() }).inc();
+        app.counts.calls.get_or_create(&Reason { reason: status.as_str() }).inc();
         if let Err(error) = &result {
             let error = error.to_rpc();
             span.set("rpc.jsonrpc.error_code", error.code);
@@ -240,7 +240,7 @@ impl Call {
                 Reply::NoResponders | Reply::Overloaded | Reply::Unsupported(_) => continue,
                 Reply::Noise(noise) => {
                     let reason = noise.as_str();
-                    let dropped = &self.scope.app.metrics.dispatcher.dropped_replies;
+                    let dropped = &self.scope.app.counts.dropped_replies;
                     dropped.get_or_create(&Reason { reason }).inc();
                     continue;
                 }

@@ -10,12 +10,13 @@ use std::{
 
 use async_nats::{Message, Subscriber};
 use futures_util::StreamExt as _;
-use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::metrics::{counter::Counter, gauge::Gauge};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use tpro_wire::{ReplyPrefix, Target, Uid};
 
-use crate::{app::App, metrics::Metrics, presence::Presence};
+use super::Host;
+use crate::presence::Presence;
 
 /// Services of which that is kept. Beyond it they pass as being there.
 const SERVICES: usize = 1024;
@@ -64,14 +65,14 @@ impl Calls {
     /// Subscribes to the replies of this copy and hands them out until `over`: handlers at work finish during a drain,
     /// and they wait for replies, so the soft token would be too early.
     pub(crate) async fn start(
-        app: &App,
+        app: &Host,
         over: CancellationToken,
     ) -> Result<Arc<Self>, async_nats::SubscribeError> {
         // The bits of the copy's key, whatever its sign.
         let nonce = app.copy_key.cast_unsigned();
         let prefix = ReplyPrefix::direct(&app.source.service, &app.source.instance, nonce);
         let replies = app.nats.subscribe(prefix.wildcard()).await?;
-        let count = app.metrics.serving.calls_waiting.clone();
+        let count = app.counts.calls_waiting.clone();
         let calls = Arc::new(Self {
             prefix,
             waiting: Mutex::default(),
@@ -79,7 +80,7 @@ impl Calls {
             next_key: AtomicU64::new(0),
             services: Mutex::default(),
         });
-        app.stop.tasks.spawn(hand_out(calls.clone(), replies, over, app.metrics.clone()));
+        app.stop.tasks.spawn(hand_out(calls.clone(), replies, over, app.counts.calls_late.clone()));
         Ok(calls)
     }
 
@@ -159,15 +160,10 @@ impl Drop for Waiting {
     }
 }
 
-async fn hand_out(
-    calls: Arc<Calls>,
-    mut replies: Subscriber,
-    over: CancellationToken,
-    metrics: Arc<Metrics>,
-) {
+async fn hand_out(calls: Arc<Calls>, mut replies: Subscriber, over: CancellationToken, late: Counter) {
     while let Some(Some(message)) = over.run_until_cancelled(replies.next()).await {
         if !calls.deliver(message) {
-            metrics.serving.calls_late.inc();
+            late.inc();
         }
     }
 }

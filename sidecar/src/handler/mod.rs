@@ -19,9 +19,10 @@ pub(crate) mod calls;
 pub(crate) mod cause;
 mod ctx;
 mod fault;
-pub(crate) mod header_map;
+mod host;
 pub(crate) mod journal;
 pub(crate) mod method;
+pub mod metrics;
 pub(crate) mod outcome;
 mod publish;
 mod query_error;
@@ -39,10 +40,11 @@ pub use self::{
     call_error::CallError,
     ctx::{Calling, Ctx},
     fault::Fault,
+    host::Host,
     publish::Publish,
     query_error::QueryError,
     reply_ctx::{Failure, ReplyCtx},
-    service::{Service, Setting},
+    service::Service,
     statements::Statements,
     tx::Tx,
 };

@@ -3,8 +3,7 @@
 use serde::Serialize;
 use tpro_wire::{Protocol, Target};
 
-use super::{Fault, Statements, body};
-use crate::app::App;
+use super::{Fault, Host, Statements, body};
 
 /// A message to be published: whom it asks, and how.
 #[derive(Clone, Debug)]
@@ -49,7 +48,7 @@ impl<'a> Publish<'a> {
     /// headers and ends a circle of services.
     pub(crate) async fn send(
         &self,
-        app: &App,
+        app: &Host,
         statements: &Statements,
         body: &(impl Serialize + ?Sized),
         hops: u32,

@@ -6,12 +6,12 @@ use tokio::time::Instant;
 use tpro_wire::{RpcError, Status, TraceParent, error::code};
 
 use super::{
-    Failure, Fault, QueryError, ReplyCtx, Statements,
+    Failure, Fault, Host, QueryError, ReplyCtx, Statements,
     cause::{describe, describe_fault},
     method::ReplyHandler,
     run::{Ended, run},
 };
-use crate::{app::App, backoff::Backoff, metrics::Reason, settlement::Settlement, span::SpanKind};
+use crate::{backoff::Backoff, metrics::Reason, settlement::Settlement, telemetry::SpanKind};
 
 /// How much longer than its handler the transaction may last, for the statements around it.
 const MARGIN: Duration = Duration::from_secs(5);
@@ -25,7 +25,7 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 /// a way that passes, all is undone and tried again, for as long as a handler may take. An error means that the reply
 /// was not written, or that nobody knows whether it was: it is safe to call again. What only the leader may say comes
 /// with the backend that must be leading when it is said; if it is not, nothing is written, and false is returned.
-pub async fn settle(app: &App, settlement: Settlement, leader: Option<i32>) -> Result<bool, QueryError> {
+pub async fn settle(app: &Host, settlement: Settlement, leader: Option<i32>) -> Result<bool, QueryError> {
     let mut span = app.spans.start("settle", SpanKind::Internal, Some(&settlement.traceparent));
     span.set("messaging.message.id", settlement.uid.to_string());
     span.set("tpro.target", settlement.target.subject().to_owned());
@@ -40,13 +40,13 @@ pub async fn settle(app: &App, settlement: Settlement, leader: Option<i32>) -> R
     if !matches!(how, "ok" | "repeat" | "none" | "deposed") {
         span.fail(how);
     }
-    app.metrics.serving.reply_handlers.get_or_create(&Reason { reason: how }).inc();
+    app.counts.reply_handlers.get_or_create(&Reason { reason: how }).inc();
     settled.map(|how| !matches!(how, "deposed" | "swallowed"))
 }
 
 /// Tries until it is done. Says in a word what became of the handler.
 async fn tries(
-    app: &App,
+    app: &Host,
     mut settlement: Settlement,
     leader: Option<i32>,
     span: TraceParent,
@@ -97,7 +97,7 @@ impl From<QueryError> for Failed {
 
 /// One try. `more` says that there may be another.
 async fn settle_once(
-    app: &App,
+    app: &Host,
     settlement: &Settlement,
     leader: Option<i32>,
     span: TraceParent,
@@ -183,7 +183,7 @@ async fn handle(handler: &ReplyHandler, ctx: ReplyCtx, settlement: &Settlement) 
 
 /// Undoes what the handler did in the transaction that has the reply, and commits the reply with the handler's error.
 async fn keep_behind_savepoint(
-    app: &App,
+    app: &Host,
     tx: &Statements,
     settlement: &Settlement,
     error: &str,
@@ -196,7 +196,7 @@ async fn keep_behind_savepoint(
 
 /// Writes reply and error anew, where the first transaction is lost; false if they are not ours to say any more.
 async fn keep(
-    app: &App,
+    app: &Host,
     settlement: &Settlement,
     leader: Option<i32>,
     error: &str,
@@ -220,7 +220,7 @@ async fn keep(
 ///
 /// It is asked when the reply is in the table and not yet committed: a leader after this one would find it there and wait
 /// for our commit, so that nothing is said in the name of one who had been followed already.
-async fn is_led(app: &App, tx: &Statements, leader: Option<i32>) -> Result<bool, QueryError> {
+async fn is_led(app: &Host, tx: &Statements, leader: Option<i32>) -> Result<bool, QueryError> {
     let Some(pid) = leader else { return Ok(true) };
     let sql = "SELECT EXISTS (SELECT FROM tpro.locks l \
          WHERE l.lock = 'leader' AND l.pid = $1::int4 AND l.schema_oid = $2::text::regnamespace)";
@@ -236,7 +236,7 @@ async fn is_led(app: &App, tx: &Statements, leader: Option<i32>) -> Result<bool,
 
 /// The reply, if there is none yet, and if the message is still the one that was asked: after a failover this connection may
 /// be to a server that never had it, and has given its id to another.
-async fn insert_unsettled(app: &App, tx: &Statements, settlement: &Settlement) -> Result<bool, QueryError> {
+async fn insert_unsettled(app: &Host, tx: &Statements, settlement: &Settlement) -> Result<bool, QueryError> {
     let sql = format!(
         "INSERT INTO {schema}.mq_reply (mq_id, uid, status, result, error, headers, attempts, sent_at, responder) \
          SELECT $1::int8, $2::uuid, $3::text, $4::text::jsonb, $5::text::jsonb, $6::text::jsonb, $7::int4, \
@@ -271,7 +271,7 @@ async fn insert_unsettled(app: &App, tx: &Statements, settlement: &Settlement) -
 }
 
 /// Whether the message is there and has no reply, though one was written: a trigger or a rule has kept it out.
-async fn is_swallowed(app: &App, tx: &Statements, settlement: &Settlement) -> Result<bool, QueryError> {
+async fn is_swallowed(app: &Host, tx: &Statements, settlement: &Settlement) -> Result<bool, QueryError> {
     let sql = format!(
         "SELECT EXISTS (SELECT FROM {schema}.mq_publish p WHERE p.id = $1::int8 AND p.uid = $2::uuid) \
          AND NOT EXISTS (SELECT FROM {schema}.mq_reply r WHERE r.mq_id = $1::int8)",
@@ -288,7 +288,7 @@ async fn is_swallowed(app: &App, tx: &Statements, settlement: &Settlement) -> Re
 }
 
 async fn insert_fault(
-    app: &App,
+    app: &Host,
     tx: &Statements,
     settlement: &Settlement,
     error: &str,

@@ -5,15 +5,14 @@ use std::{ops::Deref, sync::Arc};
 use serde::Serialize;
 use tpro_wire::{RpcError, Status, Target, TraceParent, Uid};
 
-use super::{Fault, Publish, Statements};
-use crate::app::App;
+use super::{Fault, Host, Publish, Statements};
 
 /// What a reply handler is given: the transaction that writes the reply, and what the reply belongs to.
 ///
 /// Statements ([`Statements`]) and [`ReplyCtx::publish`] work in that transaction, behind a savepoint: if the handler
 /// fails, its part is undone, and the reply is kept.
 pub struct ReplyCtx {
-    pub(crate) app: App,
+    pub(crate) app: Host,
     pub(crate) statements: Arc<Statements>,
     pub(crate) id: i64,
     pub(crate) uid: Uid,

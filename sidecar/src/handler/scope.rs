@@ -8,12 +8,11 @@ use std::sync::{
 use tokio::time::Instant;
 use tpro_wire::{Source, Target, TraceParent, Uid};
 
-use super::{Statements, calls::Calls, journal::Journal};
-use crate::app::App;
+use super::{Host, Statements, calls::Calls, journal::Journal};
 
 /// One run of a handler: the message it is for, and what it leaves behind.
 pub(crate) struct Scope {
-    pub(crate) app: Arc<App>,
+    pub(crate) app: Arc<Host>,
     pub(crate) calls: Arc<Calls>,
     pub(crate) uid: Uid,
     pub(crate) target: Target,
@@ -43,7 +42,7 @@ pub(crate) struct Origin {
 }
 
 impl Scope {
-    pub(crate) fn new(app: Arc<App>, calls: Arc<Calls>, origin: &Origin, span: TraceParent) -> Arc<Self> {
+    pub(crate) fn new(app: Arc<Host>, calls: Arc<Calls>, origin: &Origin, span: TraceParent) -> Arc<Self> {
         let headers = &origin.headers;
         Arc::new(Self {
             app,

@@ -9,6 +9,7 @@ use super::{
     Ctx, Failure, Fault, ReplyCtx, Tx,
     method::{Method, ReplyHandler, erase, erase_failure, erase_reply},
 };
+use crate::config::OwnSetting;
 
 /// The handlers of one service.
 ///
@@ -42,19 +43,8 @@ pub struct Service {
     name: String,
     methods: HashMap<String, Method>,
     replies: HashMap<String, ReplyHandler>,
-    settings: Vec<Setting>,
+    settings: Vec<OwnSetting>,
     problems: Vec<String>,
-}
-
-/// A setting of a service's own, read from the environment and the `.env` file like those of the house.
-#[derive(Clone, Copy, Debug)]
-pub struct Setting {
-    /// The name: `EXAMPLE_PAUSE_MS`.
-    pub key: &'static str,
-    /// The value when nobody sets it.
-    pub default: &'static str,
-    /// One line for a person.
-    pub help: &'static str,
 }
 
 impl Service {
@@ -159,7 +149,7 @@ impl Service {
         if self.settings.iter().any(|setting| setting.key == key) {
             self.problems.push(format!("setting({key:?}) is declared twice"));
         }
-        self.settings.push(Setting { key, default, help });
+        self.settings.push(OwnSetting { key, default, help });
         self
     }
 
@@ -169,7 +159,7 @@ impl Service {
     }
 
     /// The settings of the service's own.
-    pub fn settings(&self) -> &[Setting] {
+    pub fn settings(&self) -> &[OwnSetting] {
         &self.settings
     }
 

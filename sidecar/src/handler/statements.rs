@@ -11,12 +11,10 @@ use tokio_postgres::{NoTls, Row, types::ToSql};
 use tokio_util::task::TaskTracker;
 use tpro_wire::TraceParent;
 
-use super::QueryError;
+use super::{Host, QueryError};
 use crate::{
-    app::App,
     db, failpoint,
-    span::{Span, SpanKind},
-    telemetry::Spans,
+    telemetry::{Span, SpanKind, Spans},
 };
 
 /// Statements on one connection, each with a CLIENT span.
@@ -46,7 +44,7 @@ pub struct Statements {
 
 impl Statements {
     /// Takes a connection from the pool; spans become children of `parent`.
-    pub(crate) async fn take(app: &App, parent: TraceParent) -> Result<Self, QueryError> {
+    pub(crate) async fn take(app: &Host, parent: TraceParent) -> Result<Self, QueryError> {
         let client = app.pool.get().await?;
         Ok(Self {
             client: Some(client),

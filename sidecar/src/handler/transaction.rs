@@ -4,8 +4,7 @@ use std::time::Duration;
 
 use tpro_wire::TraceParent;
 
-use super::{QueryError, Statements};
-use crate::app::App;
+use super::{Host, QueryError, Statements};
 
 /// How long a handler's inbox row may wait for an older delivery of the same message that is still open.
 pub(crate) const INBOX_PATIENCE: Duration = Duration::from_millis(50);
@@ -15,7 +14,7 @@ impl Statements {
     /// the message can be done elsewhere. Until [`Statements::enter`], a lock is waited for no longer than `patience`, and no
     /// plan may scan a table: plans are kept while partitions fill.
     pub(crate) async fn begin(
-        app: &App,
+        app: &Host,
         parent: TraceParent,
         limit: Duration,
         patience: Duration,
@@ -35,7 +34,7 @@ impl Statements {
 
     /// Leaves the house's part of the transaction and enters the handler's: what it publishes in SQL is sent on behalf
     /// of this service and continues the trace, and can be undone alone.
-    pub(crate) async fn enter(&self, app: &App, parent: TraceParent) -> Result<(), QueryError> {
+    pub(crate) async fn enter(&self, app: &Host, parent: TraceParent) -> Result<(), QueryError> {
         // A traceparent is hex digits and dashes, a service's name has no quote in it.
         let sql = format!(
             "SET LOCAL lock_timeout = 0; SET LOCAL enable_seqscan TO DEFAULT; SET LOCAL tpro.traceparent = '{parent}'; \

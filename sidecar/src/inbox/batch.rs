@@ -17,10 +17,10 @@ use super::{
     sql::Prepared,
 };
 use crate::{
-    app::App,
     backoff::Backoff,
     db::{is_lost, is_passing},
     handler::{
+        Host,
         cause::describe,
         journal::{Columns, Journal},
         outcome::Outcome,
@@ -67,7 +67,7 @@ impl Batch {
     }
 
     /// Writes everything and answers everybody.
-    pub(super) async fn write(&mut self, app: &App, client: &Client, sql: &Prepared) -> Result<(), Lost> {
+    pub(super) async fn write(&mut self, app: &Host, client: &Client, sql: &Prepared) -> Result<(), Lost> {
         // Whoever has given up waiting to be accepted must not be: the run would be counted, and not happen.
         self.accepts.retain(|taking| !taking.reply.is_closed());
         let mut backoff = Backoff::new(FIRST_PAUSE, LONGEST_PAUSE);
@@ -98,7 +98,7 @@ impl Batch {
 
     /// One transaction, sent at one go: outcomes first, then the calls that led to them, then accepts. All copies write
     /// in this order, and each statement in the order of uids, so that none waits for another in a circle.
-    async fn commit(&self, app: &App, client: &Client, sql: &Prepared) -> Result<Written, Error> {
+    async fn commit(&self, app: &Host, client: &Client, sql: &Prepared) -> Result<Written, Error> {
         let finishes = FinishColumns::of(&self.finishes);
         let calls = Columns::of(self.calls());
         let accepts = AcceptColumns::of(&self.accepts);
@@ -154,7 +154,7 @@ impl Batch {
     /// run stay.
     async fn answer(
         &mut self,
-        app: &App,
+        app: &Host,
         client: &Client,
         sql: &Prepared,
         written: Written,
@@ -185,7 +185,7 @@ impl Batch {
     }
 
     /// One after the other, to find the one that cannot be written.
-    async fn write_singly(&mut self, app: &App, client: &Client, sql: &Prepared) -> Result<(), Lost> {
+    async fn write_singly(&mut self, app: &Host, client: &Client, sql: &Prepared) -> Result<(), Lost> {
         let whole = std::mem::take(self);
         let accepts =
             whole.accepts.into_iter().map(|taking| Self { accepts: vec![taking], ..Self::default() });
@@ -274,7 +274,7 @@ fn answer_beaten(mut outcomes: HashMap<Uuid, String>, beaten: Vec<(Finish, onesh
 
 /// What is known of messages that were taken before.
 async fn known(
-    app: &App,
+    app: &Host,
     client: &Client,
     sql: &Prepared,
     uids: Vec<Uuid>,
@@ -287,7 +287,7 @@ async fn known(
 }
 
 /// Says what is known of repeats; those that are to run again come back with the number of their next run.
-fn answer_repeats(app: &App, known: &HashMap<Uuid, Row>, repeats: Vec<Taking>) -> Vec<Taking> {
+fn answer_repeats(app: &Host, known: &HashMap<Uuid, Row>, repeats: Vec<Taking>) -> Vec<Taking> {
     let most = i32::try_from(app.config.limits.runs).unwrap_or(i32::MAX);
     let mut again = Vec::new();
     for mut taking in repeats {

@@ -23,7 +23,7 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 use self::command::{Accept, Accepted, Command, Finish, Finished};
-use crate::{app::App, handler::journal::Journal};
+use crate::handler::{Host, journal::Journal};
 
 /// Commands that wait for the writer. Each belongs to a handler at work, which are bounded; this only keeps the
 /// channel's memory small.
@@ -40,7 +40,7 @@ pub(crate) struct Gone;
 
 impl Inbox {
     /// Starts the writer; it ends when the last sender is dropped and all is written, or at `over`.
-    pub(crate) fn start(app: &App, over: CancellationToken) -> (Self, JoinHandle<()>) {
+    pub(crate) fn start(app: &Host, over: CancellationToken) -> (Self, JoinHandle<()>) {
         let (commands, receiver) = mpsc::channel(QUEUE);
         let writer = app.stop.tasks.spawn(writer::write(app.clone(), receiver, over));
         (Self { commands }, writer)

@@ -4,14 +4,11 @@ use tokio_postgres::error::SqlState;
 use tpro_wire::Uid;
 
 use super::{command::Accept, question::First, sql::Texts};
-use crate::{
-    app::App,
-    handler::{
-        QueryError, Statements,
-        cause::describe,
-        journal::{Columns, Journal},
-        outcome::Outcome,
-    },
+use crate::handler::{
+    Host, QueryError, Statements,
+    cause::describe,
+    journal::{Columns, Journal},
+    outcome::Outcome,
 };
 
 /// The statements, as texts: each connection of the pool prepares them once.
@@ -32,7 +29,7 @@ pub(crate) enum Entry {
 }
 
 impl Own {
-    pub(crate) fn new(app: &App) -> Self {
+    pub(crate) fn new(app: &Host) -> Self {
         Self(Texts::of(&app.source.service.schema()))
     }
 
@@ -40,7 +37,7 @@ impl Own {
     /// rolled back.
     pub(crate) async fn accept(
         &self,
-        app: &App,
+        app: &Host,
         tx: &Statements,
         accept: &Accept,
     ) -> Result<Entry, QueryError> {
@@ -87,14 +84,14 @@ impl Own {
     }
 
     /// How many repeats were begun and counted so far.
-    pub(crate) async fn begun(&self, app: &App, uid: Uid) -> Result<i32, QueryError> {
+    pub(crate) async fn begun(&self, app: &Host, uid: Uid) -> Result<i32, QueryError> {
         let connection = app.pool.get().await?;
         let statement = connection.prepare_cached(&self.0.begun).await?;
         Ok(connection.query_one(&statement, &[&uid.uuid()]).await?.get(0))
     }
 
     /// Counts a run before it begins, in a transaction of its own: how many repeats were begun, if that could be told.
-    pub(crate) async fn count_repeat(&self, app: &App, accept: &Accept) -> Result<Option<i32>, QueryError> {
+    pub(crate) async fn count_repeat(&self, app: &Host, accept: &Accept) -> Result<Option<i32>, QueryError> {
         let question = &accept.question;
         let connection = app.pool.get().await?;
         let statement = connection.prepare_cached(&self.0.count_repeat).await?;
@@ -115,7 +112,7 @@ impl Own {
         Ok(row.map(|row| row.get(0)))
     }
 
-    async fn take(&self, app: &App, tx: &Statements, accept: &Accept, run: i32) -> Result<bool, QueryError> {
+    async fn take(&self, app: &Host, tx: &Statements, accept: &Accept, run: i32) -> Result<bool, QueryError> {
         let connection = tx.connection()?;
         let taken = tx
             .quiet(async {
@@ -175,7 +172,7 @@ impl Own {
     }
 
     /// The outcome that was first.
-    pub(crate) async fn outcome(&self, app: &App, uid: Uid) -> Result<Option<Outcome>, QueryError> {
+    pub(crate) async fn outcome(&self, app: &Host, uid: Uid) -> Result<Option<Outcome>, QueryError> {
         let connection = app.pool.get().await?;
         let statement = connection.prepare_cached(&self.0.outcome).await?;
         let row = connection.query_opt(&statement, &[&vec![uid.uuid()]]).await?;

@@ -16,9 +16,9 @@ use super::{
     sql::{Prepared, Texts},
 };
 use crate::{
-    app::App,
     backoff::Backoff,
     db::{Session, plain, session, standby},
+    handler::Host,
 };
 
 /// The name of the readiness check.
@@ -43,7 +43,7 @@ struct Open {
 }
 
 /// Writes until the last sender is gone, or until `over`.
-pub(super) async fn write(app: App, mut commands: mpsc::Receiver<Command>, over: CancellationToken) {
+pub(super) async fn write(app: Host, mut commands: mpsc::Receiver<Command>, over: CancellationToken) {
     let texts = Texts::of(&app.source.service.schema());
     let mut batch = Batch::default();
     let mut backoff = Backoff::new(Duration::from_millis(50), Duration::from_secs(2));
@@ -89,7 +89,7 @@ async fn closed(batch: &mut Batch, commands: &mut mpsc::Receiver<Command>) {
     }
 }
 
-async fn open(app: &App, texts: &Texts) -> Result<Open, String> {
+async fn open(app: &Host, texts: &Texts) -> Result<Open, String> {
     let session = session(&app.servers, CHECK).await.map_err(|error| error.to_string())?;
     let mut open = async {
         session.client.batch_execute(SETTINGS).await?;
@@ -104,7 +104,7 @@ async fn open(app: &App, texts: &Texts) -> Result<Open, String> {
 
 impl Open {
     /// Says that this copy lives, for as long as the session does; also the question whether the session is there.
-    async fn appear(&mut self, app: &App) -> Result<(), tokio_postgres::Error> {
+    async fn appear(&mut self, app: &Host) -> Result<(), tokio_postgres::Error> {
         let client = &self.session.client;
         if self.present {
             return client.batch_execute("SELECT 1").await;
@@ -119,7 +119,7 @@ impl Open {
 
 /// Writes what is collected, or says why the session is lost. One that waits for a synchronous standby is not.
 async fn write_batch(
-    app: &App,
+    app: &Host,
     client: &Client,
     sql: &Prepared,
     pid: i32,
@@ -146,7 +146,7 @@ async fn write_batch(
 
 /// Writes batch after batch. `None` when there is nothing more to come, or why the session is lost.
 async fn serve(
-    app: &App,
+    app: &Host,
     mut open: Open,
     batch: &mut Batch,
     commands: &mut mpsc::Receiver<Command>,
@@ -157,7 +157,7 @@ async fn serve(
     loop {
         // What a lost session has left is written first.
         if batch.len() > 0 {
-            app.metrics.serving.inbox_batch.observe(batch.len() as f64);
+            app.counts.inbox_batch.observe(batch.len() as f64);
             let Open { session: Session { client, pid, .. }, sql, .. } = &open;
             if let Err(reason) = write_batch(app, client, sql, *pid, batch).await {
                 return Some(reason);

@@ -6,6 +6,7 @@
 //! Only `tracing` is heard, not the `log` crate: tokio-postgres tells `log` the parameters of every statement, which are
 //! bodies.
 
+mod counts;
 mod file;
 mod sink;
 
@@ -21,10 +22,10 @@ use std::{
 use tokio::sync::Notify;
 use tracing_subscriber::{EnvFilter, fmt::MakeWriter};
 
+pub use self::counts::Counts;
 use self::{file::RollingFile, sink::Sink};
 use crate::{
     config::{Config, Format},
-    metrics::Metrics,
     telemetry,
 };
 
@@ -64,9 +65,9 @@ pub(crate) async fn reopen_when_told(hangup: Arc<Notify>, log: Log) {
 }
 
 /// Starts logging, for the whole process.
-pub(crate) fn start(config: &Config, metrics: &Arc<Metrics>) -> Log {
+pub(crate) fn start(config: &Config, counts: &Counts) -> Log {
     let again = Arc::new(AtomicBool::new(false));
-    let mut sinks = vec![Sink::start("stdout", metrics, |lines: &[u8]| {
+    let mut sinks = vec![Sink::start("stdout", counts, |lines: &[u8]| {
         use io::Write as _;
         let mut stdout = io::stdout().lock();
         stdout.write_all(lines).and_then(|()| stdout.flush())
@@ -74,7 +75,7 @@ pub(crate) fn start(config: &Config, metrics: &Arc<Metrics>) -> Log {
     if let Some(path) = &config.log_file {
         let mut file = RollingFile::new(path.clone(), &config.log);
         let again = again.clone();
-        sinks.push(Sink::start("file", metrics, move |lines: &[u8]| {
+        sinks.push(Sink::start("file", counts, move |lines: &[u8]| {
             if again.swap(false, Ordering::Relaxed) {
                 file.close();
             }

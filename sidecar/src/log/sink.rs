@@ -11,7 +11,8 @@ use std::{
     time::Duration,
 };
 
-use crate::metrics::{Metrics, Reason};
+use super::Counts;
+use crate::metrics::Reason;
 
 /// Lines that wait for the sink: some seconds of a busy service.
 const QUEUE: usize = 8192;
@@ -33,11 +34,11 @@ impl Sink {
     /// Starts the thread; `write` writes whole lines.
     pub(super) fn start(
         name: &'static str,
-        metrics: &Arc<Metrics>,
+        counts: &Counts,
         write: impl FnMut(&[u8]) -> io::Result<()> + Send + 'static,
     ) -> Self {
         let (sender, receiver) = sync_channel(QUEUE);
-        let outage = Outage { name, on: Arc::new(AtomicBool::new(false)), metrics: metrics.clone() };
+        let outage = Outage { name, on: Arc::new(AtomicBool::new(false)), counts: counts.clone() };
         let of_thread = outage.clone();
         let started = thread::Builder::new()
             .name(format!("log-{name}"))
@@ -109,12 +110,12 @@ fn write_all(receiver: &Receiver<Message>, mut write: impl FnMut(&[u8]) -> io::R
 struct Outage {
     name: &'static str,
     on: Arc<AtomicBool>,
-    metrics: Arc<Metrics>,
+    counts: Counts,
 }
 
 impl Outage {
     fn count(&self, lines: u64) {
-        self.metrics.log_lines_dropped.get_or_create(&Reason { reason: self.name }).inc_by(lines);
+        self.counts.dropped.get_or_create(&Reason { reason: self.name }).inc_by(lines);
     }
 
     fn begins(&self, why: &str) {
@@ -139,15 +140,15 @@ mod tests {
 
     use super::*;
 
-    fn dropped(metrics: &Metrics, name: &'static str) -> u64 {
-        metrics.log_lines_dropped.get_or_create(&Reason { reason: name }).get()
+    fn dropped(counts: &Counts, name: &'static str) -> u64 {
+        counts.dropped.get_or_create(&Reason { reason: name }).get()
     }
 
     #[test]
     fn lines_arrive_whole_and_in_order() {
         let written = Arc::new(Mutex::new(Vec::new()));
-        let (to, metrics) = (written.clone(), Arc::new(Metrics::new()));
-        let sink = Sink::start("stdout", &metrics, move |lines| {
+        let (to, counts) = (written.clone(), Counts::default());
+        let sink = Sink::start("stdout", &counts, move |lines| {
             to.lock().unwrap().extend_from_slice(lines);
             Ok(())
         });
@@ -157,14 +158,14 @@ mod tests {
         sink.flush(Duration::from_secs(5));
         let expected: String = (0..100).map(|n| format!("{n}\n")).collect();
         assert_eq!(String::from_utf8(written.lock().unwrap().clone()).unwrap(), expected);
-        assert_eq!(dropped(&metrics, "stdout"), 0);
+        assert_eq!(dropped(&counts, "stdout"), 0);
     }
 
     #[test]
     fn a_blocked_sink_holds_nobody_up_and_the_lost_lines_are_counted() {
         let gate = Arc::new((Mutex::new(false), Condvar::new()));
-        let (of_sink, metrics) = (gate.clone(), Arc::new(Metrics::new()));
-        let sink = Sink::start("stdout", &metrics, move |_| {
+        let (of_sink, counts) = (gate.clone(), Counts::default());
+        let sink = Sink::start("stdout", &counts, move |_| {
             let (open, changed) = &*of_sink;
             drop(changed.wait_while(open.lock().unwrap(), |open| !*open).unwrap());
             Ok(())
@@ -174,19 +175,19 @@ mod tests {
             sink.send(b"line\n");
         }
         // One chunk may be in the hands of the sink, the queue is full, the rest is lost.
-        let lost = dropped(&metrics, "stdout");
+        let lost = dropped(&counts, "stdout");
         assert!(lost + (QUEUE + CHUNK / 5) as u64 + 1 >= sent && lost < sent, "{lost} of {sent}");
         *gate.0.lock().unwrap() = true;
         gate.1.notify_all();
         sink.flush(Duration::from_secs(5));
-        assert_eq!(dropped(&metrics, "stdout"), lost);
+        assert_eq!(dropped(&counts, "stdout"), lost);
     }
 
     #[test]
     fn a_sink_that_fails_is_tried_again_with_the_next_lines() {
-        let metrics = Arc::new(Metrics::new());
+        let counts = Counts::default();
         let mut calls = 0;
-        let sink = Sink::start("file", &metrics, move |_| {
+        let sink = Sink::start("file", &counts, move |_| {
             calls += 1;
             if calls == 1 { Err(io::Error::other("disk full")) } else { Ok(()) }
         });
@@ -194,6 +195,6 @@ mod tests {
         sink.flush(Duration::from_secs(5));
         sink.send(b"kept\n");
         sink.flush(Duration::from_secs(5));
-        assert_eq!(dropped(&metrics, "file"), 1);
+        assert_eq!(dropped(&counts, "file"), 1);
     }
 }

@@ -36,15 +36,14 @@ const FIRST: Duration = Duration::from_secs(1);
 const CHECK: &str = "maintenance";
 
 /// Starts it on the tracker, if it is wanted.
-pub fn start(app: &App) {
+pub fn start(app: &App, counts: metrics::Counts) {
     if let Some(interval) = app.config.maintenance.interval {
-        app.stop.tasks.spawn(keep(app.clone(), interval));
+        app.stop.tasks.spawn(keep(app.clone(), counts, interval));
     }
 }
 
 /// A run now and then, until the process is told to stop. A run in the middle is dropped then, as if it were killed.
-async fn keep(app: App, interval: Duration) {
-    let metrics = &app.metrics.maintenance;
+async fn keep(app: App, counts: metrics::Counts, interval: Duration) {
     let mut pause = FIRST.min(interval);
     let mut before = String::new();
     loop {
@@ -56,7 +55,7 @@ async fn keep(app: App, interval: Duration) {
             run(&app.config, &app.servers).await
         });
         let Some(ended) = over.await else { return };
-        metrics.count(&ended);
+        counts.count(&ended);
         let said = match &ended {
             Ok(report) => report.news(),
             Err(error) => format!("failed: {error}"),

@@ -15,8 +15,8 @@ use tokio::{
     sync::broadcast::{self, error::RecvError},
     time::Instant,
 };
-
-use crate::app::App;
+use tokio_util::sync::CancellationToken;
+use tpro_wire::ServiceName;
 
 /// Where a copy says that it is back, before space and service.
 const BACK: &str = "_TPRO.back.";
@@ -72,20 +72,20 @@ impl AgainReceiver {
 }
 
 /// Tells requesters that this copy serves over a new connection.
-pub(crate) async fn say_back(client: &Client, app: &App) {
-    let subject = format!("{BACK}{}.{}", app.config.space, app.source.service);
+pub(crate) async fn say_back(client: &Client, space: &str, service: &ServiceName) {
+    let subject = format!("{BACK}{space}.{service}");
     // Behind the subscriptions, which the client has made anew by now: who asks again at once is heard.
     let _ = client.publish(subject, bytes::Bytes::new()).await;
 }
 
 /// Hears copies that are back, until the process is told to stop.
-pub(crate) async fn hear(app: App) {
-    let Ok(mut messages) = app.nats.subscribe(format!("{BACK}>")).await else { return };
+pub(crate) async fn hear(client: Client, again: Again, stop: CancellationToken) {
+    let Ok(mut messages) = client.subscribe(format!("{BACK}>")).await else { return };
     let mut names: HashMap<Arc<str>, Name> = HashMap::new();
     loop {
         let due = names.values().filter(|name| name.asked).map(|name| name.last + PAUSE).min();
         tokio::select! {
-            () = app.stop.soft.cancelled() => return,
+            () = stop.cancelled() => return,
             message = messages.next() => {
                 let Some(message) = message else { return };
                 let Some(name) = message.subject.strip_prefix(BACK) else { continue };
@@ -104,7 +104,7 @@ pub(crate) async fn hear(app: App) {
         let now = Instant::now();
         for (name, state) in names.iter_mut().filter(|(_, state)| state.asked && now >= state.last + PAUSE) {
             *state = Name { last: now, asked: false };
-            app.link.again.tell(Whose::To(name.clone()));
+            again.tell(Whose::To(name.clone()));
         }
     }
 }

@@ -14,6 +14,7 @@ use std::{
 
 use async_nats::ServerAddr;
 use bytes::{Bytes, BytesMut};
+use prometheus_client::metrics::counter::Counter;
 use serde::Deserialize;
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _, BufReader, copy_buf},
@@ -30,7 +31,7 @@ use super::{
     peer::is_ours,
     said::Said,
 };
-use crate::{metrics::Metrics, random};
+use crate::random;
 
 /// How long all servers together may take to let us in at one attempt of the client.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
@@ -50,7 +51,7 @@ struct Shared {
     address: SocketAddr,
     servers: Mutex<Vec<Server>>,
     said: Said,
-    metrics: Arc<Metrics>,
+    unreadable: Counter,
     /// Counts the orders to end what is open.
     cuts: watch::Sender<u64>,
     /// Connections that carry something.
@@ -93,14 +94,14 @@ enum Ended {
 
 impl Guard {
     /// Opens the port for the client library.
-    pub async fn start(urls: &[String], said: Said, metrics: Arc<Metrics>) -> std::io::Result<Self> {
+    pub async fn start(urls: &[String], said: Said, unreadable: Counter) -> std::io::Result<Self> {
         let listener = TcpListener::bind(("127.0.0.1", 0)).await?;
         let servers = urls.iter().filter_map(|url| address_of(url)).map(Server::new).collect();
         let guard = Self(Arc::new(Shared {
             address: listener.local_addr()?,
             servers: Mutex::new(servers),
             said,
-            metrics,
+            unreadable,
             cuts: watch::Sender::new(0),
             open: watch::Sender::new(0),
         }));
@@ -233,7 +234,7 @@ impl Guard {
             }
             Heard::No(text) => self.0.said.no(&text),
             Heard::Unreadable { subject, reason } => {
-                self.0.metrics.nats_unreadable.inc();
+                self.0.unreadable.inc();
                 self.0.said.unreadable(&subject, reason);
             }
         }
@@ -412,8 +413,8 @@ mod tests {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("nats://{}", listener.local_addr().unwrap());
         let server = tokio::spawn(babble(listener));
-        let metrics = Arc::new(Metrics::new());
-        let guard = Guard::start(&[url], Said::default(), metrics.clone()).await.unwrap();
+        let unreadable = Counter::default();
+        let guard = Guard::start(&[url], Said::default(), unreadable.clone()).await.unwrap();
         let client = async_nats::connect(guard.url()).await.unwrap();
         let mut messages = client.subscribe("tpro.>").await.unwrap();
         let mut count = 0;
@@ -421,7 +422,7 @@ mod tests {
             count += 1;
         }
         assert_eq!(count, MESSAGES);
-        let unreadable = metrics.nats_unreadable.get();
+        let unreadable = unreadable.get();
         assert!(unreadable > MESSAGES / 4 && unreadable < MESSAGES, "{unreadable} of {MESSAGES}");
         assert_eq!(client.statistics().connects.load(std::sync::atomic::Ordering::Relaxed), 1);
         server.abort();

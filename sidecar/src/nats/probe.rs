@@ -3,8 +3,9 @@
 //! A server that is given another `max_payload` tells nobody who is connected: it takes larger messages, or ends the
 //! connection at one that is too large. And whether it would allow by now what it has refused it says only when asked again.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
+use async_nats::Client;
 use bytes::BytesMut;
 use serde_json::json;
 use tokio::{
@@ -12,12 +13,12 @@ use tokio::{
     net::TcpStream,
     time::timeout,
 };
+use tokio_util::sync::CancellationToken;
 
-use super::{guard::Info, is_connected, said::Subscription};
+use super::{Link, guard::Info, is_connected, said::Subscription};
 use crate::{
-    app::App,
     backoff::{Backoff, jittered},
-    config::NatsLogin,
+    config::{Config, NatsLogin},
     random,
 };
 
@@ -36,34 +37,32 @@ struct Seen {
 }
 
 /// Looks until the process is told to stop.
-pub(crate) async fn run(app: App) {
+pub(crate) async fn run(client: Client, link: Link, config: Arc<Config>, stop: CancellationToken) {
     // One that is allowed to the probe and refused again to us is not asked for all the time.
     let mut patience = Backoff::new(INTERVAL, Duration::from_secs(60));
     let mut next = tokio::time::Instant::now();
     loop {
         tokio::select! {
-            () = app.stop.soft.cancelled() => return,
+            () = stop.cancelled() => return,
             () = tokio::time::sleep(jittered(INTERVAL)) => {}
         }
-        let Some(server) = app.link.guard.server().filter(|_| is_connected(&app.nats)) else { continue };
-        let refused = app.link.said.refused_subscriptions();
+        let Some(server) = link.guard.server().filter(|_| is_connected(&client)) else { continue };
+        let refused = link.said.refused_subscriptions();
         // What cannot be seen now is seen the next time; that the server is away is others' to say.
-        let Ok(Some(seen)) = timeout(LIMIT, look(&app, &server, &refused)).await else { continue };
-        let ours = app.nats.max_payload();
+        let Ok(Some(seen)) = timeout(LIMIT, look(&config, &server, &refused)).await else { continue };
+        let ours = client.max_payload();
         if seen.max_payload != ours {
-            app.link
-                .guard
-                .cut(&format!("max_payload of the server is {} now, and was {ours}", seen.max_payload));
+            link.guard.cut(&format!("max_payload of the server is {} now, and was {ours}", seen.max_payload));
         } else if refused.is_empty() {
             patience.reset();
         } else if seen.allowed && tokio::time::Instant::now() >= next {
             next = tokio::time::Instant::now() + patience.next_pause();
-            app.link.guard.cut("the server allows by now what it has refused");
+            link.guard.cut("the server allows by now what it has refused");
         }
     }
 }
 
-async fn look(app: &App, server: &str, refused: &[Subscription]) -> Option<Seen> {
+async fn look(config: &Config, server: &str, refused: &[Subscription]) -> Option<Seen> {
     let mut stream = TcpStream::connect(server).await.ok()?;
     let mut input = BytesMut::new();
     let info: Info = loop {
@@ -74,7 +73,7 @@ async fn look(app: &App, server: &str, refused: &[Subscription]) -> Option<Seen>
     };
     let mut allowed = true;
     if !refused.is_empty() {
-        stream.write_all(questions(app, refused).as_bytes()).await.ok()?;
+        stream.write_all(questions(config, refused).as_bytes()).await.ok()?;
         loop {
             let line = line(&mut stream, &mut input).await?;
             match line.as_str() {
@@ -88,12 +87,12 @@ async fn look(app: &App, server: &str, refused: &[Subscription]) -> Option<Seen>
 }
 
 /// A login, the refused subscriptions, and a ping: when it is answered, so is all before it.
-fn questions(app: &App, refused: &[Subscription]) -> String {
+fn questions(config: &Config, refused: &[Subscription]) -> String {
     let mut connect = json!({
         "verbose": false, "pedantic": false, "lang": "rust", "version": env!("CARGO_PKG_VERSION"), "protocol": 1,
-        "name": format!("tpro/{}/{}/probe", app.config.service, app.config.copy),
+        "name": format!("tpro/{}/{}/probe", config.service, config.copy),
     });
-    match &app.config.nats_login {
+    match &config.nats_login {
         NatsLogin::None => {}
         NatsLogin::Token(token) => connect["auth_token"] = json!(token.expose()),
         NatsLogin::User(user, password) => {
@@ -102,8 +101,7 @@ fn questions(app: &App, refused: &[Subscription]) -> String {
         }
     }
     let mut text = format!("CONNECT {connect}\r\n");
-    let (ours, group) =
-        (format!("{}.{}.>", app.config.space, app.source.service), app.source.service.queue_group());
+    let (ours, group) = (format!("{}.{}.>", config.space, config.service), config.service.queue_group());
     for (number, (subject, queue)) in refused.iter().enumerate() {
         // When it takes a right away the server does not name the queue group; without ours the question would be another one.
         let queue = queue.as_ref().or_else(|| (*subject == ours).then_some(&group));

@@ -121,7 +121,7 @@ impl Said {
     }
 
     /// Why there is no connection: the settings of the login are `keys`.
-    pub(super) fn why_away(&self, keys: &str) -> String {
+    pub(crate) fn why_away(&self, keys: &str) -> String {
         let state = self.lock();
         match (&state.login, &state.away) {
             (Some(words), _) => format!(
@@ -138,7 +138,7 @@ impl Said {
     }
 
     /// What the server does not allow, in words; none: it allows all that was asked of it lately.
-    pub(super) fn refusals(&self, user: &str) -> Option<String> {
+    pub(crate) fn refusals(&self, user: &str) -> Option<String> {
         let mut state = self.lock();
         state.publications.retain(|_, last| last.elapsed() < REFUSAL_LASTS);
         let mut refused = Vec::new();

@@ -10,7 +10,10 @@ use bytes::Bytes;
 use tpro_wire::{ReplyState, RpcError, Status, envelope, error::code, headers};
 
 use super::request::{Back, Form};
-use crate::{app::App, handler::outcome::Outcome, version};
+use crate::{
+    handler::{Host, outcome::Outcome},
+    version,
+};
 
 /// How long ago the last word counts as lately: a slow line may take as long.
 const LATELY_MS: u64 = 60_000;
@@ -29,7 +32,7 @@ pub(super) struct ReplyHeaders {
 }
 
 impl ReplyHeaders {
-    pub(super) fn new(app: &App) -> Self {
+    pub(super) fn new(app: &Host) -> Self {
         let with = |name: &'static str, value: &str| {
             let mut map = HeaderMap::new();
             // A responder is letters, digits and a few signs; the others are constants.
@@ -70,7 +73,7 @@ impl ReplyHeaders {
     }
 
     /// Answers with an outcome.
-    pub(super) async fn answer(&self, app: &App, back: &Back, outcome: &Outcome) {
+    pub(super) async fn answer(&self, app: &Host, back: &Back, outcome: &Outcome) {
         let Some((headers, payload)) = self.compose(back, outcome) else { return };
         self.send(app, back, headers, payload).await;
     }
@@ -94,7 +97,7 @@ impl ReplyHeaders {
     }
 
     /// Says something that is no answer.
-    pub(super) async fn state(&self, app: &App, back: &Back, state: ReplyState) {
+    pub(super) async fn state(&self, app: &Host, back: &Back, state: ReplyState) {
         let headers = match state {
             ReplyState::Working => &self.working,
             ReplyState::Overloaded => &self.overloaded,
@@ -104,7 +107,7 @@ impl ReplyHeaders {
         self.send(app, back, headers, Bytes::new()).await;
     }
 
-    async fn send(&self, app: &App, back: &Back, headers: &HeaderMap, payload: Bytes) {
+    async fn send(&self, app: &Host, back: &Back, headers: &HeaderMap, payload: Bytes) {
         let Some(subject) = back.subject.clone() else { return };
         self.spoke.store(self.ms(), Ordering::Relaxed);
         let size = payload.len();
@@ -124,7 +127,7 @@ impl ReplyHeaders {
             }
         }
         // The requester asks again, and gets the stored outcome.
-        app.metrics.serving.answers_lost.inc();
+        app.counts.answers_lost.inc();
         tracing::warn!("an answer could not be handed to NATS: {error}");
     }
 }

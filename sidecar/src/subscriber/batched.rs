@@ -162,7 +162,7 @@ async fn handle(
             Ok(true) => return Came::Stored(outcome),
             Ok(false) => {
                 tx.roll_back().await;
-                serving.app.metrics.serving.beaten.inc();
+                serving.app.counts.beaten.inc();
                 return stored(serving, work, &mut tries).await.unwrap_or(Came::Nothing);
             }
             Err(error) => error,
@@ -224,7 +224,7 @@ async fn finish(
     match serving.inbox.finish(finish).await {
         Ok(Finished::Stored) => Came::Stored(outcome),
         Ok(Finished::Beaten(winner)) => {
-            serving.app.metrics.serving.beaten.inc();
+            serving.app.counts.beaten.inc();
             Came::Stored(winner)
         }
         Ok(Finished::Unstorable) => {

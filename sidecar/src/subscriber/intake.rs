@@ -103,7 +103,7 @@ impl Intake {
         };
         let heard = tokio::select! {
             heard = leave_queue_group(&app.nats, &app.source.service, &mut messages, round_trip) => heard,
-            () = disconnected(app) => false,
+            () = disconnected(&app.nats) => false,
             () = serving.stop.cancelled() => return,
         };
         loop {
@@ -112,7 +112,7 @@ impl Intake {
                 message = messages.next() => message,
                 // Only what is here already.
                 () = async {}, if !heard => return,
-                () = disconnected(app) => return,
+                () = disconnected(&app.nats) => return,
                 () = serving.stop.cancelled() => return,
             };
             let Some(message) = message else { return };
@@ -121,7 +121,7 @@ impl Intake {
     }
 
     async fn take(&mut self, message: Message) {
-        self.serving.app.metrics.serving.received.inc();
+        self.serving.app.counts.received.inc();
         if let Some(permit) = self.permit().await {
             self.run_handler(message, permit).await;
         } else if message.reply.is_some() {
@@ -205,7 +205,7 @@ struct AtWork(Gauge);
 
 impl AtWork {
     fn count(serving: &Serving) -> Self {
-        let at_work = serving.app.metrics.serving.at_work.clone();
+        let at_work = serving.app.counts.at_work.clone();
         at_work.inc();
         Self(at_work)
     }

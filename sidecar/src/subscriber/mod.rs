@@ -6,7 +6,6 @@
 mod answer;
 mod batched;
 mod intake;
-pub(crate) mod metrics;
 mod request;
 mod serve;
 mod serving;
@@ -20,11 +19,16 @@ use tokio::{sync::oneshot, task::JoinHandle};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use self::{answer::ReplyHeaders, intake::Intake, serving::Serving};
-use crate::{app::App, handler::calls::Calls, inbox::Inbox, nats, turn::Turn};
+use crate::{
+    handler::{Host, calls::Calls},
+    inbox::Inbox,
+    nats,
+    turn::Turn,
+};
 
 /// The subscription of this copy.
 pub struct Subscriber {
-    app: Arc<App>,
+    app: Arc<Host>,
     replies: Arc<ReplyHeaders>,
     /// Tells the intake to take no more; it says when it has taken the last.
     drain: oneshot::Sender<()>,
@@ -40,7 +44,7 @@ pub struct Subscriber {
 
 /// Subscribes `<space>.<service>.>` in the queue group, as it is this copy's turn; returns when the server knows the
 /// subscription.
-pub(crate) async fn start(app: &App, turn: Turn) -> Result<Subscriber, async_nats::SubscribeError> {
+pub(crate) async fn start(app: &Host, turn: Turn) -> Result<Subscriber, async_nats::SubscribeError> {
     let app = Arc::new(app.clone());
     let over = app.stop.hard.child_token();
     let stop = app.stop.hard.child_token();
@@ -84,7 +88,9 @@ impl Subscriber {
         let _ = tokio::time::timeout_at(deadline, self.writer).await;
         if self.replies.spoke_lately() {
             // On a slow line the last answers take their time.
-            let _ = tokio::time::timeout_at(deadline, nats::delivered(&self.app)).await;
+            let _ =
+                tokio::time::timeout_at(deadline, nats::delivered(&self.app.nats, &self.app.config.service))
+                    .await;
         }
         self.over.cancel();
     }

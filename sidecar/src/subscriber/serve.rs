@@ -13,11 +13,11 @@ use super::{
     stateless, transactional,
 };
 use crate::{
-    app::App,
-    db::ask_time,
-    handler::{header_map::find, method::Method, outcome::Outcome, scope::Origin},
+    handler::{Host, method::Method, outcome::Outcome, scope::Origin},
+    nats::headers::find,
     random,
-    span::{Span, SpanKind},
+    telemetry::{Span, SpanKind},
+    watch::ask_time,
 };
 
 /// What a message has that does not say how long its sender waits: strangers, and events.
@@ -168,7 +168,7 @@ impl From<SpanName<'_>> for Cow<'static, str> {
 
 /// Whether a repeat of this message could not be told, since the inbox does not reach that far; or its time is one that
 /// is to come, so that it would be forgotten too late.
-async fn is_stale(app: &App, uid: Uid) -> bool {
+async fn is_stale(app: &Host, uid: Uid) -> bool {
     let looks_stale = || is_outside(uid, app.clock.unix_ms(), app.config.limits.inbox_window);
     if !looks_stale() {
         return false;

@@ -17,19 +17,14 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 use tpro_wire::{ReplyState, RpcError, TraceParent, Versions, error::code};
 
-use super::{
-    answer::ReplyHeaders,
-    metrics::{Handled, OfMethod},
-    request::Back,
-    tries::Tries,
-};
+use super::{answer::ReplyHeaders, request::Back, tries::Tries};
 use crate::{
-    app::App,
     db::DATABASE,
     handler::{
-        Fault,
+        Fault, Host,
         calls::Calls,
         cause::describe,
+        metrics::{Handled, OfMethod},
         outcome::Outcome,
         scope::{Origin, Scope},
     },
@@ -41,7 +36,7 @@ use crate::{
         question::Question,
     },
     metrics::Reason,
-    span::Span,
+    telemetry::Span,
     version,
 };
 
@@ -50,7 +45,7 @@ const SUSPECT_PATIENCE: Duration = Duration::from_secs(1);
 
 /// What all messages of a copy share.
 pub(super) struct Serving {
-    pub(super) app: Arc<App>,
+    pub(super) app: Arc<Host>,
     pub(super) calls: Arc<Calls>,
     pub(super) inbox: Inbox,
     pub(super) own: Own,
@@ -64,11 +59,11 @@ pub(super) struct Serving {
     pub(super) stop: CancellationToken,
     /// How often is said that a message is at work: twice within the patience of a requester with the same settings as ours.
     say_so_after: Duration,
-    counts: HashMap<String, Counts>,
+    counts: HashMap<String, MethodCounts>,
 }
 
 /// The counters of one method, looked up once.
-pub(super) struct Counts {
+pub(super) struct MethodCounts {
     ok: Counter,
     error: Counter,
     internal: Counter,
@@ -78,7 +73,7 @@ pub(super) struct Counts {
     seconds: Histogram,
 }
 
-impl Counts {
+impl MethodCounts {
     /// A run met an error that passes.
     pub(super) fn again(&self) {
         self.again.inc();
@@ -96,23 +91,23 @@ pub(super) struct Work<'m> {
     pub(super) question: OnceLock<Arc<Question>>,
     pub(super) span: Span,
     pub(super) received: Instant,
-    pub(super) counts: &'m Counts,
+    pub(super) counts: &'m MethodCounts,
 }
 
 impl Serving {
-    pub(super) fn new(app: Arc<App>, calls: Arc<Calls>, inbox: Inbox, stop: CancellationToken) -> Self {
-        let metrics = &app.metrics.serving;
+    pub(super) fn new(app: Arc<Host>, calls: Arc<Calls>, inbox: Inbox, stop: CancellationToken) -> Self {
+        let of_all = &app.counts;
         let counts = app.service.methods().into_iter().map(|(name, _)| {
             let of =
-                |result| metrics.handled.get_or_create(&Handled { method: name.to_owned(), result }).clone();
-            let counts = Counts {
+                |result| of_all.handled.get_or_create(&Handled { method: name.to_owned(), result }).clone();
+            let counts = MethodCounts {
                 ok: of("ok"),
                 error: of("error"),
                 internal: of("internal"),
                 late: of("late"),
                 stopped: of("stopped"),
                 again: of("again"),
-                seconds: metrics.handler_seconds.get_or_create(&OfMethod { method: name.to_owned() }).clone(),
+                seconds: of_all.handler_seconds.get_or_create(&OfMethod { method: name.to_owned() }).clone(),
             };
             (name.to_owned(), counts)
         });
@@ -131,12 +126,12 @@ impl Serving {
         }
     }
 
-    pub(super) fn counts(&self, method: &str) -> Option<&Counts> {
+    pub(super) fn counts(&self, method: &str) -> Option<&MethodCounts> {
         self.counts.get(method)
     }
 
     pub(super) fn count_not_run(&self, reason: &'static str) {
-        self.app.metrics.serving.not_run.get_or_create(&Reason { reason }).inc();
+        self.app.counts.not_run.get_or_create(&Reason { reason }).inc();
     }
 
     /// Begins the work on a message. None: it is answered, or will be with the one it has joined.

@@ -14,29 +14,21 @@ use opentelemetry_sdk::{
     trace::{SpanData, SpanExporter},
 };
 
-use crate::metrics::{Metrics, Reason};
+use super::Counts;
+use crate::metrics::Reason;
 
 /// An exporter that counts, and says once when the collector is lost and once when it is back.
 #[derive(Debug)]
 pub(super) struct Counted<E> {
     exporter: E,
     queued: Arc<AtomicUsize>,
-    metrics: MetricsRef,
+    counts: Counts,
     lost: AtomicBool,
 }
 
-/// `SpanExporter` asks for `Debug`, which the metrics have no use for.
-struct MetricsRef(Arc<Metrics>);
-
-impl std::fmt::Debug for MetricsRef {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("Metrics")
-    }
-}
-
 impl<E> Counted<E> {
-    pub(super) fn new(exporter: E, queued: Arc<AtomicUsize>, metrics: Arc<Metrics>) -> Self {
-        Self { exporter, queued, metrics: MetricsRef(metrics), lost: AtomicBool::new(false) }
+    pub(super) fn new(exporter: E, queued: Arc<AtomicUsize>, counts: Counts) -> Self {
+        Self { exporter, queued, counts, lost: AtomicBool::new(false) }
     }
 }
 
@@ -48,13 +40,13 @@ impl<E: SpanExporter> SpanExporter for Counted<E> {
         let result = self.exporter.export(batch).await;
         match &result {
             Ok(()) => {
-                self.metrics.0.spans_exported.inc_by(spans as u64);
+                self.counts.exported.inc_by(spans as u64);
                 if self.lost.swap(false, Ordering::Relaxed) {
                     tracing::info!("the trace collector takes spans again");
                 }
             }
             Err(error) => {
-                self.metrics.0.spans_dropped.get_or_create(&Reason { reason: "export" }).inc_by(spans as u64);
+                self.counts.dropped.get_or_create(&Reason { reason: "export" }).inc_by(spans as u64);
                 if !self.lost.swap(true, Ordering::Relaxed) {
                     tracing::warn!(
                         "the trace collector takes no spans ({error}); they are dropped and counted"

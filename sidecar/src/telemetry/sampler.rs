@@ -2,40 +2,30 @@
 
 use tpro_wire::trace::TraceParent;
 
-/// The decision of `OTEL_TRACES_SAMPLER`: a share of new traces, and whether a caller's decision is followed.
+use crate::config::Sampling;
+
+/// Decides what is configured: a share of new traces, and whether a caller's decision is followed.
 ///
 /// The share is taken from the trace id, as the OpenTelemetry SDKs do it (TraceIdRatioBased), so that every service
 /// decides the same about the same trace.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Sampler {
-    /// The share of new traces that are kept, 0.0 to 1.0.
-    pub ratio: f64,
-    /// Whether a child follows its parent's flag (`parentbased_*`) instead of deciding by the trace id again.
-    pub parent_based: bool,
-}
-
-impl Default for Sampler {
-    /// `parentbased_always_on`, the default of the OpenTelemetry specification.
-    fn default() -> Self {
-        Self { ratio: 1.0, parent_based: true }
-    }
-}
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Sampler(pub(super) Sampling);
 
 impl Sampler {
     /// Whether a trace that begins here is kept.
     pub fn keeps_root(&self, trace_id: &[u8; 16]) -> bool {
-        if self.ratio >= 1.0 {
+        if self.0.ratio >= 1.0 {
             return true;
         }
         // 63 bits of the lower half of the id, compared with the share: exactly what opentelemetry_sdk computes.
         let mut low = [0u8; 8];
         low.copy_from_slice(&trace_id[8..]);
-        let bound = (self.ratio.max(0.0) * (1u64 << 63) as f64) as u64;
+        let bound = (self.0.ratio.max(0.0) * (1u64 << 63) as f64) as u64;
         (u64::from_be_bytes(low) >> 1) < bound
     }
 
     /// Whether a span below this one is kept.
     pub fn keeps_child(&self, parent: &TraceParent) -> bool {
-        if self.parent_based { parent.sampled() } else { self.keeps_root(&parent.trace_id) }
+        if self.0.parent_based { parent.sampled() } else { self.keeps_root(&parent.trace_id) }
     }
 }

@@ -15,8 +15,8 @@ use opentelemetry_sdk::{
     trace::{BatchConfigBuilder, BatchSpanProcessor, SpanData, SpanExporter, SpanProcessor as _},
 };
 
-use super::exporter::Counted;
-use crate::metrics::{Metrics, Reason};
+use super::{Counts, exporter::Counted};
+use crate::metrics::Reason;
 
 /// Spans that wait for export; beyond it they are dropped and counted. About 4 MB when full.
 pub(super) const QUEUE: usize = 8192;
@@ -30,16 +30,16 @@ pub(crate) struct Sink {
     processor: BatchSpanProcessor,
     scope: InstrumentationScope,
     queued: Arc<AtomicUsize>,
-    metrics: Arc<Metrics>,
+    counts: Counts,
 }
 
 impl Sink {
-    pub(super) fn new<E>(exporter: E, resource: &Resource, metrics: &Arc<Metrics>) -> Self
+    pub(super) fn new<E>(exporter: E, resource: &Resource, counts: &Counts) -> Self
     where
         E: SpanExporter + 'static,
     {
         let queued = Arc::new(AtomicUsize::new(0));
-        let mut counted = Counted::new(exporter, queued.clone(), metrics.clone());
+        let mut counted = Counted::new(exporter, queued.clone(), counts.clone());
         counted.set_resource(resource);
         let batch = BatchConfigBuilder::default()
             .with_max_queue_size(QUEUE)
@@ -49,7 +49,7 @@ impl Sink {
         let processor = BatchSpanProcessor::builder(counted).with_batch_config(batch).build();
         let scope =
             InstrumentationScope::builder("tpro-sidecar").with_version(env!("CARGO_PKG_VERSION")).build();
-        Self { processor, scope, queued, metrics: metrics.clone() }
+        Self { processor, scope, queued, counts: counts.clone() }
     }
 
     pub(crate) fn scope(&self) -> InstrumentationScope {
@@ -60,7 +60,7 @@ impl Sink {
     pub(crate) fn send(&self, span: SpanData) {
         if self.queued.fetch_add(1, Ordering::Relaxed) >= QUEUE {
             self.queued.fetch_sub(1, Ordering::Relaxed);
-            self.metrics.spans_dropped.get_or_create(&Reason { reason: "queue" }).inc();
+            self.counts.dropped.get_or_create(&Reason { reason: "queue" }).inc();
             return;
         }
         self.processor.on_end(span);

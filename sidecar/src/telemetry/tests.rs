@@ -10,7 +10,7 @@ use super::{
     sink::{BATCH, QUEUE},
     *,
 };
-use crate::metrics::Reason;
+use crate::{config::Sampling, metrics::Reason};
 
 /// Keeps what is exported; optionally refuses.
 #[derive(Clone, Debug, Default)]
@@ -29,9 +29,9 @@ impl SpanExporter for Kept {
     }
 }
 
-fn spans(sampler: Sampler) -> (Spans, Kept, Arc<Metrics>) {
-    let (kept, metrics) = (Kept::default(), Arc::new(Metrics::new()));
-    (Spans::by(kept.clone(), sampler, &metrics), kept, metrics)
+fn spans(sampling: Sampling) -> (Spans, Kept, Counts) {
+    let (kept, counts) = (Kept::default(), Counts::default());
+    (Spans::by(kept.clone(), sampling, &counts), kept, counts)
 }
 
 fn exported(spans: &Spans, kept: &Kept) -> Vec<SpanData> {
@@ -45,7 +45,7 @@ fn minted() -> TraceParent {
 
 #[test]
 fn a_resumed_span_has_the_id_that_sql_minted_and_starts_with_the_row() {
-    let (spans, kept, _) = spans(Sampler::default());
+    let (spans, kept, _) = spans(Sampling::default());
     let start = SystemTime::now() - Duration::from_secs(3);
     let mut span = spans.resume("publish a.b.c.d", SpanKind::Producer, minted(), None, start);
     span.set("tpro.queue_ms", 3000);
@@ -67,7 +67,7 @@ fn a_resumed_span_has_the_id_that_sql_minted_and_starts_with_the_row() {
 
 #[test]
 fn a_span_carries_its_events_links_and_failure() {
-    let (spans, kept, _) = spans(Sampler::default());
+    let (spans, kept, _) = spans(Sampling::default());
     let mut span = spans.start("settle", SpanKind::Internal, None);
     span.event("attempt", vec![("tpro.attempt", 2.into())]);
     span.link(minted());
@@ -81,7 +81,7 @@ fn a_span_carries_its_events_links_and_failure() {
 
 #[test]
 fn a_span_never_ends_before_it_began() {
-    let (spans, kept, _) = spans(Sampler::default());
+    let (spans, kept, _) = spans(Sampling::default());
     let ahead = SystemTime::now() + Duration::from_secs(3600);
     spans.resume("publish", SpanKind::Producer, minted(), None, ahead).end();
     let all = exported(&spans, &kept);
@@ -90,7 +90,7 @@ fn a_span_never_ends_before_it_began() {
 
 #[test]
 fn every_service_decides_the_same_about_a_trace_and_the_flag_follows() {
-    let half = Sampler { ratio: 0.5, parent_based: true };
+    let half = Sampling { ratio: 0.5, parent_based: true };
     let (first, _, _) = spans(half);
     let (second, _, _) = spans(half);
     let mut kept = 0;
@@ -110,8 +110,8 @@ fn every_service_decides_the_same_about_a_trace_and_the_flag_follows() {
 
 #[test]
 fn a_sampler_that_is_not_parent_based_ignores_the_flag() {
-    let (always, _, _) = spans(Sampler { ratio: 1.0, parent_based: false });
-    let (never, _, _) = spans(Sampler { ratio: 0.0, parent_based: false });
+    let (always, _, _) = spans(Sampling { ratio: 1.0, parent_based: false });
+    let (never, _, _) = spans(Sampling { ratio: 0.0, parent_based: false });
     let unsampled = TraceParent { flags: 0, ..minted() };
     assert!(always.start("x", SpanKind::Server, Some(&unsampled)).is_recording());
     assert!(!never.start("x", SpanKind::Server, Some(&minted())).is_recording());
@@ -132,13 +132,13 @@ fn without_a_collector_a_callers_trace_is_handed_on_untorn() {
 
 #[test]
 fn spans_that_the_collector_does_not_take_are_counted() {
-    let metrics = Arc::new(Metrics::new());
-    let spans = Spans::by(Kept { refuse: true, ..Kept::default() }, Sampler::default(), &metrics);
+    let counts = Counts::default();
+    let spans = Spans::by(Kept { refuse: true, ..Kept::default() }, Sampling::default(), &counts);
     for _ in 0..3 {
         spans.start("x", SpanKind::Internal, None).end();
     }
     spans.sink.as_ref().unwrap().flush();
-    assert_eq!(metrics.spans_dropped.get_or_create(&Reason { reason: "export" }).get(), 3);
+    assert_eq!(counts.dropped.get_or_create(&Reason { reason: "export" }).get(), 3);
     assert_eq!(spans.sink.as_ref().unwrap().queued(), 0);
 }
 
@@ -154,15 +154,15 @@ impl SpanExporter for BlackHole {
 
 #[test]
 fn a_dead_collector_costs_the_work_nothing_and_what_is_dropped_is_counted() {
-    let metrics = Arc::new(Metrics::new());
-    let spans = Spans::by(BlackHole, Sampler::default(), &metrics);
+    let counts = Counts::default();
+    let spans = Spans::by(BlackHole, Sampling::default(), &counts);
     let begun = std::time::Instant::now();
     let ended = 4 * QUEUE as u64;
     for _ in 0..ended {
         spans.start("x", SpanKind::Internal, None).end();
     }
     assert!(begun.elapsed() < Duration::from_secs(2), "{:?}", begun.elapsed());
-    let dropped = metrics.spans_dropped.get_or_create(&Reason { reason: "queue" }).get();
+    let dropped = counts.dropped.get_or_create(&Reason { reason: "queue" }).get();
     let held = spans.sink.as_ref().unwrap().queued() as u64;
     // What is neither dropped nor queued is in the hands of the exporter: at most one batch.
     assert!(
@@ -173,7 +173,7 @@ fn a_dead_collector_costs_the_work_nothing_and_what_is_dropped_is_counted() {
 
 #[tokio::test]
 async fn a_dead_collector_does_not_hold_up_the_end() {
-    let spans = Spans::by(BlackHole, Sampler::default(), &Arc::new(Metrics::new()));
+    let spans = Spans::by(BlackHole, Sampling::default(), &Counts::default());
     spans.start("x", SpanKind::Internal, None).end();
     let begun = std::time::Instant::now();
     spans.flush_and_stop(Duration::from_millis(200)).await;

@@ -20,8 +20,8 @@ use crate::{
         trace,
     },
     failpoint,
-    handler::header_map::header,
     metrics::Reason,
+    nats::headers::header,
     presence::{self, Presence, QUESTION},
 };
 
@@ -68,7 +68,7 @@ impl Leader {
             Err(_) => return Err(Fall::Nats),
         }
         failpoint::pass("dispatcher.sent");
-        self.app.metrics.sent.inc();
+        self.counts.sent.inc();
         message.due = retry::after_send(message, self.app.config.dispatch.attempt_timeout, now);
         let unheard = self.lanes.presence(message.lane).is_some_and(|service| !service.is_heard());
         let asks = unheard && !message.is_event() && message.row.protocol == Protocol::JsonRpc;

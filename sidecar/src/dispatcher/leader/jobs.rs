@@ -10,7 +10,6 @@ use tokio_postgres::Row;
 
 use super::{Fall, Leader, SILENCE, STANDBY_CHECK};
 use crate::{
-    clock,
     db::standby,
     dispatcher::{
         bell::Act,
@@ -271,7 +270,7 @@ impl Leader {
             Done::Settles => {}
             Done::Beat(theirs) => {
                 self.beating = false;
-                self.counts.clock_skew_ms.set(clock::host_ahead_ms(theirs));
+                self.app.clock.count_skew(theirs);
             }
         }
         Ok(())

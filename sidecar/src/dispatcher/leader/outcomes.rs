@@ -16,7 +16,6 @@ use crate::{
         settler::{Settled, Written},
         trace,
     },
-    handler,
     settlement::Settlement,
 };
 
@@ -130,7 +129,7 @@ impl Leader {
     }
 
     fn route(&mut self, settled: Settled) {
-        if self.app.service.has_reply_handler(&settled.settlement.target) {
+        if self.app.replies.has(&settled.settlement.target) {
             self.lanes.begin_handling(settled.lane);
             self.to_handle.push(settled);
         } else {
@@ -141,14 +140,14 @@ impl Leader {
     /// Gives outcomes to reply handlers, as many at a time as there are connections for them.
     pub(super) fn begin_handlers(&mut self) {
         while let Some((place, settled)) = self.to_handle.next() {
-            let (app, settlement, leading) =
-                (self.app.clone(), settled.settlement.clone(), self.leading.clone());
+            let (replies, settlement, leading) =
+                (self.app.replies.clone(), settled.settlement.clone(), self.leading.clone());
             // What the target said may be written by anybody. What only a leader may say (nobody answered) is dropped
             // when this one is none any more, or its session is not the leader's.
             let by_anybody = matches!(settlement.status, Status::Ok | Status::Error);
             let leader = (!by_anybody).then_some(self.pid);
             let task = self.app.stop.tasks.spawn(async move {
-                let settle = handler::reply::settle(&app, settlement, leader);
+                let settle = replies.settle(settlement, leader);
                 tokio::select! {
                     result = settle => Some(result),
                     () = leading.cancelled(), if !by_anybody => None,
@@ -158,10 +157,10 @@ impl Leader {
                 async move {
                     let end = match task.await {
                         Ok(Some(Ok(true))) => HandlerEnd::Written,
-                        Ok(Some(Err(error))) if error.is_passing() => HandlerEnd::Again,
+                        Ok(Some(Err(error))) if error.passes => HandlerEnd::Again,
                         Ok(Some(Err(error))) => {
                             let uid = settled.settlement.uid;
-                            tracing::warn!(message.id = %uid, "a reply was not written with its handler ({}); it is written without", error);
+                            tracing::warn!(message.id = %uid, "a reply was not written with its handler ({}); it is written without", error.why);
                             HandlerEnd::Unwritten
                         }
                         Ok(Some(Ok(false)) | None) => HandlerEnd::Unwritten,

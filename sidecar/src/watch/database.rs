@@ -9,11 +9,11 @@ use std::{
 use deadpool_postgres::{Object, PoolError, Timeouts};
 use tokio_postgres::types::{ToSql, Type};
 
-use super::{Pool, plain, pool::plain_pool_error, prepare::CHECK};
 use crate::{
     app::App,
-    clock, failpoint,
-    metrics::{Metrics, Reason},
+    db::{Counts, DATABASE, Pool, plain, plain_pool_error},
+    failpoint,
+    metrics::Reason,
 };
 
 /// How often.
@@ -36,7 +36,7 @@ const TABLES_QUESTION: &str = "/* tables.faults */ SELECT thing, problem, remedy
 ///
 /// Through the handlers' pool and not by a connection of its own: it is their way to the database that matters. When all
 /// connections are at work there is nothing to ask; the database is plainly there.
-pub(crate) async fn watch(app: App) {
+pub(super) async fn watch(app: App) {
     let mut ticks = tokio::time::interval(INTERVAL);
     ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     for turn in 0u32.. {
@@ -47,11 +47,11 @@ pub(crate) async fn watch(app: App) {
         if turn.is_multiple_of(TABLES_EVERY) {
             app.stop.soft.run_until_cancelled(look_at_tables(&app)).await;
         }
-        count(&app.pool, &app.metrics);
+        count(&app.pool, &app.db_counts);
         match app.stop.soft.run_until_cancelled(ask_time(&app)).await {
             None => return,
-            Some(Ok(())) => app.health.ok(CHECK),
-            Some(Err(reason)) => app.health.fail(CHECK, reason),
+            Some(Ok(())) => app.health.ok(DATABASE),
+            Some(Err(reason)) => app.health.fail(DATABASE, reason),
         }
     }
 }
@@ -62,7 +62,6 @@ pub(crate) async fn ask_time(app: &App) -> Result<(), String> {
         // A session has the value of its start; what was set for the database since then is seen by the next one.
         app.max_body.store(usize::try_from(max_body).unwrap_or_default(), Ordering::Relaxed);
         app.clock.set(theirs);
-        app.metrics.dispatcher.clock_skew_ms.set(clock::host_ahead_ms(theirs));
         look_at_queue(app, queue);
     }
     Ok(())
@@ -101,7 +100,7 @@ async fn look_at_tables(app: &App) {
 /// Says when the NOTIFY queue fills up: our bells are few and carry nothing, so it is others', but when it is full no
 /// bell can be rung and no publisher that rings can commit.
 fn look_at_queue(app: &App, used: f64) {
-    app.metrics.notify_queue.set(used);
+    app.db_counts.notify_queue.set(used);
     let most = failpoint::number("db.notify_queue_ppm").map_or(QUEUE_MOST, |ppm| ppm as f64 / 1e6);
     if used > most {
         let percent = used * 100.0;
@@ -117,12 +116,12 @@ fn look_at_queue(app: &App, used: f64) {
     }
 }
 
-fn count(pool: &Pool, metrics: &Metrics) {
+fn count(pool: &Pool, counts: &Counts) {
     let status = pool.status();
     for (reason, connections) in
         [("open", status.size), ("idle", status.available), ("waited", status.waiting)]
     {
-        metrics.pool.get_or_create(&Reason { reason }).set(i64::try_from(connections).unwrap_or(i64::MAX));
+        counts.pool.get_or_create(&Reason { reason }).set(i64::try_from(connections).unwrap_or(i64::MAX));
     }
 }
 

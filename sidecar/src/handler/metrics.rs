@@ -27,7 +27,7 @@ pub struct OfMethod {
 
 /// The counters and gauges of subscriber, inbox and handlers.
 #[derive(Clone)]
-pub struct Serving {
+pub struct Counts {
     /// Messages taken from NATS.
     pub received: Counter,
     /// Runs of handlers.
@@ -47,6 +47,8 @@ pub struct Serving {
     pub calls: Family<Reason, Counter>,
     /// Replies to calls that nobody waits for any more.
     pub calls_late: Counter,
+    /// What came as a reply to a call and is no reply, by kind.
+    pub dropped_replies: Family<Reason, Counter>,
     /// Calls of handlers that wait for a reply.
     pub calls_waiting: Gauge,
     /// Commands per batch of the inbox.
@@ -59,9 +61,9 @@ fn seconds() -> Histogram {
     Histogram::new([0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0, 30.0])
 }
 
-impl Serving {
-    /// All at zero, registered.
-    pub(crate) fn new(r: &mut Registry) -> Self {
+impl Counts {
+    /// All at zero, registered. What comes to a reply subject and is no reply is registered by the dispatcher.
+    pub fn new(r: &mut Registry, dropped_replies: Family<Reason, Counter>) -> Self {
         let serving = Self {
             received: Counter::default(),
             handled: Family::default(),
@@ -72,6 +74,7 @@ impl Serving {
             answers_lost: Counter::default(),
             calls: Family::default(),
             calls_late: Counter::default(),
+            dropped_replies,
             calls_waiting: Gauge::default(),
             inbox_batch: Histogram::new([1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0, 512.0]),
             reply_handlers: Family::default(),

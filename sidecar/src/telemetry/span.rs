@@ -14,7 +14,8 @@ use opentelemetry::{
 use opentelemetry_sdk::trace::{SpanData, SpanEvents, SpanLinks};
 use tpro_wire::trace::TraceParent;
 
-use crate::{clock, telemetry::Sink};
+use super::sink::Sink;
+use crate::clock;
 
 /// A span that ends when it is dropped or by `end`.
 pub struct Span {

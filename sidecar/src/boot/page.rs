@@ -1,0 +1,66 @@
+//! The page of metrics: every part registers what it counts, in the order in which the page has it.
+
+use prometheus_client::{metrics::family::Family, metrics::gauge::Gauge, registry::Registry};
+
+use crate::{
+    clock,
+    config::Config,
+    db, dispatcher, handler,
+    http::{Page, Process},
+    log, maintenance, metrics, nats, telemetry,
+};
+
+/// What the parts count.
+pub(super) struct Counts {
+    pub(super) handler: handler::metrics::Counts,
+    pub(super) dispatcher: dispatcher::metrics::Counts,
+    pub(super) clock_skew: Gauge,
+    pub(super) maintenance: maintenance::metrics::Counts,
+    pub(super) spans: telemetry::Counts,
+    pub(super) log: log::Counts,
+    pub(super) db: db::Counts,
+    pub(super) nats: nats::Counts,
+}
+
+/// The page, and what counts on it. All is at zero.
+pub(super) fn page(config: &Config) -> (Page, Counts) {
+    let mut registry = metrics::registry();
+    let (process, counts) = parts(&mut registry);
+    metrics::register_config(&mut registry, config);
+    (Page { registry, process }, counts)
+}
+
+fn parts(r: &mut Registry) -> (Process, Counts) {
+    let dropped_replies = Family::default();
+    let handler = handler::metrics::Counts::new(r, dropped_replies.clone());
+    let dispatcher = dispatcher::metrics::Counts::new(r, dropped_replies);
+    let clock_skew = clock::register_skew(r);
+    let maintenance = maintenance::metrics::Counts::new(r);
+    let process = Process::new(r);
+    dispatcher.register_flight(r);
+    let counts = Counts {
+        handler,
+        dispatcher,
+        clock_skew,
+        maintenance,
+        spans: telemetry::Counts::new(r),
+        log: log::Counts::new(r),
+        db: db::Counts::new(r),
+        nats: nats::Counts::new(r),
+    };
+    (process, counts)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_metric_has_our_prefix() {
+        let mut registry = metrics::registry();
+        let (_process, _counts) = parts(&mut registry);
+        let page = metrics::print(&registry).unwrap();
+        let mut lines = page.lines().filter(|line| !line.starts_with('#')).peekable();
+        assert!(lines.peek().is_some() && lines.all(|line| line.starts_with("tpro_")), "{page}");
+    }
+}

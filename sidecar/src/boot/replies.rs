@@ -1,0 +1,32 @@
+//! The replies that the dispatcher settles go to the reply handlers of the service.
+
+use futures_util::{FutureExt as _, future::BoxFuture};
+use tpro_wire::target::Target;
+
+use crate::{
+    dispatcher::{NotWritten, ReplyHandlers},
+    handler::{Host, reply},
+    settlement::Settlement,
+};
+
+/// The reply handlers of a service that runs.
+pub(super) struct Replies(pub(super) Host);
+
+impl ReplyHandlers for Replies {
+    fn has(&self, target: &Target) -> bool {
+        self.0.service.has_reply_handler(target)
+    }
+
+    fn settle(
+        &self,
+        settlement: Settlement,
+        leader: Option<i32>,
+    ) -> BoxFuture<'static, Result<bool, NotWritten>> {
+        let host = self.0.clone();
+        async move {
+            let settled = reply::settle(&host, settlement, leader).await;
+            settled.map_err(|error| NotWritten { passes: error.is_passing(), why: error.to_string() })
+        }
+        .boxed()
+    }
+}

@@ -1,0 +1,25 @@
+//! The things that all parts of the dispatcher need.
+
+use std::{ops::Deref, sync::Arc};
+
+use super::{ReplyHandlers, metrics::Counts};
+use crate::app::App;
+
+/// The ground, what the dispatcher counts, and the handlers of replies. Made once by `boot`.
+#[derive(Clone)]
+pub struct Context {
+    /// The ground.
+    pub app: App,
+    /// What the dispatcher counts.
+    pub counts: Counts,
+    /// The handlers of replies.
+    pub replies: Arc<dyn ReplyHandlers>,
+}
+
+impl Deref for Context {
+    type Target = App;
+
+    fn deref(&self) -> &App {
+        &self.app
+    }
+}

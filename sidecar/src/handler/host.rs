@@ -1,0 +1,33 @@
+//! What a handler runs on: the ground of the process, the handlers of its service, and what they count.
+
+use std::{ops::Deref, sync::Arc};
+
+use super::{Service, metrics::Counts};
+use crate::app::App;
+
+/// A service that runs. Made once by `boot`, shared by all that serve.
+#[derive(Clone)]
+pub struct Host {
+    /// The ground.
+    pub app: App,
+    /// The handlers of this service.
+    pub service: Arc<Service>,
+    /// What subscriber, inbox and handlers count.
+    pub counts: Counts,
+}
+
+impl Host {
+    /// A setting of the service's own: as configured, or the default it was declared with; empty if it was not declared.
+    pub fn setting(&self, key: &str) -> &str {
+        let declared = self.service.settings().iter().find(|setting| setting.key == key);
+        self.config.own(key).or(declared.map(|setting| setting.default)).unwrap_or_default()
+    }
+}
+
+impl Deref for Host {
+    type Target = App;
+
+    fn deref(&self) -> &App {
+        &self.app
+    }
+}

@@ -1,0 +1,24 @@
+//! What is counted of log lines.
+
+use prometheus_client::{
+    metrics::{counter::Counter, family::Family},
+    registry::Registry,
+};
+
+use crate::metrics::Reason;
+
+/// What became of log lines. All clones are the same.
+#[derive(Clone, Default)]
+pub struct Counts {
+    /// Log lines lost: `stdout` or `file` did not take them in time.
+    pub dropped: Family<Reason, Counter>,
+}
+
+impl Counts {
+    /// All at zero, registered.
+    pub fn new(r: &mut Registry) -> Self {
+        let counts = Self::default();
+        r.register("log_lines_dropped", "Log lines lost, by sink", counts.dropped.clone());
+        counts
+    }
+}

@@ -1,0 +1,29 @@
+//! What is counted of NATS.
+
+use prometheus_client::{metrics::counter::Counter, registry::Registry};
+
+/// What befell the connection. All clones are the same.
+#[derive(Clone, Default)]
+pub struct Counts {
+    /// How often NATS was lost.
+    pub disconnects: Counter,
+    /// Messages that the NATS client could not have parsed as they came.
+    pub unreadable: Counter,
+    /// Slow-consumer events: each is at least one message that was dropped before we could read it.
+    pub slow_consumer: Counter,
+}
+
+impl Counts {
+    /// All at zero, registered.
+    pub fn new(r: &mut Registry) -> Self {
+        let counts = Self::default();
+        r.register("nats_disconnects", "How often NATS was lost", counts.disconnects.clone());
+        r.register(
+            "nats_unreadable",
+            "Messages that could not be parsed as they came",
+            counts.unreadable.clone(),
+        );
+        r.register("nats_slow_consumer", "Slow-consumer events", counts.slow_consumer.clone());
+        counts
+    }
+}

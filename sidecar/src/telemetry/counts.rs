@@ -1,0 +1,27 @@
+//! What is counted of spans.
+
+use prometheus_client::{
+    metrics::{counter::Counter, family::Family},
+    registry::Registry,
+};
+
+use crate::metrics::Reason;
+
+/// What became of finished spans. All clones are the same.
+#[derive(Clone, Debug, Default)]
+pub struct Counts {
+    /// Spans the collector has taken.
+    pub exported: Counter,
+    /// Spans lost: `queue` (the queue was full), `export` (the collector did not take them).
+    pub dropped: Family<Reason, Counter>,
+}
+
+impl Counts {
+    /// All at zero, registered.
+    pub fn new(r: &mut Registry) -> Self {
+        let counts = Self::default();
+        r.register("spans_exported", "Spans the collector has taken", counts.exported.clone());
+        r.register("spans_dropped", "Spans lost, by reason", counts.dropped.clone());
+        counts
+    }
+}

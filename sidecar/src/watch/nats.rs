@@ -1,0 +1,64 @@
+//! Looks all the time whether NATS is there, what its server allows, and whether it lets the largest body through.
+
+use std::{sync::atomic::Ordering, time::Duration};
+
+use crate::{
+    app::App,
+    nats::{
+        CHECK, ENVELOPE,
+        again::{self, Whose},
+        connection, is_connected,
+    },
+};
+
+/// The readiness check of what the server lets through.
+const PAYLOAD_CHECK: &str = "nats-payload";
+/// The readiness check of what the server allows.
+const PERMISSIONS_CHECK: &str = "nats-permissions";
+
+/// Watches the connection until the process ends: whether it is there, what the server allows, and whether it lets the
+/// largest body through.
+///
+/// Besides the client's events, since these come through a small channel and are dropped when it is full.
+pub(super) async fn watch(app: App) {
+    let (client, config, health, link) = (&app.nats, &app.config, &app.health, &app.link);
+    let mut ticks = tokio::time::interval(Duration::from_millis(250));
+    ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    let mut known = connection(client);
+    let mut again = link.again.listen();
+    loop {
+        tokio::select! {
+            () = app.stop.soft.cancelled() => return,
+            _ = ticks.tick() => {}
+            _ = again.next() => {}
+        }
+        if !is_connected(client) {
+            health.fail(CHECK, link.said.why_away(config.nats_login.keys()));
+            continue;
+        }
+        health.ok(CHECK);
+        let now = connection(client);
+        if now != known {
+            known = now;
+            link.again.tell(Whose::All);
+            if app.serves.load(Ordering::Relaxed) {
+                again::say_back(client, &config.space, &app.source.service).await;
+            }
+        }
+        match link.said.refusals(&config.nats_login.user()) {
+            Some(refusals) => health.fail(PERMISSIONS_CHECK, refusals),
+            None => health.ok(PERMISSIONS_CHECK),
+        }
+        let (allowed, max_body) = (client.max_payload(), app.max_body.load(Ordering::Relaxed));
+        let wanted = max_body + ENVELOPE;
+        if allowed < wanted {
+            let reason = format!(
+                "the server takes messages up to {allowed} bytes, and tpro.max_body = {max_body} needs {wanted}: \
+                 raise max_payload of nats-server, or lower tpro.max_body"
+            );
+            health.fail(PAYLOAD_CHECK, reason);
+        } else {
+            health.ok(PAYLOAD_CHECK);
+        }
+    }
+}
