@@ -24,6 +24,7 @@ use self::{
 use crate::{
     backoff::{Backoff, jittered},
     config::{Config, NatsLogin},
+    failpoint,
     health::Health,
     random,
     shutdown::Stop,
@@ -153,12 +154,18 @@ pub(crate) fn connection(client: &Client) -> u64 {
     client.statistics().connects.load(Ordering::Relaxed)
 }
 
+fn ping_interval() -> Duration {
+    // A test with a slow line makes it longer: pings stand behind the answers there.
+    let ms = failpoint::number("nats.ping_ms").map(|ms| Duration::from_millis(ms.unsigned_abs()));
+    ms.unwrap_or(PING_INTERVAL)
+}
+
 fn options(config: &Config, link: &Link, health: &Health) -> ConnectOptions {
     let (link, health) = (link.clone(), health.clone());
     let keys = config.nats_login.keys();
     let options = ConnectOptions::new()
         .name(format!("tpro/{}/{}", config.service, config.copy))
-        .ping_interval(PING_INTERVAL)
+        .ping_interval(ping_interval())
         .connection_timeout(CONNECT_TIMEOUT)
         .client_capacity(COMMANDS)
         .subscription_capacity(MESSAGES)
