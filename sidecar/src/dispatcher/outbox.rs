@@ -15,7 +15,7 @@ use super::{
     reader::Window,
     settler::Settled,
     snapshot::{Snapshot, Xid},
-    stuck::Stuck,
+    stuck::{SWALLOWED, Stuck},
 };
 
 /// A statement of the leader's session failed.
@@ -92,13 +92,20 @@ const NOTE_BACKLOG: &str = "/* backlog.note */ \
 
 /// reply.try: writes a reply for the newest message and takes it back, so that constraints, partitions and rights are asked as
 /// `reply.settle` asks them. It leaves one dead row. What has to wait for somebody is not refused, and the next leader begins
-/// soon: so it has a second, by a setting that ends with the transaction of both statements.
-const TRY_SETTLE: &str = "/* reply.try */ SET LOCAL statement_timeout = '1s'; DO $$ BEGIN \
+/// soon: so it has a second, by a setting that ends with the transaction of both statements. Where the newest message has a reply
+/// already, the id after it shows whether something takes replies away.
+const TRY_SETTLE: &str = "/* reply.try */ SET LOCAL statement_timeout = '1s'; DO $$ DECLARE newest bigint; tried bigint; BEGIN \
     PERFORM set_config('lock_timeout', '20ms', true); \
-    INSERT INTO {schema}.mq_reply (mq_id, uid, status) \
-        SELECT s.last_value, tpro.uuid7(), 'ok' FROM {schema}.mq_publish_id_seq s ON CONFLICT DO NOTHING; \
-    RAISE SQLSTATE 'TP000'; \
-    EXCEPTION WHEN SQLSTATE 'TP000' OR lock_not_available THEN NULL; END $$";
+    SELECT last_value INTO newest FROM {schema}.mq_publish_id_seq; \
+    FOREACH tried IN ARRAY ARRAY[newest, newest + 1] LOOP \
+        INSERT INTO {schema}.mq_reply (mq_id, uid, status) VALUES (tried, tpro.uuid7(), 'ok') ON CONFLICT DO NOTHING; \
+        IF FOUND THEN RAISE SQLSTATE 'TP000'; END IF; \
+        IF NOT EXISTS (SELECT FROM {schema}.mq_reply r WHERE r.mq_id = tried) THEN \
+            RAISE EXCEPTION '{swallowed}'; \
+        END IF; \
+    END LOOP; \
+    EXCEPTION WHEN SQLSTATE 'TP000' OR lock_not_available THEN NULL; \
+        WHEN check_violation THEN IF tried = newest THEN RAISE; END IF; END $$";
 
 /// The statements, prepared on the leader's session.
 pub(super) struct Outbox {
@@ -149,7 +156,7 @@ impl Outbox {
             wake: prepare("bell.wake", "/* bell.wake */ SELECT tpro.wake($1)").await?,
             heartbeat: prepare("leader.heartbeat", "/* leader.heartbeat */ SELECT clock_timestamp()").await?,
             service: service.to_string(),
-            try_settle: TRY_SETTLE.replace("{schema}", &schema),
+            try_settle: TRY_SETTLE.replace("{schema}", &schema).replace("{swallowed}", SWALLOWED),
             stuck: Stuck::default(),
             client,
         })

@@ -8,6 +8,9 @@ use std::{
 
 /// The readiness check.
 pub(super) const CHECK: &str = "replies";
+/// What is said when the server takes rows and has fewer afterwards.
+pub(super) const SWALLOWED: &str = "mq_reply takes rows and does not keep them: a trigger or a rule on it takes them away; \
+    SELECT * FROM tpro.faults(...) names it";
 
 /// What those who cannot write say, each under a number of its own.
 #[derive(Clone, Default)]

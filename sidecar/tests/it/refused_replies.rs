@@ -4,6 +4,7 @@ use tpro_testkit::{Message, Outcome, SidecarProcess, World, eventually};
 
 use crate::answerer::Answerer;
 
+const SWALLOWED: &str = "takes rows and does not keep them";
 const FIRST: &str = "main_service.mq_reply_p000000000000_000001000000";
 
 fn request() -> Message {
@@ -60,13 +61,8 @@ async fn a_leader_that_cannot_settle_sends_nothing_more_and_neither_does_the_nex
     Ok(())
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn replies_that_a_trigger_takes_away_are_not_taken_for_written() -> Outcome {
-    let world = World::new().await?;
-    let _answerer = Answerer::echo(&world.nats, "tpro.old.thing.ask").await?;
-    let main = world.start(world.sidecar("main")?).await?;
-    world.publish(&request()).await?;
-    world.recon().await?;
+/// Makes the database take replies and keep none, until [`keep`].
+async fn swallow(world: &World) -> Outcome {
     world
         .admin
         .batch_execute(
@@ -74,11 +70,86 @@ async fn replies_that_a_trigger_takes_away_are_not_taken_for_written() -> Outcom
              CREATE TRIGGER swallow BEFORE INSERT ON main_service.mq_reply FOR EACH ROW EXECUTE FUNCTION public.swallow()",
         )
         .await?;
-    let id = world.publish(&request()).await?;
-    complains(&main, "takes rows and does not keep them").await?;
+    Ok(())
+}
+
+async fn keep(world: &World) -> Outcome {
     world.admin.batch_execute("DROP TRIGGER swallow ON main_service.mq_reply").await?;
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn replies_that_a_trigger_takes_away_are_not_taken_for_written() -> Outcome {
+    let world = World::new().await?;
+    let _answerer = Answerer::echo(&world.nats, "tpro.old.thing.ask").await?;
+    let main = world.start(world.sidecar("main")?).await?;
+    world.publish(&request()).await?;
+    world.recon().await?;
+    swallow(&world).await?;
+    let id = world.publish(&request()).await?;
+    complains(&main, SWALLOWED).await?;
+    keep(&world).await?;
     world.await_reply(id).await?.ok()?;
     main.ready().await?;
+    world.finish(&[&main]).await?;
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_leader_that_takes_over_finds_that_replies_are_taken_away_before_it_sends() -> Outcome {
+    let world = World::new().await?;
+    let answerer = Answerer::echo(&world.nats, "tpro.old.thing.ask").await?;
+    let main = world.run("main").await?;
+    world.ask(&request()).await?.ok()?;
+    swallow(&world).await?;
+    // The newest message has its reply, and nothing waits.
+    main.kill().await?;
+    let main = world.spawn(main.sidecar())?;
+    complains(&main, SWALLOWED).await?;
+    // And now a thousand wait.
+    request().publish_many(&world.main, 1_000).await?;
+    main.kill().await?;
+    let main = world.spawn(main.sidecar())?;
+    complains(&main, SWALLOWED).await?;
+    assert_eq!((main.metric("tpro_sent_total").await?, answerer.taken()), (0.0, 1));
+    keep(&world).await?;
+    main.ready().await?;
+    assert_eq!(world.recon().await?.settled, 1_001);
+    assert_eq!(answerer.taken(), 1_001);
+    world.finish(&[&main]).await?;
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn no_more_replies_wait_to_be_written_than_may_be_in_flight() -> Outcome {
+    const MOST: usize = 100;
+    let world = World::new().await?;
+    let answerer = Answerer::echo(&world.nats, "tpro.old.thing.ask").await?;
+    let main = world.start(world.sidecar("main")?.env("IN_FLIGHT_MAX", MOST)).await?;
+    swallow(&world).await?;
+    request().publish_many(&world.main, 1_000).await?;
+    complains(&main, SWALLOWED).await?;
+    // What would be settled without being sent waits in the table, too.
+    world
+        .main
+        .batch_execute(
+            "INSERT INTO main_service.mq_publish
+                 (protocol, space_name, service_name, entity, method_name, timeout, body, expires_at)
+             SELECT 'json', 'tpro', 'old', 'thing', 'ask', 600, '{}', clock_timestamp() + interval '1 ms'
+               FROM generate_series(1, 1000)",
+        )
+        .await?;
+    let tries = main.metric("tpro_settle_batch_count").await?;
+    eventually("it tries to write them again and again", async || {
+        Ok(main.metric("tpro_settle_batch_count").await? > tries + 5.0)
+    })
+    .await?;
+    assert!(answerer.taken() <= MOST, "{} were sent", answerer.taken());
+    assert!(main.metric("tpro_unsettled").await? <= 2_000.0);
+    keep(&world).await?;
+    main.ready().await?;
+    assert_eq!(world.recon().await?.settled, 2_000);
+    assert_eq!(answerer.taken(), 1_000);
     world.finish(&[&main]).await?;
     Ok(())
 }

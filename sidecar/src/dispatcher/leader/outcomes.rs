@@ -14,14 +14,11 @@ use crate::{
         reply_queue::Place,
         row::{self, Published},
         settler::{Settled, Written},
+        stuck::SWALLOWED,
         trace,
     },
     settlement::Settlement,
 };
-
-/// What is said when the server takes rows and has fewer afterwards.
-const SWALLOWED: &str = "mq_reply takes rows and does not keep them: a trigger or a rule on it takes them away; \
-    SELECT * FROM tpro.faults(...) names it";
 
 /// What became of an outcome that was given to a reply handler.
 pub(super) struct Handled {
