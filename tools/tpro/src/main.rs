@@ -1,0 +1,149 @@
+//! `tpro`: the state of the messages in a database, and the hand of an operator.
+//!
+//! It works for any database with the extension and needs no part of the local installation.
+#![forbid(unsafe_code)]
+
+mod act;
+mod address;
+mod args;
+mod dsn;
+mod findings;
+mod health;
+mod keys;
+mod message;
+mod messages;
+mod outbox;
+mod overview;
+mod paper;
+mod plain;
+mod problem;
+mod rates;
+mod run;
+mod session;
+mod show;
+mod status;
+mod table;
+mod time;
+mod timeline;
+mod top;
+mod uid;
+mod wanted;
+
+use std::process::ExitCode;
+
+use clap::{CommandFactory as _, Parser as _};
+use clap_complete::{generate, shells};
+use serde::Serialize;
+
+use address::Address;
+use args::{Command, Output, Shell, Task};
+use health::Report;
+use message::Message;
+use messages::Messages;
+use paper::{Paper, print_json};
+use problem::{Ending, Problem};
+use session::Session;
+use status::Status;
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> ExitCode {
+    let command = match Command::try_parse() {
+        Ok(command) => command,
+        Err(error) => return refused(&error),
+    };
+    let ending = run(command.task).await.unwrap_or_else(|problem| {
+        paper::say(&problem.to_string());
+        problem.ending
+    });
+    ExitCode::from(ending as u8)
+}
+
+/// Help and version, or a mistake on the command line, which may hold an address with its password.
+fn refused(error: &clap::Error) -> ExitCode {
+    let text = error.render().to_string();
+    if error.use_stderr() {
+        paper::complain(&dsn::without_passwords(&text));
+        return ExitCode::from(Ending::Usage as u8);
+    }
+    match paper::print(&text) {
+        Ok(_) => ExitCode::SUCCESS,
+        Err(problem) => ExitCode::from(problem.ending as u8),
+    }
+}
+
+async fn run(task: Task) -> Result<Ending, Problem> {
+    match task {
+        Task::Status(output) => {
+            let status = Status::look(&open(&output).await?, 0).await?;
+            show(&output, &status, |paper| status.write(paper))?;
+            Ok(Ending::Well)
+        }
+        Task::Messages(filter) => {
+            let messages = Messages::look(&open(&filter.output).await?, &filter).await?;
+            show(&filter.output, &messages, |paper| messages.write(paper))?;
+            if !messages.complete {
+                let looked = messages.looked_at;
+                paper::say(&format!(
+                    "older messages may match: {looked} were looked at; --scan N looks at more, --until TIME further back"
+                ));
+            }
+            Ok(Ending::Well)
+        }
+        Task::Show(asked) => {
+            let trace = variable("JAEGER_PUBLIC_URL")
+                .or_else(|| variable("JAEGER_URL"))
+                .filter(|url| !url.is_empty());
+            let message = Message::look(&open(&asked.output).await?, &asked, trace).await?;
+            show(&asked.output, &message, |paper| message.write(paper))?;
+            Ok(Ending::Well)
+        }
+        Task::Cancel(act) => {
+            let done = act::cancel(&open(&act.output).await?, &act).await?;
+            show(&act.output, &done, |paper| done.write(paper))?;
+            Ok(done.ending())
+        }
+        Task::Retry(act) => {
+            let done = act::retry(&open(&act.output).await?, &act).await?;
+            show(&act.output, &done, |paper| done.write(paper))?;
+            Ok(done.ending())
+        }
+        Task::Health(health) => {
+            let report = Report::look(&open(&health.output).await?, &health).await?;
+            show(&health.output, &report, |paper| report.write(paper))?;
+            Ok(report.ending())
+        }
+        Task::Top(top) => {
+            top::watch(&open(&top.output).await?, &top, variable).await?;
+            Ok(Ending::Well)
+        }
+        Task::Completions { shell } => {
+            let mut script = Vec::new();
+            let mut command = Command::command();
+            match shell {
+                Shell::Bash => generate(shells::Bash, &mut command, "tpro", &mut script),
+                Shell::Zsh => generate(shells::Zsh, &mut command, "tpro", &mut script),
+            }
+            paper::print(&String::from_utf8_lossy(&script))?;
+            Ok(Ending::Well)
+        }
+    }
+}
+
+/// Prints a document, as JSON or for a person.
+fn show(output: &Output, document: &impl Serialize, write: impl FnOnce(&mut Paper)) -> Result<bool, Problem> {
+    if output.json {
+        return print_json(document);
+    }
+    let mut paper = Paper::new(variable);
+    write(&mut paper);
+    paper.print()
+}
+
+async fn open(output: &Output) -> Result<Session, Problem> {
+    Session::open(&Address::read(output.database_url.as_deref(), variable)?).await
+}
+
+/// A variable of the environment.
+fn variable(name: &str) -> Option<String> {
+    std::env::var(name).ok()
+}

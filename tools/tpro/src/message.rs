@@ -1,0 +1,180 @@
+//! `tpro show`: one message, with all that this role may see of it.
+
+use serde::Serialize;
+use serde_json::value::RawValue;
+use tokio_postgres::Row;
+
+use crate::args::{Show, Which};
+use crate::messages::{Line, page};
+use crate::outbox::{self, Outbox};
+use crate::problem::{Ending, Problem};
+use crate::run::{self, Run};
+use crate::session::Session;
+use crate::time::Moment;
+use crate::uid;
+
+/// JSON as the database has it, digit for digit.
+pub type Json = Box<RawValue>;
+
+/// A message.
+#[derive(Debug, Serialize)]
+pub struct Message {
+    /// State, target and trace.
+    #[serde(flatten)]
+    pub line: Line,
+    /// A link to its trace, where JAEGER_PUBLIC_URL or JAEGER_URL is set.
+    pub trace_url: Option<String>,
+    /// What was published; none where this role may not read it.
+    pub published: Option<Published>,
+    /// The reply; none where there is none yet, or where this role may not read it.
+    pub reply: Option<Reply>,
+    /// The runs of its handler, where the service that answers is in this database and its inbox may be read.
+    pub runs: Vec<Run>,
+    /// What is left out because of a missing right, with the remedy.
+    pub hidden: Option<String>,
+}
+
+/// The row of the outbox.
+#[derive(Debug, Serialize)]
+#[allow(missing_docs, reason = "the names of the columns of mq_publish, which are documented there")]
+pub struct Published {
+    pub uid: String,
+    pub protocol: String,
+    pub timeout_seconds: i32,
+    pub expires_at: Option<Moment>,
+    pub direct: bool,
+    pub traceparent: String,
+    pub tracestate: Option<String>,
+    pub headers: Json,
+    pub body: Json,
+}
+
+/// The row of the replies.
+#[derive(Debug, Serialize)]
+#[allow(missing_docs, reason = "the names of the columns of mq_reply, which are documented there")]
+pub struct Reply {
+    pub status: String,
+    pub sent_at: Option<Moment>,
+    pub replied_at: Option<Moment>,
+    pub responder: Option<String>,
+    pub headers: Option<Json>,
+    pub result: Option<Json>,
+    pub error: Option<Json>,
+}
+
+impl Message {
+    /// Looks for it. `trace` is where people look at traces.
+    pub async fn look(session: &Session, show: &Show, trace: Option<String>) -> Result<Self, Problem> {
+        let outboxes = outbox::readable(session, show.sender.as_deref()).await?;
+        let (outbox, line) = find(session, &outboxes, show).await?;
+        let mut message = Self {
+            trace_url: trace.map(|url| format!("{}/trace/{}", url.trim_end_matches('/'), line.trace_id)),
+            line,
+            published: None,
+            reply: None,
+            runs: Vec::new(),
+            hidden: None,
+        };
+        if outbox.bodies {
+            message.published = published(session, &outbox, message.line.id).await?;
+            message.reply = reply(session, &outbox, message.line.id).await?;
+        } else {
+            let role = &session.database.role;
+            let remedy = outbox::grant(&outbox.schema, role);
+            message.hidden =
+                Some(format!("role {role} may read neither headers, body, reply nor uid: {remedy}"));
+        }
+        if let Some(published) = &message.published {
+            message.runs = run::of(session, &message.line.target, &published.uid).await?;
+        }
+        Ok(message)
+    }
+}
+
+/// The one message that is meant.
+async fn find(session: &Session, outboxes: &[Outbox], show: &Show) -> Result<(Outbox, Line), Problem> {
+    let mut found = Vec::new();
+    match show.message {
+        Which::Id(id) => {
+            for outbox in outboxes {
+                let rows = page(session, outbox, id, id.saturating_add(1), 1).await?;
+                found.extend(rows.into_iter().map(|line| (outbox.clone(), line)));
+            }
+        }
+        Which::Uid(uid) => {
+            if let Some((outbox, id)) = uid::find(session, outboxes, uid).await? {
+                let rows = page(session, &outbox, id, id.saturating_add(1), 1).await?;
+                found.extend(rows.into_iter().map(|line| (outbox.clone(), line)));
+            }
+        }
+    }
+    let name = match show.message {
+        Which::Id(id) => id.to_string(),
+        Which::Uid(uid) => uid.to_string(),
+    };
+    let whose: Vec<&str> = found.iter().map(|(outbox, _)| outbox.sender.as_str()).collect();
+    match found.len() {
+        1 => Ok(found.remove(0)),
+        0 => {
+            let whose: Vec<&str> = outboxes.iter().map(|outbox| outbox.sender.as_str()).collect();
+            Err(Problem::new(
+                Ending::Ill,
+                format!("there is no message {name} in the outbox of {}", whose.join(", ")),
+                "its transaction may be open or rolled back, or RETENTION has taken it",
+            ))
+        }
+        _ => Err(Problem::usage(
+            format!("there are several messages {name}: of {}", whose.join(", ")),
+            "name the service: --sender NAME",
+        )),
+    }
+}
+
+async fn published(session: &Session, outbox: &Outbox, id: i64) -> Result<Option<Published>, Problem> {
+    let statement = format!(
+        "SELECT p.uid::text, p.protocol::text, p.timeout::int4, p.expires_at, p.direct, p.traceparent::text, p.tracestate::text,
+                jsonb_pretty(p.headers), jsonb_pretty(p.body)
+           FROM {}.mq_publish p WHERE p.id = $1",
+        outbox.schema
+    );
+    let rows = session.query(&statement, &[&id]).await?;
+    let Some(row) = rows.first() else { return Ok(None) };
+    Ok(Some(Published {
+        uid: row.get(0),
+        protocol: row.get(1),
+        timeout_seconds: row.get(2),
+        expires_at: row.get(3),
+        direct: row.get(4),
+        traceparent: row.get(5),
+        tracestate: row.get(6),
+        headers: json(row, 7)?.unwrap_or_default(),
+        body: json(row, 8)?.unwrap_or_default(),
+    }))
+}
+
+async fn reply(session: &Session, outbox: &Outbox, id: i64) -> Result<Option<Reply>, Problem> {
+    let statement = format!(
+        "SELECT r.status::text, r.sent_at, r.replied_at, r.responder, jsonb_pretty(r.headers), jsonb_pretty(r.result), jsonb_pretty(r.error)
+           FROM {}.mq_reply r WHERE r.mq_id = $1",
+        outbox.schema
+    );
+    let rows = session.query(&statement, &[&id]).await?;
+    let Some(row) = rows.first() else { return Ok(None) };
+    Ok(Some(Reply {
+        status: row.get(0),
+        sent_at: row.get(1),
+        replied_at: row.get(2),
+        responder: row.get(3),
+        headers: json(row, 4)?,
+        result: json(row, 5)?,
+        error: json(row, 6)?,
+    }))
+}
+
+fn json(row: &Row, column: usize) -> Result<Option<Json>, Problem> {
+    let text: Option<String> = row.get(column);
+    let read = text.map(RawValue::from_string).transpose();
+    read.map_err(|error| {
+        Problem::new(Ending::Unreachable, format!("the database has JSON that cannot be read: {error}"), "")
+    })
+}

@@ -1,0 +1,171 @@
+//! `tpro messages`: the latest messages of a service or of all.
+
+use std::cmp::Reverse;
+
+use serde::Serialize;
+use tokio_postgres::Row;
+
+use crate::args::Filter;
+use crate::outbox::{self, Outbox};
+use crate::paper::Paper;
+use crate::problem::Problem;
+use crate::session::Session;
+use crate::table::{Column, Table};
+use crate::time::{Moment, age};
+use crate::timeline::{Clock, Timeline};
+use crate::uid;
+use crate::wanted::Wanted;
+
+/// The rows of one read.
+const PAGE: usize = 500;
+/// Ids may be out of the order of time by so many: those of one long statement beside those of others.
+const SLACK: i64 = 1_000;
+
+/// A message, without what it holds.
+#[derive(Debug, Serialize)]
+pub struct Line {
+    /// The service that sent it.
+    pub sender: String,
+    /// Its number in the outbox.
+    pub id: i64,
+    /// When it was published.
+    pub created_at: Moment,
+    /// `<space>.<service>.<entity>.<method>`.
+    pub target: String,
+    /// `waiting`, or the status of its reply.
+    pub status: String,
+    /// Since its publish.
+    pub age_seconds: f64,
+    /// How often it was sent, as the reply says.
+    pub attempts: Option<i32>,
+    /// Its trace.
+    pub trace_id: String,
+}
+
+/// The messages that were found.
+#[derive(Debug, Serialize)]
+pub struct Messages {
+    /// Newest first.
+    pub messages: Vec<Line>,
+    /// How many messages were looked at.
+    pub looked_at: usize,
+    /// Whether no older message could have matched, or the limit was reached.
+    pub complete: bool,
+}
+
+impl Messages {
+    /// Looks for them.
+    pub async fn look(session: &Session, filter: &Filter) -> Result<Self, Problem> {
+        let outboxes = outbox::readable(session, filter.sender.as_deref()).await?;
+        let wanted = Wanted::read(session, filter).await?;
+        if let Some(uid) = filter.uid {
+            let found = uid::find(session, &outboxes, uid).await?;
+            let mut messages = Vec::new();
+            if let Some((outbox, id)) = found {
+                messages = page(session, &outbox, id, id + 1, 1).await?;
+                messages.retain(|line| wanted.fits(line));
+            }
+            return Ok(Self { looked_at: messages.len(), messages, complete: true });
+        }
+        let mut all = Self { messages: Vec::new(), looked_at: 0, complete: true };
+        for outbox in &outboxes {
+            let found = of(session, outbox, &wanted, filter).await?;
+            all.messages.extend(found.messages);
+            all.looked_at += found.looked_at;
+            all.complete &= found.complete;
+        }
+        if outboxes.len() > 1 {
+            all.messages.sort_by_key(|line| Reverse((line.created_at, line.id)));
+        }
+        all.messages.truncate(filter.limit);
+        Ok(all)
+    }
+
+    /// For a person.
+    pub fn write(&self, paper: &mut Paper) {
+        let mut table = Table::new(&[
+            Column::Left("FROM"),
+            Column::Right("ID"),
+            Column::Left("PUBLISHED"),
+            Column::Right("AGE"),
+            Column::Left("STATUS"),
+            Column::Right("SENT"),
+            Column::Left("TARGET"),
+            Column::Left("TRACE"),
+        ]);
+        for line in &self.messages {
+            table.row([
+                line.sender.clone(),
+                line.id.to_string(),
+                line.created_at.to_seconds(),
+                age(line.age_seconds),
+                line.status.clone(),
+                line.attempts.map_or_else(|| "-".to_owned(), |attempts| attempts.to_string()),
+                line.target.clone(),
+                line.trace_id.clone(),
+            ]);
+        }
+        paper.table(&table);
+    }
+}
+
+/// The latest messages of one outbox: by its primary key, a page at a time, from the newest on.
+async fn of(
+    session: &Session,
+    outbox: &Outbox,
+    wanted: &Wanted,
+    filter: &Filter,
+) -> Result<Messages, Problem> {
+    let mut found = Messages { messages: Vec::new(), looked_at: 0, complete: true };
+    let Some(most) = wanted.most_of(session, outbox).await? else { return Ok(found) };
+    let timeline = Timeline::new(session, outbox, Clock::Created);
+    let low = match wanted.since.max(most.since) {
+        Some(since) => timeline.first_at(since).await?.saturating_sub(SLACK),
+        None => 0,
+    };
+    let mut below = match wanted.until {
+        Some(until) => timeline.first_at(until).await?.saturating_add(SLACK),
+        None => i64::MAX,
+    };
+    let limit = most.messages.min(filter.limit);
+    while found.messages.len() < limit {
+        if found.looked_at >= filter.scan {
+            found.complete = false;
+            return Ok(found);
+        }
+        let rows = if wanted.is_all() { limit.min(PAGE) } else { PAGE };
+        let page = page(session, outbox, low, below, rows).await?;
+        found.looked_at += page.len();
+        let Some(last) = page.last() else { break };
+        below = last.id;
+        found.messages.extend(page.into_iter().filter(|line| wanted.fits(line)));
+    }
+    found.messages.truncate(limit);
+    Ok(found)
+}
+
+/// Messages with an id from `low` to below `below`, the newest first.
+pub async fn page(
+    session: &Session,
+    outbox: &Outbox,
+    low: i64,
+    below: i64,
+    rows: usize,
+) -> Result<Vec<Line>, Problem> {
+    let statement = format!(
+        "SELECT s.id, s.created_at, s.target, s.status::text, extract(epoch FROM s.age)::float8, s.attempts, s.trace_id
+           FROM {}.mq_status s WHERE s.id >= $1 AND s.id < $2 ORDER BY s.id DESC LIMIT {rows}",
+        outbox.schema
+    );
+    let line = |row: &Row| Line {
+        sender: outbox.sender.clone(),
+        id: row.get(0),
+        created_at: row.get(1),
+        target: row.get(2),
+        status: row.get(3),
+        age_seconds: row.get(4),
+        attempts: row.get(5),
+        trace_id: row.get(6),
+    };
+    Ok(session.query(&statement, &[&low, &below]).await?.iter().map(line).collect())
+}

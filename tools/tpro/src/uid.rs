@@ -1,0 +1,45 @@
+//! The message of a uid. No index goes by it, but a uid says its time, and time says the id.
+
+use uuid::Uuid;
+
+use crate::outbox::{self, Outbox};
+use crate::problem::{Ending, Problem};
+use crate::session::Session;
+use crate::time::Moment;
+use crate::timeline::{Clock, Timeline};
+
+/// Seconds around its time in which a message is looked for: at first, and should a clock have been wrong.
+const AROUND: [i64; 2] = [2, 120];
+
+/// The outbox and the id of a message.
+pub async fn find(
+    session: &Session,
+    outboxes: &[Outbox],
+    uid: Uuid,
+) -> Result<Option<(Outbox, i64)>, Problem> {
+    let open: Vec<&Outbox> = outboxes.iter().filter(|outbox| outbox.bodies).collect();
+    if open.is_empty() && !outboxes.is_empty() {
+        let (role, schema) = (&session.database.role, &outboxes[0].schema);
+        return Err(Problem::new(
+            Ending::Unreachable,
+            format!("role {role} may not read uids"),
+            format!("give the id of the message, or: {}", outbox::grant(schema, role)),
+        ));
+    }
+    let moment = Moment::of_uid(uid);
+    for seconds in AROUND {
+        for outbox in &open {
+            let timeline = Timeline::new(session, outbox, Clock::Uid);
+            let low = timeline.first_at(moment.plus_seconds(-seconds)).await?;
+            let below = timeline.first_at(moment.plus_seconds(seconds)).await?;
+            let statement = format!(
+                "SELECT p.id FROM {}.mq_publish p WHERE p.id >= $1 AND p.id < $2 AND p.uid = $3 LIMIT 1",
+                outbox.schema
+            );
+            if let Some(row) = session.query(&statement, &[&low, &below, &uid]).await?.first() {
+                return Ok(Some(((*outbox).clone(), row.get(0))));
+            }
+        }
+    }
+    Ok(None)
+}
