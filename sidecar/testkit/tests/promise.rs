@@ -57,16 +57,19 @@ fn every_fault_has_a_line_and_every_test_that_is_named_exists() -> Outcome {
 }
 
 #[test]
-fn every_test_that_the_page_about_security_names_exists() -> Outcome {
-    let page = fs::read_to_string(paths::checkout().join("docs/security.md"))?;
+fn every_test_that_another_page_names_exists() -> Outcome {
     let mut tests = BTreeSet::new();
     for (name, folder) in CRATES {
         find_tests(name, &paths::checkout().join(folder), &mut tests)?;
     }
-    let named: Vec<&str> = page.split('`').skip(1).step_by(2).filter(|word| word.contains("::")).collect();
-    assert!(named.len() > 10, "{named:?}");
-    let missing: Vec<&&str> = named.iter().filter(|test| !tests.contains(**test)).collect();
-    assert!(missing.is_empty(), "docs/security.md: there is no test {missing:?}");
+    for page in ["docs/security.md", "docs/message-states.md"] {
+        let text = fs::read_to_string(paths::checkout().join(page))?;
+        let named: Vec<&str> =
+            text.split('`').skip(1).step_by(2).filter(|word| word.contains("::")).collect();
+        assert!(named.len() > 10, "{page}: {named:?}");
+        let missing: Vec<&&str> = named.iter().filter(|test| !tests.contains(**test)).collect();
+        assert!(missing.is_empty(), "{page}: there is no test {missing:?}");
+    }
     Ok(())
 }
 

@@ -1,0 +1,160 @@
+//! The pages for people name nothing that is not there: each link, path, setting, metric, make target, function and table.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use tpro_testkit::{Context, Failure, Outcome, paths};
+
+/// Folders whose paths are looked up.
+const FOLDERS: [&str; 8] =
+    ["sidecar/", "pg_tpro/", "sql/", "make/", "docker/", "tools/", "docs/", "services/"];
+/// Names that a page invents: services, and a setting of one.
+const INVENTED: [&str; 3] = ["NAME", "billing", "MAIL_TEXT"];
+
+/// A page, and the code in it: the text between backquotes, whether within a line or in a block.
+struct Page {
+    name: String,
+    text: String,
+}
+
+impl Page {
+    fn code(&self) -> impl Iterator<Item = &str> {
+        self.text.split('`').skip(1).step_by(2)
+    }
+
+    /// The words of its code: names, paths, settings.
+    fn words(&self) -> impl Iterator<Item = &str> {
+        let is_part = |c: char| c.is_ascii_alphanumeric() || "_./-%".contains(c);
+        let words = self.code().flat_map(move |code| code.split(move |c| !is_part(c)));
+        words.map(|word| word.trim_end_matches(['.', '/', '-'])).filter(|word| !word.is_empty())
+    }
+}
+
+fn pages() -> Outcome<Vec<Page>> {
+    let root = paths::checkout();
+    let mut files = vec![root.join("README.md"), root.join("CONTRIBUTING.md")];
+    for entry in fs::read_dir(root.join("docs"))? {
+        files.push(entry?.path());
+    }
+    assert!(files.len() > 6, "{files:?}");
+    let mut pages = Vec::new();
+    for file in files {
+        let name = file.strip_prefix(&root).unwrap_or(&file).display().to_string();
+        pages.push(Page { name, text: fs::read_to_string(&file)? });
+    }
+    Ok(pages)
+}
+
+/// The text of all sources below a folder, or of one file.
+fn sources(place: &Path, text: &mut String) -> Outcome {
+    if place.is_file() {
+        text.push_str(&String::from_utf8_lossy(&fs::read(place)?));
+        return Ok(());
+    }
+    for entry in fs::read_dir(place)? {
+        let path = entry?.path();
+        let is_source =
+            ["rs", "sql", "sh", "toml", "conf"].iter().any(|ext| path.extension().is_some_and(|e| e == *ext));
+        // This file names what it looks for.
+        if path.is_dir() || (is_source && !path.ends_with("documents.rs")) {
+            sources(&path, text)?;
+        }
+    }
+    Ok(())
+}
+
+fn all_sources() -> Outcome<String> {
+    let mut text = String::new();
+    for place in ["sidecar", "pg_tpro", "sql", "make", "services", "tools", ".cargo/config.toml", "Makefile"]
+    {
+        sources(&paths::checkout().join(place), &mut text)?;
+    }
+    Ok(text)
+}
+
+/// Fails with the problems, if there are any.
+fn none_of(problems: Vec<String>) -> Outcome {
+    if problems.is_empty() { Ok(()) } else { Err(Failure::new(problems.join("; "))) }
+}
+
+#[test]
+fn every_link_and_every_path_leads_to_a_file() -> Outcome {
+    let root = paths::checkout();
+    let mut problems = Vec::new();
+    for page in pages()? {
+        let folder = root.join(&page.name).parent().map(PathBuf::from).context("a page is in a folder")?;
+        let links = page.text.split("](").skip(1).filter_map(|rest| rest.split([')', '#']).next());
+        let links = links
+            .filter(|link| !link.is_empty() && !link.contains("://"))
+            .map(|link| (link, folder.join(link)));
+        let invented = |path: &&str| INVENTED.iter().any(|name| path.contains(name));
+        let named = page.words().filter(|word| FOLDERS.iter().any(|folder| word.starts_with(folder)));
+        let named = named.filter(|path| !invented(path)).map(|path| (path, root.join(path)));
+        let missing = links.chain(named).filter(|(_, path)| !path.exists());
+        problems.extend(missing.map(|(named, _)| format!("{}: there is no {named}", page.name)));
+    }
+    none_of(problems)
+}
+
+#[test]
+fn every_setting_metric_function_and_table_is_in_the_sources() -> Outcome {
+    let sources = all_sources()?;
+    let is_there = |word: &str| {
+        let metric = word.strip_prefix("tpro_").map(|name| {
+            let name = name.strip_suffix("_total").or_else(|| name.strip_suffix("_info")).unwrap_or(name);
+            format!("\"{name}\"")
+        });
+        // Variables that `make env` makes of the names of services.
+        let is_address =
+            word.ends_with("_URL") && ["MAIN", "ANALYTIC"].iter().any(|name| word.starts_with(name));
+        is_address
+            || INVENTED.contains(&word)
+            || sources.contains(word)
+            || metric.is_some_and(|name| sources.contains(&name))
+    };
+    let mut problems = Vec::new();
+    for page in pages()? {
+        for word in page.words() {
+            let is_setting = word.contains('_')
+                && word.bytes().all(|b| b.is_ascii_uppercase() || b.is_ascii_digit() || b == b'_');
+            // Of what has more points (a subject, a column) the first two parts.
+            let end = word.match_indices('.').nth(1).map_or(word.len(), |(end, _)| end);
+            let is_name = ["tpro_", "tpro.", "mq_"].iter().any(|prefix| word.starts_with(prefix))
+                && !word.ends_with('_');
+            if (is_setting || is_name) && !is_there(&word[..end]) {
+                problems.push(format!("{}: nothing in the sources is called {word}", page.name));
+            }
+        }
+    }
+    none_of(problems)
+}
+
+#[test]
+fn every_make_target_is_in_the_makefile() -> Outcome {
+    let makefile = fs::read_to_string(paths::checkout().join("Makefile"))?;
+    let rules = makefile.lines().filter(|line| line.starts_with(|c: char| c.is_ascii_lowercase()));
+    let targets: Vec<&str> = rules
+        .filter_map(|line| line.split_once(':'))
+        .flat_map(|(names, _)| names.split_whitespace())
+        .collect();
+    let is_there = |word: &str| {
+        targets.iter().any(|target| match target.strip_suffix('%') {
+            Some(stem) => word.strip_prefix(stem).is_some_and(|name| !name.is_empty()),
+            None => *target == word,
+        })
+    };
+    let mut problems = Vec::new();
+    for page in pages()? {
+        for line in page.code().flat_map(str::lines) {
+            // A comment behind a command speaks of what it likes.
+            let mut words = line.split(" #").next().unwrap_or_default().split_whitespace();
+            if !words.any(|word| word == "make") {
+                continue;
+            }
+            if let Some(target) = words.find(|word| !word.contains('=')).filter(|word| !is_there(word)) {
+                problems.push(format!("{}: make has no target {target}", page.name));
+            }
+        }
+    }
+    none_of(problems)
+}
