@@ -4,5 +4,6 @@
 . "$(dirname -- "${BASH_SOURCE[0]}")/lib.sh"
 
 "$ROOT/make/setup.sh"
-build "building the benchmark"
+use_measured
+build_all "building the benchmark" --bins --lib
 exec "$PROFILE/tpro-bench"

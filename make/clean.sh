@@ -7,14 +7,19 @@
 locate
 # The tests' own installation of PostgreSQL lies where user postgres can go; they note where. It goes only if it is of the programs in
 # this target/ and of this checkout: the note may have come along with a copy of the folder.
-TESTS=$(cat -- "$PROFILE/testkit.place" 2>/dev/null || true)
-mapfile -t owner < <(cat -- "$TESTS/owner" 2>/dev/null)
-if [ -n "$TESTS" ] && { [ "${owner[0]:-}" != "$(realpath -- "$PROFILE")" ] || [ "${owner[1]:-}" != "$ROOT" ]; }; then
-  [ ! -e "$TESTS" ] || say "left: $TESTS, the tests' installation${owner[1]:+ of ${owner[1]}}; $PROFILE/testkit.place is not of this checkout's tests"
-  TESTS=''
-fi
-for folder in "$BASE" "$LOGS" "$LOCAL" ${TESTS:+"$TESTS"}; do
+TESTS=()
+for profile in "$TARGET/debug" "$TARGET/measured"; do
+  place=$(cat -- "$profile/testkit.place" 2>/dev/null || true)
+  if [ -z "$place" ] || [ ! -e "$place" ]; then continue; fi
+  mapfile -t owner < <(cat -- "$place/owner" 2>/dev/null)
+  if [ "${owner[0]:-}" = "$(realpath -- "$profile")" ] && [ "${owner[1]:-}" = "$ROOT" ]; then
+    TESTS+=("$place")
+  else
+    say "left: $place, the tests' installation${owner[1]:+ of ${owner[1]}}; $profile/testkit.place is not of this checkout's tests"
+  fi
+done
+for folder in "$BASE" "$LOGS" "$LOCAL" "${TESTS[@]}"; do
   [ ! -e "$folder" ] || rm -rf -- "$folder" || die "$folder could not be removed whole: is a part of it another user's?"
 done
-say "removed: $BASE, .local and logs${TESTS:+, $TESTS}"
+say "removed: $BASE, .local and logs${TESTS[*]:+, ${TESTS[*]}}"
 say "left: target/ ($(du -sh -- "$TARGET" 2>/dev/null | cut -f1); cargo clean removes it), services/*/.env"

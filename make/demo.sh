@@ -29,7 +29,7 @@ step "What it needs"
 "$ROOT/make/setup.sh"
 
 step "Building (a first build takes minutes; its output is in logs/build.log)"
-build "building"
+build "building" --bins --lib
 export BUILT=yes
 
 step "PostgreSQL"

@@ -95,9 +95,11 @@ need() {
 
 # install: into the server of PG_CONFIG, which may be the user's own.
 install_extension() {
-  local libdir sharedir library=$PROFILE/libpg_tpro.so sudo=''
+  local libdir sharedir library sudo=''
   [ -n "${PG_CONFIG:-}" ] || die "say which PostgreSQL: make install-extension PG_CONFIG=/usr/lib/postgresql/$PG_MAJOR/bin/pg_config"
   use_pg_config
+  use_measured
+  library=$PROFILE/libpg_tpro.so
   libdir=$("$PG" --pkglibdir) sharedir=$("$PG" --sharedir)
   if [ -x "$PG_CONFIG_DEFAULT" ] && [ "$("$PG" --version)" = "$("$PG_CONFIG_DEFAULT" --version)" ]; then
     # The same server, elsewhere perhaps: what is built for the one fits the other.
@@ -108,7 +110,7 @@ install_extension() {
     library=$ROOT/target-pg-$(digest "$PG")
     use_cargo
     CARGO_TARGET_DIR=$library logged logs/build.log "building the extension for $PG" cargo build "${CARGO_FLAGS[@]}" --package pg_tpro
-    library=$library/debug/libpg_tpro.so
+    library=$library/measured/libpg_tpro.so
   fi
   if [ ! -w "$libdir" ] || [ ! -w "$sharedir/extension" ]; then
     sudo=sudo

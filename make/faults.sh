@@ -11,7 +11,7 @@ steps 3
 step "What it needs"
 "$ROOT/make/setup.sh" tests
 step "Building"
-build "building the tests" --all-targets
+build_all "building the tests" --all-targets
 use_cargo
 step "Faults (its output is in logs/faults.log; it takes long)"
 rc=0

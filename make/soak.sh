@@ -10,5 +10,6 @@ load_seed
 # (cargo tree -e features -i fail: the crate is a dev-dependency of itself); built without, the crate would be compiled a second time
 # for minutes, and that one service would have it all the same. A point that nobody has set is a look into an empty map, which grows by
 # nothing.
-build "building" --bins --lib --examples
+use_measured
+build_all "building" --bins --lib --examples
 exec "$PROFILE/tpro-chaos" soak --seconds "$seconds" "${LOAD_SEED[@]}" --logs "$LOGS"

@@ -9,7 +9,7 @@ step "What it needs"
 "$ROOT/make/setup.sh" tests
 step "Building"
 # With the tests, so that the programs they start have failpoints in them.
-build "building the tests" --all-targets
+build_all "building the tests" --all-targets
 use_cargo
 step "Testing"
 rc=0

@@ -24,6 +24,12 @@ use_cargo() {
 TARGET=${CARGO_TARGET_DIR:-$ROOT/target}
 PROFILE=$TARGET/debug
 
+# use_measured: what is built from now on is optimised as for figures and for other machines, and lies apart.
+use_measured() {
+  PROFILE=$TARGET/measured
+  CARGO_FLAGS+=(--profile measured)
+}
+
 # The unattended run builds what is locked and nothing else.
 CARGO_FLAGS=()
 [ -z "${CI:-}" ] || CARGO_FLAGS=(--locked)
@@ -36,9 +42,13 @@ load_seed() {
   LOAD_SEED=(--seed "$SEED")
 }
 
-# build LABEL ARGUMENTS...: cargo build. Always of the whole workspace's choice of features: a package built alone would have others,
-# and everything under it would be compiled twice. BUILT=yes says that whoever called has built everything.
-build() {
+# build LABEL ARGUMENTS...: cargo build of what `make demo` and `make up` run. Always of the same crates' choice of features: a package
+# built alone would have others, and everything under it would be compiled twice. What only developers run is left out: nobody waits
+# for it. BUILT=yes says that the caller has built everything.
+build() { build_all "$@" --exclude tpro-bench --exclude tpro-chaos --exclude tpro-models --exclude tpro-testkit; }
+
+# build_all LABEL ARGUMENTS...: cargo build of all crates.
+build_all() {
   local label=$1
   shift
   use_pg_config

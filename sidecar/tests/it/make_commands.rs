@@ -381,21 +381,23 @@ async fn a_copied_checkout_leaves_processes_and_places_of_the_original_alone() -
 
 #[test]
 fn clean_removes_what_its_own_tests_have_made() -> Outcome {
-    let checkout = Checkout::new("clean")?;
-    let profile = checkout.root.join("target/debug");
-    fs::create_dir_all(&profile)?;
-    let place = checkout.root.join("the place of the tests");
-    fs::create_dir(&place)?;
-    fs::write(profile.join("testkit.place"), format!("{}\n", place.display()))?;
-    for owner in ["", "/elsewhere/target/debug\n/elsewhere\n"] {
-        fs::write(place.join("owner"), owner)?;
-        checkout.well(&["clean"])?;
-        assert!(place.exists(), "of {owner:?}");
+    for profile in ["debug", "measured"] {
+        let checkout = Checkout::new("clean")?;
+        let profile = checkout.root.join("target").join(profile);
+        fs::create_dir_all(&profile)?;
+        let place = checkout.root.join("the place of the tests");
+        fs::create_dir(&place)?;
+        fs::write(profile.join("testkit.place"), format!("{}\n", place.display()))?;
+        for owner in ["", "/elsewhere/target/debug\n/elsewhere\n"] {
+            fs::write(place.join("owner"), owner)?;
+            checkout.well(&["clean"])?;
+            assert!(place.exists(), "of {owner:?}");
+        }
+        fs::write(place.join("owner"), format!("{}\n{}\n", profile.display(), checkout.root.display()))?;
+        let told = checkout.well(&["clean"])?;
+        assert!(!place.exists() && told.contains("the place of the tests"), "{told}");
+        assert!(!checkout.root.join(".local").exists(), "{told}");
     }
-    fs::write(place.join("owner"), format!("{}\n{}\n", profile.display(), checkout.root.display()))?;
-    let told = checkout.well(&["clean"])?;
-    assert!(!place.exists() && told.contains("the place of the tests"), "{told}");
-    assert!(!checkout.root.join(".local").exists(), "{told}");
     Ok(())
 }
 
