@@ -4,7 +4,7 @@ use std::{net::IpAddr, time::Duration};
 
 use tokio_postgres::config::{Host, SslMode, TargetSessionAttrs};
 
-use super::{dsn, layers::Origin, print::Setting, problem::Problem, reader::Reader};
+use super::{dsn, origin::Origin, print::Setting, problem::Problem, reader::Reader};
 
 /// Where Debian's libpq looks when nobody names a host.
 const SOCKET_DIRECTORY: &str = "/var/run/postgresql";

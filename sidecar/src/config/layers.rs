@@ -5,32 +5,9 @@ use std::{collections::BTreeMap, fmt, fs, io, path::PathBuf, sync::Arc};
 use super::{
     dotenv::{self, Line},
     key,
+    origin::Origin,
     problem::Problem,
 };
-
-/// Where a value was found.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub(super) enum Origin {
-    /// A variable of the process.
-    Environment,
-    /// A line of the file.
-    Line(Arc<str>, usize),
-    /// The file as a whole.
-    File(Arc<str>),
-    /// Nobody set it.
-    Default,
-}
-
-impl fmt::Display for Origin {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Environment => f.write_str("environment"),
-            Self::Line(file, line) => write!(f, "{file}:{line}"),
-            Self::File(file) => f.write_str(file),
-            Self::Default => f.write_str("default"),
-        }
-    }
-}
 
 /// A value and where it was found.
 pub(super) struct Found<'a> {

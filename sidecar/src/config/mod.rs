@@ -15,6 +15,7 @@ mod log;
 mod maintenance;
 mod nats;
 mod number;
+mod origin;
 mod own;
 mod print;
 mod problem;

@@ -2,7 +2,8 @@
 
 use super::{
     key,
-    layers::{Found, Layers, Origin},
+    layers::{Found, Layers},
+    origin::Origin,
     own::OwnSetting,
     print::Setting,
     problem::{Problem, Problems},

@@ -10,7 +10,7 @@ use uuid::Uuid;
 use super::{
     Context,
     claim::{Claim, ClaimError, Stance},
-    gate::STAYS_AFTER,
+    gate::{CHECK, STAYS_AFTER},
     leader::{Fall, Leader},
     outbox::Outbox,
     stuck,
@@ -20,8 +20,6 @@ use crate::{
     db::{self, DbError, Session, plain, standby},
 };
 
-/// The name of the readiness check.
-pub(super) const CHECK: &str = "dispatcher";
 /// How often a follower looks whether the leader is frozen.
 const WATCH: Duration = Duration::from_millis(500);
 /// When to ask for the lock of a leader whose session was terminated: it takes a moment to end.

@@ -17,7 +17,6 @@ use uuid::Uuid;
 use super::{
     Context,
     claim::{Claim, ClaimError, Stance},
-    follower::CHECK,
     identity::Server,
 };
 use crate::{
@@ -25,6 +24,8 @@ use crate::{
     db::{self, DbError, plain},
 };
 
+/// The name of the readiness check.
+pub(super) const CHECK: &str = "dispatcher";
 /// Between two questions.
 const PAUSE: Duration = Duration::from_secs(1);
 /// How often it asks before it opens: an answer may be late once.

@@ -19,6 +19,7 @@ use std::{collections::HashMap, time::Instant};
 use super::{
     in_flight::Key,
     lane::{CopyId, FIRST_WINDOW, Lane, Share, Waiting, smoothed},
+    lane_id::LaneId,
     message::Refusal,
 };
 use crate::presence::Presence;
@@ -31,10 +32,6 @@ const OWN_BYTES: usize = 64 << 10;
 const LANES_MAX: usize = 1024;
 /// The lane that such names share; no name of a service is empty.
 const SHARED: &str = "";
-
-/// Which lane: stays with it while it holds anything.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-pub(super) struct LaneId(u32);
 
 /// The bounds of all lanes.
 #[derive(Clone, Copy, Debug)]

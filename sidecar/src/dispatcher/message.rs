@@ -4,7 +4,7 @@ use std::time::{Instant, SystemTime};
 
 use tpro_wire::{Versions, trace::TraceParent};
 
-use super::{lanes::LaneId, row::Published};
+use super::{lane_id::LaneId, row::Published};
 use crate::telemetry::Span;
 
 /// Where a message is.

@@ -13,7 +13,7 @@ use crate::db::{is_refusal, is_shortage, plain};
 
 use super::{
     reader::Window,
-    settler::Settled,
+    settled::Settled,
     snapshot::{Snapshot, Xid},
     stuck::{SWALLOWED, Stuck},
 };

@@ -6,7 +6,7 @@
 
 use std::collections::VecDeque;
 
-use super::settler::Settled;
+use super::settled::Settled;
 
 /// What waits for the handler of one target, and how many of it are at work.
 struct Queue {
@@ -84,7 +84,7 @@ mod tests {
     use tpro_wire::target::Target;
 
     use super::*;
-    use crate::dispatcher::settler::settled_of;
+    use crate::dispatcher::settled::settled_of;
 
     fn queue(pool: usize, targets: &[(&str, usize)]) -> ReplyQueue {
         let mut queue = ReplyQueue::new(pool);

@@ -14,8 +14,8 @@ use tpro_wire::{
 };
 
 use super::{
-    lanes::LaneId,
     outbox::{Outbox, OutboxError},
+    settled::Settled,
     stuck::Hold,
 };
 use crate::{
@@ -38,15 +38,6 @@ const WRITERS: usize = 2;
 const HELD_PAUSE: Duration = Duration::from_secs(1);
 /// The pause before outcomes are tried again that the server had no room for, or refused.
 const STUCK_PAUSE: Duration = Duration::from_secs(1);
-
-/// An outcome, and the bytes it counts for.
-#[derive(Debug)]
-pub(super) struct Settled {
-    pub settlement: Settlement,
-    pub bytes: usize,
-    /// The lane in which it counts until its reply handler is done.
-    pub lane: LaneId,
-}
 
 /// What collects.
 #[derive(Default)]
@@ -296,30 +287,12 @@ fn trace(spans: &Spans, batch: &[Settled]) -> Vec<Span> {
     open
 }
 
-/// An outcome for tests.
-#[cfg(test)]
-pub(super) fn settled_of(target: tpro_wire::Target, bytes: usize) -> Settled {
-    let settlement = Settlement {
-        id: 1,
-        uid: tpro_wire::Uid::v7(1, [1; 10]),
-        target,
-        status: Status::Ok,
-        result: None,
-        error: None,
-        headers: None,
-        attempts: 1,
-        sent_at: None,
-        responder: None,
-        traceparent: tpro_wire::TraceParent::root([1; 24], false),
-    };
-    Settled { settlement, bytes, lane: LaneId::default() }
-}
-
 #[cfg(test)]
 mod tests {
     use tpro_wire::target::Target;
 
     use super::*;
+    use crate::dispatcher::settled::settled_of;
 
     fn settled(bytes: usize) -> Settled {
         settled_of(Target::new("tpro", "co", "example", "x").expect("is a target"), bytes)

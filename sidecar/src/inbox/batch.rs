@@ -12,9 +12,10 @@ use uuid::Uuid;
 
 use super::{
     columns::{AcceptColumns, FinishColumns},
-    command::{Accept, Accepted, Command, Finish, Finished, is_suspect},
+    command::{Accepted, Command, Finish, Finished, is_suspect},
     question::First,
     sql::Prepared,
+    taking::Taking,
 };
 use crate::{
     backoff::Backoff,
@@ -30,15 +31,6 @@ use crate::{
 /// The pauses before something is tried again that the server failed in a way that passes.
 const FIRST_PAUSE: Duration = Duration::from_millis(10);
 const LONGEST_PAUSE: Duration = Duration::from_secs(1);
-
-/// An accept, and the run it is for.
-pub(super) struct Taking {
-    pub(super) accept: Accept,
-    pub(super) run: i32,
-    /// Whether it was written and nobody knows whether that was committed.
-    unsure: bool,
-    reply: oneshot::Sender<Accepted>,
-}
 
 /// Commands that are written together. It is empty when all are answered.
 #[derive(Default)]

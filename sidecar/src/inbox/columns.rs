@@ -4,8 +4,8 @@ use tokio::sync::oneshot;
 use uuid::Uuid;
 
 use super::{
-    batch::Taking,
     command::{Finish, Finished},
+    taking::Taking,
 };
 
 /// What is taken.

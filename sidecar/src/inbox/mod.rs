@@ -14,6 +14,7 @@ pub(crate) mod flight;
 pub(crate) mod own;
 pub(crate) mod question;
 mod sql;
+mod taking;
 mod writer;
 
 use tokio::{

@@ -119,7 +119,7 @@ async fn handle(
             Ended::Done(result) => result,
             // The message may run again, here or elsewhere, and makes the same calls again under the same uids: they go
             // on record with the outcome of the run that has one.
-            Ended::Late => return Came::Late(serving.late(work, Some(&tries))),
+            Ended::Late => return Came::Late(serving.late(work, tries.met())),
             Ended::Stopped => return stopped(serving, work),
         };
         let (lost, passing) = match &result {
@@ -140,7 +140,7 @@ async fn handle(
             drop(tx);
             match tries.next(serving, work, passing.filter(|_| !asked)).await {
                 Next::Try => continue,
-                Next::Late => return Came::Late(serving.late(work, Some(&tries))),
+                Next::Late => return Came::Late(serving.late(work, tries.met())),
                 Next::Stopped => return stopped(serving, work),
             }
         }
@@ -178,7 +178,7 @@ async fn handle(
         }
         match tries.next(serving, work, (!asked).then(|| describe(&error))).await {
             Next::Try => {}
-            Next::Late => return Came::Late(serving.late(work, Some(&tries))),
+            Next::Late => return Came::Late(serving.late(work, tries.met())),
             Next::Stopped => return stopped(serving, work),
         }
         // It may have committed all the same.
@@ -200,11 +200,11 @@ async fn stored(serving: &Serving, work: &mut Work<'_>, tries: &mut Tries) -> Op
         let error = match timeout_at(work.origin.deadline, asked).await {
             Ok(Ok(outcome)) => return outcome.map(Came::Stored),
             Ok(Err(error)) => describe(&error),
-            Err(_) => return Some(Came::Late(serving.late(work, Some(tries)))),
+            Err(_) => return Some(Came::Late(serving.late(work, tries.met()))),
         };
         match tries.next(serving, work, Some(error)).await {
             Next::Try => {}
-            Next::Late => return Some(Came::Late(serving.late(work, Some(tries)))),
+            Next::Late => return Some(Came::Late(serving.late(work, tries.met()))),
             Next::Stopped => return Some(stopped(serving, work)),
         }
     }

@@ -17,7 +17,7 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 use tpro_wire::{ReplyState, RpcError, TraceParent, Versions, error::code};
 
-use super::{answer::ReplyHeaders, request::Back, tries::Tries};
+use super::{answer::ReplyHeaders, request::Back};
 use crate::{
     db::DATABASE,
     handler::{
@@ -242,10 +242,11 @@ impl Serving {
         outcome
     }
 
-    /// The handler's time was over: nothing is stored, since a later delivery with more time may do it.
-    pub(super) fn late(&self, work: &mut Work<'_>, tries: Option<&Tries>) -> Outcome {
+    /// The handler's time was over: nothing is stored, since a later delivery with more time may do it. `met` says that an error
+    /// of the database was met that passes.
+    pub(super) fn late(&self, work: &mut Work<'_>, met: bool) -> Outcome {
         work.counts.late.inc();
-        let text = match tries.is_some_and(Tries::met) {
+        let text = match met {
             true => "the service's database did not let the handler finish before its time was over",
             false => "the handler was stopped: its time was over",
         };

@@ -41,7 +41,12 @@ pub(super) async fn serve(serving: &Serving, mut work: Work<'_>, handler: &Erase
         match next {
             // The calls of this try are made again, under the same uids: they go on record once.
             Next::Try => {}
-            Next::Late => break (serving.late(&mut work, tries.as_deref()), scope.take_journal()),
+            Next::Late => {
+                break (
+                    serving.late(&mut work, tries.as_deref().is_some_and(Tries::met)),
+                    scope.take_journal(),
+                );
+            }
             Next::Stopped => {
                 serving.stopped(&mut work);
                 return serving.headers.state(&serving.app, &work.back, ReplyState::Overloaded).await;

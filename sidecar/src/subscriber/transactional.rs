@@ -107,7 +107,7 @@ async fn tries(
             }
             Ok(Ok(came)) => return came,
             // The pool gave nothing, or the database hangs.
-            Err(_) => return Came::Unstored(serving.late(work, Some(&tries))),
+            Err(_) => return Came::Unstored(serving.late(work, tries.met())),
             Ok(Err(error)) => error,
         };
         let passed = match error {
@@ -137,7 +137,7 @@ async fn tries(
         };
         match tries.next(serving, work, passed).await {
             Next::Try => {}
-            Next::Late => return Came::Unstored(serving.late(work, Some(&tries))),
+            Next::Late => return Came::Unstored(serving.late(work, tries.met())),
             Next::Stopped => return Came::Stopped,
         }
     }
@@ -216,7 +216,7 @@ async fn one_try(
     let result = match run(running, work.origin.deadline, &serving.stop).await {
         Ended::Done(result) => result,
         // The transaction is not ended but thrown away with its connection, on which a statement may still run.
-        Ended::Late => return Ok(Came::Unstored(serving.late(work, None))),
+        Ended::Late => return Ok(Came::Unstored(serving.late(work, false))),
         Ended::Stopped => return Ok(Came::Stopped),
     };
     drop(scope.take_tx());

@@ -20,9 +20,21 @@ pub struct Database {
     name: String,
 }
 
+impl Postgres {
+    /// A new database in this cluster, with the extension and no service yet.
+    pub async fn database(self: &Arc<Self>) -> Outcome<Database> {
+        Database::make(self.clone(), None).await
+    }
+
+    /// A new database in this cluster as an earlier release made it, with the library of this one.
+    pub async fn database_of(self: &Arc<Self>, release: &str) -> Outcome<Database> {
+        Database::make(self.clone(), Some(release)).await
+    }
+}
+
 impl Database {
     /// With the extension of this release, or of the one that is named.
-    pub(crate) async fn make(cluster: Arc<Postgres>, release: Option<&str>) -> Outcome<Database> {
+    async fn make(cluster: Arc<Postgres>, release: Option<&str>) -> Outcome<Database> {
         let version = release.map_or(String::new(), |release| format!(" VERSION '{release}'"));
         let name = format!("test_{}", DATABASES.fetch_add(1, Ordering::Relaxed));
         {

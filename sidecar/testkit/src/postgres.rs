@@ -12,7 +12,6 @@ use tokio::sync::OnceCell;
 use tokio_postgres::{Client, NoTls};
 
 use crate::account::Account;
-use crate::database::Database;
 use crate::eventually::{eventually, eventually_some};
 use crate::failure::{Context, Failure, Outcome};
 use crate::installation::Installation;
@@ -170,16 +169,6 @@ impl Postgres {
     /// A cluster of one's own, to be configured and broken.
     pub fn own() -> PostgresOptions {
         PostgresOptions::default()
-    }
-
-    /// A new database in it, with the extension and no service yet.
-    pub async fn database(self: &Arc<Self>) -> Outcome<Database> {
-        Database::make(self.clone(), None).await
-    }
-
-    /// A new database in it as an earlier release made it, with the library of this one.
-    pub async fn database_of(self: &Arc<Self>, release: &str) -> Outcome<Database> {
-        Database::make(self.clone(), Some(release)).await
     }
 
     /// The server's port on 127.0.0.1.

@@ -10,30 +10,14 @@ use std::sync::Arc;
 
 use otlp_embedded::proto::common::v1::any_value::Value as Otlp;
 use otlp_embedded::proto::common::v1::{AnyValue, KeyValue};
-use otlp_embedded::proto::resource::v1::Resource;
 use otlp_embedded::proto::trace::v1::{Span, span::Event, status::StatusCode};
 use prost::Message as _;
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
 use crate::names::kind_name;
+use crate::service::SERVICE_NAME;
 use crate::store::{Process, Trace, TraceId};
-
-/// The attribute that names a process's service.
-const SERVICE_NAME: &str = "service.name";
-
-/// The service of a process; the specification's own stand-in where it does not say.
-pub fn service_name(resource: &Resource) -> String {
-    resource
-        .attributes
-        .iter()
-        .find(|attribute| attribute.key == SERVICE_NAME)
-        .and_then(|attribute| match &attribute.value {
-            Some(AnyValue { value: Some(Otlp::StringValue(name)) }) => Some(name.clone()),
-            _ => None,
-        })
-        .unwrap_or_else(|| "unknown_service".to_owned())
-}
 
 /// Writes a trace as Jaeger answers it, span by span, so that it is in memory once and as text. At so many bytes it stops, and the
 /// last span says how many are missing.

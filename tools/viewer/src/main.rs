@@ -18,6 +18,7 @@ mod jaeger;
 mod names;
 mod search;
 mod server;
+mod service;
 mod store;
 mod wire;
 

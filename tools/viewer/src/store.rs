@@ -12,6 +12,7 @@ use otlp_embedded::proto::trace::v1::span::SpanKind;
 use prost::Message as _;
 
 use crate::names::Names;
+use crate::service::service_name;
 use crate::wire::{Fields, Malformed, Value};
 
 /// 16 bytes, as in W3C Trace Context.
@@ -270,7 +271,7 @@ impl Store {
             return Arc::clone(known);
         }
         let key: Arc<[u8]> = resource.into();
-        let service = crate::jaeger::service_name(&Resource::decode(resource).unwrap_or_default());
+        let service = service_name(&Resource::decode(resource).unwrap_or_default());
         let process = Arc::new(Process { service, bytes: Arc::clone(&key) });
         self.bytes += process.cost();
         self.processes.insert(key, Arc::clone(&process));

@@ -9,7 +9,7 @@ use crate::dispatcher::{
     bell::{Act, Found},
     floor::Floor,
     lane::Waiting,
-    lanes::LaneId,
+    lane_id::LaneId,
     message::{Message, Phase},
     outbox::{Outbox, OutboxError},
     outcome::Outcome,

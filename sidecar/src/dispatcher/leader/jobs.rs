@@ -14,7 +14,7 @@ use crate::{
     dispatcher::{
         bell::Act,
         lane::Waiting,
-        lanes::LaneId,
+        lane_id::LaneId,
         outbox::{Cursor, Outbox, OutboxError},
         recovery::{self, Recovered},
         settler::{self, Written},

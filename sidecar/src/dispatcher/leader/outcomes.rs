@@ -8,12 +8,13 @@ use super::Leader;
 use crate::{
     dispatcher::{
         in_flight::Key,
-        lanes::LaneId,
+        lane_id::LaneId,
         metrics::Ended,
         outcome::Outcome,
         reply_queue::Place,
         row::{self, Published},
-        settler::{Settled, Written},
+        settled::Settled,
+        settler::Written,
         stuck::SWALLOWED,
         trace,
     },

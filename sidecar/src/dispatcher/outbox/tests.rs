@@ -13,7 +13,7 @@ use tpro_testkit::{Database, Postgres};
 use tpro_wire::{status::Status, target::Target, trace::TraceParent};
 
 use super::*;
-use crate::dispatcher::lanes::LaneId;
+use crate::dispatcher::lane_id::LaneId;
 use crate::{
     dispatcher::{floor::Floor, reader::Reader, recovery, row},
     random,
