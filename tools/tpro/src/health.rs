@@ -46,7 +46,7 @@ impl Report {
 
     /// For a person: whole lines, so that a remedy can be copied.
     pub fn write(&self, paper: &mut Paper) {
-        paper.line(&about(&self.database));
+        paper.title(&about(&self.database));
         if self.well {
             paper.line("well");
         }

@@ -10,6 +10,7 @@ mod dsn;
 mod findings;
 mod health;
 mod keys;
+mod line;
 mod message;
 mod messages;
 mod outbox;

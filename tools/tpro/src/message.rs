@@ -5,7 +5,7 @@ use serde_json::value::RawValue;
 use tokio_postgres::Row;
 
 use crate::args::{Show, Which};
-use crate::messages::{Line, page};
+use crate::line::{self, Line};
 use crate::outbox::{self, Outbox};
 use crate::problem::{Ending, Problem};
 use crate::run::{self, Run};
@@ -97,13 +97,13 @@ async fn find(session: &Session, outboxes: &[Outbox], show: &Show) -> Result<(Ou
     match show.message {
         Which::Id(id) => {
             for outbox in outboxes {
-                let rows = page(session, outbox, id, id.saturating_add(1), 1).await?;
+                let rows = line::read(session, outbox, id, id.saturating_add(1), 1).await?;
                 found.extend(rows.into_iter().map(|line| (outbox.clone(), line)));
             }
         }
         Which::Uid(uid) => {
             if let Some((outbox, id)) = uid::find(session, outboxes, uid).await? {
-                let rows = page(session, &outbox, id, id.saturating_add(1), 1).await?;
+                let rows = line::read(session, &outbox, id, id.saturating_add(1), 1).await?;
                 found.extend(rows.into_iter().map(|line| (outbox.clone(), line)));
             }
         }

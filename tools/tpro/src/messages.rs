@@ -3,15 +3,15 @@
 use std::cmp::Reverse;
 
 use serde::Serialize;
-use tokio_postgres::Row;
 
 use crate::args::Filter;
+use crate::line::{self, Line};
 use crate::outbox::{self, Outbox};
 use crate::paper::Paper;
 use crate::problem::Problem;
 use crate::session::Session;
 use crate::table::{Column, Table};
-use crate::time::{Moment, age};
+use crate::time::age;
 use crate::timeline::{Clock, Timeline};
 use crate::uid;
 use crate::wanted::Wanted;
@@ -20,27 +20,6 @@ use crate::wanted::Wanted;
 const PAGE: usize = 500;
 /// Ids may be out of the order of time by so many: those of one long statement beside those of others.
 const SLACK: i64 = 1_000;
-
-/// A message, without what it holds.
-#[derive(Debug, Serialize)]
-pub struct Line {
-    /// The service that sent it.
-    pub sender: String,
-    /// Its number in the outbox.
-    pub id: i64,
-    /// When it was published.
-    pub created_at: Moment,
-    /// `<space>.<service>.<entity>.<method>`.
-    pub target: String,
-    /// `waiting`, or the status of its reply.
-    pub status: String,
-    /// Since its publish.
-    pub age_seconds: f64,
-    /// How often it was sent, as the reply says.
-    pub attempts: Option<i32>,
-    /// Its trace.
-    pub trace_id: String,
-}
 
 /// The messages that were found.
 #[derive(Debug, Serialize)]
@@ -62,7 +41,7 @@ impl Messages {
             let found = uid::find(session, &outboxes, uid).await?;
             let mut messages = Vec::new();
             if let Some((outbox, id)) = found {
-                messages = page(session, &outbox, id, id + 1, 1).await?;
+                messages = line::read(session, &outbox, id, id + 1, 1).await?;
                 messages.retain(|line| wanted.fits(line));
             }
             return Ok(Self { looked_at: messages.len(), messages, complete: true });
@@ -134,7 +113,7 @@ async fn of(
             return Ok(found);
         }
         let rows = if wanted.is_all() { limit.min(PAGE) } else { PAGE };
-        let page = page(session, outbox, low, below, rows).await?;
+        let page = line::read(session, outbox, low, below, rows).await?;
         found.looked_at += page.len();
         let Some(last) = page.last() else { break };
         below = last.id;
@@ -142,30 +121,4 @@ async fn of(
     }
     found.messages.truncate(limit);
     Ok(found)
-}
-
-/// Messages with an id from `low` to below `below`, the newest first.
-pub async fn page(
-    session: &Session,
-    outbox: &Outbox,
-    low: i64,
-    below: i64,
-    rows: usize,
-) -> Result<Vec<Line>, Problem> {
-    let statement = format!(
-        "SELECT s.id, s.created_at, s.target, s.status::text, extract(epoch FROM s.age)::float8, s.attempts, s.trace_id
-           FROM {}.mq_status s WHERE s.id >= $1 AND s.id < $2 ORDER BY s.id DESC LIMIT {rows}",
-        outbox.schema
-    );
-    let line = |row: &Row| Line {
-        sender: outbox.sender.clone(),
-        id: row.get(0),
-        created_at: row.get(1),
-        target: row.get(2),
-        status: row.get(3),
-        age_seconds: row.get(4),
-        attempts: row.get(5),
-        trace_id: row.get(6),
-    };
-    Ok(session.query(&statement, &[&low, &below]).await?.iter().map(line).collect())
 }

@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use crate::plain::{plain, plain_json};
 use crate::problem::{Ending, Problem};
-use crate::table::Table;
+use crate::table::{Table, cut};
 
 /// The page that a command writes on. It is printed as a whole at the end.
 pub struct Paper {
@@ -40,6 +40,12 @@ impl Paper {
     /// A line. Text of the database in it becomes harmless.
     pub fn line(&mut self, line: &str) {
         let _ = writeln!(self.text, "{}", plain(line));
+    }
+
+    /// A line that says what follows, cut where the terminal ends.
+    pub fn title(&mut self, line: &str) {
+        let line = plain(line);
+        self.line(&self.width.map_or(line.clone(), |width| cut(&line, width).into_owned().into()));
     }
 
     /// An empty line.

@@ -16,6 +16,7 @@ const SETTINGS: &str = "\
     SET default_transaction_read_only = on; \
     SET default_transaction_isolation = 'read committed'; \
     SET row_security = off; \
+    SET enable_seqscan = off; \
     SET enable_hashjoin = off; \
     SET enable_mergejoin = off; \
     SET plan_cache_mode = force_custom_plan; \

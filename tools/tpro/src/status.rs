@@ -31,7 +31,7 @@ impl Status {
 
     /// For a person.
     pub fn write(&self, paper: &mut Paper) {
-        paper.line(&about(&self.database));
+        paper.title(&about(&self.database));
         paper.gap();
         paper.table(&services(&self.services));
         write_waiting(self.services.iter(), paper);

@@ -82,7 +82,7 @@ impl Table {
 }
 
 /// The text in at most so many columns, with `…` where it was cut.
-fn cut(text: &str, most: usize) -> Cow<'_, str> {
+pub fn cut(text: &str, most: usize) -> Cow<'_, str> {
     if text.width() <= most {
         return Cow::Borrowed(text);
     }

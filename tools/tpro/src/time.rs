@@ -28,7 +28,12 @@ impl Moment {
 
     /// So many seconds later, or earlier.
     pub fn plus_seconds(self, seconds: i64) -> Self {
-        Self(self.0.saturating_add(seconds.saturating_mul(1_000_000)))
+        self.plus_micros(seconds.saturating_mul(1_000_000))
+    }
+
+    /// So many microseconds later, or earlier.
+    pub fn plus_micros(self, micros: i64) -> Self {
+        Self(self.0.saturating_add(micros))
     }
 }
 

@@ -84,7 +84,7 @@ async fn look(session: &Session, before: &[Count]) -> Result<(Look, Vec<Count>),
 
 impl Look {
     fn write(&self, session: &Session, paper: &mut Paper) {
-        paper.line(&format!("{}, {}", about(&session.database), self.at.to_seconds()));
+        paper.title(&format!("{}, {}", about(&session.database), self.at.to_seconds()));
         paper.gap();
         let mut table = Table::new(&[
             Column::Left("SERVICE"),

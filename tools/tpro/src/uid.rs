@@ -8,8 +8,8 @@ use crate::session::Session;
 use crate::time::Moment;
 use crate::timeline::{Clock, Timeline};
 
-/// Seconds around its time in which a message is looked for: at first, and should a clock have been wrong.
-const AROUND: [i64; 2] = [2, 120];
+/// Milliseconds around its time in which a message is looked for: at first, beside long statements, and should a clock have been wrong.
+const AROUND: [i64; 4] = [5, 200, 2_000, 120_000];
 
 /// The outbox and the id of a message.
 pub async fn find(
@@ -27,11 +27,11 @@ pub async fn find(
         ));
     }
     let moment = Moment::of_uid(uid);
-    for seconds in AROUND {
+    for around in AROUND {
         for outbox in &open {
             let timeline = Timeline::new(session, outbox, Clock::Uid);
-            let low = timeline.first_at(moment.plus_seconds(-seconds)).await?;
-            let below = timeline.first_at(moment.plus_seconds(seconds)).await?;
+            let low = timeline.first_at(moment.plus_micros(-around * 1_000)).await?;
+            let below = timeline.first_at(moment.plus_micros(around * 1_000)).await?;
             let statement = format!(
                 "SELECT p.id FROM {}.mq_publish p WHERE p.id >= $1 AND p.id < $2 AND p.uid = $3 LIMIT 1",
                 outbox.schema

@@ -1,7 +1,7 @@
 //! The messages that are asked for.
 
 use crate::args::{Filter, Status};
-use crate::messages::Line;
+use crate::line::Line;
 use crate::outbox::Outbox;
 use crate::problem::Problem;
 use crate::session::Session;

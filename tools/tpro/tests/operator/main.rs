@@ -1,5 +1,12 @@
 //! `tpro` on real databases: what it prints, for whom, and how it ends.
 
+mod act;
 mod command_line;
+mod cost;
+mod health;
+mod hostile;
+mod messages;
+mod show;
 mod status;
 mod tool;
+mod top;

@@ -1,0 +1,56 @@
+//! A message as every reader may see it.
+
+use serde::Serialize;
+use tokio_postgres::Row;
+
+use crate::outbox::Outbox;
+use crate::problem::Problem;
+use crate::session::Session;
+use crate::time::Moment;
+
+/// A message, without what it holds.
+#[derive(Debug, Serialize)]
+pub struct Line {
+    /// The service that sent it.
+    pub sender: String,
+    /// Its number in the outbox.
+    pub id: i64,
+    /// When it was published.
+    pub created_at: Moment,
+    /// `<space>.<service>.<entity>.<method>`.
+    pub target: String,
+    /// `waiting`, or the status of its reply.
+    pub status: String,
+    /// Since its publish.
+    pub age_seconds: f64,
+    /// How often it was sent, as the reply says.
+    pub attempts: Option<i32>,
+    /// Its trace.
+    pub trace_id: String,
+}
+
+/// Messages with an id from `low` to below `below`, the newest first.
+pub async fn read(
+    session: &Session,
+    outbox: &Outbox,
+    low: i64,
+    below: i64,
+    rows: usize,
+) -> Result<Vec<Line>, Problem> {
+    let statement = format!(
+        "SELECT s.id, s.created_at, s.target, s.status::text, extract(epoch FROM s.age)::float8, s.attempts, s.trace_id
+           FROM {}.mq_status s WHERE s.id >= $1 AND s.id < $2 ORDER BY s.id DESC LIMIT {rows}",
+        outbox.schema
+    );
+    let line = |row: &Row| Line {
+        sender: outbox.sender.clone(),
+        id: row.get(0),
+        created_at: row.get(1),
+        target: row.get(2),
+        status: row.get(3),
+        age_seconds: row.get(4),
+        attempts: row.get(5),
+        trace_id: row.get(6),
+    };
+    Ok(session.query(&statement, &[&low, &below]).await?.iter().map(line).collect())
+}

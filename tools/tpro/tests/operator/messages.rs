@@ -1,0 +1,166 @@
+//! `tpro messages`.
+
+use serde_json::{Value, json};
+use tpro_testkit::{Database, Outcome, Postgres};
+
+use crate::tool::{member, on};
+
+/// A thousand messages of `main`, one a minute, of which every tenth ended in an error, id 5 waits and all others are ok; and one
+/// of `co`.
+async fn thousand() -> Outcome<Database> {
+    let database = Postgres::shared().await?.database().await?;
+    for service in ["main", "co"] {
+        database.create_service(service).await?;
+    }
+    let admin = database.connect().await?;
+    admin
+        .batch_execute(
+            "INSERT INTO main_service.mq_publish (service_name, entity, method_name, created_at)
+             SELECT CASE n % 2 WHEN 0 THEN 'analytic' ELSE 'co' END, 'example', CASE n % 4 WHEN 0 THEN 'simple' ELSE 'other' END,
+                    now() - (1000 - n) * interval '1 minute' FROM generate_series(1, 1000) n;
+             -- A publisher may say anything.
+             UPDATE main_service.mq_publish SET created_at = '1970-01-01' WHERE id % 97 = 0;
+             INSERT INTO main_service.mq_reply (mq_id, uid, status, attempts)
+             SELECT p.id, p.uid, CASE p.id % 10 WHEN 0 THEN 'error' ELSE 'ok' END, 1 FROM main_service.mq_publish p WHERE p.id <> 5;
+             SELECT tpro.publish('main', 'a', 'b', sender => 'co')",
+        )
+        .await?;
+    Ok(database)
+}
+
+fn ids(found: &Value) -> Vec<i64> {
+    found["messages"].as_array().into_iter().flatten().filter_map(|line| line["id"].as_i64()).collect()
+}
+
+#[tokio::test]
+async fn the_latest_come_first_and_each_filter_takes_out_what_does_not_match() -> Outcome {
+    let database = thousand().await?;
+    let reader = member(&database, "tpro_reader").await?;
+    let ask = |arguments: &[&str]| -> Outcome<Value> {
+        let all = ["messages", "--json"].iter().chain(arguments).copied().collect::<Vec<_>>();
+        on(&database, &reader, &all)?.ended(0)?.json()
+    };
+    let all = ask(&[])?;
+    assert_eq!(all["messages"][0]["sender"], "co");
+    assert_eq!(all["messages"].as_array().map(Vec::len), Some(20));
+    assert_eq!(ids(&ask(&["main", "--limit", "3"])?), [1000, 999, 998]);
+    let first = &ask(&["main", "--limit", "1"])?["messages"][0];
+    assert_eq!(
+        (&first["target"], &first["status"]),
+        (&json!("tpro.analytic.example.simple"), &json!("error"))
+    );
+    assert_eq!((&first["attempts"], first["age_seconds"].is_f64()), (&json!(1), true));
+    let trace: String =
+        database.connect().await?.query_one("SELECT tpro.trace_id(1000, 'main')", &[]).await?.get(0);
+    assert_eq!(first["trace_id"], json!(trace));
+
+    assert_eq!(ids(&ask(&["main", "--service", "analytic", "--limit", "2"])?), [1000, 998]);
+    assert_eq!(ids(&ask(&["main", "--method", "simple", "--limit", "2"])?), [1000, 996]);
+    assert_eq!(ids(&ask(&["main", "--method", "example.other", "--limit", "2"])?), [999, 998]);
+    assert_eq!(ids(&ask(&["main", "--method", "example", "--limit", "2"])?), [0; 0]);
+    assert_eq!(ids(&ask(&["main", "--status", "error", "--limit", "2"])?), [1000, 990]);
+    assert_eq!(ids(&ask(&["main", "--status", "cancelled"])?), [0; 0]);
+    let waiting = ask(&["--status", "waiting"])?;
+    assert_eq!((ids(&waiting), &waiting["complete"]), (vec![1, 5], &json!(true)));
+    assert_eq!(ids(&ask(&["main", "--status", "waiting", "--service", "nobody"])?), [0; 0]);
+    Ok(())
+}
+
+#[tokio::test]
+async fn times_are_found_by_ids_although_some_publishers_say_another_time() -> Outcome {
+    let database = thousand().await?;
+    let reader = member(&database, "tpro_reader").await?;
+    let admin = database.connect().await?;
+    for (since, until) in
+        [(Some(100), None), (None, Some(900)), (Some(500), Some(400)), (Some(0), None), (Some(9_999), None)]
+    {
+        let (mut arguments, mut rule) = (
+            vec!["messages".to_owned(), "main".into(), "--json".into(), "--limit=1000".into()],
+            String::new(),
+        );
+        // Half a minute beyond, so that the time that passes meanwhile moves no message over the bound.
+        let mut bound = |option: &str, sign: &str, minutes: Option<i64>| {
+            if let Some(minutes) = minutes {
+                arguments.push(format!("--{option}={}s", minutes * 60 + 30));
+                rule += &format!(" AND created_at {sign} now() - interval '{minutes} minutes 30 seconds'");
+            }
+        };
+        bound("since", ">=", since);
+        bound("until", "<", until);
+        let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+        let found = on(&database, &reader, &arguments)?.ended(0)?.json()?;
+        // What is said to be of 1970 is found near its own time only, and none is looked for there.
+        let truth =
+            format!("SELECT id FROM main_service.mq_publish WHERE id % 97 <> 0 {rule} ORDER BY id DESC");
+        let truth: Vec<i64> = admin.query(&truth, &[]).await?.iter().map(|row| row.get(0)).collect();
+        let found: Vec<i64> = ids(&found).into_iter().filter(|id| id % 97 != 0).collect();
+        assert_eq!(found, truth, "{arguments:?}");
+    }
+    let absolute =
+        ["messages", "main", "--json", "--since", "2026-01-01T00:00:00Z", "--until", "2026-01-01 01:00"];
+    assert_eq!(ids(&on(&database, &reader, &absolute)?.ended(0)?.json()?), [0; 0]);
+    for wrong in ["yesterday", "infinity", "2026-13-01", "12:00", "-5m"] {
+        let refused = on(&database, &reader, &["messages", &format!("--since={wrong}")])?.ended(2)?;
+        assert!(refused.err.contains(&format!("--since {wrong}: not a time")), "{}", refused.err);
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_search_that_ends_before_all_was_looked_at_says_so() -> Outcome {
+    let database = thousand().await?;
+    let arguments = ["messages", "main", "--status", "cancelled", "--scan", "500"];
+    let shown = on(&database, "postgres", &arguments)?.ended(0)?;
+    assert!(shown.err.contains("500 were looked at; --scan N looks at more"), "{}", shown.err);
+    let found = on(&database, "postgres", &[&arguments[..], &["--json"]].concat())?.ended(0)?.json()?;
+    assert_eq!(found, json!({ "messages": [], "looked_at": 500, "complete": false }));
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_uid_finds_its_message_for_who_may_read_the_outbox() -> Outcome {
+    let database = thousand().await?;
+    let reader = member(&database, "tpro_reader").await?;
+    let admin = database.connect().await?;
+    for id in [1_i64, 500, 1000] {
+        let uid: String = admin
+            .query_one("SELECT uid::text FROM main_service.mq_publish WHERE id = $1", &[&id])
+            .await?
+            .get(0);
+        let found = on(&database, "postgres", &["messages", "--json", "--uid", &uid])?.ended(0)?.json()?;
+        assert_eq!(ids(&found), [id]);
+        let shown = on(&database, "postgres", &["show", &uid])?.ended(0)?;
+        assert!(shown.out.contains(&format!("{id} of main")), "{}", shown.out);
+        let refused = on(&database, &reader, &["messages", "--uid", &uid])?.ended(3)?;
+        assert!(
+            refused.err.contains("may not read uids") && refused.err.contains("GRANT SELECT ON"),
+            "{}",
+            refused.err
+        );
+    }
+    let nobody = "019acac2-0000-7000-8000-000000000000";
+    assert_eq!(
+        ids(&on(&database, "postgres", &["messages", "--json", "--uid", nobody])?.ended(0)?.json()?),
+        [0; 0]
+    );
+    let missing = on(&database, "postgres", &["show", nobody])?.ended(1)?;
+    assert!(missing.err.contains("there is no message 019acac2"), "{}", missing.err);
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_service_that_is_not_there_and_one_that_may_not_be_read_are_told_apart() -> Outcome {
+    let database = thousand().await?;
+    let unknown = on(&database, "postgres", &["messages", "mian"])?.ended(2)?;
+    assert!(unknown.err.contains("there is no service mian; there are: co, main"), "{}", unknown.err);
+    // The login of a service sees its own.
+    let own = on(&database, "main", &["messages", "--json", "--limit", "1"])?.ended(0)?.json()?;
+    assert_eq!(ids(&own), [1000]);
+    let other = on(&database, "main", &["messages", "co"])?.ended(3)?;
+    assert!(other.err.contains("role main may not read the messages of co"), "{}", other.err);
+    let nobody = member(&database, "main_publisher").await?;
+    let none = on(&database, &nobody, &["messages"])?.ended(3)?;
+    assert!(none.err.contains("may read the messages of no service"), "{}", none.err);
+    assert!(none.err.contains(&format!("GRANT tpro_reader TO {nobody};")), "{}", none.err);
+    Ok(())
+}

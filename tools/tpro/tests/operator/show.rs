@@ -1,0 +1,75 @@
+//! `tpro show`.
+
+use serde_json::json;
+use tpro_testkit::{Message, Outcome, Postgres, World};
+
+use crate::tool::{member, on, run, tpro};
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_message_is_shown_whole_to_who_may_read_it_and_without_its_body_to_a_reader() -> Outcome {
+    let world = World::demo().await?;
+    let (main, analytic) = (world.run("main").await?, world.run("analytic").await?);
+    let body = json!({ "ip": "172.19.0.8", "login": "login342", "password": "phnd26w" });
+    let id = world.publish(&Message::to("analytic.example.simple").timeout(15).body(body.clone())).await?;
+    world.await_reply(id).await?.ok()?;
+    let database = &world.database;
+    let reader = member(database, "tpro_reader").await?;
+    let (id, trace) = (id.to_string(), "http://127.0.0.1:16686/");
+
+    let url = database.url();
+    let whole = run(tpro(&["show", &id, "--json"]).env("DATABASE_URL", &url).env("JAEGER_URL", trace))?
+        .ended(0)?
+        .json()?;
+    assert_eq!(whole["published"]["body"], body);
+    assert_eq!(whole["published"]["timeout_seconds"], json!(15));
+    assert_eq!((&whole["status"], &whole["reply"]["status"]), (&json!("ok"), &json!("ok")));
+    assert_eq!((&whole["attempts"], &whole["reply"]["error"]), (&json!(1), &json!(null)));
+    assert!(whole["reply"]["result"]["sid"].is_string(), "{whole}");
+    assert_eq!(whole["runs"][0]["run"], json!(1));
+    assert!(whole["runs"][0]["outcome_at"].is_string(), "{whole}");
+    let link = format!("{trace}trace/{}", whole["trace_id"].as_str().unwrap_or_default());
+    assert_eq!((&whole["trace_url"], &whole["hidden"]), (&json!(link), &json!(null)));
+    let shown = on(database, "postgres", &["show", &id])?.ended(0)?;
+    for words in ["phnd26w", "analytic/", "run 1", "15s", "\"sid\""] {
+        assert!(shown.out.contains(words), "{words} in {}", shown.out);
+    }
+
+    let part = on(database, &reader, &["show", &id, "--json"])?.ended(0)?.json()?;
+    assert_eq!(
+        (&part["published"], &part["reply"], &part["status"]),
+        (&json!(null), &json!(null), &json!("ok"))
+    );
+    let part = on(database, &reader, &["show", &id])?.ended(0)?;
+    assert!(
+        part.out.contains(&format!(
+            "GRANT SELECT ON main_service.mq_publish, main_service.mq_reply TO {reader};"
+        )),
+        "{}",
+        part.out
+    );
+    assert!(!part.out.contains("phnd26w"), "{}", part.out);
+    world.finish(&[&main, &analytic]).await?;
+    Ok(())
+}
+
+#[tokio::test]
+async fn an_id_that_is_missing_or_in_two_outboxes_is_told() -> Outcome {
+    let database = Postgres::shared().await?.database().await?;
+    for service in ["main", "co"] {
+        database.create_service(service).await?;
+    }
+    let missing = on(&database, "postgres", &["show", "1"])?.ended(1)?;
+    assert!(missing.err.contains("there is no message 1 in the outbox of co, main"), "{}", missing.err);
+    for service in ["main", "co"] {
+        database
+            .connect()
+            .await?
+            .batch_execute(&format!("SELECT tpro.publish('x', 'a', 'b', sender => '{service}')"))
+            .await?;
+    }
+    let several = on(&database, "postgres", &["show", "1"])?.ended(2)?;
+    assert!(several.err.contains("of co, main") && several.err.contains("--sender NAME"), "{}", several.err);
+    let one = on(&database, "postgres", &["show", "1", "--sender", "co", "--json"])?.ended(0)?.json()?;
+    assert_eq!((&one["sender"], &one["reply"]), (&json!("co"), &json!(null)));
+    Ok(())
+}
