@@ -6,7 +6,7 @@
 
 digest() { printf '%s' "$1" | sha256sum | cut -c1-10; }
 
-# The grammar is the program's, sidecar/src/config/dotenv.rs, where it is described. A test gives both the same files.
+# The grammar is the program's, sidecar/runtime/src/config/dotenv.rs, where it is described. A test gives both the same files.
 # In bash, so that the settings can be read before anything is built.
 
 DOTENV_BLANK=$' \t\r'

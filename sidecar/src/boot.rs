@@ -15,18 +15,22 @@ use std::{
 };
 
 use tokio::runtime::Runtime;
-
-use crate::{
-    cli::{self, Task},
+use tpro_runtime::{
     config::Config,
     db::{DbError, Servers},
-    handler::Service,
+    failpoint::Points,
     health::Health,
-    http::{self, HttpError},
-    log, maintenance,
+    log,
     nats::NatsError,
     shutdown::Stop,
     telemetry::{self, Spans, TelemetryError},
+};
+
+use crate::{
+    cli::{self, Task},
+    handler::Service,
+    http::{self, HttpError},
+    maintenance,
 };
 
 /// How long the collector may hold up the end.
@@ -76,12 +80,7 @@ enum End {
 /// a line for each problem.
 pub fn run(service: Service) -> ExitCode {
     // The points where a test pauses or kills us, from FAILPOINTS; the guard lives as long as the process.
-    #[cfg(feature = "failpoints")]
-    let _points = fail::FailScenario::setup();
-    #[cfg(feature = "failpoints")]
-    if std::env::var_os("FAILPOINTS").is_some() {
-        say(crate::failpoint::SIGN);
-    }
+    let _points = Points::set_up();
     // Before anything secret is read.
     let dumps = core_dump::forbid();
     let task = cli::parse(service.name(), service.settings());

@@ -1,8 +1,7 @@
 //! The command line.
 
 use clap::{Arg, ArgAction, Command};
-
-use crate::config::{KEYS, OwnSetting};
+use tpro_runtime::config::{KEYS, OwnSetting};
 
 /// What the process is asked to do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

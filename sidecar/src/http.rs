@@ -15,9 +15,8 @@ use axum::{
 use prometheus_client::{metrics::gauge::Gauge, registry::Registry};
 use tokio::{net::TcpListener, task::JoinHandle};
 use tpro_http::Listener;
+use tpro_runtime::{config::Config, health::Health, metrics, shutdown::Stop};
 use uuid::Uuid;
-
-use crate::{config::Config, health::Health, metrics, shutdown::Stop};
 
 /// Connections at a time. Probes and a scraper or two are a handful.
 const CONNECTIONS: usize = 64;

@@ -8,33 +8,15 @@
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
-pub mod app;
-pub mod backoff;
 mod boot;
 mod cli;
-pub mod clock;
-pub mod config;
-pub mod db;
 pub mod dispatcher;
-mod failpoint;
 pub mod handler;
-pub mod health;
 mod http;
 pub mod inbox;
-pub mod keys;
-mod log;
 pub mod maintenance;
-pub mod metrics;
-pub mod nats;
-mod presence;
-pub mod random;
-pub mod settlement;
-pub mod shutdown;
 pub mod subscriber;
-pub mod telemetry;
 mod turn;
-mod version;
-mod watch;
 
 pub use boot::run;
 pub use handler::{CallError, Ctx, Failure, Fault, Publish, QueryError, ReplyCtx, Service, Statements, Tx};

@@ -1,13 +1,12 @@
 //! The page of metrics: every part registers what it counts, in the order in which the page has it.
 
 use prometheus_client::{metrics::family::Family, metrics::gauge::Gauge, registry::Registry};
+use tpro_runtime::{clock, config::Config, db, log, metrics, nats, telemetry};
 
 use crate::{
-    clock,
-    config::Config,
-    db, dispatcher, handler,
+    dispatcher, handler,
     http::{Page, Process},
-    log, maintenance, metrics, nats, telemetry,
+    maintenance,
 };
 
 /// What the parts count.

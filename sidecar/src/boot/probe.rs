@@ -6,9 +6,9 @@ use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::TcpStream,
 };
+use tpro_runtime::config::Config;
 
 use super::{End, say};
-use crate::config::Config;
 
 /// How long the answer may take.
 const LIMIT: Duration = Duration::from_secs(3);

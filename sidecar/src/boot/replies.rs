@@ -1,12 +1,12 @@
 //! The replies that the dispatcher settles go to the reply handlers of the service.
 
 use futures_util::{FutureExt as _, future::BoxFuture};
+use tpro_runtime::settlement::Settlement;
 use tpro_wire::target::Target;
 
 use crate::{
     dispatcher::{NotWritten, ReplyHandlers},
     handler::{Host, reply},
-    settlement::Settlement,
 };
 
 /// The reply handlers of a service that runs.

@@ -8,23 +8,27 @@ use std::{
     time::{Duration, Instant},
 };
 
-use tpro_wire::source::Source;
-
-use super::{BootError, End, page::Counts, replies::Replies};
-use crate::{
+use tpro_runtime::{
     app::App,
     clock::Clock,
     config::Config,
     db::{self, Servers},
+    health::Health,
+    nats, random,
+    shutdown::Stop,
+    telemetry::Spans,
+    watch,
+};
+use tpro_wire::source::Source;
+
+use super::{BootError, End, page::Counts, replies::Replies};
+use crate::{
     dispatcher::{self, Dispatcher},
     handler::{Host, Service},
-    health::Health,
     http::Http,
-    maintenance, nats, random,
-    shutdown::Stop,
+    maintenance,
     subscriber::{self, Subscriber},
-    telemetry::Spans,
-    turn, watch,
+    turn,
 };
 
 /// What tasks may take to drop their work when they are forced, before we go without them.

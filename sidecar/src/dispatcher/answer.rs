@@ -1,5 +1,6 @@
 //! What came back on a reply subject, in the words of the dispatcher.
 
+use tpro_runtime::nats::headers::{read_reply, responder};
 use tpro_wire::{
     error::{RpcError, code},
     protocol::Protocol,
@@ -8,7 +9,6 @@ use tpro_wire::{
 };
 
 use super::{message::Refusal, outcome::Outcome};
-use crate::nats::headers::{read_reply, responder};
 
 /// A reply, understood.
 #[derive(Debug)]

@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 
 use async_nats::{Client, Message, Subject, Subscriber, client::traits::Publisher, message::OutboundMessage};
 use futures_util::{FutureExt as _, StreamExt as _};
+use tpro_runtime::{db::plain, metrics::Reason, random};
 use tpro_wire::hex::hex;
 
 use super::{
@@ -19,7 +20,6 @@ use super::{
     metrics::Counts,
     said::{Claims, Doubt},
 };
-use crate::{db::plain, metrics::Reason, random};
 
 /// How long an answer may take. A leader that is slower than this has other troubles.
 const ANSWER: Duration = Duration::from_millis(150);

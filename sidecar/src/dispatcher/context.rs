@@ -2,8 +2,9 @@
 
 use std::{ops::Deref, sync::Arc};
 
+use tpro_runtime::app::App;
+
 use super::{ReplyHandlers, metrics::Counts};
-use crate::app::App;
 
 /// The ground, what the dispatcher counts, and the handlers of replies. Made once by `boot`.
 #[derive(Clone)]

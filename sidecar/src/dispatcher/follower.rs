@@ -5,6 +5,10 @@ use std::time::Duration;
 use async_nats::connection::State;
 use tokio::time::Instant;
 use tokio_postgres::Client;
+use tpro_runtime::{
+    backoff::{Backoff, jittered},
+    db::{self, DbError, Session, plain, standby},
+};
 use uuid::Uuid;
 
 use super::{
@@ -14,10 +18,6 @@ use super::{
     leader::{Fall, Leader},
     outbox::Outbox,
     stuck,
-};
-use crate::{
-    backoff::{Backoff, jittered},
-    db::{self, DbError, Session, plain, standby},
 };
 
 /// How often a follower looks whether the leader is frozen.

@@ -12,16 +12,16 @@
 use std::time::Duration;
 
 use tokio::time::Instant;
+use tpro_runtime::{
+    backoff::jittered,
+    db::{self, DbError, plain},
+};
 use uuid::Uuid;
 
 use super::{
     Context,
     claim::{Claim, ClaimError, Stance},
     identity::Server,
-};
-use crate::{
-    backoff::jittered,
-    db::{self, DbError, plain},
 };
 
 /// The name of the readiness check.

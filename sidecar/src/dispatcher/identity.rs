@@ -10,7 +10,7 @@
 
 use std::{cmp::Ordering, time::SystemTime};
 
-use crate::random;
+use tpro_runtime::random;
 
 /// Promotions that a server may be behind. Each adds one to the timeline, so that a timeline beyond this is none that a server
 /// of this source ever had.

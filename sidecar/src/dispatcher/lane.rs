@@ -7,9 +7,9 @@ use std::{
 };
 
 use rustc_hash::FxBuildHasher;
+use tpro_runtime::{backoff::jittered, presence::Presence};
 
 use super::{in_flight::Key, message::Refusal};
-use crate::{backoff::jittered, presence::Presence};
 
 /// What a window begins with.
 pub(super) const FIRST_WINDOW: usize = 128;

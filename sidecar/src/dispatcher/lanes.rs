@@ -16,13 +16,14 @@
 
 use std::{collections::HashMap, time::Instant};
 
+use tpro_runtime::presence::Presence;
+
 use super::{
     in_flight::Key,
     lane::{CopyId, FIRST_WINDOW, Lane, Share, Waiting, smoothed},
     lane_id::LaneId,
     message::Refusal,
 };
-use crate::presence::Presence;
 
 /// What a lane may always hold, whatever the others do: messages, and bytes of bodies.
 const OWN_SHARE: usize = 16;

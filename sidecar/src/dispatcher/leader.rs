@@ -29,6 +29,10 @@ use futures_util::{
 use tokio::sync::broadcast::{self, error::RecvError};
 use tokio_postgres::AsyncMessage;
 use tokio_util::sync::{CancellationToken, DropGuard};
+use tpro_runtime::{
+    nats::again::{AgainReceiver, Whose},
+    random,
+};
 use tpro_wire::uid::Uid;
 
 use self::{
@@ -54,10 +58,6 @@ use super::{
     settler::Settler,
     stuck::{self, Hold},
     timers::Timers,
-};
-use crate::{
-    nats::again::{AgainReceiver, Whose},
-    random,
 };
 
 /// Replies taken from the subscription at a time.

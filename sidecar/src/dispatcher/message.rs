@@ -2,10 +2,10 @@
 
 use std::time::{Instant, SystemTime};
 
+use tpro_runtime::telemetry::Span;
 use tpro_wire::{Versions, trace::TraceParent};
 
 use super::{lane_id::LaneId, row::Published};
-use crate::telemetry::Span;
 
 /// Where a message is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

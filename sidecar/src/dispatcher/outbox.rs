@@ -6,10 +6,9 @@
 use std::time::SystemTime;
 
 use tokio_postgres::{Client, Row, Statement, error::SqlState, types::ToSql};
+use tpro_runtime::db::{is_refusal, is_shortage, plain};
 use tpro_wire::{name::ServiceName, uid::Uid};
 use uuid::Uuid;
-
-use crate::db::{is_refusal, is_shortage, plain};
 
 use super::{
     reader::Window,

@@ -1,5 +1,6 @@
 //! The outcomes that the dispatcher itself finds, in words that help whoever reads the row.
 
+use tpro_runtime::version;
 use tpro_wire::{
     error::{RpcError, code},
     status::Status,
@@ -7,7 +8,6 @@ use tpro_wire::{
 };
 
 use super::message::{Message, Refusal};
-use crate::version;
 
 /// A final outcome: a status with its result or its error.
 #[derive(Debug)]

@@ -1,9 +1,8 @@
 //! The dispatcher's view of those who handle replies. It knows no handlers itself.
 
 use futures_util::future::BoxFuture;
+use tpro_runtime::settlement::Settlement;
 use tpro_wire::target::Target;
-
-use crate::settlement::Settlement;
 
 /// Handlers of replies, by target.
 pub trait ReplyHandlers: Send + Sync {

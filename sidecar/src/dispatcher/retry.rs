@@ -2,10 +2,10 @@
 
 use std::time::{Duration, Instant};
 
+use tpro_runtime::backoff::LAST_TRY;
 use tpro_wire::Protocol;
 
 use super::message::{Message, Phase, Refusal};
-use crate::backoff::LAST_TRY;
 
 /// A new attempt with less budget left than this could not be answered in time.
 const TOO_LATE: Duration = Duration::from_millis(5);

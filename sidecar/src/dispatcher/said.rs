@@ -8,13 +8,13 @@
 //! Release 0.1.0 reads the same JSON and neither signs nor checks.
 
 use serde::{Deserialize, Serialize};
+use tpro_runtime::keys::Keys;
 use tpro_wire::{
     Source,
     hex::{hex, take_hex},
 };
 
 use super::identity::Server;
-use crate::keys::Keys;
 
 /// More bytes than any claim has.
 const LONGEST: usize = 1024;
@@ -147,7 +147,7 @@ mod tests {
 
     fn claims(secret: u8, service: &str) -> Claims {
         let source = format!("{service}/019108f7-52d1-4320-9bac-f847db4148a8").parse().unwrap();
-        Claims::new(&Keys::sample(secret), &source)
+        Claims::new(&Keys::new(&[secret; 32], &[secret.wrapping_add(1); 32]), &source)
     }
 
     fn answered(claims: &Claims, payload: &[u8]) -> Result<Server, Doubt> {

@@ -3,10 +3,10 @@
 use std::time::Instant;
 
 use async_nats::{HeaderMap, HeaderName, HeaderValue, Subject, message::OutboundMessage};
+use tpro_runtime::{keys::Keys, version};
 use tpro_wire::{Protocol, Version, headers, reply_subject::ReplyPrefix, source::Source, trace, uid};
 
 use super::message::Message;
-use crate::{keys::Keys, version};
 
 const TRACEPARENT: HeaderName = HeaderName::from_static(headers::TRACEPARENT);
 const TRACESTATE: HeaderName = HeaderName::from_static(headers::TRACESTATE);

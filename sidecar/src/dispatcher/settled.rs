@@ -1,7 +1,8 @@
 //! An outcome on its way into the table.
 
+use tpro_runtime::settlement::Settlement;
+
 use super::lane_id::LaneId;
-use crate::settlement::Settlement;
 
 /// An outcome, and the bytes it counts for.
 #[derive(Debug)]

@@ -8,6 +8,12 @@ use std::{
 };
 
 use tokio_postgres::error::SqlState;
+use tpro_runtime::{
+    db::{is_refusal, is_shortage, plain},
+    failpoint,
+    settlement::Settlement,
+    telemetry::{Span, SpanKind, Spans},
+};
 use tpro_wire::{
     error::{RpcError, code},
     status::Status,
@@ -17,12 +23,6 @@ use super::{
     outbox::{Outbox, OutboxError},
     settled::Settled,
     stuck::Hold,
-};
-use crate::{
-    db::{is_refusal, is_shortage, plain},
-    failpoint,
-    settlement::Settlement,
-    telemetry::{Span, SpanKind, Spans},
 };
 
 /// A batch is written when it has so many outcomes, or when the first of them is so old.

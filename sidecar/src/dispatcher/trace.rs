@@ -2,10 +2,10 @@
 
 use std::{borrow::Cow, time::SystemTime};
 
+use tpro_runtime::telemetry::{Span, SpanKind, Spans};
 use tpro_wire::{protocol::Protocol, target::Target, trace::TraceParent};
 
 use super::{message::Message, outcome::Outcome, row::Published};
-use crate::telemetry::{Span, SpanKind, Spans};
 
 /// Names that are put together only when the span is recorded.
 struct PublishName<'a>(&'a Target);

@@ -8,18 +8,7 @@ use tokio::{
     sync::broadcast,
     time::{Instant, timeout_at},
 };
-use tpro_wire::{
-    Budget, Protocol, Reply, RequestHeaders, RpcError, Status, Target, Uid, envelope, error::code, limits,
-    reply::Noise,
-};
-
-use super::{
-    CallError,
-    calls::{self, Waiting},
-    journal::Journal,
-    scope::Scope,
-};
-use crate::{
+use tpro_runtime::{
     backoff::{Backoff, LAST_TRY},
     metrics::Reason,
     nats::{
@@ -30,6 +19,17 @@ use crate::{
     presence::{self, Presence, QUESTION},
     telemetry::{Span, SpanKind},
     version,
+};
+use tpro_wire::{
+    Budget, Protocol, Reply, RequestHeaders, RpcError, Status, Target, Uid, envelope, error::code, limits,
+    reply::Noise,
+};
+
+use super::{
+    CallError,
+    calls::{self, Waiting},
+    journal::Journal,
+    scope::Scope,
 };
 
 /// The share of the handler's own remaining time that a call gets, so that the handler can still answer when the call

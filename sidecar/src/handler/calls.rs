@@ -13,10 +13,10 @@ use futures_util::StreamExt as _;
 use prometheus_client::metrics::{counter::Counter, gauge::Gauge};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
+use tpro_runtime::presence::Presence;
 use tpro_wire::{ReplyPrefix, Target, Uid};
 
 use super::Host;
-use crate::presence::Presence;
 
 /// Services of which that is kept. Beyond it they pass as being there.
 const SERVICES: usize = 1024;

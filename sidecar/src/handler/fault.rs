@@ -5,9 +5,8 @@ use std::error::Error;
 use deadpool_postgres::PoolError;
 use serde::Serialize;
 use serde_json::value::RawValue;
+use tpro_runtime::db;
 use tpro_wire::{RpcError, error::code};
-
-use crate::db;
 
 /// Why a handler gives no result.
 ///

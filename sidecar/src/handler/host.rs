@@ -2,8 +2,9 @@
 
 use std::{ops::Deref, sync::Arc};
 
+use tpro_runtime::app::App;
+
 use super::{Service, metrics::Counts};
-use crate::app::App;
 
 /// A service that runs. Made once by `boot`, shared by all that serve.
 #[derive(Clone)]

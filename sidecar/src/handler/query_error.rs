@@ -2,8 +2,7 @@
 
 use deadpool_postgres::PoolError;
 use tokio_postgres::error::{DbError, SqlState};
-
-use crate::db;
+use tpro_runtime::db;
 
 /// Why a statement gives nothing.
 #[derive(Debug, thiserror::Error)]

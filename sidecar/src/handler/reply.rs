@@ -3,6 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use tokio::time::Instant;
+use tpro_runtime::{backoff::Backoff, metrics::Reason, settlement::Settlement, telemetry::SpanKind};
 use tpro_wire::{RpcError, Status, TraceParent, error::code};
 
 use super::{
@@ -11,7 +12,6 @@ use super::{
     method::ReplyHandler,
     run::{Ended, run},
 };
-use crate::{backoff::Backoff, metrics::Reason, settlement::Settlement, telemetry::SpanKind};
 
 /// How much longer than its handler the transaction may last, for the statements around it.
 const MARGIN: Duration = Duration::from_secs(5);

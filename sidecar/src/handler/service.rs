@@ -3,13 +3,13 @@
 use std::{collections::HashMap, future::Future};
 
 use serde::{Serialize, de::DeserializeOwned};
+use tpro_runtime::config::OwnSetting;
 use tpro_wire::{ServiceName, Target};
 
 use super::{
     Ctx, Failure, Fault, ReplyCtx, Tx,
     method::{Method, ReplyHandler, erase, erase_failure, erase_reply},
 };
-use crate::config::OwnSetting;
 
 /// The handlers of one service.
 ///

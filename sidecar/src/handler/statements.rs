@@ -9,13 +9,13 @@ use std::{
 use deadpool_postgres::Object;
 use tokio_postgres::{NoTls, Row, types::ToSql};
 use tokio_util::task::TaskTracker;
-use tpro_wire::TraceParent;
-
-use super::{Host, QueryError};
-use crate::{
+use tpro_runtime::{
     db, failpoint,
     telemetry::{Span, SpanKind, Spans},
 };
+use tpro_wire::TraceParent;
+
+use super::{Host, QueryError};
 
 /// Statements on one connection, each with a CLIENT span.
 ///

@@ -7,6 +7,10 @@ use std::{
 
 use tokio::sync::oneshot;
 use tokio_postgres::{Client, Error, Row, error::SqlState};
+use tpro_runtime::{
+    backoff::Backoff,
+    db::{is_lost, is_passing},
+};
 use tpro_wire::Uid;
 use uuid::Uuid;
 
@@ -17,15 +21,11 @@ use super::{
     sql::Prepared,
     taking::Taking,
 };
-use crate::{
-    backoff::Backoff,
-    db::{is_lost, is_passing},
-    handler::{
-        Host,
-        cause::describe,
-        journal::{Columns, Journal},
-        outcome::Outcome,
-    },
+use crate::handler::{
+    Host,
+    cause::describe,
+    journal::{Columns, Journal},
+    outcome::Outcome,
 };
 
 /// The pauses before something is tried again that the server failed in a way that passes.

@@ -9,17 +9,17 @@ use tokio::{
 };
 use tokio_postgres::Client;
 use tokio_util::sync::CancellationToken;
+use tpro_runtime::{
+    backoff::Backoff,
+    db::{Session, plain, session, standby},
+};
 
 use super::{
     batch::{Batch, Lost},
     command::Command,
     sql::{Prepared, Texts},
 };
-use crate::{
-    backoff::Backoff,
-    db::{Session, plain, session, standby},
-    handler::Host,
-};
+use crate::handler::Host;
 
 /// The name of the readiness check.
 const CHECK: &str = "inbox";

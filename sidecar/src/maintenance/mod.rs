@@ -26,9 +26,9 @@ mod session;
 use std::time::Duration;
 
 use tokio::time::Instant;
+use tpro_runtime::{app::App, backoff::jittered};
 
 pub use self::{report::Report, run::run, session::MaintenanceError};
-use crate::{app::App, backoff::jittered};
 
 /// When the first run is, after the start: soon, since `PARTITION_ROWS` may be another than before.
 const FIRST: Duration = Duration::from_secs(1);

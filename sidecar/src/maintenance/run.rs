@@ -2,13 +2,13 @@
 
 use std::time::Duration;
 
+use tpro_runtime::{config::Config, db::Servers, failpoint};
 use tpro_wire::limits::MAX_TIMEOUT;
 
 use super::{
     report::Report,
     session::{MaintenanceError, Partition, Session},
 };
-use crate::{config::Config, db::Servers, failpoint};
 
 const PUBLISH: &str = "mq_publish";
 const REPLY: &str = "mq_reply";

@@ -3,8 +3,7 @@
 use std::time::Duration;
 
 use tokio_postgres::{Client, Row, error::SqlState, types::ToSql};
-
-use crate::{
+use tpro_runtime::{
     config::Config,
     db::{self, DbError, Servers, plain},
 };

@@ -7,13 +7,11 @@ use std::{
 
 use async_nats::{HeaderMap, HeaderName, HeaderValue, PublishErrorKind};
 use bytes::Bytes;
+use tpro_runtime::version;
 use tpro_wire::{ReplyState, RpcError, Status, envelope, error::code, headers};
 
 use super::request::{Back, Form};
-use crate::{
-    handler::{Host, outcome::Outcome},
-    version,
-};
+use crate::handler::{Host, outcome::Outcome};
 
 /// How long ago the last word counts as lately: a slow line may take as long.
 const LATELY_MS: u64 = 60_000;

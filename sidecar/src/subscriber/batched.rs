@@ -1,6 +1,7 @@
 //! The default way: accepts and outcomes are written in batches.
 
 use tokio::time::timeout_at;
+use tpro_runtime::failpoint;
 use tpro_wire::{ReplyState, error::code};
 
 use super::{
@@ -9,7 +10,6 @@ use super::{
     tries::{Next, Tries},
 };
 use crate::{
-    failpoint,
     handler::{
         Ctx, Fault,
         cause::{describe, describe_fault},

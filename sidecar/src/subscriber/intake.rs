@@ -14,6 +14,7 @@ use tokio::{
     time::timeout,
 };
 use tokio_util::task::TaskTracker;
+use tpro_runtime::{failpoint, nats::disconnected, random};
 use tpro_wire::{ReplyState, ServiceName};
 
 use super::{
@@ -21,7 +22,6 @@ use super::{
     serve::serve,
     serving::Serving,
 };
-use crate::{failpoint, nats::disconnected, random};
 
 /// How long a message waits for a handler to become free while the copy keeps up. Short bursts of fast handlers pass;
 /// those of slow ones are sent elsewhere.

@@ -17,12 +17,12 @@ use std::{sync::Arc, time::Instant};
 
 use tokio::{sync::oneshot, task::JoinHandle};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use tpro_runtime::nats;
 
 use self::{answer::ReplyHeaders, intake::Intake, serving::Serving};
 use crate::{
     handler::{Host, calls::Calls},
     inbox::Inbox,
-    nats,
     turn::Turn,
 };
 

@@ -4,6 +4,12 @@ use std::{borrow::Cow, sync::OnceLock, time::Duration};
 
 use async_nats::Message;
 use tokio::time::Instant;
+use tpro_runtime::{
+    nats::headers::find,
+    random,
+    telemetry::{Span, SpanKind},
+    watch::ask_time,
+};
 use tpro_wire::{ReplyState, RequestHeaders, RpcError, Target, Uid, Version, error::code};
 
 use super::{
@@ -12,13 +18,7 @@ use super::{
     serving::{Serving, Work, mark},
     stateless, transactional,
 };
-use crate::{
-    handler::{Host, method::Method, outcome::Outcome, scope::Origin},
-    nats::headers::find,
-    random,
-    telemetry::{Span, SpanKind},
-    watch::ask_time,
-};
+use crate::handler::{Host, method::Method, outcome::Outcome, scope::Origin};
 
 /// What a message has that does not say how long its sender waits: strangers, and events.
 const UNSAID_BUDGET: Duration = Duration::from_secs(30);

@@ -15,11 +15,11 @@ use tokio::{
     time::{Instant, timeout, timeout_at},
 };
 use tokio_util::sync::CancellationToken;
+use tpro_runtime::{db::DATABASE, metrics::Reason, telemetry::Span, version};
 use tpro_wire::{ReplyState, RpcError, TraceParent, Versions, error::code};
 
 use super::{answer::ReplyHeaders, request::Back};
 use crate::{
-    db::DATABASE,
     handler::{
         Fault, Host,
         calls::Calls,
@@ -35,9 +35,6 @@ use crate::{
         own::Own,
         question::Question,
     },
-    metrics::Reason,
-    telemetry::Span,
-    version,
 };
 
 /// How long a suspect waits for another: it keeps a handler's place meanwhile.

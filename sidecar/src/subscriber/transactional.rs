@@ -6,6 +6,7 @@ use tokio::{
     sync::OwnedSemaphorePermit,
     time::{Instant, timeout_at},
 };
+use tpro_runtime::failpoint;
 use tpro_wire::{ReplyState, error::code};
 
 use super::{
@@ -14,7 +15,6 @@ use super::{
     tries::{Next, Tries},
 };
 use crate::{
-    failpoint,
     handler::{
         Fault, QueryError, Statements, Tx,
         cause::{describe, describe_fault},

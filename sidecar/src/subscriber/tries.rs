@@ -6,9 +6,9 @@
 //! poison message, since the copy has accepted it once.
 
 use tokio::time::{Duration, Instant, sleep};
+use tpro_runtime::backoff::Backoff;
 
 use super::serving::{Serving, Work};
-use crate::backoff::Backoff;
 
 /// Pauses between tries.
 const FIRST_PAUSE: Duration = Duration::from_millis(5);

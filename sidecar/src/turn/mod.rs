@@ -21,9 +21,9 @@ use std::time::Duration;
 use async_nats::{Message, Subscriber, client::traits::Publisher, message::OutboundMessage};
 use futures_util::{FutureExt as _, StreamExt as _};
 use tokio::time::{Instant, sleep, timeout_at};
+use tpro_runtime::{app::App, backoff::jittered, failpoint, random};
 
 use self::word::{State, Verdict, Word};
-use crate::{app::App, backoff::jittered, failpoint, random};
 
 /// The name of the readiness check.
 const CHECK: &str = "serving";

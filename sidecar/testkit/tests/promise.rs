@@ -10,9 +10,10 @@ use tpro_testkit::{Context, Failure, Outcome, paths};
 const FAULTS: u32 = 84;
 
 /// The crates that are named there, and their folders.
-const CRATES: [(&str, &str); 9] = [
+const CRATES: [(&str, &str); 10] = [
     ("sidecar", "sidecar"),
     ("wire", "sidecar/wire"),
+    ("runtime", "sidecar/runtime"),
     ("http", "sidecar/http"),
     ("models", "sidecar/models"),
     ("testkit", "sidecar/testkit"),

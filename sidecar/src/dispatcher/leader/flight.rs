@@ -5,24 +5,24 @@ use std::{future::poll_fn, sync::atomic::Ordering};
 use async_nats::{PublishErrorKind, Subject, message::OutboundMessage};
 use bytes::Bytes;
 use futures_util::{FutureExt as _, SinkExt as _};
-use tpro_wire::{Protocol, headers, reply::Noise};
-
-use super::{Fall, Leader, SENDS};
-use crate::{
-    dispatcher::{
-        answer::{self, Reply},
-        barrier::Echo,
-        in_flight::Key,
-        lane::CopyId,
-        message::{Message, Phase, Refusal},
-        outcome::Outcome,
-        retry::{self, End, Next},
-        trace,
-    },
+use tpro_runtime::{
     failpoint,
     metrics::Reason,
     nats::headers::header,
     presence::{self, Presence, QUESTION},
+};
+use tpro_wire::{Protocol, headers, reply::Noise};
+
+use super::{Fall, Leader, SENDS};
+use crate::dispatcher::{
+    answer::{self, Reply},
+    barrier::Echo,
+    in_flight::Key,
+    lane::CopyId,
+    message::{Message, Phase, Refusal},
+    outcome::Outcome,
+    retry::{self, End, Next},
+    trace,
 };
 
 impl Leader {

@@ -3,6 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use tokio_postgres::Row;
+use tpro_runtime::metrics::Reason;
 
 use super::{Done, Leader};
 use crate::dispatcher::{
@@ -17,7 +18,6 @@ use crate::dispatcher::{
     row::{self, Published, Read},
     snapshot::Snapshot,
 };
-use crate::metrics::Reason;
 
 /// Rows that may wait as ids; beyond it nothing is read until some are settled.
 const WAITING_MAX: usize = 4_000_000;

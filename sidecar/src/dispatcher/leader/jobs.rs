@@ -7,20 +7,18 @@ use std::{
 
 use futures_util::{FutureExt as _, future::BoxFuture};
 use tokio_postgres::Row;
+use tpro_runtime::db::standby;
 
 use super::{Fall, Leader, SILENCE, STANDBY_CHECK};
-use crate::{
-    db::standby,
-    dispatcher::{
-        bell::Act,
-        lane::Waiting,
-        lane_id::LaneId,
-        outbox::{Cursor, Outbox, OutboxError},
-        recovery::{self, Recovered},
-        settler::{self, Written},
-        snapshot::Snapshot,
-        stuck::Hold,
-    },
+use crate::dispatcher::{
+    bell::Act,
+    lane::Waiting,
+    lane_id::LaneId,
+    outbox::{Cursor, Outbox, OutboxError},
+    recovery::{self, Recovered},
+    settler::{self, Written},
+    snapshot::Snapshot,
+    stuck::Hold,
 };
 
 /// How often at most it is noted how much waits.

@@ -2,23 +2,21 @@
 
 use futures_util::FutureExt as _;
 use tokio_postgres::Row;
+use tpro_runtime::settlement::Settlement;
 use tpro_wire::{status::Status, target::Target, trace::TraceParent, uid::Uid};
 
 use super::Leader;
-use crate::{
-    dispatcher::{
-        in_flight::Key,
-        lane_id::LaneId,
-        metrics::Ended,
-        outcome::Outcome,
-        reply_queue::Place,
-        row::{self, Published},
-        settled::Settled,
-        settler::Written,
-        stuck::SWALLOWED,
-        trace,
-    },
-    settlement::Settlement,
+use crate::dispatcher::{
+    in_flight::Key,
+    lane_id::LaneId,
+    metrics::Ended,
+    outcome::Outcome,
+    reply_queue::Place,
+    row::{self, Published},
+    settled::Settled,
+    settler::Written,
+    stuck::SWALLOWED,
+    trace,
 };
 
 /// What became of an outcome that was given to a reply handler.

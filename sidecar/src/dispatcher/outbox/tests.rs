@@ -9,16 +9,13 @@ use std::{
     time::Duration,
 };
 
+use tpro_runtime::{random, settlement::Settlement};
 use tpro_testkit::{Database, Postgres};
 use tpro_wire::{status::Status, target::Target, trace::TraceParent};
 
 use super::*;
 use crate::dispatcher::lane_id::LaneId;
-use crate::{
-    dispatcher::{floor::Floor, reader::Reader, recovery, row},
-    random,
-    settlement::Settlement,
-};
+use crate::dispatcher::{floor::Floor, reader::Reader, recovery, row};
 
 const PAGE: i64 = 7;
 const WRITERS: u64 = 6;

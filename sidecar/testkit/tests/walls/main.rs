@@ -1,6 +1,7 @@
 //! The walls of the house: the modules of a crate, and the crates, need each other in one direction only.
 
 mod arrows;
+mod crates;
 mod paths;
 mod sources;
 
@@ -33,6 +34,16 @@ fn no_module_needs_one_that_needs_it() -> Outcome {
     assert!(circles.is_empty(), "modules need each other:\n{}", circles.join("\n"));
     let mended: Vec<_> = OPEN.iter().filter(|place| !open.contains(&(**place).to_owned())).collect();
     assert!(mended.is_empty(), "without circles by now, to be taken off the list: {mended:?}");
+    Ok(())
+}
+
+#[test]
+fn no_crate_needs_one_above_or_beside_it() -> Outcome {
+    let mut problems = Vec::new();
+    for folder in crates()? {
+        problems.extend(crates::problems(&folder)?);
+    }
+    assert!(problems.is_empty(), "{}", problems.join("\n"));
     Ok(())
 }
 

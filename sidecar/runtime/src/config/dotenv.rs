@@ -1,0 +1,227 @@
+//! The grammar of an `.env` file.
+//!
+//! A line sets a key, is a comment (`#` comes first), or is blank:
+//!
+//! - `KEY=value`, with `export` before it if need be. A key is letters, digits and `_`, and no digit comes first. Blanks (spaces,
+//!   tabs, carriage returns) around key, `=` and value do not count.
+//! - A value without quotes is what it is, up to the end of the line or to a blank with `#` behind it, where a comment begins.
+//!   `$`, `\`, `'`, `"` and a `#` without a blank before it mean nothing else: a secret can be pasted.
+//! - A value in `'single quotes'` is what stands between them.
+//! - In `"double quotes"` `\"`, `\\`, `\$` and `\n` stand for a quote, a backslash, a dollar sign and a new line. Any other
+//!   backslash is one.
+//! - Behind a closing quote nothing but a comment may follow.
+//! - Nothing is replaced: neither `$NAME` nor `${NAME}`. A value ends on its line.
+//!
+//! `make` reads the same files by `make/lib/dotenv.sh`, before anything is built. A crate would be a third reader with rules of its
+//! own; dotenvy 0.15 cannot be told to leave `$` alone.
+
+/// What a line is.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Line<'a> {
+    /// Blank, or a comment.
+    Nothing,
+    /// It sets a key.
+    Set(&'a str, String),
+    /// None of these.
+    Malformed,
+}
+
+/// Reads a line, which holds no line feed.
+pub(super) fn read(line: &str) -> Line<'_> {
+    let line = line.trim_matches(is_blank);
+    // No shell can hold it, and no setting has it.
+    if line.contains('\0') {
+        return Line::Malformed;
+    }
+    if line.is_empty() || line.starts_with('#') {
+        return Line::Nothing;
+    }
+    let exported = line.strip_prefix("export").filter(|rest| rest.starts_with(is_blank));
+    let assignment =
+        exported.and_then(|rest| split(rest.trim_start_matches(is_blank))).or_else(|| split(line));
+    match assignment.and_then(|(key, rest)| Some((key, value(rest)?))) {
+        Some((key, value)) => Line::Set(key, value),
+        None => Line::Malformed,
+    }
+}
+
+fn is_blank(c: char) -> bool {
+    matches!(c, ' ' | '\t' | '\r')
+}
+
+/// The key, and what is behind the `=`.
+fn split(line: &str) -> Option<(&str, &str)> {
+    let (key, rest) = line.split_once('=')?;
+    let key = key.trim_end_matches(is_blank);
+    let mut letters = key.bytes();
+    let first = letters.next().is_some_and(|c| c.is_ascii_alphabetic() || c == b'_');
+    (first && letters.all(|c| c.is_ascii_alphanumeric() || c == b'_')).then_some((key, rest))
+}
+
+/// The value in what is behind the `=`; none if its quotes do not fit.
+fn value(rest: &str) -> Option<String> {
+    let value = rest.trim_start_matches(is_blank);
+    if value.starts_with('#') && value.len() < rest.len() {
+        return Some(String::new());
+    }
+    if let Some(quoted) = value.strip_prefix('\'') {
+        let (inner, behind) = quoted.split_once('\'')?;
+        return nothing_follows(behind).then(|| inner.to_owned());
+    }
+    if let Some(quoted) = value.strip_prefix('"') {
+        return in_double_quotes(quoted);
+    }
+    let comment = value.match_indices('#').find(|(at, _)| value[..*at].ends_with(is_blank));
+    let value = comment.map_or(value, |(at, _)| &value[..at]);
+    Some(value.trim_end_matches(is_blank).to_owned())
+}
+
+fn in_double_quotes(quoted: &str) -> Option<String> {
+    let mut value = String::new();
+    let mut letters = quoted.char_indices();
+    while let Some((at, letter)) = letters.next() {
+        match letter {
+            '"' => return nothing_follows(&quoted[at + 1..]).then_some(value),
+            '\\' => match letters.next()?.1 {
+                'n' => value.push('\n'),
+                escaped @ ('"' | '\\' | '$') => value.push(escaped),
+                other => value.extend(['\\', other]),
+            },
+            letter => value.push(letter),
+        }
+    }
+    None
+}
+
+/// Whether behind a closing quote there is nothing, or a comment.
+fn nothing_follows(behind: &str) -> bool {
+    let rest = behind.trim_start_matches(is_blank);
+    rest.is_empty() || (rest.starts_with('#') && rest.len() < behind.len())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{io::Write as _, path::Path, process::Command};
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// What a file of this one line sets, as `make` sees it: by bash, for each line a key and a value.
+    fn by_make(lines: &[String]) -> Vec<Option<(String, String)>> {
+        const READ: &str = r#". "$1"
+            while IFS= read -r -d '' line; do
+              if dotenv_line "$line"; then printf '1%s\0%s\0' "$DOTENV_KEY" "$DOTENV_VALUE"; else printf '0\0\0'; fi
+            done"#;
+        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../make/lib/dotenv.sh");
+        let mut file = std::env::temp_dir();
+        file.push(format!("tpro-dotenv-{}-{:?}", std::process::id(), std::thread::current().id()));
+        let mut input = std::fs::File::create_new(&file).expect("a file for the lines");
+        for line in lines {
+            input.write_all(line.as_bytes()).and_then(|()| input.write_all(b"\0")).expect("written");
+        }
+        let output = Command::new("bash")
+            .args(["--norc", "-euc", READ, "bash"])
+            .arg(script)
+            .env("LC_ALL", "C.UTF-8")
+            .stdin(std::fs::File::open(&file).expect("it is there"))
+            .output()
+            .expect("bash runs");
+        std::fs::remove_file(&file).expect("removed");
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        let text = String::from_utf8(output.stdout).expect("what went in as text comes out as text");
+        let mut parts = text.split('\0');
+        let mut next = || parts.next().expect("a key and a value for each line").to_owned();
+        lines
+            .iter()
+            .map(|_| {
+                let (key, value) = (next(), next());
+                key.strip_prefix('1').map(|key| (key.to_owned(), value))
+            })
+            .collect()
+    }
+
+    fn by_program(line: &str) -> Option<(String, String)> {
+        match read(line) {
+            Line::Set(key, value) => Some((key.to_owned(), value)),
+            Line::Nothing | Line::Malformed => None,
+        }
+    }
+
+    /// A line, and the value it sets; none if it is malformed.
+    const CORPUS: &[(&str, Option<&str>)] = &[
+        ("KEY=value", Some("value")),
+        ("KEY=", Some("")),
+        ("  export\tKEY = value \r", Some("value")),
+        ("KEY=pa$$word$HOME${HOME}$(id)`id`", Some("pa$$word$HOME${HOME}$(id)`id`")),
+        ("KEY=a\\$b\\n\\", Some("a\\$b\\n\\")),
+        ("KEY=two words", Some("two words")),
+        ("KEY=value # a comment", Some("value")),
+        ("KEY=value\t# a # comment", Some("value")),
+        ("KEY=val#ue", Some("val#ue")),
+        ("KEY=#value", Some("#value")),
+        ("KEY= # a comment", Some("")),
+        ("KEY=it's \"so\"", Some("it's \"so\"")),
+        ("KEY='va$l # \\ \"ue'", Some("va$l # \\ \"ue")),
+        ("KEY=' blanks '", Some(" blanks ")),
+        ("KEY='value' # a comment", Some("value")),
+        ("KEY=\"va$l # 'ue\"", Some("va$l # 'ue")),
+        (r#"KEY="a\"b\\c\$d\ne\zf""#, Some("a\"b\\c$d\ne\\zf")),
+        ("KEY=\"\"", Some("")),
+        ("KEY==", Some("=")),
+        ("KEY=день", Some("день")),
+        ("KEY='value'x", None),
+        ("KEY='value'# no blank before it", None),
+        ("KEY='value", None),
+        ("KEY=\"value", None),
+        ("KEY=\"value\\\"", None),
+        ("KEY", None),
+        ("KEY value", None),
+        ("1KEY=value", None),
+        ("KE-Y=value", None),
+        ("=value", None),
+        ("export export KEY=value", None),
+        ("\u{feff}KEY=value", None),
+    ];
+
+    #[test]
+    fn the_program_and_make_read_the_same_in_every_line_of_the_corpus() {
+        for (line, expected) in CORPUS {
+            let expected = expected.map(|value| ("KEY".to_owned(), value.to_owned()));
+            assert_eq!(by_program(line), expected, "{line:?}");
+            assert_eq!(read(line) == Line::Malformed, expected.is_none(), "{line:?}");
+        }
+        for nothing in ["", "  \t\r", "# KEY=value", " \t# KEY=value"] {
+            assert_eq!(read(nothing), Line::Nothing, "{nothing:?}");
+        }
+        assert_eq!(read("export=value"), Line::Set("export", "value".to_owned()));
+        let lines: Vec<String> = CORPUS.iter().map(|(line, _)| (*line).to_owned()).collect();
+        for (line, read) in lines.iter().zip(by_make(&lines)) {
+            assert_eq!(read, by_program(line), "{line:?}");
+        }
+    }
+
+    /// Lines of what means something, and of anything else that one line of text can hold.
+    fn line() -> impl Strategy<Value = String> {
+        let key = prop_oneof!["[A-Z_]{1,3}", "export", "export[ \t]+[a-z]{1,2}", "[0-9a-é-]{0,3}"];
+        let piece = prop_oneof![
+            4 => "[ \t\r'\"#$\\\\=n]",
+            2 => "[a-z]{1,3}",
+            1 => r"[^\x00\n]",
+            1 => Just("${A}".to_owned()),
+        ];
+        let value = prop::collection::vec(piece, 0..10).prop_map(|pieces| pieces.concat());
+        ("[ \t]{0,2}", key, "[ \t]{0,2}=?[ \t]{0,2}", value).prop_map(|(a, b, c, d)| [a, b, c, d].concat())
+    }
+
+    proptest! {
+        // One bash reads many lines.
+        #![proptest_config(ProptestConfig { cases: 40, ..ProptestConfig::default() })]
+        #[test]
+        fn the_program_and_make_read_the_same_in_any_line(lines in prop::collection::vec(line(), 200)) {
+            for (line, read) in lines.iter().zip(by_make(&lines)) {
+                prop_assert_eq!(read, by_program(line), "{:?}", line);
+            }
+        }
+    }
+}

@@ -1,0 +1,161 @@
+//! The table of all settings: what `--help` lists, what is secret, what an unknown key is compared with.
+
+use super::secret::without_secrets;
+
+/// One setting.
+pub struct Key {
+    /// Its name.
+    pub name: &'static str,
+    /// What holds when it is not set, in words where it is no value; empty for nothing.
+    pub default: &'static str,
+    /// What it is, in a few words.
+    pub help: &'static str,
+    kind: Kind,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Plain,
+    /// Never shown.
+    Secret,
+    /// Addresses, shown without a login.
+    Address,
+}
+
+const fn plain(name: &'static str, default: &'static str, help: &'static str) -> Key {
+    Key { name, default, help, kind: Kind::Plain }
+}
+
+const fn secret(name: &'static str, help: &'static str) -> Key {
+    Key { name, default: "", help, kind: Kind::Secret }
+}
+
+const fn address(name: &'static str, default: &'static str, help: &'static str) -> Key {
+    Key { name, default, help, kind: Kind::Address }
+}
+
+/// All settings, in the order in which they are printed.
+#[rustfmt::skip]
+pub const KEYS: &[Key] = &[
+    plain("ENV_FILE", "services/<name>/.env", "the file of settings (else .env here); the environment wins over it"),
+    plain("SERVICE_NAME", "", "the name of the service; the program knows its own"),
+    plain("SERVICE_VERSION", "1.0", "the version in /version, in replies and in spans"),
+    plain("COPY_NUMBER", "1", "tells the copies of a service apart"),
+    plain("SERVICE_HOST", "127.0.0.1", "the address of /healthz, /readyz, /metrics and /version"),
+    plain("SERVICE_PORT", "8080", "and its port; 0 takes a free one"),
+    secret("DATABASE_URL", "PostgreSQL: postgresql://user:password@host:port/database; PG* variables fill in what it leaves out"),
+    plain("PGHOST", "", "host of PostgreSQL, a name, an address or the directory of a socket"),
+    plain("PGHOSTADDR", "", "its address, when the name shall not be looked up"),
+    plain("PGPORT", "5432", "its port"),
+    plain("PGUSER", "", "the login role"),
+    secret("PGPASSWORD", "its password"),
+    plain("PGDATABASE", "", "the database"),
+    plain("PGSSLMODE", "disable", "disable or prefer; TLS is still to come"),
+    plain("PGCONNECT_TIMEOUT", "5", "seconds one connection may take to be made"),
+    plain("DB_POOL_MAX", "10", "connections for handlers"),
+    address("NATS_URL", "nats://127.0.0.1:4222", "one NATS server or several with commas between"),
+    secret("NATS_TOKEN", "the token to log in to NATS"),
+    plain("NATS_USER", "", "or the user to log in as"),
+    secret("NATS_PASSWORD", "and the password"),
+    plain("TPRO_SPACE", "tpro", "the first token of every subject"),
+    plain("TPRO_SHARE_SERVICE", "no", "yes: copies on another database may serve the same service in the same space, if they say so too"),
+    address("OTEL_EXPORTER_OTLP_ENDPOINT", "", "the trace collector, OTLP over gRPC, http://host:4317; not set: no tracing"),
+    plain("OTEL_TRACES_SAMPLER", "parentbased_always_on", "which traces are kept"),
+    plain("OTEL_TRACES_SAMPLER_ARG", "1.0", "the share that traceidratio keeps"),
+    address("JAEGER_PUBLIC_URL", "", "where people look at traces, for printed links"),
+    plain("RUST_LOG", "info", "what is logged"),
+    plain("LOG_FORMAT", "text", "text or json"),
+    plain("LOG_FILE_NAME", "", "a log file beside stdout"),
+    plain("LOG_MAX_SIZE_MB", "20", "size at which the log file is put aside"),
+    plain("LOG_MAX_BACKUPS", "5", "how many files put aside are kept"),
+    plain("LOG_MAX_AGE_DAYS", "14", "and for how many days"),
+    plain("CORE_DUMPS", "no", "yes: a crash may write the memory, with bodies and passwords in it, to a core file"),
+    plain("STOP_TIMEOUT", "25", "seconds a graceful stop may wait for handlers and replies"),
+    plain("HANDLERS_MAX", "256", "handlers at work at once; beyond it the answer is `overloaded`"),
+    plain("LANE_MAX", "1024", "messages in flight per target service"),
+    plain("IN_FLIGHT_MAX", "4096", "messages in flight in total"),
+    plain("IN_FLIGHT_MAX_MB", "16", "their bodies, in MiB"),
+    plain("RUNS_MAX", "5", "runs of one message before it is answered as an error"),
+    plain("REPLY_MAX", "900000", "bytes of an answer"),
+    plain("HOPS_MAX", "16", "services a chain of calls may pass through"),
+    plain("REPLY_HANDLER_TIMEOUT", "30", "seconds a reply handler may take"),
+    plain("RETENTION", "7d", "how long a message is kept after it was settled"),
+    plain("PARTITION_ROWS", "1000000", "ids in a partition of outbox and replies; old ones are dropped by partitions"),
+    plain("INBOX_WINDOW", "3d", "age at which a message is refused as stale, and beyond which the inbox forgets it"),
+    plain("MAINTENANCE_INTERVAL", "60", "seconds between looks at the partitions; 0: only by the subcommand `maintain`"),
+    plain("POLL_INTERVAL_MS", "5000", "the slow poll behind the bell; 0 turns it off"),
+    plain("PARK_AFTER_MS", "50", "idle time after which the dispatcher sleeps"),
+    plain("ATTEMPT_TIMEOUT_MS", "5000", "wait for a reply, or the word that it is at work, before sending again; a copy says that word twice in this time"),
+    plain("PAGE_ROWS", "500", "outbox rows per read"),
+    plain("LEAD_INTERVAL_MS", "500", "how often a follower tries to lead"),
+    plain("HEARTBEAT_MS", "5000", "how often the leader speaks at least"),
+];
+
+/// What begins with one of these in the environment is meant for us.
+const PREFIXES: &[&str] = &[
+    "SERVICE_",
+    "COPY_",
+    "DATABASE_",
+    "DB_",
+    "NATS_",
+    "TPRO_",
+    "LOG_",
+    "CORE_",
+    "STOP_",
+    "HANDLERS_",
+    "LANE_",
+    "IN_FLIGHT_",
+    "OTEL_TRACES_",
+    "OTEL_EXPORTER_OTLP_E",
+];
+
+/// Names with our prefixes that others set: `make env`, and the addresses that Docker and Kubernetes put into the
+/// environment for a service that happens to be called `nats` or `db`.
+fn is_others(name: &str) -> bool {
+    name == "NATS_MONITOR_URL"
+        || ["_SERVICE_HOST", "_SERVICE_PORT", "_PORT"].iter().any(|end| name.ends_with(end))
+        || ["_SERVICE_PORT_", "_PORT_"].iter().any(|part| name.contains(part))
+}
+
+/// The setting of this name.
+pub(super) fn find(name: &str) -> Option<&'static Key> {
+    KEYS.iter().find(|key| key.name == name)
+}
+
+/// Whether its value must not be shown.
+pub(super) fn is_secret(name: &str) -> bool {
+    find(name).is_none_or(|key| key.kind == Kind::Secret)
+}
+
+/// The value as it may be shown.
+pub(super) fn shown(name: &str, value: &str) -> String {
+    match find(name).map(|key| key.kind) {
+        Some(Kind::Plain) => value.to_owned(),
+        // As a whole: a password may hold the comma that stands between several.
+        Some(Kind::Address) => without_secrets(value),
+        Some(Kind::Secret) | None => "***".to_owned(),
+    }
+}
+
+/// Whether a setting of the service's own holds a secret, by its name, which is all we know of it.
+pub(super) fn sounds_secret(name: &str) -> bool {
+    ["SECRET", "TOKEN", "PASSWORD", "PASSWD", "KEY", "CREDENTIAL", "URL"]
+        .iter()
+        .any(|part| name.contains(part))
+}
+
+/// Whether a variable of the environment looks as if it were meant for us.
+pub(super) fn looks_like_ours(name: &str) -> bool {
+    PREFIXES.iter().any(|prefix| name.starts_with(prefix)) && !is_others(name)
+}
+
+/// The known setting that is nearest to this name, the house's or the service's own, if one is near.
+pub(super) fn nearest(own: impl Iterator<Item = &'static str>, name: &str) -> Option<&'static str> {
+    let upper = name.to_ascii_uppercase();
+    let known = KEYS.iter().map(|key| key.name).chain(own);
+    let (distance, nearest) = known
+        .map(|known| (strsim::damerau_levenshtein(known, &upper), known))
+        .min_by_key(|(distance, _)| *distance)?;
+    // Up to a third of the letters may differ; beyond it a hint would mislead.
+    (distance * 3 <= name.len()).then_some(nearest)
+}

@@ -1,0 +1,193 @@
+//! Where settings come from: the environment, which wins, over one file of `KEY=value` lines.
+
+use std::{collections::BTreeMap, fmt, fs, io, path::PathBuf, sync::Arc};
+
+use super::{
+    dotenv::{self, Line},
+    key,
+    origin::Origin,
+    problem::Problem,
+};
+
+/// A value and where it was found.
+pub(super) struct Found<'a> {
+    pub(super) value: &'a str,
+    pub(super) origin: Origin,
+}
+
+/// Both layers. Holds secrets: `Debug` shows names only.
+#[derive(Default)]
+pub(super) struct Layers {
+    environment: BTreeMap<String, String>,
+    file: BTreeMap<String, (String, Origin)>,
+    /// What is wrong with the file itself.
+    pub(super) problems: Vec<Problem>,
+    /// What is odd with it.
+    pub(super) warnings: Vec<String>,
+}
+
+impl Layers {
+    /// Reads the process's environment and the file of this service: `ENV_FILE` if set, else
+    /// `services/<service>/.env`, else `.env`.
+    pub(super) fn read(service: &str) -> Self {
+        // Values that are no text cannot be settings of ours, which are all ASCII.
+        let variables = std::env::vars_os()
+            .filter_map(|(key, value)| Some((key.into_string().ok()?, value.into_string().ok()?)));
+        let mut layers = Self::default();
+        layers.take_environment(variables);
+        let asked = layers.environment.get("ENV_FILE").filter(|path| !path.is_empty()).map(PathBuf::from);
+        let usual = || {
+            let candidates = [PathBuf::from("services").join(service).join(".env"), PathBuf::from(".env")];
+            candidates.into_iter().find(|path| path.exists())
+        };
+        let required = asked.is_some();
+        if let Some(path) = asked.or_else(usual) {
+            let name: Arc<str> = path.display().to_string().into();
+            match fs::read_to_string(&path) {
+                Ok(text) => {
+                    layers.warn_if_open_to_others(&path, &name);
+                    layers.take_file(&name, &text);
+                }
+                Err(error) => layers.unreadable(&name, required, &error),
+            }
+        }
+        layers
+    }
+
+    fn unreadable(&mut self, name: &Arc<str>, required: bool, error: &io::Error) {
+        let rule = match error.kind() {
+            io::ErrorKind::NotFound => "the file is not there; correct ENV_FILE or unset it".to_owned(),
+            io::ErrorKind::InvalidData => "the file is not UTF-8 text".to_owned(),
+            _ => format!("the file cannot be read: {error}"),
+        };
+        let key = if required { "ENV_FILE" } else { ".env" };
+        self.problems.push(Problem::bad(key, Origin::File(name.clone()), None, rule));
+    }
+
+    fn warn_if_open_to_others(&mut self, path: &std::path::Path, name: &Arc<str>) {
+        use std::os::unix::fs::PermissionsExt as _;
+        let mode = fs::metadata(path).map_or(0, |metadata| metadata.permissions().mode());
+        if mode & 0o007 != 0 {
+            self.warnings.push(format!(
+                "{name} is open to every user of this machine; it holds secrets: chmod 600 {name}"
+            ));
+        }
+    }
+
+    /// Takes the variables of the process. Kubernetes and Docker tell the address of a service called `nats` by
+    /// `NATS_PORT=tcp://10.0.0.1:4222`: such a link may have the name of a setting and is none.
+    fn take_environment(&mut self, variables: impl IntoIterator<Item = (String, String)>) {
+        const SCHEMES: [&str; 3] = ["tcp://", "udp://", "sctp://"];
+        for (name, value) in variables {
+            if name.ends_with("_PORT") && SCHEMES.iter().any(|scheme| value.starts_with(scheme)) {
+                if key::find(&name).is_some() {
+                    self.warnings.push(format!(
+                        "{name} (environment) is a service link of Kubernetes or Docker and is set aside; give {name} \
+                         in the file, or switch the links off (enableServiceLinks: false)"
+                    ));
+                }
+                continue;
+            }
+            self.environment.insert(name, value);
+        }
+    }
+
+    /// Takes the lines of a file. The environment of the process is not changed.
+    fn take_file(&mut self, name: &Arc<str>, text: &str) {
+        let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+        for (n, line) in text.split('\n').enumerate() {
+            let origin = Origin::Line(name.clone(), n + 1);
+            match dotenv::read(line) {
+                Line::Nothing => {}
+                Line::Set(key, value) => {
+                    // As a shell that sources the file would: the last one wins.
+                    if self.file.insert(key.to_owned(), (value, origin.clone())).is_some() {
+                        self.warnings.push(format!(
+                            "{key} is set more than once in {name}; the last one ({origin}) wins"
+                        ));
+                    }
+                }
+                Line::Malformed => {
+                    // The line itself is not shown: it may hold half a password.
+                    let rule =
+                        "a line is KEY=value, and a value that begins with a quote ends with the same quote";
+                    self.problems.push(Problem::bad(".env", origin, None, rule));
+                }
+            }
+        }
+    }
+
+    /// The value of a key, if it is set and not empty.
+    pub(super) fn find(&self, key: &str) -> Option<Found<'_>> {
+        let set = |value: &&String| !value.trim().is_empty();
+        if let Some(value) = self.environment.get(key).filter(set) {
+            return Some(Found { value: value.trim(), origin: Origin::Environment });
+        }
+        let (value, origin) = self.file.get(key).filter(|(value, _)| set(&value))?;
+        // Its blanks are those that somebody has put into quotes.
+        Some(Found { value, origin: origin.clone() })
+    }
+
+    /// All keys of the file, and all of the environment, with their origins.
+    pub(super) fn keys(&self) -> impl Iterator<Item = (&str, Origin)> {
+        let file = self.file.iter().map(|(key, (_, origin))| (key.as_str(), origin.clone()));
+        file.chain(self.environment.keys().map(|key| (key.as_str(), Origin::Environment)))
+    }
+
+    /// Layers from given values: what tests use instead of the process's environment.
+    #[cfg(test)]
+    pub(super) fn of(environment: &[(&str, &str)], file: Option<&str>) -> Self {
+        let mut layers = Self::default();
+        layers.take_environment(environment.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())));
+        if let Some(text) = file {
+            layers.take_file(&"services/main/.env".into(), text);
+        }
+        layers
+    }
+}
+
+impl fmt::Debug for Layers {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_set().entries(self.file.keys()).finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::process::Command;
+
+    use super::*;
+
+    /// What of a file concerns more than one line: the mark at its beginning, the order, the end.
+    #[test]
+    fn the_program_and_make_read_the_same_in_a_whole_file() {
+        let file = std::env::temp_dir().join(format!("tpro-env-{}", std::process::id()));
+        for text in [
+            "\u{feff}KEY=first",
+            "\u{feff}OTHER=x\n\u{feff}KEY=second\n",
+            "KEY=a\nKEY=b\n",
+            "KEY=a\nKEY=\n",
+            "KEY=a\nKEY='b\nMORE='\n",
+            "KEY=a\r\nKEY=b\r\n",
+            "# KEY=a\nexport KEY=b",
+            "KEYS=a\nMY_KEY=b\n",
+            "KEY=\"a\nb\"\nOTHER=\"\n",
+            "",
+        ] {
+            std::fs::write(&file, text).expect("written");
+            let mut layers = Layers::default();
+            layers.take_file(&"file".into(), text);
+            let output = Command::new("bash")
+                .args(["--norc", "-euc", r#". "$1"; dotenv_get "$2" KEY"#, "bash"])
+                .arg(concat!(env!("CARGO_MANIFEST_DIR"), "/../../make/lib/dotenv.sh"))
+                .arg(&file)
+                .env("LC_ALL", "C.UTF-8")
+                .output()
+                .expect("bash runs");
+            let by_make = String::from_utf8(output.stdout).expect("text");
+            assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+            assert_eq!(layers.find("KEY").map_or("", |found| found.value), by_make, "{text:?}");
+        }
+        std::fs::remove_file(&file).expect("removed");
+    }
+}

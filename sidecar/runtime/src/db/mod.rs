@@ -1,0 +1,28 @@
+//! Connections to PostgreSQL: the pool of the handlers and single sessions for leader and inbox, each with the settings it relies on.
+//!
+//! A role or a database may carry settings that hurt us (`ALTER ROLE main SET statement_timeout = '50ms'`), so every
+//! connection is told what we rely on, in a statement of its own and not by `options` in the start-up packet, which
+//! connection poolers refuse.
+
+mod counts;
+mod error;
+mod pool;
+mod pooler;
+mod prepare;
+mod servers;
+mod session;
+mod sqlstate;
+pub mod standby;
+
+pub use self::{
+    counts::Counts,
+    error::{DbError, plain},
+    pool::{Pool, plain_pool_error},
+    servers::Servers,
+    session::{Session, session},
+};
+pub use self::{
+    pool::pool,
+    prepare::{CHECK as DATABASE, prepare},
+    sqlstate::{is_again, is_lost, is_passing, is_refusal, is_shortage},
+};

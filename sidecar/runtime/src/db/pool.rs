@@ -1,0 +1,113 @@
+//! The pool of connections for handlers and reply handlers.
+
+use std::{sync::Arc, time::Duration};
+
+use deadpool_postgres::{
+    Connect, Hook, HookError, Manager, ManagerConfig, PoolError, RecyclingMethod, Runtime,
+};
+use futures_util::future::BoxFuture;
+use tokio::task::JoinHandle;
+use tokio_postgres::{Client, Connection, Error, Socket, tls::NoTlsStream};
+
+use super::{DbError, plain, servers::Servers};
+use crate::config::Config;
+
+/// The handlers' pool.
+pub type Pool = deadpool_postgres::Pool;
+
+/// What a handler may rely on, whatever role and database say.
+///
+/// `statement_timeout` is off, since a handler is bounded by the budget of its message and not by a constant.
+/// `"$user"` is not in the search path: it would let a schema that happens to be named like the login role shadow the
+/// tables of others. `pg_temp` is last, so that a temporary table cannot shadow anything.
+const SETTINGS: &str = "\
+    SET search_path = pg_catalog, public, pg_temp; \
+    SET default_transaction_isolation = 'read committed'; \
+    SET default_transaction_read_only = off; \
+    SET default_transaction_deferrable = off; \
+    SET statement_timeout = 0; \
+    SET lock_timeout = 0; \
+    SET idle_session_timeout = 0; \
+    SET idle_in_transaction_session_timeout = 0; \
+    SET DateStyle = 'ISO, YMD'; \
+    SET IntervalStyle = 'postgres'; \
+    SET extra_float_digits = 1; \
+    SET bytea_output = 'hex'; \
+    SET client_encoding = 'UTF8'; \
+    SET client_min_messages = 'warning'; \
+    SET tcp_user_timeout = '10s'; \
+    SET tcp_keepalives_idle = 5; \
+    SET tcp_keepalives_interval = 2; \
+    SET tcp_keepalives_count = 3";
+
+/// How long a new connection may take in all.
+const CREATE: Duration = Duration::from_secs(10);
+
+/// The pool; it connects when it is asked for the first connection.
+///
+/// Connections are recycled `Fast`: a look at whether they are closed, no question to the server. The question would
+/// cost a round trip for every message and prove nothing about the moment after; a connection that breaks in a handler's
+/// hands is a message that is sent again, which it has to be able to stand anyway. A handler that changes settings uses
+/// `SET LOCAL`.
+pub fn pool(config: &Config, servers: &Arc<Servers>) -> Pool {
+    let manager = Manager::from_connect(
+        config.database.clone(),
+        Primary(servers.clone()),
+        ManagerConfig { recycling_method: RecyclingMethod::Fast },
+    );
+    let (servers, promoted) = (servers.clone(), servers.clone());
+    Pool::builder(manager)
+        .max_size(config.pool_max)
+        .runtime(Runtime::Tokio1)
+        // No limit on waiting for a free one: whoever waits has a budget of their own.
+        .create_timeout(Some(CREATE))
+        // One to a server that was left behind works as ever, for nobody.
+        .pre_recycle(Hook::sync_fn(move |_, metrics| match promoted.is_outdated(metrics.created) {
+            true => Err(HookError::message("another server was promoted meanwhile")),
+            false => Ok(()),
+        }))
+        .post_create(Hook::async_fn(move |client, _| {
+            let servers = servers.clone();
+            Box::pin(async move {
+                match servers.look(client).await.map_err(HookError::Backend)? {
+                    Ok(()) => Ok(()),
+                    Err(unfit) => Err(HookError::message(unfit.to_string())),
+                }
+            })
+        }))
+        .build()
+        // Only a time limit without a runtime is refused, and there is one.
+        .unwrap_or_else(|error| unreachable!("{error}"))
+}
+
+/// Connects to the newest primary.
+struct Primary(Arc<Servers>);
+
+impl Connect for Primary {
+    fn connect(&self, _: &tokio_postgres::Config) -> BoxFuture<'_, Result<(Client, JoinHandle<()>), Error>> {
+        let drive = |connection: Connection<Socket, NoTlsStream>| {
+            // Whoever has a statement open gets the error.
+            tokio::spawn(async move { drop(connection.await) })
+        };
+        Box::pin(async move {
+            match self.0.open_any("pool", SETTINGS, drive).await {
+                Ok(opened) => Ok((opened.client, opened.driver)),
+                Err((DbError::Refused(error) | DbError::Unreachable(error), _)) => Err(error),
+                // One that is of no use is told what it is, in words of our own, when it is looked at once more.
+                Err((_, Some(unfit))) => Ok((unfit.client, unfit.driver)),
+                Err((_, None)) => {
+                    unreachable!("whatever is wrong with a server is known from a connection to it")
+                }
+            }
+        })
+    }
+}
+
+/// Why the pool gave no connection, in words without secrets.
+pub fn plain_pool_error(error: &PoolError) -> String {
+    match error {
+        PoolError::Backend(error) | PoolError::PostCreateHook(HookError::Backend(error)) => plain(error),
+        PoolError::PostCreateHook(HookError::Message(text)) => text.to_string(),
+        other => other.to_string(),
+    }
+}

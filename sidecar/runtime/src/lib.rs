@@ -1,0 +1,23 @@
+//! The ground that every part of a sidecar stands on: configuration, PostgreSQL, NATS, logs, traces, metrics, health and stop.
+//!
+//! It knows no dispatcher, no inbox and no handlers. [`app::App`] is all of it, connected; [`watch`] looks after the connections.
+#![forbid(unsafe_code)]
+
+pub mod app;
+pub mod backoff;
+pub mod clock;
+pub mod config;
+pub mod db;
+pub mod failpoint;
+pub mod health;
+pub mod keys;
+pub mod log;
+pub mod metrics;
+pub mod nats;
+pub mod presence;
+pub mod random;
+pub mod settlement;
+pub mod shutdown;
+pub mod telemetry;
+pub mod version;
+pub mod watch;

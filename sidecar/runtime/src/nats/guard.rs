@@ -1,0 +1,430 @@
+//! The way to the server: a piece of TCP of our own between the client library and NATS.
+//!
+//! The library connects to a port of this process on loopback, and what comes from the server passes the [`Filter`] first.
+//! So a message that the library cannot parse costs nobody anything, what the server says is known word for word ([`Said`]),
+//! and which of several servers is taken is decided here: the one that failed least, none that is about to stop.
+//!
+//! One connection of the client is one connection to a server: what goes over one of them comes over the same.
+
+use std::{
+    net::SocketAddr,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use async_nats::ServerAddr;
+use bytes::{Bytes, BytesMut};
+use prometheus_client::metrics::counter::Counter;
+use serde::Deserialize;
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _, BufReader, copy_buf},
+    net::{
+        TcpListener, TcpStream,
+        tcp::{OwnedReadHalf, OwnedWriteHalf},
+    },
+    sync::watch,
+    time::{Instant, timeout, timeout_at},
+};
+
+use super::{
+    filter::{Filter, Heard, NotNats},
+    peer::is_ours,
+    said::Said,
+};
+use crate::random;
+
+/// How long all servers together may take to let us in at one attempt of the client.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
+/// Bytes read at a time.
+const READ: usize = 64 * 1024;
+/// Servers that a cluster may tell of.
+const SERVERS_MAX: usize = 64;
+/// How long a server that is about to stop is passed over, if there is another.
+const LAME_FOR: Duration = Duration::from_secs(300);
+
+/// The way to the server. All clones are the same.
+#[derive(Clone)]
+pub struct Guard(Arc<Shared>);
+
+struct Shared {
+    /// Where the client library connects to.
+    address: SocketAddr,
+    servers: Mutex<Vec<Server>>,
+    said: Said,
+    unreadable: Counter,
+    /// Counts the orders to end what is open.
+    cuts: watch::Sender<u64>,
+    /// Connections that carry something.
+    open: watch::Sender<usize>,
+}
+
+struct Server {
+    /// `host:port`
+    address: String,
+    failures: u32,
+    /// When it said that it is about to stop.
+    lame: Option<Instant>,
+    /// The connection leads to it.
+    current: bool,
+}
+
+/// What we need of what a server says about itself.
+#[derive(Deserialize)]
+pub(super) struct Info {
+    #[serde(default)]
+    pub max_payload: usize,
+    #[serde(default)]
+    tls_required: bool,
+    #[serde(default)]
+    connect_urls: Vec<String>,
+    #[serde(default, rename = "ldm")]
+    lame: bool,
+}
+
+/// Why a connection cannot be made, or has ended.
+#[derive(Debug, thiserror::Error)]
+enum Ended {
+    #[error("{0}")]
+    Io(#[from] std::io::Error),
+    #[error(transparent)]
+    NotNats(#[from] NotNats),
+    #[error("it wants TLS")]
+    Tls,
+}
+
+impl Guard {
+    /// Opens the port for the client library.
+    pub async fn start(urls: &[String], said: Said, unreadable: Counter) -> std::io::Result<Self> {
+        let listener = TcpListener::bind(("127.0.0.1", 0)).await?;
+        let servers = urls.iter().filter_map(|url| address_of(url)).map(Server::new).collect();
+        let guard = Self(Arc::new(Shared {
+            address: listener.local_addr()?,
+            servers: Mutex::new(servers),
+            said,
+            unreadable,
+            cuts: watch::Sender::new(0),
+            open: watch::Sender::new(0),
+        }));
+        tokio::spawn(guard.clone().accept(listener));
+        Ok(guard)
+    }
+
+    /// What the client library connects to.
+    pub fn url(&self) -> String {
+        format!("nats://{}", self.0.address)
+    }
+
+    /// The server that the connection leads to.
+    pub fn server(&self) -> Option<String> {
+        self.0.servers().iter().find(|server| server.current).map(|server| server.address.clone())
+    }
+
+    /// Ends the connection; the client makes another, and what was under way is sent again.
+    pub fn cut(&self, why: &str) {
+        tracing::info!("the connection to NATS is made anew: {why}");
+        self.0.cuts.send_modify(|cuts| *cuts += 1);
+    }
+
+    /// Waits until all that the closed client has written is with the server.
+    pub async fn drained(&self) {
+        let _ = self.0.open.subscribe().wait_for(|open| *open == 0).await;
+    }
+
+    async fn accept(self, listener: TcpListener) {
+        loop {
+            match listener.accept().await {
+                // Nobody else of this host comes to the server through us.
+                Ok((client, peer)) if is_ours(peer, self.0.address) => {
+                    self.0.open.send_modify(|open| *open += 1);
+                    tokio::spawn(self.clone().carry(client));
+                }
+                Ok(_) => {}
+                Err(error) => {
+                    tracing::debug!("the NATS client cannot connect to its guard: {error}");
+                    tokio::time::sleep(Duration::from_millis(20)).await;
+                }
+            }
+        }
+    }
+
+    async fn carry(self, client: TcpStream) {
+        // Before the server is asked: an order that comes meanwhile counts.
+        let mut cuts = self.0.cuts.subscribe();
+        if let Some((server, address)) = self.connect().await {
+            let _ = (client.set_nodelay(true), server.set_nodelay(true));
+            let (from_client, to_client) = client.into_split();
+            let (from_server, to_server) = server.into_split();
+            let down = async {
+                match self.down(&address, from_server, to_client).await {
+                    Ok(()) => {}
+                    Err(ended) => self.0.failed(&address, &ended),
+                }
+            };
+            tokio::select! {
+                () = up(from_client, to_server) => {}
+                () = down => {}
+                _ = cuts.changed() => {}
+            }
+            self.0.of(&address, |server| server.current = false);
+        }
+        self.0.open.send_modify(|open| *open -= 1);
+    }
+
+    /// A connection to the best server there is.
+    async fn connect(&self) -> Option<(TcpStream, String)> {
+        let until = Instant::now() + CONNECT_TIMEOUT;
+        for address in self.0.in_order() {
+            match timeout_at(until, TcpStream::connect(&address)).await {
+                Ok(Ok(stream)) => {
+                    self.0.of(&address, |server| server.current = true);
+                    return Some((stream, address));
+                }
+                Ok(Err(error)) => self.0.failed(&address, &error.into()),
+                Err(_) => {
+                    let silent = std::io::Error::new(std::io::ErrorKind::TimedOut, "no answer in time");
+                    self.0.failed(&address, &silent.into());
+                    return None;
+                }
+            }
+        }
+        None
+    }
+
+    /// From the server to the client.
+    async fn down(
+        &self,
+        address: &str,
+        mut from: OwnedReadHalf,
+        mut to: OwnedWriteHalf,
+    ) -> Result<(), Ended> {
+        let (mut filter, mut input) = (Filter::default(), BytesMut::with_capacity(READ));
+        let (mut chunks, mut heard) = (Vec::<Bytes>::new(), Vec::new());
+        loop {
+            input.reserve(READ);
+            if from.read_buf(&mut input).await? == 0 {
+                return Ok(());
+            }
+            let passed = filter.pass(&mut input, |chunk| chunks.push(chunk), |news| heard.push(news));
+            for news in heard.drain(..) {
+                self.hear(address, news)?;
+            }
+            for mut chunk in chunks.drain(..) {
+                to.write_all_buf(&mut chunk).await?;
+            }
+            passed?;
+        }
+    }
+
+    fn hear(&self, address: &str, heard: Heard) -> Result<(), Ended> {
+        match heard {
+            Heard::Info(text) => {
+                let info: Info = serde_json::from_slice(&text).map_err(|_| NotNats)?;
+                if info.tls_required {
+                    self.0.said.wants_tls();
+                    return Err(Ended::Tls);
+                }
+                self.0.learn(info.connect_urls);
+                if info.lame {
+                    self.leave(address);
+                }
+            }
+            Heard::Accepted => {
+                self.0.of(address, |server| server.failures = 0);
+                self.0.said.accepted();
+            }
+            Heard::No(text) => self.0.said.no(&text),
+            Heard::Unreadable { subject, reason } => {
+                self.0.unreadable.inc();
+                self.0.said.unreadable(&subject, reason);
+            }
+        }
+        Ok(())
+    }
+
+    /// The server is about to stop.
+    fn leave(&self, address: &str) {
+        self.0.of(address, |server| server.lame = Some(Instant::now()));
+        let elsewhere = self.0.in_order().first().is_some_and(|best| best != address);
+        if elsewhere {
+            self.cut(&format!("the server {address} is about to stop, and there is another"));
+        } else {
+            tracing::warn!("the NATS server {address} is about to stop, and no other is known (NATS_URL)");
+        }
+    }
+}
+
+/// From the client to the server, until the client closes.
+async fn up(from: OwnedReadHalf, mut to: OwnedWriteHalf) {
+    let mut from = BufReader::with_capacity(READ, from);
+    if copy_buf(&mut from, &mut to).await.is_ok() {
+        let _ = timeout(CONNECT_TIMEOUT, to.shutdown()).await;
+    }
+}
+
+impl Shared {
+    fn servers(&self) -> MutexGuard<'_, Vec<Server>> {
+        self.servers.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn of(&self, address: &str, change: impl FnOnce(&mut Server)) {
+        if let Some(server) = self.servers().iter_mut().find(|server| server.address == address) {
+            change(server);
+        }
+    }
+
+    fn failed(&self, address: &str, why: &Ended) {
+        self.of(address, |server| server.failures = server.failures.saturating_add(1));
+        self.said.away(format!("{address} not reachable: {why}"));
+    }
+
+    /// The addresses, best first.
+    fn in_order(&self) -> Vec<String> {
+        let mut servers: Vec<_> = self
+            .servers()
+            .iter()
+            .map(|server| {
+                let lame = server.lame.is_some_and(|since| since.elapsed() < LAME_FOR);
+                ((lame, server.failures, random::next_u64()), server.address.clone())
+            })
+            .collect();
+        servers.sort();
+        servers.into_iter().map(|(_, address)| address).collect()
+    }
+
+    /// Other servers of the cluster.
+    fn learn(&self, urls: Vec<String>) {
+        let mut servers = self.servers();
+        for address in urls.iter().filter_map(|url| address_of(url)) {
+            let known = servers.iter().any(|server| server.address == address);
+            if !known && servers.len() < SERVERS_MAX {
+                servers.push(Server::new(address));
+            }
+        }
+    }
+}
+
+impl Server {
+    fn new(address: String) -> Self {
+        Self { address, failures: 0, lame: None, current: false }
+    }
+}
+
+/// `host:port` of a URL.
+fn address_of(url: &str) -> Option<String> {
+    let url: ServerAddr = url.parse().ok()?;
+    Some(match url.host() {
+        host if host.contains(':') => format!("[{host}]:{}", url.port()),
+        host => format!("{host}:{}", url.port()),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use futures_util::StreamExt as _;
+
+    use super::*;
+
+    const MESSAGES: u64 = 5_000;
+
+    /// The same numbers each time.
+    struct Dice(u64);
+
+    impl Dice {
+        fn next(&mut self, below: u64) -> u64 {
+            self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            (self.0 >> 33) % below
+        }
+
+        fn pick(&mut self, from: &[&[u8]], most: u64) -> Vec<u8> {
+            (0..self.next(most)).flat_map(|_| from[self.next(from.len() as u64) as usize].to_vec()).collect()
+        }
+    }
+
+    /// Pieces of headers, among them all that the client library looks at.
+    const PIECES: [&[u8]; 20] = [
+        b"NATS/1.0",
+        b"\r\n",
+        b"\n",
+        b"\r",
+        b" ",
+        b"\t",
+        b":",
+        b"A",
+        b"Name: value\r\n",
+        b"503",
+        b"5",
+        b"\xff",
+        b"\xc3",
+        b"\xc3\xa9",
+        b"\xc2\xa0",
+        b"\xe2\x80\x83",
+        b"\x00",
+        b"\x0b",
+        b"\x7f",
+        b"\r\n\r\n",
+    ];
+    /// What a server lets through in a subject.
+    const LETTERS: [&[u8]; 9] =
+        [b"a", b".", b"\xff", b"\xc3", b"\xc3\xa9", b"\xc2\xa0", b"\xc2\x85", b"\x0b", b"\x00"];
+
+    fn message(dice: &mut Dice) -> Vec<u8> {
+        let subject = [b"tpro.", &dice.pick(&LETTERS, 5)[..]].concat();
+        let reply = match dice.next(3) {
+            0 => [b" r", &dice.pick(&LETTERS, 5)[..]].concat(),
+            _ => Vec::new(),
+        };
+        let payload = dice.pick(&PIECES, 4);
+        if dice.next(4) == 0 {
+            let numbers = format!(" {}\r\n", payload.len());
+            return [b"MSG ", &subject[..], b" 1", &reply, numbers.as_bytes(), &payload, b"\r\n"].concat();
+        }
+        let mut block = if dice.next(5) > 0 { b"NATS/1.0".to_vec() } else { Vec::new() };
+        block.extend(dice.pick(&PIECES, 12));
+        if dice.next(5) > 0 {
+            block.extend_from_slice(b"\r\n\r\n");
+        }
+        let numbers = format!(" {} {}\r\n", block.len(), block.len() + payload.len());
+        [b"HMSG ", &subject[..], b" 1", &reply, numbers.as_bytes(), &block, &payload, b"\r\n"].concat()
+    }
+
+    /// A server that says whatever comes to the one subscription it is asked for.
+    async fn babble(listener: TcpListener) -> std::io::Result<()> {
+        let (mut stream, _) = listener.accept().await?;
+        stream.write_all(b"INFO {\"server_id\":\"x\",\"max_payload\":1048576,\"headers\":true}\r\n").await?;
+        let mut input = BytesMut::new();
+        let waited =
+            |word: &'static [u8], input: &BytesMut| input.windows(word.len()).any(|part| part == word);
+        for (word, answer) in [(&b"PING"[..], &b"PONG\r\n"[..]), (b"SUB ", b"")] {
+            while !waited(word, &input) {
+                stream.read_buf(&mut input).await?;
+            }
+            stream.write_all(answer).await?;
+        }
+        let mut dice = Dice(7);
+        for _ in 0..MESSAGES {
+            stream.write_all(&message(&mut dice)).await?;
+        }
+        stream.write_all(b"MSG end 1 0\r\n\r\n").await?;
+        std::future::pending().await
+    }
+
+    #[tokio::test]
+    async fn the_client_library_reads_whatever_has_passed_the_guard() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("nats://{}", listener.local_addr().unwrap());
+        let server = tokio::spawn(babble(listener));
+        let unreadable = Counter::default();
+        let guard = Guard::start(&[url], Said::default(), unreadable.clone()).await.unwrap();
+        let client = async_nats::connect(guard.url()).await.unwrap();
+        let mut messages = client.subscribe("tpro.>").await.unwrap();
+        let mut count = 0;
+        while messages.next().await.expect("the client goes on").subject.as_str() != "end" {
+            count += 1;
+        }
+        assert_eq!(count, MESSAGES);
+        let unreadable = unreadable.get();
+        assert!(unreadable > MESSAGES / 4 && unreadable < MESSAGES, "{unreadable} of {MESSAGES}");
+        assert_eq!(client.statistics().connects.load(std::sync::atomic::Ordering::Relaxed), 1);
+        server.abort();
+    }
+}

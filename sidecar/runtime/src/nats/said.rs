@@ -1,0 +1,225 @@
+//! What the server has said, kept for readiness and told to those whom it concerns.
+
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::{Duration, Instant},
+};
+
+use tokio::sync::broadcast;
+
+/// For how long a refused publication counts when it is not refused again. Whether it is allowed now is known only when
+/// something is published there, and nothing is published to find that out.
+const REFUSAL_LASTS: Duration = Duration::from_secs(8);
+/// Refusals that are kept.
+const KEPT: usize = 16;
+/// Between two lines in the log about the same subject, or with the same words of the server.
+const LOG_PAUSE: Duration = Duration::from_secs(1);
+/// Different ones within that pause; all others share one line.
+const LOGGED: usize = 64;
+
+/// A subscription by its subject and its queue group.
+pub(super) type Subscription = (String, Option<String>);
+
+/// What the server has said. All clones are the same.
+#[derive(Clone)]
+pub struct Said(Arc<Inner>);
+
+struct Inner {
+    state: Mutex<State>,
+    forbidden: broadcast::Sender<Arc<str>>,
+}
+
+#[derive(Default)]
+struct State {
+    /// Why there is no connection.
+    away: Option<String>,
+    /// The server takes the login no more, in these words.
+    login: Option<String>,
+    tls: bool,
+    subscriptions: BTreeMap<Subscription, ()>,
+    publications: BTreeMap<String, Instant>,
+    /// What was logged lately, and how often it was not since then.
+    logged: BTreeMap<String, (Instant, u64)>,
+}
+
+impl Default for Said {
+    fn default() -> Self {
+        Self(Arc::new(Inner { state: Mutex::default(), forbidden: broadcast::Sender::new(256) }))
+    }
+}
+
+impl Said {
+    /// Subjects to which the server has refused to publish, one by one.
+    pub fn forbidden(&self) -> broadcast::Receiver<Arc<str>> {
+        self.0.forbidden.subscribe()
+    }
+
+    /// The login is good, and nothing is known of what it may do.
+    pub(super) fn accepted(&self) {
+        let mut state = self.lock();
+        (state.away, state.login) = (None, None);
+        state.subscriptions.clear();
+    }
+
+    pub(super) fn away(&self, why: String) {
+        self.lock().away = Some(why);
+    }
+
+    pub(super) fn wants_tls(&self) {
+        self.lock().tls = true;
+    }
+
+    /// Whether a server wants TLS.
+    pub(super) fn tls(&self) -> bool {
+        self.lock().tls
+    }
+
+    /// A message that could not be parsed as it came.
+    pub(super) fn unreadable(&self, subject: &str, reason: &'static str) {
+        if let Some(left_out) = self.may_log(subject) {
+            tracing::warn!(
+                nats.subject = subject,
+                left_out,
+                "a message on {subject} cannot be read as it came: {reason}; the rest of it is taken"
+            );
+        }
+    }
+
+    /// The server has said no.
+    pub(super) fn no(&self, text: &str) {
+        let lower = text.to_lowercase();
+        let quoted = |after: &str| {
+            let from = lower.find(after)? + after.len();
+            text.get(from..)?.split('"').next().map(str::to_owned)
+        };
+        if let Some(subject) = quoted("violation for publish to \"") {
+            self.refuse_publication(&subject);
+        } else if let Some(subject) = quoted("violation for subscription to \"") {
+            let queue = quoted("using queue \"");
+            let mut state = self.lock();
+            if state.subscriptions.len() < KEPT {
+                state.subscriptions.insert((subject, queue), ());
+            }
+        } else if lower.contains("authorization") || lower.contains("authentication") {
+            self.lock().login = Some(text.to_owned());
+        }
+        if let Some(left_out) = self.may_log(text) {
+            tracing::warn!(left_out, "the NATS server says: {text}");
+        }
+    }
+
+    fn refuse_publication(&self, subject: &str) {
+        let mut state = self.lock();
+        if state.publications.len() >= KEPT && !state.publications.contains_key(subject) {
+            state.publications.pop_first();
+        }
+        state.publications.insert(subject.to_owned(), Instant::now());
+        drop(state);
+        // Nobody may be listening.
+        let _ = self.0.forbidden.send(subject.into());
+    }
+
+    /// Why there is no connection: the settings of the login are `keys`.
+    pub fn why_away(&self, keys: &str) -> String {
+        let state = self.lock();
+        match (&state.login, &state.away) {
+            (Some(words), _) => format!(
+                "NATS refuses the login (\"{words}\"): correct {keys} and start this copy again, or let the server take it"
+            ),
+            (None, Some(why)) => format!("disconnected; trying again: {why}"),
+            (None, None) => "disconnected; trying again".to_owned(),
+        }
+    }
+
+    /// The subscriptions that the server has refused.
+    pub(super) fn refused_subscriptions(&self) -> Vec<Subscription> {
+        self.lock().subscriptions.keys().cloned().collect()
+    }
+
+    /// What the server does not allow, in words; none: it allows all that was asked of it lately.
+    pub fn refusals(&self, user: &str) -> Option<String> {
+        let mut state = self.lock();
+        state.publications.retain(|_, last| last.elapsed() < REFUSAL_LASTS);
+        let mut refused = Vec::new();
+        for (subject, queue) in state.subscriptions.keys() {
+            let queue = queue.as_ref().map_or(String::new(), |queue| format!(" in queue group {queue}"));
+            refused.push(format!("to subscribe to {subject}{queue}"));
+        }
+        for subject in state.publications.keys() {
+            refused.push(format!("to publish to {subject}"));
+        }
+        (!refused.is_empty()).then(|| {
+            format!(
+                "the NATS server forbids {user} {}: allow it in its permissions there",
+                refused.join(", ")
+            )
+        })
+    }
+
+    /// Whether a line about this may be written now, with the number of those that were not since the last one.
+    fn may_log(&self, about: &str) -> Option<u64> {
+        let now = Instant::now();
+        let mut state = self.lock();
+        if state.logged.len() >= LOGGED {
+            state.logged.retain(|_, (last, left_out)| *left_out > 0 || now < *last + LOG_PAUSE);
+        }
+        let full = state.logged.len() >= LOGGED && !state.logged.contains_key(about);
+        let about = if full { "" } else { about };
+        let Some((last, left_out)) = state.logged.get_mut(about) else {
+            state.logged.insert(about.to_owned(), (now, 0));
+            return Some(0);
+        };
+        if now < *last + LOG_PAUSE {
+            *left_out += 1;
+            return None;
+        }
+        *last = now;
+        Some(std::mem::take(left_out))
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.0.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_the_server_forbids_is_told_by_subject_and_queue() {
+        let said = Said::default();
+        let mut forbidden = said.forbidden();
+        said.no("Permissions Violation for Subscription to \"tpro.main.>\" using queue \"main-queue\"");
+        said.no("Permissions Violation for Publish to \"tpro.Co.x.y\"");
+        let text = said.refusals("user main").expect("something is forbidden");
+        assert!(text.contains("to subscribe to tpro.main.> in queue group main-queue"), "{text}");
+        assert!(text.contains("to publish to tpro.Co.x.y"), "{text}");
+        assert_eq!(&*forbidden.try_recv().expect("it is told"), "tpro.Co.x.y");
+        assert_eq!(said.refused_subscriptions(), [("tpro.main.>".to_owned(), Some("main-queue".to_owned()))]);
+        said.accepted();
+        assert!(said.refused_subscriptions().is_empty(), "a new connection asks for all of them again");
+    }
+
+    #[test]
+    fn each_subject_is_named_and_a_flood_of_them_is_not() {
+        let said = Said::default();
+        assert_eq!(said.may_log("one"), Some(0));
+        assert_eq!(said.may_log("one"), None);
+        assert_eq!(said.may_log("another"), Some(0));
+        let named = (0..1_000).filter(|n| said.may_log(&n.to_string()).is_some()).count();
+        assert!(named <= LOGGED, "{named} lines");
+    }
+
+    #[test]
+    fn a_refused_login_is_told_with_its_settings_until_it_is_taken() {
+        let said = Said::default();
+        said.away("127.0.0.1:4222 not reachable: refused".into());
+        assert!(said.why_away("NATS_TOKEN").contains("127.0.0.1:4222"));
+        said.no("Authorization Violation");
+        assert!(said.why_away("NATS_TOKEN").contains("correct NATS_TOKEN"));
+        said.accepted();
+        assert_eq!(said.why_away("NATS_TOKEN"), "disconnected; trying again");
+    }
+}

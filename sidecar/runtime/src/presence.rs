@@ -1,0 +1,91 @@
+//! Whether a service is there at all, for those who hear nothing from it.
+//!
+//! NATS says that nobody subscribes to a subject only where that is true, and a bystander who subscribes to `>` is
+//! somebody. So a service from which nothing has ever come is asked: by a request of a version that no release
+//! understands, which each copy refuses at once, whatever it is doing, and before it looks at anything else of it (so
+//! does one of 0.1.0). If nothing comes back from that either, no copy has the message.
+//!
+//! Only what speaks JSON-RPC is asked. A service that knows nothing of tpro may do with a question what it likes, and its
+//! silence says nothing.
+
+use std::time::{Duration, Instant};
+
+use async_nats::HeaderMap;
+use tpro_wire::{Version, headers};
+
+use crate::nats::headers::header_map;
+
+/// The attempt in the reply subject of a question: a message's own are counted from 1.
+pub const QUESTION: u32 = 0;
+/// How often a service is asked at most.
+const PAUSE: Duration = Duration::from_millis(250);
+
+/// What is known of a service.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Presence {
+    heard: bool,
+    /// When it was last asked, and over which connection to NATS, counted.
+    asked: Option<(Instant, u64)>,
+}
+
+impl Presence {
+    /// Of a service that is not to be asked.
+    pub fn known() -> Self {
+        Self { heard: true, asked: None }
+    }
+
+    /// Something has come from it.
+    pub fn hear(&mut self) {
+        self.heard = true;
+    }
+
+    /// Whether anything has.
+    pub fn is_heard(&self) -> bool {
+        self.heard
+    }
+
+    /// Whether it is to be asked now.
+    pub fn may_ask(&self, now: Instant) -> bool {
+        !self.heard && self.asked.is_none_or(|(last, _)| now >= last + PAUSE)
+    }
+
+    /// It was asked.
+    pub fn asked(&mut self, now: Instant, connection: u64) {
+        self.asked = Some((now, connection));
+    }
+
+    /// Whether it was asked since then, over the connection that there is, and has never said anything.
+    pub fn is_absent(&self, since: Instant, connection: u64) -> bool {
+        !self.heard && self.asked.is_some_and(|(last, over)| last >= since && over == connection)
+    }
+}
+
+/// When to ask a service, of the time that somebody waits for it.
+pub fn ask_at(now: Instant, until: Instant) -> Instant {
+    now + until.saturating_duration_since(now) / 2
+}
+
+/// The headers of the question; its payload is empty.
+pub fn question() -> HeaderMap {
+    header_map([(headers::VERSION, Version::UNKNOWN.to_string())])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_service_is_absent_when_it_was_asked_over_this_connection_and_has_never_said_anything() {
+        let start = Instant::now();
+        let at = |ms: u64| start + Duration::from_millis(ms);
+        let mut service = Presence::default();
+        assert!(service.may_ask(at(0)) && !service.is_absent(at(0), 1), "nobody has asked");
+        service.asked(at(100), 1);
+        assert!(!service.may_ask(at(300)) && service.may_ask(at(400)));
+        assert!(service.is_absent(at(50), 1));
+        assert!(!service.is_absent(at(150), 1), "not since then");
+        assert!(!service.is_absent(at(50), 2), "the question may have gone with its connection");
+        service.hear();
+        assert!(!service.may_ask(at(900)) && !service.is_absent(at(50), 1));
+    }
+}

@@ -1,0 +1,134 @@
+//! The end of the process: a first signal drains, a second one forces.
+
+use std::{
+    io,
+    sync::{Arc, OnceLock},
+    time::Duration,
+};
+
+use tokio::{
+    signal::unix::{Signal, SignalKind, signal},
+    sync::Notify,
+};
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+
+/// How long a forced process may still take to go (drop its tasks, write its last log lines) before it is cut off.
+const LAST_BREATH: Duration = Duration::from_secs(1);
+
+/// The tokens every task holds.
+#[derive(Clone, Default)]
+pub struct Stop {
+    /// Cancelled at the first signal: take no more, finish what is taken.
+    pub soft: CancellationToken,
+    /// Cancelled at the second signal or when the time is up: drop everything.
+    pub hard: CancellationToken,
+    /// Every task is spawned here, so that none outlives the process's end unseen.
+    pub tasks: TaskTracker,
+    fatal: Arc<OnceLock<String>>,
+    anew: Arc<OnceLock<String>>,
+    told: Arc<OnceLock<()>>,
+    /// Rung by SIGHUP: the log file is to be opened again.
+    pub hangup: Arc<Notify>,
+}
+
+impl Stop {
+    /// Ends the process from within, gracefully but not with 0: for what no retry can mend. The first reason wins.
+    pub fn fatal(&self, reason: impl Into<String>) {
+        // Set before the token, so that whoever sees the token sees the reason.
+        let _ = self.fatal.set(reason.into());
+        self.soft.cancel();
+    }
+
+    /// Ends everything gracefully and begins the program anew, in the same process: for when what all parts were built upon
+    /// has changed. The first reason wins.
+    pub fn begin_anew(&self, reason: impl Into<String>) {
+        let _ = self.anew.set(reason.into());
+        self.soft.cancel();
+    }
+
+    /// Why the program begins anew, if it does.
+    pub fn anew_reason(&self) -> Option<&str> {
+        self.anew.get().map(String::as_str)
+    }
+
+    /// Whether a signal has told us to end; then nothing begins anew.
+    pub fn was_told(&self) -> bool {
+        self.told.get().is_some()
+    }
+
+    /// Why the process ends from within, if it does.
+    pub fn fatal_reason(&self) -> Option<&str> {
+        self.fatal.get().map(String::as_str)
+    }
+
+    /// Listens to SIGTERM, SIGINT, SIGQUIT and SIGHUP from now on.
+    ///
+    /// SIGHUP does not stop a service, as it does no other: it has the log file opened again. Only where it says what it
+    /// once meant, that the terminal is gone from which the program was started, it is a signal to stop.
+    ///
+    /// The task is not on the tracker: it must outlive all others, to hear the second signal.
+    pub fn heed_signals(&self) -> io::Result<()> {
+        let mut signals = Signals::new(self.hangup.clone())?;
+        let stop = self.clone();
+        tokio::spawn(async move {
+            let first = signals.next().await;
+            let _ = stop.told.set(());
+            tracing::info!("{first}: stopping; a second signal forces it");
+            stop.soft.cancel();
+            let second = signals.next().await;
+            tracing::warn!("{second}: a second signal; stopping at once");
+            stop.hard.cancel();
+            tokio::time::sleep(LAST_BREATH).await;
+            // Nobody finished in time: a task that blocks its thread must not make the process immortal.
+            std::process::exit(1);
+        });
+        Ok(())
+    }
+}
+
+/// The signals that mean "stop".
+struct Signals {
+    term: Signal,
+    int: Signal,
+    hup: Signal,
+    quit: Signal,
+    /// Whether there was a terminal at the start.
+    terminal: bool,
+    hangup: Arc<Notify>,
+}
+
+impl Signals {
+    fn new(hangup: Arc<Notify>) -> io::Result<Self> {
+        Ok(Self {
+            term: signal(SignalKind::terminate())?,
+            int: signal(SignalKind::interrupt())?,
+            hup: signal(SignalKind::hangup())?,
+            quit: signal(SignalKind::quit())?,
+            terminal: has_terminal(),
+            hangup,
+        })
+    }
+
+    async fn next(&mut self) -> &'static str {
+        loop {
+            return tokio::select! {
+                _ = self.term.recv() => "SIGTERM",
+                _ = self.int.recv() => "SIGINT",
+                _ = self.quit.recv() => "SIGQUIT",
+                _ = self.hup.recv() => {
+                    if self.terminal && !has_terminal() {
+                        "SIGHUP (the terminal is gone)"
+                    } else {
+                        self.hangup.notify_one();
+                        continue;
+                    }
+                }
+            };
+        }
+    }
+}
+
+/// Whether the process has a controlling terminal.
+fn has_terminal() -> bool {
+    std::fs::File::open("/dev/tty").is_ok()
+}
