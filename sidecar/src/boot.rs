@@ -30,7 +30,6 @@ use crate::{
     cli::{self, Task},
     handler::Service,
     http::{self, HttpError},
-    maintenance,
 };
 
 /// How long the collector may hold up the end.
@@ -56,7 +55,7 @@ enum BootError {
     #[error("the subscription cannot be made: {0}")]
     Subscribe(#[source] async_nats::SubscribeError),
     #[error("maintenance: {0}")]
-    Maintenance(#[from] maintenance::MaintenanceError),
+    Maintenance(#[from] tpro_maintenance::MaintenanceError),
     #[error("maintenance: {0}")]
     Unmaintained(String),
     #[error("{0}")]
@@ -174,7 +173,7 @@ fn check(config: &Config) -> Result<End, BootError> {
 
 /// Makes and drops partitions once, and says what was done.
 async fn maintain(config: &Config) -> Result<End, BootError> {
-    let report = maintenance::run(config, &Servers::of(config)).await?;
+    let report = tpro_maintenance::run(config, &Servers::of(config)).await?;
     // Whoever reads may have stopped reading.
     let _ = write!(std::io::stdout(), "{report}");
     match report.failed.is_empty() {

@@ -10,11 +10,9 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 mod boot;
 mod cli;
-pub mod dispatcher;
 pub mod handler;
 mod http;
 pub mod inbox;
-pub mod maintenance;
 pub mod subscriber;
 mod turn;
 

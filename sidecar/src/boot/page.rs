@@ -1,12 +1,16 @@
 //! The page of metrics: every part registers what it counts, in the order in which the page has it.
 
-use prometheus_client::{metrics::family::Family, metrics::gauge::Gauge, registry::Registry};
+use prometheus_client::{
+    metrics::{family::Family, gauge::Gauge},
+    registry::Registry,
+};
+use tpro_dispatcher as dispatcher;
+use tpro_maintenance as maintenance;
 use tpro_runtime::{clock, config::Config, db, log, metrics, nats, telemetry};
 
 use crate::{
-    dispatcher, handler,
+    handler,
     http::{Page, Process},
-    maintenance,
 };
 
 /// What the parts count.

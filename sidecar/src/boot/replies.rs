@@ -1,13 +1,11 @@
 //! The replies that the dispatcher settles go to the reply handlers of the service.
 
 use futures_util::{FutureExt as _, future::BoxFuture};
+use tpro_dispatcher::{NotWritten, ReplyHandlers};
 use tpro_runtime::settlement::Settlement;
 use tpro_wire::target::Target;
 
-use crate::{
-    dispatcher::{NotWritten, ReplyHandlers},
-    handler::{Host, reply},
-};
+use crate::handler::{Host, reply};
 
 /// The reply handlers of a service that runs.
 pub(super) struct Replies(pub(super) Host);

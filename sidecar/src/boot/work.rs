@@ -8,6 +8,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use tpro_dispatcher::Dispatcher;
 use tpro_runtime::{
     app::App,
     clock::Clock,
@@ -23,10 +24,8 @@ use tpro_wire::source::Source;
 
 use super::{BootError, End, page::Counts, replies::Replies};
 use crate::{
-    dispatcher::{self, Dispatcher},
     handler::{Host, Service},
     http::Http,
-    maintenance,
     subscriber::{self, Subscriber},
     turn,
 };
@@ -74,18 +73,18 @@ pub(super) async fn work(
     let probe = nats::probe::run(app.nats.clone(), app.link.clone(), config.clone(), stop.soft.clone());
     stop.tasks.spawn(probe);
     let host = Host { app: app.clone(), service: Arc::new(service), counts: counts.handler };
-    let context = dispatcher::Context {
+    let context = tpro_dispatcher::Context {
         app: app.clone(),
         counts: counts.dispatcher,
         replies: Arc::new(Replies(host.clone())),
     };
-    if !dispatcher::gate::wait(&context).await {
+    if !tpro_dispatcher::gate::wait(&context).await {
         disconnect(&app).await;
         return Ok(ended(stop, End::Graceful));
     }
     watch::start(&app);
-    let dispatcher = dispatcher::start(&context);
-    maintenance::start(&app, counts.maintenance);
+    let dispatcher = tpro_dispatcher::start(&context);
+    tpro_maintenance::start(&app, counts.maintenance);
     // What is published here goes out also while another database serves under this name.
     let subscriber = match turn::wait(&app).await.map_err(BootError::Subscribe)? {
         Some(turn) => Some(subscriber::start(&host, turn).await.map_err(BootError::Subscribe)?),

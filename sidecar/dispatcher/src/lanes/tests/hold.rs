@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::*;
-use crate::dispatcher::lanes::hold::{CATCH_UP, LONGEST_HOLD, PATIENCE};
+use crate::lanes::hold::{CATCH_UP, LONGEST_HOLD, PATIENCE};
 
 #[test]
 fn reading_is_held_for_a_lane_that_became_tight_but_not_for_long() {

@@ -6,7 +6,7 @@ use tpro_runtime::settlement::Settlement;
 use tpro_wire::{status::Status, target::Target, trace::TraceParent, uid::Uid};
 
 use super::Leader;
-use crate::dispatcher::{
+use crate::{
     in_flight::Key,
     lane_id::LaneId,
     metrics::Ended,

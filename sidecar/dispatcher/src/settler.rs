@@ -292,7 +292,7 @@ mod tests {
     use tpro_wire::target::Target;
 
     use super::*;
-    use crate::dispatcher::settled::settled_of;
+    use crate::settled::settled_of;
 
     fn settled(bytes: usize) -> Settled {
         settled_of(Target::new("tpro", "co", "example", "x").expect("is a target"), bytes)

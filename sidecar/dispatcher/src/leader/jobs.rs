@@ -10,7 +10,7 @@ use tokio_postgres::Row;
 use tpro_runtime::db::standby;
 
 use super::{Fall, Leader, SILENCE, STANDBY_CHECK};
-use crate::dispatcher::{
+use crate::{
     bell::Act,
     lane::Waiting,
     lane_id::LaneId,

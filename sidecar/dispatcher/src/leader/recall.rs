@@ -4,7 +4,7 @@ use rustc_hash::FxHashMap;
 use tpro_wire::uid::Uid;
 
 use super::{Leader, jobs::Done};
-use crate::dispatcher::{outcome::Outcome, recall::Look, trace};
+use crate::{outcome::Outcome, recall::Look, trace};
 
 /// With no more rows than this waiting as ids, those that are settled are taken out after each page of the sweep; else at
 /// its end, because all that wait are gone through.

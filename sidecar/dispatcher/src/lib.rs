@@ -12,6 +12,7 @@
 //! are written, but three seconds at most; then it writes the cursor and lets the session go, and another copy leads within
 //! half a second. What was not answered by then the next leader sends again; the inbox of the target makes that one effect,
 //! and the requester sees a reply and no error.
+#![forbid(unsafe_code)]
 
 mod answer;
 mod barrier;

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::{Fall, Leader};
-use crate::dispatcher::{outbox::OutboxError, recovery};
+use crate::{outbox::OutboxError, recovery};
 
 /// How long the last move of the cursor may take, should the session not answer.
 const LAST_MOVE: Duration = Duration::from_secs(3);

@@ -14,7 +14,7 @@ use tpro_runtime::{
 use tpro_wire::{Protocol, headers, reply::Noise};
 
 use super::{Fall, Leader, SENDS};
-use crate::dispatcher::{
+use crate::{
     answer::{self, Reply},
     barrier::Echo,
     in_flight::Key,

@@ -84,7 +84,7 @@ mod tests {
     use tpro_wire::target::Target;
 
     use super::*;
-    use crate::dispatcher::settled::settled_of;
+    use crate::settled::settled_of;
 
     fn queue(pool: usize, targets: &[(&str, usize)]) -> ReplyQueue {
         let mut queue = ReplyQueue::new(pool);

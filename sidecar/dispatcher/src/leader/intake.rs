@@ -6,7 +6,7 @@ use tokio_postgres::Row;
 use tpro_runtime::metrics::Reason;
 
 use super::{Done, Leader};
-use crate::dispatcher::{
+use crate::{
     bell::{Act, Found},
     floor::Floor,
     lane::Waiting,

@@ -3,7 +3,7 @@ use std::time::Duration;
 use proptest::prelude::*;
 
 use super::*;
-use crate::dispatcher::lane::{FIRST_REST, LONGEST_REST, REFUSED_PER_LANE};
+use crate::lane::{FIRST_REST, LONGEST_REST, REFUSED_PER_LANE};
 
 mod hold;
 mod overload;

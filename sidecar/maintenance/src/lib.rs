@@ -17,6 +17,7 @@
 //!
 //! **Nothing unsettled goes.** A partition of the outbox may go when the sequence has passed it, nobody writes to it, all of it
 //! is settled, and nobody uses the outbox at that moment. An id that was given out and not written yet is in use.
+#![forbid(unsafe_code)]
 
 pub mod metrics;
 mod report;

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use super::{Lanes, OWN_BYTES};
-use crate::dispatcher::lane::Lane;
+use crate::lane::Lane;
 
 /// How long reading waits for a lane that has just become tight. A busy lane opens again within it, and its rows are then
 /// read once, with their bodies, instead of twice; a slow or dead lane does not, and is read past.

@@ -14,8 +14,8 @@ use tpro_testkit::{Database, Postgres};
 use tpro_wire::{status::Status, target::Target, trace::TraceParent};
 
 use super::*;
-use crate::dispatcher::lane_id::LaneId;
-use crate::dispatcher::{floor::Floor, reader::Reader, recovery, row};
+use crate::lane_id::LaneId;
+use crate::{floor::Floor, reader::Reader, recovery, row};
 
 const PAGE: i64 = 7;
 const WRITERS: u64 = 6;
