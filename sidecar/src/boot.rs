@@ -25,10 +25,10 @@ use tpro_runtime::{
     shutdown::Stop,
     telemetry::{self, Spans, TelemetryError},
 };
+use tpro_service::handler::Service;
 
 use crate::{
     cli::{self, Task},
-    handler::Service,
     http::{self, HttpError},
 };
 

@@ -1,5 +1,6 @@
 //! The sidecar every service links: it carries outbox rows to NATS and replies back to rows, and lets handlers answer.
 //!
+//! Here it is put together: the life of the process, its command line and its HTTP port, and the names that a service uses.
 //! A service's `main` is `fn main() -> std::process::ExitCode { tpro_sidecar::run(service()) }`.
 #![forbid(unsafe_code)]
 
@@ -10,17 +11,12 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 mod boot;
 mod cli;
-pub mod handler;
 mod http;
-pub mod inbox;
-pub mod subscriber;
-mod turn;
 
 pub use boot::run;
-pub use handler::{CallError, Ctx, Failure, Fault, Publish, QueryError, ReplyCtx, Service, Statements, Tx};
 pub use tokio_postgres::error::SqlState;
+pub use tpro_service::{
+    AnyBody, CallError, Ctx, Failure, Fault, Publish, QueryError, ReplyCtx, Service, Statements, Tx,
+};
 /// For the log: ids and numbers, never a body.
 pub use tracing::{debug, error, info, warn};
-
-/// Any body at all, kept as the text it came as: for handlers that do not look into it.
-pub type AnyBody = Box<serde_json::value::RawValue>;

@@ -7,11 +7,9 @@ use prometheus_client::{
 use tpro_dispatcher as dispatcher;
 use tpro_maintenance as maintenance;
 use tpro_runtime::{clock, config::Config, db, log, metrics, nats, telemetry};
+use tpro_service::handler;
 
-use crate::{
-    handler,
-    http::{Page, Process},
-};
+use crate::http::{Page, Process};
 
 /// What the parts count.
 pub(super) struct Counts {

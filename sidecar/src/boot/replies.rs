@@ -3,9 +3,8 @@
 use futures_util::{FutureExt as _, future::BoxFuture};
 use tpro_dispatcher::{NotWritten, ReplyHandlers};
 use tpro_runtime::settlement::Settlement;
+use tpro_service::handler::{Host, reply};
 use tpro_wire::target::Target;
-
-use crate::handler::{Host, reply};
 
 /// The reply handlers of a service that runs.
 pub(super) struct Replies(pub(super) Host);

@@ -20,15 +20,15 @@ use tpro_runtime::{
     telemetry::Spans,
     watch,
 };
-use tpro_wire::source::Source;
-
-use super::{BootError, End, page::Counts, replies::Replies};
-use crate::{
+use tpro_service::{
     handler::{Host, Service},
-    http::Http,
     subscriber::{self, Subscriber},
     turn,
 };
+use tpro_wire::source::Source;
+
+use super::{BootError, End, page::Counts, replies::Replies};
+use crate::http::Http;
 
 /// What tasks may take to drop their work when they are forced, before we go without them.
 const LET_GO: Duration = Duration::from_millis(500);

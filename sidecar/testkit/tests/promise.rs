@@ -10,11 +10,12 @@ use tpro_testkit::{Context, Failure, Outcome, paths};
 const FAULTS: u32 = 84;
 
 /// The crates that are named there, and their folders.
-const CRATES: [(&str, &str); 12] = [
+const CRATES: [(&str, &str); 13] = [
     ("sidecar", "sidecar"),
     ("wire", "sidecar/wire"),
     ("runtime", "sidecar/runtime"),
     ("dispatcher", "sidecar/dispatcher"),
+    ("service", "sidecar/service"),
     ("maintenance", "sidecar/maintenance"),
     ("http", "sidecar/http"),
     ("models", "sidecar/models"),

@@ -14,6 +14,7 @@ use super::{
 /// The handlers of one service.
 ///
 /// ```
+/// # use tpro_service as tpro_sidecar;
 /// use tpro_sidecar::{AnyBody, Ctx, Failure, Fault, ReplyCtx, Service, Tx};
 ///
 /// async fn simple(_ctx: Ctx, _body: AnyBody) -> Result<u32, Fault> {

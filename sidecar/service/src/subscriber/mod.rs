@@ -44,7 +44,7 @@ pub struct Subscriber {
 
 /// Subscribes `<space>.<service>.>` in the queue group, as it is this copy's turn; returns when the server knows the
 /// subscription.
-pub(crate) async fn start(app: &Host, turn: Turn) -> Result<Subscriber, async_nats::SubscribeError> {
+pub async fn start(app: &Host, turn: Turn) -> Result<Subscriber, async_nats::SubscribeError> {
     let app = Arc::new(app.clone());
     let over = app.stop.hard.child_token();
     let stop = app.stop.hard.child_token();

@@ -37,7 +37,7 @@ const PAUSE: Duration = Duration::from_secs(1);
 const QUIET: Duration = Duration::from_secs(30);
 
 /// The turn of this copy to serve.
-pub(crate) struct Turn {
+pub struct Turn {
     app: App,
     subject: String,
     questions: Subscriber,
@@ -46,7 +46,7 @@ pub(crate) struct Turn {
 }
 
 /// Waits until this copy may join the queue group. None when the process is told to stop meanwhile.
-pub(crate) async fn wait(app: &App) -> Result<Option<Turn>, async_nats::SubscribeError> {
+pub async fn wait(app: &App) -> Result<Option<Turn>, async_nats::SubscribeError> {
     let turn = Turn::of(app).await?;
     Ok(app.stop.soft.run_until_cancelled(turn.come()).await)
 }

@@ -1,0 +1,15 @@
+//! A service: the API of its handlers ([`handler`]), and the parts that serve them.
+//!
+//! A copy waits for its turn to join the queue group ([`turn`]). Then it takes requests ([`subscriber`]), keeps which ones it
+//! has accepted and answered ([`inbox`]), and runs their handlers. Authors of services see all of this through `tpro_sidecar`.
+#![forbid(unsafe_code)]
+
+pub mod handler;
+mod inbox;
+pub mod subscriber;
+pub mod turn;
+
+pub use handler::{CallError, Ctx, Failure, Fault, Publish, QueryError, ReplyCtx, Service, Statements, Tx};
+
+/// Any body at all, kept as the text it came as: for handlers that do not look into it.
+pub type AnyBody = Box<serde_json::value::RawValue>;
