@@ -1,29 +1,30 @@
 //! `tpro cancel` and `tpro retry`.
 
 use serde::Serialize;
+use tokio_postgres::types::Type;
 
-use crate::args::Act;
+use crate::options::Act;
 use crate::outbox;
 use crate::paper::Paper;
 use crate::problem::{Ending, OPERATE, Problem};
 use crate::session::Session;
 
-/// What has become of the messages.
+/// The outcome of a command for each message.
 #[derive(Debug, Serialize)]
 pub struct Done<T> {
     /// The service that sent them.
     sender: String,
-    /// Each of them.
+    /// The messages.
     messages: Vec<One<T>>,
 }
 
-/// What has become of one.
+/// The outcome for one message.
 #[derive(Debug, Serialize)]
 struct One<T> {
     id: i64,
     #[serde(flatten)]
     outcome: Option<T>,
-    /// Why it was not done.
+    /// The reason why nothing was done.
     problem: Option<String>,
 }
 
@@ -51,7 +52,8 @@ pub async fn retry(session: &Session, act: &Act) -> Result<Done<Retried>, Proble
     each(session, act, "SELECT tpro.retry($1, $2)", |row| Retried { new_id: row.get(0) }).await
 }
 
-/// Each message in a transaction of its own: what is done stays done, should the next one fail.
+/// Runs a statement for each message, in a transaction of its own. If one fails, the others stay
+/// done.
 async fn each<T>(
     session: &Session,
     act: &Act,
@@ -62,8 +64,11 @@ async fn each<T>(
     session.may_write().await?;
     let mut messages = Vec::new();
     for id in &act.ids {
-        match session.query_as(OPERATE, statement, &[id, &sender]).await {
-            Ok(rows) => messages.push(One { id: *id, outcome: rows.first().map(&read), problem: None }),
+        match session.query_as(OPERATE, statement, &[(id, Type::INT8), (&sender, Type::TEXT)]).await {
+            Ok(rows) => {
+                session.rest().await?;
+                messages.push(One { id: *id, outcome: rows.first().map(&read), problem: None });
+            }
             Err(problem) if problem.ending == Ending::Ill => {
                 messages.push(One { id: *id, outcome: None, problem: Some(problem.to_string()) });
             }
@@ -90,9 +95,9 @@ impl<T: Outcome> Done<T> {
     }
 }
 
-/// What has become of a message.
+/// The outcome for a message.
 pub trait Outcome {
-    /// Whether it was done.
+    /// True if it was done.
     fn done(&self) -> bool;
     /// In words.
     fn words(&self) -> String;

@@ -1,4 +1,7 @@
-//! The database to ask: `--database-url`, `DATABASE_URL`, and `PG*` for what these leave out, as the services read them.
+//! The address of the database: `--database-url` or `DATABASE_URL`. `PG*` fill in what it leaves
+//! out.
+//!
+//! The rules are those of the services.
 
 use std::net::IpAddr;
 use std::time::Duration;
@@ -15,9 +18,9 @@ const SOCKET_DIRECTORY: &str = "/var/run/postgresql";
 const UNSET: &str = "set DATABASE_URL=postgresql://user:password@host:port/database, or PGHOST, PGPORT, PGUSER, PGPASSWORD and \
                      PGDATABASE; in a checkout of tpro: eval \"$(make env)\"";
 
-/// A database, and how it may be shown.
+/// The address of a database.
 pub struct Address {
-    /// What to connect with.
+    /// The parameters of the connection.
     pub config: Config,
     /// The address without the password.
     pub shown: String,
@@ -26,7 +29,7 @@ pub struct Address {
 }
 
 impl Address {
-    /// Reads it from the option and the environment, where an empty value counts as not set.
+    /// Reads the option and the environment. An empty value counts as not set.
     pub fn read(option: Option<&str>, environment: impl Fn(&str) -> Option<String>) -> Result<Self, Problem> {
         let variable = |name: &str| {
             environment(name).map(|value| value.trim().to_owned()).filter(|value| !value.is_empty())
@@ -60,7 +63,7 @@ impl Address {
         if config.get_hosts().len().max(config.get_hostaddrs().len()) > 1
             && config.get_target_session_attrs() == TargetSessionAttrs::Any
         {
-            // Several hosts are a primary and its standbys. Only the primary knows who leads.
+            // Several hosts are a primary and its standbys. Only the primary knows the leaders.
             config.target_session_attrs(TargetSessionAttrs::ReadWrite);
         }
         let shown = shown(&config);

@@ -1,6 +1,7 @@
-//! An address of PostgreSQL: a URL or `key=value` pairs, and the part of it that is wrong when it cannot be read.
+//! An address of PostgreSQL: a URL or `key=value` pairs.
 //!
-//! An error names a parameter and never a value; and a parameter only where it cannot be a piece of a password.
+//! An error names the parameter that is wrong and never a value. It names a parameter only where
+//! the name cannot be a piece of a password.
 
 use tokio_postgres::Config;
 
@@ -9,7 +10,7 @@ const FORM: &str = "must be postgresql://user:password@host:port/database, with 
 /// How libpq writes `read-write` since release 14.
 const PRIMARY: (&str, &str) = ("target_session_attrs=primary", "target_session_attrs=read-write");
 
-/// Reads it. The error is a rule to be told behind the setting's name.
+/// Reads an address. The error is a rule, to be printed behind the setting's name.
 pub fn read(text: &str) -> Result<Config, String> {
     text.replace(PRIMARY.0, PRIMARY.1).parse().map_err(|_| {
         mistake(text).map_or_else(
@@ -39,10 +40,10 @@ fn mistake(text: &str) -> Option<&str> {
     word.then_some(key)
 }
 
-/// Text that may hold an address, with what could be a password in it as `***`.
+/// A text with `***` in the place of a password that an address in it may hold.
 pub fn without_passwords(text: &str) -> String {
     let masked = |line: &str| {
-        // The login is all from the scheme to the last `@`: a password may hold an `@`, a blank or a quote itself.
+        // The login ends at the last `@`: a password may hold an `@`, a blank or a quote itself.
         let line = match (line.find("://"), line.rfind('@')) {
             (Some(scheme), Some(at)) if scheme < at && line[scheme + 3..at].contains(':') => {
                 format!("{}***{}", &line[..scheme + 3], &line[at..])

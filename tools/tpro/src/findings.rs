@@ -1,4 +1,4 @@
-//! What is wrong, each with its remedy.
+//! Findings: each is a problem with its remedy.
 
 use serde::Serialize;
 
@@ -8,7 +8,7 @@ use crate::session::Session;
 use crate::table::{Column, Table};
 use crate::time::age;
 
-/// One thing that is wrong.
+/// A problem with its remedy.
 #[derive(Debug, Serialize)]
 pub struct Finding {
     /// The kind: `adopted`, `extension`, `release`, `tables`, `leader`, `backlog` or `age`.
@@ -17,7 +17,7 @@ pub struct Finding {
     pub service: Option<String>,
     /// The problem.
     pub problem: String,
-    /// What to do.
+    /// The remedy.
     pub remedy: String,
 }
 
@@ -35,14 +35,14 @@ const RELEASE: &str = "\
     SELECT DISTINCT s.name, o.what
       FROM tpro.service_schemas s CROSS JOIN LATERAL tpro.outdated(s.name) o ORDER BY 1, 2";
 
-/// The setting is known only when the library is loaded, which the first call of a function of it does.
+/// The setting is known when the library is loaded, and the first call of `tpro.backlog` loads it.
 const BACKLOG: &str = "\
     SELECT b.name, b.unsettled, m.most
       FROM (SELECT s.name, tpro.backlog(s.name) AS unsettled FROM tpro.service_schemas s) b
      CROSS JOIN LATERAL (SELECT current_setting('tpro.max_backlog', true)::int8 AS most WHERE b.unsettled >= 0) m
      WHERE m.most > 0 AND b.unsettled >= m.most ORDER BY b.name";
 
-/// All that is wrong. A message is old when it has waited for `max_age` seconds; 0: never.
+/// All findings. A message is old when it has waited for `max_age` seconds; 0: never.
 pub async fn look(session: &Session, services: &[Service], max_age: i64) -> Result<Vec<Finding>, Problem> {
     let mut findings = Vec::new();
     let mut find = |kind, service: Option<&str>, problem: String, remedy: String| {
@@ -78,7 +78,9 @@ pub async fn look(session: &Session, services: &[Service], max_age: i64) -> Resu
         let remedy = "start a copy of it (make up-NAME), or see /readyz of those that run";
         find("leader", Some(&service.name), problem, remedy.replace("NAME", &service.name));
     }
-    for row in session.query(BACKLOG, &[]).await? {
+    // A standby has no publishers, and cannot run that function.
+    let backlog = if session.database.standby { Vec::new() } else { session.query(BACKLOG, &[]).await? };
+    for row in backlog {
         let (unsettled, most): (i64, i64) = (row.get(1), row.get(2));
         let problem = format!(
             "publishers are refused: about {unsettled} messages wait, and tpro.max_backlog is {most}"

@@ -2,21 +2,21 @@
 
 use serde::Serialize;
 
-use crate::args::Health;
 use crate::findings::Finding;
+use crate::options::Health;
 use crate::paper::Paper;
 use crate::problem::{Ending, Problem};
 use crate::session::{Database, Session};
 use crate::status::{Status, about};
 
-/// What is ill.
+/// The findings of a database.
 #[derive(Debug, Serialize)]
 pub struct Report {
     /// The database.
     pub database: Database,
-    /// Whether nothing is.
+    /// True if there are none.
     pub well: bool,
-    /// What is, with the remedy.
+    /// The findings, each with its remedy.
     pub findings: Vec<Finding>,
 }
 
@@ -44,7 +44,7 @@ impl Report {
         if self.well { Ending::Well } else { Ending::Ill }
     }
 
-    /// For a person: whole lines, so that a remedy can be copied.
+    /// For a person. Lines are not cut, so that a remedy can be copied.
     pub fn write(&self, paper: &mut Paper) {
         paper.title(&about(&self.database));
         if self.well {

@@ -1,4 +1,4 @@
-//! The end of a program that runs until somebody has seen enough: q, ctrl-C, or a signal to end.
+//! The keys and signals that end `tpro top`: q, ctrl-C, SIGTERM.
 
 use std::io::{self, IsTerminal as _, Read as _};
 
@@ -8,7 +8,7 @@ use tokio::sync::mpsc;
 
 use crate::problem::{Ending, Problem};
 
-/// What ends it. Dropping it gives the terminal back as it was.
+/// Keys and signals. Dropping this value restores the terminal.
 pub struct Keys {
     saved: Option<Termios>,
     pressed: mpsc::UnboundedReceiver<u8>,
@@ -19,7 +19,9 @@ pub struct Keys {
 }
 
 impl Keys {
-    /// Listens. Keys come without Enter and are not shown, where standard input is a terminal and `watched` is set.
+    /// Listens to signals, and to keys if `watched` is set and standard input is a terminal.
+    ///
+    /// Keys then come without Enter and are not shown.
     pub fn listen(watched: bool) -> Result<Self, Problem> {
         let failed = |error: io::Error| {
             Problem::new(Ending::Unreachable, format!("the terminal cannot be watched: {error}"), "")
@@ -34,7 +36,7 @@ impl Keys {
                 .map_err(|error| failed(error.into()))?;
             saved = Some(was);
             let presses = presses.clone();
-            // It ends with the process: a read of a terminal cannot be broken off.
+            // The thread ends with the process: a read of a terminal cannot be broken off.
             std::thread::spawn(move || {
                 for key in io::stdin().lock().bytes().map_while(Result::ok) {
                     if presses.send(key).is_err() {
@@ -52,7 +54,7 @@ impl Keys {
         })
     }
 
-    /// Waits for one of them.
+    /// Waits for a key or a signal that ends the program.
     pub async fn end(&mut self) {
         loop {
             tokio::select! {
@@ -67,7 +69,7 @@ impl Keys {
 impl Drop for Keys {
     fn drop(&mut self) {
         if let Some(saved) = &self.saved {
-            // The shell sees to a terminal that is gone.
+            // The terminal may be gone.
             let _ = termios::tcsetattr(io::stdin(), OptionalActions::Now, saved);
         }
     }

@@ -1,7 +1,8 @@
-//! A message as every reader may see it.
+//! The part of a message that a member of `tpro_reader` may see.
 
 use serde::Serialize;
 use tokio_postgres::Row;
+use tokio_postgres::types::Type;
 
 use crate::outbox::Outbox;
 use crate::problem::Problem;
@@ -29,7 +30,7 @@ pub struct Line {
     pub trace_id: String,
 }
 
-/// Messages with an id from `low` to below `below`, the newest first.
+/// Messages with ids from `low` to below `below`, newest first.
 pub async fn read(
     session: &Session,
     outbox: &Outbox,
@@ -52,5 +53,10 @@ pub async fn read(
         attempts: row.get(5),
         trace_id: row.get(6),
     };
-    Ok(session.query(&statement, &[&low, &below]).await?.iter().map(line).collect())
+    Ok(session
+        .query(&statement, &[(&low, Type::INT8), (&below, Type::INT8)])
+        .await?
+        .iter()
+        .map(line)
+        .collect())
 }

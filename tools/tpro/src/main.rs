@@ -1,6 +1,5 @@
-//! `tpro`: the state of the messages in a database, and the hand of an operator.
-//!
-//! It works for any database with the extension and needs no part of the local installation.
+//! `tpro`: the command of operators. It shows and mends the messages of any database with the
+//! extension.
 #![forbid(unsafe_code)]
 
 mod act;
@@ -13,6 +12,7 @@ mod keys;
 mod line;
 mod message;
 mod messages;
+mod options;
 mod outbox;
 mod overview;
 mod paper;
@@ -28,6 +28,7 @@ mod time;
 mod timeline;
 mod top;
 mod uid;
+mod values;
 mod wanted;
 
 use std::process::ExitCode;
@@ -37,14 +38,16 @@ use clap_complete::{generate, shells};
 use serde::Serialize;
 
 use address::Address;
-use args::{Command, Output, Shell, Task};
+use args::{Command, Task};
 use health::Report;
 use message::Message;
 use messages::Messages;
+use options::Output;
 use paper::{Paper, print_json};
 use problem::{Ending, Problem};
 use session::Session;
 use status::Status;
+use values::Shell;
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {
@@ -59,7 +62,7 @@ async fn main() -> ExitCode {
     ExitCode::from(ending as u8)
 }
 
-/// Help and version, or a mistake on the command line, which may hold an address with its password.
+/// Prints help, version or a mistake. A mistake may hold an address with its password.
 fn refused(error: &clap::Error) -> ExitCode {
     let text = error.render().to_string();
     if error.use_stderr() {
@@ -75,26 +78,24 @@ fn refused(error: &clap::Error) -> ExitCode {
 async fn run(task: Task) -> Result<Ending, Problem> {
     match task {
         Task::Status(output) => {
-            let status = Status::look(&open(&output).await?, 0).await?;
+            let session = open(&output).await?;
+            let status = Status::look(&session, 0).await?;
+            session.rest().await?;
             show(&output, &status, |paper| status.write(paper))?;
             Ok(Ending::Well)
         }
         Task::Messages(filter) => {
-            let messages = Messages::look(&open(&filter.output).await?, &filter).await?;
+            let session = open(&filter.output).await?;
+            let messages = Messages::look(&session, &filter).await?;
+            session.rest().await?;
             show(&filter.output, &messages, |paper| messages.write(paper))?;
-            if !messages.complete {
-                let looked = messages.looked_at;
-                paper::say(&format!(
-                    "older messages may match: {looked} were looked at; --scan N looks at more, --until TIME further back"
-                ));
-            }
+            messages.say_if_more_may_match();
             Ok(Ending::Well)
         }
         Task::Show(asked) => {
-            let trace = variable("JAEGER_PUBLIC_URL")
-                .or_else(|| variable("JAEGER_URL"))
-                .filter(|url| !url.is_empty());
-            let message = Message::look(&open(&asked.output).await?, &asked, trace).await?;
+            let session = open(&asked.output).await?;
+            let message = Message::look(&session, &asked, trace_viewer()).await?;
+            session.rest().await?;
             show(&asked.output, &message, |paper| message.write(paper))?;
             Ok(Ending::Well)
         }
@@ -109,7 +110,9 @@ async fn run(task: Task) -> Result<Ending, Problem> {
             Ok(done.ending())
         }
         Task::Health(health) => {
-            let report = Report::look(&open(&health.output).await?, &health).await?;
+            let session = open(&health.output).await?;
+            let report = Report::look(&session, &health).await?;
+            session.rest().await?;
             show(&health.output, &report, |paper| report.write(paper))?;
             Ok(report.ending())
         }
@@ -142,6 +145,11 @@ fn show(output: &Output, document: &impl Serialize, write: impl FnOnce(&mut Pape
 
 async fn open(output: &Output) -> Result<Session, Problem> {
     Session::open(&Address::read(output.database_url.as_deref(), variable)?).await
+}
+
+/// The address where people look at traces.
+fn trace_viewer() -> Option<String> {
+    ["JAEGER_PUBLIC_URL", "JAEGER_URL"].into_iter().filter_map(variable).find(|url| !url.is_empty())
 }
 
 /// A variable of the environment.

@@ -1,17 +1,19 @@
-//! `tpro show`: one message, with all that this role may see of it.
+//! `tpro show`: one message, with everything that the role may see.
 
 use serde::Serialize;
 use serde_json::value::RawValue;
 use tokio_postgres::Row;
+use tokio_postgres::types::Type;
 
-use crate::args::{Show, Which};
 use crate::line::{self, Line};
+use crate::options::Show;
 use crate::outbox::{self, Outbox};
 use crate::problem::{Ending, Problem};
 use crate::run::{self, Run};
 use crate::session::Session;
 use crate::time::Moment;
 use crate::uid;
+use crate::values::Which;
 
 /// JSON as the database has it, digit for digit.
 pub type Json = Box<RawValue>;
@@ -22,15 +24,15 @@ pub struct Message {
     /// State, target and trace.
     #[serde(flatten)]
     pub line: Line,
-    /// A link to its trace, where JAEGER_PUBLIC_URL or JAEGER_URL is set.
+    /// A link to its trace, if JAEGER_PUBLIC_URL or JAEGER_URL is set.
     pub trace_url: Option<String>,
-    /// What was published; none where this role may not read it.
+    /// The row of the outbox, if this role may read it.
     pub published: Option<Published>,
-    /// The reply; none where there is none yet, or where this role may not read it.
+    /// The reply, if there is one and this role may read it.
     pub reply: Option<Reply>,
-    /// The runs of its handler, where the service that answers is in this database and its inbox may be read.
+    /// The runs of its handler, if the target is in this database and its inbox may be read.
     pub runs: Vec<Run>,
-    /// What is left out because of a missing right, with the remedy.
+    /// The parts that are left out because of a missing right, with the remedy.
     pub hidden: Option<String>,
 }
 
@@ -63,7 +65,7 @@ pub struct Reply {
 }
 
 impl Message {
-    /// Looks for it. `trace` is where people look at traces.
+    /// Looks for the message. `trace` is the address of the trace viewer.
     pub async fn look(session: &Session, show: &Show, trace: Option<String>) -> Result<Self, Problem> {
         let outboxes = outbox::readable(session, show.sender.as_deref()).await?;
         let (outbox, line) = find(session, &outboxes, show).await?;
@@ -91,7 +93,7 @@ impl Message {
     }
 }
 
-/// The one message that is meant.
+/// The message that an id or a uid names.
 async fn find(session: &Session, outboxes: &[Outbox], show: &Show) -> Result<(Outbox, Line), Problem> {
     let mut found = Vec::new();
     match show.message {
@@ -137,7 +139,7 @@ async fn published(session: &Session, outbox: &Outbox, id: i64) -> Result<Option
            FROM {}.mq_publish p WHERE p.id = $1",
         outbox.schema
     );
-    let rows = session.query(&statement, &[&id]).await?;
+    let rows = session.query(&statement, &[(&id, Type::INT8)]).await?;
     let Some(row) = rows.first() else { return Ok(None) };
     Ok(Some(Published {
         uid: row.get(0),
@@ -158,7 +160,7 @@ async fn reply(session: &Session, outbox: &Outbox, id: i64) -> Result<Option<Rep
            FROM {}.mq_reply r WHERE r.mq_id = $1",
         outbox.schema
     );
-    let rows = session.query(&statement, &[&id]).await?;
+    let rows = session.query(&statement, &[(&id, Type::INT8)]).await?;
     let Some(row) = rows.first() else { return Ok(None) };
     Ok(Some(Reply {
         status: row.get(0),

@@ -4,10 +4,10 @@ use std::cmp::Reverse;
 
 use serde::Serialize;
 
-use crate::args::Filter;
 use crate::line::{self, Line};
+use crate::options::Filter;
 use crate::outbox::{self, Outbox};
-use crate::paper::Paper;
+use crate::paper::{self, Paper};
 use crate::problem::Problem;
 use crate::session::Session;
 use crate::table::{Column, Table};
@@ -18,7 +18,8 @@ use crate::wanted::Wanted;
 
 /// The rows of one read.
 const PAGE: usize = 500;
-/// Ids may be out of the order of time by so many: those of one long statement beside those of others.
+/// Concurrent statements take ids in another order than time. This many ids around a bound are read
+/// too.
 const SLACK: i64 = 1_000;
 
 /// The messages that were found.
@@ -26,14 +27,14 @@ const SLACK: i64 = 1_000;
 pub struct Messages {
     /// Newest first.
     pub messages: Vec<Line>,
-    /// How many messages were looked at.
+    /// The number of messages that were looked at.
     pub looked_at: usize,
-    /// Whether no older message could have matched, or the limit was reached.
+    /// True if no older message can match, or if the limit was reached.
     pub complete: bool,
 }
 
 impl Messages {
-    /// Looks for them.
+    /// Looks for the messages that a filter asks for.
     pub async fn look(session: &Session, filter: &Filter) -> Result<Self, Problem> {
         let outboxes = outbox::readable(session, filter.sender.as_deref()).await?;
         let wanted = Wanted::read(session, filter).await?;
@@ -60,12 +61,22 @@ impl Messages {
         Ok(all)
     }
 
+    /// Tells a person that the list may lack older messages.
+    pub fn say_if_more_may_match(&self) {
+        if !self.complete {
+            paper::say(&format!(
+                "older messages may match: {} were looked at; --scan N looks at more, --until TIME further back",
+                self.looked_at
+            ));
+        }
+    }
+
     /// For a person.
     pub fn write(&self, paper: &mut Paper) {
         let mut table = Table::new(&[
             Column::Left("FROM"),
             Column::Right("ID"),
-            Column::Left("PUBLISHED"),
+            Column::Left("PUBLISHED (UTC)"),
             Column::Right("AGE"),
             Column::Left("STATUS"),
             Column::Right("SENT"),
@@ -88,7 +99,7 @@ impl Messages {
     }
 }
 
-/// The latest messages of one outbox: by its primary key, a page at a time, from the newest on.
+/// The latest messages of one outbox. It reads pages by the primary key, from the newest on.
 async fn of(
     session: &Session,
     outbox: &Outbox,

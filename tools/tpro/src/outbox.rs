@@ -1,4 +1,4 @@
-//! The outboxes of a database, and what the role of this session may read of them.
+//! The outboxes of a database, with the rights that the role of this session has on them.
 
 use crate::problem::{Ending, Problem};
 use crate::session::Session;
@@ -10,13 +10,14 @@ pub struct Outbox {
     pub sender: String,
     /// Its schema, quoted for a statement.
     pub schema: String,
-    /// Whether states and targets may be read.
+    /// True if states and targets may be read.
     pub states: bool,
-    /// Whether messages and replies may be read with all that they hold.
+    /// True if messages and replies may be read with their bodies.
     pub bodies: bool,
 }
 
-/// Only what belongs to tpro_owner is read: a view or a table of anybody else would run code with the rights of this session.
+/// Only tables and views of tpro_owner are read. Those of another owner could run code with the
+/// rights of this session.
 const OUTBOXES: &str = "\
     SELECT left(n.nspname::text, -8), quote_ident(n.nspname),
            has_schema_privilege(n.oid, 'USAGE') AND has_column_privilege(v.oid, 'target', 'SELECT'),
@@ -41,7 +42,7 @@ async fn all(session: &Session) -> Result<Vec<Outbox>, Problem> {
     Ok(rows.iter().map(outbox).collect())
 }
 
-/// The outbox that is named, or all that may be read.
+/// The named outbox, or all outboxes that may be read.
 pub async fn readable(session: &Session, named: Option<&str>) -> Result<Vec<Outbox>, Problem> {
     let all = all(session).await?;
     let role = &session.database.role;
@@ -67,7 +68,8 @@ pub async fn readable(session: &Session, named: Option<&str>) -> Result<Vec<Outb
     }
 }
 
-/// The service whose outbox is meant: the one that is named, the one of `tpro.sender`, or the only one.
+/// The service whose outbox is meant: the named one, else the one of `tpro.sender`, else the only
+/// one.
 pub async fn sender(session: &Session, named: Option<&str>) -> Result<String, Problem> {
     let mut all = all(session).await?;
     match named.or(session.sender.as_deref()) {
@@ -80,7 +82,7 @@ pub async fn sender(session: &Session, named: Option<&str>) -> Result<String, Pr
     }
 }
 
-/// The statement that lets a role read what messages and replies hold.
+/// The statement that lets a role read messages and replies with their bodies.
 pub fn grant(schema: &str, role: &str) -> String {
     format!("GRANT SELECT ON {schema}.mq_publish, {schema}.mq_reply TO {role};")
 }

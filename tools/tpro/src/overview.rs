@@ -1,4 +1,4 @@
-//! The services of a database: copies, leaders, and what waits.
+//! The services of a database: copies, leaders, and waiting messages.
 
 use serde::Serialize;
 
@@ -16,7 +16,7 @@ pub struct Service {
     pub oldest_age_seconds: Option<f64>,
     /// The copy that leads.
     pub leader: Option<Leader>,
-    /// Whether the leader has nothing to do and waits for the bell.
+    /// True if the leader has nothing to do and waits for the bell.
     pub asleep: bool,
     /// The copies that are connected.
     pub copies: Vec<Copy>,
@@ -29,7 +29,7 @@ pub struct Service {
 pub struct Leader {
     /// The process of its session on the database server.
     pub pid: i32,
-    /// The copy, where its session says it.
+    /// The copy, if the session names it.
     pub copy: Option<i32>,
 }
 
@@ -38,7 +38,7 @@ pub struct Leader {
 pub struct Copy {
     /// `COPY_NUMBER`.
     pub copy: i32,
-    /// How many sessions it has.
+    /// The number of its sessions.
     pub sessions: i64,
 }
 
@@ -47,7 +47,7 @@ pub struct Copy {
 pub struct Waiting {
     /// `<space>.<service>.<entity>.<method>`.
     pub target: String,
-    /// How many have no reply.
+    /// The number of messages without a reply.
     pub messages: i64,
     /// The age of the oldest.
     pub oldest_age_seconds: f64,
@@ -58,7 +58,8 @@ const SERVICES: &str = "\
       FROM tpro.service_schemas s LEFT JOIN tpro.locks l ON l.schema_oid = s.schema_oid
      GROUP BY s.name ORDER BY s.name";
 
-/// Anybody may call a session what he likes: only those count whose role may act for the service.
+/// A client chooses its application_name freely. So a session counts only if its role may act for
+/// the service.
 const COPIES: &str = "\
     SELECT n.name[2], n.name[3]::int4, count(*), array_agg(a.pid)
       FROM pg_stat_activity a

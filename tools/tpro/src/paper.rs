@@ -1,4 +1,4 @@
-//! What a command prints, and where.
+//! The output of a command.
 
 use std::fmt::Write as _;
 use std::io::{self, IsTerminal as _, Write as _};
@@ -10,10 +10,10 @@ use crate::plain::{plain, plain_json};
 use crate::problem::{Ending, Problem};
 use crate::table::{Table, cut};
 
-/// The page that a command writes on. It is printed as a whole at the end.
+/// The page that a command writes. It is printed as a whole at the end.
 pub struct Paper {
     text: String,
-    /// The columns of the terminal; none where the output goes to a file or a pipe.
+    /// The width of the terminal in columns; none if the output goes to a file or a pipe.
     pub width: Option<usize>,
     bold: bool,
     live: bool,
@@ -37,12 +37,12 @@ impl Paper {
         }
     }
 
-    /// A line. Text of the database in it becomes harmless.
+    /// A line. Control characters in it become codes.
     pub fn line(&mut self, line: &str) {
         let _ = writeln!(self.text, "{}", plain(line));
     }
 
-    /// A line that says what follows, cut where the terminal ends.
+    /// A title, cut where the terminal ends.
     pub fn title(&mut self, line: &str) {
         let line = plain(line);
         self.line(&self.width.map_or(line.clone(), |width| cut(&line, width).into_owned().into()));
@@ -69,17 +69,17 @@ impl Paper {
         };
     }
 
-    /// Whether it can be written over and over.
+    /// True if the output is a terminal that can be written over.
     pub fn is_live(&self) -> bool {
         self.live
     }
 
-    /// Prints it. False: the reader is gone.
+    /// Prints the page. False: the reader is gone.
     pub fn print(self) -> Result<bool, Problem> {
         print(&self.text)
     }
 
-    /// Prints it over what the terminal shows, as far as there is room.
+    /// Prints the page over the screen, as far as there is room.
     pub fn print_over(self) -> Result<bool, Problem> {
         let rows = termios::tcgetwinsize(io::stdout()).map_or(24, |size| usize::from(size.ws_row).max(2));
         let lines: Vec<&str> = self.text.lines().take(rows - 1).collect();
@@ -99,7 +99,7 @@ pub fn print_json_line(document: &impl Serialize) -> Result<bool, Problem> {
     print(&format!("{}\n", plain_json(&json)))
 }
 
-/// Prints text. A reader that has seen enough and is gone (`| head`) is no problem; false says it.
+/// Prints text. False: the reader is gone (`| head`), which is no problem.
 pub fn print(text: &str) -> Result<bool, Problem> {
     let mut out = io::stdout().lock();
     match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
@@ -109,12 +109,12 @@ pub fn print(text: &str) -> Result<bool, Problem> {
     }
 }
 
-/// Says something beside the output, on standard error. The text is harmless by itself.
+/// Writes a message to standard error.
 pub fn say(text: &str) {
     complain(&format!("tpro: {text}\n"));
 }
 
-/// The words of the command line's reader, which end with a line end. Arguments in them become harmless.
+/// Writes lines to standard error. Control characters in them become codes.
 pub fn complain(text: &str) {
     let lines: Vec<_> = text.split('\n').map(plain).collect();
     let _ = io::stderr().write_all(lines.join("\n").as_bytes());

@@ -1,4 +1,4 @@
-//! Text that comes from the database, made safe for a terminal.
+//! Text of the database, made safe for a terminal.
 
 use std::borrow::Cow;
 use std::fmt::Write as _;
@@ -23,7 +23,8 @@ pub fn plain(text: &str) -> Cow<'_, str> {
     Cow::Owned(safe)
 }
 
-/// JSON with the same characters as `\u` codes. Outside of strings JSON has none of them but line ends, which stay.
+/// JSON with the same characters written as `\u` codes. Line ends stay: JSON has them outside of
+/// strings.
 pub fn plain_json(json: &str) -> Cow<'_, str> {
     let hidden = |letter: char| steers(letter) && letter != '\n';
     if !json.chars().any(hidden) {

@@ -1,4 +1,4 @@
-//! Why a command could not do its work: the thing, the remedy, and the exit code.
+//! The problem that ends a command: its text, its remedy and its exit code.
 
 use std::fmt;
 
@@ -6,12 +6,12 @@ use tokio_postgres::error::SqlState;
 
 use crate::plain::plain;
 
-/// How the program ends. The numbers are documented: scripts go by them.
+/// The exit code. The numbers are documented, and scripts rely on them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Ending {
     /// The command did its work, and found nothing ill.
     Well = 0,
-    /// Something is ill, or what was asked for is not there or not to be done.
+    /// Something is ill, is not there, or cannot be done.
     Ill = 1,
     /// The command line or a setting is wrong.
     Usage = 2,
@@ -19,7 +19,7 @@ pub enum Ending {
     Unreachable = 3,
 }
 
-/// A command that ended before its work was done.
+/// The reason why a command ended before its work was done.
 #[derive(Debug)]
 pub struct Problem {
     /// The exit code.
@@ -40,7 +40,7 @@ impl Problem {
     }
 }
 
-/// On one line each, whatever the database has put into them.
+/// Text and remedy on a line each. Control characters in them become codes.
 impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&plain(&self.what))?;
@@ -62,7 +62,7 @@ pub const READ: Right = Right { to: "read the state of the services", role: "tpr
 /// People on call.
 pub const OPERATE: Right = Right { to: "cancel or retry messages", role: "tpro_operator" };
 
-/// The problem that an error of a statement is.
+/// The problem for an error of a statement.
 pub fn of_statement(error: &tokio_postgres::Error, role: &str, right: Right) -> Problem {
     let Some(said) = error.as_db_error() else {
         return Problem::new(
@@ -93,7 +93,7 @@ pub fn of_statement(error: &tokio_postgres::Error, role: &str, right: Right) -> 
     }
 }
 
-/// The problem that an error of connecting is. `shown` is the address without its password.
+/// The problem for a connection that failed. `shown` is the address without its password.
 pub fn of_connecting(error: &tokio_postgres::Error, shown: &str, origin: &str) -> Problem {
     let remedy = match error.code() {
         Some(code)
@@ -110,7 +110,7 @@ pub fn of_connecting(error: &tokio_postgres::Error, shown: &str, origin: &str) -
     Problem::new(Ending::Unreachable, what, remedy)
 }
 
-/// The error with the causes below it: tokio-postgres by itself says no more than "db error".
+/// The error with its causes. Without them tokio-postgres says "db error" and no more.
 fn causes(error: &tokio_postgres::Error) -> String {
     if let Some(said) = error.as_db_error() {
         return format!("{} ({})", said.message(), said.code().code());

@@ -1,4 +1,4 @@
-//! Messages a second, by what the server has counted.
+//! Messages a second, by the counters of the server.
 
 use serde::Serialize;
 
@@ -6,7 +6,7 @@ use crate::problem::Problem;
 use crate::session::Session;
 use crate::time::Moment;
 
-/// Anybody may read these counters. They count rows that were rolled back, too, and are a second late.
+/// Every role may read these counters. They are a second late, and count rolled-back rows too.
 const COUNTS: &str = "\
     SELECT s.name, clock_timestamp(),
            coalesce(sum(pg_stat_get_tuples_inserted(i.inhrelid)) FILTER (WHERE p.relname = 'mq_publish'), 0)::int8,
@@ -36,7 +36,7 @@ pub struct Rates {
     pub received_per_second: f64,
 }
 
-/// The counters of now.
+/// The counters as they are now.
 pub async fn count(session: &Session) -> Result<Vec<Count>, Problem> {
     let rows = session.query(COUNTS, &[]).await?;
     let count = |row: &tokio_postgres::Row| Count {

@@ -1,6 +1,7 @@
 //! The runs of the handler of a message, by the inbox of the service that answers.
 
 use serde::Serialize;
+use tokio_postgres::types::Type;
 use uuid::Uuid;
 
 use crate::problem::Problem;
@@ -34,14 +35,14 @@ const INBOX: &str = "\
 
 /// The runs of a message, if its target is a service of this database whose inbox may be read.
 pub async fn of(session: &Session, target: &str, uid: &str) -> Result<Vec<Run>, Problem> {
-    let inbox = session.query(INBOX, &[&target]).await?;
+    let inbox = session.query(INBOX, &[(&target, Type::TEXT)]).await?;
     let (Some(inbox), Ok(uid)) = (inbox.first(), uid.parse::<Uuid>()) else { return Ok(Vec::new()) };
     let schema: &str = inbox.get(0);
     let statement = format!(
         "SELECT m.run, m.attempt, m.at, m.deadline, (SELECT o.at FROM {schema}.mq_outcome o WHERE o.uid = $1 AND o.run = m.run)
            FROM {schema}.mq_receive m WHERE m.uid = $1 ORDER BY m.run"
     );
-    let rows = session.query(&statement, &[&uid]).await?;
+    let rows = session.query(&statement, &[(&uid, Type::UUID)]).await?;
     let run = |row: &tokio_postgres::Row| Run {
         run: row.get(0),
         attempt: row.get(1),

@@ -10,19 +10,19 @@ use crate::session::{Database, Session};
 use crate::table::{Column, Table};
 use crate::time::age;
 
-/// How the services of a database do.
+/// The state of the services of a database.
 #[derive(Debug, Serialize)]
 pub struct Status {
     /// The database.
     pub database: Database,
     /// Its services.
     pub services: Vec<Service>,
-    /// What is wrong.
+    /// The findings.
     pub findings: Vec<Finding>,
 }
 
 impl Status {
-    /// The state of this moment. A message is old when it has waited for `max_age` seconds; 0: never.
+    /// The state now. A message is old when it has waited for `max_age` seconds; 0: never.
     pub async fn look(session: &Session, max_age: i64) -> Result<Self, Problem> {
         let services = overview::look(session).await?;
         let findings = findings::look(session, &services, max_age).await?;
@@ -94,7 +94,7 @@ fn state(service: &Service) -> &'static str {
     }
 }
 
-/// The targets that messages wait for, if there are any.
+/// Writes the targets that messages wait for, if there are any.
 pub fn write_waiting<'a>(services: impl Iterator<Item = &'a Service>, paper: &mut Paper) {
     let mut table = Table::new(&[
         Column::Left("FROM"),

@@ -5,7 +5,7 @@ use std::fmt;
 use serde::{Serialize, Serializer};
 use tokio_postgres::types::{FromSql, Type, accepts};
 
-/// From 1970, where days are counted from, to 2000, where PostgreSQL's microseconds begin.
+/// The days from 1970 to 2000, where PostgreSQL's microseconds begin.
 const DAYS_TO_2000: i64 = 10_957;
 const DAY: i64 = 86_400_000_000;
 
@@ -14,7 +14,7 @@ const DAY: i64 = 86_400_000_000;
 pub struct Moment(pub i64);
 
 impl Moment {
-    /// The moment that a uuid of version 7 has in its first 48 bits.
+    /// The moment in the first 48 bits of a uuid of version 7.
     pub fn of_uid(uid: uuid::Uuid) -> Self {
         let milliseconds = i64::try_from(uid.as_u128() >> 80).unwrap_or(i64::MAX / 1_000);
         Self(milliseconds * 1_000 - DAYS_TO_2000 * DAY)
@@ -38,7 +38,7 @@ impl Moment {
 }
 
 impl fmt::Display for Moment {
-    /// RFC 3339 in UTC. A year beyond four digits, which PostgreSQL can hold, has a sign as in ISO 8601.
+    /// RFC 3339 in UTC. PostgreSQL has years beyond four digits; they get a sign, as in ISO 8601.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (days, rest) = (self.0.div_euclid(DAY) + DAYS_TO_2000, self.0.rem_euclid(DAY));
         let (year, month, day) = date(days);
@@ -52,7 +52,8 @@ impl fmt::Display for Moment {
     }
 }
 
-/// Year, month and day of a day since 1970, by the Gregorian calendar: eras of 400 years that begin in March.
+/// Year, month and day of a number of days since 1970. It counts in eras of 400 years from March
+/// on.
 fn date(days: i64) -> (i64, i64, i64) {
     let days = days + 719_468;
     let (era, day_of_era) = (days.div_euclid(146_097), days.rem_euclid(146_097));

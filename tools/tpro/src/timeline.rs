@@ -1,14 +1,18 @@
 //! Ids of an outbox by time.
 //!
-//! No index goes by time, but ids are given out in its order, give or take the length of a statement. So an id is found by bisection
-//! with the primary key: some twenty looks at five rows each, however many messages there are.
+//! An outbox has no index by time, but ids are given out in the order of time, give or take the
+//! length of a statement. So bisection with the primary key finds the id of a time. It takes some
+//! twenty looks at five rows each, however many messages there are.
+
+use tokio_postgres::types::Type;
 
 use crate::outbox::Outbox;
 use crate::problem::Problem;
 use crate::session::Session;
 use crate::time::Moment;
 
-/// The rows of a look. The middle one of their times counts: a publisher may give a message any `created_at`.
+/// The rows of a look. The middle one of their times counts, because a publisher may give a message
+/// any `created_at`.
 const SAMPLE: usize = 5;
 
 /// The clock to go by.
@@ -40,7 +44,7 @@ impl<'a> Timeline<'a> {
         while low < high {
             let middle = low + (high - low) / 2;
             match self.look(middle).await? {
-                // The ids before the first that was found belong to nobody.
+                // The ids before the first row that was found are unused.
                 Some((first, time)) if time < moment => low = first.max(middle) + 1,
                 _ => high = middle,
             }
@@ -59,7 +63,7 @@ impl<'a> Timeline<'a> {
                 "SELECT p.id, p.uid FROM {schema}.mq_publish p WHERE p.id >= $1 ORDER BY p.id LIMIT {SAMPLE}"
             ),
         };
-        let rows = self.session.query(&statement, &[&from]).await?;
+        let rows = self.session.query(&statement, &[(&from, Type::INT8)]).await?;
         let mut times: Vec<Moment> = rows
             .iter()
             .map(|row| match self.clock {

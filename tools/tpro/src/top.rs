@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use crate::args::Top;
 use crate::keys::Keys;
+use crate::options::Top;
 use crate::overview::{self, Service};
 use crate::paper::{self, Paper};
 use crate::problem::Problem;
@@ -30,7 +30,7 @@ struct Watched {
     rates: Option<Rates>,
 }
 
-/// Looks again and again until somebody has seen enough.
+/// Looks at the services again and again.
 pub async fn watch(
     session: &Session,
     top: &Top,
@@ -41,6 +41,7 @@ pub async fn watch(
     let pause = Duration::from_secs(top.interval.unsigned_abs());
     let mut left = top.count.or(if live { None } else { Some(1) });
     let mut before = rates::count(session).await?;
+    session.rest().await?;
     if !live {
         tokio::select! {
             () = tokio::time::sleep(pause) => {}
@@ -53,6 +54,8 @@ pub async fn watch(
             () = keys.end() => return Ok(()),
         };
         before = counts;
+        // Within one transaction the counters of the server do not change.
+        session.rest().await?;
         let read = if top.output.json {
             paper::print_json_line(&look)?
         } else {

@@ -1,5 +1,7 @@
-//! The message of a uid. No index goes by it, but a uid says its time, and time says the id.
+//! The message of a uid. An outbox has no index by uid, but a uid holds its time, and time leads to
+//! the id.
 
+use tokio_postgres::types::Type;
 use uuid::Uuid;
 
 use crate::outbox::{self, Outbox};
@@ -8,7 +10,8 @@ use crate::session::Session;
 use crate::time::Moment;
 use crate::timeline::{Clock, Timeline};
 
-/// Milliseconds around its time in which a message is looked for: at first, beside long statements, and should a clock have been wrong.
+/// The milliseconds around the time of a uid in which its message is looked for, one after the
+/// other: the id may come later than the uid, and the clock of another server may be wrong.
 const AROUND: [i64; 4] = [5, 200, 2_000, 120_000];
 
 /// The outbox and the id of a message.
@@ -36,7 +39,11 @@ pub async fn find(
                 "SELECT p.id FROM {}.mq_publish p WHERE p.id >= $1 AND p.id < $2 AND p.uid = $3 LIMIT 1",
                 outbox.schema
             );
-            if let Some(row) = session.query(&statement, &[&low, &below, &uid]).await?.first() {
+            if let Some(row) = session
+                .query(&statement, &[(&low, Type::INT8), (&below, Type::INT8), (&uid, Type::UUID)])
+                .await?
+                .first()
+            {
                 return Ok(Some(((*outbox).clone(), row.get(0))));
             }
         }

@@ -1,11 +1,14 @@
-//! The messages that are asked for.
+//! A filter of messages.
 
-use crate::args::{Filter, Status};
+use tokio_postgres::types::Type;
+
 use crate::line::Line;
+use crate::options::Filter;
 use crate::outbox::Outbox;
 use crate::problem::Problem;
 use crate::session::Session;
 use crate::time::{self, Moment};
+use crate::values::Status;
 
 /// A filter, with its times found out.
 pub struct Wanted {
@@ -18,9 +21,9 @@ pub struct Wanted {
     pub until: Option<Moment>,
 }
 
-/// How many messages of an outbox can match, and since when.
+/// The bounds of the messages of an outbox that can match.
 pub struct Most {
-    /// How many.
+    /// Their number.
     pub messages: usize,
     /// None of them is older.
     pub since: Option<Moment>,
@@ -38,7 +41,7 @@ impl Wanted {
         })
     }
 
-    /// Whether every message matches.
+    /// True if every message matches.
     pub fn is_all(&self) -> bool {
         !self.by_target() && self.status.is_none() && self.since.is_none() && self.until.is_none()
     }
@@ -47,7 +50,7 @@ impl Wanted {
         self.service.is_some() || self.method.is_some()
     }
 
-    /// Whether this one matches.
+    /// True if this message matches.
     pub fn fits(&self, line: &Line) -> bool {
         self.status.is_none_or(|status| status.word() == line.status)
             && self.since.is_none_or(|since| line.created_at >= since)
@@ -55,7 +58,8 @@ impl Wanted {
             && self.fits_target(&line.target)
     }
 
-    /// A target is `<space>.<service>.<entity>.<method>`. A method is named with its entity or without.
+    /// A target is `<space>.<service>.<entity>.<method_name>`. The entity may be left out of a
+    /// method.
     fn fits_target(&self, target: &str) -> bool {
         let (_, behind_space) = target.split_once('.').unwrap_or_default();
         let (service, method) = behind_space.split_once('.').unwrap_or_default();
@@ -64,7 +68,8 @@ impl Wanted {
             && self.method.as_deref().is_none_or(|wanted| wanted == method || wanted == short)
     }
 
-    /// How many messages of an outbox can match: of those that wait the database knows, and everything else may. None: no message.
+    /// The number of messages of an outbox that can match. The database knows it of waiting
+    /// messages only. None: no message.
     pub async fn most_of(&self, session: &Session, outbox: &Outbox) -> Result<Option<Most>, Problem> {
         let all = Most { messages: usize::MAX, since: None };
         if self.status != Some(Status::Waiting) {
@@ -76,7 +81,7 @@ impl Wanted {
         }
         let statement =
             "SELECT w.target, w.messages, clock_timestamp() - w.oldest_age FROM tpro.waiting($1) w";
-        let rows = session.query(statement, &[&outbox.sender]).await?;
+        let rows = session.query(statement, &[(&outbox.sender, Type::TEXT)]).await?;
         let mut most: Option<Most> = None;
         for row in rows.iter().filter(|row| self.fits_target(row.get(0))) {
             let (messages, oldest): (i64, Moment) = (row.get(1), row.get(2));
@@ -101,14 +106,15 @@ async fn moment(session: &Session, option: &str, given: Option<&str>) -> Result<
         let rows = session.query("SELECT clock_timestamp()", &[]).await?;
         return Ok(rows.first().map(|row| row.get::<_, Moment>(0).plus_seconds(-seconds)));
     }
-    // A date and a time; PostgreSQL knows many more forms, and words that mean another time tomorrow.
+    // PostgreSQL reads more forms, among them words such as `yesterday`. Only dates are taken.
     let looks_right = text.len() >= 10
         && text.bytes().take(4).all(|byte| byte.is_ascii_digit())
         && text.as_bytes()[4] == b'-';
     if !looks_right {
         return Err(wrong());
     }
-    let rows = session.query("SELECT $1::text::timestamptz", &[&text]).await.map_err(|_| wrong())?;
+    let rows =
+        session.query("SELECT $1::text::timestamptz", &[(&text, Type::TEXT)]).await.map_err(|_| wrong())?;
     Ok(rows.first().map(|row| row.get(0)))
 }
 

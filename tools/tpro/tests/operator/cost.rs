@@ -28,7 +28,7 @@ async fn no_command_reads_more_than_some_pages_of_a_large_outbox() -> Outcome {
              ANALYZE main_service.mq_publish; ANALYZE main_service.mq_reply",
         )
         .await?;
-    // What a leader would have noted.
+    // The note of a leader.
     admin
         .batch_execute(
             "UPDATE main_service.mq_cursor SET snapshot = pg_current_snapshot(), pending = '{7900}'",

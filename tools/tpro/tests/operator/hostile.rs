@@ -5,7 +5,8 @@ use tpro_testkit::{Outcome, Postgres, paths};
 
 use crate::tool::on;
 
-/// Clears a screen, sets a title, turns text around, and is a control character of one byte in Latin 1.
+/// Text that clears a screen, sets a title, turns text around, and has control characters of all
+/// kinds.
 const EVIL: &str = "\u{1b}[2J\u{1b}]0;owned\u{7}\u{202e}\u{9b}31m\r\n\u{7f}";
 
 #[tokio::test]

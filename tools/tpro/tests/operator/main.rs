@@ -6,6 +6,7 @@ mod cost;
 mod health;
 mod hostile;
 mod messages;
+mod pooler;
 mod show;
 mod status;
 mod tool;

@@ -47,6 +47,23 @@ async fn it_shows_copies_leaders_and_what_waits_to_a_reader() -> Outcome {
 }
 
 #[tokio::test]
+async fn a_standby_is_asked_like_any_server_and_nobody_is_missed_there() -> Outcome {
+    let original = Postgres::shared().await?;
+    let database = original.database().await?;
+    database.create_service("main").await?;
+    let standby = Postgres::own().start_standby_of(&original).await?;
+    standby.catch_up(&original).await?;
+    let there = database.in_copy(standby);
+    let status = on(&there, "postgres", &["status", "--json"])?.ended(0)?.json()?;
+    assert_eq!((&status["database"]["standby"], &status["findings"]), (&json!(true), &json!([])));
+    let shown = on(&there, "postgres", &["health"])?.ended(0)?;
+    assert!(shown.out.contains(", a standby, pg_tpro"), "{}", shown.out);
+    let refused = on(&there, "postgres", &["cancel", "1"])?.ended(3)?;
+    assert!(refused.err.contains("is a standby, which nothing can be written to"), "{}", refused.err);
+    Ok(())
+}
+
+#[tokio::test]
 async fn who_lacks_a_right_is_told_which() -> Outcome {
     let database = Postgres::shared().await?.database().await?;
     database.create_service("main").await?;

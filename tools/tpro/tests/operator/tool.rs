@@ -5,7 +5,7 @@ use std::process::{Command, Stdio};
 use serde_json::Value;
 use tpro_testkit::{Context, Database, Failure, Outcome};
 
-/// What a run of the program came to.
+/// The end of a run of the program.
 #[derive(Debug)]
 pub struct Ran {
     /// The exit code.

@@ -38,6 +38,32 @@ async fn it_ends_when_its_reader_is_gone() -> Outcome {
     Ok(())
 }
 
+#[tokio::test]
+async fn bold_type_is_for_terminals_of_people_who_did_not_refuse_it() -> Outcome {
+    let database = Postgres::shared().await?.database().await?;
+    database.create_service("main").await?;
+    for (refused, term, bold) in [("", "xterm", true), ("1", "xterm", false), ("", "dumb", false)] {
+        let shown = Command::new("script")
+            .args([
+                "--quiet",
+                "--return",
+                "--command",
+                &format!("{} status", env!("CARGO_BIN_EXE_tpro")),
+                "/dev/null",
+            ])
+            .env("DATABASE_URL", database.url())
+            .env("NO_COLOR", refused)
+            .env("TERM", term)
+            .stdin(Stdio::null())
+            .output()
+            .context("running script, of util-linux")?;
+        let shown = String::from_utf8(shown.stdout)?;
+        assert!(shown.contains("SERVICE"), "{shown:?}");
+        assert_eq!(shown.contains('\u{1b}'), bold, "{refused} {term}: {shown:?}");
+    }
+    Ok(())
+}
+
 /// `script` gives it a terminal.
 #[tokio::test]
 async fn in_a_terminal_it_ends_on_q_and_lines_are_no_wider_than_the_terminal() -> Outcome {
