@@ -48,7 +48,7 @@ pub struct App {
     /// Where spans go.
     pub spans: Spans,
     /// What is counted of the database.
-    pub db_counts: db::Counts,
+    pub db_counts: db::DbCounts,
     /// Readiness by named checks.
     pub health: Health,
     /// The tokens and the task tracker of this process.

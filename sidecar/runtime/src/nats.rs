@@ -15,7 +15,7 @@ use async_nats::{Client, ConnectError, ConnectErrorKind, ConnectOptions, Event, 
 use futures_util::StreamExt as _;
 use tpro_wire::ServiceName;
 
-pub use self::counts::Counts;
+pub use self::counts::NatsCounts;
 use self::{
     again::{Again, Whose},
     guard::Guard,
@@ -81,12 +81,12 @@ pub struct Link {
     /// When what is under way is sent again.
     pub again: Again,
     /// What befell the connection.
-    counts: Counts,
+    counts: NatsCounts,
 }
 
 impl Link {
     /// Opens the way to the servers; connects to none.
-    pub async fn open(config: &Config, counts: &Counts) -> Result<Self, NatsError> {
+    pub async fn open(config: &Config, counts: &NatsCounts) -> Result<Self, NatsError> {
         let said = Said::default();
         let guard = Guard::start(&config.nats_urls, said.clone(), counts.unreadable.clone());
         Ok(Self {

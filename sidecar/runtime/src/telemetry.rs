@@ -31,7 +31,7 @@ use tpro_wire::trace::TraceParent;
 
 pub use self::{collector::check_collector, globals::install};
 pub use self::{
-    counts::Counts,
+    counts::SpanCounts,
     span::{Span, SpanKind},
 };
 use self::{sampler::Sampler, sink::Sink};
@@ -66,7 +66,7 @@ impl Spans {
     }
 
     /// Exports to the configured collector, or nowhere when there is none. Call it within the runtime.
-    pub fn export_to(config: &Config, counts: &Counts) -> Result<Self, TelemetryError> {
+    pub fn export_to(config: &Config, counts: &SpanCounts) -> Result<Self, TelemetryError> {
         let Some(address) = &config.otlp_endpoint else { return Ok(Self::off()) };
         let channel = collector::endpoint(address)?.connect_lazy();
         let exporter = opentelemetry_otlp::SpanExporter::builder()
@@ -88,7 +88,7 @@ impl Spans {
 
     /// Exports by any exporter: what tests use to look at what would be sent.
     #[cfg(test)]
-    pub fn by<E>(exporter: E, sampling: crate::config::Sampling, counts: &Counts) -> Self
+    pub fn by<E>(exporter: E, sampling: crate::config::Sampling, counts: &SpanCounts) -> Self
     where
         E: opentelemetry_sdk::trace::SpanExporter + 'static,
     {

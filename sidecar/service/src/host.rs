@@ -1,18 +1,18 @@
-//! What a handler runs on: the ground of the process, the handlers of its service, and what they count.
+//! What a handler runs on: the ground of the process, the settings of its service, and what is counted.
 
 use std::{ops::Deref, sync::Arc};
 
-use tpro_runtime::app::App;
+use tpro_runtime::{app::App, config::OwnSetting};
 
-use super::{Service, metrics::Counts};
+use crate::metrics::Counts;
 
-/// A service that runs. Made once by `boot`, shared by all that serve.
+/// The ground of a service that runs. Made once by `boot`, shared by all that serve.
 #[derive(Clone)]
 pub struct Host {
-    /// The ground.
+    /// The ground of the process.
     pub app: App,
-    /// The handlers of this service.
-    pub service: Arc<Service>,
+    /// The settings that the service declares.
+    pub settings: Arc<[OwnSetting]>,
     /// What subscriber, inbox and handlers count.
     pub counts: Counts,
 }
@@ -20,7 +20,7 @@ pub struct Host {
 impl Host {
     /// A setting of the service's own: as configured, or the default it was declared with; empty if it was not declared.
     pub fn setting(&self, key: &str) -> &str {
-        let declared = self.service.settings().iter().find(|setting| setting.key == key);
+        let declared = self.settings.iter().find(|setting| setting.key == key);
         self.config.own(key).or(declared.map(|setting| setting.default)).unwrap_or_default()
     }
 }

@@ -5,7 +5,9 @@
 #![forbid(unsafe_code)]
 
 pub mod handler;
+pub mod host;
 mod inbox;
+pub mod metrics;
 pub mod subscriber;
 pub mod turn;
 

@@ -7,20 +7,20 @@ use prometheus_client::{
 use tpro_dispatcher as dispatcher;
 use tpro_maintenance as maintenance;
 use tpro_runtime::{clock, config::Config, db, log, metrics, nats, telemetry};
-use tpro_service::handler;
+use tpro_service as service;
 
 use crate::http::{Page, Process};
 
 /// What the parts count.
 pub(super) struct Counts {
-    pub(super) handler: handler::metrics::Counts,
+    pub(super) service: service::metrics::Counts,
     pub(super) dispatcher: dispatcher::metrics::Counts,
     pub(super) clock_skew: Gauge,
     pub(super) maintenance: maintenance::metrics::Counts,
-    pub(super) spans: telemetry::Counts,
-    pub(super) log: log::Counts,
-    pub(super) db: db::Counts,
-    pub(super) nats: nats::Counts,
+    pub(super) spans: telemetry::SpanCounts,
+    pub(super) log: log::LineCounts,
+    pub(super) db: db::DbCounts,
+    pub(super) nats: nats::NatsCounts,
 }
 
 /// The page, and what counts on it. All is at zero.
@@ -33,21 +33,21 @@ pub(super) fn page(config: &Config) -> (Page, Counts) {
 
 fn parts(r: &mut Registry) -> (Process, Counts) {
     let dropped_replies = Family::default();
-    let handler = handler::metrics::Counts::new(r, dropped_replies.clone());
+    let service = service::metrics::Counts::new(r, dropped_replies.clone());
     let dispatcher = dispatcher::metrics::Counts::new(r, dropped_replies);
     let clock_skew = clock::register_skew(r);
     let maintenance = maintenance::metrics::Counts::new(r);
     let process = Process::new(r);
     dispatcher.register_flight(r);
     let counts = Counts {
-        handler,
+        service,
         dispatcher,
         clock_skew,
         maintenance,
-        spans: telemetry::Counts::new(r),
-        log: log::Counts::new(r),
-        db: db::Counts::new(r),
-        nats: nats::Counts::new(r),
+        spans: telemetry::SpanCounts::new(r),
+        log: log::LineCounts::new(r),
+        db: db::DbCounts::new(r),
+        nats: nats::NatsCounts::new(r),
     };
     (process, counts)
 }

@@ -1,17 +1,25 @@
 //! The replies that the dispatcher settles go to the reply handlers of the service.
 
+use std::sync::Arc;
+
 use futures_util::{FutureExt as _, future::BoxFuture};
 use tpro_dispatcher::{NotWritten, ReplyHandlers};
 use tpro_runtime::settlement::Settlement;
-use tpro_service::handler::{Host, reply};
+use tpro_service::{
+    handler::{Service, reply},
+    host::Host,
+};
 use tpro_wire::target::Target;
 
 /// The reply handlers of a service that runs.
-pub(super) struct Replies(pub(super) Host);
+pub(super) struct Replies {
+    pub(super) host: Host,
+    pub(super) service: Arc<Service>,
+}
 
 impl ReplyHandlers for Replies {
     fn has(&self, target: &Target) -> bool {
-        self.0.service.has_reply_handler(target)
+        self.service.has_reply_handler(target)
     }
 
     fn settle(
@@ -19,9 +27,9 @@ impl ReplyHandlers for Replies {
         settlement: Settlement,
         leader: Option<i32>,
     ) -> BoxFuture<'static, Result<bool, NotWritten>> {
-        let host = self.0.clone();
+        let (host, service) = (self.host.clone(), self.service.clone());
         async move {
-            let settled = reply::settle(&host, settlement, leader).await;
+            let settled = reply::settle(&host, &service, settlement, leader).await;
             settled.map_err(|error| NotWritten { passes: error.is_passing(), why: error.to_string() })
         }
         .boxed()

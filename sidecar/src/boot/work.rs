@@ -21,7 +21,8 @@ use tpro_runtime::{
     watch,
 };
 use tpro_service::{
-    handler::{Host, Service},
+    handler::Service,
+    host::Host,
     subscriber::{self, Subscriber},
     turn,
 };
@@ -72,11 +73,12 @@ pub(super) async fn work(
     };
     let probe = nats::probe::run(app.nats.clone(), app.link.clone(), config.clone(), stop.soft.clone());
     stop.tasks.spawn(probe);
-    let host = Host { app: app.clone(), service: Arc::new(service), counts: counts.handler };
+    let service = Arc::new(service);
+    let host = Host { app: app.clone(), settings: service.settings().into(), counts: counts.service };
     let context = tpro_dispatcher::Context {
         app: app.clone(),
         counts: counts.dispatcher,
-        replies: Arc::new(Replies(host.clone())),
+        replies: Arc::new(Replies { host: host.clone(), service: service.clone() }),
     };
     if !tpro_dispatcher::gate::wait(&context).await {
         disconnect(&app).await;
@@ -87,7 +89,7 @@ pub(super) async fn work(
     tpro_maintenance::start(&app, counts.maintenance);
     // What is published here goes out also while another database serves under this name.
     let subscriber = match turn::wait(&app).await.map_err(BootError::Subscribe)? {
-        Some(turn) => Some(subscriber::start(&host, turn).await.map_err(BootError::Subscribe)?),
+        Some(turn) => Some(subscriber::start(&host, service, turn).await.map_err(BootError::Subscribe)?),
         None => None,
     };
     if subscriber.is_some() {

@@ -11,14 +11,14 @@ use crate::metrics::Reason;
 
 /// How the connections and the NOTIFY queue are. All clones are the same.
 #[derive(Clone, Default)]
-pub struct Counts {
+pub struct DbCounts {
     /// Connections of the pool: `open`, those of them that are `idle`, and those that are `waited` for.
     pub pool: Family<Reason, Gauge>,
     /// The share of the database's NOTIFY queue that is used, 0 to 1.
     pub notify_queue: Gauge<f64, AtomicU64>,
 }
 
-impl Counts {
+impl DbCounts {
     /// All at zero, registered.
     pub fn new(r: &mut Registry) -> Self {
         let counts = Self::default();

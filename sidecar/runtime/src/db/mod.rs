@@ -15,7 +15,7 @@ mod sqlstate;
 pub mod standby;
 
 pub use self::{
-    counts::Counts,
+    counts::DbCounts,
     error::{DbError, plain},
     pool::{Pool, plain_pool_error},
     servers::Servers,

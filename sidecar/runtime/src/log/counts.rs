@@ -9,12 +9,12 @@ use crate::metrics::Reason;
 
 /// What became of log lines. All clones are the same.
 #[derive(Clone, Default)]
-pub struct Counts {
+pub struct LineCounts {
     /// Log lines lost: `stdout` or `file` did not take them in time.
     pub dropped: Family<Reason, Counter>,
 }
 
-impl Counts {
+impl LineCounts {
     /// All at zero, registered.
     pub fn new(r: &mut Registry) -> Self {
         let counts = Self::default();

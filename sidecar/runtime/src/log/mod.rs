@@ -22,7 +22,7 @@ use std::{
 use tokio::sync::Notify;
 use tracing_subscriber::{EnvFilter, fmt::MakeWriter};
 
-pub use self::counts::Counts;
+pub use self::counts::LineCounts;
 use self::{file::RollingFile, sink::Sink};
 use crate::{
     config::{Config, Format},
@@ -65,7 +65,7 @@ pub async fn reopen_when_told(hangup: Arc<Notify>, log: Log) {
 }
 
 /// Starts logging, for the whole process.
-pub fn start(config: &Config, counts: &Counts) -> Log {
+pub fn start(config: &Config, counts: &LineCounts) -> Log {
     let again = Arc::new(AtomicBool::new(false));
     let mut sinks = vec![Sink::start("stdout", counts, |lines: &[u8]| {
         use io::Write as _;

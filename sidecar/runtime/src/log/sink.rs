@@ -11,7 +11,7 @@ use std::{
     time::Duration,
 };
 
-use super::Counts;
+use super::LineCounts;
 use crate::metrics::Reason;
 
 /// Lines that wait for the sink: some seconds of a busy service.
@@ -34,7 +34,7 @@ impl Sink {
     /// Starts the thread; `write` writes whole lines.
     pub(super) fn start(
         name: &'static str,
-        counts: &Counts,
+        counts: &LineCounts,
         write: impl FnMut(&[u8]) -> io::Result<()> + Send + 'static,
     ) -> Self {
         let (sender, receiver) = sync_channel(QUEUE);
@@ -110,7 +110,7 @@ fn write_all(receiver: &Receiver<Message>, mut write: impl FnMut(&[u8]) -> io::R
 struct Outage {
     name: &'static str,
     on: Arc<AtomicBool>,
-    counts: Counts,
+    counts: LineCounts,
 }
 
 impl Outage {
@@ -140,14 +140,14 @@ mod tests {
 
     use super::*;
 
-    fn dropped(counts: &Counts, name: &'static str) -> u64 {
+    fn dropped(counts: &LineCounts, name: &'static str) -> u64 {
         counts.dropped.get_or_create(&Reason { reason: name }).get()
     }
 
     #[test]
     fn lines_arrive_whole_and_in_order() {
         let written = Arc::new(Mutex::new(Vec::new()));
-        let (to, counts) = (written.clone(), Counts::default());
+        let (to, counts) = (written.clone(), LineCounts::default());
         let sink = Sink::start("stdout", &counts, move |lines| {
             to.lock().unwrap().extend_from_slice(lines);
             Ok(())
@@ -164,7 +164,7 @@ mod tests {
     #[test]
     fn a_blocked_sink_holds_nobody_up_and_the_lost_lines_are_counted() {
         let gate = Arc::new((Mutex::new(false), Condvar::new()));
-        let (of_sink, counts) = (gate.clone(), Counts::default());
+        let (of_sink, counts) = (gate.clone(), LineCounts::default());
         let sink = Sink::start("stdout", &counts, move |_| {
             let (open, changed) = &*of_sink;
             drop(changed.wait_while(open.lock().unwrap(), |open| !*open).unwrap());
@@ -185,7 +185,7 @@ mod tests {
 
     #[test]
     fn a_sink_that_fails_is_tried_again_with_the_next_lines() {
-        let counts = Counts::default();
+        let counts = LineCounts::default();
         let mut calls = 0;
         let sink = Sink::start("file", &counts, move |_| {
             calls += 1;

@@ -4,7 +4,7 @@ use prometheus_client::{metrics::counter::Counter, registry::Registry};
 
 /// What befell the connection. All clones are the same.
 #[derive(Clone, Default)]
-pub struct Counts {
+pub struct NatsCounts {
     /// How often NATS was lost.
     pub disconnects: Counter,
     /// Messages that the NATS client could not have parsed as they came.
@@ -13,7 +13,7 @@ pub struct Counts {
     pub slow_consumer: Counter,
 }
 
-impl Counts {
+impl NatsCounts {
     /// All at zero, registered.
     pub fn new(r: &mut Registry) -> Self {
         let counts = Self::default();

@@ -52,7 +52,7 @@ struct Shared {
     servers: Mutex<Vec<Server>>,
     said: Said,
     unreadable: Counter,
-    /// Counts the orders to end what is open.
+    /// NatsCounts the orders to end what is open.
     cuts: watch::Sender<u64>,
     /// Connections that carry something.
     open: watch::Sender<usize>,

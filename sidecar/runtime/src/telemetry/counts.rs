@@ -9,14 +9,14 @@ use crate::metrics::Reason;
 
 /// What became of finished spans. All clones are the same.
 #[derive(Clone, Debug, Default)]
-pub struct Counts {
+pub struct SpanCounts {
     /// Spans the collector has taken.
     pub exported: Counter,
     /// Spans lost: `queue` (the queue was full), `export` (the collector did not take them).
     pub dropped: Family<Reason, Counter>,
 }
 
-impl Counts {
+impl SpanCounts {
     /// All at zero, registered.
     pub fn new(r: &mut Registry) -> Self {
         let counts = Self::default();

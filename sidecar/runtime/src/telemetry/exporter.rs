@@ -14,7 +14,7 @@ use opentelemetry_sdk::{
     trace::{SpanData, SpanExporter},
 };
 
-use super::Counts;
+use super::SpanCounts;
 use crate::metrics::Reason;
 
 /// An exporter that counts, and says once when the collector is lost and once when it is back.
@@ -22,12 +22,12 @@ use crate::metrics::Reason;
 pub(super) struct Counted<E> {
     exporter: E,
     queued: Arc<AtomicUsize>,
-    counts: Counts,
+    counts: SpanCounts,
     lost: AtomicBool,
 }
 
 impl<E> Counted<E> {
-    pub(super) fn new(exporter: E, queued: Arc<AtomicUsize>, counts: Counts) -> Self {
+    pub(super) fn new(exporter: E, queued: Arc<AtomicUsize>, counts: SpanCounts) -> Self {
         Self { exporter, queued, counts, lost: AtomicBool::new(false) }
     }
 }

@@ -15,7 +15,7 @@ use opentelemetry_sdk::{
     trace::{BatchConfigBuilder, BatchSpanProcessor, SpanData, SpanExporter, SpanProcessor as _},
 };
 
-use super::{Counts, exporter::Counted};
+use super::{SpanCounts, exporter::Counted};
 use crate::metrics::Reason;
 
 /// Spans that wait for export; beyond it they are dropped and counted. About 4 MB when full.
@@ -30,11 +30,11 @@ pub struct Sink {
     processor: BatchSpanProcessor,
     scope: InstrumentationScope,
     queued: Arc<AtomicUsize>,
-    counts: Counts,
+    counts: SpanCounts,
 }
 
 impl Sink {
-    pub(super) fn new<E>(exporter: E, resource: &Resource, counts: &Counts) -> Self
+    pub(super) fn new<E>(exporter: E, resource: &Resource, counts: &SpanCounts) -> Self
     where
         E: SpanExporter + 'static,
     {

@@ -29,8 +29,8 @@ impl SpanExporter for Kept {
     }
 }
 
-fn spans(sampling: Sampling) -> (Spans, Kept, Counts) {
-    let (kept, counts) = (Kept::default(), Counts::default());
+fn spans(sampling: Sampling) -> (Spans, Kept, SpanCounts) {
+    let (kept, counts) = (Kept::default(), SpanCounts::default());
     (Spans::by(kept.clone(), sampling, &counts), kept, counts)
 }
 
@@ -132,7 +132,7 @@ fn without_a_collector_a_callers_trace_is_handed_on_untorn() {
 
 #[test]
 fn spans_that_the_collector_does_not_take_are_counted() {
-    let counts = Counts::default();
+    let counts = SpanCounts::default();
     let spans = Spans::by(Kept { refuse: true, ..Kept::default() }, Sampling::default(), &counts);
     for _ in 0..3 {
         spans.start("x", SpanKind::Internal, None).end();
@@ -154,7 +154,7 @@ impl SpanExporter for BlackHole {
 
 #[test]
 fn a_dead_collector_costs_the_work_nothing_and_what_is_dropped_is_counted() {
-    let counts = Counts::default();
+    let counts = SpanCounts::default();
     let spans = Spans::by(BlackHole, Sampling::default(), &counts);
     let begun = std::time::Instant::now();
     let ended = 4 * QUEUE as u64;
@@ -173,7 +173,7 @@ fn a_dead_collector_costs_the_work_nothing_and_what_is_dropped_is_counted() {
 
 #[tokio::test]
 async fn a_dead_collector_does_not_hold_up_the_end() {
-    let spans = Spans::by(BlackHole, Sampling::default(), &Counts::default());
+    let spans = Spans::by(BlackHole, Sampling::default(), &SpanCounts::default());
     spans.start("x", SpanKind::Internal, None).end();
     let begun = std::time::Instant::now();
     spans.flush_and_stop(Duration::from_millis(200)).await;

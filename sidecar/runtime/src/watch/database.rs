@@ -11,7 +11,7 @@ use tokio_postgres::types::{ToSql, Type};
 
 use crate::{
     app::App,
-    db::{Counts, DATABASE, Pool, plain, plain_pool_error},
+    db::{DATABASE, DbCounts, Pool, plain, plain_pool_error},
     failpoint,
     metrics::Reason,
 };
@@ -116,7 +116,7 @@ fn look_at_queue(app: &App, used: f64) {
     }
 }
 
-fn count(pool: &Pool, counts: &Counts) {
+fn count(pool: &Pool, counts: &DbCounts) {
     let status = pool.status();
     for (reason, connections) in
         [("open", status.size), ("idle", status.available), ("waited", status.waiting)]

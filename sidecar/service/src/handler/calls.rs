@@ -16,7 +16,7 @@ use tokio_util::sync::CancellationToken;
 use tpro_runtime::presence::Presence;
 use tpro_wire::{ReplyPrefix, Target, Uid};
 
-use super::Host;
+use crate::host::Host;
 
 /// Services of which that is kept. Beyond it they pass as being there.
 const SERVICES: usize = 1024;

@@ -19,10 +19,8 @@ pub(crate) mod calls;
 pub(crate) mod cause;
 mod ctx;
 mod fault;
-mod host;
 pub(crate) mod journal;
 pub(crate) mod method;
-pub mod metrics;
 pub(crate) mod outcome;
 mod publish;
 mod query_error;
@@ -40,7 +38,6 @@ pub use self::{
     call_error::CallError,
     ctx::{Calling, Ctx},
     fault::Fault,
-    host::Host,
     publish::Publish,
     query_error::QueryError,
     reply_ctx::{Failure, ReplyCtx},

@@ -3,7 +3,8 @@
 use serde::Serialize;
 use tpro_wire::{Protocol, Target};
 
-use super::{Fault, Host, Statements, body};
+use super::{Fault, Statements, body};
+use crate::host::Host;
 
 /// A message to be published: whom it asks, and how.
 #[derive(Clone, Debug)]

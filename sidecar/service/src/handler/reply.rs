@@ -7,11 +7,12 @@ use tpro_runtime::{backoff::Backoff, metrics::Reason, settlement::Settlement, te
 use tpro_wire::{RpcError, Status, TraceParent, error::code};
 
 use super::{
-    Failure, Fault, Host, QueryError, ReplyCtx, Statements,
+    Failure, Fault, QueryError, ReplyCtx, Service, Statements,
     cause::{describe, describe_fault},
     method::ReplyHandler,
     run::{Ended, run},
 };
+use crate::host::Host;
 
 /// How much longer than its handler the transaction may last, for the statements around it.
 const MARGIN: Duration = Duration::from_secs(5);
@@ -25,13 +26,18 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 /// a way that passes, all is undone and tried again, for as long as a handler may take. An error means that the reply
 /// was not written, or that nobody knows whether it was: it is safe to call again. What only the leader may say comes
 /// with the backend that must be leading when it is said; if it is not, nothing is written, and false is returned.
-pub async fn settle(app: &Host, settlement: Settlement, leader: Option<i32>) -> Result<bool, QueryError> {
+pub async fn settle(
+    app: &Host,
+    service: &Service,
+    settlement: Settlement,
+    leader: Option<i32>,
+) -> Result<bool, QueryError> {
     let mut span = app.spans.start("settle", SpanKind::Internal, Some(&settlement.traceparent));
     span.set("messaging.message.id", settlement.uid.to_string());
     span.set("tpro.target", settlement.target.subject().to_owned());
     span.set("tpro.status", settlement.status.as_str());
     let context = span.context();
-    let settled = tries(app, settlement, leader, context).await;
+    let settled = tries(app, service, settlement, leader, context).await;
     let how = match &settled {
         Ok(how) => how,
         Err(_) => "not_written",
@@ -47,16 +53,18 @@ pub async fn settle(app: &Host, settlement: Settlement, leader: Option<i32>) -> 
 /// Tries until it is done. Says in a word what became of the handler.
 async fn tries(
     app: &Host,
+    service: &Service,
     mut settlement: Settlement,
     leader: Option<i32>,
     span: TraceParent,
 ) -> Result<&'static str, QueryError> {
     let until = Instant::now() + app.config.limits.reply_handler;
     let mut backoff = Backoff::new(FIRST_PAUSE, LONGEST_PAUSE);
+    let handler = service.reply_handler(&settlement.target);
     let (mut met, mut unstored) = (false, false);
     loop {
         let more = Instant::now() < until && !app.stop.hard.is_cancelled();
-        let passed = match settle_once(app, &settlement, leader, span, more).await {
+        let passed = match settle_once(app, handler, &settlement, leader, span, more).await {
             Ok(how) => return Ok(how),
             // Once: what takes its place is ours.
             Err(Failed::Query(error)) if is_bad_value(&error) && !std::mem::replace(&mut unstored, true) => {
@@ -98,6 +106,7 @@ impl From<QueryError> for Failed {
 /// One try. `more` says that there may be another.
 async fn settle_once(
     app: &Host,
+    handler: Option<&ReplyHandler>,
     settlement: &Settlement,
     leader: Option<i32>,
     span: TraceParent,
@@ -117,7 +126,7 @@ async fn settle_once(
         tx.roll_back().await;
         return Ok("deposed");
     }
-    let Some(handler) = app.service.reply_handler(&settlement.target) else {
+    let Some(handler) = handler else {
         tx.commit().await?;
         return Ok("none");
     };

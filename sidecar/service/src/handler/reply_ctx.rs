@@ -5,7 +5,8 @@ use std::{ops::Deref, sync::Arc};
 use serde::Serialize;
 use tpro_wire::{RpcError, Status, Target, TraceParent, Uid};
 
-use super::{Fault, Host, Publish, Statements};
+use super::{Fault, Publish, Statements};
+use crate::host::Host;
 
 /// What a reply handler is given: the transaction that writes the reply, and what the reply belongs to.
 ///

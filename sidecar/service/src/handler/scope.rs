@@ -8,7 +8,8 @@ use std::sync::{
 use tokio::time::Instant;
 use tpro_wire::{Source, Target, TraceParent, Uid};
 
-use super::{Host, Statements, calls::Calls, journal::Journal};
+use super::{Statements, calls::Calls, journal::Journal};
+use crate::host::Host;
 
 /// One run of a handler: the message it is for, and what it leaves behind.
 pub(crate) struct Scope {

@@ -15,7 +15,8 @@ use tpro_runtime::{
 };
 use tpro_wire::TraceParent;
 
-use super::{Host, QueryError};
+use super::QueryError;
+use crate::host::Host;
 
 /// Statements on one connection, each with a CLIENT span.
 ///

@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use tpro_wire::TraceParent;
 
-use super::{Host, QueryError, Statements};
+use super::{QueryError, Statements};
+use crate::host::Host;
 
 /// How long a handler's inbox row may wait for an older delivery of the same message that is still open.
 pub(crate) const INBOX_PATIENCE: Duration = Duration::from_millis(50);

@@ -22,11 +22,11 @@ use super::{
     taking::Taking,
 };
 use crate::handler::{
-    Host,
     cause::describe,
     journal::{Columns, Journal},
     outcome::Outcome,
 };
+use crate::host::Host;
 
 /// The pauses before something is tried again that the server failed in a way that passes.
 const FIRST_PAUSE: Duration = Duration::from_millis(10);

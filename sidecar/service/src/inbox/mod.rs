@@ -24,7 +24,8 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 use self::command::{Accept, Accepted, Command, Finish, Finished};
-use crate::handler::{Host, journal::Journal};
+use crate::handler::journal::Journal;
+use crate::host::Host;
 
 /// Commands that wait for the writer. Each belongs to a handler at work, which are bounded; this only keeps the
 /// channel's memory small.

@@ -5,11 +5,12 @@ use tpro_wire::Uid;
 
 use super::{command::Accept, question::First, sql::Texts};
 use crate::handler::{
-    Host, QueryError, Statements,
+    QueryError, Statements,
     cause::describe,
     journal::{Columns, Journal},
     outcome::Outcome,
 };
+use crate::host::Host;
 
 /// The statements, as texts: each connection of the pool prepares them once.
 pub(crate) struct Own(Texts);

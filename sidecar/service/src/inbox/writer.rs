@@ -19,7 +19,7 @@ use super::{
     command::Command,
     sql::{Prepared, Texts},
 };
-use crate::handler::Host;
+use crate::host::Host;
 
 /// The name of the readiness check.
 const CHECK: &str = "inbox";

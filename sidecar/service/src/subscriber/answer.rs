@@ -11,7 +11,8 @@ use tpro_runtime::version;
 use tpro_wire::{ReplyState, RpcError, Status, envelope, error::code, headers};
 
 use super::request::{Back, Form};
-use crate::handler::{Host, outcome::Outcome};
+use crate::handler::outcome::Outcome;
+use crate::host::Host;
 
 /// How long ago the last word counts as lately: a slow line may take as long.
 const LATELY_MS: u64 = 60_000;

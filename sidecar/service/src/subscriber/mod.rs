@@ -21,7 +21,8 @@ use tpro_runtime::nats;
 
 use self::{answer::ReplyHeaders, intake::Intake, serving::Serving};
 use crate::{
-    handler::{Host, calls::Calls},
+    handler::{Service, calls::Calls},
+    host::Host,
     inbox::Inbox,
     turn::Turn,
 };
@@ -44,21 +45,25 @@ pub struct Subscriber {
 
 /// Subscribes `<space>.<service>.>` in the queue group, as it is this copy's turn; returns when the server knows the
 /// subscription.
-pub async fn start(app: &Host, turn: Turn) -> Result<Subscriber, async_nats::SubscribeError> {
+pub async fn start(
+    app: &Host,
+    service: Arc<Service>,
+    turn: Turn,
+) -> Result<Subscriber, async_nats::SubscribeError> {
     let app = Arc::new(app.clone());
     let over = app.stop.hard.child_token();
     let stop = app.stop.hard.child_token();
     app.stop.tasks.spawn(turn.serve());
     let calls = Calls::start(&app, over.clone()).await?;
     let (inbox, writer) = Inbox::start(&app, over.clone());
-    let service = &app.source.service;
-    let subject = format!("{}.{service}.>", app.config.space);
-    let messages = app.nats.queue_subscribe(subject, service.queue_group()).await?;
+    let name = &app.source.service;
+    let subject = format!("{}.{name}.>", app.config.space);
+    let messages = app.nats.queue_subscribe(subject, name.queue_group()).await?;
     // If this fails the connection is being made again, and the subscription with it.
     let _ = app.nats.flush().await;
     let (drain, drained) = oneshot::channel();
     let at_work = TaskTracker::new();
-    let serving = Arc::new(Serving::new(app.clone(), calls, inbox, stop.clone()));
+    let serving = Arc::new(Serving::new(app.clone(), service, calls, inbox, stop.clone()));
     let replies = serving.headers.clone();
     let intake = Intake::new(serving, at_work.clone());
     let intake = app.stop.tasks.spawn(intake.run(messages, drained));

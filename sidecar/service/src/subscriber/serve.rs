@@ -18,7 +18,8 @@ use super::{
     serving::{Serving, Work, mark},
     stateless, transactional,
 };
-use crate::handler::{Host, method::Method, outcome::Outcome, scope::Origin};
+use crate::handler::{method::Method, outcome::Outcome, scope::Origin};
+use crate::host::Host;
 
 /// What a message has that does not say how long its sender waits: strangers, and events.
 const UNSAID_BUDGET: Duration = Duration::from_secs(30);
@@ -56,7 +57,7 @@ pub(super) async fn serve(serving: &Serving, message: Message) {
         Ok(asked) => {
             // A method that is known has a target, counters and a handler.
             let (Some(target), Some(counts), Some(handler)) =
-                (target.clone(), serving.counts(asked.method), app.service.method(asked.method))
+                (target.clone(), serving.counts(asked.method), serving.service.method(asked.method))
             else {
                 return span.discard();
             };

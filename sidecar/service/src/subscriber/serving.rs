@@ -21,13 +21,13 @@ use tpro_wire::{ReplyState, RpcError, TraceParent, Versions, error::code};
 use super::{answer::ReplyHeaders, request::Back};
 use crate::{
     handler::{
-        Fault, Host,
+        Fault, Service,
         calls::Calls,
         cause::describe,
-        metrics::{Handled, OfMethod},
         outcome::Outcome,
         scope::{Origin, Scope},
     },
+    host::Host,
     inbox::{
         Inbox,
         command::Accept,
@@ -35,6 +35,7 @@ use crate::{
         own::Own,
         question::Question,
     },
+    metrics::{Handled, OfMethod},
 };
 
 /// How long a suspect waits for another: it keeps a handler's place meanwhile.
@@ -43,6 +44,8 @@ const SUSPECT_PATIENCE: Duration = Duration::from_secs(1);
 /// What all messages of a copy share.
 pub(super) struct Serving {
     pub(super) app: Arc<Host>,
+    /// The handlers.
+    pub(super) service: Arc<Service>,
     pub(super) calls: Arc<Calls>,
     pub(super) inbox: Inbox,
     pub(super) own: Own,
@@ -92,9 +95,15 @@ pub(super) struct Work<'m> {
 }
 
 impl Serving {
-    pub(super) fn new(app: Arc<Host>, calls: Arc<Calls>, inbox: Inbox, stop: CancellationToken) -> Self {
+    pub(super) fn new(
+        app: Arc<Host>,
+        service: Arc<Service>,
+        calls: Arc<Calls>,
+        inbox: Inbox,
+        stop: CancellationToken,
+    ) -> Self {
         let of_all = &app.counts;
-        let counts = app.service.methods().into_iter().map(|(name, _)| {
+        let counts = service.methods().into_iter().map(|(name, _)| {
             let of =
                 |result| of_all.handled.get_or_create(&Handled { method: name.to_owned(), result }).clone();
             let counts = MethodCounts {
@@ -118,6 +127,7 @@ impl Serving {
             stop,
             say_so_after: app.config.dispatch.attempt_timeout * 2 / 5,
             app,
+            service,
             calls,
             inbox,
         }
