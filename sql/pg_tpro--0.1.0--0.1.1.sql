@@ -716,6 +716,7 @@ CREATE OR REPLACE FUNCTION tpro.service_state()
     RETURNS TABLE (name pg_catalog.text, unsettled pg_catalog.int8, oldest_age pg_catalog.interval,
                    leader_pid pg_catalog.int4, asleep pg_catalog.bool)
     LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET row_security = off
+    SET lock_timeout = '500ms'
 AS $$
 DECLARE
     service record;
@@ -732,11 +733,18 @@ BEGIN
         name := service.name;
         leader_pid := service.leader_pid;
         asleep := service.asleep;
-        SELECT coalesce(sum(w.messages), 0), max(w.oldest_age) INTO unsettled, oldest_age FROM tpro.waiting(service.name) w;
+        -- A service whose login keeps its tables locked must not hide the others.
+        BEGIN
+            SELECT coalesce(sum(w.messages), 0), max(w.oldest_age) INTO unsettled, oldest_age FROM tpro.waiting(service.name) w;
+        EXCEPTION WHEN lock_not_available THEN
+            unsettled := NULL;
+            oldest_age := NULL;
+        END;
         RETURN NEXT;
     END LOOP;
 END
 $$;
+COMMENT ON COLUMN tpro.services.unsettled IS 'messages in its outbox that have no reply yet; null: a transaction keeps its tables locked';
 
 -- What keeps messages from moving while nothing fails: a rule, a trigger, a policy, a constraint or an owner that is not ours, or
 -- something of ours that is not there. It reads catalogues only, and is asked by each copy every few seconds.

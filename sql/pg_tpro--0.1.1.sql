@@ -1183,6 +1183,7 @@ CREATE FUNCTION tpro.service_state()
     RETURNS TABLE (name pg_catalog.text, unsettled pg_catalog.int8, oldest_age pg_catalog.interval,
                    leader_pid pg_catalog.int4, asleep pg_catalog.bool)
     LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET row_security = off
+    SET lock_timeout = '500ms'
 AS $$
 DECLARE
     service record;
@@ -1199,7 +1200,13 @@ BEGIN
         name := service.name;
         leader_pid := service.leader_pid;
         asleep := service.asleep;
-        SELECT coalesce(sum(w.messages), 0), max(w.oldest_age) INTO unsettled, oldest_age FROM tpro.waiting(service.name) w;
+        -- A service whose login keeps its tables locked must not hide the others.
+        BEGIN
+            SELECT coalesce(sum(w.messages), 0), max(w.oldest_age) INTO unsettled, oldest_age FROM tpro.waiting(service.name) w;
+        EXCEPTION WHEN lock_not_available THEN
+            unsettled := NULL;
+            oldest_age := NULL;
+        END;
         RETURN NEXT;
     END LOOP;
 END
@@ -1211,7 +1218,7 @@ CREATE VIEW tpro.services AS
     SELECT s.name, s.unsettled, s.oldest_age, s.leader_pid, s.asleep FROM tpro.service_state() s;
 COMMENT ON VIEW tpro.services IS 'the services of this database and how they do';
 COMMENT ON COLUMN tpro.services.name IS 'the service';
-COMMENT ON COLUMN tpro.services.unsettled IS 'messages in its outbox that have no reply yet';
+COMMENT ON COLUMN tpro.services.unsettled IS 'messages in its outbox that have no reply yet; null: a transaction keeps its tables locked';
 COMMENT ON COLUMN tpro.services.oldest_age IS 'age of the oldest of them';
 COMMENT ON COLUMN tpro.services.leader_pid IS 'backend of the copy that leads; null: nobody dispatches';
 COMMENT ON COLUMN tpro.services.asleep IS 'whether its dispatcher sleeps until the bell rings';

@@ -27,3 +27,4 @@ mod service;
 mod statements;
 mod upgrades;
 mod wait;
+mod watching;
