@@ -14,6 +14,8 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 /// How long a forced process may still take to go (drop its tasks, write its last log lines) before it is cut off.
 const LAST_BREATH: Duration = Duration::from_secs(1);
+/// How long after its terminal a process that was to end with it has heard SIGHUP.
+const HANGUP_AFTER: Duration = Duration::from_secs(2);
 
 /// The tokens every task holds.
 #[derive(Clone, Default)]
@@ -64,7 +66,8 @@ impl Stop {
     /// Listens to SIGTERM, SIGINT, SIGQUIT and SIGHUP from now on.
     ///
     /// SIGHUP does not stop a service, as it does no other: it has the log file opened again. Only where it says what it
-    /// once meant, that the terminal is gone from which the program was started, it is a signal to stop.
+    /// once meant, that the terminal is gone from which the program was started, it is a signal to stop. A program that is to
+    /// outlive its terminal does: one that was started by `nohup`, and one that the terminal has left without this signal.
     ///
     /// The task is not on the tracker: it must outlive all others, to hear the second signal.
     pub fn heed_signals(&self) -> io::Result<()> {
@@ -92,19 +95,21 @@ struct Signals {
     int: Signal,
     hup: Signal,
     quit: Signal,
-    /// Whether there was a terminal at the start.
+    /// Whether it ends with its terminal.
     terminal: bool,
     hangup: Arc<Notify>,
 }
 
 impl Signals {
     fn new(hangup: Arc<Notify>) -> io::Result<Self> {
+        // Before we hear it ourselves.
+        let ignores_hangup = ignores_hangup();
         Ok(Self {
             term: signal(SignalKind::terminate())?,
             int: signal(SignalKind::interrupt())?,
             hup: signal(SignalKind::hangup())?,
             quit: signal(SignalKind::quit())?,
-            terminal: has_terminal(),
+            terminal: has_terminal() && !ignores_hangup,
             hangup,
         })
     }
@@ -123,9 +128,29 @@ impl Signals {
                         continue;
                     }
                 }
+                () = outlives_terminal(), if self.terminal => {
+                    tracing::info!("the terminal is gone and has not stopped this copy: from now on SIGHUP does not either");
+                    self.terminal = false;
+                    continue;
+                }
             };
         }
     }
+}
+
+/// Waits until the terminal has been gone for a while.
+async fn outlives_terminal() {
+    while has_terminal() {
+        tokio::time::sleep(HANGUP_AFTER).await;
+    }
+    tokio::time::sleep(HANGUP_AFTER).await;
+}
+
+/// Whether SIGHUP was to be ignored, as `nohup` has it: the first bit of a mask in hexadecimal.
+fn ignores_hangup() -> bool {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let ignored = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    ignored.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).is_some_and(|mask| mask & 1 == 1)
 }
 
 /// Whether the process has a controlling terminal.
