@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use serde_json::Value;
-use tpro_sidecar::{AnyBody, CallError, Ctx, Failure, Fault, ReplyCtx, Service, Tx};
+use tpro_sidecar::{AnyBody, CallError, Ctx, Failure, Fault, Publish, ReplyCtx, Service, Tx};
 
 /// A body with a number.
 #[derive(Deserialize, Serialize)]
@@ -16,6 +16,8 @@ pub fn register(service: Service) -> Service {
     let service = all::<Value>(service, "any");
     let service = all::<u128>(service, "whole");
     all::<AnyBody>(service, "raw")
+        .handle("number.headers", headers)
+        .handle_transactional("number.hand_on_headers", hand_on)
 }
 
 fn all<T: DeserializeOwned + Serialize + Send + Sync + 'static>(service: Service, kind: &str) -> Service {
@@ -53,4 +55,15 @@ async fn note<T: Serialize>(ctx: ReplyCtx, body: Number<T>) -> Result<(), Fault>
 
 async fn failed(_: ReplyCtx, _: Failure) -> Result<(), Fault> {
     Ok(())
+}
+
+/// What came with the body, and the language that it names.
+async fn headers(ctx: Ctx, _: AnyBody) -> Result<Value, Fault> {
+    Ok(serde_json::json!({ "headers": ctx.headers(), "language": ctx.language() }))
+}
+
+/// Publishes with the headers that came: the id of the row.
+async fn hand_on(tx: Tx, body: AnyBody) -> Result<i64, Fault> {
+    let headers = tx.headers().unwrap_or("{}").to_owned();
+    tx.publish_with(Publish::to("old.number.ask").headers(&headers), &body).await
 }

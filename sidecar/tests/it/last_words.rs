@@ -46,6 +46,32 @@ async fn large_answers_on_a_slow_line_are_delivered_before_the_copy_ends() -> Ou
     Ok(())
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_on_its_way_to_a_copy_that_stops_is_answered_by_it() -> Outcome {
+    const REQUESTS: i32 = 3_000;
+    let world = Probe::world().await?;
+    let line = Proxy::start(world.nats.port()).await?;
+    // What is lost is seen, since nobody has time to ask twice.
+    let main = world.start(world.sidecar("main")?.env("ATTEMPT_TIMEOUT_MS", 120_000)).await?;
+    let stays = world.start(Probe::copy(&world, 1)?).await?;
+    let goes = Probe::copy(&world, 2)?.env("NATS_URL", format!("nats://127.0.0.1:{}", line.port()));
+    let goes = world.start(goes).await?;
+    line.set(Fault::Latency(LATE));
+    let request = Probe::request("stateless.echo", json!({})).timeout(300);
+    request.publish_many(&world.main, REQUESTS).await?;
+    eventually("it answers", async || Ok(goes.metric("tpro_handled_total").await? > 100.0)).await?;
+    goes.signal(Signal::TERM)?;
+    assert_eq!(goes.wait().await?.code(), Some(0), "{}", goes.log());
+    request.publish_many(&world.main, 10).await?;
+    world.recon().await?;
+    let replies = world.replies("main").await?;
+    assert!(replies.iter().all(|reply| reply.status == "ok" && reply.attempts == 1));
+    let by_it = replies.iter().filter(|reply| reply.copy() == "2").count();
+    assert!(by_it < replies.len() / 2, "it has stopped under load, {by_it} were its own");
+    world.finish(&[&main, &stays]).await?;
+    Ok(())
+}
+
 /// Waits until a copy knows that the server takes no more than this.
 async fn knows_of(copy: &SidecarProcess, most: usize) -> Outcome {
     eventually(&format!("{} knows what the server takes", copy.process().name()), async || {

@@ -119,6 +119,64 @@ async fn a_reply_handler_gets_a_number_as_it_is_or_its_error_lies_beside_the_rep
     Ok(())
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_number_in_headers_comes_and_is_handed_on_as_it_is() -> Outcome {
+    let world = Probe::world().await?;
+    let _asked = Answerer::start(&world.nats, "tpro.old.number.ask", |request| {
+        json!({"jsonrpc": "2.0", "id": request["id"], "result": null}).to_string()
+    })
+    .await?;
+    let main = world.run("main").await?;
+    let probe = world.start(Probe::copy(&world, 1)?).await?;
+    for method in ["headers", "hand_on_headers"] {
+        let publish = "INSERT INTO main_service.mq_publish (protocol, space_name, service_name, entity, method_name, timeout, headers, body)
+            SELECT 'jsonrpc', 'tpro', 'probe', 'number', $1::text, 60, format('{\"n\": %s, \"content-language\": \"ru-RU\"}', n)::jsonb, '{}'
+            FROM unnest($2::text[]) AS n";
+        world.main.execute(publish, &[&method, &all()]).await?;
+    }
+    world.recon().await?;
+    // What the handler has seen, or what the row has that it has published.
+    let seen = "SELECT trim_scale((p.headers->>'n')::numeric)::text, r.status::text, r.error::text,
+            trim_scale(((CASE WHEN p.method_name = 'headers' THEN r.result->>'headers' ELSE o.headers::text END)::jsonb->>'n')::numeric)::text,
+            CASE WHEN p.method_name = 'headers' THEN r.result->>'language' ELSE o.headers->>'content-language' END
+        FROM main_service.mq_publish p JOIN main_service.mq_reply r ON r.mq_id = p.id
+        LEFT JOIN probe_service.mq_publish o
+            ON o.id = CASE WHEN p.method_name = 'hand_on_headers' THEN (r.result#>>'{}')::int8 END";
+    let rows = world.admin.query(seen, &[]).await?;
+    assert_eq!(rows.len(), 2 * all().len());
+    for row in rows {
+        let (number, status, error): (&str, &str, Option<&str>) = (row.get(0), row.get(1), row.get(2));
+        assert_eq!((status, row.get(3)), ("ok", Some(number)), "{error:?}");
+        assert_eq!(row.get::<_, Option<&str>>(4), Some("ru-RU"), "beside {number}");
+    }
+    world.finish(&[&main, &probe]).await?;
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_call_is_put_on_record_with_its_numbers_as_they_are() -> Outcome {
+    let world = Probe::world().await?;
+    let main = world.run("main").await?;
+    let probe = world.start(Probe::copy(&world, 1)?).await?;
+    let publish = "INSERT INTO main_service.mq_publish (protocol, space_name, service_name, entity, method_name, timeout, headers, body)
+        SELECT 'jsonrpc', 'tpro', 'probe', 'number', 'call_raw', 60, '{}', format('{\"n\": %s}', n)::jsonb
+        FROM unnest($1::text[]) AS n";
+    world.main.execute(publish, &[&all()]).await?;
+    world.recon().await?;
+    let record = "SELECT trim_scale((p.body->>'n')::numeric)::text, r.status::text,
+            trim_scale((p.body->>'n')::numeric) = trim_scale((r.result->>'n')::numeric),
+            EXISTS (SELECT FROM main_service.mq_publish m WHERE m.body = p.body)
+        FROM probe_service.mq_publish p JOIN probe_service.mq_reply r ON r.mq_id = p.id WHERE p.direct";
+    let rows = world.admin.query(record, &[]).await?;
+    assert_eq!(rows.len(), all().len());
+    for row in rows {
+        let (number, status): (&str, &str) = (row.get(0), row.get(1));
+        assert_eq!((status, row.get(2), row.get(3)), ("ok", Some(true), true), "{number}");
+    }
+    world.finish(&[&main, &probe]).await?;
+    Ok(())
+}
+
 fn all() -> Vec<&'static str> {
     [DOUBLES.as_slice(), INTEGERS.as_slice(), LARGE.as_slice()].concat()
 }

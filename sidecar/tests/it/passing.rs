@@ -1,7 +1,7 @@
 //! Errors of the database that pass: they are no outcome, and the handler runs again inside its message's budget.
 
 use serde_json::json;
-use tpro_testkit::{Message, Outcome, Postgres, StopMode, World, eventually};
+use tpro_testkit::{Message, Outcome, Postgres, Signal, StopMode, World, eventually};
 
 use crate::answerer::Answerer;
 use crate::probe::Probe;
@@ -105,6 +105,40 @@ async fn an_error_that_passes_is_no_outcome_and_any_other_is_one_at_once() -> Ou
     let effects = i64::try_from(passing.len() * FLAKY.len())?;
     assert_eq!(Probe::effects(&world).await?, effects, "what failed has no effect");
     world.finish(&[&main, &probe]).await?;
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_copy_that_stops_leaves_what_its_database_keeps_from_ending_to_another() -> Outcome {
+    let world = Probe::world().await?;
+    world.admin.batch_execute(FAILS).await?;
+    // As good as always.
+    world
+        .admin
+        .batch_execute(
+            "ALTER SEQUENCE public.tries MINVALUE -1000000 RESTART -1000000; UPDATE public.told SET state = '57P03'",
+        )
+        .await?;
+    let main = world.start(world.sidecar("main")?.env("ATTEMPT_TIMEOUT_MS", 500)).await?;
+    let first = world.start(Probe::copy(&world, 1)?.env("STOP_TIMEOUT", 600)).await?;
+    for method in FLAKY {
+        world.publish(&Probe::request(method, json!({})).timeout(600)).await?;
+    }
+    let again = i64::try_from(FLAKY.len())?;
+    eventually("they run again and again", async || {
+        Ok(world.count("SELECT last_value FROM public.tries").await? > again * 3 - 1_000_000)
+    })
+    .await?;
+    first.signal(Signal::TERM)?;
+    assert_eq!(first.wait().await?.code(), Some(0), "{}", first.log());
+    world.admin.batch_execute("SELECT setval('public.tries', 1000)").await?;
+    let second = world.start(Probe::copy(&world, 2)?).await?;
+    world.recon().await?;
+    for reply in world.replies("main").await? {
+        assert_eq!((reply.status.as_str(), reply.copy()), ("ok", "2"), "{reply:?}");
+    }
+    assert_eq!(Probe::effects(&world).await?, again, "what failed has no effect");
+    world.finish(&[&main, &second]).await?;
     Ok(())
 }
 

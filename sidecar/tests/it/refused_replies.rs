@@ -1,8 +1,10 @@
 //! Replies that the database does not take: nothing more is sent, readiness says why, and it goes on by itself.
 
-use tpro_testkit::{Message, Outcome, SidecarProcess, World, eventually};
+use tpro_testkit::{Message, Outcome, Reply, SidecarProcess, World, eventually};
 
 use crate::answerer::Answerer;
+use crate::cancels::Silent;
+use crate::probe::Probe;
 
 const SWALLOWED: &str = "takes rows and does not keep them";
 const FIRST: &str = "main_service.mq_reply_p000000000000_000001000000";
@@ -62,19 +64,19 @@ async fn a_leader_that_cannot_settle_sends_nothing_more_and_neither_does_the_nex
 }
 
 /// Makes the database take replies and keep none, until [`keep`].
-async fn swallow(world: &World) -> Outcome {
+async fn swallow(world: &World, service: &str) -> Outcome {
     world
         .admin
-        .batch_execute(
+        .batch_execute(&format!(
             "CREATE FUNCTION public.swallow() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NULL; END';
-             CREATE TRIGGER swallow BEFORE INSERT ON main_service.mq_reply FOR EACH ROW EXECUTE FUNCTION public.swallow()",
-        )
+             CREATE TRIGGER swallow BEFORE INSERT ON {service}_service.mq_reply FOR EACH ROW EXECUTE FUNCTION public.swallow()",
+        ))
         .await?;
     Ok(())
 }
 
-async fn keep(world: &World) -> Outcome {
-    world.admin.batch_execute("DROP TRIGGER swallow ON main_service.mq_reply").await?;
+async fn keep(world: &World, service: &str) -> Outcome {
+    world.admin.batch_execute(&format!("DROP TRIGGER swallow ON {service}_service.mq_reply")).await?;
     Ok(())
 }
 
@@ -85,10 +87,10 @@ async fn replies_that_a_trigger_takes_away_are_not_taken_for_written() -> Outcom
     let main = world.start(world.sidecar("main")?).await?;
     world.publish(&request()).await?;
     world.recon().await?;
-    swallow(&world).await?;
+    swallow(&world, "main").await?;
     let id = world.publish(&request()).await?;
     complains(&main, SWALLOWED).await?;
-    keep(&world).await?;
+    keep(&world, "main").await?;
     world.await_reply(id).await?.ok()?;
     main.ready().await?;
     world.finish(&[&main]).await?;
@@ -101,7 +103,7 @@ async fn a_leader_that_takes_over_finds_that_replies_are_taken_away_before_it_se
     let answerer = Answerer::echo(&world.nats, "tpro.old.thing.ask").await?;
     let main = world.run("main").await?;
     world.ask(&request()).await?.ok()?;
-    swallow(&world).await?;
+    swallow(&world, "main").await?;
     // The newest message has its reply, and nothing waits.
     main.kill().await?;
     let main = world.spawn(main.sidecar())?;
@@ -112,7 +114,7 @@ async fn a_leader_that_takes_over_finds_that_replies_are_taken_away_before_it_se
     let main = world.spawn(main.sidecar())?;
     complains(&main, SWALLOWED).await?;
     assert_eq!((main.metric("tpro_sent_total").await?, answerer.taken()), (0.0, 1));
-    keep(&world).await?;
+    keep(&world, "main").await?;
     main.ready().await?;
     assert_eq!(world.recon().await?.settled, 1_001);
     assert_eq!(answerer.taken(), 1_001);
@@ -121,14 +123,39 @@ async fn a_leader_that_takes_over_finds_that_replies_are_taken_away_before_it_se
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_reply_with_a_handler_that_a_trigger_takes_away_is_kept_and_its_handler_does_nothing() -> Outcome {
+    let world = Probe::world().await?;
+    let _answerer = Answerer::echo(&world.nats, "tpro.old.thing.noted").await?;
+    let probe = world.start(Probe::copy(&world, 1)?).await?;
+    swallow(&world, "probe").await?;
+    let noted = Message::to("old.thing.noted").from("probe").protocol("json").timeout(600);
+    let id = noted.publish(&world.database.connect_as("probe").await?).await?;
+    complains(&probe, SWALLOWED).await?;
+    assert_eq!(Probe::effects(&world).await?, 0);
+    keep(&world, "probe").await?;
+    Reply::wait(&world.admin, "probe", id).await?.ok()?;
+    probe.ready().await?;
+    // It was given up with the first try, as with a reply that could not be written with its handler.
+    assert!(Probe::effects(&world).await? <= 1);
+    world.finish(&[&probe]).await?;
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn no_more_replies_wait_to_be_written_than_may_be_in_flight() -> Outcome {
     const MOST: usize = 100;
     let world = World::new().await?;
     let answerer = Answerer::echo(&world.nats, "tpro.old.thing.ask").await?;
-    let main = world.start(world.sidecar("main")?.env("IN_FLIGHT_MAX", MOST)).await?;
-    swallow(&world).await?;
+    let silent = Silent::on(&world, "tpro.deaf.thing.ask").await?;
+    let main = world.sidecar("main")?.env("IN_FLIGHT_MAX", MOST).env("ATTEMPT_TIMEOUT_MS", 300);
+    let main = world.start(main).await?;
+    let unanswered = Message::to("deaf.thing.ask").protocol("json").timeout(3_600);
+    unanswered.publish_many(&world.main, 5).await?;
+    eventually("they are repeated", async || Ok(silent.taken().len() > 5)).await?;
+    swallow(&world, "main").await?;
     request().publish_many(&world.main, 1_000).await?;
     complains(&main, SWALLOWED).await?;
+    let sent = main.metric("tpro_sent_total").await?;
     // What would be settled without being sent waits in the table, too.
     world
         .main
@@ -145,11 +172,15 @@ async fn no_more_replies_wait_to_be_written_than_may_be_in_flight() -> Outcome {
     })
     .await?;
     assert!(answerer.taken() <= MOST, "{} were sent", answerer.taken());
-    assert!(main.metric("tpro_unsettled").await? <= 2_000.0);
-    keep(&world).await?;
+    assert_eq!(main.metric("tpro_sent_total").await?, sent, "nothing is sent, and nothing once more");
+    assert!(main.metric("tpro_unsettled").await? <= 1_005.0, "nothing more is read");
+    keep(&world, "main").await?;
     main.ready().await?;
-    assert_eq!(world.recon().await?.settled, 2_000);
-    assert_eq!(answerer.taken(), 1_000);
+    let cancel = "SELECT count(*) FILTER (WHERE tpro.cancel(p.id, 'main')) FROM main_service.mq_publish p
+        WHERE p.service_name = 'deaf'";
+    assert_eq!(world.count(cancel).await?, 5);
+    assert_eq!(world.recon().await?.settled, 2_005);
+    assert!(answerer.taken() >= 1_000, "those with an expiry aside");
     world.finish(&[&main]).await?;
     Ok(())
 }

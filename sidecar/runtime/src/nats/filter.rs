@@ -400,6 +400,9 @@ mod tests {
         let mut buffer = BytesMut::from(&b"HTTP/1.1 400 Bad Request\r\n"[..]);
         let passed = Filter::default().pass(&mut buffer, |_| {}, |_| {});
         assert_eq!(passed, Err(NotNats));
+        let endless = [INFO.as_bytes(), &vec![b'x'; LINE_MAX + 1]].concat();
+        let passed = Filter::default().pass(&mut BytesMut::from(&endless[..]), |_| {}, |_| {});
+        assert_eq!(passed, Err(NotNats), "a line without end");
         for line in ["MSG a 1\r\n", "MSG a 1 x\r\n", "HMSG a 1 9 2\r\n", "MSG a 1 r 2 3\r\n", "WHAT\r\n"] {
             assert_eq!(filtered(line.as_bytes(), 4), Err(NotNats), "{line}");
         }

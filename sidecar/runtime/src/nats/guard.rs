@@ -409,6 +409,17 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn a_server_that_failed_comes_behind_the_others_and_one_about_to_stop_last() {
+        let urls = ["nats://a:1", "nats://b:2", "nats://c:3"].map(str::to_owned);
+        let guard = Guard::start(&urls, Said::default(), Counter::default()).await.unwrap();
+        guard.0.failed("a:1", &Ended::Tls);
+        guard.0.of("b:2", |server| server.lame = Some(Instant::now()));
+        for _ in 0..20 {
+            assert_eq!(guard.0.in_order(), ["c:3", "a:1", "b:2"]);
+        }
+    }
+
+    #[tokio::test]
     async fn the_client_library_reads_whatever_has_passed_the_guard() {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("nats://{}", listener.local_addr().unwrap());
