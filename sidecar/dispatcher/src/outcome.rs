@@ -113,12 +113,11 @@ impl Outcome {
         Self::failed(Status::Cancelled, code::CANCELLED, "it was settled by somebody else".into())
     }
 
-    pub fn expired() -> Self {
-        Self::failed(Status::Expired, code::EXPIRED, "it expired before it was sent".into())
-    }
-
-    /// Its time was over when a new leader found it: the leader before may have sent it.
-    pub fn expired_at_takeover(target: &Target) -> Self {
+    /// It expired before this leader has sent it. A leader before may have sent it: then nobody can say that it did not run.
+    pub fn expired(target: &Target, may_have_run: bool) -> Self {
+        if !may_have_run {
+            return Self::failed(Status::Expired, code::EXPIRED, "it expired before it was sent".into());
+        }
         let text =
             format!("it expired while another copy took over the sending; {target} may have worked on it");
         Self::failed(Status::Timeout, code::TIMEOUT, text)

@@ -6,6 +6,7 @@ use tpro_runtime::backoff::LAST_TRY;
 use tpro_wire::Protocol;
 
 use super::message::{Message, Phase, Refusal};
+use super::outcome::Outcome;
 
 /// A new attempt with less budget left than this could not be answered in time.
 const TOO_LATE: Duration = Duration::from_millis(5);
@@ -34,6 +35,12 @@ pub(super) enum End {
 pub(super) fn deadline(message: &Message, now: Instant) -> Option<Instant> {
     let end = now + message.row.budget.duration();
     (!message.is_event()).then(|| message.expires.map_or(end, |expires| expires.min(end)))
+}
+
+/// The outcome of a message that has expired while it waited for its first send, say for NATS. It is not sent.
+pub(super) fn unsent(message: &Message, now: Instant) -> Option<Outcome> {
+    let has_expired = message.attempt == 0 && message.expires.is_some_and(|expires| expires <= now);
+    has_expired.then(|| Outcome::expired(&message.row.target, message.may_have_run))
 }
 
 /// When to look at a message that was just sent: when the reply to this attempt is overdue or the budget is spent.

@@ -45,7 +45,8 @@ impl Sender {
         &self.replies
     }
 
-    /// The next attempt of a message, as counted in it. Headers that would say what their absence says are left out: they
+    /// The next attempt of a message, as counted in it. What a leader before may have sent is told as a repeat: the target counts the
+    /// runs of a repeat before they begin, and a message that kills each copy would be run for ever else. Headers that would say what their absence says are left out: they
     /// cost a third of what sending costs.
     pub fn compose(&self, message: &Message, now: Instant) -> OutboundMessage {
         let row = &message.row;
@@ -69,8 +70,9 @@ impl Sender {
         if row.protocol != Protocol::JsonRpc {
             set(PROTOCOL, parse(row.protocol.as_str()));
         }
-        if message.attempt > 1 {
-            set(ATTEMPT, Some(message.attempt.into()));
+        let attempt = message.attempt.saturating_add(message.recovered.into());
+        if attempt > 1 {
+            set(ATTEMPT, Some(attempt.into()));
         }
         if row.hops > 0 {
             set(HOPS, Some(row.hops.into()));

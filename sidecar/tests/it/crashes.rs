@@ -43,6 +43,13 @@ async fn killed_at(point: &str, sent: usize) -> Outcome {
         Ok(served.filter(|span| span.kind == Kind::Server).count() == sent)
     })
     .await?;
+    let spans = world.collector.spans();
+    let last = spans
+        .iter()
+        .filter(|span| span.kind == Kind::Server && span.attribute("messaging.message.id") == uid)
+        .filter_map(|span| span.attribute("tpro.attempt").parse::<u32>().ok())
+        .max();
+    assert_eq!(last, Some(2), "the next leader says that its attempt is a repeat");
     world.finish(&[&second, &probe]).await?;
     Ok(())
 }

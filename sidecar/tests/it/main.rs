@@ -29,6 +29,7 @@ mod doubles;
 mod doubt;
 mod drops;
 mod events;
+mod expiry;
 mod failover;
 mod floods;
 mod forgers;

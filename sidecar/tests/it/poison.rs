@@ -3,7 +3,7 @@
 use std::os::unix::process::ExitStatusExt;
 
 use serde_json::json;
-use tpro_testkit::{Context, Outcome, Signal, World, eventually};
+use tpro_testkit::{Context, Outcome, Reply, Signal, World, eventually};
 
 use crate::probe::Probe;
 
@@ -72,6 +72,34 @@ async fn given_up(method: &str, counted: i64) -> Outcome {
     let all = 2 * i64::from(OTHERS) * (RUNS as i64 + 1);
     assert_eq!((world.count(ok).await?, Probe::effects(&world).await?), (all, all));
     world.finish(&[&main, &copy]).await?;
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_message_to_its_own_service_that_kills_each_leader_is_given_up_too() -> Outcome {
+    for method in ["default.abort", "transactional.abort"] {
+        let world = Probe::world().await?;
+        let session = world.database.connect_as("probe").await?;
+        let request = Probe::request(method, json!({})).from("probe").timeout(120);
+        let id = request.publish(&session).await?;
+        // The copy that sends it dies of it, so that each attempt but the first is another leader's.
+        let mut deaths = 0;
+        let copy = loop {
+            let copy = world.spawn(Probe::copy(&world, 1)?.env("RUNS_MAX", RUNS))?;
+            tokio::select! {
+                died = copy.wait() => assert_eq!(died?.signal(), Some(Signal::ABORT.as_raw()), "{method}"),
+                reply = Reply::wait(&session, "probe", id) => {
+                    let reply = reply.map_err(|failure| failure.during(method))?;
+                    assert_eq!((reply.status.as_str(), reply.code()), ("error", -32603), "{method}: {reply:?}");
+                    break copy;
+                }
+            }
+            deaths += 1;
+            assert!(deaths <= RUNS, "{method}: it has killed {deaths} copies");
+        };
+        copy.ready().await?;
+        world.finish(&[&copy]).await?;
+    }
     Ok(())
 }
 

@@ -44,6 +44,11 @@ impl Leader {
         // Settled while it waited to be sent.
         let Some(message) = self.in_flight.get_mut(key) else { return Ok(()) };
         message.queued = false;
+        if let Some(outcome) = retry::unsent(message, now) {
+            message.producer = trace::stay(&self.app.spans, &message.row, &outcome, self.app.clock.now());
+            self.settle(key, outcome);
+            return Ok(());
+        }
         message.attempt += 1;
         if message.attempt == 1 {
             let time = self.app.clock.now();

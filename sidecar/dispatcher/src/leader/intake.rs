@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use tokio_postgres::Row;
-use tpro_runtime::metrics::Reason;
+use tpro_runtime::{failpoint, metrics::Reason};
 
 use super::{Done, Leader};
 use crate::{
@@ -128,6 +128,9 @@ impl Leader {
             _ => Found::Some,
         };
         self.count_read(if count == 0 { "empty" } else { "rows" });
+        if count > 0 {
+            failpoint::pass("dispatcher.read");
+        }
         self.bell.read(found, self.now);
         if count > 0 {
             self.pace.news();
@@ -256,11 +259,8 @@ impl Leader {
         if row.hops > most {
             return Some(Outcome::too_many_hops(most));
         }
-        match row.expires_in {
-            Some(..=0) if may_have_run => Some(Outcome::expired_at_takeover(&row.target)),
-            Some(..=0) => Some(Outcome::expired()),
-            _ => None,
-        }
+        let has_expired = row.expires_in.is_some_and(|ms| ms <= 0);
+        has_expired.then(|| Outcome::expired(&row.target, may_have_run))
     }
 
     pub(super) fn count_read(&self, reason: &'static str) {
