@@ -10,7 +10,7 @@ use tpro_testkit::{Context, Failure, Outcome, paths};
 const FAULTS: u32 = 85;
 
 /// The crates that are named there, and their folders.
-const CRATES: [(&str, &str); 13] = [
+const CRATES: [(&str, &str); 14] = [
     ("sidecar", "sidecar"),
     ("wire", "sidecar/wire"),
     ("runtime", "sidecar/runtime"),
@@ -24,6 +24,7 @@ const CRATES: [(&str, &str); 13] = [
     ("chaos", "tools/chaos"),
     ("demo", "tools/demo"),
     ("viewer", "tools/viewer"),
+    ("tpro", "tools/tpro"),
 ];
 
 #[test]

@@ -107,7 +107,7 @@ pub async fn look(session: &Session, services: &[Service], max_age: i64) -> Resu
 
 /// The findings as a table.
 pub fn table(findings: &[Finding]) -> Table {
-    let mut table = Table::new(&[Column::Left("SERVICE"), Column::Left("PROBLEM"), Column::Left("REMEDY")]);
+    let mut table = Table::new(&[Column::Left("SERVICE"), Column::Text("PROBLEM"), Column::Text("REMEDY")]);
     for finding in findings {
         let service = finding.service.clone().unwrap_or_else(|| "-".to_owned());
         table.row([service, finding.problem.clone(), finding.remedy.clone()]);

@@ -80,8 +80,8 @@ impl Messages {
             Column::Right("AGE"),
             Column::Left("STATUS"),
             Column::Right("SENT"),
-            Column::Left("TARGET"),
-            Column::Left("TRACE"),
+            Column::Text("TARGET"),
+            Column::Spare("TRACE"),
         ]);
         for line in &self.messages {
             table.row([

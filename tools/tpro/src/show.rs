@@ -92,7 +92,9 @@ fn field(paper: &mut Paper, name: &str, text: &str) {
 
 fn json(paper: &mut Paper, name: &str, json: Option<&Json>) {
     let Some(json) = json else { return };
-    let mut lines = json.get().lines();
+    // PostgreSQL writes what is empty on two lines.
+    let text = json.get().replace("{\n}", "{}").replace("[\n]", "[]");
+    let mut lines = text.lines();
     field(paper, name, lines.next().unwrap_or_default());
     for line in lines {
         field(paper, "", line);

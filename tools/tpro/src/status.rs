@@ -51,7 +51,7 @@ pub fn about(database: &Database) -> String {
 fn services(services: &[Service]) -> Table {
     let mut table = Table::new(&[
         Column::Left("SERVICE"),
-        Column::Left("COPIES"),
+        Column::Text("COPIES"),
         Column::Left("LEADER"),
         Column::Left("STATE"),
         Column::Right("UNSETTLED"),
@@ -98,7 +98,7 @@ fn state(service: &Service) -> &'static str {
 pub fn write_waiting<'a>(services: impl Iterator<Item = &'a Service>, paper: &mut Paper) {
     let mut table = Table::new(&[
         Column::Left("FROM"),
-        Column::Left("WAITS FOR"),
+        Column::Text("WAITS FOR"),
         Column::Right("MESSAGES"),
         Column::Right("OLDEST"),
     ]);

@@ -8,16 +8,28 @@ use crate::plain::plain;
 
 /// The columns between two columns of a table.
 const GAP: usize = 2;
-/// The width below which no column is cut.
+/// The width below which no text is cut.
 const LEAST: usize = 8;
 
-/// A column: its head, and on which side its text stands.
+/// A column: its head, the side where its text stands, and whether it gives way in a narrow terminal.
 #[derive(Clone, Copy)]
 pub enum Column {
-    /// Text.
+    /// Words that are not cut.
     Left(&'static str),
-    /// Numbers.
+    /// Numbers, which are not cut.
     Right(&'static str),
+    /// Text that is cut.
+    Text(&'static str),
+    /// Text that is cut first, down to nothing.
+    Spare(&'static str),
+}
+
+impl Column {
+    fn head(self) -> &'static str {
+        match self {
+            Self::Left(head) | Self::Right(head) | Self::Text(head) | Self::Spare(head) => head,
+        }
+    }
 }
 
 /// Rows of text under heads.
@@ -37,13 +49,9 @@ impl Table {
         self.rows.push(cells.into_iter().map(|cell| plain(&cell).into_owned()).collect());
     }
 
-    /// Its lines, heads first, none wider than `width`. The widest column of text gives way.
+    /// Its lines, heads first, none wider than `width`.
     pub fn lines(&self, width: Option<usize>) -> Vec<String> {
-        let heads = self
-            .columns
-            .iter()
-            .map(|(Column::Left(head) | Column::Right(head))| (*head).to_owned())
-            .collect();
+        let heads = self.columns.iter().map(|column| column.head().to_owned()).collect();
         let all: Vec<&Vec<String>> = std::iter::once(&heads).chain(&self.rows).collect();
         let widest =
             |n: usize| all.iter().filter_map(|row| row.get(n)).map(|cell| cell.width()).max().unwrap_or(0);
@@ -55,13 +63,18 @@ impl Table {
         lines.map(|line| width.map_or(line.clone(), |most| cut(&line, most).into_owned())).collect()
     }
 
+    /// Takes columns of a terminal away from what is cut first, then from the widest text.
     fn narrow(&self, widths: &mut [usize], most: usize) {
         let all = |widths: &[usize]| widths.iter().sum::<usize>() + GAP * widths.len().saturating_sub(1);
         while all(widths) > most {
-            let text = (0..widths.len())
-                .filter(|n| matches!(self.columns[*n], Column::Left(_)) && widths[*n] > LEAST);
-            let Some(widest) = text.max_by_key(|n| widths[*n]) else { return };
-            widths[widest] -= 1;
+            let gives = |n: &usize| match self.columns[*n] {
+                Column::Spare(_) => widths[*n] > 0,
+                Column::Text(_) => widths[*n] > LEAST,
+                Column::Left(_) | Column::Right(_) => false,
+            };
+            let rank = |n: &usize| (matches!(self.columns[*n], Column::Spare(_)), widths[*n]);
+            let Some(first) = (0..widths.len()).filter(gives).max_by_key(rank) else { return };
+            widths[first] -= 1;
         }
     }
 
@@ -72,7 +85,7 @@ impl Table {
             let blanks = " ".repeat(width.saturating_sub(cell.width()));
             let gap = if n == 0 { "" } else { "  " };
             line += &match self.columns[n] {
-                Column::Left(_) => format!("{gap}{cell}{blanks}"),
+                Column::Left(_) | Column::Text(_) | Column::Spare(_) => format!("{gap}{cell}{blanks}"),
                 Column::Right(_) => format!("{gap}{blanks}{cell}"),
             };
         }
@@ -105,10 +118,19 @@ mod tests {
     use super::*;
 
     fn table() -> Table {
-        let mut table = Table::new(&[Column::Right("ID"), Column::Left("TARGET"), Column::Left("STATUS")]);
+        let mut table = Table::new(&[Column::Right("ID"), Column::Text("TARGET"), Column::Left("STATUS")]);
         table.row(["7".into(), "tpro.analytic.example.simple".into(), "ok".into()]);
         table.row(["1234".into(), "漢字漢字漢字漢字\u{1b}[2J".into(), "waiting".into()]);
         table
+    }
+
+    #[test]
+    fn what_can_be_spared_goes_before_text_is_cut() {
+        let mut table = Table::new(&[Column::Text("TARGET"), Column::Spare("TRACE")]);
+        table.row(["tpro.analytic.example.simple".into(), "0123456789abcdef".into()]);
+        assert_eq!(table.lines(Some(40))[1], "tpro.analytic.example.simple  012345678…");
+        assert_eq!(table.lines(Some(30))[1], "tpro.analytic.example.simple");
+        assert_eq!(table.lines(Some(20))[1], "tpro.analytic.exa…");
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! `tpro` on real databases: what it prints, for whom, and how it ends.
 
 mod act;
+mod address;
 mod command_line;
 mod cost;
 mod health;
