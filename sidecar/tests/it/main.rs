@@ -58,6 +58,7 @@ mod network;
 mod numbers;
 mod odd_replies;
 mod odd_requests;
+mod odd_words;
 mod outage;
 mod passing;
 mod plans;
