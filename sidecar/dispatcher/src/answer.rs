@@ -34,9 +34,7 @@ pub(super) fn read(uid: &Uid, protocol: Protocol, message: &async_nats::Message)
         Said::Unreadable(what) => {
             Reply::Answer(Outcome::error(&RpcError::new(code::BAD_REPLY, what.to_string()), by()))
         }
-        Said::NoResponders => Reply::Refused(Refusal::NoResponders),
-        Said::Overloaded => Reply::Refused(Refusal::Overloaded { repeat: false }),
-        Said::Unsupported(theirs) => Reply::Refused(Refusal::Unsupported(theirs)),
+        Said::Refused(refusal) => Reply::Refused(refusal.into()),
         Said::Working => Reply::Working,
         Said::Stale => Reply::Stale,
         Said::Noise(noise) => Reply::Noise(noise),

@@ -34,13 +34,24 @@ pub(super) enum Refusal {
 }
 
 impl Refusal {
-    /// For metrics and traces.
-    pub fn as_str(self) -> &'static str {
+    /// As the wire has it.
+    pub fn on_the_wire(self) -> tpro_wire::Refusal {
         match self {
-            Self::NoResponders => "no_responders",
-            Self::Overloaded { .. } => "overloaded",
-            Self::Forbidden => "forbidden",
-            Self::Unsupported(_) => "unsupported",
+            Self::NoResponders => tpro_wire::Refusal::NoResponders,
+            Self::Overloaded { .. } => tpro_wire::Refusal::Overloaded,
+            Self::Forbidden => tpro_wire::Refusal::Forbidden,
+            Self::Unsupported(theirs) => tpro_wire::Refusal::Unsupported(theirs),
+        }
+    }
+}
+
+impl From<tpro_wire::Refusal> for Refusal {
+    fn from(refusal: tpro_wire::Refusal) -> Self {
+        match refusal {
+            tpro_wire::Refusal::NoResponders => Self::NoResponders,
+            tpro_wire::Refusal::Overloaded => Self::Overloaded { repeat: false },
+            tpro_wire::Refusal::Forbidden => Self::Forbidden,
+            tpro_wire::Refusal::Unsupported(theirs) => Self::Unsupported(theirs),
         }
     }
 }

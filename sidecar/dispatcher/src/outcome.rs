@@ -3,6 +3,7 @@
 use tpro_runtime::version;
 use tpro_wire::{
     error::{RpcError, code},
+    refusal,
     status::Status,
     target::Target,
 };
@@ -63,49 +64,13 @@ impl Outcome {
 
     /// Somebody takes the messages of a service that is not there.
     pub fn unheard(message: &Message) -> Self {
-        let (target, service) = (&message.row.target, message.row.target.service());
-        let text = format!(
-            "nobody runs service {service}: {target} was taken by somebody who has not answered for {} s, nor did a copy say that it is there when it was asked, nor has anything come from it before; start a copy of it, or correct the name. Some client of NATS subscribes to what covers this subject, such as >",
-            seconds(message)
-        );
-        Self::failed(Status::Unavailable, code::UNAVAILABLE, text)
+        let error = refusal::unheard(&message.row.target, seconds(message));
+        Self::failed(Status::Unavailable, error.code, error.message)
     }
 
     pub fn unavailable(message: &Message, refusal: Refusal) -> Self {
-        let (service, seconds) = (message.row.target.service(), seconds(message));
-        match refusal {
-            Refusal::NoResponders => Self::failed(
-                Status::Unavailable,
-                code::UNAVAILABLE,
-                format!(
-                    "nobody runs service {service}: NATS found no subscriber of {} for {seconds} s; start a copy of it, or correct the name",
-                    message.row.target
-                ),
-            ),
-            Refusal::Forbidden => Self::failed(
-                Status::Unavailable,
-                code::UNAVAILABLE,
-                format!(
-                    "the NATS server forbids to publish to {}: allow it to this service's user there (NATS_USER)",
-                    message.row.target
-                ),
-            ),
-            Refusal::Overloaded { .. } => Self::failed(
-                Status::Unavailable,
-                code::OVERLOADED,
-                format!(
-                    "service {service} is overloaded: no copy took the message for {seconds} s; start another copy, or send less"
-                ),
-            ),
-            Refusal::Unsupported(theirs) => Self::failed(
-                Status::Unavailable,
-                code::UNSUPPORTED,
-                format!(
-                    "no copy of service {service} that understands version {} of the wire took the message for {seconds} s; what answered understands {theirs}: bring the older of the two services up to date",
-                    version::spoken()
-                ),
-            ),
-        }
+        let error = refusal.on_the_wire().to_error(&message.row.target, seconds(message), version::spoken());
+        Self::failed(Status::Unavailable, error.code, error.message)
     }
 
     /// Somebody else has settled it, most likely an operator who has cancelled it: what its trace says.

@@ -25,7 +25,8 @@ async fn two_copies_share_the_requests_and_each_is_answered_once() -> Outcome {
         *answered.entry(reply.responder.unwrap_or_default()).or_default() += 1;
     }
     assert_eq!(answered.keys().collect::<Vec<_>>(), ["analytic/1.0/1", "analytic/2.73/2"]);
-    assert!(answered.values().all(|count| *count >= 300), "{answered:?}");
+    // How evenly is for the server, and for whichever process gets the CPU: but neither does nearly all.
+    assert!(answered.values().all(|count| *count >= REQUESTS / 20), "{answered:?}");
     assert_eq!(world.count("SELECT count(*) FROM analytic_service.mq_outcome").await?, i64::from(REQUESTS));
 
     world.finish(&[&main, &first, &second]).await?;

@@ -1,5 +1,7 @@
 //! Handlers that go wrong, and what a handler can do.
 
+use async_nats::HeaderMap;
+use futures_util::StreamExt as _;
 use serde_json::json;
 use tpro_testkit::{Message, Nats, Outcome, World, eventually};
 
@@ -106,6 +108,54 @@ async fn a_call_that_fails_is_on_record_with_its_error() -> Outcome {
         );
         eventually(&format!("{target} is on record"), async || Ok(world.count(&recorded).await? >= 1))
             .await?;
+    }
+    world.finish(&[&main, &probe]).await?;
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_call_that_nobody_takes_ends_as_a_message_does_and_says_why() -> Outcome {
+    let world = Probe::world().await?;
+    let main = world.run("main").await?;
+    let probe = world.start(Probe::copy(&world, 1)?).await?;
+    let client = world.nats.client().await?;
+    let refused = [
+        ("full", "Tpro-State: overloaded", -32008, "overloaded"),
+        ("later", "Tpro-State: unsupported\r\nTpro-Versions: 7-9", -32010, "7-9"),
+        ("nobody", "", -32001, "nobody runs"),
+    ];
+    for (service, header, code, words) in refused {
+        // A service that refuses everything, as a copy does that has no place or is of another time.
+        let mut requests = client.subscribe(format!("tpro.{service}.>")).await?;
+        if service == "nobody" {
+            requests.unsubscribe().await?;
+        }
+        client.flush().await?;
+        let (answers, header) = (client.clone(), header.to_owned());
+        let refusing = tokio::spawn(async move {
+            while let Some(request) = requests.next().await {
+                let mut headers = HeaderMap::new();
+                for line in header.split("\r\n") {
+                    if let Some((name, value)) = line.split_once(": ") {
+                        headers.insert(name, value);
+                    }
+                }
+                if let Some(back) = request.reply {
+                    let _ = answers.publish_with_headers(back, headers, "".into()).await;
+                }
+            }
+        });
+        let sent = world.ask(&Message::to(&format!("{service}.any.thing")).timeout(1)).await?;
+        let ring = json!({"ring": ["probe", service]});
+        let called = world.ask(&Probe::request("default.circle", ring).timeout(2)).await?;
+        assert_eq!((sent.status.as_str(), sent.code()), ("unavailable", code), "{sent:?}");
+        assert_eq!(called.code(), code, "{called:?}");
+        assert!(called.error["message"].as_str().is_some_and(|text| text.contains(words)), "{called:?}");
+        let recorded = format!(
+            "SELECT count(*) FROM probe_service.mq_reply WHERE status = 'unavailable' AND error ->> 'code' = '{code}'"
+        );
+        eventually("the call is on record", async || Ok(world.count(&recorded).await? == 1)).await?;
+        refusing.abort();
     }
     world.finish(&[&main, &probe]).await?;
     Ok(())

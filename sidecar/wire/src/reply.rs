@@ -8,10 +8,10 @@ use crate::envelope::{self, Answer, AnswerError, NotAnswer};
 use crate::error::{RpcError, code};
 use crate::headers;
 use crate::protocol::Protocol;
+use crate::refusal::Refusal;
 use crate::reply_state::ReplyState;
 use crate::status::Status;
 use crate::uid::Uid;
-use crate::version::Versions;
 
 /// How a service of the NATS micro protocol (ADR-32) says that it failed, and by which number.
 const SERVICE_ERROR: &str = "Nats-Service-Error";
@@ -30,16 +30,12 @@ pub enum Reply {
     Error(RpcError),
     /// Something that ends the message and is no answer. Whoever sent it has answered this very request.
     Unreadable(NotAnswer),
-    /// NATS knows no subscriber of the subject.
-    NoResponders,
+    /// Nobody takes the message.
+    Refused(Refusal),
     /// The target has the message and works on it.
     Working,
-    /// A copy is there and takes no more work now.
-    Overloaded,
     /// The target cannot tell the message from a repeat.
     Stale,
-    /// A copy is there and understands other versions than ours.
-    Unsupported(Versions),
     /// Nothing that is said about the message: to be dropped and counted.
     Noise(Noise),
 }
@@ -82,7 +78,7 @@ pub fn read<'h>(
     payload: &[u8],
 ) -> Reply {
     match status {
-        Some(NO_RESPONDERS) => return Reply::NoResponders,
+        Some(NO_RESPONDERS) => return Reply::Refused(Refusal::NoResponders),
         Some(_) => return Reply::Noise(Noise::Status),
         None => {}
     }
@@ -105,10 +101,10 @@ pub fn responder<'h>(header: impl Fn(&str) -> Option<&'h str>) -> Option<&'h str
 fn read_state(state: &str, versions: Option<&str>) -> Reply {
     match state.parse() {
         Ok(ReplyState::Working) => Reply::Working,
-        Ok(ReplyState::Overloaded) => Reply::Overloaded,
+        Ok(ReplyState::Overloaded) => Reply::Refused(Refusal::Overloaded),
         Ok(ReplyState::Stale) => Reply::Stale,
         Ok(ReplyState::Unsupported) => match versions.and_then(|text| text.parse().ok()) {
-            Some(theirs) => Reply::Unsupported(theirs),
+            Some(theirs) => Reply::Refused(Refusal::Unsupported(theirs)),
             None => Reply::Noise(Noise::State),
         },
         Err(_) => Reply::Noise(Noise::State),

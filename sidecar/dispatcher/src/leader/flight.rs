@@ -238,7 +238,7 @@ impl Leader {
             Refusal::Overloaded { .. } => Refusal::Overloaded { repeat: message.unanswered },
             other => other,
         };
-        let what = refusal.as_str();
+        let what = refusal.on_the_wire().as_str();
         trace::refused(message, what);
         message.phase = Phase::Refused;
         message.refusal = Some(refusal);

@@ -21,8 +21,8 @@ use tpro_runtime::{
     version,
 };
 use tpro_wire::{
-    Budget, Protocol, Reply, RequestHeaders, RpcError, Status, Target, Uid, envelope, error::code, limits,
-    reply::Noise,
+    Budget, Protocol, Refusal, Reply, RequestHeaders, RpcError, Status, Target, Uid, envelope, error::code,
+    limits, refusal, reply::Noise,
 };
 
 use super::{
@@ -123,13 +123,11 @@ impl Call {
             connection: 0,
         };
         let mut backoff = Backoff::new(FIRST_PAUSE, LONGEST_PAUSE);
-        // Whether an attempt reached somebody, or may have; with no attempt nobody knows.
-        let mut reached = None;
-        let mut forbidden = false;
+        let mut reached = Reached::Unknown;
         loop {
             let left = self.deadline.saturating_duration_since(Instant::now());
-            if left.is_zero() || (reached == Some(false) && left < LAST_TRY) {
-                return Err(self.nobody_or_late(reached, forbidden));
+            if left.is_zero() || (matches!(reached, Reached::Nobody(_)) && left < LAST_TRY) {
+                return Err(self.nobody_or_late(reached));
             }
             // What is sent while disconnected is sent when the connection is back, perhaps when nobody waits any more.
             if app.nats.connection_state() != State::Connected {
@@ -157,7 +155,7 @@ impl Call {
                     self.pause(&mut backoff).await;
                     continue;
                 }
-                Err(_) => return Err(self.nobody_or_late(reached, forbidden)),
+                Err(_) => return Err(self.nobody_or_late(reached)),
             }
             match self.listen(&mut ears, attempt).await {
                 Heard::End(result, responder) => {
@@ -165,17 +163,18 @@ impl Call {
                     return result;
                 }
                 Heard::Silence => {
-                    reached = Some(true);
+                    reached = Reached::Somebody;
                     span.event("silence", vec![("tpro.attempt", i64::from(attempt).into())]);
                 }
                 Heard::Lost => {
-                    reached = Some(true);
+                    reached = Reached::Somebody;
                     span.event("lost", vec![("tpro.attempt", i64::from(attempt).into())]);
                 }
-                Heard::Nobody(why) => {
-                    reached.get_or_insert(false);
-                    forbidden = why == FORBIDDEN;
-                    span.event(why, vec![("tpro.attempt", i64::from(attempt).into())]);
+                Heard::Nobody(refusal) => {
+                    if reached != Reached::Somebody {
+                        reached = Reached::Nobody(refusal);
+                    }
+                    span.event(refusal.as_str(), vec![("tpro.attempt", i64::from(attempt).into())]);
                     self.pause(&mut backoff).await;
                 }
             }
@@ -201,7 +200,7 @@ impl Call {
                 },
                 Ok(subject) = ears.forbidden.recv() => {
                     if *subject == *self.target.subject() {
-                        return Heard::Nobody(FORBIDDEN);
+                        return Heard::Nobody(Refusal::Forbidden);
                     }
                     continue;
                 }
@@ -214,8 +213,10 @@ impl Call {
                 return Heard::Silence;
             };
             let said = read_reply(&self.uid, Protocol::JsonRpc, &message);
-            let by_others =
-                matches!(said, Reply::NoResponders | Reply::Noise(Noise::Status | Noise::StreamAck));
+            let by_others = matches!(
+                said,
+                Reply::Refused(Refusal::NoResponders) | Reply::Noise(Noise::Status | Noise::StreamAck)
+            );
             if !heard && !by_others {
                 (heard, question) = (true, None);
                 self.scope.calls.presence(&self.target, Presence::hear);
@@ -233,11 +234,9 @@ impl Call {
                     until = self.deadline.min(Instant::now() + patience);
                     continue;
                 }
-                Reply::NoResponders if of == attempt => return Heard::Nobody("no responders"),
-                Reply::Overloaded if of == attempt => return Heard::Nobody("overloaded"),
-                Reply::Unsupported(_) if of == attempt => return Heard::Nobody("unsupported"),
+                Reply::Refused(refusal) if of == attempt => return Heard::Nobody(refusal),
                 // Of an attempt that is over.
-                Reply::NoResponders | Reply::Overloaded | Reply::Unsupported(_) => continue,
+                Reply::Refused(_) => continue,
                 Reply::Noise(noise) => {
                     let reason = noise.as_str();
                     let dropped = &self.scope.app.counts.dropped_replies;
@@ -272,15 +271,19 @@ impl Call {
         }
     }
 
-    fn nobody_or_late(&self, reached: Option<bool>, forbidden: bool) -> CallError {
+    fn nobody_or_late(&self, reached: Reached) -> CallError {
         let begun = self.deadline.checked_sub(self.budget).map(Instant::into_std);
         let connection = nats::connection(&self.scope.app.nats);
         let absent = |service: &mut Presence| begun.is_some_and(|begun| service.is_absent(begun, connection));
+        let seconds = self.budget.as_secs();
         match reached {
-            Some(false) if forbidden => CallError::Forbidden,
-            Some(false) => CallError::Unavailable,
+            Reached::Nobody(refusal) => {
+                CallError::Unavailable(refusal.to_error(&self.target, seconds, version::spoken()))
+            }
             // Somebody has taken it, and is not the service.
-            Some(true) if self.scope.calls.presence(&self.target, absent) => CallError::Unavailable,
+            Reached::Somebody if self.scope.calls.presence(&self.target, absent) => {
+                CallError::Unavailable(refusal::unheard(&self.target, seconds))
+            }
             _ => CallError::Timeout(self.budget.as_millis()),
         }
     }
@@ -320,8 +323,16 @@ struct Ears {
     connection: u64,
 }
 
-/// Why nobody has got an attempt that the server has refused.
-const FORBIDDEN: &str = "forbidden";
+/// What the attempts so far have reached.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Reached {
+    /// There was none.
+    Unknown,
+    /// Each was refused, the last one for this reason.
+    Nobody(Refusal),
+    /// One was not refused: somebody may have it.
+    Somebody,
+}
 
 /// What an attempt came to.
 enum Heard {
@@ -330,7 +341,7 @@ enum Heard {
     Silence,
     /// It, or the answer to it, may have gone with a connection.
     Lost,
-    Nobody(&'static str),
+    Nobody(Refusal),
 }
 
 /// The record of a call; handed to the scope when it is dropped, as cancelled unless it was finished.

@@ -27,13 +27,11 @@ pub enum CallError {
     /// The chain of calls is too long.
     #[error("the chain of calls is too long: {0} services")]
     Hops(u32),
-    /// Nobody answers for the service, or nobody of it takes more work or understands this release. So it is also where
-    /// somebody else takes its messages (a bystander who subscribes to everything), and no copy says that it is there.
-    #[error("nobody runs the service")]
-    Unavailable,
-    /// The NATS server does not let this service publish to the target.
-    #[error("the NATS server forbids to publish there")]
-    Forbidden,
+    /// Nobody took the call within the budget. The code and the text say why: nobody runs the service, or somebody else takes its
+    /// messages (-32001); the NATS server forbids to publish to it (-32001); every copy is overloaded (-32008); no copy understands
+    /// our version of the wire (-32010).
+    #[error("{}", .0.message)]
+    Unavailable(RpcError),
     /// No answer within the budget.
     #[error("no answer within {0} ms")]
     Timeout(u128),
@@ -55,7 +53,7 @@ impl CallError {
     /// How the call ended, as a reply row would say it.
     pub fn status(&self) -> Status {
         match self {
-            Self::Unavailable | Self::Forbidden => Status::Unavailable,
+            Self::Unavailable(_) => Status::Unavailable,
             Self::Timeout(_) | Self::Stale => Status::Timeout,
             _ => Status::Error,
         }
@@ -64,11 +62,10 @@ impl CallError {
     /// The error as the reply row has it.
     pub fn to_rpc(&self) -> RpcError {
         let code = match self {
-            Self::Answered(error) => return error.clone(),
+            Self::Answered(error) | Self::Unavailable(error) => return error.clone(),
             Self::Target(_) | Self::Body(_) => code::INVALID_REQUEST,
             Self::TooLarge { .. } => code::TOO_LARGE,
             Self::Hops(_) => code::HOPS,
-            Self::Unavailable | Self::Forbidden => code::UNAVAILABLE,
             Self::Timeout(_) => code::TIMEOUT,
             Self::Stale => code::STALE,
             Self::BadReply(what) => return RpcError::new(code::BAD_REPLY, what.to_string()),

@@ -2,7 +2,7 @@ use proptest::prelude::*;
 use tpro_wire::envelope::{NotAnswer, failure, success};
 use tpro_wire::error::{RpcError, code};
 use tpro_wire::reply::{Noise, Reply, read, responder};
-use tpro_wire::{Protocol, Uid, headers};
+use tpro_wire::{Protocol, Refusal, Uid, headers};
 
 use crate::support::{json, mutated, uid};
 
@@ -31,7 +31,7 @@ fn unreadable(reply: Reply) -> NotAnswer {
 fn a_status_of_the_server_is_no_answer() {
     for protocol in BOTH {
         let of = |status| read(&the_uid(), protocol, Some(status), |_| None, b"");
-        assert!(matches!(of(503), Reply::NoResponders));
+        assert!(matches!(of(503), Reply::Refused(Refusal::NoResponders)));
         assert!(matches!(of(100), Reply::Noise(Noise::Status)));
     }
 }
@@ -42,9 +42,11 @@ fn states_are_told_from_answers_whatever_the_payload() {
     for protocol in BOTH {
         let of = |state| said(protocol, &[(headers::STATE, state), (headers::VERSIONS, "2-3")], &payload);
         assert!(matches!(of("working"), Reply::Working));
-        assert!(matches!(of("overloaded"), Reply::Overloaded));
+        assert!(matches!(of("overloaded"), Reply::Refused(Refusal::Overloaded)));
         assert!(matches!(of("stale"), Reply::Stale));
-        assert!(matches!(of("unsupported"), Reply::Unsupported(versions) if versions.to_string() == "2-3"));
+        assert!(
+            matches!(of("unsupported"), Reply::Refused(Refusal::Unsupported(versions)) if versions.to_string() == "2-3")
+        );
         assert!(matches!(of("of a later release"), Reply::Noise(Noise::State)));
         let silent = said(protocol, &[(headers::STATE, "unsupported")], &payload);
         assert!(matches!(silent, Reply::Noise(Noise::State)), "which versions it understands must be said");
