@@ -3,7 +3,10 @@ use std::time::Duration;
 use proptest::prelude::*;
 
 use super::*;
-use crate::lane::{FIRST_REST, LONGEST_REST, REFUSED_PER_LANE};
+use crate::{
+    lane::{FIRST_REST, LONGEST_REST, OWN_SHARE, REFUSED_PER_LANE},
+    lanes::slots::LANES_MAX,
+};
 
 mod hold;
 mod overload;
@@ -25,12 +28,12 @@ fn fill(lanes: &mut Lanes, name: &str) -> usize {
 /// A window as large as it gets.
 fn open(lanes: &mut Lanes, name: &str) -> LaneId {
     let id = lanes.of(name);
-    widen(lanes, id, lanes.bounds.lane);
+    widen(lanes, id, lanes.load.bounds().lane);
     id
 }
 
 fn widen(lanes: &mut Lanes, id: LaneId, window: usize) {
-    lanes.get_mut(id).expect("is there").window = window;
+    lanes.slots.get_mut(id).expect("is there").resize(window);
 }
 
 #[test]
@@ -149,7 +152,7 @@ fn what_was_settled_meanwhile_is_not_tried_and_does_not_pile_up() {
         lanes.settled(1, 0);
         lanes.next_refused(now, |_| None);
     }
-    assert!(lanes.get(co).expect("is kept").refused.len() < 100);
+    assert!(lanes.slots.get(co).expect("is kept").refused_kept() < 100);
 }
 
 #[test]
@@ -183,7 +186,8 @@ fn reply_handlers_that_hang_in_many_lanes_leave_room_for_the_next() {
             lanes.begin_handling(id);
         }
     }
-    assert!(lanes.handling <= BOUNDS.total + 20 * OWN_SHARE, "{}", lanes.handling);
+    let [_, handling, ..] = lanes.load.sums();
+    assert!(handling <= BOUNDS.total + 20 * OWN_SHARE, "{handling}");
     assert!(fill(&mut lanes, "tpro.analytic") >= OWN_SHARE);
 }
 
@@ -195,7 +199,7 @@ fn a_repeat_that_is_refused_says_nothing_about_what_the_target_can_do() {
     for n in 0..60 {
         lanes.refuse(co, key(n), Refusal::Overloaded { repeat: true }, CopyId::default(), Instant::now());
     }
-    assert_eq!(lanes.get(co).expect("is kept").window, BOUNDS.lane);
+    assert_eq!(lanes.slots.get(co).expect("is kept").window(), BOUNDS.lane);
     assert!(lanes.admit(co, 10), "it holds up no other");
 }
 
@@ -208,14 +212,18 @@ fn overload_shrinks_the_window_to_what_the_target_has_taken() {
     for n in 0..60 {
         lanes.refuse(co, key(n), OVERLOADED, CopyId::default(), now);
     }
-    assert_eq!(lanes.get(co).expect("is kept").window, 39, "the first takes two, the others one each");
+    assert_eq!(
+        lanes.slots.get(co).expect("is kept").window(),
+        39,
+        "the first takes two, the others one each"
+    );
     assert!(!lanes.admit(co, 10));
     // All that it works on is answered: the refused go first, and nothing new takes their places.
     for _ in 0..40 {
         lanes.alive(co, CopyId::default(), Instant::now());
         lanes.land(co, 10, None, 0);
     }
-    let window = lanes.get(co).expect("is kept").window;
+    let window = lanes.slots.get(co).expect("is kept").window();
     assert!(window > 60 && lanes.admit(co, 10), "there is room beside the 60: {window}");
     while lanes.admit(co, 10) {}
     let again = std::iter::from_fn(|| lanes.next_refused(now, |_| Some(OVERLOADED)));
@@ -296,12 +304,8 @@ fn drain(lanes: &mut Lanes, dead: &[LaneId], bytes: usize) -> usize {
             lanes.settled(1, 0);
         }
     }
-    let left = |index: &usize| !dead.contains(&LaneId(*index as u32));
-    (0..lanes.lanes.len())
-        .filter(left)
-        .filter_map(|index| lanes.lanes[index].as_ref())
-        .map(|lane| lane.waiting.len())
-        .sum()
+    let left = lanes.slots.in_turn().filter(|(id, _)| !dead.contains(id));
+    left.map(|(_, lane)| lane.waiting()).sum()
 }
 
 proptest! {
@@ -338,7 +342,7 @@ fn any_number_of_names_is_a_bounded_number_of_lanes() {
         let id = lanes.of(&format!("tpro.name_{n}"));
         lanes.wait(id, Waiting::new(1, false));
     }
-    assert_eq!(lanes.lanes.len(), LANES_MAX + 1);
+    assert_eq!(lanes.slots.iter().count(), LANES_MAX + 1);
 }
 
 proptest! {
@@ -388,10 +392,11 @@ proptest! {
                     written.push(7);
                 },
             }
-            prop_assert_eq!(lanes.flying, flying.len());
-            prop_assert_eq!(lanes.flying, lanes.lanes.iter().flatten().map(|lane| lane.flying).sum::<usize>());
-            prop_assert_eq!(lanes.handling, handling.len());
-            prop_assert!(lanes.flying + lanes.handling + lanes.settling <= BOUNDS.total + 4 * OWN_SHARE);
+            let [all_flying, all_handling, settling, _] = lanes.load.sums();
+            prop_assert_eq!(all_flying, flying.len());
+            prop_assert_eq!(all_flying, lanes.slots.iter().map(Lane::flying).sum::<usize>());
+            prop_assert_eq!(all_handling, handling.len());
+            prop_assert!(all_flying + all_handling + settling <= BOUNDS.total + 4 * OWN_SHARE);
         }
         for id in handling.drain(..) {
             lanes.handled(id);
@@ -406,8 +411,8 @@ proptest! {
             written.push(0);
         }
         lanes.settled(written.len(), written.iter().sum());
-        prop_assert_eq!((lanes.flying, lanes.settling, lanes.bytes), (0, 0, 0));
-        prop_assert!(lanes.lanes.iter().flatten().all(Lane::is_idle));
+        prop_assert_eq!(lanes.load.sums(), [0; 4]);
+        prop_assert!(lanes.slots.iter().all(Lane::is_idle));
     }
 }
 

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::*;
-use crate::lanes::hold::{CATCH_UP, LONGEST_HOLD, PATIENCE};
+use crate::lanes::hold::LONGEST_HOLD;
 
 #[test]
 fn reading_is_held_for_a_lane_that_became_tight_but_not_for_long() {
@@ -91,7 +91,7 @@ fn lanes_that_become_tight_one_after_the_other_hold_reading_for_a_while_together
         let id = lanes.of(&format!("tpro.s{}", step / 2 % 12));
         if step % 2 == 0 {
             // All is answered, and in the next millisecond it is filled again: it has just become tight.
-            while lanes.get(id).is_some_and(|lane| lane.flying > 0) {
+            while lanes.slots.get(id).is_some_and(|lane| lane.flying() > 0) {
                 lanes.land(id, 10, None, 0);
                 lanes.settled(1, 0);
             }
