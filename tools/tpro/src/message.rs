@@ -81,7 +81,7 @@ impl Message {
             message.published = published(session, &outbox, message.line.id).await?;
             message.reply = reply(session, &outbox, message.line.id).await?;
         } else {
-            let role = &session.database.role;
+            let role = &session.role;
             let remedy = outbox::grant(&outbox.schema, role);
             message.hidden =
                 Some(format!("role {role} may read neither headers, body, reply nor uid: {remedy}"));

@@ -125,6 +125,8 @@ async fn of(
         }
         let rows = if wanted.is_all() { limit.min(PAGE) } else { PAGE };
         let page = line::read(session, outbox, low, below, rows).await?;
+        // A long search must not keep partitions from being dropped.
+        session.rest().await?;
         found.looked_at += page.len();
         let Some(last) = page.last() else { break };
         below = last.id;

@@ -45,7 +45,7 @@ async fn all(session: &Session) -> Result<Vec<Outbox>, Problem> {
 /// The named outbox, or all outboxes that may be read.
 pub async fn readable(session: &Session, named: Option<&str>) -> Result<Vec<Outbox>, Problem> {
     let all = all(session).await?;
-    let role = &session.database.role;
+    let role = &session.role;
     let remedy = format!("GRANT tpro_reader TO {role};");
     match named {
         Some(name) => {

@@ -32,7 +32,8 @@ const SETTINGS: &str = "\
 const ABOUT: &str = "\
     SELECT current_database()::text, current_user::text, pg_is_in_recovery(),
            (SELECT e.extversion FROM pg_extension e WHERE e.extname = 'pg_tpro'),
-           to_regprocedure('tpro.waiting(text)') IS NOT NULL, nullif(current_setting('tpro.sender', true), '')";
+           to_regprocedure('tpro.waiting(text)') IS NOT NULL, nullif(current_setting('tpro.sender', true), ''),
+           quote_ident(current_user)";
 
 /// A parameter of a statement, with its type. Typed parameters need no prepared statement, which
 /// behind a pooler would outlive the transaction.
@@ -58,6 +59,8 @@ pub struct Session {
     client: Client,
     /// The database.
     pub database: Database,
+    /// The role, quoted for a statement.
+    pub role: String,
     /// The setting `tpro.sender` of the role: the outbox that is meant if none is named.
     pub sender: Option<String>,
     in_transaction: Cell<bool>,
@@ -79,6 +82,7 @@ impl Session {
         let mut session = Self {
             client,
             database: Database::default(),
+            role: String::new(),
             sender: None,
             in_transaction: Cell::new(false),
             mode: Cell::new("READ ONLY"),
@@ -112,6 +116,7 @@ impl Session {
             standby: row.get(2),
         };
         session.sender = row.get(5);
+        session.role = row.get(6);
         Ok(session)
     }
 
@@ -145,7 +150,7 @@ impl Session {
         statement: &str,
         parameters: &[Parameter<'_>],
     ) -> Result<Vec<Row>, Problem> {
-        let failed = |error| problem::of_statement(&error, &self.database.role, right);
+        let failed = |error| problem::of_statement(&error, &self.role, right);
         if !self.in_transaction.replace(true) {
             let begin = format!("BEGIN ISOLATION LEVEL READ COMMITTED {}; {SETTINGS}", self.mode.get());
             self.client.batch_execute(&begin).await.map_err(failed)?;
@@ -164,7 +169,7 @@ impl Session {
         if !self.in_transaction.replace(false) {
             return Ok(());
         }
-        let failed = |error| problem::of_statement(&error, &self.database.role, READ);
+        let failed = |error| problem::of_statement(&error, &self.role, READ);
         self.client.batch_execute(by).await.map_err(failed)
     }
 }

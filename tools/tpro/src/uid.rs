@@ -22,7 +22,7 @@ pub async fn find(
 ) -> Result<Option<(Outbox, i64)>, Problem> {
     let open: Vec<&Outbox> = outboxes.iter().filter(|outbox| outbox.bodies).collect();
     if open.is_empty() && !outboxes.is_empty() {
-        let (role, schema) = (&session.database.role, &outboxes[0].schema);
+        let (role, schema) = (&session.role, &outboxes[0].schema);
         return Err(Problem::new(
             Ending::Unreachable,
             format!("role {role} may not read uids"),

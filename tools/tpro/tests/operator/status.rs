@@ -71,6 +71,16 @@ async fn who_lacks_a_right_is_told_which() -> Outcome {
     assert_eq!(refused.out, "");
     assert!(refused.err.contains("role main may not read the state of the services"), "{}", refused.err);
     assert!(refused.err.contains("GRANT tpro_reader TO main;"), "{}", refused.err);
+    // Its name is quoted where SQL wants it.
+    let admin = database.connect().await?;
+    admin
+        .batch_execute(
+            "CREATE ROLE \"the user\"; GRANT \"the user\" TO main; ALTER ROLE main SET role = 'the user'",
+        )
+        .await?;
+    let quoted = on(&database, "main", &["status"])?.ended(3)?;
+    admin.batch_execute("ALTER ROLE main RESET role").await?;
+    assert!(quoted.err.contains("GRANT tpro_reader TO \"the user\";"), "{}", quoted.err);
     Ok(())
 }
 

@@ -1,10 +1,10 @@
 //! `tpro top`, and the end of the reader.
 
-use std::io::{BufRead as _, BufReader, Write as _};
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::process::{Child, Command, Stdio};
 
 use serde_json::{Value, json};
-use tpro_testkit::{Context, Outcome, Postgres};
+use tpro_testkit::{Context, Outcome, Postgres, eventually_some};
 
 use crate::tool::{on, tpro};
 
@@ -28,13 +28,15 @@ async fn it_ends_when_its_reader_is_gone() -> Outcome {
     let database = Postgres::shared().await?.database().await?;
     database.create_service("main").await?;
     let mut endless = tpro(&["top", "--json", "--interval", "1", "--count", "1000000"]);
-    let mut endless =
-        endless.env("DATABASE_URL", database.url()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()?;
+    let endless = endless.env("DATABASE_URL", database.url()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut endless = Ended(endless.spawn()?);
     let mut line = String::new();
-    BufReader::new(endless.stdout.take().context("no output")?).read_line(&mut line)?;
+    BufReader::new(endless.0.stdout.take().context("no output")?).read_line(&mut line)?;
     assert!(line.starts_with("{\"at\":"), "{line}");
-    let ended = endless.wait_with_output()?;
-    assert_eq!((ended.status.code(), String::from_utf8_lossy(&ended.stderr).as_ref()), (Some(0), ""));
+    let exit = eventually_some("it ends", async || Ok(endless.0.try_wait()?)).await?;
+    let mut said = String::new();
+    endless.0.stderr.take().context("no errors")?.read_to_string(&mut said)?;
+    assert_eq!((exit.code(), said.as_str()), (Some(0), ""));
     Ok(())
 }
 
@@ -72,7 +74,7 @@ async fn in_a_terminal_it_ends_on_q_and_lines_are_no_wider_than_the_terminal() -
     let publish =
         "SELECT tpro.publish('analytic', 'example', 'a_method_with_quite_a_long_name', sender => 'main')";
     database.connect().await?.batch_execute(publish).await?;
-    let mut terminal = Terminal(
+    let mut terminal = Ended(
         Command::new("script")
             .args(["--quiet", "--return", "--command"])
             .arg(format!("stty cols 40 rows 10; exec {} top --interval 1h", env!("CARGO_BIN_EXE_tpro")))
@@ -99,14 +101,14 @@ async fn in_a_terminal_it_ends_on_q_and_lines_are_no_wider_than_the_terminal() -
         assert!(text.trim_end().chars().count() <= 40, "{text:?}");
     }
     terminal.0.stdin.as_mut().context("no input")?.write_all(b"q")?;
-    assert!(terminal.0.wait()?.success());
+    assert!(eventually_some("it ends", async || Ok(terminal.0.try_wait()?)).await?.success());
     Ok(())
 }
 
-/// It hangs up when the test ends, and what runs in it ends with it.
-struct Terminal(Child);
+/// A child process that ends with the test. A terminal hangs up what runs in it.
+struct Ended(Child);
 
-impl Drop for Terminal {
+impl Drop for Ended {
     fn drop(&mut self) {
         let _ = self.0.kill();
         let _ = self.0.wait();
