@@ -74,12 +74,13 @@ async fn who_lacks_a_right_is_told_which() -> Outcome {
     // Its name is quoted where SQL wants it.
     let admin = database.connect().await?;
     admin
-        .batch_execute(
-            "CREATE ROLE \"the user\"; GRANT \"the user\" TO main; ALTER ROLE main SET role = 'the user'",
-        )
+        .batch_execute(&format!(
+            "CREATE ROLE \"the user\"; GRANT \"the user\" TO main;
+             ALTER ROLE main IN DATABASE {} SET role = 'the user'",
+            database.name()
+        ))
         .await?;
     let quoted = on(&database, "main", &["status"])?.ended(3)?;
-    admin.batch_execute("ALTER ROLE main RESET role").await?;
     assert!(quoted.err.contains("GRANT tpro_reader TO \"the user\";"), "{}", quoted.err);
     Ok(())
 }
