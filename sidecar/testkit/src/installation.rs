@@ -92,6 +92,12 @@ impl Installation {
         &self.password
     }
 
+    /// Makes a cluster at `data`, which must not exist, with a system identifier of its own.
+    pub fn initialise(&self, data: &Path) -> Outcome {
+        let root = self.template.parent().context("the data template has no folder")?;
+        initialise(&self.programs, &root.join("password"), data)
+    }
+
     /// Copies the template to `data`, which must not exist.
     pub fn make_data(&self, data: &Path) -> Outcome {
         run(Command::new("cp").arg("-a").arg(&self.template).arg(data)).context("copying the data directory")
@@ -139,15 +145,23 @@ fn make_template(programs: &Path, root: &Path, template: &Path) -> Outcome {
     let account = Account::of_postgres()?;
     let unfinished = root.join("unfinished-data");
     remove(&unfinished)?;
-    fs::create_dir(&unfinished)?;
-    account.own(&unfinished)?;
     let password = root.join("password");
     fs::write(&password, secret()?)?;
     fs::set_permissions(&password, std::os::unix::fs::PermissionsExt::from_mode(0o600))?;
     account.own(&password)?;
+    initialise(programs, &password, &unfinished)?;
+    fs::rename(&unfinished, template).context("putting the data template into its place")?;
+    Ok(())
+}
+
+/// Makes a data directory by `initdb`, with the superuser's password from a file.
+fn initialise(programs: &Path, password: &Path, data: &Path) -> Outcome {
+    let account = Account::of_postgres()?;
+    fs::create_dir(data)?;
+    account.own(data)?;
     run(account
         .command(&programs.join("initdb"))
-        .current_dir(root)
+        .current_dir(data)
         .args([
             "--username=postgres",
             "--auth=scram-sha-256",
@@ -157,10 +171,8 @@ fn make_template(programs: &Path, root: &Path, template: &Path) -> Outcome {
         ])
         .arg(format!("--pwfile={}", password.display()))
         .arg("--pgdata")
-        .arg(&unfinished))
-    .context("making a PostgreSQL cluster")?;
-    fs::rename(&unfinished, template).context("putting the data template into its place")?;
-    Ok(())
+        .arg(data))
+    .context("making a PostgreSQL cluster")
 }
 
 fn remove(path: &Path) -> Outcome {

@@ -8,6 +8,8 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+mod copies;
+
 use tokio::sync::OnceCell;
 use tokio_postgres::{Client, NoTls};
 
@@ -97,36 +99,6 @@ impl PostgresOptions {
         };
         installation.make_data(&folder.join("data"))?;
         self.serve(installation, folder, secret()?).await
-    }
-
-    /// Makes a copy of a running cluster by `pg_basebackup`, and starts it beside the original.
-    pub async fn start_copy_of(self, original: &Postgres) -> Outcome<Arc<Postgres>> {
-        self.back_up(original, &[]).await
-    }
-
-    /// The same as a standby, which follows the original asynchronously.
-    pub async fn start_standby_of(self, original: &Postgres) -> Outcome<Arc<Postgres>> {
-        self.back_up(original, &["--write-recovery-conf"]).await
-    }
-
-    async fn back_up(self, original: &Postgres, more: &[&str]) -> Outcome<Arc<Postgres>> {
-        let folder = new_folder()?;
-        // Its data belongs to the account that the server runs as.
-        original.account.own(&folder)?;
-        let output = original
-            .command("pg_basebackup")
-            .arg(format!("--dbname={}", original.superuser_url("postgres")))
-            .arg("--pgdata")
-            .arg(folder.join("data"))
-            .args(["--checkpoint=fast", "--no-sync", "--wal-method=stream"])
-            .args(more)
-            .output()
-            .context("running pg_basebackup")?;
-        if !output.status.success() {
-            let text = String::from_utf8_lossy(&output.stderr);
-            return Err(Failure::new(format!("pg_basebackup failed: {text}")));
-        }
-        self.serve(Installation::current()?, folder, original.role_password.clone()).await
     }
 
     async fn serve(
@@ -290,36 +262,6 @@ impl Postgres {
     fn configured(&self, option: &str) -> Outcome<PathBuf> {
         let output = self.command("pg_config").arg(option).output().context("running pg_config")?;
         Ok(PathBuf::from(String::from_utf8_lossy(&output.stdout).trim()))
-    }
-
-    /// Waits until this standby has all that its original has written by now.
-    pub async fn catch_up(&self, original: &Postgres) -> Outcome {
-        let there = connect(&original.superuser_url("postgres")).await?;
-        let written: String = there.query_one("SELECT pg_current_wal_lsn()::text", &[]).await?.get(0);
-        let here = connect(&self.superuser_url("postgres")).await?;
-        let has = "SELECT pg_last_wal_replay_lsn() >= $1::text::pg_lsn";
-        eventually("the standby has caught up", async || Ok(here.query_one(has, &[&written]).await?.get(0)))
-            .await
-    }
-
-    /// Cuts this standby off: what its original commits from now on does not come any more.
-    pub async fn fall_behind(&self) -> Outcome {
-        let here = connect(&self.superuser_url("postgres")).await?;
-        here.batch_execute("ALTER SYSTEM SET primary_conninfo = ''").await?;
-        here.batch_execute("SELECT pg_reload_conf()").await?;
-        eventually("the standby receives no more", async || {
-            Ok(here.query_opt("SELECT FROM pg_stat_wal_receiver WHERE pid IS NOT NULL", &[]).await?.is_none())
-        })
-        .await
-    }
-
-    /// Makes this standby the primary, on a timeline of its own.
-    pub async fn promote(&self) -> Outcome {
-        let here = connect(&self.superuser_url("postgres")).await?;
-        match here.query_one("SELECT pg_promote()", &[]).await?.get(0) {
-            true => Ok(()),
-            false => Err(Failure::new("the standby was not promoted").with_log(self.log_path())),
-        }
     }
 
     /// Sends a signal to one backend of the server, by its `pg_backend_pid()`.

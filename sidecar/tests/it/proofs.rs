@@ -296,6 +296,49 @@ async fn what_is_sent_again_by_a_database_that_was_restored_and_adopted_is_still
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_sent_again_by_a_cluster_that_pg_upgrade_has_made_is_still_known() -> Outcome {
+    let old = Postgres::own().start().await?;
+    let mut world = World::options().services(&["main", "probe"]).cluster(old.clone()).start().await?;
+    world.admin.batch_execute(Probe::EFFECTS).await?;
+    let main = world.run("main").await?;
+    let probe = world.start(Probe::copy(&world, 1)?).await?;
+    let hold = Probe::hold(&world).await?;
+    let mut ids = Vec::new();
+    for method in METHODS {
+        ids.push(world.publish(&Probe::request(method, Probe::held()).timeout(600)).await?);
+    }
+    Probe::waiting(&world, 3).await?;
+    main.kill().await?;
+    drop(hold);
+    let outcomes = "SELECT count(*) FROM probe_service.mq_outcome";
+    eventually("the outcomes are stored", async || Ok(world.count(outcomes).await? == 3)).await?;
+    probe.stop().await?;
+
+    world.move_to(Postgres::own().start_upgrade_of(&old).await?).await?;
+    let there =
+        |sidecar: tpro_testkit::Sidecar, role| sidecar.env("DATABASE_URL", world.database.role_url(role));
+    let main = world.spawn(there(world.sidecar("main")?.copy(2), "main"))?;
+    eventually("it asks for the adoption", async || {
+        let Ok(ready) = main.get("/readyz").await else { return Ok(false) };
+        Ok(ready.status == 503 && ready.body.contains("tpro.adopt()"))
+    })
+    .await?;
+    assert_eq!(main.metric("tpro_sent_total").await?, 0.0);
+    world.admin.batch_execute("SELECT tpro.adopt()").await?;
+    main.ready().await?;
+    let probe = world.start(there(Probe::copy(&world, 2)?, "probe")).await?;
+    for id in ids {
+        assert_eq!(world.await_reply(id).await?.ok()?["number"], 1);
+    }
+    assert_eq!(probe.metric_of("tpro_not_run_total", r#"reason="repeat""#).await?, 3.0);
+    assert_eq!(Probe::effects(&world).await?, 3);
+    // What is new goes its way there, too.
+    world.ask(&Probe::request("transactional.effect", json!({}))).await?.ok()?;
+    world.finish(&[&main, &probe]).await?;
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_a_release_without_keys_took_or_sends_is_still_known() -> Outcome {
     let world = Probe::world().await?;
     let main = world.run("main").await?;
