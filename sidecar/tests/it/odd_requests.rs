@@ -52,7 +52,7 @@ fn all() -> Vec<Odd> {
             [&GOOD.as_bytes()[..60], b"\xff\xfe", &GOOD.as_bytes()[60..]].concat(),
             "error -32700",
         ),
-        body("a NUL", GOOD.replace(":1,", ":\01,"), "error -32700"),
+        body("a NUL", GOOD.replace(":1,", ":\u{0}1,"), "error -32700"),
         body(
             "method twice",
             GOOD.replace("\"params\"", "\"method\":\"default.abort\",\"params\""),
