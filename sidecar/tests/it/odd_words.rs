@@ -62,6 +62,13 @@ async fn what_is_said_on_the_subjects_of_copies_settles_repeats_and_stops_nothin
             .publish(subject.as_bytes(), Some(b"tpro.probe.default.effect"), headers, answer.as_bytes())
             .await?;
     }
+    // Refusals of another attempt.
+    for state in [STATES[2], STATES[4], STATES[5]] {
+        let subject = format!("{before}.probe.{uid}.7");
+        stranger.publish(subject.as_bytes(), None, state.map(str::as_bytes), b"").await?;
+    }
+    let mut told = Raw::connect(&world.nats).await?;
+    told.subscribe("told.me").await?;
     let source: String = reply.split('.').nth(3).context("an instance")?.to_owned();
     for (subject, payload) in talk(&source) {
         stranger.publish(subject.as_bytes(), Some(b"told.me"), None, payload.as_bytes()).await?;
@@ -69,11 +76,19 @@ async fn what_is_said_on_the_subjects_of_copies_settles_repeats_and_stops_nothin
     stranger.flush().await?;
     nothing_is_waiting(&main, &probe).await?;
     assert_eq!(world.replies("main").await?.len(), 0, "nobody else has settled it");
+    assert_eq!(
+        main.metric("tpro_refused_total").await?,
+        0.0,
+        "what is said of another attempt is none of this one"
+    );
     drop(hold);
     let settled = world.await_reply(id).await?;
     // A copy that says it is back has it repeated, which its inbox makes one run.
     assert_eq!((settled.status.as_str(), Probe::effects(&world).await?), ("ok", 1), "{settled:?}");
     world.ask(&Message::to("probe.default.echo")).await?.ok()?;
+    stranger.publish(b"told.me", None, None, b"the last").await?;
+    let (_, heard) = told.next().await?;
+    assert_eq!(String::from_utf8_lossy(&heard), "the last", "nobody answers elsewhere than at home");
     for copy in [&main, &probe] {
         assert!(!copy.log().contains("panicked"), "{}", copy.log());
         assert_eq!(copy.get("/readyz").await?.status, 200);

@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use tpro_testkit::proxy::Fault;
 use tpro_testkit::{Message, Outcome, Proxy, Sidecar, World, eventually};
 
+use crate::cancels::Silent;
 use crate::probe::Probe;
 
 /// More patience with an attempt than any test has.
@@ -138,4 +139,32 @@ fn through(line: &Proxy, sidecar: Sidecar) -> Sidecar {
     sidecar
         .env("NATS_URL", format!("nats://127.0.0.1:{}", line.port()))
         .env("ATTEMPT_TIMEOUT_MS", PATIENCE_MS)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_speaks_json_is_not_repeated_before_its_time() -> Outcome {
+    let world = World::new().await?;
+    let main = world.start(world.sidecar("main")?.env("ATTEMPT_TIMEOUT_MS", 600_000)).await?;
+    let silent = Silent::on(&world, "tpro.deaf.thing.ask").await?;
+    let publish = async |protocol: &str| {
+        world.publish(&Message::to("deaf.thing.ask").protocol(protocol).timeout(3_600)).await
+    };
+    let ids = [publish("json").await?, publish("jsonrpc").await?];
+    eventually("both are sent", async || Ok(silent.taken().len() == 2)).await?;
+    let stranger = world.nats.client().await?;
+    // The service says that it is back, until the one that knows repeats has come three times.
+    eventually("the other is repeated", async || {
+        stranger.publish("_TPRO.back.tpro.deaf", "".into()).await?;
+        stranger.flush().await?;
+        Ok(silent.taken().len() >= 4)
+    })
+    .await?;
+    let uid = "SELECT uid::text FROM main_service.mq_publish WHERE id = $1";
+    let uid: String = world.admin.query_one(uid, &[&ids[0]]).await?.get(0);
+    assert_eq!(silent.taken().iter().filter(|(_, taken)| *taken == uid).count(), 1);
+    for id in ids {
+        world.admin.execute("SELECT tpro.cancel($1, 'main')", &[&id]).await?;
+    }
+    world.finish(&[&main]).await?;
+    Ok(())
 }
