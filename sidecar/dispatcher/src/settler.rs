@@ -1,29 +1,15 @@
 //! Outcomes on their way into `mq_reply`: collected for a moment, written by one statement.
 
+mod batch;
+mod spans;
+
 use std::{
-    collections::{HashSet, VecDeque},
-    ops::Range,
-    sync::Arc,
+    collections::VecDeque,
     time::{Duration, Instant},
 };
 
-use tokio_postgres::error::SqlState;
-use tpro_runtime::{
-    db::{is_refusal, is_shortage, plain},
-    failpoint,
-    settlement::Settlement,
-    telemetry::{Span, SpanKind, Spans},
-};
-use tpro_wire::{
-    error::{RpcError, code},
-    status::Status,
-};
-
-use super::{
-    outbox::{Outbox, OutboxError},
-    settled::Settled,
-    stuck::Hold,
-};
+pub(super) use self::batch::{Batch, Written, write};
+use super::settled::Settled;
 
 /// A batch is written when it has so many outcomes, or when the first of them is so old.
 const BATCH: usize = 500;
@@ -36,10 +22,8 @@ const LARGEST_BYTES: usize = 4 << 20;
 const WRITERS: usize = 2;
 /// The pause before an outcome is tried again whose row somebody else has in hand.
 const HELD_PAUSE: Duration = Duration::from_secs(1);
-/// The pause before outcomes are tried again that the server had no room for, or refused.
-const STUCK_PAUSE: Duration = Duration::from_secs(1);
 
-/// What collects.
+/// The outcomes that are not written yet.
 #[derive(Default)]
 pub(super) struct Settler {
     queue: VecDeque<Settled>,
@@ -51,25 +35,6 @@ pub(super) struct Settler {
     retrying: bool,
     /// Whether the last batch was one of them: then what was collected has its turn.
     retried: bool,
-}
-
-/// Outcomes to be written by one statement.
-pub(super) struct Batch {
-    pub outcomes: Vec<Settled>,
-    /// Whether it is one that was held before.
-    pub retry: bool,
-}
-
-/// What became of a batch.
-pub(super) struct Written {
-    /// What is written.
-    pub done: Vec<Settled>,
-    /// What could not be, since another transaction is writing the reply of the same row, or something has swallowed it.
-    pub held: Vec<Settled>,
-    /// Which of these were swallowed: the INSERT succeeded, and the reply is not there.
-    pub swallowed: Vec<i64>,
-    /// Whether it was a try of one that was held before.
-    pub retry: bool,
 }
 
 impl Settler {
@@ -127,7 +92,7 @@ impl Settler {
         self.held.front().map(|(again, _)| *again).filter(|_| free)
     }
 
-    /// When what was collected is a batch. While one is being written only a full one goes behind it: the session would not
+    /// When the collected outcomes are a batch. While one is being written only a full one goes behind it: the session would not
     /// begin with it before, and what a statement costs by itself is shared by its rows.
     fn collected(&self) -> Option<Instant> {
         let oldest = self.oldest?;
@@ -141,150 +106,6 @@ impl Settler {
     pub fn is_idle(&self) -> bool {
         self.queue.is_empty() && self.held.is_empty() && self.writing == 0
     }
-}
-
-/// Writes a batch. A value that PostgreSQL does not take settles its message as an error, and only that one: the batch is
-/// halved until it is found. So is one whose row another transaction has in hand, which is kept for later, as is one that a trigger
-/// has swallowed: others may pass it. What the server has no room for, or refuses, is tried again until it is written; nothing more is sent meanwhile. Any other failure is the session's.
-pub(super) async fn write(outbox: Arc<Outbox>, spans: Spans, batch: Batch) -> Result<Written, OutboxError> {
-    let Batch { outcomes: mut batch, retry } = batch;
-    let open = trace(&spans, &batch);
-    // Halves that are still to be written, the next one last.
-    let whole = 0..batch.len();
-    let mut ranges = Vec::from([whole]);
-    let mut refused = None;
-    let mut held = Vec::new();
-    let mut swallowed = Vec::new();
-    // What cannot be written for now, and why.
-    let mut kept: Vec<Range<usize>> = Vec::new();
-    let mut why = String::new();
-    let mut hold: Option<Hold> = None;
-    failpoint::pass("dispatcher.before_settle");
-    loop {
-        while let Some(range) = ranges.pop() {
-            match outbox.settle(&batch[range.clone()]).await {
-                Ok(rows) if rows == range.len() as u64 => {}
-                // Some had a reply before, or a trigger has returned null, or a rule does something instead.
-                Ok(_) => {
-                    for at in unsettled(&outbox, &batch, range).await?.into_iter().flatten() {
-                        swallowed.push(batch[at].settlement.id);
-                        held.push(at);
-                    }
-                }
-                Err(error) if (is_bad_value(error.code()) || is_held(&error)) && range.len() > 1 => {
-                    ranges.extend(halves(range));
-                }
-                Err(error) if is_bad_value(error.code()) && refused != Some(range.start) => {
-                    refuse(&mut batch[range.start].settlement, &error);
-                    // Once: what takes its place is ours, and a fault in it must not go round for ever.
-                    refused = Some(range.start);
-                    ranges.push(range);
-                }
-                Err(error) if is_held(&error) => held.push(range.start),
-                // The first that is refused is looked for, since the others may be written.
-                Err(error) if is_refusal(&error) && range.len() > 1 && kept.is_empty() => {
-                    ranges.extend(halves(range));
-                }
-                Err(error) if is_refusal(&error) => {
-                    why = plain(&error);
-                    // What is gone with its partition, or settled by others, has nothing to be written for.
-                    kept.extend(unsettled(&outbox, &batch, range).await?);
-                }
-                Err(error) if is_shortage(&error) => {
-                    why = plain(&error);
-                    kept.push(range);
-                }
-                Err(source) => return Err(OutboxError::Run { name: "reply.settle", source }),
-            }
-        }
-        if kept.is_empty() {
-            break;
-        }
-        let replies: usize = kept.iter().map(|range| range.len()).sum();
-        tracing::warn!(replies, "replies cannot be written: {why}; trying again");
-        hold.get_or_insert_with(|| outbox.stuck().hold(String::new())).says(why.clone());
-        tokio::time::sleep(STUCK_PAUSE).await;
-        ranges.append(&mut kept);
-    }
-    drop(hold);
-    failpoint::pass("dispatcher.settled");
-    drop(open);
-    // The later ones first, so that the places of the others stay.
-    held.sort_unstable_by(|a, b| b.cmp(a));
-    let held = held.into_iter().map(|at| batch.swap_remove(at)).collect();
-    Ok(Written { done: batch, held, swallowed, retry })
-}
-
-/// Both halves of a range, the first of them last.
-fn halves(range: Range<usize>) -> [Range<usize>; 2] {
-    let middle = range.start + range.len() / 2;
-    [middle..range.end, range.start..middle]
-}
-
-/// Those of a range whose messages are there and have no reply, as ranges of neighbours.
-async fn unsettled(
-    outbox: &Outbox,
-    batch: &[Settled],
-    range: Range<usize>,
-) -> Result<Vec<Range<usize>>, OutboxError> {
-    let ids: Vec<i64> = batch[range.clone()].iter().map(|settled| settled.settlement.id).collect();
-    let missing: HashSet<i64> = outbox.unsettled(&ids).await?.into_iter().map(|(id, _)| id).collect();
-    let mut ranges: Vec<Range<usize>> = Vec::new();
-    for at in range.filter(|at| missing.contains(&batch[*at].settlement.id)) {
-        match ranges.last_mut() {
-            Some(last) if last.end == at => last.end += 1,
-            _ => ranges.push(at..at + 1),
-        }
-    }
-    Ok(ranges)
-}
-
-/// Whether another transaction has the row's reply in hand: the handler of a leader before us, or an operator who cancels.
-fn is_held(error: &tokio_postgres::Error) -> bool {
-    error.code() == Some(&SqlState::LOCK_NOT_AVAILABLE)
-}
-
-/// What PostgreSQL says of a value and not of itself: data exceptions (22), and limits of what it takes (54), which
-/// `\u0000`, lone surrogates, `1e200000` and 20,000 levels of nesting run into.
-fn is_bad_value(code: Option<&SqlState>) -> bool {
-    code.is_some_and(|code| code.code().starts_with("22") || code.code().starts_with("54"))
-}
-
-/// The reply cannot be stored; that is the outcome then.
-fn refuse(settlement: &mut Settlement, error: &tokio_postgres::Error) {
-    let state = error.code().map_or("22000", SqlState::code);
-    tracing::warn!(
-        message.id = %settlement.uid, trace.id = %settlement.traceparent.trace_id_hex(), tpro.target = %settlement.target,
-        sqlstate = state, "the reply cannot be stored as jsonb; settled as an error"
-    );
-    let text = format!("the reply is JSON that PostgreSQL cannot store (SQLSTATE {state})");
-    settlement.status = Status::Error;
-    settlement.result = None;
-    settlement.error = Some(RpcError::new(code::BAD_REPLY, text).to_json());
-    settlement.headers = None;
-    settlement.responder = None;
-}
-
-/// The spans of a batch: one of its own, and `settle` in each sampled trace, linked to it.
-fn trace(spans: &Spans, batch: &[Settled]) -> Vec<Span> {
-    let mut sampled = batch.iter().filter(|settled| settled.settlement.traceparent.sampled()).peekable();
-    if sampled.peek().is_none() {
-        return Vec::new();
-    }
-    let mut whole = spans.start("reply.settle", SpanKind::Client, None);
-    whole.set("db.system.name", "postgresql");
-    whole.set("db.operation.batch.size", batch.len() as i64);
-    let context = whole.context();
-    let mut open: Vec<Span> = sampled
-        .map(|settled| {
-            let mut span = spans.start("settle", SpanKind::Internal, Some(&settled.settlement.traceparent));
-            span.set("tpro.status", settled.settlement.status.as_str());
-            span.link(context);
-            span
-        })
-        .collect();
-    open.push(whole);
-    open
 }
 
 #[cfg(test)]
