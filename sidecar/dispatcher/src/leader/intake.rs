@@ -243,7 +243,7 @@ impl Leader {
             producer,
         };
         match self.in_flight.insert(uid, message) {
-            Ok(key) => self.outgoing.push_back(key),
+            Ok(key) => self.sending.push(key),
             Err(message) => {
                 self.lanes.land(lane, bytes, None, 0);
                 self.lanes.settled(1, 0);

@@ -9,7 +9,7 @@ use futures_util::{FutureExt as _, future::BoxFuture};
 use tokio_postgres::Row;
 use tpro_runtime::db::standby;
 
-use super::{Fall, Leader, SILENCE, STANDBY_CHECK};
+use super::{Fall, Leader};
 use crate::{
     bell::Act,
     lane::Waiting,
@@ -20,9 +20,6 @@ use crate::{
     snapshot::Snapshot,
     stuck::Hold,
 };
-
-/// How often at most it is noted how much waits.
-const NOTE: Duration = Duration::from_secs(1);
 
 /// How often it is tried whether replies can be written, by a new leader who has found that they cannot.
 const TRY_AGAIN: Duration = Duration::from_secs(1);
@@ -75,15 +72,17 @@ pub(super) async fn until_it_settles(outbox: Arc<Outbox>, hold: Hold) -> Result<
 impl Leader {
     /// Begins the statements whose time has come.
     pub(super) fn begin_jobs(&mut self, connected: bool) -> Result<(), Fall> {
-        if !self.jobs.is_empty() && self.now >= self.heard() + SILENCE {
+        if !self.jobs.is_empty() && self.now >= self.pulse.dies_at() {
             return Err(Fall::Silent);
         }
-        self.ask_about_standby();
+        if !self.jobs.is_empty() {
+            self.pulse.ask(&self.app.servers, self.pid, self.now);
+        }
         while let Some(batch) = self.settler.batch(self.now) {
             let (outbox, spans) = (self.outbox.clone(), self.app.spans.clone());
             self.begin_job(async move { settler::write(outbox, spans, batch).await.map(Done::Written) });
         }
-        // What was held is judged anew; a moment left over from before would have the loop spin when it has passed.
+        // What was held is judged again; a moment left over from before would have the loop spin when it has passed.
         self.hold = None;
         self.begin_recall();
         if self.until.is_none() {
@@ -98,8 +97,7 @@ impl Leader {
         if connected && let Some(number) = self.barrier.ask(self.now) {
             self.ask_echo(number);
         }
-        if !self.beating && self.now >= self.answered + self.app.config.dispatch.heartbeat {
-            self.beating = true;
+        if self.pulse.beat(self.now) {
             let outbox = self.outbox.clone();
             self.begin_job(async move { outbox.heartbeat().await.map(Done::Beat) });
         }
@@ -111,7 +109,7 @@ impl Leader {
         job: impl Future<Output = Result<Done, OutboxError>> + Send + 'static,
     ) {
         if self.jobs.is_empty() {
-            self.answered = self.now;
+            self.pulse.begins(self.now);
         }
         self.jobs.push(job.boxed());
     }
@@ -139,28 +137,9 @@ impl Leader {
         }
     }
 
-    /// Asks why a statement lasts so long.
-    fn ask_about_standby(&mut self) {
-        if self.jobs.is_empty()
-            || !self.standby.is_empty()
-            || self.now < self.standby_check.max(self.answered + STANDBY_CHECK)
-        {
-            return;
-        }
-        self.standby_check = self.now + STANDBY_CHECK;
-        let (servers, pid) = (self.app.servers.clone(), self.pid);
-        self.standby.push(async move { standby::waits(&servers, pid).await }.boxed());
-    }
-
-    /// When to ask that, if no statement is answered before.
-    pub(super) fn standby_due(&self) -> Option<Instant> {
-        let may_ask = !self.jobs.is_empty() && self.standby.is_empty();
-        may_ask.then(|| self.standby_check.max(self.answered + STANDBY_CHECK))
-    }
-
     pub(super) fn on_standby(&mut self, waits: bool) {
         if waits && !self.jobs.is_empty() {
-            self.waits = Some(self.now);
+            self.pulse.waits(self.now);
             self.app.health.fail(standby::CHECK, standby::WAITS);
         }
     }
@@ -230,10 +209,10 @@ impl Leader {
 
     /// Notes how much waits, for publishers; a copy that has just begun to lead does not know yet.
     fn begin_note(&mut self) {
-        if self.noting || self.now < self.noted + NOTE || self.recovery.is_some() {
+        if !self.note.is_due(self.now) || self.recovery.is_some() {
             return;
         }
-        (self.noting, self.noted) = (true, self.now);
+        self.note.begins(self.now);
         let (whole, read) = (self.reader.is_between(), self.reader.window().after.1);
         let unsettled = i64::try_from(self.unsettled.len()).unwrap_or(i64::MAX);
         let outbox = self.outbox.clone();
@@ -248,8 +227,7 @@ impl Leader {
     }
 
     pub(super) fn on_done(&mut self, done: Done) -> Result<(), OutboxError> {
-        self.answered = self.now;
-        if self.waits.take().is_some() {
+        if self.pulse.answers(self.now) {
             self.app.health.ok(standby::CHECK);
         }
         match done {
@@ -264,10 +242,10 @@ impl Leader {
                 self.on_looked_back(until, &found, drawn, moves);
             }
             Done::Moved => self.pace.moved(),
-            Done::Noted => self.noting = false,
+            Done::Noted => self.note.done(),
             Done::Settles => {}
             Done::Beat(theirs) => {
-                self.beating = false;
+                self.pulse.beaten();
                 self.app.clock.count_skew(theirs);
             }
         }
