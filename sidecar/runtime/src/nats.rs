@@ -5,8 +5,10 @@ mod counts;
 mod filter;
 mod guard;
 pub mod headers;
+mod info;
 mod peer;
 pub mod probe;
+mod roster;
 mod said;
 
 use std::{sync::atomic::Ordering, time::Duration};

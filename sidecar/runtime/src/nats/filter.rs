@@ -1,4 +1,4 @@
-//! What the server sends, made readable for the client library.
+//! A filter that makes readable for the client library what the server sends.
 //!
 //! The library ends the connection at a message that it cannot parse, and loses with it all that the socket holds: requests
 //! of others, replies to others. The server carries such messages all the same: it looks at no header, and only at a part of
@@ -8,7 +8,12 @@
 //!
 //! The protocol: <https://docs.nats.io/reference/reference-protocols/nats-protocol>.
 
+mod headers;
+mod line;
+
 use bytes::{Buf as _, Bytes, BytesMut};
+
+use self::line::{Line, line_end};
 
 /// The longest line that a server sends: `INFO` with the addresses of a large cluster, a message with two long subjects.
 const LINE_MAX: usize = 256 * 1024;
@@ -154,155 +159,14 @@ impl Filter {
         let payload = all.checked_sub(headers).ok_or(NotNats)?;
         let Some(block) = after.get(..headers) else { return Ok(Next::More) };
         self.payload = payload + 2;
-        let flaw = line.flaw().or_else(|| header_flaw(block));
+        let flaw = line.flaw().or_else(|| headers::flaw(block));
         let Some(reason) = flaw else { return Ok(Next::Clean(length + headers)) };
         heard(Heard::Unreadable { subject: line.subject(), reason });
-        let block = readable_headers(block);
+        let block = headers::readable(block);
         let mut instead = line.write("HMSG", &[block.len(), block.len() + payload]);
         instead.extend_from_slice(&block);
         Ok(Next::Instead(length + headers, instead))
     }
-}
-
-/// The arguments of a message's line.
-struct Line<'l> {
-    subject: &'l [u8],
-    sid: &'l [u8],
-    reply: Option<&'l [u8]>,
-    /// One or two numbers of bytes.
-    numbers: [usize; 2],
-}
-
-impl<'l> Line<'l> {
-    fn read(arguments: &'l [u8], numbers: usize) -> Result<Self, NotNats> {
-        let mut words = arguments.split(|byte| *byte == b' ').filter(|word| !word.is_empty());
-        let mut line = [&[][..]; 5];
-        let mut count = 0;
-        for (place, word) in line.iter_mut().zip(&mut words) {
-            (*place, count) = (word, count + 1);
-        }
-        let words_are_right = words.next().is_none() && (count == 2 + numbers || count == 3 + numbers);
-        if !words_are_right {
-            return Err(NotNats);
-        }
-        let first = count - numbers;
-        let mut read = [0; 2];
-        for (place, word) in read.iter_mut().zip(&line[first..count]) {
-            *place = str::from_utf8(word).ok().and_then(|word| word.parse().ok()).ok_or(NotNats)?;
-        }
-        Ok(Self { subject: line[0], sid: line[1], reply: (first == 3).then_some(line[2]), numbers: read })
-    }
-
-    /// What the client cannot read in it.
-    fn flaw(&self) -> Option<&'static str> {
-        let words = [Some(self.subject), self.reply];
-        words.into_iter().flatten().find_map(|subject| match str::from_utf8(subject) {
-            Err(_) => Some("its subject is not UTF-8"),
-            // The client takes any of Unicode's spaces for the end of a subject, the server four of them.
-            Ok(text) if text.contains(char::is_whitespace) => Some("its subject has a space in it"),
-            Ok(_) => None,
-        })
-    }
-
-    fn subject(&self) -> String {
-        writable(self.subject)
-    }
-
-    fn write(&self, verb: &str, numbers: &[usize]) -> Vec<u8> {
-        let mut line = format!("{verb} {} ", self.subject());
-        line.push_str(&String::from_utf8_lossy(self.sid));
-        if let Some(reply) = self.reply {
-            line.push(' ');
-            line.push_str(&writable(reply));
-        }
-        numbers.iter().for_each(|number| line.push_str(&format!(" {number}")));
-        line.push_str("\r\n");
-        line.into_bytes()
-    }
-}
-
-/// A subject that can be written: what is no text, and spaces, become U+FFFD, which no name of ours has in it.
-fn writable(subject: &[u8]) -> String {
-    String::from_utf8_lossy(subject).replace(char::is_whitespace, "\u{FFFD}")
-}
-
-fn line_end(bytes: &[u8]) -> Option<usize> {
-    let mut from = 0;
-    loop {
-        let end = from + bytes.get(from..)?.iter().position(|byte| *byte == b'\r')?;
-        match bytes.get(end + 1)? {
-            b'\n' => return Some(end),
-            _ => from = end + 1,
-        }
-    }
-}
-
-/// What the client cannot read in a block of headers.
-fn header_flaw(block: &[u8]) -> Option<&'static str> {
-    let Ok(text) = str::from_utf8(block) else { return Some("its headers are not UTF-8") };
-    let mut lines = text.lines();
-    match lines.next().and_then(|first| first.strip_prefix(VERSION)) {
-        None => return Some("its headers have no version"),
-        Some(status) if !is_status(status) => return Some("its status is no number of three digits"),
-        Some(_) => {}
-    }
-    let mut goes_on = false;
-    for line in lines {
-        // A line that begins with a space goes on with the value before it.
-        let header = !(goes_on && line.starts_with(char::is_whitespace));
-        goes_on = !line.is_empty();
-        if line.contains('\r') {
-            // The client does not only end the connection at it: its task panics.
-            return Some("a value of its headers has a carriage return in it");
-        }
-        if goes_on && header && header_of(line).is_none() {
-            return Some("a line of its headers has no name, or a name with other signs than ASCII's");
-        }
-    }
-    None
-}
-
-const VERSION: &str = "NATS/1.0";
-
-/// Whether what follows the version is nothing, or a status and its description.
-fn is_status(text: &str) -> bool {
-    let text = text.trim();
-    let status = text.split_once(' ').map_or(text, |(status, _)| status.trim()).as_bytes();
-    match status {
-        [] => true,
-        [first, rest @ ..] => {
-            rest.len() == 2 && (b'1'..=b'9').contains(first) && rest.iter().all(u8::is_ascii_digit)
-        }
-    }
-}
-
-/// The name in a line of headers.
-fn header_of(line: &str) -> Option<&str> {
-    let (name, _) = line.split_once(':')?;
-    name.bytes().all(|byte| byte.is_ascii_graphic()).then_some(name)
-}
-
-/// The readable headers of a block.
-fn readable_headers(block: &[u8]) -> Vec<u8> {
-    let mut lines = block.split(|byte| *byte == b'\n').map(|line| {
-        let line = line.strip_suffix(b"\r").unwrap_or(line);
-        (line, str::from_utf8(line).ok().filter(|text| !text.contains('\r')))
-    });
-    let first = lines.next().and_then(|(_, text)| text).unwrap_or_default();
-    let version = first.strip_prefix(VERSION).filter(|status| is_status(status)).map_or(VERSION, |_| first);
-    let mut headers: Vec<Option<String>> = Vec::new();
-    for (line, text) in lines.filter(|(line, _)| !line.is_empty()) {
-        let spaced = text.map_or(line.starts_with(b" "), |text| text.starts_with(char::is_whitespace));
-        match headers.last_mut().filter(|_| spaced) {
-            // A value of which a part cannot be read is no value.
-            Some(header) => *header = header.take().zip(text).map(|(header, text)| header + "\r\n" + text),
-            None => headers.push(text.filter(|text| header_of(text).is_some()).map(str::to_owned)),
-        }
-    }
-    let mut readable = format!("{version}\r\n");
-    headers.into_iter().flatten().for_each(|header| readable.extend([header.as_str(), "\r\n"]));
-    readable.push_str("\r\n");
-    readable.into_bytes()
 }
 
 #[cfg(test)]
@@ -380,7 +244,7 @@ mod tests {
                 assert_eq!(passed, expected, "{}", headers.escape_ascii());
                 assert_eq!(unreadable(&heard).len(), 1, "{}", headers.escape_ascii());
                 assert_eq!(unreadable(&heard)[0].0, "tpro.a.b.c");
-                assert_eq!(header_flaw(readable.as_bytes()), None, "what is written can be read");
+                assert_eq!(headers::flaw(readable.as_bytes()), None, "what is written can be read");
             }
         }
     }

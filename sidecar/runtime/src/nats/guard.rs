@@ -1,46 +1,33 @@
 //! The way to the server: a piece of TCP of our own between the client library and NATS.
 //!
-//! The library connects to a port of this process on loopback, and what comes from the server passes the [`Filter`] first.
+//! The library connects to a port of this process on loopback, and what comes from the server passes the [filter](super::filter) first.
 //! So a message that the library cannot parse costs nobody anything, what the server says is known word for word ([`Said`]),
-//! and which of several servers is taken is decided here: the one that failed least, none that is about to stop.
+//! and of several servers the best of the [`Roster`] is taken: the one that failed least, none that is about to stop.
 //!
 //! One connection of the client is one connection to a server: what goes over one of them comes over the same.
 
-use std::{
-    net::SocketAddr,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::Duration,
-};
+mod pump;
 
-use async_nats::ServerAddr;
-use bytes::{Bytes, BytesMut};
+use std::{net::SocketAddr, sync::Arc, time::Duration};
+
 use prometheus_client::metrics::counter::Counter;
-use serde::Deserialize;
 use tokio::{
-    io::{AsyncReadExt as _, AsyncWriteExt as _, BufReader, copy_buf},
-    net::{
-        TcpListener, TcpStream,
-        tcp::{OwnedReadHalf, OwnedWriteHalf},
-    },
+    net::{TcpListener, TcpStream},
     sync::watch,
-    time::{Instant, timeout, timeout_at},
+    time::{Instant, timeout_at},
 };
 
+use self::pump::Ended;
 use super::{
-    filter::{Filter, Heard, NotNats},
+    filter::{Heard, NotNats},
+    info::Info,
     peer::is_ours,
+    roster::Roster,
     said::Said,
 };
-use crate::random;
 
 /// How long all servers together may take to let us in at one attempt of the client.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
-/// Bytes read at a time.
-const READ: usize = 64 * 1024;
-/// Servers that a cluster may tell of.
-const SERVERS_MAX: usize = 64;
-/// How long a server that is about to stop is passed over, if there is another.
-const LAME_FOR: Duration = Duration::from_secs(300);
 
 /// The way to the server. All clones are the same.
 #[derive(Clone)]
@@ -49,57 +36,22 @@ pub struct Guard(Arc<Shared>);
 struct Shared {
     /// Where the client library connects to.
     address: SocketAddr,
-    servers: Mutex<Vec<Server>>,
+    servers: Roster,
     said: Said,
     unreadable: Counter,
-    /// NatsCounts the orders to end what is open.
+    /// Counts the orders to end what is open.
     cuts: watch::Sender<u64>,
     /// Connections that carry something.
     open: watch::Sender<usize>,
-}
-
-struct Server {
-    /// `host:port`
-    address: String,
-    failures: u32,
-    /// When it said that it is about to stop.
-    lame: Option<Instant>,
-    /// The connection leads to it.
-    current: bool,
-}
-
-/// What we need of what a server says about itself.
-#[derive(Deserialize)]
-pub(super) struct Info {
-    #[serde(default)]
-    pub max_payload: usize,
-    #[serde(default)]
-    tls_required: bool,
-    #[serde(default)]
-    connect_urls: Vec<String>,
-    #[serde(default, rename = "ldm")]
-    lame: bool,
-}
-
-/// Why a connection cannot be made, or has ended.
-#[derive(Debug, thiserror::Error)]
-enum Ended {
-    #[error("{0}")]
-    Io(#[from] std::io::Error),
-    #[error(transparent)]
-    NotNats(#[from] NotNats),
-    #[error("it wants TLS")]
-    Tls,
 }
 
 impl Guard {
     /// Opens the port for the client library.
     pub async fn start(urls: &[String], said: Said, unreadable: Counter) -> std::io::Result<Self> {
         let listener = TcpListener::bind(("127.0.0.1", 0)).await?;
-        let servers = urls.iter().filter_map(|url| address_of(url)).map(Server::new).collect();
         let guard = Self(Arc::new(Shared {
             address: listener.local_addr()?,
-            servers: Mutex::new(servers),
+            servers: Roster::new(urls),
             said,
             unreadable,
             cuts: watch::Sender::new(0),
@@ -116,7 +68,7 @@ impl Guard {
 
     /// The server that the connection leads to.
     pub fn server(&self) -> Option<String> {
-        self.0.servers().iter().find(|server| server.current).map(|server| server.address.clone())
+        self.0.servers.current()
     }
 
     /// Ends the connection; the client makes another, and what was under way is sent again.
@@ -155,17 +107,17 @@ impl Guard {
             let (from_client, to_client) = client.into_split();
             let (from_server, to_server) = server.into_split();
             let down = async {
-                match self.down(&address, from_server, to_client).await {
+                match pump::down(from_server, to_client, |news| self.hear(&address, news)).await {
                     Ok(()) => {}
-                    Err(ended) => self.0.failed(&address, &ended),
+                    Err(ended) => self.failed(&address, &ended),
                 }
             };
             tokio::select! {
-                () = up(from_client, to_server) => {}
+                () = pump::up(from_client, to_server) => {}
                 () = down => {}
                 _ = cuts.changed() => {}
             }
-            self.0.of(&address, |server| server.current = false);
+            self.0.servers.left(&address);
         }
         self.0.open.send_modify(|open| *open -= 1);
     }
@@ -173,46 +125,21 @@ impl Guard {
     /// A connection to the best server there is.
     async fn connect(&self) -> Option<(TcpStream, String)> {
         let until = Instant::now() + CONNECT_TIMEOUT;
-        for address in self.0.in_order() {
+        for address in self.0.servers.in_order() {
             match timeout_at(until, TcpStream::connect(&address)).await {
                 Ok(Ok(stream)) => {
-                    self.0.of(&address, |server| server.current = true);
+                    self.0.servers.joined(&address);
                     return Some((stream, address));
                 }
-                Ok(Err(error)) => self.0.failed(&address, &error.into()),
+                Ok(Err(error)) => self.failed(&address, &error.into()),
                 Err(_) => {
                     let silent = std::io::Error::new(std::io::ErrorKind::TimedOut, "no answer in time");
-                    self.0.failed(&address, &silent.into());
+                    self.failed(&address, &silent.into());
                     return None;
                 }
             }
         }
         None
-    }
-
-    /// From the server to the client.
-    async fn down(
-        &self,
-        address: &str,
-        mut from: OwnedReadHalf,
-        mut to: OwnedWriteHalf,
-    ) -> Result<(), Ended> {
-        let (mut filter, mut input) = (Filter::default(), BytesMut::with_capacity(READ));
-        let (mut chunks, mut heard) = (Vec::<Bytes>::new(), Vec::new());
-        loop {
-            input.reserve(READ);
-            if from.read_buf(&mut input).await? == 0 {
-                return Ok(());
-            }
-            let passed = filter.pass(&mut input, |chunk| chunks.push(chunk), |news| heard.push(news));
-            for news in heard.drain(..) {
-                self.hear(address, news)?;
-            }
-            for mut chunk in chunks.drain(..) {
-                to.write_all_buf(&mut chunk).await?;
-            }
-            passed?;
-        }
     }
 
     fn hear(&self, address: &str, heard: Heard) -> Result<(), Ended> {
@@ -223,13 +150,13 @@ impl Guard {
                     self.0.said.wants_tls();
                     return Err(Ended::Tls);
                 }
-                self.0.learn(info.connect_urls);
+                self.0.servers.learn(info.connect_urls);
                 if info.lame {
                     self.leave(address);
                 }
             }
             Heard::Accepted => {
-                self.0.of(address, |server| server.failures = 0);
+                self.0.servers.accepted(address);
                 self.0.said.accepted();
             }
             Heard::No(text) => self.0.said.no(&text),
@@ -241,10 +168,15 @@ impl Guard {
         Ok(())
     }
 
+    fn failed(&self, address: &str, why: &Ended) {
+        self.0.servers.failed(address);
+        self.0.said.away(format!("{address} not reachable: {why}"));
+    }
+
     /// The server is about to stop.
     fn leave(&self, address: &str) {
-        self.0.of(address, |server| server.lame = Some(Instant::now()));
-        let elsewhere = self.0.in_order().first().is_some_and(|best| best != address);
+        self.0.servers.stops(address);
+        let elsewhere = self.0.servers.in_order().first().is_some_and(|best| best != address);
         if elsewhere {
             self.cut(&format!("the server {address} is about to stop, and there is another"));
         } else {
@@ -253,74 +185,11 @@ impl Guard {
     }
 }
 
-/// From the client to the server, until the client closes.
-async fn up(from: OwnedReadHalf, mut to: OwnedWriteHalf) {
-    let mut from = BufReader::with_capacity(READ, from);
-    if copy_buf(&mut from, &mut to).await.is_ok() {
-        let _ = timeout(CONNECT_TIMEOUT, to.shutdown()).await;
-    }
-}
-
-impl Shared {
-    fn servers(&self) -> MutexGuard<'_, Vec<Server>> {
-        self.servers.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn of(&self, address: &str, change: impl FnOnce(&mut Server)) {
-        if let Some(server) = self.servers().iter_mut().find(|server| server.address == address) {
-            change(server);
-        }
-    }
-
-    fn failed(&self, address: &str, why: &Ended) {
-        self.of(address, |server| server.failures = server.failures.saturating_add(1));
-        self.said.away(format!("{address} not reachable: {why}"));
-    }
-
-    /// The addresses, best first.
-    fn in_order(&self) -> Vec<String> {
-        let mut servers: Vec<_> = self
-            .servers()
-            .iter()
-            .map(|server| {
-                let lame = server.lame.is_some_and(|since| since.elapsed() < LAME_FOR);
-                ((lame, server.failures, random::next_u64()), server.address.clone())
-            })
-            .collect();
-        servers.sort();
-        servers.into_iter().map(|(_, address)| address).collect()
-    }
-
-    /// Other servers of the cluster.
-    fn learn(&self, urls: Vec<String>) {
-        let mut servers = self.servers();
-        for address in urls.iter().filter_map(|url| address_of(url)) {
-            let known = servers.iter().any(|server| server.address == address);
-            if !known && servers.len() < SERVERS_MAX {
-                servers.push(Server::new(address));
-            }
-        }
-    }
-}
-
-impl Server {
-    fn new(address: String) -> Self {
-        Self { address, failures: 0, lame: None, current: false }
-    }
-}
-
-/// `host:port` of a URL.
-fn address_of(url: &str) -> Option<String> {
-    let url: ServerAddr = url.parse().ok()?;
-    Some(match url.host() {
-        host if host.contains(':') => format!("[{host}]:{}", url.port()),
-        host => format!("{host}:{}", url.port()),
-    })
-}
-
 #[cfg(test)]
 mod tests {
+    use bytes::BytesMut;
     use futures_util::StreamExt as _;
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
     use super::*;
 
@@ -406,17 +275,6 @@ mod tests {
         }
         stream.write_all(b"MSG end 1 0\r\n\r\n").await?;
         std::future::pending().await
-    }
-
-    #[tokio::test]
-    async fn a_server_that_failed_comes_behind_the_others_and_one_about_to_stop_last() {
-        let urls = ["nats://a:1", "nats://b:2", "nats://c:3"].map(str::to_owned);
-        let guard = Guard::start(&urls, Said::default(), Counter::default()).await.unwrap();
-        guard.0.failed("a:1", &Ended::Tls);
-        guard.0.of("b:2", |server| server.lame = Some(Instant::now()));
-        for _ in 0..20 {
-            assert_eq!(guard.0.in_order(), ["c:3", "a:1", "b:2"]);
-        }
     }
 
     #[tokio::test]

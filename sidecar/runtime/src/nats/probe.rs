@@ -15,7 +15,7 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
-use super::{Link, guard::Info, is_connected, said::Subscription};
+use super::{Link, info::Info, is_connected, said::Subscription};
 use crate::{
     backoff::{Backoff, jittered},
     config::{Config, NatsLogin},

@@ -1,0 +1,80 @@
+//! The line of a message: its subject, its subscription, where its reply goes, and numbers of bytes.
+
+use super::NotNats;
+
+/// The arguments of a message's line.
+pub(super) struct Line<'l> {
+    subject: &'l [u8],
+    sid: &'l [u8],
+    reply: Option<&'l [u8]>,
+    /// One or two numbers of bytes.
+    pub numbers: [usize; 2],
+}
+
+impl<'l> Line<'l> {
+    /// Reads a line that ends with so many numbers.
+    pub fn read(arguments: &'l [u8], numbers: usize) -> Result<Self, NotNats> {
+        let mut words = arguments.split(|byte| *byte == b' ').filter(|word| !word.is_empty());
+        let mut line = [&[][..]; 5];
+        let mut count = 0;
+        for (place, word) in line.iter_mut().zip(&mut words) {
+            (*place, count) = (word, count + 1);
+        }
+        let words_are_right = words.next().is_none() && (count == 2 + numbers || count == 3 + numbers);
+        if !words_are_right {
+            return Err(NotNats);
+        }
+        let first = count - numbers;
+        let mut read = [0; 2];
+        for (place, word) in read.iter_mut().zip(&line[first..count]) {
+            *place = str::from_utf8(word).ok().and_then(|word| word.parse().ok()).ok_or(NotNats)?;
+        }
+        Ok(Self { subject: line[0], sid: line[1], reply: (first == 3).then_some(line[2]), numbers: read })
+    }
+
+    /// The part of it that the client cannot read.
+    pub fn flaw(&self) -> Option<&'static str> {
+        let words = [Some(self.subject), self.reply];
+        words.into_iter().flatten().find_map(|subject| match str::from_utf8(subject) {
+            Err(_) => Some("its subject is not UTF-8"),
+            // The client takes any of Unicode's spaces for the end of a subject, the server four of them.
+            Ok(text) if text.contains(char::is_whitespace) => Some("its subject has a space in it"),
+            Ok(_) => None,
+        })
+    }
+
+    /// The subject, as far as it can be written.
+    pub fn subject(&self) -> String {
+        writable(self.subject)
+    }
+
+    /// The line as the client can read it, with other numbers.
+    pub fn write(&self, verb: &str, numbers: &[usize]) -> Vec<u8> {
+        let mut line = format!("{verb} {} ", self.subject());
+        line.push_str(&String::from_utf8_lossy(self.sid));
+        if let Some(reply) = self.reply {
+            line.push(' ');
+            line.push_str(&writable(reply));
+        }
+        numbers.iter().for_each(|number| line.push_str(&format!(" {number}")));
+        line.push_str("\r\n");
+        line.into_bytes()
+    }
+}
+
+/// A subject that can be written: bytes that are no text, and spaces, become U+FFFD, which no name of ours has in it.
+fn writable(subject: &[u8]) -> String {
+    String::from_utf8_lossy(subject).replace(char::is_whitespace, "\u{FFFD}")
+}
+
+/// Where the first line ends, without its line end.
+pub(super) fn line_end(bytes: &[u8]) -> Option<usize> {
+    let mut from = 0;
+    loop {
+        let end = from + bytes.get(from..)?.iter().position(|byte| *byte == b'\r')?;
+        match bytes.get(end + 1)? {
+            b'\n' => return Some(end),
+            _ => from = end + 1,
+        }
+    }
+}
