@@ -1,25 +1,25 @@
 //! All that one test needs, in one call.
 
-use std::collections::{BTreeMap, BTreeSet};
+mod executions;
+mod options;
+
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
 
 use tokio_postgres::Client;
 
+use self::executions::Executions;
+pub use self::options::WorldOptions;
 use crate::collector::Collector;
 use crate::database::Database;
 use crate::eventually::eventually;
 use crate::failure::{Context, Failure, Outcome, tail};
 use crate::message::{Message, Reply};
-use crate::nats::{Nats, NatsOptions};
+use crate::nats::Nats;
 use crate::paths;
-use crate::postgres::{Postgres, folder};
+use crate::postgres::Postgres;
 use crate::recon::Recon;
 use crate::sidecar::{Sidecar, SidecarProcess};
-use crate::span::{Kind, SpanRecord};
-
-static WORLDS: AtomicU32 = AtomicU32::new(0);
 
 /// A database with services, a nats-server, a collector, and the copies that the test has started.
 pub struct World {
@@ -39,71 +39,6 @@ pub struct World {
     finished: bool,
 }
 
-/// A world to be.
-pub struct WorldOptions {
-    services: Vec<String>,
-    cluster: Option<Arc<Postgres>>,
-    release: Option<String>,
-    nats: NatsOptions,
-}
-
-impl WorldOptions {
-    /// The services in the database; `main` must be among them.
-    pub fn services(mut self, services: &[&str]) -> WorldOptions {
-        self.services = services.iter().map(|service| service.to_string()).collect();
-        self
-    }
-
-    /// A cluster of the test's own instead of the shared one.
-    pub fn cluster(mut self, cluster: Arc<Postgres>) -> WorldOptions {
-        self.cluster = Some(cluster);
-        self
-    }
-
-    /// Extension and services in the database as an earlier release made them.
-    pub fn release(mut self, release: &str) -> WorldOptions {
-        self.release = Some(release.to_owned());
-        self
-    }
-
-    /// A nats-server that is configured.
-    pub fn nats(mut self, nats: NatsOptions) -> WorldOptions {
-        self.nats = nats;
-        self
-    }
-
-    /// Makes it.
-    pub async fn start(self) -> Outcome<World> {
-        let cluster = match self.cluster {
-            Some(cluster) => cluster,
-            None => Postgres::shared().await?,
-        };
-        let database = match &self.release {
-            Some(release) => cluster.database_of(release).await?,
-            None => cluster.database().await?,
-        };
-        for service in &self.services {
-            match &self.release {
-                Some(release) => database.create_service_of(release, service).await?,
-                None => database.create_service(service).await?,
-            }
-        }
-        let number = WORLDS.fetch_add(1, Ordering::Relaxed);
-        let folder = folder(&format!("world-{}-{number}", std::process::id()))?;
-        Ok(World {
-            admin: database.connect().await?,
-            main: database.connect_as("main").await?,
-            database,
-            nats: self.nats.start().await?,
-            collector: Collector::start().await?,
-            services: self.services,
-            folder,
-            started: Mutex::new(Vec::new()),
-            finished: false,
-        })
-    }
-}
-
 impl World {
     /// A world with the services `main`, `analytic` and `co`, and none of them running.
     pub async fn new() -> Outcome<World> {
@@ -119,12 +54,7 @@ impl World {
 
     /// A world to be configured.
     pub fn options() -> WorldOptions {
-        WorldOptions {
-            services: ["main", "analytic", "co"].map(str::to_owned).to_vec(),
-            cluster: None,
-            release: None,
-            nats: Nats::options(),
-        }
+        WorldOptions::default()
     }
 
     /// Makes its sessions anew, after they were lost with a server.
@@ -230,7 +160,7 @@ impl World {
                 eventually(&what, async || Ok(copy.metric(gauge).await? == 0.0)).await?;
             }
         }
-        self.executed_once().await?;
+        Executions::of(&self).told_once().await?;
         self.none_has_ended()?;
         self.finished = true;
         Ok(recon)
@@ -244,88 +174,6 @@ impl World {
     /// All copies that were started, in that order.
     fn started(&self) -> Vec<Arc<SidecarProcess>> {
         self.started.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).clone()
-    }
-
-    /// Of a message with a stored outcome, each run is one SERVER span with `tpro.repeat=false`, those aside that a stop cut off.
-    async fn executed_once(&self) -> Outcome {
-        for service in &self.services {
-            if self.tells_all(service).await? {
-                self.executed(service).await?;
-            }
-            let mut executed = BTreeMap::<_, u32>::new();
-            for span in self.executions(service) {
-                if span.attribute("tpro.stopped") != "true" {
-                    let uid = span.attribute("messaging.message.id").to_owned();
-                    *executed.entry((uid, span.attribute("tpro.run").to_owned())).or_default() += 1;
-                }
-            }
-            let stored = self.uids(&format!("SELECT uid::text FROM {service}_service.mq_outcome")).await?;
-            let twice = executed.iter().find(|((uid, _), times)| stored.contains(uid) && **times > 1);
-            if let Some(((uid, _), times)) = twice {
-                return Err(Failure::new(format!("{service} has executed message {uid} {times} times")));
-            }
-        }
-        Ok(())
-    }
-
-    /// Whether the spans of a service must be here sooner or later: it exports them to this world's collector, has lost
-    /// none, and no copy of it was killed or stood still.
-    async fn tells_all(&self, service: &str) -> Outcome<bool> {
-        let endpoint = self.collector.endpoint();
-        let mut tells = false;
-        for copy in self.started().iter().filter(|copy| copy.value("SERVICE_NAME") == Some(service)) {
-            let exports = copy.value("OTEL_EXPORTER_OTLP_ENDPOINT") == Some(&endpoint)
-                && copy.value("OTEL_TRACES_SAMPLER").is_none();
-            if !exports || !copy.is_undisturbed()? {
-                return Ok(false);
-            }
-            if copy.process().exit()?.is_none() && copy.metric("tpro_spans_dropped_total").await? > 0.0 {
-                return Ok(false);
-            }
-            tells = true;
-        }
-        Ok(tells)
-    }
-
-    /// Waits for the span of each stored outcome whose message's trace is sampled. Spans leave half a second late.
-    async fn executed(&self, service: &str) -> Outcome {
-        let mut missing = BTreeSet::new();
-        for asking in &self.services {
-            let stored = format!(
-                "SELECT uid::text FROM {service}_service.mq_outcome JOIN {asking}_service.mq_publish USING (uid)
-                 WHERE traceparent LIKE '%-01'"
-            );
-            missing.append(&mut self.uids(&stored).await?);
-        }
-        let mut seen = 0;
-        let what = format!("the runs of {service} have their spans");
-        let told = eventually(&what, async || {
-            if !missing.is_empty() && self.collector.arrivals() != seen {
-                seen = self.collector.arrivals();
-                for span in self.executions(service) {
-                    missing.remove(span.attribute("messaging.message.id"));
-                }
-            }
-            Ok(missing.is_empty())
-        });
-        told.await.map_err(|failure| {
-            failure.during(format!(
-                "{} outcomes have none, the first is of {:?}",
-                missing.len(),
-                missing.first()
-            ))
-        })
-    }
-
-    /// The SERVER spans of a service that are runs of a handler.
-    fn executions(&self, service: &str) -> impl Iterator<Item = SpanRecord> {
-        self.collector.spans().into_iter().filter(move |span| {
-            span.service == service && span.kind == Kind::Server && span.attribute("tpro.repeat") == "false"
-        })
-    }
-
-    async fn uids(&self, query: &str) -> Outcome<BTreeSet<String>> {
-        Ok(self.admin.query(query, &[]).await.context(query)?.iter().map(|row| row.get(0)).collect())
     }
 }
 
