@@ -13,7 +13,7 @@ use tpro_runtime::{random, settlement::Settlement};
 use tpro_testkit::{Database, Postgres};
 use tpro_wire::{status::Status, target::Target, trace::TraceParent};
 
-use super::*;
+use super::{statements::PLANS, *};
 use crate::lane_id::LaneId;
 use crate::{floor::Floor, reader::Reader, recovery, row};
 
