@@ -37,7 +37,7 @@ pub(super) struct Lane {
     queue: Queue,
     refused: Refused,
     tight_since: Option<Instant>,
-    /// Whether the service is there at all.
+    /// The signs that the service is there at all.
     presence: Presence,
     news: News,
 }
@@ -66,12 +66,12 @@ impl Lane {
         &self.name
     }
 
-    /// Whether the service is there at all.
+    /// The signs that the service is there at all.
     pub fn presence(&mut self) -> &mut Presence {
         &mut self.presence
     }
 
-    /// Whether it holds nothing and nothing waits for it.
+    /// True if it holds nothing and nothing waits for it.
     pub fn is_idle(&self) -> bool {
         let holds = self.flying + self.handling + self.queue.fetching() + self.refused.len();
         holds == 0 && self.queue.is_empty()
@@ -224,7 +224,7 @@ impl Lane {
         Some(self.queue.next_fetch().filter(|_| !self.is_open(share)).unwrap_or(now))
     }
 
-    /// Whether half the window is free, or as much as waits.
+    /// True if half the window is free, or as much as waits.
     fn is_open(&self, share: Share) -> bool {
         self.room(share) >= self.enough(share).min(self.queue.len())
     }
@@ -269,7 +269,7 @@ impl Lane {
         }
     }
 
-    /// Whether it holds so much that its rows are better read without their bodies.
+    /// True if it holds so much that its rows are better read without their bodies.
     pub fn is_tight(&self, share: Share) -> bool {
         let holds = self.flying + self.handling + self.refused.len() > 0;
         let has_room = self.room(share) >= self.enough(share).max(1);

@@ -74,7 +74,7 @@ impl Lanes {
         self.waiting
     }
 
-    /// Whether so many outcomes are to be written that sending more makes no sense.
+    /// True if so many outcomes are to be written that sending more makes no sense.
     pub fn is_choked(&self) -> bool {
         self.load.is_choked()
     }
@@ -170,7 +170,7 @@ impl Lanes {
         times.filter(|until| *until > now).min()
     }
 
-    /// Whether the service of a lane is there at all; as good as known where the lane is gone.
+    /// The signs that the service of a lane is there at all. None where the lane is gone: it is as good as known.
     pub fn presence(&mut self, id: LaneId) -> Option<&mut Presence> {
         self.slots.get_mut(id).map(Lane::presence)
     }

@@ -84,7 +84,7 @@ enum Event {
     Forbidden(Arc<str>),
     Room(Result<(), Fall>),
     Handled(Handled),
-    /// Whether the session waits for a synchronous standby.
+    /// The session waits for a synchronous standby, or does not.
     Standby(bool),
     Time,
     Stop,
@@ -100,7 +100,7 @@ pub(super) struct Leader {
     outbox: Arc<Outbox>,
     replies: ReadyChunks<async_nats::Subscriber>,
     server: BoxStream<'static, AsyncMessage>,
-    /// Whether the server has said something that was dropped.
+    /// The server has said something that was dropped.
     missed: Arc<AtomicBool>,
     cancel_channel: String,
     claim: Claim,
@@ -112,12 +112,12 @@ pub(super) struct Leader {
     bell: Bell,
     reader: Reader,
     floor: Floor,
-    /// What a leader before may have sent, while it is being looked through.
+    /// Rows that a leader before may have sent, while they are being looked through.
     recovery: Option<Reader>,
     looking: bool,
-    /// What others may have settled.
+    /// Rows that others may have settled.
     recall: Recall,
-    /// Whether rows that others have settled still wait in their lanes.
+    /// Rows that others have settled still wait in their lanes.
     stale: bool,
     lanes: Lanes,
     in_flight: InFlight,
@@ -256,8 +256,8 @@ impl Leader {
         }
     }
 
-    /// What the server has of the events is known for the connection they went over only, and what a lost one held of requests
-    /// and replies is lost.
+    /// Sends again after the connection has changed. It is known only for the connection that events went over if the server
+    /// has them. Requests and replies that a lost connection held are lost.
     fn look_at_connection(&mut self) {
         if let Some(Echo::Unsure(events)) = self.barrier.connected(self.sending.connection()) {
             events.into_iter().for_each(|key| self.send_again(key));

@@ -31,9 +31,9 @@ pub(super) struct Settler {
     writing: usize,
     /// Outcomes whose rows others have in hand, and when each is tried again: alone, since it would fail all of a batch.
     held: VecDeque<(Instant, Settled)>,
-    /// Whether one of them is being tried: one at a time, since it may keep the session waiting.
+    /// One of them is being tried: one at a time, since it may keep the session waiting.
     retrying: bool,
-    /// Whether the last batch was one of them: then what was collected has its turn.
+    /// The last batch was one of them: then the collected ones have their turn.
     retried: bool,
 }
 

@@ -37,7 +37,7 @@ pub(super) struct Queue {
     fetching: usize,
     /// When rows were last asked for.
     fetched: Option<Instant>,
-    /// Whether that was because half the window was free.
+    /// Half the window was free then.
     opened: bool,
 }
 
@@ -61,7 +61,7 @@ impl Queue {
         (self.first > 0).then_some(self.first)
     }
 
-    /// Whether the last read was one for half a free window.
+    /// True if the last read was one for half a free window.
     pub fn has_opened(&self) -> bool {
         self.opened
     }

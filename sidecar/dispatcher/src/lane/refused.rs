@@ -70,12 +70,12 @@ impl Refused {
         self.alive - self.overloaded
     }
 
-    /// Whether no more can be kept.
+    /// True if no more can be kept.
     pub fn is_full(&self) -> bool {
         self.alive >= REFUSED_PER_LANE
     }
 
-    /// Whether the lane rests.
+    /// True while the lane rests.
     pub fn rests(&self) -> bool {
         self.rest.is_some()
     }
@@ -178,7 +178,7 @@ impl Refused {
     }
 }
 
-/// Whether a refused message keeps its place in the window.
+/// True if a refused message keeps its place in the window.
 fn keeps_its_place(refusal: Refusal) -> bool {
     refusal == Refusal::Overloaded { repeat: false }
 }

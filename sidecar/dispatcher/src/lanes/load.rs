@@ -45,7 +45,7 @@ impl Load {
         (self.free_bytes() / self.mean.max(1)).clamp(1, self.bounds.page)
     }
 
-    /// Whether so many outcomes are to be written that sending more makes no sense.
+    /// True if so many outcomes are to be written that sending more makes no sense.
     pub fn is_choked(&self) -> bool {
         self.settling >= self.bounds.total / 2
     }

@@ -11,7 +11,7 @@ const LAST_MOVE: Duration = Duration::from_secs(3);
 const IDLE_MOVE: Duration = Duration::from_millis(500);
 
 impl Leader {
-    /// Whether no reply is awaited and no outcome is to be written. What nobody takes is not waited for.
+    /// True if no reply is awaited and no outcome is to be written. Messages that nobody takes are not waited for.
     pub(super) fn is_through(&self) -> bool {
         self.lanes.flying() == 0
             && self.settler.is_idle()

@@ -23,7 +23,7 @@ use crate::{
 const WAITING_MAX: usize = 4_000_000;
 
 impl Leader {
-    /// Whether reading makes sense: what is read must be sendable, and there must be room for its id at least.
+    /// True if reading makes sense: rows that are read must be sendable, and there must be room for their ids at least.
     pub(super) fn may_read(&self, connected: bool) -> bool {
         let sendable = connected && !self.lanes.is_choked() && !self.outbox.stuck().is_stuck();
         let free = self.until.is_none() && !self.recall.holds_reads(self.now);

@@ -24,7 +24,7 @@ use crate::{
 /// How often it is tried whether replies can be written, by a new leader who has found that they cannot.
 const TRY_AGAIN: Duration = Duration::from_secs(1);
 
-/// What a statement came back with.
+/// The result of a statement.
 pub(super) enum Done {
     Page {
         cur: Snapshot,
@@ -43,7 +43,7 @@ pub(super) enum Done {
     Slept(bool),
     Woken,
     Written(Written),
-    /// What was found below the floor, up to which snapshot, and whether the cursor is to move.
+    /// Rows that were found below the floor, up to which snapshot, and if the cursor is to move.
     LookedBack {
         until: Snapshot,
         found: Vec<(i64, String)>,
@@ -82,7 +82,7 @@ impl Leader {
             let (outbox, spans) = (self.outbox.clone(), self.app.spans.clone());
             self.begin_job(async move { settler::write(outbox, spans, batch).await.map(Done::Written) });
         }
-        // What was held is judged again; a moment left over from before would have the loop spin when it has passed.
+        // Reading that was held is judged again; a moment left over from before would have the loop spin when it has passed.
         self.hold = None;
         self.begin_recall();
         if self.until.is_none() {

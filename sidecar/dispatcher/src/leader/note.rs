@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 /// The least time between two notes.
 const PAUSE: Duration = Duration::from_secs(1);
 
-/// When the backlog was noted, and whether it is being.
+/// When the backlog was noted, and if it is being noted.
 pub(super) struct Note {
     noted: Instant,
     noting: bool,
@@ -16,7 +16,7 @@ impl Note {
         Self { noted: now, noting: false }
     }
 
-    /// Whether it is time for a note.
+    /// True if it is time for a note.
     pub fn is_due(&self, now: Instant) -> bool {
         !self.noting && now >= self.noted + PAUSE
     }

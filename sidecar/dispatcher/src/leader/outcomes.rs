@@ -19,14 +19,14 @@ use crate::{
     trace,
 };
 
-/// What became of an outcome that was given to a reply handler.
+/// An outcome that was given to a reply handler, and its end.
 pub(super) struct Handled {
     place: Place,
     settled: Settled,
     end: HandlerEnd,
 }
 
-/// What became of the reply.
+/// The end of a reply handler.
 enum HandlerEnd {
     /// It is written, and known to be committed.
     Written,
@@ -138,7 +138,7 @@ impl Leader {
         while let Some((place, settled)) = self.to_handle.next() {
             let (replies, settlement, leading) =
                 (self.app.replies.clone(), settled.settlement.clone(), self.leading.clone());
-            // What the target said may be written by anybody. What only a leader may say (nobody answered) is dropped
+            // Words of the target may be written by anybody. Words that only a leader may say (nobody answered) are dropped
             // when this one is none any more, or its session is not the leader's.
             let by_anybody = matches!(settlement.status, Status::Ok | Status::Error);
             let leader = (!by_anybody).then_some(self.pid);
@@ -191,7 +191,7 @@ impl Leader {
 
     pub(super) fn on_written(&mut self, written: Written) {
         let Written { done: batch, held, swallowed, retry } = written;
-        // What was tried again is written, or is swallowed once more.
+        // Replies that were tried again are written, or are swallowed once more.
         if !self.swallowed.is_empty() {
             for settled in batch.iter().chain(&held) {
                 self.swallowed.remove(&settled.settlement.id);

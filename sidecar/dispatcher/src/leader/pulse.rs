@@ -1,4 +1,4 @@
-//! Whether the session that leads still lives: when it last answered, and why a statement of it lasts.
+//! The signs of life of the session that leads: when it last answered, and why a statement of it lasts.
 
 use std::{
     sync::Arc,
@@ -55,7 +55,7 @@ impl Pulse {
         }
     }
 
-    /// Whether to ask for a heartbeat now; it is taken for asked.
+    /// True if it is time to ask for a heartbeat; it is taken for asked.
     pub fn beat(&mut self, now: Instant) -> bool {
         let begins = !self.beating && now >= self.answered + self.heartbeat;
         self.beating |= begins;
@@ -92,12 +92,12 @@ impl Pulse {
         }
     }
 
-    /// Whether it is asked just now.
+    /// True while that is asked.
     pub fn is_asking(&self) -> bool {
         !self.standby.is_empty()
     }
 
-    /// Whether the session waits for a standby, once that is known. None when it was not asked.
+    /// The answer once it comes: the session waits for a standby, or does not. None when it was not asked.
     pub async fn next_answer(&mut self) -> Option<bool> {
         self.standby.next().await
     }

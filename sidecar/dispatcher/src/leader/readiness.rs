@@ -4,10 +4,10 @@ use tpro_runtime::health::Health;
 
 use crate::stuck;
 
-/// What readiness says last.
+/// The last words of readiness.
 #[derive(Default)]
 pub(super) struct Readiness {
-    /// Why nothing can be settled.
+    /// The reason why nothing can be settled.
     said: Option<String>,
 }
 

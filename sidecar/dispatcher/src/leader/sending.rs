@@ -38,7 +38,7 @@ impl Sending {
         self.nats.statistics().connects.load(Ordering::Relaxed)
     }
 
-    /// Whether nothing is to be sent.
+    /// True if nothing is to be sent.
     pub fn is_empty(&self) -> bool {
         self.queue.is_empty()
     }
@@ -58,7 +58,7 @@ impl Sending {
         poll_fn(|cx| self.nats.poll_ready_unpin(cx)).await.map_err(|_| Fall::Nats)
     }
 
-    /// Whether the client takes another message without waiting.
+    /// True if the client takes another message without waiting.
     pub fn has_room(&mut self) -> Result<bool, Fall> {
         self.room().now_or_never().transpose().map(|room| room.is_some())
     }

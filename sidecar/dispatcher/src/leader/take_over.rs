@@ -75,12 +75,12 @@ impl Leader {
             // From here on something that the cursor does not know of may have been sent.
             outbox.move_cursor(&Cursor { clean: false, ..cursor.clone() }).await?;
         }
-        // What the leader before has sent and could not settle is not sent once more.
+        // Messages that the leader before has sent and could not settle are not sent once more.
         let stuck = match cursor.clean && cursor.pending.is_empty() {
             true => None,
             false => outbox.try_to_settle().await?.map(|reason| outbox.stuck().hold(reason)),
         };
-        // What is published from now on does not wait until all that is looked through.
+        // Rows that are published from now on do not wait until all that is looked through.
         let floor = Floor::new(config.maintenance.partition_rows, cursor.snapshot.clone());
         let (reader, recovery) = if cursor.clean {
             (Reader::new(cursor.snapshot), None)

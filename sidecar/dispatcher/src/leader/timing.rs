@@ -105,8 +105,8 @@ impl Leader {
     }
 }
 
-/// Whether nothing has ever come from a message's service, and it was asked whether it is there while the message waited.
-/// What a leader before us may have sent is another matter: it may have heard more than we.
+/// True if nothing has ever come from a message's service, and it was asked if it is there while the message waited.
+/// A message that a leader before us may have sent is another matter: that leader may have heard more than we.
 fn is_absent(message: &Message, service: &Presence, connection: u64) -> bool {
     let sent = message.deadline.and_then(|deadline| deadline.checked_sub(message.row.budget.duration()));
     !message.recovered && sent.is_some_and(|sent| service.is_absent(sent, connection))

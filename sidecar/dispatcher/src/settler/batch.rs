@@ -27,7 +27,7 @@ const STUCK_PAUSE: Duration = Duration::from_secs(1);
 /// Outcomes to be written by one statement.
 pub(crate) struct Batch {
     pub outcomes: Vec<Settled>,
-    /// Whether it is one that was held before.
+    /// It is one outcome that was held before.
     pub retry: bool,
 }
 
@@ -39,7 +39,7 @@ pub(crate) struct Written {
     pub held: Vec<Settled>,
     /// Which of these were swallowed: the INSERT succeeded, and the reply is not there.
     pub swallowed: Vec<i64>,
-    /// Whether it was a try of one that was held before.
+    /// It was a try of one outcome that was held before.
     pub retry: bool,
 }
 
@@ -56,7 +56,7 @@ pub(crate) async fn write(outbox: Arc<Outbox>, spans: Spans, batch: Batch) -> Re
     let mut refused = None;
     let mut held = Vec::new();
     let mut swallowed = Vec::new();
-    // What cannot be written for now, and why.
+    // Outcomes that cannot be written for now, and why.
     let mut kept: Vec<Range<usize>> = Vec::new();
     let mut why = String::new();
     let mut hold: Option<Hold> = None;
@@ -88,7 +88,7 @@ pub(crate) async fn write(outbox: Arc<Outbox>, spans: Spans, batch: Batch) -> Re
                 }
                 Err(error) if is_refusal(&error) => {
                     why = plain(&error);
-                    // What is gone with its partition, or settled by others, has nothing to be written for.
+                    // Rows that are gone with their partition, or settled by others, need no reply.
                     kept.extend(unsettled(&outbox, &batch, range).await?);
                 }
                 Err(error) if is_shortage(&error) => {
@@ -140,7 +140,7 @@ async fn unsettled(
     Ok(ranges)
 }
 
-/// Whether another transaction has the row's reply in hand: the handler of a leader before us, or an operator who cancels.
+/// True if another transaction has the row's reply in hand: the handler of a leader before us, or an operator who cancels.
 fn is_held(error: &tokio_postgres::Error) -> bool {
     error.code() == Some(&SqlState::LOCK_NOT_AVAILABLE)
 }

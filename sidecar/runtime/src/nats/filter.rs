@@ -18,10 +18,10 @@ use self::line::{Line, line_end};
 /// The longest line that a server sends: `INFO` with the addresses of a large cluster, a message with two long subjects.
 const LINE_MAX: usize = 256 * 1024;
 
-/// What was heard on the way.
+/// News that are heard on the way.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Heard {
-    /// What the server says of itself, JSON.
+    /// The words of the server about itself, JSON.
     Info(Bytes),
     /// The server takes the login: its first word after `INFO` was no error.
     Accepted,
@@ -31,12 +31,12 @@ pub(super) enum Heard {
     Unreadable {
         /// Its subject, as far as it can be written.
         subject: String,
-        /// What is wrong with it.
+        /// The fault in it.
         reason: &'static str,
     },
 }
 
-/// What comes is not the protocol of NATS.
+/// The bytes that come are not the protocol of NATS.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 #[error("what answers there does not speak the protocol of NATS")]
 pub(super) struct NotNats;

@@ -61,7 +61,7 @@ impl Guard {
         Ok(guard)
     }
 
-    /// What the client library connects to.
+    /// The URL that the client library connects to.
     pub fn url(&self) -> String {
         format!("nats://{}", self.0.address)
     }

@@ -28,7 +28,7 @@ pub(super) fn flaw(block: &[u8]) -> Option<&'static str> {
     None
 }
 
-/// Whether nothing follows the version, or a status and its description.
+/// True if nothing follows the version, or a status and its description.
 fn is_status(text: &str) -> bool {
     let text = text.trim();
     let status = text.split_once(' ').map_or(text, |(status, _)| status.trim()).as_bytes();

@@ -16,7 +16,7 @@ const READ: usize = 64 * 1024;
 /// How long the end of a connection may take.
 const SHUTDOWN: Duration = Duration::from_secs(3);
 
-/// Why a connection cannot be made, or has ended.
+/// The reason why a connection cannot be made, or has ended.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum Ended {
     #[error("{0}")]
