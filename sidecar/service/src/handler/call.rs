@@ -1,36 +1,26 @@
 //! One call of another service: attempts inside the budget, a CLIENT span, and the record of it.
 
+mod ears;
+
 use std::{sync::Arc, time::Duration};
 
 use async_nats::{PublishErrorKind, connection::State};
 use serde_json::value::RawValue;
-use tokio::{
-    sync::broadcast,
-    time::{Instant, timeout_at},
-};
+use tokio::time::{Instant, timeout_at};
 use tpro_runtime::{
     backoff::{Backoff, LAST_TRY},
     metrics::Reason,
-    nats::{
-        self,
-        again::{AgainReceiver, Whose},
-        headers::{header_map, read_reply, responder},
-    },
-    presence::{self, Presence, QUESTION},
+    nats::{self, headers::header_map},
+    presence::Presence,
     telemetry::{Span, SpanKind},
     version,
 };
 use tpro_wire::{
-    Budget, Protocol, Refusal, Reply, RequestHeaders, RpcError, Status, Target, Uid, envelope, error::code,
-    limits, refusal, reply::Noise,
+    Budget, Refusal, RequestHeaders, RpcError, Status, Target, Uid, envelope, error::code, limits, refusal,
 };
 
-use super::{
-    CallError,
-    calls::{self, Waiting},
-    journal::Journal,
-    scope::Scope,
-};
+use super::{CallError, journal::Journal, record::Record, scope::Scope};
+use ears::{Ears, Heard};
 
 /// The share of the handler's own remaining time that a call gets, so that the handler can still answer when the call
 /// does not end.
@@ -75,7 +65,7 @@ impl Call {
     /// Calls, and puts on record how it ended, also when the handler is stopped meanwhile.
     pub(crate) async fn run(self) -> Result<Box<RawValue>, CallError> {
         let mut span = self.span();
-        let mut record = Record::new(&self, &span);
+        let mut record = Record::new(self.scope.clone(), self.journal(&span));
         let result = self.attempts(&mut span, &mut record).await;
         let app = &self.scope.app;
         let status = result.as_ref().map_or_else(CallError::status, |_| Status::Ok);
@@ -86,10 +76,7 @@ impl Call {
             span.set("error.type", status.as_str());
             span.fail(format!("{status}, code {}", error.code));
         }
-        if let Some(responder) = &record.journal.responder {
-            span.set("tpro.responder", responder.clone());
-        }
-        span.set("tpro.attempts", i64::from(record.journal.attempts));
+        record.describe(&mut span);
         record.finish(&result);
         result
     }
@@ -111,6 +98,28 @@ impl Call {
         span.set("rpc.method", target.method().to_owned());
         span.set("tpro.budget_ms", self.budget.as_millis() as i64);
         span
+    }
+
+    /// What is put on record if the handler is stopped before the call has ended.
+    fn journal(&self, span: &Span) -> Journal {
+        let seconds = self.budget.as_secs_f64().ceil() as i32;
+        Journal {
+            uid: self.uid,
+            target: self.target.clone(),
+            timeout: seconds.clamp(1, limits::MAX_TIMEOUT),
+            headers: self.scope.headers_for_calls(),
+            body: self.body.get().to_owned(),
+            created_at: self.scope.app.clock.now(),
+            traceparent: span.context(),
+            parent: self.scope.span.span_id,
+            status: Status::Cancelled,
+            result: None,
+            error: Some(RpcError::new(code::CANCELLED, "the handler was stopped").to_json()),
+            attempts: 0,
+            sent_at: None,
+            replied_at: None,
+            responder: None,
+        }
     }
 
     async fn attempts(&self, span: &mut Span, record: &mut Record) -> Result<Box<RawValue>, CallError> {
@@ -159,7 +168,7 @@ impl Call {
             }
             match self.listen(&mut ears, attempt).await {
                 Heard::End(result, responder) => {
-                    record.journal.responder = responder;
+                    record.answered_by(responder);
                     return result;
                 }
                 Heard::Silence => {
@@ -178,96 +187,6 @@ impl Call {
                     self.pause(&mut backoff).await;
                 }
             }
-        }
-    }
-
-    /// Listens until this attempt is over; a reply to an earlier one is as good.
-    async fn listen(&self, ears: &mut Ears, attempt: u32) -> Heard {
-        let patience = self.scope.app.config.dispatch.attempt_timeout;
-        let now = Instant::now();
-        let mut until = self.deadline.min(now + patience);
-        let mut heard = self.scope.calls.presence(&self.target, |service| service.is_heard());
-        let mut question = (!heard).then(|| presence::ask_at(now.into_std(), until.into_std()).into());
-        loop {
-            let next = question.map_or(until, |question| until.min(question));
-            let arrived = tokio::select! {
-                arrived = timeout_at(next, ears.waiting.next()) => arrived,
-                whose = ears.again.next() => match whose {
-                    Whose::All if nats::connection(&self.scope.app.nats) == ears.connection => continue,
-                    Whose::To(service) if !self.is_to(&service) => continue,
-                    // What the lost connection held is lost, and with it perhaps this attempt or its answer.
-                    _ => return Heard::Lost,
-                },
-                Ok(subject) = ears.forbidden.recv() => {
-                    if *subject == *self.target.subject() {
-                        return Heard::Nobody(Refusal::Forbidden);
-                    }
-                    continue;
-                }
-            };
-            let Ok(calls::Reply { attempt: of, message }) = arrived else {
-                if question.take().is_some() {
-                    self.ask_service(&ears.waiting).await;
-                    continue;
-                }
-                return Heard::Silence;
-            };
-            let said = read_reply(&self.uid, Protocol::JsonRpc, &message);
-            let by_others = matches!(
-                said,
-                Reply::Refused(Refusal::NoResponders) | Reply::Noise(Noise::Status | Noise::StreamAck)
-            );
-            if !heard && !by_others {
-                (heard, question) = (true, None);
-                self.scope.calls.presence(&self.target, Presence::hear);
-            }
-            if of == QUESTION {
-                continue;
-            }
-            let end = match said {
-                Reply::Result(result) => Ok(result),
-                Reply::Error(error) => Err(CallError::Answered(error)),
-                Reply::Unreadable(what) => Err(CallError::BadReply(what)),
-                Reply::Stale => Err(CallError::Stale),
-                // It is alive: as much patience again.
-                Reply::Working => {
-                    until = self.deadline.min(Instant::now() + patience);
-                    continue;
-                }
-                Reply::Refused(refusal) if of == attempt => return Heard::Nobody(refusal),
-                // Of an attempt that is over.
-                Reply::Refused(_) => continue,
-                Reply::Noise(noise) => {
-                    let reason = noise.as_str();
-                    let dropped = &self.scope.app.counts.dropped_replies;
-                    dropped.get_or_create(&Reason { reason }).inc();
-                    continue;
-                }
-            };
-            return Heard::End(end, responder(&message).map(str::to_owned));
-        }
-    }
-
-    /// Whether the target is a method of this service, `<space>.<service>`.
-    fn is_to(&self, service: &str) -> bool {
-        self.target.subject().strip_prefix(service).is_some_and(|rest| rest.starts_with('.'))
-    }
-
-    /// Asks the service whether it is there, since nothing has come from it.
-    async fn ask_service(&self, waiting: &Waiting) {
-        let (app, now) = (&self.scope.app, Instant::now().into_std());
-        if !self.scope.calls.presence(&self.target, |service| service.may_ask(now)) {
-            return;
-        }
-        let connection = nats::connection(&app.nats);
-        let sent = app.nats.publish_with_reply_and_headers(
-            self.target.subject().to_owned(),
-            waiting.subject(QUESTION),
-            presence::question(),
-            bytes::Bytes::new(),
-        );
-        if let Ok(Ok(())) = timeout_at(self.deadline, sent).await {
-            self.scope.calls.presence(&self.target, |service| service.asked(now, connection));
         }
     }
 
@@ -313,16 +232,6 @@ impl Call {
     }
 }
 
-/// What a call listens to.
-struct Ears {
-    waiting: Waiting,
-    again: AgainReceiver,
-    /// Subjects to which the server has refused to publish.
-    forbidden: broadcast::Receiver<Arc<str>>,
-    /// The connection over which the attempt was sent.
-    connection: u64,
-}
-
 /// What the attempts so far have reached.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Reached {
@@ -332,76 +241,4 @@ enum Reached {
     Nobody(Refusal),
     /// One was not refused: somebody may have it.
     Somebody,
-}
-
-/// What an attempt came to.
-enum Heard {
-    /// To the end, and who said it.
-    End(Result<Box<RawValue>, CallError>, Option<String>),
-    Silence,
-    /// It, or the answer to it, may have gone with a connection.
-    Lost,
-    Nobody(Refusal),
-}
-
-/// The record of a call; handed to the scope when it is dropped, as cancelled unless it was finished.
-struct Record {
-    scope: Arc<Scope>,
-    journal: Journal,
-}
-
-impl Record {
-    fn new(call: &Call, span: &Span) -> Self {
-        let seconds = call.budget.as_secs_f64().ceil() as i32;
-        Self {
-            scope: call.scope.clone(),
-            journal: Journal {
-                uid: call.uid,
-                target: call.target.clone(),
-                timeout: seconds.clamp(1, limits::MAX_TIMEOUT),
-                headers: call.scope.headers_for_calls(),
-                body: call.body.get().to_owned(),
-                created_at: call.scope.app.clock.now(),
-                traceparent: span.context(),
-                parent: call.scope.span.span_id,
-                status: Status::Cancelled,
-                result: None,
-                error: Some(RpcError::new(code::CANCELLED, "the handler was stopped").to_json()),
-                attempts: 0,
-                sent_at: None,
-                replied_at: None,
-                responder: None,
-            },
-        }
-    }
-
-    fn next_attempt(&mut self) -> u32 {
-        self.journal.attempts += 1;
-        self.journal.sent_at.get_or_insert_with(|| self.scope.app.clock.now());
-        self.journal.attempts.cast_unsigned()
-    }
-
-    fn finish(mut self, result: &Result<Box<RawValue>, CallError>) {
-        match result {
-            Ok(result) => {
-                self.journal.status = Status::Ok;
-                self.journal.result = Some(result.get().to_owned());
-                self.journal.error = None;
-            }
-            Err(error) => {
-                self.journal.status = error.status();
-                self.journal.error = Some(error.to_rpc().to_json());
-            }
-        }
-    }
-}
-
-impl Drop for Record {
-    fn drop(&mut self) {
-        self.journal.replied_at = Some(self.scope.app.clock.now());
-        // The long texts are moved; what is cloned is short.
-        let body = std::mem::take(&mut self.journal.body);
-        let (result, error) = (self.journal.result.take(), self.journal.error.take());
-        self.scope.record(Journal { body, result, error, ..self.journal.clone() });
-    }
 }

@@ -24,6 +24,7 @@ pub(crate) mod method;
 pub(crate) mod outcome;
 mod publish;
 mod query_error;
+mod record;
 pub mod reply;
 mod reply_ctx;
 pub(crate) mod run;

@@ -1,0 +1,137 @@
+//! What a call hears of an attempt.
+
+use std::sync::Arc;
+
+use serde_json::value::RawValue;
+use tokio::{
+    sync::broadcast,
+    time::{Instant, timeout_at},
+};
+use tpro_runtime::{
+    metrics::Reason,
+    nats::{
+        self,
+        again::{AgainReceiver, Whose},
+        headers::{read_reply, responder},
+    },
+    presence::{self, Presence, QUESTION},
+};
+use tpro_wire::{Protocol, Refusal, Reply, reply::Noise};
+
+use super::Call;
+use crate::handler::{
+    CallError,
+    calls::{self, Waiting},
+};
+
+/// What a call listens to.
+pub(super) struct Ears {
+    pub(super) waiting: Waiting,
+    pub(super) again: AgainReceiver,
+    /// Subjects to which the server has refused to publish.
+    pub(super) forbidden: broadcast::Receiver<Arc<str>>,
+    /// The connection over which the attempt was sent.
+    pub(super) connection: u64,
+}
+
+/// What an attempt came to.
+pub(super) enum Heard {
+    /// To the end, and who said it.
+    End(Result<Box<RawValue>, CallError>, Option<String>),
+    Silence,
+    /// It, or the answer to it, may have gone with a connection.
+    Lost,
+    Nobody(Refusal),
+}
+
+impl Call {
+    /// Listens until this attempt is over; a reply to an earlier one is as good.
+    pub(super) async fn listen(&self, ears: &mut Ears, attempt: u32) -> Heard {
+        let patience = self.scope.app.config.dispatch.attempt_timeout;
+        let now = Instant::now();
+        let mut until = self.deadline.min(now + patience);
+        let mut heard = self.scope.calls.presence(&self.target, |service| service.is_heard());
+        let mut question = (!heard).then(|| presence::ask_at(now.into_std(), until.into_std()).into());
+        loop {
+            let next = question.map_or(until, |question| until.min(question));
+            let arrived = tokio::select! {
+                arrived = timeout_at(next, ears.waiting.next()) => arrived,
+                whose = ears.again.next() => match whose {
+                    Whose::All if nats::connection(&self.scope.app.nats) == ears.connection => continue,
+                    Whose::To(service) if !self.is_to(&service) => continue,
+                    // What the lost connection held is lost, and with it perhaps this attempt or its answer.
+                    _ => return Heard::Lost,
+                },
+                Ok(subject) = ears.forbidden.recv() => {
+                    if *subject == *self.target.subject() {
+                        return Heard::Nobody(Refusal::Forbidden);
+                    }
+                    continue;
+                }
+            };
+            let Ok(calls::Reply { attempt: of, message }) = arrived else {
+                if question.take().is_some() {
+                    self.ask_service(&ears.waiting).await;
+                    continue;
+                }
+                return Heard::Silence;
+            };
+            let said = read_reply(&self.uid, Protocol::JsonRpc, &message);
+            let by_others = matches!(
+                said,
+                Reply::Refused(Refusal::NoResponders) | Reply::Noise(Noise::Status | Noise::StreamAck)
+            );
+            if !heard && !by_others {
+                (heard, question) = (true, None);
+                self.scope.calls.presence(&self.target, Presence::hear);
+            }
+            if of == QUESTION {
+                continue;
+            }
+            let end = match said {
+                Reply::Result(result) => Ok(result),
+                Reply::Error(error) => Err(CallError::Answered(error)),
+                Reply::Unreadable(what) => Err(CallError::BadReply(what)),
+                Reply::Stale => Err(CallError::Stale),
+                // It is alive: as much patience again.
+                Reply::Working => {
+                    until = self.deadline.min(Instant::now() + patience);
+                    continue;
+                }
+                Reply::Refused(refusal) if of == attempt => return Heard::Nobody(refusal),
+                // Of an attempt that is over.
+                Reply::Refused(_) => continue,
+                Reply::Noise(noise) => {
+                    let reason = noise.as_str();
+                    let dropped = &self.scope.app.counts.dropped_replies;
+                    dropped.get_or_create(&Reason { reason }).inc();
+                    continue;
+                }
+            };
+            return Heard::End(end, responder(&message).map(str::to_owned));
+        }
+    }
+
+    /// Whether the target is a method of this service, `<space>.<service>`.
+    fn is_to(&self, service: &str) -> bool {
+        self.target.subject().strip_prefix(service).is_some_and(|rest| rest.starts_with('.'))
+    }
+
+    /// Asks the service whether it is there, since nothing has come from it.
+    async fn ask_service(&self, waiting: &Waiting) {
+        let (app, now) = (&self.scope.app, Instant::now().into_std());
+        if !self.scope.calls.presence(&self.target, |service| service.may_ask(now)) {
+            return;
+        }
+        let connection = nats::connection(&app.nats);
+        let sent = app.nats.publish_with_reply_and_headers(
+            self.target.subject().to_owned(),
+            waiting.subject(QUESTION),
+            presence::question(),
+            bytes::Bytes::new(),
+        );
+        if let Ok(Ok(())) = timeout_at(self.deadline, sent).await {
+            self.scope.calls.presence(&self.target, |service| service.asked(now, connection));
+        }
+    }
+}
