@@ -16,10 +16,6 @@ const EACH: i32 = 5;
 /// All of them.
 const ALL: i64 = METHODS.len() as i64 * EACH as i64;
 
-/// Those that wait for the lock of [`Probe::hold`].
-const HANDLERS: &str = "SELECT count(*) FILTER (WHERE pg_terminate_backend(pid)) FROM pg_stat_activity
-    WHERE datname = current_database() AND usename = 'probe' AND wait_event = 'advisory'";
-
 /// Fails with the SQLSTATE of `public.told` as long as it is called less than three times.
 const FAILS: &str = "CREATE SEQUENCE public.tries;
     CREATE TABLE public.told (state text NOT NULL);
@@ -34,6 +30,22 @@ const FAILS: &str = "CREATE SEQUENCE public.tries;
         END IF;
     END $$";
 
+/// Terminates the connections of handlers that wait for the lock of [`Probe::hold`], and waits until they are gone. The handlers
+/// may wait on others by then.
+async fn terminate(world: &World, handlers: usize) -> Outcome {
+    let waiting = "SELECT pid FROM pg_stat_activity
+        WHERE datname = current_database() AND usename = 'probe' AND wait_event = 'advisory'";
+    let pids: Vec<i32> = world.admin.query(waiting, &[]).await?.iter().map(|row| row.get(0)).collect();
+    let ended = "SELECT count(*) FILTER (WHERE pg_terminate_backend(pid)) FROM unnest($1::int[]) AS pid";
+    let ended: i64 = world.admin.query_one(ended, &[&pids]).await?.get(0);
+    assert_eq!((pids.len(), ended), (handlers, handlers as i64), "each lost its connection");
+    let there = "SELECT count(*) FROM pg_stat_activity WHERE pid = ANY($1)";
+    eventually("those connections are gone", async || {
+        Ok(world.admin.query_one(there, &[&pids]).await?.get::<_, i64>(0) == 0)
+    })
+    .await
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn handlers_whose_connections_are_terminated_run_again_and_no_run_is_counted() -> Outcome {
     let world = Probe::world().await?;
@@ -45,8 +57,7 @@ async fn handlers_whose_connections_are_terminated_run_again_and_no_run_is_count
     // More often than a message may be begun in vain.
     for _ in 0..4 {
         Probe::waiting(&world, ALL).await?;
-        assert_eq!(world.count(HANDLERS).await?, ALL, "each lost its connection");
-        eventually("those connections are gone", async || Ok(Probe::held_up(&world).await? < ALL)).await?;
+        terminate(&world, ALL as usize).await?;
     }
     Probe::waiting(&world, ALL).await?;
     drop(hold);
@@ -195,8 +206,7 @@ async fn a_reply_handler_that_meets_an_error_that_passes_runs_again_and_has_one_
     ask("holds").publish_many(&world.admin, 3).await?;
     for _ in 0..3 {
         Probe::waiting(&world, 3).await?;
-        assert_eq!(world.count(HANDLERS).await?, 3, "each lost its connection");
-        eventually("those connections are gone", async || Ok(Probe::held_up(&world).await? < 3)).await?;
+        terminate(&world, 3).await?;
     }
     drop(hold);
     world.recon().await?;
