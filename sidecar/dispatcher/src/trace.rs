@@ -1,4 +1,4 @@
-//! The spans of a message: PRODUCER from the row, CLIENT from the first send to the outcome (DESIGN, section 8).
+//! The spans of a message: PRODUCER from the row, CLIENT from the first send to the outcome.
 
 use std::{borrow::Cow, time::SystemTime};
 

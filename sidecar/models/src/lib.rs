@@ -1,4 +1,4 @@
-//! Models of the protocols behind the promise (DESIGN sections 2, 4 and 7), small enough to be checked exhaustively.
+//! Models of the protocols behind the promise, small enough to be checked exhaustively.
 //!
 //! Each model takes a [`Variant`-like](bell::Variant) switch: the protocol as built, and the simpler forms that
 //! look right and are not. The tests assert that the first holds in every reachable state and that the checker

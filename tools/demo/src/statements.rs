@@ -1,4 +1,4 @@
-//! The statements, as a person would type them. The first three are those of the design, to the letter.
+//! The statements, as a person would type them. The first three are those of the README, to the letter.
 
 /// A login.
 pub const LOGIN: &str = r#"INSERT INTO main_service.mq_publish (protocol,space_name,service_name,entity,method_name,timeout,headers,body)

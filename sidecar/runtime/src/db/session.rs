@@ -62,7 +62,7 @@ pub struct Session {
     pub pid: i32,
 }
 
-/// Opens a session for `what` (`leader`, `inbox`), with the settings of DESIGN section 4; `application_name` is `tpro/<service>/<copy>/<what>`.
+/// Opens a session for `what` (`leader`, `inbox`), with our settings; `application_name` is `tpro/<service>/<copy>/<what>`.
 pub async fn session(servers: &Servers, what: &'static str) -> Result<Session, DbError> {
     let missed = Arc::<AtomicBool>::default();
     let dropped = missed.clone();

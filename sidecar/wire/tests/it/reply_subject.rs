@@ -23,7 +23,7 @@ fn matches(subscription: &str, subject: &str) -> bool {
 }
 
 #[test]
-fn reply_subjects_are_as_the_design_has_them() {
+fn a_reply_subject_names_service_database_target_uid_and_attempt() {
     let uid = UID.parse().unwrap();
     let prefix = main_prefix();
     assert_eq!(prefix.subject("co", &uid, 1), format!("_INBOX.tpro.main.019108f7.co.{UID}.1"));

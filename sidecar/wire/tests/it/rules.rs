@@ -12,7 +12,7 @@ fn broken(result: Result<(), RuleError>) -> (&'static str, Rule) {
 }
 
 #[test]
-fn the_three_statements_of_the_design_are_taken() {
+fn the_three_statements_of_the_readme_are_taken() {
     let headers = r#"{"request": {"type": "single"}, "content-language": "ru-RU"}"#;
     let body = r#"{"ip": "172.19.0.8", "login": "login342", "password": "phnd26w"}"#;
     assert_eq!(rules::protocol("jsonrpc"), Ok(()));
