@@ -34,7 +34,7 @@ async fn stays_over(session: &Client, rounds: i64, what: &str) -> Outcome {
         session.batch_execute(&batch).await?;
     }
     let (contexts_after, resident_after) = memory(session, pid).await?;
-    // A leak of a byte in each call would show.
+    // A leak of a byte in each call would show in the contexts.
     println!(
         "{rounds} rounds: contexts {contexts} then {contexts_after} bytes, resident {resident} then {resident_after} bytes"
     );
@@ -42,8 +42,9 @@ async fn stays_over(session: &Client, rounds: i64, what: &str) -> Outcome {
         contexts_after - contexts < rounds / 2,
         "{what}: {contexts} then {contexts_after} bytes in contexts"
     );
+    // A piece that the allocator gives takes 32 bytes at least. By less it goes up and down, by what the server itself keeps.
     assert!(
-        resident_after - resident < 4 * rounds,
+        resident_after - resident < 16 * rounds,
         "{what}: {resident} then {resident_after} bytes resident"
     );
     Ok(())
