@@ -54,7 +54,8 @@ async fn large(size: &Size) -> Outcome<World> {
     world
         .admin
         .batch_execute(&format!(
-            "DO $$
+            "SET tpro.max_backlog = 0;
+             DO $$
              DECLARE
                  parent text;
                  part text;
@@ -82,7 +83,8 @@ async fn large(size: &Size) -> Outcome<World> {
              INSERT INTO main_service.mq_reply (mq_id, uid, status) SELECT id, uid, 'ok' FROM main_service.mq_publish;
              ANALYZE main_service.mq_publish; ANALYZE main_service.mq_reply;
              -- What a leader would have noted.
-             UPDATE main_service.mq_cursor SET snapshot = pg_current_snapshot(), pending = '{{}}', clean = true",
+             UPDATE main_service.mq_cursor SET snapshot = pg_current_snapshot(), pending = '{{}}', clean = true;
+             UPDATE main_service.mq_backlog SET unsettled = 0, upto = {most}",
             most = (partitions - 5) * rows,
         ))
         .await?;
