@@ -1,4 +1,4 @@
-//! What those see who look after all services.
+//! Readers of all services (`tpro_reader`): the rows that `tpro.services` shows them.
 
 use tpro_testkit::Outcome;
 

@@ -11,7 +11,7 @@ use super::{ReplyHandlers, metrics::Counts};
 pub struct Context {
     /// The ground.
     pub app: App,
-    /// What the dispatcher counts.
+    /// The counters and gauges of the dispatcher.
     pub counts: Counts,
     /// The handlers of replies.
     pub replies: Arc<dyn ReplyHandlers>,

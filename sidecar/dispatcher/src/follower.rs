@@ -238,7 +238,7 @@ async fn lead(app: &Context, session: Session) -> Result<(), Trouble> {
     counts.takeovers.inc();
     counts.leading.set(1);
     let led = leader.lead().await;
-    // Whoever leads now finds out by itself.
+    // The present leader notices this by itself.
     app.health.ok(stuck::CHECK);
     // What it held is another's now.
     for gauge in [

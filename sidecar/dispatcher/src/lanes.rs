@@ -1,10 +1,11 @@
 //! Lanes: one window of messages in flight per target service, so that nobody waits behind another service's trouble.
 //!
-//! What is in flight is bounded three ways: per lane, in total, and in bytes. A lane may hold no more than what is still
-//! free in total (the dynamic threshold of Choudhury and Hahne for shared switch buffers, IEEE/ACM ToN 6(2), 1998), so
-//! that a few stuck lanes together still leave room for the next one; and a small share is every lane's own, however many
-//! are stuck, unless outcomes cannot be written. A window begins small, grows with each answer and shrinks with each message
-//! that an overloaded target refuses, and so finds by itself what the target can do; a takeover makes no storm.
+//! Messages in flight have three bounds: per lane, in total, and in bytes. A lane may hold as much as is still free in
+//! total (the dynamic threshold of Choudhury and Hahne for shared switch buffers, IEEE/ACM ToN 6(2), 1998). So a few stuck
+//! lanes leave room for the next one. Each lane also has a small share of its own, unless outcomes cannot be written.
+//!
+//! A window begins small. It grows with each answer, and shrinks with each message that an overloaded target refuses. So
+//! it follows what the target can do, and a takeover makes no storm.
 //!
 //! A row whose lane has no room is kept as its id only (8 bytes) and is read again when the lane opens. It is one
 //! mechanism for lanes that are busy and lanes that are dead.
@@ -54,7 +55,7 @@ impl Lanes {
         Self { slots: Slots::default(), load: Load::new(bounds), waiting: 0, hold: Hold::default() }
     }
 
-    /// The lane of a name (`space.service`), made if there is none.
+    /// The lane with this name (`space.service`). A new lane is made if there is none.
     pub fn of(&mut self, name: &str) -> LaneId {
         self.slots.of(name, FIRST_WINDOW.min(self.load.bounds().lane))
     }

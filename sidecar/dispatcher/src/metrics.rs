@@ -1,4 +1,4 @@
-//! What the dispatcher counts.
+//! The counters and gauges of the dispatcher.
 
 use prometheus_client::{
     encoding::EncodeLabelSet,

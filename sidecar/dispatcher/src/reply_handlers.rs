@@ -6,10 +6,10 @@ use tpro_wire::target::Target;
 
 /// Handlers of replies, by target.
 pub trait ReplyHandlers: Send + Sync {
-    /// Whether a reply of this target has a handler.
+    /// Returns true if replies of this target have a handler.
     fn has(&self, target: &Target) -> bool;
 
-    /// Writes the reply and runs its handler in one transaction; the reply is kept whatever the handler does.
+    /// Writes the reply and runs its handler in one transaction. If the handler fails, the reply is still written.
     ///
     /// A message that only the leader may settle comes with the backend that must be leading when it is settled. If that
     /// backend leads no more, nothing is written, and false is returned.
@@ -23,7 +23,7 @@ pub trait ReplyHandlers: Send + Sync {
 /// The reply was not written, or nobody knows whether it was. It is safe to settle again.
 #[derive(Debug)]
 pub struct NotWritten {
-    /// Whether the cause passes, so that the handler is to run again.
+    /// The cause passes by itself: the handler runs again.
     pub passes: bool,
     /// The cause, without a value of the message.
     pub why: String,

@@ -21,7 +21,7 @@ pub(super) struct Slots {
 }
 
 impl Slots {
-    /// The lane of a name, made with a window of so many messages if there is none.
+    /// The lane with this name. A new lane is made if there is none; its window holds so many messages.
     pub fn of(&mut self, name: &str, window: usize) -> LaneId {
         if let Some(id) = self.by_name.get(name) {
             return *id;
@@ -47,7 +47,7 @@ impl Slots {
         id
     }
 
-    /// The lane of a name, if there is one.
+    /// The lane with this name, if there is one.
     pub fn named(&mut self, name: &str) -> Option<&mut Lane> {
         let id = self.by_name.get(name).copied()?;
         self.get_mut(id)

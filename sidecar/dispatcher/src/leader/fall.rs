@@ -8,7 +8,7 @@ use crate::{claim::ClaimError, outbox::OutboxError};
 /// How long a leader without NATS keeps the lock; then a copy that reaches NATS leads.
 pub(super) const NATS_PATIENCE: Duration = Duration::from_secs(10);
 
-/// The reason why a leader is none any more.
+/// The reason why a leader steps down.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Fall {
     /// A statement failed.

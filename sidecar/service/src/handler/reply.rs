@@ -20,7 +20,7 @@ const MARGIN: Duration = Duration::from_secs(5);
 const FIRST_PAUSE: Duration = Duration::from_millis(20);
 const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 
-/// Writes the reply and runs its handler in one transaction; the reply is kept whatever the handler does.
+/// Writes the reply and runs its handler in one transaction. If the handler fails, the reply is still written.
 ///
 /// The handler has its effects only where the reply was not yet there, so once per message. If the database fails it in
 /// a way that passes, all is undone and tried again, for as long as a handler may take. An error means that the reply
