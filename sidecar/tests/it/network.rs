@@ -122,7 +122,7 @@ async fn what_is_sent_to_a_copy_behind_a_black_hole_is_done_by_another() -> Outc
 }
 
 /// A copy whose way to NATS leads over this line.
-fn through(line: &Proxy, sidecar: Sidecar) -> Sidecar {
+pub fn through(line: &Proxy, sidecar: Sidecar) -> Sidecar {
     sidecar.env("NATS_URL", format!("nats://127.0.0.1:{}", line.port()))
 }
 

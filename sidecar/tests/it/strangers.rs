@@ -1,12 +1,16 @@
 //! NATS clients that know nothing of tpro, and services that are called by them.
 #![expect(clippy::disallowed_methods, reason = "strangers ask in the way of strangers")]
 
+use std::time::Duration;
+
 use async_nats::HeaderMap;
 use serde_json::{Value, json};
-use tpro_testkit::{Context, Kind, Message, Nats, Outcome, World, eventually, eventually_some};
+use tpro_testkit::proxy::Fault;
+use tpro_testkit::{Context, Kind, Message, Nats, Outcome, Proxy, World, eventually, eventually_some};
 
 use crate::answerer::Answerer;
 use crate::login;
+use crate::network::through;
 use crate::probe::Probe;
 
 const METHOD: &str = "tpro.analytic.example.request_with_parallel_queries";
@@ -131,6 +135,20 @@ async fn the_monitor_shows_the_queue_group_once_per_copy() -> Outcome {
     second.stop().await?;
     eventually("one is left", async || Ok(groups().await? == 1)).await?;
     world.finish(&[&first]).await?;
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_copy_that_is_ready_is_known_to_the_server_behind_a_slow_line_too() -> Outcome {
+    let world = World::new().await?;
+    let line = Proxy::start(world.nats.port()).await?;
+    line.set(Fault::Latency(Duration::from_millis(300)));
+    let analytic = world.start(through(&line, world.sidecar("analytic")?)).await?;
+    let page = world.nats.monitor("/subsz?subs=1").await?;
+    let list = page["subscriptions_list"].as_array().cloned().unwrap_or_default();
+    assert!(list.iter().any(|subscription| subscription["subject"] == "tpro.analytic.>"), "{page}");
+    line.set(Fault::None);
+    world.finish(&[&analytic]).await?;
     Ok(())
 }
 

@@ -13,7 +13,10 @@ mod stateless;
 mod transactional;
 mod tries;
 
-use std::{sync::Arc, time::Instant};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use tokio::{sync::oneshot, task::JoinHandle};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
@@ -26,6 +29,9 @@ use crate::{
     inbox::Inbox,
     turn::Turn,
 };
+
+/// The longest wait for the server to know the subscription.
+const KNOWN: Duration = Duration::from_secs(2);
 
 /// The subscription of this copy.
 pub struct Subscriber {
@@ -59,14 +65,16 @@ pub async fn start(
     let name = &app.source.service;
     let subject = format!("{}.{name}.>", app.config.space);
     let messages = app.nats.queue_subscribe(subject, name.queue_group()).await?;
-    // If this fails the connection is being made again, and the subscription with it.
-    let _ = app.nats.flush().await;
     let (drain, drained) = oneshot::channel();
     let at_work = TaskTracker::new();
     let serving = Arc::new(Serving::new(app.clone(), service, calls, inbox, stop.clone()));
     let replies = serving.headers.clone();
     let intake = Intake::new(serving, at_work.clone());
     let intake = app.stop.tasks.spawn(intake.run(messages, drained));
+    // A flush only says that the client has written the subscription. Without a connection there is nothing to wait for:
+    // with the next one the subscription is made again.
+    let known = nats::delivered(&app.nats, &app.config.service);
+    let _ = tokio::time::timeout(KNOWN, app.stop.soft.run_until_cancelled(known)).await;
     Ok(Subscriber { app, replies, drain, intake, at_work, stop, over, writer })
 }
 
