@@ -64,11 +64,12 @@ pub fn event() -> Message {
     Message::to("old.thing.noted").protocol("json").timeout(0)
 }
 
-/// Waits until outbox and replies have partitions of the width that is configured.
-pub async fn fitted(world: &World) -> Outcome {
+/// Waits until outbox and replies have partitions of the width that is configured. A partition that gets rows before
+/// keeps the width it was made with.
+pub async fn fitted(world: &World, width: u32) -> Outcome {
     eventually("the partitions are as configured", async || {
         let first = async |table: &str| -> Outcome<bool> {
-            Ok(parts(world, table).await?.contains(&format!("{table}_p000000000000_000000001000")))
+            Ok(parts(world, table).await?.contains(&format!("{table}_p000000000000_{width:012}")))
         };
         Ok(first("mq_publish").await? && first("mq_reply").await?)
     })

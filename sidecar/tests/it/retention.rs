@@ -14,7 +14,7 @@ use crate::maintenance::{
 async fn what_is_settled_goes_by_partitions_and_what_is_not_stays() -> Outcome {
     let world = World::new().await?;
     let main = world.start(forgetful(&world)?).await?;
-    fitted(&world).await?;
+    fitted(&world, 1_000).await?;
     let waiting = Message::to("gone.thing.ask").protocol("json").timeout(3_600);
     let id = world.publish(&waiting).await?;
     event().publish_many(&world.main, 3_500).await?;
@@ -204,7 +204,7 @@ async fn a_long_read_of_the_replies_and_ids_that_jump_hold_up_nobody() -> Outcom
     let world = World::new().await?;
     let _answerer = Answerer::echo(&world.nats, "tpro.old.thing.ask").await?;
     let main = world.start(forgetful(&world)?.env("RETENTION", 3_600)).await?;
-    fitted(&world).await?;
+    fitted(&world, 1_000).await?;
     let request = Message::to("old.thing.ask").protocol("json").timeout(600);
     let reader = world.database.connect().await?;
     reader.batch_execute("BEGIN; SELECT 1 FROM main_service.mq_reply").await?;
@@ -247,7 +247,7 @@ async fn a_long_read_of_the_replies_and_ids_that_jump_hold_up_nobody() -> Outcom
 async fn partitions_that_somebody_has_dropped_are_made_again() -> Outcome {
     let world = World::new().await?;
     let main = world.start(forgetful(&world)?.env("RETENTION", 3_600)).await?;
-    fitted(&world).await?;
+    fitted(&world, 1_000).await?;
     let part = "main_service.mq_publish_p000000000000_000000001000";
     let current = [part.to_owned(), part.replace("publish", "reply")].join(", ");
     world.admin.batch_execute(&format!("DROP TABLE {current}")).await?;
@@ -314,10 +314,7 @@ async fn after_a_million_messages_the_tables_are_small_again_and_nobody_has_wait
     // Two copies, so that two want to do it.
     let main = world.start(settings(world.sidecar("main")?)).await?;
     let second = world.start(settings(world.sidecar("main")?.copy(2))).await?;
-    eventually("the ranges are as configured", async || {
-        Ok(parts(&world, "mq_publish").await?[0] == "mq_publish_p000000000000_000000050000")
-    })
-    .await?;
+    fitted(&world, 50_000).await?;
     let waiting = Message::to("gone.thing.ask").protocol("json").timeout(3_600);
     let id = world.publish(&waiting).await?;
 
