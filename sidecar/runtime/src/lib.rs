@@ -18,6 +18,7 @@ pub mod presence;
 pub mod random;
 pub mod settlement;
 pub mod shutdown;
+pub mod spelling;
 pub mod telemetry;
 pub mod version;
 pub mod watch;

@@ -1,6 +1,7 @@
 //! The table of all settings: what `--help` lists, what is secret, what an unknown key is compared with.
 
 use super::secret::without_secrets;
+use crate::spelling;
 
 /// One setting.
 pub struct Key {
@@ -151,11 +152,5 @@ pub(super) fn looks_like_ours(name: &str) -> bool {
 
 /// The known setting that is nearest to this name, the house's or the service's own, if one is near.
 pub(super) fn nearest(own: impl Iterator<Item = &'static str>, name: &str) -> Option<&'static str> {
-    let upper = name.to_ascii_uppercase();
-    let known = KEYS.iter().map(|key| key.name).chain(own);
-    let (distance, nearest) = known
-        .map(|known| (strsim::damerau_levenshtein(known, &upper), known))
-        .min_by_key(|(distance, _)| *distance)?;
-    // Up to a third of the letters may differ; beyond it a hint would mislead.
-    (distance * 3 <= name.len()).then_some(nearest)
+    spelling::nearest(KEYS.iter().map(|key| key.name).chain(own), &name.to_ascii_uppercase())
 }

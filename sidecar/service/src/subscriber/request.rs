@@ -2,7 +2,13 @@
 
 use async_nats::{Message, Subject};
 use serde_json::value::RawValue;
+use tpro_runtime::spelling;
 use tpro_wire::{Protocol, Request, RequestHeaders, RequestId, RpcError, Target, error::code};
+
+use crate::handler::Service;
+
+/// `<entity>.<method_name>`, two tokens of 100 letters.
+const LONGEST_METHOD: usize = 201;
 
 /// Where and in which form a message is answered.
 #[derive(Clone)]
@@ -29,25 +35,39 @@ pub(super) struct Asked<'m> {
     pub(super) params: &'m str,
 }
 
+/// The methods that a message may ask for.
+pub(super) trait Methods {
+    /// True if there is a handler for it.
+    fn knows(&self, method: &str) -> bool;
+
+    /// The method whose name is nearest to this one, if one is near.
+    fn nearest(&self, method: &str) -> Option<&str>;
+}
+
+impl Methods for Service {
+    fn knows(&self, method: &str) -> bool {
+        self.method(method).is_some()
+    }
+
+    fn nearest(&self, method: &str) -> Option<&str> {
+        spelling::nearest(self.methods().into_iter().map(|(name, _)| name), method)
+    }
+}
+
 /// Reads what a message asks. The error is for the caller; the form is right in both cases.
 pub(super) fn read<'m>(
     message: &'m Message,
     target: Option<&'m Target>,
     headers: &RequestHeaders,
     service: &str,
-    is_known: impl Fn(&str) -> bool,
+    methods: &impl Methods,
 ) -> (Back, Result<Asked<'m>, RpcError>) {
     let subject = message.reply.clone();
-    let unknown = |method: &str| {
-        let plain = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-' | b'.');
-        // A name that no method can have is anybody's text, and not repeated.
-        let name = if method.len() <= 201 && method.bytes().all(plain) { method } else { "of that name" };
-        RpcError::new(code::METHOD_NOT_FOUND, format!("method {name} is unknown to service {service}"))
-    };
+    let unknown = |method: &str| RpcError::new(code::METHOD_NOT_FOUND, unknown(method, service, methods));
     let of_subject = target.map(Target::method);
     if headers.protocol == Protocol::Json {
         let back = Back { subject, form: Form::Json };
-        let Some(method) = of_subject.filter(|method| is_known(method)) else {
+        let Some(method) = of_subject.filter(|method| methods.knows(method)) else {
             return (back, Err(unknown(of_subject.unwrap_or("?"))));
         };
         let asked = match serde_json::from_slice::<&RawValue>(&message.payload) {
@@ -63,7 +83,7 @@ pub(super) fn read<'m>(
     // A request without an id is a notification, and never answered.
     let subject = request.id.is_some().then_some(subject).flatten();
     let back = Back { subject, form: Form::JsonRpc(request.id) };
-    if !is_known(&request.method) {
+    if !methods.knows(&request.method) {
         return (back, Err(unknown(&request.method)));
     }
     // The subject is what permissions are given for, so it decides; the envelope must agree.
@@ -75,9 +95,33 @@ pub(super) fn read<'m>(
     }
 }
 
+/// The text for a method without a handler. A name that no method can have is anybody's text, and not repeated.
+fn unknown(method: &str, service: &str, methods: &impl Methods) -> String {
+    let plain = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-' | b'.');
+    if method.len() > LONGEST_METHOD || !method.bytes().all(plain) {
+        return format!("method of that name is unknown to service {service}");
+    }
+    match methods.nearest(method) {
+        Some(near) => format!("method {method} is unknown to service {service}, did you mean {near}?"),
+        None => format!("method {method} is unknown to service {service}"),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    struct One;
+
+    impl Methods for One {
+        fn knows(&self, method: &str) -> bool {
+            method.starts_with("example.")
+        }
+
+        fn nearest(&self, method: &str) -> Option<&str> {
+            (method == "exmaple.simple").then_some("example.simple")
+        }
+    }
 
     fn message(subject: &str, payload: &str) -> Message {
         Message {
@@ -95,7 +139,7 @@ mod tests {
         let message = message(subject, payload);
         let target = Target::parse(subject).ok();
         let headers = RequestHeaders { protocol, ..RequestHeaders::default() };
-        let (_, asked) = read(&message, target.as_ref(), &headers, "analytic", |m| m.starts_with("example."));
+        let (_, asked) = read(&message, target.as_ref(), &headers, "analytic", &One);
         asked.map(|asked| asked.params.to_owned()).map_err(|error| (error.code, error.message))
     }
 
@@ -111,6 +155,11 @@ mod tests {
         let unknown = ask("tpro.analytic.nope.simple", r#"{"jsonrpc":"2.0","id":1,"method":"nope.simple"}"#);
         let text = "method nope.simple is unknown to service analytic".to_owned();
         assert_eq!(unknown.unwrap_err(), (code::METHOD_NOT_FOUND, text));
+        let misspelt =
+            ask("tpro.analytic.exmaple.simple", r#"{"jsonrpc":"2.0","id":1,"method":"exmaple.simple"}"#);
+        let text =
+            "method exmaple.simple is unknown to service analytic, did you mean example.simple?".to_owned();
+        assert_eq!(misspelt.unwrap_err(), (code::METHOD_NOT_FOUND, text));
         let odd = ask(good, r#"{"jsonrpc":"2.0","id":1,"method":"nope <script>"}"#).unwrap_err();
         assert_eq!(odd.1, "method of that name is unknown to service analytic");
         assert_eq!(

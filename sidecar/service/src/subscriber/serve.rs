@@ -45,8 +45,7 @@ pub(super) async fn serve(serving: &Serving, message: Message) {
     let target = Target::parse(&message.subject).ok();
     let app = &serving.app;
     let service = app.source.service.as_str();
-    let is_known = |method: &str| serving.counts(method).is_some();
-    let (back, asked) = request::read(&message, target.as_ref(), &headers, service, is_known);
+    let (back, asked) = request::read(&message, target.as_ref(), &headers, service, &*serving.service);
     let uid = headers.uid.unwrap_or_else(|| Uid::v7(app.clock.unix_ms(), random::bytes()));
     let mut span = span(serving, &message, target.as_ref(), &headers, uid);
     let (reason, error) = match asked {
