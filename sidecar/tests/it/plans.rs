@@ -148,13 +148,17 @@ fn faults(plan: &Plan) -> Vec<String> {
     let mut faults = Vec::new();
     let mut parts = BTreeSet::new();
     let number = |node: &Value, name: &str| node[name].as_f64().unwrap_or(0.0);
+    // The catalogues have rows for each partition, and those are not messages. A statement about them alone may read them.
+    let mut has_messages = false;
+    steps(&plan.root, &mut |node| {
+        has_messages |= node["Relation Name"].as_str().is_some_and(|table| !table.starts_with("pg_"));
+    });
     steps(&plan.root, &mut |node| {
         let kind = node["Node Type"].as_str().unwrap_or_default();
         let table = node["Relation Name"].as_str().unwrap_or_default();
         let rows = (number(node, "Actual Rows") + number(node, "Rows Removed by Filter"))
             * number(node, "Actual Loops");
-        // What the catalogues have is not messages.
-        if rows > MOST && !table.starts_with("pg_") {
+        if rows > MOST && has_messages && !table.starts_with("pg_") {
             faults.push(format!("{kind} {table} had {rows} rows"));
         }
         let partitioned = ["mq_publish_", "mq_reply_", "mq_receive_", "mq_outcome_"];
