@@ -32,7 +32,7 @@ impl Page {
 
 fn pages() -> Outcome<Vec<Page>> {
     let root = paths::checkout();
-    let mut files = vec![root.join("README.md"), root.join("CONTRIBUTING.md")];
+    let mut files = ["README.md", "README.ru.md", "CONTRIBUTING.md"].map(|name| root.join(name)).to_vec();
     for entry in fs::read_dir(root.join("docs"))? {
         files.push(entry?.path());
     }
@@ -70,6 +70,31 @@ fn all_sources() -> Outcome<String> {
         sources(&paths::checkout().join(place), &mut text)?;
     }
     Ok(text)
+}
+
+/// The parts of a page that are the same in each language: blocks of code, the levels of headings, and of each row of a table
+/// and each item of a list the code in it.
+fn skeleton(text: &str) -> Vec<String> {
+    let mut parts = Vec::new();
+    let mut in_block = false;
+    for line in text.lines() {
+        let is_fence = line.starts_with("```");
+        let code = || {
+            let mut code: Vec<&str> = line.split('`').skip(1).step_by(2).collect();
+            // Languages put their words in orders of their own.
+            code.sort_unstable();
+            code.join(" ")
+        };
+        in_block ^= is_fence;
+        if in_block || is_fence {
+            parts.push(line.to_owned());
+        } else if line.starts_with('#') {
+            parts.push(line.split(' ').next().unwrap_or_default().to_owned());
+        } else if line.starts_with('|') || line.starts_with("- ") {
+            parts.push(code());
+        }
+    }
+    parts
 }
 
 /// Fails with the problems, if there are any.
@@ -157,4 +182,16 @@ fn every_make_target_is_in_the_makefile() -> Outcome {
         }
     }
     none_of(problems)
+}
+
+#[test]
+fn the_readme_says_the_same_in_russian() -> Outcome {
+    let root = paths::checkout();
+    let english = skeleton(&fs::read_to_string(root.join("README.md"))?);
+    let russian = skeleton(&fs::read_to_string(root.join("README.ru.md"))?);
+    assert!(english.len() > 150, "{english:?}");
+    let differs = english.iter().zip(&russian).find(|(english, russian)| english != russian);
+    assert_eq!(differs, None, "README.md (left) and README.ru.md (right)");
+    assert_eq!(english.len(), russian.len(), "one of them ends before the other");
+    Ok(())
 }
