@@ -13,11 +13,15 @@ use uuid::Uuid;
 
 use super::{
     Context,
-    claim::{Claim, ClaimError, Stance},
-    gate::{CHECK, STAYS_AFTER},
-    leader::{Fall, Leader},
-    outbox::Outbox,
-    stuck,
+    driver::{
+        leader::{Fall, Leader},
+        outbox::Outbox,
+        stuck,
+    },
+    election::{
+        claim::{Claim, ClaimError, Stance},
+        gate::{CHECK, STAYS_AFTER},
+    },
 };
 
 /// How often a follower looks whether the leader is frozen.

@@ -1,12 +1,8 @@
 //! Moves outbox rows to NATS and replies to tables. One copy is the leader of its schema.
 //!
-//! How it fits together: behind the [`gate`] a [`follower`] tries to get the lock and makes sure that no clone of
-//! the database leads ([`claim`], [`identity`], [`said`]); the [`leader`] that has it reads pages ([`reader`],
-//! [`outbox`], [`row`]), lets rows fly in the [`lane`] of their target (all of them: [`lanes`]), sends them ([`sender`]), understands what comes back
-//! ([`answer`]), decides about another attempt ([`retry`], [`timers`]), and writes outcomes in batches ([`settler`]). Reads
-//! begin at a [`floor`]. The durable [`cursor`] follows a second behind, and [`recovery`] begins there. What others settle meanwhile it lets go of
-//! ([`recall`]). When nothing is to be read it sleeps by the
-//! [`bell`].
+//! How it fits together: behind the [`gate`] a [`follower`] tries to get the lock, and makes sure that no clone of the
+//! database leads ([`election`]). The leader that has the lock is two parts. The [`core`] is the protocol, without IO: what to
+//! read, to send and to write, and when. The [`driver`] does it.
 //!
 //! **Stopping.** A leader that is told to stop reads no more and keeps the lock until the replies it awaits have come and
 //! are written, but three seconds at most; then it writes the cursor and lets the session go, and another copy leads within
@@ -14,45 +10,19 @@
 //! and the requester sees a reply and no error.
 #![forbid(unsafe_code)]
 
-mod answer;
-mod barrier;
-mod bell;
-mod claim;
 mod context;
-mod cursor;
-mod floor;
+pub mod core;
+mod driver;
+mod election;
 mod follower;
-pub mod gate;
-mod identity;
-mod in_flight;
-mod lane;
-mod lane_id;
-mod lanes;
-mod leader;
-mod message;
 pub mod metrics;
-mod outbox;
-mod outcome;
-mod reader;
-mod recall;
-mod recovery;
 mod reply_handlers;
-mod reply_queue;
-mod retry;
-mod row;
-mod said;
-mod sender;
-mod settled;
-mod settler;
-mod snapshot;
-mod stuck;
-mod timers;
-mod trace;
 
 use tokio::task::JoinHandle;
 
 pub use self::{
     context::Context,
+    election::gate,
     reply_handlers::{NotWritten, ReplyHandlers},
 };
 

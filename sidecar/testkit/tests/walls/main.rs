@@ -1,8 +1,10 @@
-//! The walls of the house: the modules of a crate, and the crates, need each other in one direction only.
+//! The walls of the house: the modules of a crate, and the crates, need each other in one direction only, and a core does no
+//! IO.
 
 mod arrows;
 mod crates;
 mod paths;
+mod pure;
 mod sources;
 
 use std::{fs, path::PathBuf};
@@ -44,6 +46,20 @@ fn no_crate_needs_one_above_or_beside_it() -> Outcome {
         problems.extend(crates::problems(&folder)?);
     }
     assert!(problems.is_empty(), "{}", problems.join("\n"));
+    Ok(())
+}
+
+#[test]
+fn a_core_does_no_io_and_knows_no_time() -> Outcome {
+    let mut problems = Vec::new();
+    for folder in crates()? {
+        let name = folder.strip_prefix(checkout()).context("in the checkout")?.display().to_string();
+        problems.extend(pure::problems(&folder, &name)?);
+    }
+    assert!(problems.is_empty(), "{}", problems.join("\n"));
+    let planted =
+        sources::Module::new("core/a", "use tokio::time; // async_nats\nfn f() { Instant::now(); }");
+    assert_eq!(pure::impurities(&planted), ["core/a has tokio", "core/a has Instant::now"]);
     Ok(())
 }
 

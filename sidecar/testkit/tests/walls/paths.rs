@@ -71,7 +71,7 @@ fn is_name(word: &str) -> bool {
 }
 
 /// Names, `::`, and single characters.
-fn words(code: &str) -> Vec<&str> {
+pub(crate) fn words(code: &str) -> Vec<&str> {
     let mut words = Vec::new();
     let mut rest = code.trim_start();
     while let Some(first) = rest.chars().next() {

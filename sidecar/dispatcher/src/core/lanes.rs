@@ -1,0 +1,277 @@
+//! Lanes: one window of messages in flight per target service, so that nobody waits behind another service's trouble.
+//!
+//! Messages in flight have three bounds: per lane, in total, and in bytes. A lane may hold as much as is still free in
+//! total (the dynamic threshold of Choudhury and Hahne for shared switch buffers, IEEE/ACM ToN 6(2), 1998). So a few stuck
+//! lanes leave room for the next one. Each lane also has a small share of its own, unless outcomes cannot be written.
+//!
+//! A window begins small. It grows with each answer, and shrinks with each message that an overloaded target refuses. So
+//! it follows what the target can do, and a takeover makes no storm.
+//!
+//! A row whose lane has no room is kept as its id only (8 bytes) and is read again when the lane opens. It is one
+//! mechanism for lanes that are busy and lanes that are dead.
+//!
+//! A message that nobody took waits among the refused while its budget runs. The lane then tries one of them at a time, after
+//! pauses, until somebody answers. One that found nobody at home leaves the window, and the others of its lane are sent
+//! meanwhile. One that an overloaded copy refused keeps its place in it, unless it is a repeat: what is sent is what the target
+//! can do, and what it cannot do yet waits in the outbox, where no budget runs.
+
+mod hold;
+mod load;
+mod slots;
+#[cfg(test)]
+mod tests;
+
+use std::time::Instant;
+
+use tpro_runtime::presence::Presence;
+
+pub use self::load::Bounds;
+use self::{
+    hold::{CATCH_UP, Hold, PATIENCE},
+    load::Load,
+    slots::Slots,
+};
+use super::{
+    dice::Dice,
+    in_flight::Key,
+    lane::{CopyId, Lane, Waiting},
+    lane_id::LaneId,
+    message::Refusal,
+};
+
+/// The window that a lane begins with.
+const FIRST_WINDOW: usize = 128;
+
+/// All lanes.
+pub struct Lanes {
+    slots: Slots,
+    load: Load,
+    /// Rows that wait as ids.
+    waiting: usize,
+    hold: Hold,
+    /// The jitter of back-offs.
+    dice: Dice,
+}
+
+impl Lanes {
+    pub fn new(bounds: Bounds, dice: Dice) -> Self {
+        Self { slots: Slots::default(), load: Load::new(bounds), waiting: 0, hold: Hold::default(), dice }
+    }
+
+    /// The lane with this name (`space.service`). A new lane is made if there is none.
+    pub fn of(&mut self, name: &str) -> LaneId {
+        self.slots.of(name, FIRST_WINDOW.min(self.load.bounds().lane))
+    }
+
+    /// Messages that await a reply.
+    pub fn flying(&self) -> usize {
+        self.load.flying()
+    }
+
+    /// How many rows to read at a time: the page, unless bodies have been so large lately that it would not fit.
+    pub fn page(&self) -> usize {
+        self.load.page()
+    }
+
+    /// Rows that wait as ids.
+    pub fn waiting(&self) -> usize {
+        self.waiting
+    }
+
+    /// True if so many outcomes are to be written that sending more makes no sense.
+    pub fn is_choked(&self) -> bool {
+        self.load.is_choked()
+    }
+
+    /// Lets a message of this size fly, if its lane has room and nobody waits before it.
+    pub fn admit(&mut self, id: LaneId, bytes: usize) -> bool {
+        let open = self.slots.get_mut(id).is_some_and(|lane| lane.waiting() == 0);
+        open && self.take_off(id, bytes)
+    }
+
+    /// Lets a message that was fetched for its lane fly; it is ahead of those that still wait.
+    pub fn admit_fetched(&mut self, id: LaneId, bytes: usize) -> bool {
+        self.fetched(id);
+        let flies = self.take_off(id, bytes);
+        if flies && let Some(lane) = self.slots.get_mut(id) {
+            lane.fetched_flies();
+        }
+        flies
+    }
+
+    /// A row that was asked for has come, or will not.
+    pub fn fetched(&mut self, id: LaneId) {
+        if let Some(lane) = self.slots.get_mut(id) {
+            lane.fetched();
+        }
+    }
+
+    fn take_off(&mut self, id: LaneId, bytes: usize) -> bool {
+        let share = self.load.share();
+        self.load.note(bytes);
+        let flies = self.slots.get_mut(id).is_some_and(|lane| lane.take_off(bytes, share));
+        if flies {
+            self.load.take_off(bytes);
+        }
+        flies
+    }
+
+    /// Keeps a row as its id, behind those of its lane that wait.
+    pub fn wait(&mut self, id: LaneId, row: Waiting) {
+        if let Some(lane) = self.slots.get_mut(id) {
+            lane.wait(row);
+            self.waiting += 1;
+        }
+    }
+
+    /// Puts a fetched row of this size, for which there was no room after all, back before the others.
+    pub fn wait_first(&mut self, id: LaneId, row: Waiting, bytes: usize) {
+        if let Some(lane) = self.slots.get_mut(id) {
+            lane.wait_first(row, bytes);
+            self.waiting += 1;
+        }
+    }
+
+    /// Drops rows that wait as ids and are not to be kept; how many they were.
+    pub fn forget_waiting(&mut self, keep: impl Fn(i64) -> bool) -> usize {
+        let gone = self.slots.iter_mut().map(|lane| lane.forget_waiting(&keep)).sum();
+        self.waiting -= gone;
+        gone
+    }
+
+    /// A flying message found nobody; it waits among the refused. Returns whether it is news that nobody
+    /// runs its service.
+    pub fn refuse(&mut self, id: LaneId, key: Key, refusal: Refusal, who: CopyId, now: Instant) -> bool {
+        let Some(lane) = self.slots.get_mut(id) else { return false };
+        let news = lane.refuse(key, refusal, who, &mut self.dice, now);
+        self.load.refuse();
+        news
+    }
+
+    /// A refused message that may be sent again now; it flies. `refused` tells why a message was refused, if it still waits for
+    /// another try.
+    pub fn next_refused(
+        &mut self,
+        now: Instant,
+        mut refused: impl FnMut(Key) -> Option<Refusal>,
+    ) -> Option<Key> {
+        let share = self.load.share();
+        let dice = &mut self.dice;
+        let key = self.slots.iter_mut().find_map(|lane| lane.next_refused(share, dice, now, &mut refused))?;
+        self.load.try_again();
+        Some(key)
+    }
+
+    /// Lets windows that are full of slow messages grow.
+    pub fn recover(&mut self, now: Instant) {
+        let most = self.load.bounds().lane;
+        self.slots.iter_mut().for_each(|lane| lane.recover(most, now));
+    }
+
+    /// When to ask `recover`, `next_refused` and `take_fetch` again, if no message lands before.
+    pub fn rested_at(&self, now: Instant) -> Option<Instant> {
+        let share = self.load.share();
+        let times = self.slots.iter().flat_map(|lane| lane.wakes_at(share, now));
+        times.filter(|until| *until > now).min()
+    }
+
+    /// The signs that the service of a lane is there at all. None where the lane is gone: it is as good as known.
+    pub fn presence(&mut self, id: LaneId) -> Option<&mut Presence> {
+        self.slots.get_mut(id).map(Lane::presence)
+    }
+
+    /// A copy of the lane's service has answered. Returns whether it is news that somebody is there.
+    pub fn alive(&mut self, id: LaneId, who: CopyId, now: Instant) -> bool {
+        let most = self.load.bounds().lane;
+        self.slots.get_mut(id).is_some_and(|lane| lane.alive(most, who, now))
+    }
+
+    /// Somebody of the lane's service is there and at work. Returns whether that is news.
+    pub fn present(&mut self, id: LaneId) -> bool {
+        self.slots.get_mut(id).is_some_and(Lane::present)
+    }
+
+    /// A copy of the service with this name is back.
+    pub fn back(&mut self, name: &str, now: Instant) {
+        if let Some(lane) = self.slots.named(name) {
+            lane.back(now);
+        }
+    }
+
+    /// A message, flying or refused, has its outcome: its place in the lane is free, its outcome of so many bytes is to be written.
+    pub fn land(&mut self, id: LaneId, bytes: usize, refused: Option<Refusal>, outcome: usize) {
+        let flew = self.slots.get_mut(id).is_some_and(|lane| lane.land(bytes, refused));
+        self.load.land(bytes, flew, outcome);
+    }
+
+    /// An outcome that never flew (expired, unreadable) is to be written.
+    pub fn settle_unsent(&mut self, outcome: usize) {
+        self.load.settle_unsent(outcome);
+    }
+
+    /// An outcome that has landed goes to its reply handler first. Until that is done it keeps its place in the lane, so that a
+    /// handler that is slow or hangs closes its own lane and no other.
+    pub fn begin_handling(&mut self, id: LaneId) {
+        if let Some(lane) = self.slots.get_mut(id) {
+            lane.begin_handling();
+            self.load.begin_handling();
+        }
+    }
+
+    /// Its reply handler is done; it is to be written, or is.
+    pub fn handled(&mut self, id: LaneId) {
+        if let Some(lane) = self.slots.get_mut(id) {
+            lane.handled();
+            self.load.handled();
+        }
+    }
+
+    /// Outcomes are written.
+    pub fn settled(&mut self, count: usize, bytes: usize) {
+        self.load.settled(count, bytes);
+    }
+
+    /// Rows to fetch now, all lanes in turn.
+    pub fn take_fetch(&mut self, now: Instant) -> Vec<(LaneId, Waiting)> {
+        let mut rows = Vec::new();
+        if self.waiting == 0 {
+            return rows;
+        }
+        let share = self.load.share();
+        let mut taken = 0;
+        for (id, lane) in self.slots.in_turn() {
+            let (count, bytes) = lane.fetchable(share, share.page - rows.len(), taken, now);
+            if count > 0 {
+                taken += bytes;
+                lane.fetch(count, share, now, |row| rows.push((id, row)));
+            }
+        }
+        self.waiting -= rows.len();
+        rows
+    }
+
+    /// The names of the lanes whose rows are better read without their bodies now.
+    pub fn closed(&self) -> Vec<&str> {
+        let share = self.load.share();
+        let closed = self.slots.iter().filter(|lane| lane.waiting() > 0 || lane.is_tight(share));
+        closed.map(Lane::name).collect()
+    }
+
+    /// Until when to hold the next read, because a lane in which little or nothing waits has just become tight.
+    pub fn hold_reading(&mut self, now: Instant) -> Option<Instant> {
+        let share = self.load.share();
+        let little = CATCH_UP * share.page;
+        let mut until: Option<Instant> = None;
+        for lane in self.slots.iter_mut() {
+            if lane.waiting() == 0 && !lane.is_tight(share) {
+                lane.has_opened();
+            } else if lane.waiting() <= little {
+                let opens = lane.tight_since(now) + PATIENCE;
+                if opens > now {
+                    until = Some(until.map_or(opens, |until| until.min(opens)));
+                }
+            }
+        }
+        self.hold.until(until, now)
+    }
+}

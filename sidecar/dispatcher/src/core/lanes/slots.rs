@@ -1,0 +1,94 @@
+//! Where the lanes are kept: each in a slot, found by its name.
+
+use std::collections::HashMap;
+
+use crate::core::{lane::Lane, lane_id::LaneId};
+
+/// Anybody may publish to any name: at this many lanes those that hold nothing are forgotten, and when all hold something
+/// further names share one lane.
+pub const LANES_MAX: usize = 1024;
+/// The lane that these names share; no name of a service is empty.
+const SHARED: &str = "";
+
+/// The lanes by number and by name.
+#[derive(Default)]
+pub struct Slots {
+    slots: Vec<Option<Lane>>,
+    free: Vec<u32>,
+    by_name: HashMap<Box<str>, LaneId>,
+    /// The slot that comes first next time, so that all lanes have their turn.
+    turn: usize,
+}
+
+impl Slots {
+    /// The lane with this name. A new lane is made if there is none; its window holds so many messages.
+    pub fn of(&mut self, name: &str, window: usize) -> LaneId {
+        if let Some(id) = self.by_name.get(name) {
+            return *id;
+        }
+        if self.by_name.len() >= LANES_MAX {
+            self.forget_idle();
+            if self.by_name.len() >= LANES_MAX && name != SHARED {
+                return self.of(SHARED, window);
+            }
+        }
+        let lane = Lane::new(name, window);
+        let id = match self.free.pop() {
+            Some(slot) => {
+                self.slots[slot as usize] = Some(lane);
+                LaneId(slot)
+            }
+            None => {
+                self.slots.push(Some(lane));
+                LaneId((self.slots.len() - 1) as u32)
+            }
+        };
+        self.by_name.insert(name.into(), id);
+        id
+    }
+
+    /// The lane with this name, if there is one.
+    pub fn named(&mut self, name: &str) -> Option<&mut Lane> {
+        let id = self.by_name.get(name).copied()?;
+        self.get_mut(id)
+    }
+
+    #[cfg(test)]
+    pub fn get(&self, id: LaneId) -> Option<&Lane> {
+        self.slots.get(id.0 as usize)?.as_ref()
+    }
+
+    pub fn get_mut(&mut self, id: LaneId) -> Option<&mut Lane> {
+        self.slots.get_mut(id.0 as usize)?.as_mut()
+    }
+
+    /// All lanes.
+    pub fn iter(&self) -> impl Iterator<Item = &Lane> {
+        self.slots.iter().flatten()
+    }
+
+    pub fn iter_mut(&mut self) -> impl Iterator<Item = &mut Lane> {
+        self.slots.iter_mut().flatten()
+    }
+
+    /// All lanes; another one comes first each time.
+    pub fn in_turn(&mut self) -> impl Iterator<Item = (LaneId, &mut Lane)> {
+        let first = self.turn;
+        self.turn = (self.turn + 1) % self.slots.len().max(1);
+        let (before, after) = self.slots.split_at_mut(first);
+        let after = after.iter_mut().zip(first..);
+        let lanes = after.chain(before.iter_mut().zip(0..));
+        lanes.filter_map(|(lane, slot)| Some((LaneId(slot as u32), lane.as_mut()?)))
+    }
+
+    fn forget_idle(&mut self) {
+        for (slot, kept) in self.slots.iter_mut().enumerate() {
+            if kept.as_ref().is_some_and(Lane::is_idle)
+                && let Some(lane) = kept.take()
+            {
+                self.by_name.remove(lane.name());
+                self.free.push(slot as u32);
+            }
+        }
+    }
+}

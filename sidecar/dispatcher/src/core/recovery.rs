@@ -1,0 +1,37 @@
+//! The rows that a new leader finds half done by the leader before.
+//!
+//! The durable cursor is a second old or more. Rows after it may have been sent, and may have been settled; so they are
+//! looked through without their bodies, those with a reply are left out, and the rest wait as ids in their lanes, marked:
+//! a message that may have run already gets a fresh budget, and is never settled as if nobody had taken it. Sending begins
+//! meanwhile, at the pace of windows that begin small.
+
+use super::{
+    cursor::Unsettled,
+    lane::Waiting,
+    lanes::Lanes,
+    snapshot::{Snapshot, Xid},
+};
+
+/// Rows looked through at a time; they come without bodies.
+pub const PAGE: usize = 5_000;
+
+/// A page that was looked through.
+#[derive(Debug)]
+pub struct Recovered {
+    /// The snapshot it was read in.
+    pub cur: Snapshot,
+    /// The place of its last row.
+    pub last: Option<(Xid, i64)>,
+    /// It has as many rows as a page may have.
+    pub full: bool,
+    /// Rows without a reply, and their lanes.
+    pub rows: Vec<(i64, String)>,
+}
+
+/// Keeps a row that may have been sent as its id, once.
+pub fn keep(id: i64, lane: &str, lanes: &mut Lanes, unsettled: &mut Unsettled) {
+    if unsettled.add(id) {
+        let lane = lanes.of(lane);
+        lanes.wait(lane, Waiting::new(id, true));
+    }
+}

@@ -1,0 +1,108 @@
+//! What comes next for a message that has no answer: the one place that decides on another attempt or the end.
+
+use std::time::{Duration, Instant};
+
+use tpro_runtime::backoff::LAST_TRY;
+use tpro_wire::Protocol;
+
+use super::message::{Message, Phase, Refusal};
+use super::outcome::Outcome;
+
+/// A new attempt with less budget left than this could not be answered in time.
+const TOO_LATE: Duration = Duration::from_millis(5);
+
+/// What a timer finds to do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Next {
+    /// Nothing before this moment.
+    Wait(Instant),
+    /// Send it again.
+    Send,
+    /// It is over.
+    End(End),
+}
+
+/// How a message without an answer ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum End {
+    /// Sent, perhaps worked on, not answered within the budget.
+    Timeout,
+    /// Nobody took it, all the time.
+    Unavailable(Refusal),
+}
+
+/// When the first send is, the budget begins to run; the row's expiry may end it sooner. None for an event.
+pub fn deadline(message: &Message, now: Instant) -> Option<Instant> {
+    let end = now + message.row.budget.duration();
+    (!message.is_event()).then(|| message.expires.map_or(end, |expires| expires.min(end)))
+}
+
+/// The outcome of a message that has expired while it waited for its first send, say for NATS. It is not sent.
+pub fn unsent(message: &Message, now: Instant) -> Option<Outcome> {
+    let has_expired = message.attempt == 0 && message.expires.is_some_and(|expires| expires <= now);
+    has_expired.then(|| Outcome::expired(&message.row.target, message.may_have_run))
+}
+
+/// When to look at a message that was just sent: when the reply to this attempt is overdue or the budget is spent.
+pub fn after_send(message: &Message, attempt_timeout: Duration, now: Instant) -> Instant {
+    let overdue = now + attempt_timeout;
+    message.deadline.map_or(overdue, |deadline| deadline.min(overdue))
+}
+
+/// Whether a refused message may be sent again. One that may have run ends as a timeout anyway, and may still find its answer.
+pub fn may_try_again(message: &Message, now: Instant) -> bool {
+    let left = message.deadline.map(|deadline| deadline.saturating_duration_since(now));
+    message.may_have_run || is_worth_a_try(left)
+}
+
+/// Whether a message that awaits a reply may be sent again before its patience ends, since the reply or the request may be lost:
+/// its target must know repeats, and have the time to answer.
+pub fn may_repeat_at_once(message: &Message, now: Instant) -> bool {
+    let awaits = message.attempt > 0 && message.phase == Phase::Flying && !message.queued;
+    let knows_repeats = message.row.protocol == Protocol::JsonRpc && !message.is_event();
+    let in_time = message.deadline.is_none_or(|deadline| deadline.saturating_duration_since(now) >= TOO_LATE);
+    awaits && knows_repeats && in_time
+}
+
+/// A message's timer has fired.
+pub fn on_timer(message: &Message, now: Instant) -> Next {
+    if now < message.due {
+        return Next::Wait(message.due);
+    }
+    match (message.deadline, message.phase) {
+        (Some(deadline), _) if now >= deadline => Next::End(end(message)),
+        // Its lane sends it again; the timer only watches the budget.
+        (Some(deadline), Phase::Refused) => Next::Wait(deadline),
+        (Some(deadline), Phase::Flying) if deadline.saturating_duration_since(now) < TOO_LATE => {
+            Next::Wait(deadline)
+        }
+        _ => Next::Send,
+    }
+}
+
+/// `unavailable` says that nobody took the message. That must be true of every attempt, those of a leader before us
+/// included; else the truth is that nobody answered.
+fn end(message: &Message) -> End {
+    match message.refusal {
+        Some(refusal) if !message.may_have_run => End::Unavailable(refusal),
+        _ => End::Timeout,
+    }
+}
+
+/// Whether what nobody has taken may be sent again with so much of its budget left; none without a budget.
+fn is_worth_a_try(left: Option<Duration>) -> bool {
+    left.is_none_or(|left| left >= LAST_TRY)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_nobody_has_taken_is_not_sent_in_the_last_fifty_milliseconds() {
+        assert!(is_worth_a_try(None));
+        assert!(is_worth_a_try(Some(Duration::from_millis(50))));
+        assert!(!is_worth_a_try(Some(Duration::from_millis(49))));
+        assert!(!is_worth_a_try(Some(Duration::ZERO)));
+    }
+}

@@ -1,0 +1,33 @@
+//! An outcome on its way into the table.
+
+use tpro_runtime::settlement::Settlement;
+
+use super::lane_id::LaneId;
+
+/// An outcome, and the bytes it counts for.
+#[derive(Debug)]
+pub struct Settled {
+    pub settlement: Settlement,
+    pub bytes: usize,
+    /// The lane in which it counts until its reply handler is done.
+    pub lane: LaneId,
+}
+
+/// An outcome for tests.
+#[cfg(test)]
+pub fn settled_of(target: tpro_wire::Target, bytes: usize) -> Settled {
+    let settlement = Settlement {
+        id: 1,
+        uid: tpro_wire::Uid::v7(1, [1; 10]),
+        target,
+        status: tpro_wire::Status::Ok,
+        result: None,
+        error: None,
+        headers: None,
+        attempts: 1,
+        sent_at: None,
+        responder: None,
+        traceparent: tpro_wire::TraceParent::root([1; 24], false),
+    };
+    Settled { settlement, bytes, lane: LaneId::default() }
+}

@@ -1,0 +1,35 @@
+//! The end of a leader that cannot go on.
+
+use std::time::Duration;
+
+use super::pulse::SILENCE;
+use crate::{driver::outbox::OutboxError, election::claim::ClaimError};
+
+/// How long a leader without NATS keeps the lock; then a copy that reaches NATS leads.
+pub(super) const NATS_PATIENCE: Duration = Duration::from_secs(10);
+
+/// The reason why a leader steps down.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Fall {
+    /// A statement failed.
+    #[error(transparent)]
+    Outbox(#[from] OutboxError),
+    /// The session is gone.
+    #[error("the session was closed by the server")]
+    Closed,
+    /// The session does not answer.
+    #[error("the session does not answer for {} s", SILENCE.as_secs())]
+    Silent,
+    /// The NATS client has ended.
+    #[error("the connection to NATS is closed for good")]
+    Nats,
+    /// The source is led from elsewhere.
+    #[error(transparent)]
+    Claim(#[from] ClaimError),
+    /// NATS has been away for too long.
+    #[error("NATS has been out of reach for {} s; whichever copy reaches it leads", NATS_PATIENCE.as_secs())]
+    Cut,
+    /// The reply subject could not be subscribed to.
+    #[error("the reply subject cannot be subscribed to: {0}")]
+    Subscribe(#[from] async_nats::SubscribeError),
+}

@@ -1,0 +1,174 @@
+//! Replies to attempts: of targets, and of the server.
+
+use tpro_runtime::{failpoint, metrics::Reason, presence::QUESTION};
+use tpro_wire::{headers, reply::Noise};
+
+use super::Leader;
+use crate::core::{
+    answer::{self, Reply},
+    barrier::Echo,
+    in_flight::Key,
+    incoming::Incoming,
+    lane::CopyId,
+    message::{Message, Phase, Refusal},
+    outcome::Outcome,
+    retry, trace,
+};
+
+impl Leader {
+    /// Something has come back on a reply subject.
+    pub(super) fn on_reply(&mut self, reply: &Incoming<'_>) {
+        let Some((asked, uid, attempt)) = self.sending.replies().parse(reply.subject) else {
+            return self.count_dropped("subject");
+        };
+        if uid == *self.barrier.uid() {
+            return self.on_echo(attempt);
+        }
+        let Some(key) = self.in_flight.find(&uid) else {
+            self.counts.late_replies.inc();
+            return;
+        };
+        let Some(message) = self.in_flight.get_mut(key) else { return };
+        if asked != message.row.target.service() {
+            // A server with permissions lets a service publish to the reply subjects that name it.
+            return self.count_dropped("responder");
+        }
+        let said = answer::read(&uid, message.row.protocol, reply);
+        let by_others = matches!(
+            said,
+            Reply::Refused(Refusal::NoResponders) | Reply::Noise(Noise::Status | Noise::StreamAck)
+        );
+        if !by_others && let Some(service) = self.lanes.presence(message.lane) {
+            service.hear();
+        }
+        if attempt == QUESTION {
+            return;
+        }
+        match said {
+            Reply::Answer(outcome) => {
+                self.alive(key, CopyId::of(outcome.responder.as_deref()));
+                self.settle(key, outcome);
+            }
+            Reply::Refused(refusal) => {
+                let who = CopyId::of(reply.header(headers::RESPONDER));
+                self.refuse(key, attempt, refusal, who);
+            }
+            Reply::Working => self.working(key),
+            Reply::Stale => {
+                let outcome = Outcome::stale(&message.row.target);
+                self.settle(key, outcome);
+            }
+            Reply::Noise(noise) => {
+                message.noise += 1;
+                self.count_dropped(noise.as_str());
+            }
+        }
+    }
+
+    fn on_echo(&mut self, number: u32) {
+        // The server's refusal of an event was heard before its echo, and may not have been looked at.
+        while let Ok(subject) = self.forbidden.try_recv() {
+            self.on_forbidden(&subject);
+        }
+        let connection = self.sending.connection();
+        match self.barrier.echo(number, connection) {
+            Some(Echo::Taken(events)) => {
+                events.into_iter().for_each(|key| self.settle(key, Outcome::taken()))
+            }
+            Some(Echo::Unsure(events)) => events.into_iter().for_each(|key| self.send_again(key)),
+            None => {}
+        }
+    }
+
+    /// Nobody took this attempt.
+    fn refuse(&mut self, key: Key, attempt: u32, refusal: Refusal, who: CopyId) {
+        let Some(message) = self.in_flight.get_mut(key) else { return };
+        if message.is_event() {
+            // Nobody is asked to answer one.
+            return self.count_dropped("state");
+        }
+        if attempt != message.attempt || message.phase != Phase::Flying || message.queued {
+            // Of an attempt that has been followed by another.
+            return;
+        }
+        let refusal = match refusal {
+            Refusal::Overloaded { .. } => Refusal::Overloaded { repeat: message.unanswered },
+            other => other,
+        };
+        let what = refusal.on_the_wire().as_str();
+        trace::refused(message, what);
+        message.phase = Phase::Refused;
+        message.refusal = Some(refusal);
+        message.due = message.deadline.unwrap_or(message.due);
+        let service = message.row.target.service();
+        if self.lanes.refuse(message.lane, key, refusal, who, self.now) {
+            tracing::warn!(
+                tpro.service = service,
+                "nobody runs service {service}: its messages are tried again within their budgets"
+            );
+        }
+        self.counts.refused.get_or_create(&Reason { reason: what }).inc();
+        self.set_timer(key);
+    }
+
+    /// The target has it and works on it: the attempt is not overdue, and the message may have run.
+    fn working(&mut self, key: Key) {
+        let Some(message) = self.in_flight.get_mut(key) else { return };
+        (message.may_have_run, message.unanswered) = (true, true);
+        trace::refused(message, "working");
+        if message.phase == Phase::Flying && !message.queued {
+            message.due = retry::after_send(message, self.app.config.dispatch.attempt_timeout, self.now);
+        }
+        let news = self.lanes.present(message.lane);
+        say_if(news, message);
+    }
+
+    /// A copy of the target's service has answered.
+    fn alive(&mut self, key: Key, who: CopyId) {
+        let Some(message) = self.in_flight.get_mut(key) else { return };
+        let news = self.lanes.alive(message.lane, who, self.now);
+        say_if(news, message);
+    }
+
+    /// The server has refused to publish to this subject: nobody has got what was sent there.
+    pub(super) fn on_forbidden(&mut self, subject: &str) {
+        let refused = self.in_flight.keyed().filter(|(_, message)| {
+            message.attempt > 0 && !message.queued && message.row.target.subject() == subject
+        });
+        let refused: Vec<_> =
+            refused.map(|(key, message)| (key, message.attempt, message.is_event())).collect();
+        for (key, attempt, is_event) in refused {
+            match self.in_flight.get_mut(key).filter(|_| is_event) {
+                // It has no budget to be tried again in.
+                Some(event) => {
+                    let outcome = Outcome::unavailable(event, Refusal::Forbidden);
+                    self.settle(key, outcome);
+                }
+                None => self.refuse(key, attempt, Refusal::Forbidden, CopyId::default()),
+            }
+        }
+    }
+
+    /// Asks the server to send something back, to learn that it has the events before it.
+    pub(super) fn ask_echo(&mut self, number: u32) {
+        if failpoint::number("dispatcher.echo_lost").is_some() {
+            return;
+        }
+        let subject =
+            self.sending.replies().subject(self.app.source.service.as_str(), self.barrier.uid(), number);
+        // A question for which the client has no room is asked again when it is overdue.
+        self.sending.ask(subject, None, None);
+    }
+
+    fn count_dropped(&self, reason: &'static str) {
+        self.counts.dropped_replies.get_or_create(&Reason { reason }).inc();
+    }
+}
+
+/// Says that somebody runs the target's service again, if that is news.
+fn say_if(news: bool, message: &Message) {
+    if news {
+        let service = message.row.target.service();
+        tracing::info!(tpro.service = service, "service {service} answers again");
+    }
+}

@@ -1,0 +1,245 @@
+//! The leader's session: every statement the dispatcher runs, by name.
+//!
+//! The session is the leadership: a copy that has lost it can write nothing. So all of these run on it and on nothing else, each a
+//! transaction of its own, pipelined as they come.
+
+mod error;
+mod statements;
+#[cfg(test)]
+mod tests;
+
+use std::time::SystemTime;
+
+use tokio_postgres::{Client, Row, error::SqlState, types::ToSql};
+use tpro_runtime::db::{is_refusal, is_shortage, plain};
+use tpro_wire::{name::ServiceName, uid::Uid};
+use uuid::Uuid;
+
+pub(crate) use self::error::OutboxError;
+use self::statements::Statements;
+use super::{row, stuck::Stuck};
+use crate::core::{
+    cursor::Cursor,
+    published,
+    reader::Window,
+    settled::Settled,
+    snapshot::{Snapshot, Xid},
+};
+
+/// The leader's session.
+pub(crate) struct Outbox {
+    client: Client,
+    service: String,
+    statements: Statements,
+    stuck: Stuck,
+}
+
+impl Outbox {
+    /// Prepares everything on a session that leads.
+    pub async fn new(client: Client, service: &ServiceName) -> Result<Self, OutboxError> {
+        let statements = Statements::prepare(&client, &service.schema()).await?;
+        Ok(Self { client, service: service.to_string(), statements, stuck: Stuck::default() })
+    }
+
+    /// Those who cannot write replies: as long as there are any, nothing more is to be sent.
+    pub fn stuck(&self) -> &Stuck {
+        &self.stuck
+    }
+
+    /// From now on the bell reaches this session, and the word that messages were cancelled.
+    pub async fn listen(&self, service: &ServiceName) -> Result<(), OutboxError> {
+        // The name of a service is a plain identifier.
+        let sql = format!("LISTEN {}; LISTEN {}", service.channel(), service.cancel_channel());
+        self.client
+            .batch_execute(&sql)
+            .await
+            .map_err(|source| OutboxError::Run { name: "bell.listen", source })
+    }
+
+    /// A page of the outbox from the id `first` on, and the snapshot it was read in. `closed` are the lanes whose rows come
+    /// without bodies, none for all of them.
+    pub async fn read(
+        &self,
+        window: &Window,
+        first: i64,
+        rows: i64,
+        closed: Option<&[String]>,
+    ) -> Result<(Snapshot, Vec<Row>), OutboxError> {
+        let Window { seen, until, after: (tx, id) } = window;
+        let result = self
+            .client
+            .query(&self.statements.read, &[seen, until, tx, id, &rows, &closed, &first, &i64::MAX])
+            .await;
+        let run = |source| OutboxError::Run { name: "outbox.read", source };
+        let mut rows = result.map_err(run)?;
+        let last = rows.pop().ok_or(OutboxError::Guard)?;
+        Ok((last.try_get(0).map_err(run)?, rows))
+    }
+
+    /// The rows of a page, parsed, and the snapshot it was read in.
+    pub async fn page(
+        &self,
+        window: &Window,
+        first: i64,
+        rows: i64,
+        closed: &[String],
+    ) -> Result<(Snapshot, Vec<published::Row>), OutboxError> {
+        let (cur, rows) = self.read(window, first, rows, Some(closed)).await?;
+        let rows = row::rows(&rows).map_err(|source| OutboxError::Run { name: "outbox.read", source })?;
+        Ok((cur, rows))
+    }
+
+    /// A page of what became visible between two snapshots, `last` being the last id of it: which rows have no reply, their
+    /// lanes, and the last row of a full page.
+    pub async fn look_back(
+        &self,
+        (seen, until): (&Snapshot, &Snapshot),
+        last: i64,
+        after: Option<(Xid, i64)>,
+        rows: i64,
+    ) -> Result<(Vec<(i64, String)>, Option<(Xid, i64)>), OutboxError> {
+        let run = |source| OutboxError::Run { name: "outbox.look_back", source };
+        let (tx, id) = after.unwrap_or((Xid(seen.xmin().saturating_sub(1)), i64::MAX));
+        let found = self
+            .client
+            .query(&self.statements.look_back, &[seen, until, &last, &tx, &id, &rows])
+            .await
+            .map_err(run)?;
+        let mut unsettled = Vec::new();
+        let mut place = None;
+        for row in &found {
+            let id = row.try_get(1).map_err(run)?;
+            place = Some((row.try_get(0).map_err(run)?, id));
+            if row.try_get::<_, Option<bool>>(3).map_err(run)?.is_none() {
+                unsettled.push((id, row.try_get(2).map_err(run)?));
+            }
+        }
+        let full = i64::try_from(found.len()).is_ok_and(|found| found == rows);
+        Ok((unsettled, place.filter(|_| full)))
+    }
+
+    /// The last id that was given out.
+    pub async fn drawn(&self) -> Result<i64, OutboxError> {
+        let result = self.client.query_one(&self.statements.drawn, &[]).await.and_then(|row| row.try_get(0));
+        result.map_err(|source| OutboxError::Run { name: "outbox.drawn", source })
+    }
+
+    /// The rows of these ids, whole.
+    pub async fn fetch(&self, ids: &[i64]) -> Result<Vec<published::Row>, OutboxError> {
+        let (least, greatest) = ends(ids);
+        let result = self.client.query(&self.statements.fetch, &[&ids, &least, &greatest]).await;
+        result
+            .and_then(|found| row::rows(&found))
+            .map_err(|source| OutboxError::Run { name: "outbox.fetch", source })
+    }
+
+    /// Which of these have no reply, and their lanes.
+    pub async fn unsettled(&self, ids: &[i64]) -> Result<Vec<(i64, String)>, OutboxError> {
+        let run = |source| OutboxError::Run { name: "outbox.unsettled", source };
+        let (least, greatest) = ends(ids);
+        let rows =
+            self.client.query(&self.statements.unsettled, &[&ids, &least, &greatest]).await.map_err(run)?;
+        rows.iter().map(|row| Ok((row.try_get(0)?, row.try_get(1)?))).collect::<Result<_, _>>().map_err(run)
+    }
+
+    /// Which of these have a reply, in order.
+    pub async fn settled(&self, ids: &[i64]) -> Result<Vec<i64>, OutboxError> {
+        let run = |source| OutboxError::Run { name: "outbox.settled", source };
+        let (least, greatest) = ends(ids);
+        let rows =
+            self.client.query(&self.statements.settled, &[&ids, &least, &greatest]).await.map_err(run)?;
+        rows.iter().map(|row| row.try_get(0)).collect::<Result<_, _>>().map_err(run)
+    }
+
+    /// Writes outcomes; the first reply of a row wins.
+    pub async fn settle(&self, batch: &[Settled]) -> Result<u64, tokio_postgres::Error> {
+        let ids: Vec<i64> = column(batch, |s| s.settlement.id);
+        let uids: Vec<Uuid> = column(batch, |s| Uid::uuid(&s.settlement.uid));
+        let status: Vec<&str> = column(batch, |s| s.settlement.status.as_str());
+        let result: Vec<Option<&str>> = column(batch, |s| s.settlement.result.as_deref());
+        let error: Vec<Option<&str>> = column(batch, |s| s.settlement.error.as_deref());
+        let headers: Vec<Option<&str>> = column(batch, |s| s.settlement.headers.as_deref());
+        let attempts: Vec<i32> = column(batch, |s| s.settlement.attempts);
+        let sent_at = column(batch, |s| s.settlement.sent_at);
+        let responder: Vec<Option<&str>> = column(batch, |s| s.settlement.responder.as_deref());
+        let columns: [&(dyn ToSql + Sync); 9] =
+            [&ids, &uids, &status, &result, &error, &headers, &attempts, &sent_at, &responder];
+        match self.client.execute(&self.statements.settle, &columns).await {
+            Err(error) if error.code() == Some(&SqlState::UNIQUE_VIOLATION) => {
+                self.client.execute(&self.statements.settle_unsettled, &columns).await
+            }
+            result => result,
+        }
+    }
+
+    /// Tries if replies can be written at all. Returns why not.
+    pub async fn try_to_settle(&self) -> Result<Option<String>, OutboxError> {
+        match self.client.batch_execute(&self.statements.try_settle).await {
+            Ok(()) => Ok(None),
+            Err(error) if error.code() == Some(&SqlState::QUERY_CANCELED) => Ok(None),
+            Err(error) if is_refusal(&error) || is_shortage(&error) => Ok(Some(plain(&error))),
+            Err(source) => Err(OutboxError::Run { name: "reply.try", source }),
+        }
+    }
+
+    /// The durable cursor.
+    pub async fn cursor(&self) -> Result<Cursor, OutboxError> {
+        let run = |source| OutboxError::Run { name: "cursor.read", source };
+        let row = self.client.query_one(&self.statements.cursor, &[]).await.map_err(run)?;
+        let read =
+            || Ok(Cursor { snapshot: row.try_get(0)?, pending: row.try_get(1)?, clean: row.try_get(2)? });
+        read().map_err(run)
+    }
+
+    /// The snapshot of this moment.
+    pub async fn snapshot(&self) -> Result<Snapshot, OutboxError> {
+        let sql = "/* cursor.now */ SELECT pg_current_snapshot()";
+        let result = self.client.query_one(sql, &[]).await.and_then(|row| row.try_get(0));
+        result.map_err(|source| OutboxError::Run { name: "cursor.now", source })
+    }
+
+    /// Moves the durable cursor.
+    pub async fn move_cursor(&self, to: &Cursor) -> Result<(), OutboxError> {
+        let result =
+            self.client.execute(&self.statements.move_cursor, &[&to.snapshot, &to.pending, &to.clean]).await;
+        result.map(drop).map_err(|source| OutboxError::Run { name: "cursor.move", source })
+    }
+
+    /// Notes how much waits; `whole` says that nothing is left to be read, and `read` is the last id that was.
+    pub async fn note_backlog(&self, unsettled: i64, whole: bool, read: i64) -> Result<(), OutboxError> {
+        let result = self.client.execute(&self.statements.note_backlog, &[&unsettled, &whole, &read]).await;
+        result.map(drop).map_err(|source| OutboxError::Run { name: "backlog.note", source })
+    }
+
+    /// Takes the bell; false when a publisher is about to commit.
+    pub async fn sleep(&self) -> Result<bool, OutboxError> {
+        let result = self
+            .client
+            .query_one(&self.statements.sleep, &[&self.service])
+            .await
+            .and_then(|row| row.try_get(0));
+        result.map_err(|source| OutboxError::Run { name: "bell.sleep", source })
+    }
+
+    /// Lets the bell go.
+    pub async fn wake(&self) -> Result<(), OutboxError> {
+        let result = self.client.execute(&self.statements.wake, &[&self.service]).await;
+        result.map(drop).map_err(|source| OutboxError::Run { name: "bell.wake", source })
+    }
+
+    /// Shows that this session lives, and tells the database's time.
+    pub async fn heartbeat(&self) -> Result<SystemTime, OutboxError> {
+        let result =
+            self.client.query_one(&self.statements.heartbeat, &[]).await.and_then(|row| row.try_get(0));
+        result.map_err(|source| OutboxError::Run { name: "leader.heartbeat", source })
+    }
+}
+
+/// The least and the greatest of these.
+fn ends(ids: &[i64]) -> (i64, i64) {
+    (ids.iter().copied().min().unwrap_or(0), ids.iter().copied().max().unwrap_or(0))
+}
+
+fn column<'a, T>(batch: &'a [Settled], of: impl Fn(&'a Settled) -> T) -> Vec<T> {
+    batch.iter().map(of).collect()
+}

@@ -1,0 +1,119 @@
+//! Rows of the outbox as they come from PostgreSQL.
+
+use std::{borrow::Cow, sync::Arc};
+
+use bytes::Bytes;
+use serde::Deserialize;
+use tokio_postgres::Row;
+use tpro_wire::{
+    budget::Budget,
+    envelope,
+    headers::is_language,
+    protocol::Protocol,
+    target::Target,
+    trace::{parent_in_tracestate, tracestate_without_parent},
+    uid::Uid,
+};
+use uuid::Uuid;
+
+use crate::core::{
+    published::{self, Broken, Content, Published},
+    snapshot::Xid,
+};
+
+/// The columns of `read.sql` and `fetch.sql`, by place.
+mod column {
+    pub const TX: usize = 1;
+    pub const ID: usize = 2;
+    pub const UID: usize = 3;
+    pub const SUBJECT: usize = 4;
+    pub const PROTOCOL: usize = 5;
+    pub const TIMEOUT: usize = 6;
+    pub const CREATED_AT: usize = 7;
+    pub const EXPIRES_IN: usize = 8;
+    pub const TRACEPARENT: usize = 9;
+    pub const TRACESTATE: usize = 10;
+    pub const HEADERS: usize = 11;
+    pub const BODY: usize = 12;
+}
+
+/// A row's place in the order of reading.
+pub(crate) fn place(row: &Row) -> Result<(Xid, i64), tokio_postgres::Error> {
+    Ok((row.try_get(column::TX)?, row.try_get(column::ID)?))
+}
+
+/// Reads the rows of a page, in their order.
+pub(crate) fn rows(rows: &[Row]) -> Result<Vec<published::Row>, tokio_postgres::Error> {
+    let mut read: Vec<published::Row> = Vec::with_capacity(rows.len());
+    for row in rows {
+        let (tx, id) = place(row)?;
+        let name = lane(row)?;
+        // Rows of one lane mostly come one after the other.
+        let before = read.last().map(|row| &row.lane).filter(|lane| &***lane == name);
+        let lane = before.map_or_else(|| name.into(), Arc::clone);
+        read.push(published::Row { tx, id, lane, content: content(row)? });
+    }
+    Ok(read)
+}
+
+/// The lane of a row: `space.service`, the subject up to its second dot.
+fn lane(row: &Row) -> Result<&str, tokio_postgres::Error> {
+    let subject: &str = row.try_get(column::SUBJECT)?;
+    let end = subject.match_indices('.').nth(1).map_or(subject.len(), |(end, _)| end);
+    Ok(&subject[..end])
+}
+
+/// Makes a message of a row.
+fn content(row: &Row) -> Result<Content, tokio_postgres::Error> {
+    let Some(body): Option<&str> = row.try_get(column::BODY)? else { return Ok(Content::Bare) };
+    let target = Target::parse(row.try_get(column::SUBJECT)?);
+    let broken = |uid, column| {
+        let target = target.as_ref().ok().cloned();
+        Ok(Content::Broken(Box::new(Broken { column, uid, target })))
+    };
+    let Ok(uid) = Uid::from_uuid(row.try_get::<_, Uuid>(column::UID)?) else { return broken(None, "uid") };
+    let Ok(target) = &target else { return broken(Some(uid), "service_name") };
+    let Ok(protocol) = row.try_get::<_, &str>(column::PROTOCOL)?.parse() else {
+        return broken(Some(uid), "protocol");
+    };
+    let Ok(budget) = Budget::from_seconds(row.try_get(column::TIMEOUT)?) else {
+        return broken(Some(uid), "timeout");
+    };
+    let Ok(traceparent) = row.try_get::<_, &str>(column::TRACEPARENT)?.parse() else {
+        return broken(Some(uid), "traceparent");
+    };
+    let tracestate: Option<&str> = row.try_get(column::TRACESTATE)?;
+    let headers: &str = row.try_get::<_, Option<&str>>(column::HEADERS)?.unwrap_or("{}");
+    let known =
+        if headers == "{}" { Known::default() } else { serde_json::from_str(headers).unwrap_or_default() };
+    let payload = match protocol {
+        Protocol::JsonRpc => Bytes::from(envelope::request(&uid, target.method(), body)),
+        Protocol::Json => Bytes::copy_from_slice(body.as_bytes()),
+    };
+    Ok(Content::Whole(Box::new(Published {
+        id: row.try_get(column::ID)?,
+        uid,
+        target: target.clone(),
+        protocol,
+        budget,
+        created_at: row.try_get(column::CREATED_AT)?,
+        expires_in: row.try_get(column::EXPIRES_IN)?,
+        traceparent,
+        parent: tracestate.and_then(parent_in_tracestate),
+        tracestate: tracestate.and_then(tracestate_without_parent),
+        headers: (headers != "{}").then(|| headers.to_owned()),
+        language: known.language.filter(|tag| is_language(tag)).map(Cow::into_owned),
+        hops: known.hops.unwrap_or(0),
+        payload,
+    })))
+}
+
+/// The members of a row's headers that are NATS headers of their own.
+#[derive(Default, Deserialize)]
+struct Known<'a> {
+    #[serde(borrow, default, rename = "content-language")]
+    language: Option<Cow<'a, str>>,
+    /// Set where a handler publishes, so that a circle of services ends (`Tx::publish`).
+    #[serde(default, rename = "tpro-hops")]
+    hops: Option<u32>,
+}

@@ -1,0 +1,6 @@
+//! Who may lead: the gate before everything else, and the claims by which copies of several servers find each other.
+
+pub(crate) mod claim;
+pub mod gate;
+mod identity;
+mod said;
