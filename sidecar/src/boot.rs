@@ -4,6 +4,7 @@ mod core_dump;
 mod page;
 mod probe;
 mod replies;
+mod systemd;
 mod work;
 
 use std::{
@@ -127,6 +128,7 @@ async fn serve(service: Service, config: Arc<Config>) -> Result<End, BootError> 
     config.warnings.iter().for_each(|warning| tracing::warn!("configuration: {warning}"));
     let health = Health::default();
     health.hold("start", "starting");
+    systemd::tell(&config, &health, &stop);
     let spans = Spans::export_to(&config, &counts.spans)?;
     let life = async {
         let http = http::start(&config, &health, page, &stop).await?;

@@ -89,6 +89,7 @@ mod statements;
 mod stop;
 mod storms;
 mod strangers;
+mod systemd;
 mod tables;
 mod takeover;
 mod terminals;
