@@ -13,7 +13,7 @@ $(foreach name,$(.VARIABLES),$(if $(filter command,$(origin $(name))),$(eval ove
 # bash counts in SECONDS itself.
 export LOAD_SECONDS := $(value SECONDS)
 
-.PHONY: help all setup up down status demo test faults check bench chaos soak psql env clean install-extension \
+.PHONY: help all setup up down status demo test faults check crates bench chaos soak psql env clean install-extension \
 	up-db up-nats up-jaeger stop-db stop-nats stop-jaeger FORCE
 
 logs-% up-% roll-% stop-% down-% down-all-% maintain-% create-% create-env-% create-sql-%: export STEM = $*
@@ -87,6 +87,8 @@ faults: ## the slow tests: faults, takeovers, their times in figures (FILTER=wor
 	@make/faults.sh
 check: ## fmt, clippy, doc, deny, shellcheck, pgspot
 	@make/check.sh
+crates: ## the crates, which needs which, and the circles among their modules
+	@make/crates.sh
 bench: ## what a publish costs, and messages a second end to end
 	@make/bench.sh
 chaos: ## load under random faults, then: was the promise kept? (SECONDS=600, SEED: the same faults again)

@@ -6,7 +6,7 @@
 seconds=$(whole_number LOAD_SECONDS 600 SECONDS)
 load_seed
 "$ROOT/make/setup.sh"
-# Examples too: one of them is the service whose handlers have effects.
+# Examples too: one of them is `rogue`, the service whose handlers have effects.
 use_measured
 build_all "building" --bins --lib --examples
 exec "$PROFILE/tpro-chaos" run --seconds "$seconds" "${LOAD_SEED[@]}" --logs "$LOGS"

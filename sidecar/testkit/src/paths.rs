@@ -41,9 +41,11 @@ pub fn binary(name: &str, package: &str) -> Outcome<PathBuf> {
     present(binaries()?.join(name), &format!("cargo build -p {package}"))
 }
 
-/// The example `name` of crate tpro-sidecar.
-pub fn example(name: &str) -> Outcome<PathBuf> {
-    present(binaries()?.join("examples").join(name), &format!("cargo build -p tpro-sidecar --example {name}"))
+/// The program of the service `rogue`, which misbehaves when a message tells it to.
+///
+/// It is an example of this crate, so that only a build of everything (`--all-targets`, `--examples`) makes it.
+pub fn rogue() -> Outcome<PathBuf> {
+    present(binaries()?.join("examples/rogue"), "cargo build -p tpro-testkit --example rogue")
 }
 
 /// The extension's library: `TPRO_EXTENSION_SO`, else beside the binaries.

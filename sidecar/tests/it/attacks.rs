@@ -5,13 +5,13 @@ use futures_util::StreamExt;
 use serde_json::json;
 use tpro_testkit::{Outcome, eventually};
 
-use crate::probe::Probe;
+use crate::rogue::Rogue;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn headers_and_bodies_that_mean_harm_are_answered_or_passed_over_and_the_service_lives() -> Outcome {
-    let world = Probe::world().await?;
+    let world = Rogue::world().await?;
     let main = world.run("main").await?;
-    let probe = world.start(Probe::copy(&world, 1)?).await?;
+    let rogue = world.start(Rogue::copy(&world, 1)?).await?;
     let stranger = world.nats.client().await?;
     let inbox = stranger.new_inbox();
     let mut answers = stranger.subscribe(inbox.clone()).await?;
@@ -29,7 +29,7 @@ async fn headers_and_bodies_that_mean_harm_are_answered_or_passed_over_and_the_s
         ("Tpro-Hops", "4294967295"),
         ("Tpro-Hops", "many"),
         ("Tpro-Source", "main/../../etc/passwd"),
-        ("Tpro-Source", "'; DROP SCHEMA probe_service CASCADE; --"),
+        ("Tpro-Source", "'; DROP SCHEMA rogue_service CASCADE; --"),
         ("Tpro-Protocol", "smtp"),
         ("Tpro-Headers", "{"),
         ("Tpro-Headers", "[]"),
@@ -51,7 +51,7 @@ async fn headers_and_bodies_that_mean_harm_are_answered_or_passed_over_and_the_s
                 continue;
             }
             let payload = request.replace("default.echo", method);
-            let subject = format!("tpro.probe.{method}");
+            let subject = format!("tpro.rogue.{method}");
             stranger
                 .publish_with_reply_and_headers(subject, inbox.clone(), headers.clone(), payload.into())
                 .await?;
@@ -60,9 +60,9 @@ async fn headers_and_bodies_that_mean_harm_are_answered_or_passed_over_and_the_s
     }
     let long = "x".repeat(900_000);
     for (subject, payload) in [
-        ("tpro.probe.default.echo", "[".repeat(500_000)),
+        ("tpro.rogue.default.echo", "[".repeat(500_000)),
         (
-            "tpro.probe.default.echo",
+            "tpro.rogue.default.echo",
             format!(
                 r#"{{"jsonrpc":"2.0","id":1,"method":"default.echo","params":{}{}}}"#,
                 "[".repeat(100_000),
@@ -70,32 +70,32 @@ async fn headers_and_bodies_that_mean_harm_are_answered_or_passed_over_and_the_s
             ),
         ),
         (
-            "tpro.probe.default.echo",
+            "tpro.rogue.default.echo",
             format!(r#"{{"jsonrpc":"2.0","id":"{long}","method":"default.echo","params":{{}}}}"#),
         ),
-        ("tpro.probe.default.echo", format!(r#"{{"jsonrpc":"2.0","id":1,"method":"{long}","params":{{}}}}"#)),
+        ("tpro.rogue.default.echo", format!(r#"{{"jsonrpc":"2.0","id":1,"method":"{long}","params":{{}}}}"#)),
         (
-            "tpro.probe.default.echo",
+            "tpro.rogue.default.echo",
             format!(
                 r#"{{"jsonrpc":"2.0","id":1e400,"method":"default.echo","params":{{"n":{}}}}}"#,
                 "9".repeat(300_000)
             ),
         ),
         (
-            "tpro.probe.default.echo",
+            "tpro.rogue.default.echo",
             r#"{"jsonrpc":"2.0","id":1,"id":2,"method":"default.echo","method":"default.abort","params":{}}"#
                 .into(),
         ),
         (
-            "tpro.probe.default.echo",
+            "tpro.rogue.default.echo",
             r#"{"jsonrpc":"2.0","id":1,"method":"default.abort","params":{}}"#.into(),
         ),
-        ("tpro.probe.default.echo", r#"[{"jsonrpc":"2.0","id":1,"method":"default.echo"}]"#.into()),
-        ("tpro.probe.a.b.c.d.e", request.clone()),
-        ("tpro.probe.default", request.clone()),
-        ("tpro.probe.DEFAULT.ECHO", request.clone()),
-        ("tpro.probe.default.echo;DROP", request.clone()),
-        ("tpro.probe.\u{43f}\u{440}\u{438}.\u{432}\u{435}\u{442}", request.clone()),
+        ("tpro.rogue.default.echo", r#"[{"jsonrpc":"2.0","id":1,"method":"default.echo"}]"#.into()),
+        ("tpro.rogue.a.b.c.d.e", request.clone()),
+        ("tpro.rogue.default", request.clone()),
+        ("tpro.rogue.DEFAULT.ECHO", request.clone()),
+        ("tpro.rogue.default.echo;DROP", request.clone()),
+        ("tpro.rogue.\u{43f}\u{440}\u{438}.\u{432}\u{435}\u{442}", request.clone()),
     ] {
         stranger.publish_with_reply(subject, inbox.clone(), payload.into()).await?;
         sent += 1;
@@ -104,14 +104,14 @@ async fn headers_and_bodies_that_mean_harm_are_answered_or_passed_over_and_the_s
     // Each is answered, by an error or by a state that says why not; nothing is left to wait for.
     for n in 0..sent {
         let answer = tokio::time::timeout(tpro_testkit::eventually::DEADLINE, answers.next()).await;
-        assert!(matches!(answer, Ok(Some(_))), "{n} of {sent} were answered: {}", probe.log());
+        assert!(matches!(answer, Ok(Some(_))), "{n} of {sent} were answered: {}", rogue.log());
     }
-    world.ask(&Probe::request("default.effect", json!({}))).await?.ok()?;
-    assert_eq!(Probe::effects(&world).await?, 1);
-    assert_eq!(probe.get("/readyz").await?.status, 200);
-    assert!(!probe.log().contains("panicked"), "{}", probe.log());
-    eventually("nothing is left in hand", async || Ok(probe.metric("tpro_handlers_at_work").await? == 0.0))
+    world.ask(&Rogue::request("default.effect", json!({}))).await?.ok()?;
+    assert_eq!(Rogue::effects(&world).await?, 1);
+    assert_eq!(rogue.get("/readyz").await?.status, 200);
+    assert!(!rogue.log().contains("panicked"), "{}", rogue.log());
+    eventually("nothing is left in hand", async || Ok(rogue.metric("tpro_handlers_at_work").await? == 0.0))
         .await?;
-    world.finish(&[&main, &probe]).await?;
+    world.finish(&[&main, &rogue]).await?;
     Ok(())
 }

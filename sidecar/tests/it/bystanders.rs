@@ -6,14 +6,14 @@ use tokio::task::JoinHandle;
 use tpro_testkit::{Message, Outcome, World, eventually};
 
 use crate::answerer::Answerer;
-use crate::probe::Probe;
+use crate::rogue::Rogue;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_service_that_nobody_runs_is_unavailable_though_a_bystander_takes_its_messages() -> Outcome {
-    let world = Probe::world().await?;
+    let world = Rogue::world().await?;
     let bystander = bystander(&world).await?;
     let main = world.run("main").await?;
-    let probe = world.start(Probe::copy(&world, 1)?).await?;
+    let rogue = world.start(Rogue::copy(&world, 1)?).await?;
     for seconds in [1, 3] {
         let reply = world.ask(&Message::to("nobody.at.home").timeout(seconds)).await?;
         assert_eq!((reply.status.as_str(), reply.code()), ("unavailable", -32001), "{reply:?}");
@@ -22,8 +22,8 @@ async fn a_service_that_nobody_runs_is_unavailable_though_a_bystander_takes_its_
     }
     // A handler that calls it is told the same.
     let call = json!({"target": "nobody.at.work", "body": {}});
-    world.ask(&Probe::request("default.call", call).timeout(3)).await?;
-    let recorded = "SELECT count(*) FROM probe_service.mq_reply WHERE status = 'unavailable'";
+    world.ask(&Rogue::request("default.call", call).timeout(3)).await?;
+    let recorded = "SELECT count(*) FROM rogue_service.mq_reply WHERE status = 'unavailable'";
     eventually("the call is on record", async || Ok(world.count(recorded).await? >= 1)).await?;
 
     // What knows nothing of tpro is asked nothing, and so nothing is known of it.
@@ -34,19 +34,19 @@ async fn a_service_that_nobody_runs_is_unavailable_though_a_bystander_takes_its_
         "{reply:?}"
     );
     bystander.abort();
-    world.finish(&[&main, &probe]).await?;
+    world.finish(&[&main, &rogue]).await?;
     Ok(())
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_service_that_is_there_and_slow_ends_as_a_timeout_though_it_has_never_answered() -> Outcome {
-    let world = Probe::world().await?;
+    let world = Rogue::world().await?;
     let bystander = bystander(&world).await?;
     let main = world.run("main").await?;
-    let probe = world.start(Probe::copy(&world, 1)?).await?;
-    let hold = Probe::hold(&world).await?;
+    let rogue = world.start(Rogue::copy(&world, 1)?).await?;
+    let hold = Rogue::hold(&world).await?;
     for method in ["default.effect", "transactional.effect", "stateless.effect"] {
-        let reply = world.ask(&Probe::request(method, Probe::held()).timeout(1)).await?;
+        let reply = world.ask(&Rogue::request(method, Rogue::held()).timeout(1)).await?;
         let over = reply.status == "timeout" || (reply.status == "error" && reply.code() == -32002);
         assert!(over, "{method}: {reply:?}");
     }
@@ -58,13 +58,13 @@ async fn a_service_that_is_there_and_slow_ends_as_a_timeout_though_it_has_never_
     let reply = world.ask(&Message::to("old.thing.ask").timeout(1)).await?;
     assert_eq!(reply.status, "timeout", "{reply:?}");
     bystander.abort();
-    world.finish(&[&main, &probe]).await?;
+    world.finish(&[&main, &rogue]).await?;
     Ok(())
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_a_leader_before_has_sent_is_never_called_untaken() -> Outcome {
-    let world = Probe::world().await?;
+    let world = Rogue::world().await?;
     let bystander = bystander(&world).await?;
     let main = world.run("main").await?;
     let id = world.publish(&Message::to("nobody.at.home").timeout(5)).await?;

@@ -11,7 +11,7 @@ use tpro_testkit::{Message, Outcome, SidecarProcess, Times, World, eventually};
 
 use crate::answerer::Answerer;
 use crate::copies::leader;
-use crate::probe::Probe;
+use crate::rogue::Rogue;
 
 /// How long after a cancel an attempt is surely one too many, on any machine. The promise is a tenth of a second.
 const FAR_TOO_LATE: Duration = Duration::from_secs(5);
@@ -134,15 +134,15 @@ async fn what_waits_or_was_sent_is_sent_no_more_and_holds_up_nothing_behind_it()
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_was_refused_is_not_tried_again_when_somebody_is_there() -> Outcome {
-    let world = Probe::world().await?;
+    let world = Rogue::world().await?;
     let main = world.start(world.sidecar("main")?.env("ATTEMPT_TIMEOUT_MS", 60_000)).await?;
-    let probe = world.start(Probe::copy(&world, 1)?.env("HANDLERS_MAX", 1)).await?;
-    let hold = Probe::hold(&world).await?;
-    let at_work = world.publish(&Probe::request("default.effect", Probe::held()).timeout(600)).await?;
-    Probe::waiting(&world, 1).await?;
+    let rogue = world.start(Rogue::copy(&world, 1)?.env("HANDLERS_MAX", 1)).await?;
+    let hold = Rogue::hold(&world).await?;
+    let at_work = world.publish(&Rogue::request("default.effect", Rogue::held()).timeout(600)).await?;
+    Rogue::waiting(&world, 1).await?;
     // Nobody runs the one; the other has its hands full.
     Message::to("gone.thing.ask").protocol("json").timeout(600).publish_many(&world.main, 50).await?;
-    Probe::request("default.effect", json!({})).timeout(600).publish_many(&world.main, 50).await?;
+    Rogue::request("default.effect", json!({})).timeout(600).publish_many(&world.main, 50).await?;
     eventually("all of both are refused", async || {
         let refused =
             async |reason: &str| main.metric_of("tpro_refused_total", &format!(r#"reason="{reason}""#)).await;
@@ -159,11 +159,11 @@ async fn what_was_refused_is_not_tried_again_when_somebody_is_there() -> Outcome
     eventually("its answer is late", async || Ok(main.metric("tpro_late_replies_total").await? >= 1.0))
         .await?;
     world.ask(&Message::to("gone.thing.ask").protocol("json")).await?.ok()?;
-    world.ask(&Probe::request("default.effect", json!({}))).await?.ok()?;
+    world.ask(&Rogue::request("default.effect", json!({}))).await?.ok()?;
     assert_eq!(answerer.taken(), 1, "nothing that was cancelled is sent");
-    assert_eq!(Probe::effects(&world).await?, 2, "the one at work and the one that was published last");
+    assert_eq!(Rogue::effects(&world).await?, 2, "the one at work and the one that was published last");
     assert_eq!(world.await_reply(at_work).await?.status, "cancelled");
-    world.finish(&[&main, &probe]).await?;
+    world.finish(&[&main, &rogue]).await?;
     Ok(())
 }
 

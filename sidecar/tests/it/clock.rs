@@ -6,7 +6,7 @@ use serde_json::json;
 use tpro_testkit::{Kind, Message, Outcome, SidecarProcess, eventually, eventually_some};
 
 use crate::answerer::Answerer;
-use crate::probe::Probe;
+use crate::rogue::Rogue;
 
 /// An hour, in milliseconds.
 const HOUR: f64 = 3_600_000.0;
@@ -26,22 +26,22 @@ async fn a_clock_that_is_off_by_an_hour_or_jumps_bends_the_times_of_spans_and_no
 }
 
 async fn with_clock(told: &str, off: &[f64]) -> Outcome {
-    let world = Probe::world().await?;
+    let world = Rogue::world().await?;
     let wrong = format!("clock.host={told}");
     let main = world.start(world.sidecar("main")?.env("FAILPOINTS", &wrong).env("HEARTBEAT_MS", 100)).await?;
-    let probe = world.start(Probe::copy(&world, 1)?.env("FAILPOINTS", &wrong)).await?;
-    for copy in [&main, &probe] {
+    let rogue = world.start(Rogue::copy(&world, 1)?.env("FAILPOINTS", &wrong)).await?;
+    for copy in [&main, &rogue] {
         for skew in off {
             skewed(copy, *skew).await?;
         }
     }
 
     for method in ["transactional.effect", "default.effect", "default.tx"] {
-        Probe::request(method, json!({})).publish_many(&world.main, 50).await?;
+        Rogue::request(method, json!({})).publish_many(&world.main, 50).await?;
     }
-    let call = json!({"target": "probe.default.effect", "body": {}});
-    world.ask(&Probe::request("default.call", call)).await?.ok()?;
-    assert_eq!(world.ask(&Message::to("probe.default.effect").timeout(0)).await?.status, "ok");
+    let call = json!({"target": "rogue.default.effect", "body": {}});
+    world.ask(&Rogue::request("default.call", call)).await?.ok()?;
+    assert_eq!(world.ask(&Message::to("rogue.default.effect").timeout(0)).await?.status, "ok");
     let trace: String = world.main.query_one("SELECT tpro.trace_id(1)", &[]).await?.get(0);
 
     // A budget is neither longer nor shorter: nobody answers, and it is over when it is over.
@@ -63,11 +63,11 @@ async fn with_clock(told: &str, off: &[f64]) -> Outcome {
     world.recon().await?;
     let ok = world.count("SELECT count(*) FROM main_service.mq_reply WHERE status = 'ok'").await?;
     assert_eq!(ok, 152, "{:?}", world.replies("main").await?);
-    eventually("the event's effect is there", async || Ok(Probe::effects(&world).await? == 153)).await?;
+    eventually("the event's effect is there", async || Ok(Rogue::effects(&world).await? == 153)).await?;
     let times = "SELECT count(*) FROM
         (SELECT r.sent_at, p.created_at FROM main_service.mq_reply r JOIN main_service.mq_publish p ON p.id = r.mq_id
-         UNION ALL SELECT r.sent_at, r.replied_at FROM probe_service.mq_reply r
-         UNION ALL SELECT p.created_at, clock_timestamp() FROM probe_service.mq_publish p) t
+         UNION ALL SELECT r.sent_at, r.replied_at FROM rogue_service.mq_reply r
+         UNION ALL SELECT p.created_at, clock_timestamp() FROM rogue_service.mq_publish p) t
         WHERE abs(extract(epoch FROM sent_at - created_at)) > 300";
     assert_eq!(world.count(times).await?, 0, "the tables have the database's time");
 
@@ -83,7 +83,7 @@ async fn with_clock(told: &str, off: &[f64]) -> Outcome {
         off.iter().any(|off| (bent - off).abs() < SLACK),
         "the span began {bent} ms after the row was made"
     );
-    world.finish(&[&main, &probe]).await?;
+    world.finish(&[&main, &rogue]).await?;
     Ok(())
 }
 

@@ -5,12 +5,12 @@ use tokio_postgres::Client;
 use tpro_testkit::{Message, Outcome, Postgres, Recon, World, eventually};
 
 use crate::answerer::Answerer;
-use crate::probe::Probe;
+use crate::rogue::Rogue;
 
 /// How many rows the tables of the services have, in the order of the names.
 async fn rows(session: &Client) -> Outcome<Vec<i64>> {
     let mut rows = Vec::new();
-    for service in ["main", "probe"] {
+    for service in ["main", "rogue"] {
         for table in ["mq_publish", "mq_reply", "mq_receive", "mq_outcome"] {
             let count = format!("SELECT count(*) FROM {service}_service.{table}");
             rows.push(session.query_one(&count, &[]).await?.get(0));
@@ -21,23 +21,23 @@ async fn rows(session: &Client) -> Outcome<Vec<i64>> {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_restored_database_is_silent_until_it_is_adopted() -> Outcome {
-    let world = Probe::world().await?;
+    let world = Rogue::world().await?;
     let answerer = Answerer::echo(&world.nats, "tpro.old.thing.ask").await?;
     let request = Message::to("old.thing.ask").protocol("json");
     let main = world.run("main").await?;
-    let probe = world.start(Probe::copy(&world, 1)?).await?;
+    let rogue = world.start(Rogue::copy(&world, 1)?).await?;
     for method in ["transactional.effect", "default.effect"] {
-        Probe::request(method, json!({})).publish_many(&world.main, 50).await?;
+        Rogue::request(method, json!({})).publish_many(&world.main, 50).await?;
     }
     world.recon().await?;
     main.stop().await?;
-    probe.stop().await?;
+    rogue.stop().await?;
     request.publish_many(&world.main, 10).await?;
 
     // Into a cluster of its own, in which the services were made before for the sake of their roles.
     let elsewhere = Postgres::own().start().await?;
     let roles = elsewhere.database().await?;
-    for service in ["main", "probe"] {
+    for service in ["main", "rogue"] {
         roles.create_service(service).await?;
     }
     let copy = world.database.restore_in(elsewhere)?;
@@ -62,7 +62,7 @@ async fn a_restored_database_is_silent_until_it_is_adopted() -> Outcome {
     let instance: String = admin.query_one("SELECT tpro.instance()::text", &[]).await?.get(0);
     let told = restored.get("/version").await?.body;
     assert!(told.contains(&instance), "the database is {instance} now, and the copy goes by {told}");
-    let services = ["main", "probe"].map(str::to_owned);
+    let services = ["main", "rogue"].map(str::to_owned);
     Recon::drained(&admin, &services).await?;
     assert_eq!(answerer.taken(), 10);
     // The rows of the copy may be older or younger than its own transactions; new ones are read all the same.
@@ -70,8 +70,8 @@ async fn a_restored_database_is_silent_until_it_is_adopted() -> Outcome {
     let id = request.publish(&session).await?;
     tpro_testkit::Reply::wait(&session, "main", id).await?.ok()?;
     // The inbox has come along, and the copy's own service goes on with it.
-    let second = world.start(Probe::copy(&world, 2)?.env("DATABASE_URL", copy.role_url("probe"))).await?;
-    let id = Probe::request("transactional.effect", json!({})).publish(&session).await?;
+    let second = world.start(Rogue::copy(&world, 2)?.env("DATABASE_URL", copy.role_url("rogue"))).await?;
+    let id = Rogue::request("transactional.effect", json!({})).publish(&session).await?;
     tpro_testkit::Reply::wait(&session, "main", id).await?.ok()?;
     let recon = Recon::look(&admin, &services).await?.clean()?;
     assert_eq!((recon.published, recon.settled), (112, 112));

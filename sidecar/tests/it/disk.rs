@@ -13,7 +13,7 @@ use serde_json::json;
 use tokio::sync::watch;
 use tpro_testkit::{Context, Message, Nats, Outcome, Postgres, World, eventually};
 
-use crate::probe::Probe;
+use crate::rogue::Rogue;
 
 /// What a reply has: enough of them do not fit on the disk any more.
 const REPLY: usize = 8_000;
@@ -93,30 +93,30 @@ async fn with_a_full_disk_publishers_are_told_nothing_more_is_sent_and_it_goes_o
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_a_handler_has_done_is_not_called_failed_because_a_full_disk_cannot_note_it() -> Outcome {
-    let Some((disk, world)) = cramped(&["main", "probe"]).await? else { return Ok(()) };
-    world.admin.batch_execute(Probe::EFFECTS).await?;
+    let Some((disk, world)) = cramped(&["main", "rogue"]).await? else { return Ok(()) };
+    world.admin.batch_execute(Rogue::EFFECTS).await?;
     let main = world.run("main").await?;
-    let probe = world.start(Probe::copy(&world, 1)?).await?;
-    let hold = Probe::hold(&world).await?;
+    let rogue = world.start(Rogue::copy(&world, 1)?).await?;
+    let hold = Rogue::hold(&world).await?;
     for _ in 0..5 {
-        world.publish(&Probe::request("default.effect", Probe::held()).timeout(60)).await?;
+        world.publish(&Rogue::request("default.effect", Rogue::held()).timeout(60)).await?;
     }
-    Probe::waiting(&world, 5).await?;
+    Rogue::waiting(&world, 5).await?;
     // The inbox has pages with room left, so that they are used up first.
     let filler = disk.fill()?;
-    let used = "INSERT INTO probe_service.mq_outcome (uid, run, answer) SELECT tpro.uuid7(), 0, to_jsonb(repeat(md5(random()::text), 30))";
+    let used = "INSERT INTO rogue_service.mq_outcome (uid, run, answer) SELECT tpro.uuid7(), 0, to_jsonb(repeat(md5(random()::text), 30))";
     while world.admin.batch_execute(used).await.is_ok() {}
     drop(hold);
-    eventually("outcomes cannot be stored", async || Ok(probe.log().contains("the inbox cannot be written")))
+    eventually("outcomes cannot be stored", async || Ok(rogue.log().contains("the inbox cannot be written")))
         .await?;
-    assert_eq!(Probe::effects(&world).await?, 5);
+    assert_eq!(Rogue::effects(&world).await?, 5);
     fs::remove_file(filler)?;
     world.recon().await?;
     let replies = world.replies("main").await?;
     assert!(replies.iter().all(|reply| reply.status == "ok"), "{replies:?}");
-    assert_eq!(Probe::effects(&world).await?, 5, "each was done once");
-    world.admin.batch_execute("DELETE FROM probe_service.mq_outcome WHERE run = 0").await?;
-    world.finish(&[&main, &probe]).await?;
+    assert_eq!(Rogue::effects(&world).await?, 5, "each was done once");
+    world.admin.batch_execute("DELETE FROM rogue_service.mq_outcome WHERE run = 0").await?;
+    world.finish(&[&main, &rogue]).await?;
     Ok(())
 }
 

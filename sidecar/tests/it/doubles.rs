@@ -9,7 +9,7 @@ use serde_json::json;
 use tokio::task::JoinHandle;
 use tpro_testkit::{Nats, Outcome, eventually};
 
-use crate::probe::Probe;
+use crate::rogue::Rogue;
 
 /// In the header of a double, so that it is not doubled again.
 const MARK: &str = "Doubled";
@@ -67,15 +67,15 @@ impl Drop for Doubler {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn doubled_requests_and_replies_make_one_effect_and_one_reply() -> Outcome {
-    let world = Probe::world().await?;
-    let requests = Doubler::start(&world.nats, "tpro.probe.>").await?;
+    let world = Rogue::world().await?;
+    let requests = Doubler::start(&world.nats, "tpro.rogue.>").await?;
     let replies = Doubler::start(&world.nats, "_INBOX.tpro.main.>").await?;
     let main = world.run("main").await?;
-    let copies = [world.start(Probe::copy(&world, 1)?).await?, world.start(Probe::copy(&world, 2)?).await?];
+    let copies = [world.start(Rogue::copy(&world, 1)?).await?, world.start(Rogue::copy(&world, 2)?).await?];
 
     for _ in 0..3 {
         for method in ["transactional.effect", "default.effect", "default.tx"] {
-            Probe::request(method, json!({})).publish_many(&world.main, 100).await?;
+            Rogue::request(method, json!({})).publish_many(&world.main, 100).await?;
         }
     }
     world.recon().await?;
@@ -84,7 +84,7 @@ async fn doubled_requests_and_replies_make_one_effect_and_one_reply() -> Outcome
     }
     assert!(requests.doubled() >= 90, "{} requests were doubled", requests.doubled());
     assert!(replies.doubled() >= 90, "{} replies were doubled", replies.doubled());
-    assert_eq!(Probe::effects(&world).await?, 900);
+    assert_eq!(Rogue::effects(&world).await?, 900);
     // Each double was taken, and told from the first by the inbox.
     eventually("every request and every double was dealt with", async || {
         let mut received = 0.0;

@@ -23,12 +23,11 @@ fn main_of(world: &World, clusters: &[&Postgres]) -> Outcome<Sidecar> {
     Ok(world.sidecar("main")?.env("DATABASE_URL", url))
 }
 
-/// A service `probe` in a database that has no part in the failover: its inbox forgets nothing.
-async fn probe_elsewhere(world: &World) -> Outcome<(Database, Arc<SidecarProcess>)> {
+/// A service `rogue` in a database that has no part in the failover: its inbox forgets nothing.
+async fn rogue_elsewhere(world: &World) -> Outcome<(Database, Arc<SidecarProcess>)> {
     let database = Postgres::shared().await?.database().await?;
-    database.create_service("probe").await?;
-    let sidecar =
-        world.sidecar_of("probe", paths::example("probe")?).env("DATABASE_URL", database.role_url("probe"));
+    database.create_service("rogue").await?;
+    let sidecar = world.sidecar_of("rogue", paths::rogue()?).env("DATABASE_URL", database.role_url("rogue"));
     Ok((database, world.start(sidecar).await?))
 }
 
@@ -37,7 +36,7 @@ async fn publish_words(world: &World, word: &str, count: i32) -> Outcome<Vec<i64
     let mut ids = Vec::new();
     for number in 0..count {
         let body = json!({"word": format!("{word} {number}")});
-        ids.push(world.publish(&Message::to("probe.default.echo").body(body).timeout(60)).await?);
+        ids.push(world.publish(&Message::to("rogue.default.echo").body(body).timeout(60)).await?);
     }
     Ok(ids)
 }
@@ -87,7 +86,7 @@ async fn each_by_its_own_words(world: &World) -> Outcome {
 async fn ids_that_a_failover_hands_out_again_are_new_messages() -> Outcome {
     let old = Postgres::own().start().await?;
     let mut world = World::options().services(&["main"]).cluster(old.clone()).start().await?;
-    let (elsewhere, probe) = probe_elsewhere(&world).await?;
+    let (elsewhere, rogue) = rogue_elsewhere(&world).await?;
     let standby = Postgres::own().start_standby_of(&old).await?;
     let servers = [&*old, &*standby];
     let copies = [
@@ -144,12 +143,12 @@ async fn ids_that_a_failover_hands_out_again_are_new_messages() -> Outcome {
     slow.publish(request.reply.expect("it wants a reply"), request.payload).await?;
     each_by_its_own_words(&world).await?;
 
-    let recon = Recon::look(&elsewhere.connect().await?, &["probe".to_owned()]).await?.clean()?;
+    let recon = Recon::look(&elsewhere.connect().await?, &["rogue".to_owned()]).await?.clean()?;
     assert_eq!(recon.published, 0);
     for copy in &copies {
         copy.ready().await?;
     }
-    world.finish(&[&copies[0], &copies[1], &probe]).await?;
+    world.finish(&[&copies[0], &copies[1], &rogue]).await?;
     Ok(())
 }
 
@@ -163,7 +162,7 @@ async fn ids_that_a_crash_hands_out_again_are_new_messages() -> Outcome {
         .start()
         .await?;
     let mut world = World::options().services(&["main"]).cluster(cluster.clone()).start().await?;
-    let (elsewhere, probe) = probe_elsewhere(&world).await?;
+    let (elsewhere, rogue) = rogue_elsewhere(&world).await?;
     let main = world.run("main").await?;
     publish_words(&world, "kept", 20).await?;
     world.recon().await?;
@@ -189,9 +188,9 @@ async fn ids_that_a_crash_hands_out_again_are_new_messages() -> Outcome {
         before.len() - kept.len()
     );
     assert!(ids > 0 && transactions > 0, "{ids} ids and {transactions} transactions came again");
-    Recon::look(&elsewhere.connect().await?, &["probe".to_owned()]).await?.clean()?;
+    Recon::look(&elsewhere.connect().await?, &["rogue".to_owned()]).await?.clean()?;
     main.ready().await?;
-    world.finish(&[&main, &probe]).await?;
+    world.finish(&[&main, &rogue]).await?;
     Ok(())
 }
 

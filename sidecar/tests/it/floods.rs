@@ -7,23 +7,23 @@ use tpro_testkit::times::Times;
 use tpro_testkit::{Message, Outcome, SidecarProcess, World, eventually, paths};
 
 use crate::answerer::Answerer;
-use crate::probe::Probe;
+use crate::rogue::Rogue;
 
 /// What a copy may hold in memory, in kB, while it is flooded: three times what an idle one has.
 const MOST_KB: u64 = 128 << 10;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_a_slow_copy_refuses_is_sent_again_and_counted_on_both_sides() -> Outcome {
-    let world = Probe::world().await?;
+    let world = Rogue::world().await?;
     let main = world.start(world.sidecar("main")?.env("ATTEMPT_TIMEOUT_MS", 60_000)).await?;
-    let probe = world.start(Probe::copy(&world, 1)?.env("HANDLERS_MAX", 2)).await?;
-    let hold = Probe::hold(&world).await?;
+    let rogue = world.start(Rogue::copy(&world, 1)?.env("HANDLERS_MAX", 2)).await?;
+    let hold = Rogue::hold(&world).await?;
     // Two that hold all there is, and then more than comes through.
-    Probe::request("default.effect", Probe::held()).timeout(60).publish_many(&world.main, 2).await?;
-    Probe::waiting(&world, 2).await?;
-    Probe::request("default.effect", json!({})).timeout(60).publish_many(&world.main, 300).await?;
+    Rogue::request("default.effect", Rogue::held()).timeout(60).publish_many(&world.main, 2).await?;
+    Rogue::waiting(&world, 2).await?;
+    Rogue::request("default.effect", json!({})).timeout(60).publish_many(&world.main, 300).await?;
     eventually("it has refused some", async || {
-        Ok(probe.metric_of("tpro_not_run_total", r#"reason="overloaded""#).await? > 0.0)
+        Ok(rogue.metric_of("tpro_not_run_total", r#"reason="overloaded""#).await? > 0.0)
     })
     .await?;
     drop(hold);
@@ -31,15 +31,15 @@ async fn what_a_slow_copy_refuses_is_sent_again_and_counted_on_both_sides() -> O
     for reply in world.replies("main").await? {
         assert_eq!(reply.status, "ok", "{reply:?}");
     }
-    assert_eq!(Probe::effects(&world).await?, 302);
-    let refused = probe.metric_of("tpro_not_run_total", r#"reason="overloaded""#).await?;
+    assert_eq!(Rogue::effects(&world).await?, 302);
+    let refused = rogue.metric_of("tpro_not_run_total", r#"reason="overloaded""#).await?;
     assert_eq!(main.metric_of("tpro_refused_total", r#"reason="overloaded""#).await?, refused);
     assert_eq!(
         main.metric("tpro_resent_total").await?,
         refused,
         "what was refused was sent again, and nothing else"
     );
-    world.finish(&[&main, &probe]).await?;
+    world.finish(&[&main, &rogue]).await?;
     Ok(())
 }
 
@@ -77,27 +77,27 @@ async fn large_bodies_for_a_service_that_nobody_runs_hold_up_no_other() -> Outco
 async fn a_flood_of_large_bodies_is_never_in_memory_at_once() -> Outcome {
     const MESSAGES: i32 = 5_000;
     const BYTES: usize = 40_000;
-    let world = Probe::world().await?;
+    let world = Rogue::world().await?;
     let main = world.start(world.sidecar("main")?.env("ATTEMPT_TIMEOUT_MS", 60_000)).await?;
-    let probe = world.start(Probe::copy(&world, 1)?.env("HANDLERS_MAX", 8)).await?;
-    let hold = Probe::hold(&world).await?;
-    Probe::request("default.effect", Probe::held()).timeout(600).publish_many(&world.main, 8).await?;
-    Probe::waiting(&world, 8).await?;
+    let rogue = world.start(Rogue::copy(&world, 1)?.env("HANDLERS_MAX", 8)).await?;
+    let hold = Rogue::hold(&world).await?;
+    Rogue::request("default.effect", Rogue::held()).timeout(600).publish_many(&world.main, 8).await?;
+    Rogue::waiting(&world, 8).await?;
     let large = json!({"ballast": "x".repeat(BYTES)});
-    Probe::request("default.effect", large).timeout(600).publish_many(&world.main, MESSAGES).await?;
-    let refused = async || probe.metric_of("tpro_not_run_total", r#"reason="overloaded""#).await;
+    Rogue::request("default.effect", large).timeout(600).publish_many(&world.main, MESSAGES).await?;
+    let refused = async || rogue.metric_of("tpro_not_run_total", r#"reason="overloaded""#).await;
     eventually("it refuses them again and again", async || Ok(refused().await? >= 100.0)).await?;
     drop(hold);
     world.recon().await?;
-    assert_eq!(Probe::effects(&world).await?, i64::from(MESSAGES) + 8);
-    for copy in [&main, &probe] {
+    assert_eq!(Rogue::effects(&world).await?, i64::from(MESSAGES) + 8);
+    for copy in [&main, &rogue] {
         let (name, most) = (copy.process().name(), peak_kb(copy)?);
         println!(
             "figure: {name} had at most {most} kB of memory in a flood of {MESSAGES} bodies of {BYTES} bytes"
         );
         assert!(most < MOST_KB, "{name} had {most} kB");
     }
-    world.finish(&[&main, &probe]).await?;
+    world.finish(&[&main, &rogue]).await?;
     Ok(())
 }
 
@@ -106,28 +106,28 @@ async fn a_flood_of_large_bodies_is_never_in_memory_at_once() -> Outcome {
 async fn what_a_copy_drops_before_it_can_read_it_is_sent_again() -> Outcome {
     const MESSAGES: i32 = 12_000;
     const FIRST: i32 = 20_000;
-    let world = Probe::world().await?;
+    let world = Rogue::world().await?;
     let main = world.sidecar("main")?.env("LANE_MAX", 20_000).env("IN_FLIGHT_MAX", 20_000);
     let main = world.start(main.env("ATTEMPT_TIMEOUT_MS", 20_000)).await?;
     // It takes its time and any number at once, from which the dispatcher learns to have that many in flight. Then it takes nothing
     // for a while, so that its client has to drop what does not fit.
     let stall = format!("subscriber.stall_ms={FIRST}*off->1*return(15000)");
-    let probe = Probe::copy(&world, 1)?.env("FAILPOINTS", stall).env("HANDLERS_MAX", 20_000);
-    let probe = world.start(probe).await?;
-    Probe::request("stateless.pause", json!({"pause": 700}))
+    let rogue = Rogue::copy(&world, 1)?.env("FAILPOINTS", stall).env("HANDLERS_MAX", 20_000);
+    let rogue = world.start(rogue).await?;
+    Rogue::request("stateless.pause", json!({"pause": 700}))
         .timeout(120)
         .publish_many(&world.main, FIRST)
         .await?;
     world.recon().await?;
-    assert_eq!(probe.metric("tpro_received_total").await?, f64::from(FIRST));
-    Probe::request("stateless.echo", json!({})).timeout(120).publish_many(&world.main, MESSAGES).await?;
+    assert_eq!(rogue.metric("tpro_received_total").await?, f64::from(FIRST));
+    Rogue::request("stateless.echo", json!({})).timeout(120).publish_many(&world.main, MESSAGES).await?;
     world.recon().await?;
     assert!(world.replies("main").await?.iter().all(|reply| reply.status == "ok"));
 
     let sent = main.metric("tpro_sent_total").await?;
-    let dropped = sent - probe.metric("tpro_received_total").await?;
-    let counted = probe.metric("tpro_nats_slow_consumer_total").await?;
-    let overloaded = probe.metric_of("tpro_not_run_total", r#"reason="overloaded""#).await?;
+    let dropped = sent - rogue.metric("tpro_received_total").await?;
+    let counted = rogue.metric("tpro_nats_slow_consumer_total").await?;
+    let overloaded = rogue.metric_of("tpro_not_run_total", r#"reason="overloaded""#).await?;
     println!(
         "figure: of {MESSAGES} messages {dropped} were dropped, {counted} drops were heard of, {overloaded} refused"
     );
@@ -135,7 +135,7 @@ async fn what_a_copy_drops_before_it_can_read_it_is_sent_again() -> Outcome {
     assert_eq!(sent - f64::from(FIRST + MESSAGES), main.metric("tpro_resent_total").await?);
     assert_eq!(main.metric("tpro_silent_total").await?, dropped, "what was dropped was sent again");
     assert_eq!(main.metric("tpro_refused_total").await?, overloaded);
-    for copy in [&main, &probe] {
+    for copy in [&main, &rogue] {
         let most = peak_kb(copy)?;
         println!(
             "figure: {} had at most {most} kB of memory in a flood of {MESSAGES}",
@@ -143,7 +143,7 @@ async fn what_a_copy_drops_before_it_can_read_it_is_sent_again() -> Outcome {
         );
         assert!(most < MOST_KB, "{most} kB");
     }
-    world.finish(&[&main, &probe]).await?;
+    world.finish(&[&main, &rogue]).await?;
     Ok(())
 }
 
@@ -151,13 +151,13 @@ async fn what_a_copy_drops_before_it_can_read_it_is_sent_again() -> Outcome {
 #[ignore = "slow: make faults"]
 async fn a_flood_of_one_service_is_felt_by_no_other() -> Outcome {
     const FLOOD: Duration = Duration::from_secs(60);
-    let world = World::options().services(&["main", "probe", "echo"]).start().await?;
-    world.admin.batch_execute(Probe::EFFECTS).await?;
+    let world = World::options().services(&["main", "rogue", "echo"]).start().await?;
+    world.admin.batch_execute(Rogue::EFFECTS).await?;
     let main = world.run("main").await?;
     // One that can do no more than its one connection, and one that nobody floods.
-    let flooded = Probe::copy(&world, 1)?.env("HANDLERS_MAX", 8).env("DB_POOL_MAX", 1);
+    let flooded = Rogue::copy(&world, 1)?.env("HANDLERS_MAX", 8).env("DB_POOL_MAX", 1);
     let flooded = world.start(flooded).await?;
-    let other = world.start(world.sidecar_of("echo", paths::example("probe")?)).await?;
+    let other = world.start(world.sidecar_of("echo", paths::rogue()?)).await?;
     let session = world.database.connect_as("main").await?;
     let ask = Message::to("echo.default.echo");
     let mut quiet = Times::of("one request to a service that nobody floods, before");
@@ -165,7 +165,7 @@ async fn a_flood_of_one_service_is_felt_by_no_other() -> Outcome {
 
     let flooding = tokio::spawn(async move {
         // Ten of these a second are all it can do: each takes the one connection for a tenth of a second.
-        let slow = Probe::request("transactional.effect", json!({"pause": 100})).timeout(3);
+        let slow = Rogue::request("transactional.effect", json!({"pause": 100})).timeout(3);
         let begun = Instant::now();
         let mut published = 0;
         while begun.elapsed() < FLOOD {
@@ -181,7 +181,7 @@ async fn a_flood_of_one_service_is_felt_by_no_other() -> Outcome {
     quiet.report();
     loud.report();
     let refused = flooded.metric_of("tpro_not_run_total", r#"reason="overloaded""#).await?;
-    let done = Probe::effects(&world).await?;
+    let done = Rogue::effects(&world).await?;
     println!(
         "figure: in a flood of {published} messages in 60 s {done} were done, {refused} attempts were refused"
     );
@@ -191,7 +191,7 @@ async fn a_flood_of_one_service_is_felt_by_no_other() -> Outcome {
     );
     // What waits goes as fast as its service works, for which the flooded copy would need long.
     flooded.stop().await?;
-    let strong = Probe::copy(&world, 2)?.env("HANDLERS_MAX", 40).env("DB_POOL_MAX", 40);
+    let strong = Rogue::copy(&world, 2)?.env("HANDLERS_MAX", 40).env("DB_POOL_MAX", 40);
     let strong = world.start(strong).await?;
     world.recon().await?;
     let spoiled =

@@ -6,7 +6,7 @@ use tpro_testkit::{Message, Outcome, SidecarProcess, Signal, World, eventually};
 
 use crate::answerer::Answerer;
 use crate::copies::leader;
-use crate::probe::Probe;
+use crate::rogue::Rogue;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_frozen_leader_is_deposed_and_follows_when_it_wakes_up() -> Outcome {
@@ -36,13 +36,13 @@ async fn a_frozen_leader_is_deposed_and_follows_when_it_wakes_up() -> Outcome {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_a_frozen_copy_has_taken_is_done_by_another_and_once() -> Outcome {
-    let world = Probe::world().await?;
+    let world = Rogue::world().await?;
     let main = world.start(world.sidecar("main")?.env("ATTEMPT_TIMEOUT_MS", 500)).await?;
-    let first = world.start(Probe::copy(&world, 1)?).await?;
-    let second = world.start(Probe::copy(&world, 2)?).await?;
+    let first = world.start(Rogue::copy(&world, 1)?).await?;
+    let second = world.start(Rogue::copy(&world, 2)?).await?;
     first.signal(Signal::STOP)?;
     for method in ["transactional.effect", "default.effect"] {
-        Probe::request(method, serde_json::json!({})).publish_many(&world.main, 100).await?;
+        Rogue::request(method, serde_json::json!({})).publish_many(&world.main, 100).await?;
     }
     world.recon().await?;
     let (silent, again) = (main.metric("tpro_silent_total").await?, main.metric("tpro_resent_total").await?);
@@ -66,36 +66,36 @@ async fn what_a_frozen_copy_has_taken_is_done_by_another_and_once() -> Outcome {
     assert!(world.replies("main").await?.iter().all(|reply| reply.status == "ok"));
     eventually("its late work is over", async || {
         let open = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND xact_start IS NOT NULL
-                      AND application_name LIKE 'tpro/probe/%'";
+                      AND application_name LIKE 'tpro/rogue/%'";
         Ok(world.count(open).await? == 0)
     })
     .await?;
-    assert_eq!(Probe::effects(&world).await?, 200);
+    assert_eq!(Rogue::effects(&world).await?, 200);
     world.finish(&[&main, &first, &second]).await?;
     Ok(())
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_copy_that_is_frozen_in_its_transaction_finishes_it_when_it_wakes_up() -> Outcome {
-    let world = Probe::world().await?;
+    let world = Rogue::world().await?;
     let main = world.start(world.sidecar("main")?.env("ATTEMPT_TIMEOUT_MS", 300)).await?;
     let (id, first, second) = frozen_in_its_transaction(&world, 60).await?;
     // What it holds is its own as long as its session lives: the other copy does not do it a second time.
     at_work_elsewhere(&second).await?;
-    assert_eq!(Probe::effects(&world).await?, 0, "nothing is committed");
+    assert_eq!(Rogue::effects(&world).await?, 0, "nothing is committed");
     first.signal(Signal::CONT)?;
     let reply = world.await_reply(id).await?;
     assert!(reply.attempts > 1, "{reply:?}");
     assert_eq!(reply.ok()?["pid"].as_u64(), Some(first.process().pid().into()), "the frozen copy did it");
     idle(&first).await?;
-    assert_eq!(Probe::effects(&world).await?, 1);
+    assert_eq!(Rogue::effects(&world).await?, 1);
     world.finish(&[&main, &first, &second]).await?;
     Ok(())
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_late_work_of_a_copy_that_was_frozen_in_its_transaction_is_stopped_by_the_inbox() -> Outcome {
-    let world = Probe::world().await?;
+    let world = Rogue::world().await?;
     let main = world.start(world.sidecar("main")?.env("ATTEMPT_TIMEOUT_MS", 300)).await?;
     let (id, first, second) = frozen_in_its_transaction(&world, 60).await?;
     at_work_elsewhere(&second).await?;
@@ -111,14 +111,14 @@ async fn the_late_work_of_a_copy_that_was_frozen_in_its_transaction_is_stopped_b
     })
     .await?;
     idle(&first).await?;
-    assert_eq!(Probe::effects(&world).await?, 1, "its own effect went with its session");
+    assert_eq!(Rogue::effects(&world).await?, 1, "its own effect went with its session");
     world.finish(&[&main, &first, &second]).await?;
     Ok(())
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_a_frozen_copy_holds_is_let_go_when_the_budget_is_spent() -> Outcome {
-    let world = Probe::world().await?;
+    let world = Rogue::world().await?;
     let main = world.start(world.sidecar("main")?.env("ATTEMPT_TIMEOUT_MS", 300)).await?;
     let (id, first, second) = frozen_in_its_transaction(&world, 15).await?;
     at_work_elsewhere(&second).await?;
@@ -128,7 +128,7 @@ async fn what_a_frozen_copy_holds_is_let_go_when_the_budget_is_spent() -> Outcom
         Ok(world.count(&format!("SELECT count(*) FROM ({OPEN}) AS open")).await? == 0)
     })
     .await?;
-    assert_eq!(Probe::effects(&world).await?, 0, "what it had done is undone");
+    assert_eq!(Rogue::effects(&world).await?, 0, "what it had done is undone");
     let main = world.start(main.sidecar()).await?;
     let reply = world.await_reply(id).await?;
     assert_eq!(reply.copy(), "2", "{reply:?}");
@@ -136,7 +136,7 @@ async fn what_a_frozen_copy_holds_is_let_go_when_the_budget_is_spent() -> Outcom
     first.signal(Signal::CONT)?;
     first.ready().await?;
     idle(&first).await?;
-    assert_eq!(Probe::effects(&world).await?, 1, "its late work came to nothing");
+    assert_eq!(Rogue::effects(&world).await?, 1, "its late work came to nothing");
     world.finish(&[&main, &first, &second]).await?;
     Ok(())
 }
@@ -145,7 +145,7 @@ async fn what_a_frozen_copy_holds_is_let_go_when_the_budget_is_spent() -> Outcom
 /// inbox when the copy was frozen: that session is another.
 const OPEN: &str =
     "SELECT pid FROM pg_stat_activity WHERE datname = current_database() AND xact_start IS NOT NULL
-    AND application_name LIKE 'tpro/probe/1/%' AND query LIKE '/* hold */%'";
+    AND application_name LIKE 'tpro/rogue/1/%' AND query LIKE '/* hold */%'";
 
 /// A message whose handler has had its effect and waits for its next statement, in a copy that stands still; its id, that
 /// copy, and another one that can work.
@@ -154,12 +154,12 @@ async fn frozen_in_its_transaction(
     budget: i32,
 ) -> Outcome<(i64, Arc<SidecarProcess>, Arc<SidecarProcess>)> {
     // Its run is cut off where nobody sees it, and so is no SERVER span of one that counts.
-    let first = Probe::copy(world, 1)?.without("OTEL_EXPORTER_OTLP_ENDPOINT");
+    let first = Rogue::copy(world, 1)?.without("OTEL_EXPORTER_OTLP_ENDPOINT");
     let first = world.start(first).await?;
-    let hold = Probe::hold(world).await?;
-    let request = Probe::request("transactional.effect", Probe::held()).timeout(budget);
+    let hold = Rogue::hold(world).await?;
+    let request = Rogue::request("transactional.effect", Rogue::held()).timeout(budget);
     let id = world.publish(&request).await?;
-    Probe::waiting(world, 1).await?;
+    Rogue::waiting(world, 1).await?;
     first.signal(Signal::STOP)?;
     drop(hold);
     eventually("its session is idle in its transaction", async || {
@@ -169,7 +169,7 @@ async fn frozen_in_its_transaction(
         Ok(world.count(&idle).await? == 1)
     })
     .await?;
-    let second = world.start(Probe::copy(world, 2)?).await?;
+    let second = world.start(Rogue::copy(world, 2)?).await?;
     Ok((id, first, second))
 }
 

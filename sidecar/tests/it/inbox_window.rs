@@ -4,8 +4,8 @@ use serde_json::json;
 use tpro_testkit::{Outcome, World};
 
 use crate::maintenance::{maintain, parts};
-use crate::probe::Probe;
 use crate::repeats::{ask_again, uid_of};
+use crate::rogue::Rogue;
 
 /// Makes the inbox of `main` as it is after some days: a range for each day, and one for what was before.
 const DAYS: &str = "DO $$
@@ -28,9 +28,9 @@ const DAYS: &str = "DO $$
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_requester_who_comes_back_after_the_window_is_refused_as_stale() -> Outcome {
-    let world = Probe::world().await?;
+    let world = Rogue::world().await?;
     let main = world.run("main").await?;
-    let probe = world.start(Probe::copy(&world, 1)?).await?;
+    let rogue = world.start(Rogue::copy(&world, 1)?).await?;
     let uid = "(to_char(0, 'FM') || lpad(to_hex((extract(epoch FROM now() - interval '4 days') * 1000)::bigint), 12, '0')
                || '7000800000000000000a')::uuid";
     let id: i64 = world
@@ -38,7 +38,7 @@ async fn a_requester_who_comes_back_after_the_window_is_refused_as_stale() -> Ou
         .query_one(
             &format!(
                 "INSERT INTO main_service.mq_publish (uid, service_name, entity, method_name)
-                 VALUES ({uid}, 'probe', 'transactional', 'effect') RETURNING id"
+                 VALUES ({uid}, 'rogue', 'transactional', 'effect') RETURNING id"
             ),
             &[],
         )
@@ -46,37 +46,37 @@ async fn a_requester_who_comes_back_after_the_window_is_refused_as_stale() -> Ou
         .get(0);
     let reply = world.await_reply(id).await?;
     assert_eq!((reply.status.as_str(), reply.code()), ("timeout", -32005), "{reply:?}");
-    assert_eq!(Probe::effects(&world).await?, 0);
+    assert_eq!(Rogue::effects(&world).await?, 0);
     // A young one is taken.
-    world.ask(&Probe::request("transactional.effect", json!({}))).await?.ok()?;
-    assert_eq!(Probe::effects(&world).await?, 1);
-    world.finish(&[&main, &probe]).await?;
+    world.ask(&Rogue::request("transactional.effect", json!({}))).await?.ok()?;
+    assert_eq!(Rogue::effects(&world).await?, 1);
+    world.finish(&[&main, &rogue]).await?;
     Ok(())
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_comes_back_when_the_inbox_has_forgotten_it_is_refused_and_has_no_second_effect() -> Outcome {
-    let world = Probe::world().await?;
-    world.admin.batch_execute(&DAYS.replace("main_", "probe_")).await?;
+    let world = Rogue::world().await?;
+    world.admin.batch_execute(&DAYS.replace("main_", "rogue_")).await?;
     let uid = uid_of(&world, "-6 days").await?;
     // It was young enough when it was done.
-    let long = world.start(Probe::copy(&world, 1)?.env("INBOX_WINDOW", 8 * 86_400)).await?;
+    let long = world.start(Rogue::copy(&world, 1)?.env("INBOX_WINDOW", 8 * 86_400)).await?;
     assert_eq!(ask_again(&world, &uid).await?, None);
     assert_eq!(ask_again(&world, &uid).await?, None, "a repeat finds the outcome");
-    assert_eq!(Probe::effects(&world).await?, 1);
+    assert_eq!(Rogue::effects(&world).await?, 1);
     long.stop().await?;
 
-    let run = world.spawn(Probe::copy(&world, 2)?.arg("maintain"))?;
+    let run = world.spawn(Rogue::copy(&world, 2)?.arg("maintain"))?;
     assert!(run.wait().await?.success(), "{}", run.log());
     for table in ["mq_receive", "mq_outcome"] {
-        assert_eq!(world.count(&format!("SELECT count(*) FROM probe_service.{table}")).await?, 0);
+        assert_eq!(world.count(&format!("SELECT count(*) FROM rogue_service.{table}")).await?, 0);
     }
-    let probe = world.start(Probe::copy(&world, 3)?).await?;
+    let rogue = world.start(Rogue::copy(&world, 3)?).await?;
     assert_eq!(ask_again(&world, &uid).await?.as_deref(), Some("stale"));
-    assert_eq!(Probe::effects(&world).await?, 1);
+    assert_eq!(Rogue::effects(&world).await?, 1);
     // The oracle asks for the inbox row of each effect, and this one's is forgotten.
     world.admin.batch_execute("DELETE FROM public.effect").await?;
-    world.finish(&[&probe]).await?;
+    world.finish(&[&rogue]).await?;
     Ok(())
 }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 use tpro_testkit::proxy::Fault;
 use tpro_testkit::{Message, Nats, Outcome, Proxy, SidecarProcess, Signal, World, eventually};
 
-use crate::probe::Probe;
+use crate::rogue::Rogue;
 
 /// How late each piece of some 20 KiB is on the slow line.
 const LATE: Duration = Duration::from_millis(20);
@@ -16,26 +16,26 @@ const LARGE: usize = 800_000;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn large_answers_on_a_slow_line_are_delivered_before_the_copy_ends() -> Outcome {
-    let world = Probe::world().await?;
+    let world = Rogue::world().await?;
     let line = Proxy::start_narrow(world.nats.port()).await?;
     // Nobody has time to ask twice.
     let main = world.start(world.sidecar("main")?.env("ATTEMPT_TIMEOUT_MS", 120_000)).await?;
-    let probe = Probe::copy(&world, 1)?.env("NATS_URL", format!("nats://127.0.0.1:{}", line.port()));
-    let probe = probe.env("STOP_TIMEOUT", 120).env("DB_POOL_MAX", ANSWERS);
+    let rogue = Rogue::copy(&world, 1)?.env("NATS_URL", format!("nats://127.0.0.1:{}", line.port()));
+    let rogue = rogue.env("STOP_TIMEOUT", 120).env("DB_POOL_MAX", ANSWERS);
     // A ping that stands behind the answers is no sign of a dead connection.
-    let probe = world.start(probe.env("FAILPOINTS", "nats.ping_ms=return(600000)")).await?;
-    let hold = Probe::hold(&world).await?;
-    let body = json!({"hold": Probe::held()["hold"], "bytes": LARGE});
-    let request = Probe::request("default.held_reply", body).timeout(300);
+    let rogue = world.start(rogue.env("FAILPOINTS", "nats.ping_ms=return(600000)")).await?;
+    let hold = Rogue::hold(&world).await?;
+    let body = json!({"hold": Rogue::held()["hold"], "bytes": LARGE});
+    let request = Rogue::request("default.held_reply", body).timeout(300);
     request.publish_many(&world.main, ANSWERS.into()).await?;
-    Probe::waiting(&world, ANSWERS.into()).await?;
+    Rogue::waiting(&world, ANSWERS.into()).await?;
     line.set(Fault::Latency(LATE));
     drop(hold);
-    let ended = "SELECT count(*) FROM probe_service.mq_outcome";
+    let ended = "SELECT count(*) FROM rogue_service.mq_outcome";
     eventually("the handlers have ended", async || Ok(world.count(ended).await? == i64::from(ANSWERS)))
         .await?;
-    probe.signal(Signal::TERM)?;
-    assert_eq!(probe.wait().await?.code(), Some(0), "{}", probe.log());
+    rogue.signal(Signal::TERM)?;
+    assert_eq!(rogue.wait().await?.code(), Some(0), "{}", rogue.log());
     line.set(Fault::None);
     world.recon().await?;
     for reply in world.replies("main").await? {
@@ -49,15 +49,15 @@ async fn large_answers_on_a_slow_line_are_delivered_before_the_copy_ends() -> Ou
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_is_on_its_way_to_a_copy_that_stops_is_answered_by_it() -> Outcome {
     const REQUESTS: i32 = 3_000;
-    let world = Probe::world().await?;
+    let world = Rogue::world().await?;
     let line = Proxy::start(world.nats.port()).await?;
     // What is lost is seen, since nobody has time to ask twice.
     let main = world.start(world.sidecar("main")?.env("ATTEMPT_TIMEOUT_MS", 120_000)).await?;
-    let stays = world.start(Probe::copy(&world, 1)?).await?;
-    let goes = Probe::copy(&world, 2)?.env("NATS_URL", format!("nats://127.0.0.1:{}", line.port()));
+    let stays = world.start(Rogue::copy(&world, 1)?).await?;
+    let goes = Rogue::copy(&world, 2)?.env("NATS_URL", format!("nats://127.0.0.1:{}", line.port()));
     let goes = world.start(goes).await?;
     line.set(Fault::Latency(LATE));
-    let request = Probe::request("stateless.echo", json!({})).timeout(300);
+    let request = Rogue::request("stateless.echo", json!({})).timeout(300);
     request.publish_many(&world.main, REQUESTS).await?;
     eventually("it answers", async || Ok(goes.metric("tpro_handled_total").await? > 100.0)).await?;
     goes.signal(Signal::TERM)?;
@@ -86,17 +86,17 @@ async fn what_the_server_takes_no_more_is_an_error_and_not_sent_again() -> Outco
     const MOST: usize = 300_000;
     let limit = |bytes: usize| Nats::options().line(&format!("max_payload: {bytes}"));
     let nats = limit(1 << 20);
-    let world = World::options().services(&["main", "probe"]).nats(nats).start().await?;
-    world.admin.batch_execute(Probe::EFFECTS).await?;
+    let world = World::options().services(&["main", "rogue"]).nats(nats).start().await?;
+    world.admin.batch_execute(Rogue::EFFECTS).await?;
     let main = world.start(world.sidecar("main")?.env("ATTEMPT_TIMEOUT_MS", 2_000)).await?;
-    let probe = world.start(Probe::copy(&world, 1)?).await?;
+    let rogue = world.start(Rogue::copy(&world, 1)?).await?;
     // An answer is stored that could be sent when it was made, and is asked for again when it can not.
-    let large = Message::to("probe.default.reply").body(json!({"bytes": 400_000})).timeout(60);
+    let large = Message::to("rogue.default.reply").body(json!({"bytes": 400_000})).timeout(60);
     let asked = world.publish(&large).await?;
     assert_eq!(world.await_reply(asked).await?.ok()?.as_str().map(str::len), Some(400_000));
     world.nats.reload(&limit(MOST)).await?;
     knows_of(&main, MOST).await?;
-    knows_of(&probe, MOST).await?;
+    knows_of(&rogue, MOST).await?;
     // As after a takeover: the leader does not know that it was answered.
     main.stop().await?;
     world.admin.execute("DELETE FROM main_service.mq_reply WHERE mq_id = $1", &[&asked]).await?;
@@ -120,12 +120,12 @@ async fn what_the_server_takes_no_more_is_an_error_and_not_sent_again() -> Outco
     );
     // A message that the leader cannot send.
     let sent =
-        world.ask(&Probe::request("default.echo", json!({"text": "x".repeat(400_000)})).timeout(60)).await?;
+        world.ask(&Rogue::request("default.echo", json!({"text": "x".repeat(400_000)})).timeout(60)).await?;
     assert_eq!((sent.status.as_str(), sent.code()), ("error", -32006), "{sent:?}");
-    world.ask(&Probe::request("default.echo", json!({}))).await?.ok()?;
-    for copy in [&main, &probe] {
+    world.ask(&Rogue::request("default.echo", json!({}))).await?.ok()?;
+    for copy in [&main, &rogue] {
         assert_eq!(copy.metric("tpro_answers_lost_total").await?, 0.0);
     }
-    world.finish(&[&main, &probe]).await?;
+    world.finish(&[&main, &rogue]).await?;
     Ok(())
 }

@@ -4,7 +4,7 @@ use futures_util::StreamExt;
 use serde_json::json;
 use tpro_testkit::{Message, Outcome, SidecarProcess, World, eventually};
 
-use crate::probe::Probe;
+use crate::rogue::Rogue;
 
 const REQUESTS: i32 = 10_000;
 /// What a copy says it has in hand.
@@ -41,33 +41,33 @@ async fn ten_thousand_timed_out_requests_leave_every_map_empty() -> Outcome {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn timed_out_calls_of_handlers_leave_every_map_empty() -> Outcome {
-    let world = Probe::world().await?;
+    let world = Rogue::world().await?;
     let silent = world.nats.client().await?;
     let mut taken = silent.subscribe("tpro.old.thing.ask").await?;
     silent.flush().await?;
     let taking = tokio::spawn(async move { while taken.next().await.is_some() {} });
     let main = world.run("main").await?;
-    let probe = world.start(Probe::copy(&world, 1)?).await?;
-    let tasks = settled_tasks(&probe).await?;
+    let rogue = world.start(Rogue::copy(&world, 1)?).await?;
+    let tasks = settled_tasks(&rogue).await?;
 
     let call = json!({"target": "old.thing.ask", "body": {}});
-    Probe::request("default.call", call).timeout(2).publish_many(&world.main, 500).await?;
-    eventually("calls wait", async || Ok(probe.metric("tpro_calls_waiting").await? > 0.0)).await?;
+    Rogue::request("default.call", call).timeout(2).publish_many(&world.main, 500).await?;
+    eventually("calls wait", async || Ok(rogue.metric("tpro_calls_waiting").await? > 0.0)).await?;
     world.recon().await?;
-    let calls = "SELECT count(*) FROM probe_service.mq_reply WHERE status IN ('timeout', 'unavailable')";
+    let calls = "SELECT count(*) FROM rogue_service.mq_reply WHERE status IN ('timeout', 'unavailable')";
     eventually("the calls are on record", async || Ok(world.count(calls).await? > 0)).await?;
-    for copy in [&main, &probe] {
+    for copy in [&main, &rogue] {
         for gauge in GAUGES {
             eventually(&format!("{gauge} is 0"), async || Ok(copy.metric(gauge).await? == 0.0)).await?;
         }
     }
     eventually(
         "there are no more tasks than before",
-        async || Ok(probe.metric("tpro_tasks").await? <= tasks),
+        async || Ok(rogue.metric("tpro_tasks").await? <= tasks),
     )
     .await?;
     taking.abort();
-    world.finish(&[&main, &probe]).await?;
+    world.finish(&[&main, &rogue]).await?;
     Ok(())
 }
 

@@ -3,23 +3,23 @@
 use serde_json::json;
 use tpro_testkit::{Context, Outcome, Signal, World, eventually};
 
-use crate::probe::Probe;
+use crate::rogue::Rogue;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_log_file_rotates_by_size_and_keeps_so_many() -> Outcome {
-    let world = Probe::world().await?;
+    let world = Rogue::world().await?;
     let folder = world.folder().join("logs");
     let main = world.run("main").await?;
-    let probe = Probe::copy(&world, 1)?
-        .env("LOG_FILE_NAME", folder.join("probe_service.log").display())
+    let rogue = Rogue::copy(&world, 1)?
+        .env("LOG_FILE_NAME", folder.join("rogue_service.log").display())
         .env("LOG_MAX_SIZE_MB", 1)
         .env("LOG_MAX_BACKUPS", 2);
-    let probe = world.start(probe).await?;
+    let rogue = world.start(rogue).await?;
 
     // Five megabytes, in lines of ten kilobytes.
-    Probe::request("default.internal", json!({"bytes": 10_000})).publish_many(&world.main, 500).await?;
+    Rogue::request("default.internal", json!({"bytes": 10_000})).publish_many(&world.main, 500).await?;
     world.recon().await?;
-    probe.stop().await?;
+    rogue.stop().await?;
 
     let mut files = Vec::new();
     for entry in std::fs::read_dir(&folder).context("reading the folder of the logs")? {
@@ -28,9 +28,9 @@ async fn the_log_file_rotates_by_size_and_keeps_so_many() -> Outcome {
     }
     files.sort();
     assert_eq!(files.len(), 3, "the file and two that were put aside: {files:?}");
-    assert_eq!(files[0].0, "probe_service.log");
+    assert_eq!(files[0].0, "rogue_service.log");
     assert!(files.iter().all(|(_, size)| *size <= (1 << 20) + (64 << 10)), "{files:?}");
-    assert!(probe.log().len() > 5_000_000, "the output has all lines");
+    assert!(rogue.log().len() > 5_000_000, "the output has all lines");
     world.finish(&[&main]).await?;
     Ok(())
 }
@@ -57,31 +57,31 @@ async fn a_start_is_told_step_by_step_and_secrets_are_starred() -> Outcome {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_log_file_that_is_moved_or_removed_is_opened_again_and_sighup_stops_nobody() -> Outcome {
-    let world = Probe::world().await?;
+    let world = Rogue::world().await?;
     let folder = world.folder().join("logs");
-    let path = folder.join("probe_service.log");
+    let path = folder.join("rogue_service.log");
     let main = world.run("main").await?;
-    let probe = world.start(Probe::copy(&world, 1)?.env("LOG_FILE_NAME", path.display())).await?;
+    let rogue = world.start(Rogue::copy(&world, 1)?.env("LOG_FILE_NAME", path.display())).await?;
     let read = |name: &str| std::fs::read_to_string(folder.join(name)).unwrap_or_default();
     let failed = "the handler failed";
-    let complain = async || world.ask(&Probe::request("default.internal", json!({}))).await;
+    let complain = async || world.ask(&Rogue::request("default.internal", json!({}))).await;
     complain().await?;
-    eventually("it is in the file", async || Ok(read("probe_service.log").contains(failed))).await?;
+    eventually("it is in the file", async || Ok(read("rogue_service.log").contains(failed))).await?;
 
     // Moved, without a word to the service.
     std::fs::rename(&path, folder.join("moved"))?;
     complain().await?;
-    eventually("the next line is in a new file", async || Ok(read("probe_service.log").contains(failed)))
+    eventually("the next line is in a new file", async || Ok(read("rogue_service.log").contains(failed)))
         .await?;
-    assert!(!read("probe_service.log").contains("is up") && read("moved").contains("is up"));
+    assert!(!read("rogue_service.log").contains("is up") && read("moved").contains("is up"));
 
     // Removed, and said so.
     std::fs::remove_file(&path)?;
-    probe.signal(Signal::HUP)?;
-    eventually("there is a new file", async || Ok(read("probe_service.log").contains("SIGHUP"))).await?;
-    assert_eq!(probe.get("/readyz").await?.status, 200);
+    rogue.signal(Signal::HUP)?;
+    eventually("there is a new file", async || Ok(read("rogue_service.log").contains("SIGHUP"))).await?;
+    assert_eq!(rogue.get("/readyz").await?.status, 200);
     complain().await?;
-    eventually("it goes on in it", async || Ok(read("probe_service.log").contains(failed))).await?;
-    world.finish(&[&main, &probe]).await?;
+    eventually("it goes on in it", async || Ok(read("rogue_service.log").contains(failed))).await?;
+    world.finish(&[&main, &rogue]).await?;
     Ok(())
 }

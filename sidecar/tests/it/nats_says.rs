@@ -7,7 +7,7 @@ use tpro_testkit::nats::NatsOptions;
 use tpro_testkit::process::Signal;
 use tpro_testkit::{Message, Nats, Outcome, Sidecar, SidecarProcess, World, eventually};
 
-use crate::probe::Probe;
+use crate::rogue::Rogue;
 
 const PASSWORD: &str = "canary-password-71f0";
 
@@ -16,13 +16,13 @@ fn user(name: &str, denied: &str) -> String {
     format!("{{ user: {name}, password: \"{PASSWORD}\", permissions: {{ {denied} }} }}")
 }
 
-fn users(of_main: &str, of_probe: &str) -> NatsOptions {
-    Nats::options().user(&user("main", of_main)).user(&user("probe", of_probe))
+fn users(of_main: &str, of_rogue: &str) -> NatsOptions {
+    Nats::options().user(&user("main", of_main)).user(&user("rogue", of_rogue))
 }
 
 async fn world(nats: NatsOptions) -> Outcome<World> {
-    let world = World::options().services(&["main", "probe"]).nats(nats).start().await?;
-    world.admin.batch_execute(Probe::EFFECTS).await?;
+    let world = World::options().services(&["main", "rogue"]).nats(nats).start().await?;
+    world.admin.batch_execute(Rogue::EFFECTS).await?;
     Ok(world)
 }
 
@@ -44,46 +44,46 @@ async fn says(copy: &Arc<SidecarProcess>, words: &[&str]) -> Outcome {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_refused_subscription_is_named_and_made_again_when_it_is_allowed() -> Outcome {
     let allowed = users("publish: \">\"", "publish: \">\"");
-    let refused = users("publish: \">\"", "subscribe: { deny: \"tpro.probe.>\" }");
+    let refused = users("publish: \">\"", "subscribe: { deny: \"tpro.rogue.>\" }");
     let world = world(refused.clone()).await?;
     let main = world.start(with_user(world.sidecar("main")?, "main")).await?;
-    let probe = world.spawn(with_user(Probe::copy(&world, 1)?, "probe"))?;
-    let words = ["nats-permissions", "tpro.probe.>", "probe-queue", "NATS_USER"];
-    says(&probe, &words).await?;
+    let rogue = world.spawn(with_user(Rogue::copy(&world, 1)?, "rogue"))?;
+    let words = ["nats-permissions", "tpro.rogue.>", "rogue-queue", "NATS_USER"];
+    says(&rogue, &words).await?;
     world.nats.reload(&allowed).await?;
-    probe.ready().await?;
-    world.ask(&Probe::request("default.echo", json!({}))).await?.ok()?;
+    rogue.ready().await?;
+    world.ask(&Rogue::request("default.echo", json!({}))).await?.ok()?;
     // Taken away while it runs.
     world.nats.reload(&refused).await?;
-    says(&probe, &words[..2]).await?;
+    says(&rogue, &words[..2]).await?;
     world.nats.reload(&allowed).await?;
-    probe.ready().await?;
-    world.ask(&Probe::request("default.echo", json!({}))).await?.ok()?;
-    world.finish(&[&main, &probe]).await?;
+    rogue.ready().await?;
+    world.ask(&Rogue::request("default.echo", json!({}))).await?.ok()?;
+    world.finish(&[&main, &rogue]).await?;
     Ok(())
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_refused_publication_is_named_in_readiness_and_in_what_became_of_the_message() -> Outcome {
     let allowed = users("subscribe: \">\"", "subscribe: \">\"");
-    let world = world(users("publish: { deny: \"tpro.probe.default.>\" }", "subscribe: \">\"")).await?;
+    let world = world(users("publish: { deny: \"tpro.rogue.default.>\" }", "subscribe: \">\"")).await?;
     let main = world.start(with_user(world.sidecar("main")?, "main")).await?;
-    let probe = world.start(with_user(Probe::copy(&world, 1)?, "probe")).await?;
-    let request = Probe::request("default.echo", json!({}));
+    let rogue = world.start(with_user(Rogue::copy(&world, 1)?, "rogue")).await?;
+    let request = Rogue::request("default.echo", json!({}));
     for refused in [request.clone().timeout(1), request.clone().timeout(0)] {
         let reply = world.ask(&refused).await?;
         assert_eq!(reply.status, "unavailable", "{reply:?}");
         let text = reply.error.to_string();
-        assert!(text.contains("forbids") && text.contains("tpro.probe.default.echo"), "{text}");
+        assert!(text.contains("forbids") && text.contains("tpro.rogue.default.echo"), "{text}");
     }
     // Others are not concerned.
-    world.ask(&Probe::request("stateless.echo", json!({}))).await?.ok()?;
+    world.ask(&Rogue::request("stateless.echo", json!({}))).await?.ok()?;
     let id = world.publish(&request.clone().timeout(600)).await?;
-    says(&main, &["nats-permissions", "tpro.probe.default.echo"]).await?;
+    says(&main, &["nats-permissions", "tpro.rogue.default.echo"]).await?;
     world.nats.reload(&allowed).await?;
     world.await_reply(id).await?.ok()?;
     main.ready().await?;
-    world.finish(&[&main, &probe]).await?;
+    world.finish(&[&main, &rogue]).await?;
     Ok(())
 }
 
@@ -92,30 +92,30 @@ async fn answers_that_are_refused_make_the_copy_not_ready_and_are_given_when_the
     let allowed = users("subscribe: \">\"", "publish: \">\"");
     let world = world(users("subscribe: \">\"", "publish: { deny: \"_INBOX.tpro.main.>\" }")).await?;
     let main = world.start(with_user(world.sidecar("main")?, "main").env("ATTEMPT_TIMEOUT_MS", 500)).await?;
-    let probe = world.start(with_user(Probe::copy(&world, 1)?, "probe")).await?;
-    let id = world.publish(&Probe::request("default.echo", json!({})).timeout(600)).await?;
-    says(&probe, &["nats-permissions", "_INBOX.tpro.main."]).await?;
+    let rogue = world.start(with_user(Rogue::copy(&world, 1)?, "rogue")).await?;
+    let id = world.publish(&Rogue::request("default.echo", json!({})).timeout(600)).await?;
+    says(&rogue, &["nats-permissions", "_INBOX.tpro.main."]).await?;
     world.nats.reload(&allowed).await?;
     world.await_reply(id).await?.ok()?;
-    probe.ready().await?;
-    world.finish(&[&main, &probe]).await?;
+    rogue.ready().await?;
+    world.finish(&[&main, &rogue]).await?;
     Ok(())
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_login_that_is_changed_is_named_and_the_copy_comes_back_when_it_is_taken_again() -> Outcome {
-    let world = Probe::world().await?;
+    let world = Rogue::world().await?;
     let main = world.start(world.sidecar("main")?).await?;
-    let probe = world.start(Probe::copy(&world, 1)?).await?;
+    let rogue = world.start(Rogue::copy(&world, 1)?).await?;
     let token = world.nats.token().to_owned();
     world.nats.reload(&Nats::options().token("another-token-0c1d")).await?;
     says(&main, &["nats", "NATS refuses the login", "NATS_TOKEN"]).await?;
     world.nats.reload(&Nats::options().token(&token)).await?;
     main.ready().await?;
-    probe.ready().await?;
-    world.ask(&Probe::request("default.echo", json!({}))).await?.ok()?;
+    rogue.ready().await?;
+    world.ask(&Rogue::request("default.echo", json!({}))).await?.ok()?;
     assert!(!main.log().contains(&token), "no secret is printed");
-    world.finish(&[&main, &probe]).await?;
+    world.finish(&[&main, &rogue]).await?;
     Ok(())
 }
 
@@ -123,30 +123,30 @@ async fn a_login_that_is_changed_is_named_and_the_copy_comes_back_when_it_is_tak
 async fn another_max_payload_is_noticed_up_and_down() -> Outcome {
     let small = Nats::options().line("max_payload: 65536");
     let large = Nats::options().line("max_payload: 4194304");
-    let world = World::options().services(&["main", "probe"]).nats(small.clone()).start().await?;
+    let world = World::options().services(&["main", "rogue"]).nats(small.clone()).start().await?;
     let main = world.spawn(world.sidecar("main")?)?;
-    let probe = world.spawn(Probe::copy(&world, 1)?)?;
+    let rogue = world.spawn(Rogue::copy(&world, 1)?)?;
     says(&main, &["nats-payload", "65536", "max_payload"]).await?;
     world.nats.reload(&large).await?;
     main.ready().await?;
-    probe.ready().await?;
+    rogue.ready().await?;
     let body = json!({"x": "x".repeat(500_000)});
-    assert_eq!(world.ask(&Probe::request("default.echo", body.clone())).await?.ok()?, body);
+    assert_eq!(world.ask(&Rogue::request("default.echo", body.clone())).await?.ok()?, body);
     world.nats.reload(&small).await?;
     says(&main, &["nats-payload", "65536"]).await?;
-    let reply = world.ask(&Probe::request("default.echo", body.clone())).await?;
+    let reply = world.ask(&Rogue::request("default.echo", body.clone())).await?;
     assert_eq!(reply.status, "error", "{reply:?}");
     world.nats.reload(&large).await?;
     main.ready().await?;
-    probe.ready().await?;
-    assert_eq!(world.ask(&Probe::request("default.echo", body.clone())).await?.ok()?, body);
-    world.finish(&[&main, &probe]).await?;
+    rogue.ready().await?;
+    assert_eq!(world.ask(&Rogue::request("default.echo", body.clone())).await?.ok()?, body);
+    world.finish(&[&main, &rogue]).await?;
     Ok(())
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_max_body_with_a_unit_is_understood() -> Outcome {
-    let world = Probe::world().await?;
+    let world = Rogue::world().await?;
     let name: String = world.admin.query_one("SELECT current_database()::text", &[]).await?.get(0);
     world.admin.batch_execute(&format!("ALTER DATABASE \"{name}\" SET tpro.max_body = '2MB'")).await?;
     let main = world.spawn(world.sidecar("main")?)?;

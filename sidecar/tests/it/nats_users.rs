@@ -12,22 +12,22 @@ use tokio::time::{Duration, timeout};
 use tpro_testkit::ports::free_port;
 use tpro_testkit::{Context as _, Message, Nats, Outcome, Process, Signal, World, eventually, paths};
 
-use crate::probe::Probe;
 use crate::raw::Raw;
+use crate::rogue::Rogue;
 
 /// Words that are in bodies and nowhere else.
 const CANARY: &str = "canary-body-5e1b";
 
-/// Services `main` and `caller`, who may ask anybody, `probe`, who may ask `caller`, and `bystander`, who may ask nobody.
+/// Services `main` and `caller`, who may ask anybody, `rogue`, who may ask `caller`, and `bystander`, who may ask nobody.
 async fn world() -> Outcome<World> {
     let nats = Nats::options()
         .service("main", "\"tpro.>\"")?
         .service("caller", "\"tpro.>\"")?
-        .service("probe", "\"tpro.caller.>\"")?
+        .service("rogue", "\"tpro.caller.>\"")?
         .service("bystander", "")?;
-    let services = ["main", "probe", "caller", "bystander"];
+    let services = ["main", "rogue", "caller", "bystander"];
     let world = World::options().services(&services).nats(nats).start().await?;
-    world.admin.batch_execute(Probe::EFFECTS).await?;
+    world.admin.batch_execute(Rogue::EFFECTS).await?;
     Ok(world)
 }
 
@@ -35,23 +35,23 @@ async fn world() -> Outcome<World> {
 async fn every_kind_of_message_passes_between_services_with_a_user_each() -> Outcome {
     let world = world().await?;
     let main = world.start(world.sidecar("main")?.env("ATTEMPT_TIMEOUT_MS", 300)).await?;
-    let probe = world.start(Probe::copy(&world, 1)?).await?;
-    let second = world.start(Probe::copy(&world, 2)?).await?;
-    let caller = world.start(world.sidecar_of("caller", paths::example("probe")?)).await?;
+    let rogue = world.start(Rogue::copy(&world, 1)?).await?;
+    let second = world.start(Rogue::copy(&world, 2)?).await?;
+    let caller = world.start(world.sidecar_of("caller", paths::rogue()?)).await?;
 
     let body = json!({"canary": CANARY});
-    assert_eq!(world.ask(&Probe::request("default.echo", body.clone())).await?.ok()?, body);
-    assert_eq!(world.ask(&Probe::request("transactional.effect", json!({}))).await?.status, "ok");
+    assert_eq!(world.ask(&Rogue::request("default.echo", body.clone())).await?.ok()?, body);
+    assert_eq!(world.ask(&Rogue::request("transactional.effect", json!({}))).await?.status, "ok");
     // An event, and a call of a handler.
-    assert_eq!(world.ask(&Probe::request("default.effect", json!({})).timeout(0)).await?.status, "ok");
-    let call = json!({"target": "tpro.probe.default.echo", "body": {"n": 1}});
+    assert_eq!(world.ask(&Rogue::request("default.effect", json!({})).timeout(0)).await?.status, "ok");
+    let call = json!({"target": "tpro.rogue.default.echo", "body": {"n": 1}});
     let reply = world.ask(&Message::to("caller.default.call").body(call)).await?;
     assert_eq!(reply.ok()?, json!([{"n": 1}, {"n": 1}]));
     // "Working on it", more than once, and then the answer.
-    let lock = Probe::hold(&world).await?;
-    let id = world.publish(&Probe::request("default.effect", Probe::held()).timeout(600)).await?;
+    let lock = Rogue::hold(&world).await?;
+    let id = world.publish(&Rogue::request("default.effect", Rogue::held()).timeout(600)).await?;
     eventually("it was asked for again and again", async || {
-        let repeats = [probe.metric("tpro_not_run_total").await?, second.metric("tpro_not_run_total").await?];
+        let repeats = [rogue.metric("tpro_not_run_total").await?, second.metric("tpro_not_run_total").await?];
         Ok(repeats.iter().sum::<f64>() >= 3.0)
     })
     .await?;
@@ -62,7 +62,7 @@ async fn every_kind_of_message_passes_between_services_with_a_user_each() -> Out
     let request =
         json!({"jsonrpc": "2.0", "id": 1, "method": "default.echo", "params": {"a": 1}}).to_string();
     #[expect(clippy::disallowed_methods, reason = "this is how a client that knows nothing of tpro asks")]
-    let answer = stranger.request("tpro.probe.default.echo", request.into()).await?;
+    let answer = stranger.request("tpro.rogue.default.echo", request.into()).await?;
     let answer: Value = serde_json::from_slice(&answer.payload)?;
     assert_eq!(answer["result"], json!({"a": 1}));
     let mut asked = stranger.subscribe("tpro.old.thing.ask").await?;
@@ -82,16 +82,16 @@ async fn every_kind_of_message_passes_between_services_with_a_user_each() -> Out
     second.stop().await?;
     world.nats.stop().await?;
     world.nats.start().await?;
-    for copy in [&main, &probe, &caller] {
+    for copy in [&main, &rogue, &caller] {
         copy.ready().await?;
     }
-    assert_eq!(world.ask(&Probe::request("default.echo", body.clone())).await?.ok()?, body);
-    for copy in [&main, &probe, &second, &caller] {
+    assert_eq!(world.ask(&Rogue::request("default.echo", body.clone())).await?.ok()?, body);
+    for copy in [&main, &rogue, &second, &caller] {
         let log = copy.log();
         let said = log.lines().find(|line| line.to_lowercase().contains("violation"));
         assert_eq!(said, None, "{} was forbidden something", copy.process().name());
     }
-    world.finish(&[&main, &probe, &caller]).await?;
+    world.finish(&[&main, &rogue, &caller]).await?;
     Ok(())
 }
 
@@ -99,14 +99,14 @@ async fn every_kind_of_message_passes_between_services_with_a_user_each() -> Out
 async fn a_bystander_sees_no_body_forges_no_reply_and_joins_no_queue() -> Outcome {
     let world = world().await?;
     let main = world.start(world.sidecar("main")?.env("ATTEMPT_TIMEOUT_MS", 600_000)).await?;
-    let probe = world.start(Probe::copy(&world, 1)?).await?;
+    let rogue = world.start(Rogue::copy(&world, 1)?).await?;
     let mut bystander = Raw::log_in(&world.nats, "bystander").await?;
     for (subject, queue) in [
         (">", ""),
         ("*.>", ""),
         ("tpro.>", ""),
-        ("tpro.probe.>", ""),
-        ("tpro.probe.>", "probe-queue"),
+        ("tpro.rogue.>", ""),
+        ("tpro.rogue.>", "rogue-queue"),
         ("tpro.*.default.echo", "bystander-queue"),
         ("tpro.bystander.>", ""),
         ("_INBOX.>", ""),
@@ -114,7 +114,7 @@ async fn a_bystander_sees_no_body_forges_no_reply_and_joins_no_queue() -> Outcom
         ("_INBOX.tpro.main.>", ""),
         ("_INBOX.tpro.*.*.*.*.*", ""),
         ("_TPRO.>", ""),
-        ("_TPRO.serve.tpro.probe", ""),
+        ("_TPRO.serve.tpro.rogue", ""),
         ("$SYS.>", ""),
         ("$SRV.>", ""),
     ] {
@@ -122,10 +122,10 @@ async fn a_bystander_sees_no_body_forges_no_reply_and_joins_no_queue() -> Outcom
         assert!(told.contains("Permissions Violation for Subscription"), "{subject} {queue}: {told}");
     }
     // A message is under way: its reply subject is known to whoever answers it, and to nobody else. Even who knows it cannot use it.
-    let lock = Probe::hold(&world).await?;
-    let held = Probe::request("default.effect", Probe::held()).timeout(600);
+    let lock = Rogue::hold(&world).await?;
+    let held = Rogue::request("default.effect", Rogue::held()).timeout(600);
     let id = world.publish(&held).await?;
-    Probe::waiting(&world, 1).await?;
+    Rogue::waiting(&world, 1).await?;
     let uid: String = world
         .admin
         .query_one("SELECT uid::text FROM main_service.mq_publish WHERE id = $1", &[&id])
@@ -135,13 +135,13 @@ async fn a_bystander_sees_no_body_forges_no_reply_and_joins_no_queue() -> Outcom
     let inbox = format!("_INBOX.tpro.main.{}", &instance[..8]);
     let forged = json!({"jsonrpc": "2.0", "id": uid, "result": {"forged": true}}).to_string();
     for subject in [
-        format!("{inbox}.probe.{uid}.1"),
+        format!("{inbox}.rogue.{uid}.1"),
         format!("{inbox}.{uid}.1"),
-        format!("{inbox}.0a0b0c0d.probe.{uid}.1"),
-        "tpro.probe.default.echo".to_owned(),
+        format!("{inbox}.0a0b0c0d.rogue.{uid}.1"),
+        "tpro.rogue.default.echo".to_owned(),
         "tpro.main.default.echo".to_owned(),
-        "_TPRO.back.tpro.probe".to_owned(),
-        "_TPRO.serve.tpro.probe".to_owned(),
+        "_TPRO.back.tpro.rogue".to_owned(),
+        "_TPRO.serve.tpro.rogue".to_owned(),
         "$SYS.REQ.SERVER.PING".to_owned(),
     ] {
         let told =
@@ -162,11 +162,11 @@ async fn a_bystander_sees_no_body_forges_no_reply_and_joins_no_queue() -> Outcom
     assert_eq!(reply.result["number"], 1, "{reply:?}");
     for _ in 0..20 {
         let body = json!({"canary": CANARY});
-        assert_eq!(world.ask(&Probe::request("default.echo", body.clone())).await?.ok()?, body);
+        assert_eq!(world.ask(&Rogue::request("default.echo", body.clone())).await?.ok()?, body);
     }
     bystander.flush().await?;
     assert!(!bystander.has_heard(CANARY), "it saw a body");
-    world.finish(&[&main, &probe]).await?;
+    world.finish(&[&main, &rogue]).await?;
     Ok(())
 }
 
@@ -203,11 +203,11 @@ async fn no_port_that_is_opened_shows_a_secret() -> Outcome {
         sidecar.env("OTEL_EXPORTER_OTLP_ENDPOINT", format!("http://127.0.0.1:{otlp}"))
     };
     let main = world.start(traced(world.sidecar("main")?)).await?;
-    let probe = world.start(traced(Probe::copy(&world, 1)?)).await?;
+    let rogue = world.start(traced(Rogue::copy(&world, 1)?)).await?;
     let body = json!({"canary": CANARY});
-    world.ask(&Probe::request("default.echo", body)).await?.ok()?;
+    world.ask(&Rogue::request("default.echo", body)).await?.ok()?;
     // One that was refused is on a page of its own.
-    let refused = world.spawn(Probe::copy(&world, 2)?.env("NATS_PASSWORD", "canary-password-90d3"))?;
+    let refused = world.spawn(Rogue::copy(&world, 2)?.env("NATS_PASSWORD", "canary-password-90d3"))?;
     assert!(!refused.wait().await?.success());
 
     let secrets =
@@ -216,7 +216,7 @@ async fn no_port_that_is_opened_shows_a_secret() -> Outcome {
     for (name, pid) in [
         ("nats-server", world.nats.pid()?),
         ("main", main.process().pid()),
-        ("probe", probe.process().pid()),
+        ("rogue", rogue.process().pid()),
         ("viewer", viewer.pid()),
     ] {
         let ports = listening(pid)?;
@@ -237,7 +237,7 @@ async fn no_port_that_is_opened_shows_a_secret() -> Outcome {
         connections.contains("\"authorized_user\": \"main\""),
         "the page that names users: {connections}"
     );
-    world.finish(&[&main, &probe]).await?;
+    world.finish(&[&main, &rogue]).await?;
     Ok(())
 }
 

@@ -6,11 +6,11 @@ use futures_util::StreamExt;
 use serde_json::json;
 use tpro_testkit::{Outcome, Sidecar, SidecarProcess, World, eventually};
 
-use crate::probe::Probe;
+use crate::rogue::Rogue;
 
-/// A copy of `probe` on this database and on that NATS. A database that has gone is believed to have gone after `quiet_ms`.
+/// A copy of `rogue` on this database and on that NATS. A database that has gone is believed to have gone after `quiet_ms`.
 fn copy(database: &World, nats: &World, number: u32, quiet_ms: u32) -> Outcome<Sidecar> {
-    Ok(Probe::copy(database, number)?
+    Ok(Rogue::copy(database, number)?
         .env("NATS_URL", nats.nats.url())
         .env("NATS_TOKEN", nats.nats.token())
         .env("FAILPOINTS", format!("serving.quiet_ms=return({quiet_ms})")))
@@ -33,20 +33,20 @@ async fn waits(copy: &SidecarProcess) -> Outcome {
 async fn serving(world: &World) -> Outcome<usize> {
     let page = world.nats.monitor("/subsz?subs=1").await?;
     let list = page["subscriptions_list"].as_array().cloned().unwrap_or_default();
-    Ok(list.iter().filter(|subscription| subscription["qgroup"] == "probe-queue").count())
+    Ok(list.iter().filter(|subscription| subscription["qgroup"] == "rogue-queue").count())
 }
 
 /// Asks so often that every copy in the queue group would get something.
 async fn ask(world: &World) -> Outcome {
     for _ in 0..20 {
-        world.ask(&Probe::request("default.effect", json!({}))).await?.ok()?;
+        world.ask(&Rogue::request("default.effect", json!({}))).await?.ok()?;
     }
     Ok(())
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_database_that_comes_to_one_that_serves_waits_and_names_the_remedy() -> Outcome {
-    let (production, staging) = (Probe::world().await?, Probe::world().await?);
+    let (production, staging) = (Rogue::world().await?, Rogue::world().await?);
     let main = production.run("main").await?;
     let first = production.start(copy(&production, &production, 1, LONG)?).await?;
     let newcomers = [
@@ -56,14 +56,14 @@ async fn a_database_that_comes_to_one_that_serves_waits_and_names_the_remedy() -
     for newcomer in &newcomers {
         waits(newcomer).await?;
         let ready = newcomer.get("/readyz").await?.body;
-        for word in ["tpro.space", "TPRO_SHARE_SERVICE=yes", "copy probe/1.0/1"] {
+        for word in ["tpro.space", "TPRO_SHARE_SERVICE=yes", "copy rogue/1.0/1"] {
             assert!(ready.contains(word), "{word}: {ready}");
         }
     }
     // A copy of the same database is no obstacle, and no newcomer.
     let second = production.start(copy(&production, &production, 2, LONG)?).await?;
     ask(&production).await?;
-    assert_eq!((serving(&production).await?, Probe::effects(&production).await?), (2, 20));
+    assert_eq!((serving(&production).await?, Rogue::effects(&production).await?), (2, 20));
     // While its only copy restarts nobody takes its place.
     second.stop().await?;
     first.stop().await?;
@@ -75,8 +75,8 @@ async fn a_database_that_comes_to_one_that_serves_waits_and_names_the_remedy() -
     }
     let first = production.start(first.sidecar()).await?;
     ask(&production).await?;
-    assert_eq!((serving(&production).await?, Probe::effects(&production).await?), (1, 40));
-    assert_eq!(Probe::effects(&staging).await?, 0);
+    assert_eq!((serving(&production).await?, Rogue::effects(&production).await?), (1, 40));
+    assert_eq!(Rogue::effects(&staging).await?, 0);
     for newcomer in &newcomers {
         waits(newcomer).await?;
         assert_eq!(newcomer.metric("tpro_received_total").await?, 0.0);
@@ -93,21 +93,21 @@ async fn a_database_that_comes_to_one_that_serves_waits_and_names_the_remedy() -
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn it_serves_when_the_other_has_gone_for_good_and_what_it_publishes_is_sent_before() -> Outcome {
-    let (old, new) = (Probe::world().await?, Probe::world().await?);
+    let (old, new) = (Rogue::world().await?, Rogue::world().await?);
     let first = old.start(copy(&old, &old, 1, 500)?).await?;
     let second = new.spawn(copy(&new, &old, 1, 500)?)?;
     waits(&second).await?;
     // Its own outbox works: the one that serves answers.
-    let session = new.database.connect_as("probe").await?;
-    let request = Probe::request("default.effect", json!({})).from("probe");
+    let session = new.database.connect_as("rogue").await?;
+    let request = Rogue::request("default.effect", json!({})).from("rogue");
     let id = request.publish(&session).await?;
-    tpro_testkit::Reply::wait(&session, "probe", id).await?.ok()?;
-    assert_eq!((Probe::effects(&old).await?, Probe::effects(&new).await?), (1, 0));
+    tpro_testkit::Reply::wait(&session, "rogue", id).await?.ok()?;
+    assert_eq!((Rogue::effects(&old).await?, Rogue::effects(&new).await?), (1, 0));
     first.stop().await?;
     second.ready().await?;
     let id = request.publish(&session).await?;
-    tpro_testkit::Reply::wait(&session, "probe", id).await?.ok()?;
-    assert_eq!((Probe::effects(&old).await?, Probe::effects(&new).await?), (1, 1));
+    tpro_testkit::Reply::wait(&session, "rogue", id).await?.ok()?;
+    assert_eq!((Rogue::effects(&old).await?, Rogue::effects(&new).await?), (1, 1));
     // The other way round now.
     let back = old.spawn(first.sidecar())?;
     waits(&back).await?;
@@ -120,7 +120,7 @@ async fn it_serves_when_the_other_has_gone_for_good_and_what_it_publishes_is_sen
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn two_databases_share_a_service_if_both_say_so() -> Outcome {
-    let (one, two) = (Probe::world().await?, Probe::world().await?);
+    let (one, two) = (Rogue::world().await?, Rogue::world().await?);
     let share = |sidecar: Sidecar| sidecar.env("TPRO_SHARE_SERVICE", "yes");
     let main = one.run("main").await?;
     let first = one.start(copy(&one, &one, 1, LONG)?).await?;
@@ -145,7 +145,7 @@ async fn two_databases_share_a_service_if_both_say_so() -> Outcome {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn of_two_databases_that_begin_at_once_one_serves() -> Outcome {
-    let (one, two) = (Probe::world().await?, Probe::world().await?);
+    let (one, two) = (Rogue::world().await?, Rogue::world().await?);
     for _ in 0..5 {
         let copies = [one.spawn(copy(&one, &one, 1, LONG)?)?, two.spawn(copy(&two, &one, 1, LONG)?)?];
         let waiting = async |copy: &Arc<SidecarProcess>| -> Outcome<Option<bool>> {
@@ -171,14 +171,14 @@ async fn of_two_databases_that_begin_at_once_one_serves() -> Outcome {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn who_serves_goes_on_whatever_anybody_says_and_who_waits_waits_no_longer_than_it_is_said() -> Outcome {
-    let world = Probe::world().await?;
+    let world = Rogue::world().await?;
     let main = world.run("main").await?;
     let first = world.start(copy(&world, &world, 1, 500)?).await?;
     let stranger = world.nats.client().await?;
     let mut questions = stranger.subscribe("_TPRO.serve.>").await?;
     stranger.flush().await?;
     let word = json!({"instance": "00000000-0000-0000-0000-000000000000", "state": "serving", "shares": false,
-        "copy": "probe/9.9/9", "release": "9.9.9"});
+        "copy": "rogue/9.9/9", "release": "9.9.9"});
     let speaks = tokio::spawn(async move {
         while let Some(question) = questions.next().await {
             // Its own questions come to it, too.
@@ -187,7 +187,7 @@ async fn who_serves_goes_on_whatever_anybody_says_and_who_waits_waits_no_longer_
             {
                 let _ = stranger.publish(back.clone(), payload.clone().into()).await;
                 let _ = stranger
-                    .publish_with_reply("_TPRO.serve.tpro.probe", "tpro.probe.default.echo", payload.into())
+                    .publish_with_reply("_TPRO.serve.tpro.rogue", "tpro.rogue.default.echo", payload.into())
                     .await;
             }
         }

@@ -7,18 +7,18 @@ use tpro_testkit::proxy::Fault;
 use tpro_testkit::{Message, Outcome, Proxy, Sidecar, SidecarProcess, World, eventually};
 
 use crate::answerer::Answerer;
-use crate::probe::Probe;
+use crate::rogue::Rogue;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn while_nats_is_down_rows_wait_and_no_attempt_is_burnt() -> Outcome {
-    let world = Probe::world().await?;
+    let world = Rogue::world().await?;
     let line = Proxy::start(world.nats.port()).await?;
     let main = world.start(through(&line, world.sidecar("main")?)).await?;
-    let probe = world.start(Probe::copy(&world, 1)?).await?;
-    world.ask(&Probe::request("default.echo", json!({}))).await?.ok()?;
+    let rogue = world.start(Rogue::copy(&world, 1)?).await?;
+    world.ask(&Rogue::request("default.echo", json!({}))).await?.ok()?;
 
     world.nats.kill().await?;
-    for copy in [&main, &probe] {
+    for copy in [&main, &rogue] {
         not_ready(copy).await?;
         assert_eq!(copy.get("/healthz").await?.status, 200);
         eventually("the disconnect is counted", async || {
@@ -27,12 +27,12 @@ async fn while_nats_is_down_rows_wait_and_no_attempt_is_burnt() -> Outcome {
         .await?;
     }
     let sent = main.metric("tpro_sent_total").await?;
-    Probe::request("transactional.effect", json!({})).timeout(60).publish_many(&world.main, 300).await?;
+    Rogue::request("transactional.effect", json!({})).timeout(60).publish_many(&world.main, 300).await?;
 
     // Who serves comes back first: who sends would find nobody, which costs an attempt.
     line.set(Fault::Reset);
     world.nats.start().await?;
-    probe.ready().await?;
+    rogue.ready().await?;
     assert_eq!(main.metric("tpro_sent_total").await?, sent, "nothing is sent into nothing");
     line.set(Fault::None);
     main.ready().await?;
@@ -41,8 +41,8 @@ async fn while_nats_is_down_rows_wait_and_no_attempt_is_burnt() -> Outcome {
     for reply in world.replies("main").await? {
         assert_eq!((reply.status.as_str(), reply.attempts), ("ok", 1), "{reply:?}");
     }
-    assert_eq!(Probe::effects(&world).await?, 300);
-    world.finish(&[&main, &probe]).await?;
+    assert_eq!(Rogue::effects(&world).await?, 300);
+    world.finish(&[&main, &rogue]).await?;
     Ok(())
 }
 
@@ -91,15 +91,15 @@ async fn a_black_hole_towards_nats_is_noticed_and_the_dispatcher_stops_sending()
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_is_sent_to_a_copy_behind_a_black_hole_is_done_by_another() -> Outcome {
-    let world = Probe::world().await?;
+    let world = Rogue::world().await?;
     let line = Proxy::start(world.nats.port()).await?;
     let main = world.start(world.sidecar("main")?.env("ATTEMPT_TIMEOUT_MS", 500)).await?;
-    let lost = world.start(through(&line, Probe::copy(&world, 1)?)).await?;
-    let other = world.start(Probe::copy(&world, 2)?).await?;
+    let lost = world.start(through(&line, Rogue::copy(&world, 1)?)).await?;
+    let other = world.start(Rogue::copy(&world, 2)?).await?;
 
     line.set(Fault::BlackHole);
     let begun = Instant::now();
-    Probe::request("transactional.effect", json!({})).timeout(60).publish_many(&world.main, 200).await?;
+    Rogue::request("transactional.effect", json!({})).timeout(60).publish_many(&world.main, 200).await?;
     world.recon().await?;
     let replies = world.replies("main").await?;
     assert!(replies.iter().all(|reply| reply.status == "ok" && reply.copy() == "2"), "{replies:?}");
@@ -116,7 +116,7 @@ async fn what_is_sent_to_a_copy_behind_a_black_hole_is_done_by_another() -> Outc
 
     heal(&line);
     lost.ready().await?;
-    assert_eq!(Probe::effects(&world).await?, 200);
+    assert_eq!(Rogue::effects(&world).await?, 200);
     world.finish(&[&main, &lost, &other]).await?;
     Ok(())
 }

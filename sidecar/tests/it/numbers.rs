@@ -4,7 +4,7 @@ use serde_json::json;
 use tpro_testkit::{Outcome, World};
 
 use crate::answerer::Answerer;
-use crate::probe::Probe;
+use crate::rogue::Rogue;
 
 /// What a double holds.
 const DOUBLES: [&str; 12] = [
@@ -42,18 +42,18 @@ const KINDS: [&str; 4] = ["double", "any", "whole", "raw"];
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_number_comes_back_as_it_is_or_is_refused_by_the_name_of_its_field() -> Outcome {
-    let world = Probe::world().await?;
+    let world = Rogue::world().await?;
     let _asked = Answerer::start(&world.nats, "tpro.old.number.ask", |request| {
         json!({"jsonrpc": "2.0", "id": request["id"], "result": null}).to_string()
     })
     .await?;
     let main = world.run("main").await?;
-    let probe = world.start(Probe::copy(&world, 1)?).await?;
+    let rogue = world.start(Rogue::copy(&world, 1)?).await?;
     // Each by each way, and back in the same row.
     let ways = ["", "stateless_", "call_", "publish_"];
     for (way, kind) in ways.into_iter().flat_map(|way| KINDS.map(|kind| (way, kind))) {
         let publish = "INSERT INTO main_service.mq_publish (protocol, space_name, service_name, entity, method_name, timeout, headers, body)
-            SELECT 'jsonrpc', 'tpro', 'probe', 'number', $1::text, 60, '{}', format('{\"n\": %s}', n)::jsonb
+            SELECT 'jsonrpc', 'tpro', 'rogue', 'number', $1::text, 60, '{}', format('{\"n\": %s}', n)::jsonb
             FROM unnest($2::text[]) AS n";
         world.main.execute(publish, &[&format!("{way}{kind}"), &all()]).await?;
     }
@@ -63,7 +63,7 @@ async fn a_number_comes_back_as_it_is_or_is_refused_by_the_name_of_its_field() -
             CASE WHEN p.method_name LIKE 'publish%' THEN trim_scale((o.body->>'n')::numeric)::text ELSE trim_scale((r.result->>'n')::numeric)::text END,
             (r.error->>'code')::int8, r.error->'data'->>'field'
         FROM main_service.mq_publish p JOIN main_service.mq_reply r ON r.mq_id = p.id
-        LEFT JOIN probe_service.mq_publish o
+        LEFT JOIN rogue_service.mq_publish o
             ON o.id = CASE WHEN p.method_name LIKE 'publish%' THEN (r.result#>>'{}')::int8 END";
     let rows = world.admin.query(asked, &[]).await?;
     assert_eq!(rows.len(), all().len() * KINDS.len() * ways.len());
@@ -82,19 +82,19 @@ async fn a_number_comes_back_as_it_is_or_is_refused_by_the_name_of_its_field() -
             assert!(called || named || (kind == "whole" && number.contains('.')), "{what}");
         }
     }
-    world.finish(&[&main, &probe]).await?;
+    world.finish(&[&main, &rogue]).await?;
     Ok(())
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_reply_handler_gets_a_number_as_it_is_or_its_error_lies_beside_the_reply() -> Outcome {
-    let world = Probe::world().await?;
+    let world = Rogue::world().await?;
     // The answer is the request's own text, digit by digit.
     let _answerer =
         Answerer::raw(&world.nats, "tpro.old.number.*", |message| message.payload.to_vec()).await?;
-    let probe = world.start(Probe::copy(&world, 1)?).await?;
+    let rogue = world.start(Rogue::copy(&world, 1)?).await?;
     for kind in KINDS {
-        let publish = "INSERT INTO probe_service.mq_publish (protocol, space_name, service_name, entity, method_name, timeout, headers, body)
+        let publish = "INSERT INTO rogue_service.mq_publish (protocol, space_name, service_name, entity, method_name, timeout, headers, body)
             SELECT 'json', 'tpro', 'old', 'number', $1::text, 60, '{}', format('{\"n\": %s}', n)::jsonb
             FROM unnest($2::text[]) AS n";
         world.admin.execute(publish, &[&kind, &all()]).await?;
@@ -102,8 +102,8 @@ async fn a_reply_handler_gets_a_number_as_it_is_or_its_error_lies_beside_the_rep
     world.recon().await?;
     let noted = "SELECT p.method_name::text, trim_scale((p.body->>'n')::numeric)::text, r.status::text, trim_scale((r.result->>'n')::numeric)::text,
             trim_scale(e.what::numeric)::text, f.error
-        FROM probe_service.mq_publish p JOIN probe_service.mq_reply r ON r.mq_id = p.id
-        LEFT JOIN probe_service.mq_reply_fault f USING (mq_id) LEFT JOIN public.effect e ON e.uid = p.uid";
+        FROM rogue_service.mq_publish p JOIN rogue_service.mq_reply r ON r.mq_id = p.id
+        LEFT JOIN rogue_service.mq_reply_fault f USING (mq_id) LEFT JOIN public.effect e ON e.uid = p.uid";
     let rows = world.admin.query(noted, &[]).await?;
     assert_eq!(rows.len(), all().len() * KINDS.len());
     for row in rows {
@@ -115,22 +115,22 @@ async fn a_reply_handler_gets_a_number_as_it_is_or_its_error_lies_beside_the_rep
             false => assert!(heard.is_none() && fault.is_some(), "{kind} of {number}: {heard:?} {fault:?}"),
         }
     }
-    world.finish(&[&probe]).await?;
+    world.finish(&[&rogue]).await?;
     Ok(())
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_number_in_headers_comes_and_is_handed_on_as_it_is() -> Outcome {
-    let world = Probe::world().await?;
+    let world = Rogue::world().await?;
     let _asked = Answerer::start(&world.nats, "tpro.old.number.ask", |request| {
         json!({"jsonrpc": "2.0", "id": request["id"], "result": null}).to_string()
     })
     .await?;
     let main = world.run("main").await?;
-    let probe = world.start(Probe::copy(&world, 1)?).await?;
+    let rogue = world.start(Rogue::copy(&world, 1)?).await?;
     for method in ["headers", "hand_on_headers"] {
         let publish = "INSERT INTO main_service.mq_publish (protocol, space_name, service_name, entity, method_name, timeout, headers, body)
-            SELECT 'jsonrpc', 'tpro', 'probe', 'number', $1::text, 60, format('{\"n\": %s, \"content-language\": \"ru-RU\"}', n)::jsonb, '{}'
+            SELECT 'jsonrpc', 'tpro', 'rogue', 'number', $1::text, 60, format('{\"n\": %s, \"content-language\": \"ru-RU\"}', n)::jsonb, '{}'
             FROM unnest($2::text[]) AS n";
         world.main.execute(publish, &[&method, &all()]).await?;
     }
@@ -140,7 +140,7 @@ async fn a_number_in_headers_comes_and_is_handed_on_as_it_is() -> Outcome {
             trim_scale(((CASE WHEN p.method_name = 'headers' THEN r.result->>'headers' ELSE o.headers::text END)::jsonb->>'n')::numeric)::text,
             CASE WHEN p.method_name = 'headers' THEN r.result->>'language' ELSE o.headers->>'content-language' END
         FROM main_service.mq_publish p JOIN main_service.mq_reply r ON r.mq_id = p.id
-        LEFT JOIN probe_service.mq_publish o
+        LEFT JOIN rogue_service.mq_publish o
             ON o.id = CASE WHEN p.method_name = 'hand_on_headers' THEN (r.result#>>'{}')::int8 END";
     let rows = world.admin.query(seen, &[]).await?;
     assert_eq!(rows.len(), 2 * all().len());
@@ -149,31 +149,31 @@ async fn a_number_in_headers_comes_and_is_handed_on_as_it_is() -> Outcome {
         assert_eq!((status, row.get(3)), ("ok", Some(number)), "{error:?}");
         assert_eq!(row.get::<_, Option<&str>>(4), Some("ru-RU"), "beside {number}");
     }
-    world.finish(&[&main, &probe]).await?;
+    world.finish(&[&main, &rogue]).await?;
     Ok(())
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_call_is_put_on_record_with_its_numbers_as_they_are() -> Outcome {
-    let world = Probe::world().await?;
+    let world = Rogue::world().await?;
     let main = world.run("main").await?;
-    let probe = world.start(Probe::copy(&world, 1)?).await?;
+    let rogue = world.start(Rogue::copy(&world, 1)?).await?;
     let publish = "INSERT INTO main_service.mq_publish (protocol, space_name, service_name, entity, method_name, timeout, headers, body)
-        SELECT 'jsonrpc', 'tpro', 'probe', 'number', 'call_raw', 60, '{}', format('{\"n\": %s}', n)::jsonb
+        SELECT 'jsonrpc', 'tpro', 'rogue', 'number', 'call_raw', 60, '{}', format('{\"n\": %s}', n)::jsonb
         FROM unnest($1::text[]) AS n";
     world.main.execute(publish, &[&all()]).await?;
     world.recon().await?;
     let record = "SELECT trim_scale((p.body->>'n')::numeric)::text, r.status::text,
             trim_scale((p.body->>'n')::numeric) = trim_scale((r.result->>'n')::numeric),
             EXISTS (SELECT FROM main_service.mq_publish m WHERE m.body = p.body)
-        FROM probe_service.mq_publish p JOIN probe_service.mq_reply r ON r.mq_id = p.id WHERE p.direct";
+        FROM rogue_service.mq_publish p JOIN rogue_service.mq_reply r ON r.mq_id = p.id WHERE p.direct";
     let rows = world.admin.query(record, &[]).await?;
     assert_eq!(rows.len(), all().len());
     for row in rows {
         let (number, status): (&str, &str) = (row.get(0), row.get(1));
         assert_eq!((status, row.get(2), row.get(3)), ("ok", Some(true), true), "{number}");
     }
-    world.finish(&[&main, &probe]).await?;
+    world.finish(&[&main, &rogue]).await?;
     Ok(())
 }
 

@@ -4,8 +4,8 @@ use futures_util::StreamExt as _;
 use serde_json::Value;
 use tpro_testkit::{Context, Outcome, eventually};
 
-use crate::probe::Probe;
 use crate::raw::Raw;
+use crate::rogue::Rogue;
 
 /// A request: its name, its subject, its headers, its payload, and what comes back.
 struct Odd {
@@ -17,7 +17,7 @@ struct Odd {
     back: &'static str,
 }
 
-const ECHO: &str = "tpro.probe.default.echo";
+const ECHO: &str = "tpro.rogue.default.echo";
 const GOOD: &str = r#"{"jsonrpc":"2.0","id":1,"method":"default.echo","params":{"a":1}}"#;
 const RESULT: &str = "result";
 const NOTHING: &str = "nothing";
@@ -83,15 +83,15 @@ fn all() -> Vec<Odd> {
         params("many digits", &format!("[{}]", "9".repeat(400_000)), "error -32602"),
         params("spaces", &format!("{{{}}}", " ".repeat(800_000)), RESULT),
         // The server gives it to nobody.
-        to("empty word", "tpro.probe..echo", NOTHING),
-        to("ends with a dot", "tpro.probe.default.echo.", NOTHING),
-        to("a wildcard", "tpro.probe.default.*", "error"),
-        to("all of it", "tpro.probe.>", "error"),
-        to("five words", "tpro.probe.default.echo.more", "error"),
-        to("capitals", "tpro.probe.Default.Echo", "error"),
-        to("a control character", "tpro.probe.default.ec\x01ho", "error"),
-        to("not UTF-8", b"tpro.probe.default.ech\xff".to_vec(), "error"),
-        to("long", format!("tpro.probe.default.{}", "e".repeat(3_900)), "error"),
+        to("empty word", "tpro.rogue..echo", NOTHING),
+        to("ends with a dot", "tpro.rogue.default.echo.", NOTHING),
+        to("a wildcard", "tpro.rogue.default.*", "error"),
+        to("all of it", "tpro.rogue.>", "error"),
+        to("five words", "tpro.rogue.default.echo.more", "error"),
+        to("capitals", "tpro.rogue.Default.Echo", "error"),
+        to("a control character", "tpro.rogue.default.ec\x01ho", "error"),
+        to("not UTF-8", b"tpro.rogue.default.ech\xff".to_vec(), "error"),
+        to("long", format!("tpro.rogue.default.{}", "e".repeat(3_900)), "error"),
         headed("many headers", &many, RESULT),
         headed("a long header", &format!("\r\nX: {}", "x".repeat(60_000)), RESULT),
         headed("a status", " 503", RESULT),
@@ -116,9 +116,9 @@ fn all() -> Vec<Odd> {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn each_odd_request_has_one_answer_or_none_and_the_service_goes_on() -> Outcome {
-    let world = Probe::world().await?;
+    let world = Rogue::world().await?;
     let main = world.run("main").await?;
-    let probe = world.start(Probe::copy(&world, 1)?).await?;
+    let rogue = world.start(Rogue::copy(&world, 1)?).await?;
     let listener = world.nats.client().await?;
     let mut backs = listener.subscribe("back.*").await?;
     listener.flush().await?;
@@ -163,10 +163,10 @@ async fn each_odd_request_has_one_answer_or_none_and_the_service_goes_on() -> Ou
         }
     }
     assert!(other.is_empty(), "{other:#?}");
-    world.ask(&Probe::request("default.echo", serde_json::json!({}))).await?.ok()?;
-    assert!(!probe.log().contains("panicked"), "{}", probe.log());
-    assert_eq!(probe.metric("tpro_nats_disconnects_total").await?, 0.0);
-    assert_eq!(probe.get("/readyz").await?.status, 200);
-    world.finish(&[&main, &probe]).await?;
+    world.ask(&Rogue::request("default.echo", serde_json::json!({}))).await?.ok()?;
+    assert!(!rogue.log().contains("panicked"), "{}", rogue.log());
+    assert_eq!(rogue.metric("tpro_nats_disconnects_total").await?, 0.0);
+    assert_eq!(rogue.get("/readyz").await?.status, 200);
+    world.finish(&[&main, &rogue]).await?;
     Ok(())
 }

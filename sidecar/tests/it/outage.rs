@@ -6,7 +6,7 @@ use tpro_testkit::{Message, Outcome, Postgres, Proxy, StopMode, World, eventuall
 
 use crate::answerer::Answerer;
 use crate::cursor::asleep;
-use crate::probe::Probe;
+use crate::rogue::Rogue;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn without_nats_a_copy_waits_alive_and_not_ready() -> Outcome {
@@ -98,16 +98,16 @@ async fn a_restart_of_nats_costs_no_message() -> Outcome {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_restart_of_postgresql_costs_no_message() -> Outcome {
     let cluster = Postgres::own().start().await?;
-    let mut world = World::options().services(&["main", "probe"]).cluster(cluster.clone()).start().await?;
-    world.admin.batch_execute(Probe::EFFECTS).await?;
+    let mut world = World::options().services(&["main", "rogue"]).cluster(cluster.clone()).start().await?;
+    world.admin.batch_execute(Rogue::EFFECTS).await?;
     let answerer = Answerer::echo(&world.nats, "tpro.old.thing.ask").await?;
     // Without the slow poll the bell alone wakes it: it must have listened again.
     let main = world.start(world.sidecar("main")?.env("POLL_INTERVAL_MS", 0)).await?;
     let request = Message::to("old.thing.ask").protocol("json").timeout(60);
     world.ask(&request).await?.ok()?;
     // Its inbox and its effects are in the same database.
-    let probe = world.start(Probe::copy(&world, 1)?).await?;
-    let effect = Probe::request("transactional.effect", json!({})).timeout(60);
+    let rogue = world.start(Rogue::copy(&world, 1)?).await?;
+    let effect = Rogue::request("transactional.effect", json!({})).timeout(60);
     for mode in [StopMode::Fast, StopMode::Immediate] {
         request.publish_many(&world.main, 1_000).await?;
         effect.publish_many(&world.main, 500).await?;
@@ -122,22 +122,22 @@ async fn a_restart_of_postgresql_costs_no_message() -> Outcome {
     let replies = world.replies("main").await?;
     let other: Vec<_> = replies.iter().filter(|reply| reply.status != "ok").collect();
     assert!(replies.len() == 3_003 && other.is_empty(), "{} of {}: {other:?}", other.len(), replies.len());
-    assert_eq!(Probe::effects(&world).await?, 1_000, "each was done once");
+    assert_eq!(Rogue::effects(&world).await?, 1_000, "each was done once");
     main.ready().await?;
-    probe.ready().await?;
-    world.finish(&[&main, &probe]).await?;
+    rogue.ready().await?;
+    world.finish(&[&main, &rogue]).await?;
     Ok(())
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn sessions_that_are_terminated_cost_no_message() -> Outcome {
-    let world = Probe::world().await?;
+    let world = Rogue::world().await?;
     let main = world.start(world.sidecar("main")?.env("ATTEMPT_TIMEOUT_MS", 500)).await?;
-    let probe = world.start(Probe::copy(&world, 1)?).await?;
+    let rogue = world.start(Rogue::copy(&world, 1)?).await?;
     let terminate = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity
         WHERE datname = current_database() AND application_name LIKE 'tpro/%' ORDER BY random() LIMIT 1";
     for _ in 0..20 {
-        Probe::request("transactional.effect", json!({})).timeout(60).publish_many(&world.main, 50).await?;
+        Rogue::request("transactional.effect", json!({})).timeout(60).publish_many(&world.main, 50).await?;
         eventually("a session is terminated", async || {
             Ok(world.admin.query(terminate, &[]).await?.iter().any(|row| row.get(0)))
         })
@@ -145,9 +145,9 @@ async fn sessions_that_are_terminated_cost_no_message() -> Outcome {
     }
     world.recon().await?;
     assert!(world.replies("main").await?.iter().all(|reply| reply.status == "ok"));
-    assert_eq!(Probe::effects(&world).await?, 1_000);
+    assert_eq!(Rogue::effects(&world).await?, 1_000);
     main.ready().await?;
-    probe.ready().await?;
-    world.finish(&[&main, &probe]).await?;
+    rogue.ready().await?;
+    world.finish(&[&main, &rogue]).await?;
     Ok(())
 }

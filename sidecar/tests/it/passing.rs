@@ -4,7 +4,7 @@ use serde_json::json;
 use tpro_testkit::{Message, Outcome, Postgres, Signal, StopMode, World, eventually};
 
 use crate::answerer::Answerer;
-use crate::probe::Probe;
+use crate::rogue::Rogue;
 
 /// Each way a handler is served, with a connection in its hands.
 const METHODS: [&str; 4] = ["stateless.effect", "default.effect", "default.tx", "transactional.effect"];
@@ -20,8 +20,8 @@ const ALL: i64 = METHODS.len() as i64 * EACH as i64;
 const FAILS: &str = "CREATE SEQUENCE public.tries;
     CREATE TABLE public.told (state text NOT NULL);
     INSERT INTO public.told VALUES ('40001');
-    GRANT USAGE ON SEQUENCE public.tries TO probe;
-    GRANT SELECT ON public.told TO probe;
+    GRANT USAGE ON SEQUENCE public.tries TO rogue;
+    GRANT SELECT ON public.told TO rogue;
     CREATE FUNCTION public.flaky() RETURNS void LANGUAGE plpgsql AS $$
     BEGIN
         -- A sequence goes on through a rollback.
@@ -30,11 +30,11 @@ const FAILS: &str = "CREATE SEQUENCE public.tries;
         END IF;
     END $$";
 
-/// Terminates the connections of handlers that wait for the lock of [`Probe::hold`], and waits until they are gone. The handlers
+/// Terminates the connections of handlers that wait for the lock of [`Rogue::hold`], and waits until they are gone. The handlers
 /// may wait on others by then.
 async fn terminate(world: &World, handlers: usize) -> Outcome {
     let waiting = "SELECT pid FROM pg_stat_activity
-        WHERE datname = current_database() AND usename = 'probe' AND wait_event = 'advisory'";
+        WHERE datname = current_database() AND usename = 'rogue' AND wait_event = 'advisory'";
     let pids: Vec<i32> = world.admin.query(waiting, &[]).await?.iter().map(|row| row.get(0)).collect();
     let ended = "SELECT count(*) FILTER (WHERE pg_terminate_backend(pid)) FROM unnest($1::int[]) AS pid";
     let ended: i64 = world.admin.query_one(ended, &[&pids]).await?.get(0);
@@ -48,35 +48,35 @@ async fn terminate(world: &World, handlers: usize) -> Outcome {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn handlers_whose_connections_are_terminated_run_again_and_no_run_is_counted() -> Outcome {
-    let world = Probe::world().await?;
+    let world = Rogue::world().await?;
     let main = world.run("main").await?;
-    let probe = Probe::copy(&world, 1)?.env("DB_POOL_MAX", 2 * ALL).env("RUNS_MAX", 2);
-    let probe = world.start(probe).await?;
-    let hold = Probe::hold(&world).await?;
+    let rogue = Rogue::copy(&world, 1)?.env("DB_POOL_MAX", 2 * ALL).env("RUNS_MAX", 2);
+    let rogue = world.start(rogue).await?;
+    let hold = Rogue::hold(&world).await?;
     publish(&world).await?;
     // More often than a message may be begun in vain.
     for _ in 0..4 {
-        Probe::waiting(&world, ALL).await?;
+        Rogue::waiting(&world, ALL).await?;
         terminate(&world, ALL as usize).await?;
     }
-    Probe::waiting(&world, ALL).await?;
+    Rogue::waiting(&world, ALL).await?;
     drop(hold);
     all_well(&world, 1).await?;
-    world.finish(&[&main, &probe]).await?;
+    world.finish(&[&main, &rogue]).await?;
     Ok(())
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_restart_of_postgresql_with_handlers_at_work_costs_none_of_their_messages() -> Outcome {
     let cluster = Postgres::own().start().await?;
-    let mut world = World::options().services(&["main", "probe"]).cluster(cluster.clone()).start().await?;
-    world.admin.batch_execute(Probe::EFFECTS).await?;
+    let mut world = World::options().services(&["main", "rogue"]).cluster(cluster.clone()).start().await?;
+    world.admin.batch_execute(Rogue::EFFECTS).await?;
     let main = world.run("main").await?;
-    let probe = world.start(Probe::copy(&world, 1)?.env("DB_POOL_MAX", 2 * ALL).env("RUNS_MAX", 2)).await?;
+    let rogue = world.start(Rogue::copy(&world, 1)?.env("DB_POOL_MAX", 2 * ALL).env("RUNS_MAX", 2)).await?;
     for (round, mode) in (1..).zip([StopMode::Fast, StopMode::Immediate, StopMode::Kill]) {
-        let hold = Probe::hold(&world).await?;
+        let hold = Rogue::hold(&world).await?;
         publish(&world).await?;
-        Probe::waiting(&world, ALL).await?;
+        Rogue::waiting(&world, ALL).await?;
         // The lock goes with the server.
         cluster.restart(mode).await?;
         drop(hold);
@@ -84,17 +84,17 @@ async fn a_restart_of_postgresql_with_handlers_at_work_costs_none_of_their_messa
         all_well(&world, round).await.map_err(|failure| failure.during(format!("{mode:?}")))?;
     }
     main.ready().await?;
-    probe.ready().await?;
-    world.finish(&[&main, &probe]).await?;
+    rogue.ready().await?;
+    world.finish(&[&main, &rogue]).await?;
     Ok(())
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_error_that_passes_is_no_outcome_and_any_other_is_one_at_once() -> Outcome {
-    let world = Probe::world().await?;
+    let world = Rogue::world().await?;
     world.admin.batch_execute(FAILS).await?;
     let main = world.run("main").await?;
-    let probe = world.start(Probe::copy(&world, 1)?).await?;
+    let rogue = world.start(Rogue::copy(&world, 1)?).await?;
     let passing = [
         "08000", "08003", "08006", "57P01", "57P02", "57P03", "57P05", "25P03", "53100", "53200", "53300",
         "40001", "40P01", "57014",
@@ -103,7 +103,7 @@ async fn an_error_that_passes_is_no_outcome_and_any_other_is_one_at_once() -> Ou
     for (states, passes) in [(passing.as_slice(), true), (lasting.as_slice(), false)] {
         for (state, method) in states.iter().flat_map(|state| FLAKY.map(|method| (*state, method))) {
             tell(&world, state).await?;
-            let reply = world.ask(&Probe::request(method, json!({})).timeout(60)).await?;
+            let reply = world.ask(&Rogue::request(method, json!({})).timeout(60)).await?;
             let tries = world.count("SELECT last_value FROM public.tries").await?;
             let what = format!("{state}, {method}: {reply:?}");
             assert_eq!((reply.attempts, tries), (1, if passes { 3 } else { 1 }), "{what}");
@@ -114,14 +114,14 @@ async fn an_error_that_passes_is_no_outcome_and_any_other_is_one_at_once() -> Ou
         }
     }
     let effects = i64::try_from(passing.len() * FLAKY.len())?;
-    assert_eq!(Probe::effects(&world).await?, effects, "what failed has no effect");
-    world.finish(&[&main, &probe]).await?;
+    assert_eq!(Rogue::effects(&world).await?, effects, "what failed has no effect");
+    world.finish(&[&main, &rogue]).await?;
     Ok(())
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_copy_that_stops_leaves_what_its_database_keeps_from_ending_to_another() -> Outcome {
-    let world = Probe::world().await?;
+    let world = Rogue::world().await?;
     world.admin.batch_execute(FAILS).await?;
     // As good as always.
     world
@@ -131,9 +131,9 @@ async fn a_copy_that_stops_leaves_what_its_database_keeps_from_ending_to_another
         )
         .await?;
     let main = world.start(world.sidecar("main")?.env("ATTEMPT_TIMEOUT_MS", 500)).await?;
-    let first = world.start(Probe::copy(&world, 1)?.env("STOP_TIMEOUT", 600)).await?;
+    let first = world.start(Rogue::copy(&world, 1)?.env("STOP_TIMEOUT", 600)).await?;
     for method in FLAKY {
-        world.publish(&Probe::request(method, json!({})).timeout(600)).await?;
+        world.publish(&Rogue::request(method, json!({})).timeout(600)).await?;
     }
     let again = i64::try_from(FLAKY.len())?;
     eventually("they run again and again", async || {
@@ -143,12 +143,12 @@ async fn a_copy_that_stops_leaves_what_its_database_keeps_from_ending_to_another
     first.signal(Signal::TERM)?;
     assert_eq!(first.wait().await?.code(), Some(0), "{}", first.log());
     world.admin.batch_execute("SELECT setval('public.tries', 1000)").await?;
-    let second = world.start(Probe::copy(&world, 2)?).await?;
+    let second = world.start(Rogue::copy(&world, 2)?).await?;
     world.recon().await?;
     for reply in world.replies("main").await? {
         assert_eq!((reply.status.as_str(), reply.copy()), ("ok", "2"), "{reply:?}");
     }
-    assert_eq!(Probe::effects(&world).await?, again, "what failed has no effect");
+    assert_eq!(Rogue::effects(&world).await?, again, "what failed has no effect");
     world.finish(&[&main, &second]).await?;
     Ok(())
 }
@@ -157,74 +157,74 @@ async fn a_copy_that_stops_leaves_what_its_database_keeps_from_ending_to_another
 async fn a_handler_that_gets_no_connection_waits_for_one_within_the_budget() -> Outcome {
     // Roles are the cluster's.
     let cluster = Postgres::own().start().await?;
-    let world = World::options().services(&["main", "probe"]).cluster(cluster).start().await?;
-    world.admin.batch_execute(Probe::EFFECTS).await?;
+    let world = World::options().services(&["main", "rogue"]).cluster(cluster).start().await?;
+    world.admin.batch_execute(Rogue::EFFECTS).await?;
     let main = world.run("main").await?;
-    let probe = world.start(Probe::copy(&world, 1)?).await?;
-    let inbox = "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'tpro/probe/1/inbox'";
+    let rogue = world.start(Rogue::copy(&world, 1)?).await?;
+    let inbox = "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'tpro/rogue/1/inbox'";
     eventually("the inbox has its session", async || Ok(world.count(inbox).await? == 1)).await?;
     // The pool gets none from now on (53300), and loses what it has.
-    world.admin.batch_execute("ALTER ROLE probe CONNECTION LIMIT 0").await?;
+    world.admin.batch_execute("ALTER ROLE rogue CONNECTION LIMIT 0").await?;
     let pool = "SELECT count(*) FILTER (WHERE pg_terminate_backend(pid)) FROM pg_stat_activity
-        WHERE application_name = 'tpro/probe/1/pool'";
+        WHERE application_name = 'tpro/rogue/1/pool'";
     eventually("the pool is empty", async || Ok(world.count(pool).await? == 0)).await?;
     publish(&world).await?;
     eventually("all try in vain", async || {
-        Ok(probe.metric("tpro_handlers_at_work").await? == ALL as f64
-            && probe.log().contains("SQLSTATE 53300"))
+        Ok(rogue.metric("tpro_handlers_at_work").await? == ALL as f64
+            && rogue.log().contains("SQLSTATE 53300"))
     })
     .await?;
-    world.admin.batch_execute("ALTER ROLE probe CONNECTION LIMIT -1").await?;
+    world.admin.batch_execute("ALTER ROLE rogue CONNECTION LIMIT -1").await?;
     all_well(&world, 1).await?;
     // And some whose budget is over before there is one.
-    world.admin.batch_execute("ALTER ROLE probe CONNECTION LIMIT 0").await?;
+    world.admin.batch_execute("ALTER ROLE rogue CONNECTION LIMIT 0").await?;
     eventually("the pool is empty", async || Ok(world.count(pool).await? == 0)).await?;
     for method in METHODS {
-        let reply = world.ask(&Probe::request(method, json!({})).timeout(1)).await?;
+        let reply = world.ask(&Rogue::request(method, json!({})).timeout(1)).await?;
         let over = reply.status == "timeout" || (reply.status == "error" && reply.code() == -32002);
         assert!(over, "{method}: {reply:?}");
     }
-    world.admin.batch_execute("ALTER ROLE probe CONNECTION LIMIT -1").await?;
-    world.finish(&[&main, &probe]).await?;
+    world.admin.batch_execute("ALTER ROLE rogue CONNECTION LIMIT -1").await?;
+    world.finish(&[&main, &rogue]).await?;
     Ok(())
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_reply_handler_that_meets_an_error_that_passes_runs_again_and_has_one_effect() -> Outcome {
-    let world = Probe::world().await?;
+    let world = Rogue::world().await?;
     world.admin.batch_execute(FAILS).await?;
     let _answerer = Answerer::echo(&world.nats, "tpro.old.thing.*").await?;
-    let probe = world.start(Probe::copy(&world, 1)?).await?;
-    let ask = |method: &str| Message::to(&format!("old.thing.{method}")).from("probe").protocol("json");
+    let rogue = world.start(Rogue::copy(&world, 1)?).await?;
+    let ask = |method: &str| Message::to(&format!("old.thing.{method}")).from("rogue").protocol("json");
     for state in ["40001", "08006", "57P01", "57014", "53300"] {
         tell(&world, state).await?;
         ask("flaky").publish(&world.admin).await?;
         world.recon().await.map_err(|failure| failure.during(state))?;
         assert_eq!(world.count("SELECT last_value FROM public.tries").await?, 3, "{state}");
     }
-    let hold = Probe::hold(&world).await?;
+    let hold = Rogue::hold(&world).await?;
     ask("holds").publish_many(&world.admin, 3).await?;
     for _ in 0..3 {
-        Probe::waiting(&world, 3).await?;
+        Rogue::waiting(&world, 3).await?;
         terminate(&world, 3).await?;
     }
     drop(hold);
     world.recon().await?;
     assert_eq!(world.count("SELECT count(*) FROM public.effect WHERE what = 'ok'").await?, 8);
-    assert_eq!(world.count("SELECT count(*) FROM probe_service.mq_reply_fault").await?, 0);
+    assert_eq!(world.count("SELECT count(*) FROM rogue_service.mq_reply_fault").await?, 0);
     // One that does not pass is kept beside the reply, as ever.
     tell(&world, "22012").await?;
     ask("flaky").publish(&world.admin).await?;
     world.recon().await?;
-    assert_eq!(world.count("SELECT count(*) FROM probe_service.mq_reply_fault").await?, 1);
-    world.finish(&[&probe]).await?;
+    assert_eq!(world.count("SELECT count(*) FROM rogue_service.mq_reply_fault").await?, 1);
+    world.finish(&[&rogue]).await?;
     Ok(())
 }
 
 /// Some messages for each of [`METHODS`], whose handlers wait for the lock.
 async fn publish(world: &World) -> Outcome {
     for method in METHODS {
-        Probe::request(method, Probe::held()).timeout(120).publish_many(&world.main, EACH).await?;
+        Rogue::request(method, Rogue::held()).timeout(120).publish_many(&world.main, EACH).await?;
     }
     Ok(())
 }

@@ -5,7 +5,7 @@ use std::os::unix::process::ExitStatusExt;
 use serde_json::json;
 use tpro_testkit::{Context, Outcome, Reply, Signal, World, eventually};
 
-use crate::probe::Probe;
+use crate::rogue::Rogue;
 
 /// How often a message may be begun.
 const RUNS: usize = 3;
@@ -22,22 +22,22 @@ async fn a_message_that_kills_its_copy_is_given_up_after_so_many_runs_and_blocks
 
 /// `counted`: inbox rows after the first run. The first of a transactional handler is not counted, which costs one more.
 async fn given_up(method: &str, counted: i64) -> Outcome {
-    let world = Probe::world().await?;
+    let world = Rogue::world().await?;
     let main = world.start(world.sidecar("main")?.env("ATTEMPT_TIMEOUT_MS", 300)).await?;
     // Each run ends the process when the test lets it, so that what else is done meanwhile can be looked at.
-    let mut hold = Probe::hold(&world).await?;
+    let mut hold = Rogue::hold(&world).await?;
     let mut poison = None;
     for run in 1..=RUNS {
-        let copy = world.spawn(Probe::copy(&world, 1)?.env("RUNS_MAX", RUNS))?;
+        let copy = world.spawn(Rogue::copy(&world, 1)?.env("RUNS_MAX", RUNS))?;
         let id = match poison {
             Some(id) => id,
             None => {
                 copy.ready().await?;
-                let request = Probe::request(method, Probe::held()).timeout(120);
+                let request = Rogue::request(method, Rogue::held()).timeout(120);
                 *poison.insert(world.publish(&request).await?)
             }
         };
-        Probe::waiting(&world, 1).await?;
+        Rogue::waiting(&world, 1).await?;
         // While it is at work, others come and are done.
         let before = world.count("SELECT max(id) FROM main_service.mq_publish").await?;
         others(&world).await?;
@@ -56,13 +56,13 @@ async fn given_up(method: &str, counted: i64) -> Outcome {
         assert_eq!(copy.wait().await?.signal(), Some(Signal::ABORT.as_raw()), "run {run}");
         if run == 1 {
             let inbox = format!(
-                "SELECT count(*) FROM probe_service.mq_receive i JOIN main_service.mq_publish p USING (uid) WHERE p.id = {id}"
+                "SELECT count(*) FROM rogue_service.mq_receive i JOIN main_service.mq_publish p USING (uid) WHERE p.id = {id}"
             );
             assert_eq!(world.count(&inbox).await?, counted);
         }
-        hold = Probe::hold(&world).await?;
+        hold = Rogue::hold(&world).await?;
     }
-    let copy = world.start(Probe::copy(&world, 1)?.env("RUNS_MAX", RUNS)).await?;
+    let copy = world.start(Rogue::copy(&world, 1)?.env("RUNS_MAX", RUNS)).await?;
     let reply = world.await_reply(poison.context("it was published")?).await?;
     assert_eq!((reply.status.as_str(), reply.code()), ("error", -32603), "{reply:?}");
     assert!(reply.error["message"].as_str().is_some_and(|text| text.contains("3 times")), "{reply:?}");
@@ -70,7 +70,7 @@ async fn given_up(method: &str, counted: i64) -> Outcome {
     world.recon().await?;
     let ok = "SELECT count(*) FROM main_service.mq_reply WHERE status = 'ok'";
     let all = 2 * i64::from(OTHERS) * (RUNS as i64 + 1);
-    assert_eq!((world.count(ok).await?, Probe::effects(&world).await?), (all, all));
+    assert_eq!((world.count(ok).await?, Rogue::effects(&world).await?), (all, all));
     world.finish(&[&main, &copy]).await?;
     Ok(())
 }
@@ -78,17 +78,17 @@ async fn given_up(method: &str, counted: i64) -> Outcome {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_message_to_its_own_service_that_kills_each_leader_is_given_up_too() -> Outcome {
     for method in ["default.abort", "transactional.abort"] {
-        let world = Probe::world().await?;
-        let session = world.database.connect_as("probe").await?;
-        let request = Probe::request(method, json!({})).from("probe").timeout(120);
+        let world = Rogue::world().await?;
+        let session = world.database.connect_as("rogue").await?;
+        let request = Rogue::request(method, json!({})).from("rogue").timeout(120);
         let id = request.publish(&session).await?;
         // The copy that sends it dies of it, so that each attempt but the first is another leader's.
         let mut deaths = 0;
         let copy = loop {
-            let copy = world.spawn(Probe::copy(&world, 1)?.env("RUNS_MAX", RUNS))?;
+            let copy = world.spawn(Rogue::copy(&world, 1)?.env("RUNS_MAX", RUNS))?;
             tokio::select! {
                 died = copy.wait() => assert_eq!(died?.signal(), Some(Signal::ABORT.as_raw()), "{method}"),
-                reply = Reply::wait(&session, "probe", id) => {
+                reply = Reply::wait(&session, "rogue", id) => {
                     let reply = reply.map_err(|failure| failure.during(method))?;
                     assert_eq!((reply.status.as_str(), reply.code()), ("error", -32603), "{method}: {reply:?}");
                     break copy;
@@ -106,7 +106,7 @@ async fn a_message_to_its_own_service_that_kills_each_leader_is_given_up_too() -
 /// Publishes some that end well.
 async fn others(world: &World) -> Outcome {
     for method in ["transactional.effect", "default.tx"] {
-        Probe::request(method, json!({})).timeout(120).publish_many(&world.main, OTHERS).await?;
+        Rogue::request(method, json!({})).timeout(120).publish_many(&world.main, OTHERS).await?;
     }
     Ok(())
 }

@@ -7,7 +7,7 @@ use futures_util::StreamExt;
 use serde_json::{Value, json};
 use tpro_testkit::{Context, Outcome, Postgres, Recon, Reply, World, eventually, eventually::DEADLINE};
 
-use crate::probe::Probe;
+use crate::rogue::Rogue;
 
 /// The ways of a handler that has an inbox.
 const METHODS: [&str; 3] = ["default.effect", "default.tx", "transactional.effect"];
@@ -15,7 +15,7 @@ const METHODS: [&str; 3] = ["default.effect", "default.tx", "transactional.effec
 /// Hears every request to the service, as a bystander does.
 async fn overhear(world: &World) -> Outcome<Subscriber> {
     let bystander = world.nats.client().await?;
-    let requests = bystander.subscribe("tpro.probe.>").await?;
+    let requests = bystander.subscribe("tpro.rogue.>").await?;
     bystander.flush().await?;
     Ok(requests)
 }
@@ -86,7 +86,7 @@ impl Forged {
         let request = json!({"jsonrpc": "2.0", "id": self.uid, "method": method, "params": self.params});
         client
             .publish_with_reply_and_headers(
-                format!("tpro.probe.{method}"),
+                format!("tpro.rogue.{method}"),
                 back.to_owned(),
                 self.headers.clone(),
                 request.to_string().into(),
@@ -150,14 +150,14 @@ fn forgeries(first: &Forged) -> Vec<(&'static str, Forged)> {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_known_uid_gets_the_stored_result_for_nobody_but_its_sender() -> Outcome {
-    let world = Probe::world().await?;
+    let world = Rogue::world().await?;
     let main = world.run("main").await?;
-    let probe = world.start(Probe::copy(&world, 1)?).await?;
+    let rogue = world.start(Rogue::copy(&world, 1)?).await?;
     let stranger = world.nats.client().await?;
     let mut refused = 0.0;
     for method in METHODS {
         let mut requests = overhear(&world).await?;
-        let result = world.ask(&Probe::request(method, json!({}))).await?.ok()?;
+        let result = world.ask(&Rogue::request(method, json!({}))).await?.ok()?;
         let first = Forged::of(&next(&mut requests).await?, method)?;
         for (what, forged) in forgeries(&first) {
             let answer = forged.ask(&stranger).await?;
@@ -172,9 +172,9 @@ async fn a_known_uid_gets_the_stored_result_for_nobody_but_its_sender() -> Outco
         let again = first.ask(&stranger).await?;
         assert_eq!(again["result"], result, "who has the key has sent it: {again}");
     }
-    assert_eq!(probe.metric_of("tpro_not_run_total", r#"reason="mismatch""#).await?, refused);
-    assert_eq!(Probe::effects(&world).await?, METHODS.len() as i64, "nothing ran");
-    world.finish(&[&main, &probe]).await?;
+    assert_eq!(rogue.metric_of("tpro_not_run_total", r#"reason="mismatch""#).await?, refused);
+    assert_eq!(Rogue::effects(&world).await?, METHODS.len() as i64, "nothing ran");
+    world.finish(&[&main, &rogue]).await?;
     Ok(())
 }
 
@@ -188,13 +188,13 @@ async fn nobody_joins_a_run_by_its_uid_alone() -> Outcome {
 
 /// Forgeries come to the copy that is at work and to another one; then the run ends.
 async fn joins_nothing(method: &'static str) -> Outcome {
-    let world = Probe::world().await?;
+    let world = Rogue::world().await?;
     let main = world.run("main").await?;
-    let copies = [world.start(Probe::copy(&world, 1)?).await?, world.start(Probe::copy(&world, 2)?).await?];
+    let copies = [world.start(Rogue::copy(&world, 1)?).await?, world.start(Rogue::copy(&world, 2)?).await?];
     let mut requests = overhear(&world).await?;
-    let hold = Probe::hold(&world).await?;
-    let id = world.publish(&Probe::request(method, Probe::held()).timeout(60)).await?;
-    Probe::waiting(&world, 1).await?;
+    let hold = Rogue::hold(&world).await?;
+    let id = world.publish(&Rogue::request(method, Rogue::held()).timeout(60)).await?;
+    Rogue::waiting(&world, 1).await?;
     let first = Forged::of(&next(&mut requests).await?, method)?;
     let stranger = world.nats.client().await?;
     let inbox = stranger.new_inbox();
@@ -218,7 +218,7 @@ async fn joins_nothing(method: &'static str) -> Outcome {
         Ok(if both { counts.iter().all(|count| *count > 0.0) } else { counts.iter().sum::<f64>() > 0.0 })
     })
     .await?;
-    Probe::waiting(&world, 1).await?;
+    Rogue::waiting(&world, 1).await?;
     drop(hold);
     let reply = world.await_reply(id).await?;
     assert_eq!(reply.ok()?["number"], 1);
@@ -240,79 +240,79 @@ async fn joins_nothing(method: &'static str) -> Outcome {
     }
     let more = tokio::time::timeout(Duration::from_millis(100), answers.next()).await;
     assert!(more.is_err(), "each is answered once");
-    assert_eq!(Probe::effects(&world).await?, 1);
+    assert_eq!(Rogue::effects(&world).await?, 1);
     world.finish(&[&main, &copies[0], &copies[1]]).await?;
     Ok(())
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_is_sent_again_by_a_database_that_was_restored_and_adopted_is_still_known() -> Outcome {
-    let world = Probe::world().await?;
+    let world = Rogue::world().await?;
     let main = world.run("main").await?;
-    let probe = world.start(Probe::copy(&world, 1)?).await?;
-    let hold = Probe::hold(&world).await?;
+    let rogue = world.start(Rogue::copy(&world, 1)?).await?;
+    let hold = Rogue::hold(&world).await?;
     let mut ids = Vec::new();
     for method in METHODS {
-        ids.push(world.publish(&Probe::request(method, Probe::held()).timeout(60)).await?);
+        ids.push(world.publish(&Rogue::request(method, Rogue::held()).timeout(60)).await?);
     }
-    Probe::waiting(&world, 3).await?;
+    Rogue::waiting(&world, 3).await?;
     // Nobody settles what is answered.
     main.kill().await?;
     drop(hold);
-    let outcomes = "SELECT count(*) FROM probe_service.mq_outcome";
+    let outcomes = "SELECT count(*) FROM rogue_service.mq_outcome";
     eventually("the outcomes are stored", async || Ok(world.count(outcomes).await? == 3)).await?;
-    probe.stop().await?;
+    rogue.stop().await?;
 
     let elsewhere = Postgres::own().start().await?;
     let roles = elsewhere.database().await?;
-    for service in ["main", "probe"] {
+    for service in ["main", "rogue"] {
         roles.create_service(service).await?;
     }
     let copy = world.database.restore_in(elsewhere)?;
     let admin = copy.connect().await?;
     admin.batch_execute("SELECT tpro.adopt()").await?;
     let there = |sidecar: tpro_testkit::Sidecar, role| sidecar.env("DATABASE_URL", copy.role_url(role));
-    let probe = world.start(there(Probe::copy(&world, 2)?, "probe")).await?;
+    let rogue = world.start(there(Rogue::copy(&world, 2)?, "rogue")).await?;
     let next = world.start(there(world.sidecar("main")?.copy(2), "main")).await?;
     let session = copy.connect_as("main").await?;
     for id in ids {
         assert_eq!(Reply::wait(&session, "main", id).await?.ok()?["number"], 1);
     }
-    assert_eq!(probe.metric_of("tpro_not_run_total", r#"reason="repeat""#).await?, 3.0);
-    assert_eq!(probe.metric_of("tpro_not_run_total", r#"reason="mismatch""#).await?, 0.0);
+    assert_eq!(rogue.metric_of("tpro_not_run_total", r#"reason="repeat""#).await?, 3.0);
+    assert_eq!(rogue.metric_of("tpro_not_run_total", r#"reason="mismatch""#).await?, 0.0);
     let effects = "SELECT count(*) FROM public.effect";
     assert_eq!(admin.query_one(effects, &[]).await?.get::<_, i64>(0), 3);
-    Recon::look(&admin, &["main", "probe"].map(str::to_owned)).await?.clean()?;
+    Recon::look(&admin, &["main", "rogue"].map(str::to_owned)).await?.clean()?;
 
     // The original goes on by itself, and knows them too.
     next.stop().await?;
-    probe.stop().await?;
+    rogue.stop().await?;
     let main = world.start(main.sidecar()).await?;
-    let probe = world.start(Probe::copy(&world, 1)?).await?;
+    let rogue = world.start(Rogue::copy(&world, 1)?).await?;
     assert_eq!(world.recon().await?.settled, 3);
-    assert_eq!(Probe::effects(&world).await?, 3);
-    world.finish(&[&main, &probe]).await?;
+    assert_eq!(Rogue::effects(&world).await?, 3);
+    world.finish(&[&main, &rogue]).await?;
     Ok(())
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_is_sent_again_by_a_cluster_that_pg_upgrade_has_made_is_still_known() -> Outcome {
     let old = Postgres::own().start().await?;
-    let mut world = World::options().services(&["main", "probe"]).cluster(old.clone()).start().await?;
-    world.admin.batch_execute(Probe::EFFECTS).await?;
+    let mut world = World::options().services(&["main", "rogue"]).cluster(old.clone()).start().await?;
+    world.admin.batch_execute(Rogue::EFFECTS).await?;
     let main = world.run("main").await?;
-    let probe = world.start(Probe::copy(&world, 1)?).await?;
-    let hold = Probe::hold(&world).await?;
+    let rogue = world.start(Rogue::copy(&world, 1)?).await?;
+    let hold = Rogue::hold(&world).await?;
     let mut ids = Vec::new();
     for method in METHODS {
-        ids.push(world.publish(&Probe::request(method, Probe::held()).timeout(600)).await?);
+        ids.push(world.publish(&Rogue::request(method, Rogue::held()).timeout(600)).await?);
     }
-    Probe::waiting(&world, 3).await?;
+    Rogue::waiting(&world, 3).await?;
     main.kill().await?;
     drop(hold);
-    let outcomes = "SELECT count(*) FROM probe_service.mq_outcome";
+    let outcomes = "SELECT count(*) FROM rogue_service.mq_outcome";
     eventually("the outcomes are stored", async || Ok(world.count(outcomes).await? == 3)).await?;
-    probe.stop().await?;
+    rogue.stop().await?;
 
     world.move_to(Postgres::own().start_upgrade_of(&old).await?).await?;
     let there =
@@ -326,30 +326,30 @@ async fn what_is_sent_again_by_a_cluster_that_pg_upgrade_has_made_is_still_known
     assert_eq!(main.metric("tpro_sent_total").await?, 0.0);
     world.admin.batch_execute("SELECT tpro.adopt()").await?;
     main.ready().await?;
-    let probe = world.start(there(Probe::copy(&world, 2)?, "probe")).await?;
+    let rogue = world.start(there(Rogue::copy(&world, 2)?, "rogue")).await?;
     for id in ids {
         assert_eq!(world.await_reply(id).await?.ok()?["number"], 1);
     }
-    assert_eq!(probe.metric_of("tpro_not_run_total", r#"reason="repeat""#).await?, 3.0);
-    assert_eq!(Probe::effects(&world).await?, 3);
+    assert_eq!(rogue.metric_of("tpro_not_run_total", r#"reason="repeat""#).await?, 3.0);
+    assert_eq!(Rogue::effects(&world).await?, 3);
     // What is new goes its way there, too.
-    world.ask(&Probe::request("transactional.effect", json!({}))).await?.ok()?;
-    world.finish(&[&main, &probe]).await?;
+    world.ask(&Rogue::request("transactional.effect", json!({}))).await?.ok()?;
+    world.finish(&[&main, &rogue]).await?;
     Ok(())
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_a_release_without_keys_took_or_sends_is_still_known() -> Outcome {
-    let world = Probe::world().await?;
+    let world = Rogue::world().await?;
     let main = world.run("main").await?;
-    let probe = world.start(Probe::copy(&world, 1)?).await?;
+    let rogue = world.start(Rogue::copy(&world, 1)?).await?;
     let client = world.nats.client().await?;
     for method in METHODS {
         // Taken by a copy of 0.1.0, which keeps no proof: source and target count.
         let mut requests = overhear(&world).await?;
-        let result = world.ask(&Probe::request(method, json!({}))).await?.ok()?;
+        let result = world.ask(&Rogue::request(method, json!({}))).await?.ok()?;
         let first = Forged::of(&next(&mut requests).await?, method)?;
-        let forget = format!("UPDATE probe_service.mq_receive SET proof = NULL WHERE uid = '{}'", first.uid);
+        let forget = format!("UPDATE rogue_service.mq_receive SET proof = NULL WHERE uid = '{}'", first.uid);
         world.admin.batch_execute(&forget).await?;
         for known in [first.clone(), first.clone().without("Tpro-Key")] {
             assert_eq!(known.ask(&client).await?["result"], result);
@@ -359,7 +359,7 @@ async fn what_a_release_without_keys_took_or_sends_is_still_known() -> Outcome {
 
         // Sent by a leader of this release, and again by one of 0.1.0 into the inbox of the service.
         let mut requests = overhear(&world).await?;
-        let result = world.ask(&Probe::request(method, json!({}))).await?.ok()?;
+        let result = world.ask(&Rogue::request(method, json!({}))).await?.ok()?;
         let delivery = next(&mut requests).await?;
         let again = Forged::of(&delivery, method)?.without("Tpro-Key");
         let home = delivery.reply.context("a reply subject")?.to_string();
@@ -377,7 +377,7 @@ async fn what_a_release_without_keys_took_or_sends_is_still_known() -> Outcome {
         let other = again.params(json!({"x": 1})).ask(&client).await?;
         assert_eq!(other["error"]["code"], -32600, "{other}");
     }
-    world.finish(&[&main, &probe]).await?;
+    world.finish(&[&main, &rogue]).await?;
     Ok(())
 }
 

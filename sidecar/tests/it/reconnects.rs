@@ -8,27 +8,27 @@ use tpro_testkit::proxy::Fault;
 use tpro_testkit::{Message, Outcome, Proxy, Sidecar, World, eventually};
 
 use crate::cancels::Silent;
-use crate::probe::Probe;
+use crate::rogue::Rogue;
 
 /// More patience with an attempt than any test has.
 const PATIENCE_MS: u32 = 600_000;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_a_leader_has_under_way_is_sent_again_when_its_connection_is_made_anew() -> Outcome {
-    let world = Probe::world().await?;
+    let world = Rogue::world().await?;
     let line = Proxy::start(world.nats.port()).await?;
     let main = world.start(through(&line, world.sidecar("main")?)).await?;
-    let probe = world.start(Probe::copy(&world, 1)?).await?;
-    let lock = Probe::hold(&world).await?;
-    let request = Probe::request("transactional.effect", Probe::held()).timeout(600);
+    let rogue = world.start(Rogue::copy(&world, 1)?).await?;
+    let lock = Rogue::hold(&world).await?;
+    let request = Rogue::request("transactional.effect", Rogue::held()).timeout(600);
     request.publish_many(&world.main, 5).await?;
-    Probe::waiting(&world, 5).await?;
+    Rogue::waiting(&world, 5).await?;
 
     // What the handlers answer meanwhile goes nowhere.
     line.set(Fault::Reset);
     eventually("it is lost", async || Ok(main.metric("tpro_nats_disconnects_total").await? > 0.0)).await?;
     drop(lock);
-    eventually("all have their effect", async || Ok(Probe::effects(&world).await? == 5)).await?;
+    eventually("all have their effect", async || Ok(Rogue::effects(&world).await? == 5)).await?;
     line.set(Fault::None);
 
     world.recon().await?;
@@ -36,20 +36,20 @@ async fn what_a_leader_has_under_way_is_sent_again_when_its_connection_is_made_a
         assert_eq!(reply.status.as_str(), "ok", "{reply:?}");
     }
     assert_eq!(main.metric("tpro_silent_total").await?, 0.0, "no patience has ended");
-    assert_eq!(Probe::effects(&world).await?, 5);
-    world.finish(&[&main, &probe]).await?;
+    assert_eq!(Rogue::effects(&world).await?, 5);
+    world.finish(&[&main, &rogue]).await?;
     Ok(())
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_service_that_is_back_has_what_its_lost_connection_held_sent_again() -> Outcome {
-    let world = Probe::world().await?;
+    let world = Rogue::world().await?;
     let line = Proxy::start(world.nats.port()).await?;
     let main = world.start(world.sidecar("main")?.env("ATTEMPT_TIMEOUT_MS", PATIENCE_MS)).await?;
-    let probe = world.start(through(&line, Probe::copy(&world, 1)?)).await?;
+    let rogue = world.start(through(&line, Rogue::copy(&world, 1)?)).await?;
 
     line.set(Fault::BlackHole);
-    Probe::request("transactional.effect", json!({})).timeout(600).publish_many(&world.main, 20).await?;
+    Rogue::request("transactional.effect", json!({})).timeout(600).publish_many(&world.main, 20).await?;
     eventually("they are sent", async || Ok(main.metric("tpro_sent_total").await? >= 20.0)).await?;
     line.set(Fault::Reset);
     line.set(Fault::None);
@@ -59,65 +59,65 @@ async fn a_service_that_is_back_has_what_its_lost_connection_held_sent_again() -
         assert_eq!(reply.status.as_str(), "ok", "{reply:?}");
     }
     assert_eq!(main.metric("tpro_silent_total").await?, 0.0, "no patience has ended");
-    assert_eq!(Probe::effects(&world).await?, 20);
-    world.finish(&[&main, &probe]).await?;
+    assert_eq!(Rogue::effects(&world).await?, 20);
+    world.finish(&[&main, &rogue]).await?;
     Ok(())
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_handlers_call_is_sent_again_when_either_connection_is_made_anew() -> Outcome {
-    let world = World::options().services(&["main", "probe", "caller"]).start().await?;
-    world.admin.batch_execute(Probe::EFFECTS).await?;
-    let (of_caller, of_probe) =
+    let world = World::options().services(&["main", "rogue", "caller"]).start().await?;
+    world.admin.batch_execute(Rogue::EFFECTS).await?;
+    let (of_caller, of_rogue) =
         (Proxy::start(world.nats.port()).await?, Proxy::start(world.nats.port()).await?);
     let main = world.start(world.sidecar("main")?.env("ATTEMPT_TIMEOUT_MS", PATIENCE_MS)).await?;
-    let program = tpro_testkit::paths::example("probe")?;
+    let program = tpro_testkit::paths::rogue()?;
     let caller = world.start(through(&of_caller, world.sidecar_of("caller", program))).await?;
-    let probe = world.start(through(&of_probe, Probe::copy(&world, 1)?)).await?;
+    let rogue = world.start(through(&of_rogue, Rogue::copy(&world, 1)?)).await?;
     let call = |body: Value| {
-        let body = json!({"target": "tpro.probe.default.effect", "body": body});
+        let body = json!({"target": "tpro.rogue.default.effect", "body": body});
         Message::to("caller.default.call").body(body).timeout(600)
     };
 
     // The caller's: the answers to its calls are lost.
-    let lock = Probe::hold(&world).await?;
-    let id = world.publish(&call(Probe::held())).await?;
+    let lock = Rogue::hold(&world).await?;
+    let id = world.publish(&call(Rogue::held())).await?;
     // It calls twice at once.
-    Probe::waiting(&world, 2).await?;
+    Rogue::waiting(&world, 2).await?;
     of_caller.set(Fault::Reset);
     eventually("it is lost", async || Ok(caller.metric("tpro_nats_disconnects_total").await? > 0.0)).await?;
     drop(lock);
-    eventually("both are done", async || Ok(Probe::effects(&world).await? == 2)).await?;
+    eventually("both are done", async || Ok(Rogue::effects(&world).await? == 2)).await?;
     of_caller.set(Fault::None);
     let reply = world.await_reply(id).await?;
     assert_eq!(reply.status, "ok", "{reply:?}");
     caller.ready().await?;
 
     // The other's: the calls are lost.
-    of_probe.set(Fault::BlackHole);
+    of_rogue.set(Fault::BlackHole);
     let id = world.publish(&call(json!({}))).await?;
     eventually("both wait", async || Ok(caller.metric("tpro_calls_waiting").await? == 2.0)).await?;
-    of_probe.set(Fault::Reset);
-    of_probe.set(Fault::None);
+    of_rogue.set(Fault::Reset);
+    of_rogue.set(Fault::None);
     let reply = world.await_reply(id).await?;
     assert_eq!(reply.status, "ok", "{reply:?}");
-    world.finish(&[&main, &caller, &probe]).await?;
+    world.finish(&[&main, &caller, &rogue]).await?;
     Ok(())
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_stranger_who_says_that_a_service_is_back_has_little_sent_again() -> Outcome {
-    let world = Probe::world().await?;
+    let world = Rogue::world().await?;
     let main = world.start(world.sidecar("main")?.env("ATTEMPT_TIMEOUT_MS", PATIENCE_MS)).await?;
-    let probe = world.start(Probe::copy(&world, 1)?).await?;
-    let lock = Probe::hold(&world).await?;
-    let request = Probe::request("transactional.effect", Probe::held()).timeout(600);
+    let rogue = world.start(Rogue::copy(&world, 1)?).await?;
+    let lock = Rogue::hold(&world).await?;
+    let request = Rogue::request("transactional.effect", Rogue::held()).timeout(600);
     request.publish_many(&world.main, 5).await?;
-    Probe::waiting(&world, 5).await?;
+    Rogue::waiting(&world, 5).await?;
     let stranger = world.nats.client().await?;
     let begun = Instant::now();
     for n in 0..2_000 {
-        let subject = if n % 2 == 0 { "_TPRO.back.tpro.probe".to_owned() } else { format!("_TPRO.back.{n}") };
+        let subject = if n % 2 == 0 { "_TPRO.back.tpro.rogue".to_owned() } else { format!("_TPRO.back.{n}") };
         stranger.publish(subject, "".into()).await?;
     }
     stranger.flush().await?;
@@ -129,8 +129,8 @@ async fn a_stranger_who_says_that_a_service_is_back_has_little_sent_again() -> O
     for reply in world.replies("main").await? {
         assert_eq!(reply.status.as_str(), "ok", "{reply:?}");
     }
-    assert_eq!(Probe::effects(&world).await?, 5);
-    world.finish(&[&main, &probe]).await?;
+    assert_eq!(Rogue::effects(&world).await?, 5);
+    world.finish(&[&main, &rogue]).await?;
     Ok(())
 }
 

@@ -4,7 +4,7 @@ use tpro_testkit::{Message, Outcome, Reply, SidecarProcess, World, eventually};
 
 use crate::answerer::Answerer;
 use crate::cancels::Silent;
-use crate::probe::Probe;
+use crate::rogue::Rogue;
 
 const SWALLOWED: &str = "takes rows and does not keep them";
 const FIRST: &str = "main_service.mq_reply_p000000000000_000001000000";
@@ -124,20 +124,20 @@ async fn a_leader_that_takes_over_finds_that_replies_are_taken_away_before_it_se
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_reply_with_a_handler_that_a_trigger_takes_away_is_kept_and_its_handler_does_nothing() -> Outcome {
-    let world = Probe::world().await?;
+    let world = Rogue::world().await?;
     let _answerer = Answerer::echo(&world.nats, "tpro.old.thing.noted").await?;
-    let probe = world.start(Probe::copy(&world, 1)?).await?;
-    swallow(&world, "probe").await?;
-    let noted = Message::to("old.thing.noted").from("probe").protocol("json").timeout(600);
-    let id = noted.publish(&world.database.connect_as("probe").await?).await?;
-    complains(&probe, SWALLOWED).await?;
-    assert_eq!(Probe::effects(&world).await?, 0);
-    keep(&world, "probe").await?;
-    Reply::wait(&world.admin, "probe", id).await?.ok()?;
-    probe.ready().await?;
+    let rogue = world.start(Rogue::copy(&world, 1)?).await?;
+    swallow(&world, "rogue").await?;
+    let noted = Message::to("old.thing.noted").from("rogue").protocol("json").timeout(600);
+    let id = noted.publish(&world.database.connect_as("rogue").await?).await?;
+    complains(&rogue, SWALLOWED).await?;
+    assert_eq!(Rogue::effects(&world).await?, 0);
+    keep(&world, "rogue").await?;
+    Reply::wait(&world.admin, "rogue", id).await?.ok()?;
+    rogue.ready().await?;
     // It was given up with the first try, as with a reply that could not be written with its handler.
-    assert!(Probe::effects(&world).await? <= 1);
-    world.finish(&[&probe]).await?;
+    assert!(Rogue::effects(&world).await? <= 1);
+    world.finish(&[&rogue]).await?;
     Ok(())
 }
 

@@ -4,7 +4,7 @@ use serde_json::json;
 use tpro_testkit::{Message, Outcome, World, eventually, eventually_some};
 
 use crate::answerer::Answerer;
-use crate::probe::Probe;
+use crate::rogue::Rogue;
 
 /// What comes in place of an answer, and what is said of it.
 const NO_ANSWERS: [(&str, &str); 6] = [
@@ -92,9 +92,9 @@ async fn forged_replies_settle_nothing() -> Outcome {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_is_no_answer_ends_the_message_at_once_and_it_is_said_what_came() -> Outcome {
-    let world = Probe::world().await?;
+    let world = Rogue::world().await?;
     let main = world.run("main").await?;
-    let probe = world.start(Probe::copy(&world, 1)?).await?;
+    let rogue = world.start(Rogue::copy(&world, 1)?).await?;
     let good = r#"{"jsonrpc": "2.0", "id": ID, "result": 7, "error": null}"#;
     for (n, (answer, words)) in (0..).zip(NO_ANSWERS.into_iter().chain([(good, "")])) {
         let _answerer = Answerer::start(&world.nats, &format!("tpro.old.thing.n{n}"), move |request| {
@@ -106,15 +106,15 @@ async fn what_is_no_answer_ends_the_message_at_once_and_it_is_said_what_came() -
         assert_eq!(reply.attempts, 1, "{answer}: {reply:?}");
         // A handler that calls reads it by the same rules.
         let call = json!({"target": target, "body": {}});
-        let called = world.ask(&Probe::request("default.call", call).timeout(60)).await?;
+        let called = world.ask(&Rogue::request("default.call", call).timeout(60)).await?;
         if words.is_empty() {
             assert_eq!((reply.ok()?, called.ok()?), (json!(7), json!([7, 7])), "{answer}");
             continue;
         }
         assert_eq!(called.status, "error", "{answer}: {called:?}");
         let recorded = format!(
-            "SELECT r.status::text, r.error::text, r.attempts FROM probe_service.mq_reply r
-             JOIN probe_service.mq_publish p ON p.id = r.mq_id WHERE p.method_name = 'n{n}'"
+            "SELECT r.status::text, r.error::text, r.attempts FROM rogue_service.mq_reply r
+             JOIN rogue_service.mq_publish p ON p.id = r.mq_id WHERE p.method_name = 'n{n}'"
         );
         let rows = eventually_some("the calls are on record", async || {
             let rows = world.admin.query(&recorded, &[]).await?;
@@ -132,7 +132,7 @@ async fn what_is_no_answer_ends_the_message_at_once_and_it_is_said_what_came() -
             assert!(error.contains(words) && !error.contains("canary"), "{answer}: {error}");
         }
     }
-    world.finish(&[&main, &probe]).await?;
+    world.finish(&[&main, &rogue]).await?;
     Ok(())
 }
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

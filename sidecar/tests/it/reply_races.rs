@@ -4,7 +4,7 @@ use serde_json::json;
 use tpro_testkit::{Message, Outcome, World, eventually};
 
 use crate::answerer::Answerer;
-use crate::probe::Probe;
+use crate::rogue::Rogue;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_operator_who_has_cancelled_and_not_committed_holds_up_nobody() -> Outcome {
@@ -39,13 +39,13 @@ async fn an_operator_who_has_cancelled_and_not_committed_holds_up_nobody() -> Ou
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_reply_with_a_handler_waits_for_an_operator_and_does_what_is_left() -> Outcome {
-    let world = Probe::world().await?;
-    let probe = world.start(Probe::copy(&world, 1)?).await?;
-    let noted = Message::to("old.thing.noted").from("probe").timeout(60);
+    let world = Rogue::world().await?;
+    let rogue = world.start(Rogue::copy(&world, 1)?).await?;
+    let noted = Message::to("old.thing.noted").from("rogue").timeout(60);
     let ids = [publish(&world, &noted).await?, publish(&world, &noted).await?];
     let operators = [world.database.connect().await?, world.database.connect().await?];
     for (operator, id) in operators.iter().zip(ids) {
-        operator.batch_execute(&format!("BEGIN; SELECT tpro.cancel({id}, 'probe')")).await?;
+        operator.batch_execute(&format!("BEGIN; SELECT tpro.cancel({id}, 'rogue')")).await?;
     }
     let _answerer = answer(&world, "tpro.old.thing.noted").await?;
     eventually("both wait for the operators", async || {
@@ -56,40 +56,40 @@ async fn a_reply_with_a_handler_waits_for_an_operator_and_does_what_is_left() ->
     operators[0].batch_execute("ROLLBACK").await?;
     operators[1].batch_execute("COMMIT").await?;
     world.recon().await?;
-    let statuses: Vec<String> = world.replies("probe").await?.into_iter().map(|reply| reply.status).collect();
+    let statuses: Vec<String> = world.replies("rogue").await?.into_iter().map(|reply| reply.status).collect();
     assert_eq!(statuses, ["ok", "cancelled"]);
     assert_eq!(
-        Probe::effects(&world).await?,
+        Rogue::effects(&world).await?,
         1,
         "the handler ran for the reply that was kept, and only for it"
     );
-    world.finish(&[&probe]).await?;
+    world.finish(&[&rogue]).await?;
     Ok(())
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_reply_whose_message_is_another_by_now_is_not_written() -> Outcome {
-    let world = Probe::world().await?;
+    let world = Rogue::world().await?;
     // When its time is up the handler is thrown away with its connection, and the reply written anew on another.
-    let probe = world.start(Probe::copy(&world, 1)?.env("REPLY_HANDLER_TIMEOUT", 8)).await?;
+    let rogue = world.start(Rogue::copy(&world, 1)?.env("REPLY_HANDLER_TIMEOUT", 8)).await?;
     let _answerer = answer(&world, "tpro.old.thing.hangs").await?;
-    let id = publish(&world, &Message::to("old.thing.hangs").from("probe").timeout(60)).await?;
+    let id = publish(&world, &Message::to("old.thing.hangs").from("rogue").timeout(60)).await?;
     let handlers = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()
-        AND state = 'idle in transaction' AND application_name LIKE 'tpro/probe/%/pool'";
+        AND state = 'idle in transaction' AND application_name LIKE 'tpro/rogue/%/pool'";
     eventually("the handler has begun", async || Ok(world.count(handlers).await? == 1)).await?;
     // As after a failover: the id is another message's.
-    world.admin.batch_execute("UPDATE probe_service.mq_publish SET uid = tpro.uuid7()").await?;
+    world.admin.batch_execute("UPDATE rogue_service.mq_publish SET uid = tpro.uuid7()").await?;
     eventually("it is known what became of the handler", async || {
-        Ok(probe.metric("tpro_reply_handlers_total").await? >= 1.0)
+        Ok(rogue.metric("tpro_reply_handlers_total").await? >= 1.0)
     })
     .await?;
-    assert_eq!(world.count("SELECT count(*) FROM probe_service.mq_reply").await?, 0);
-    world.admin.batch_execute(&format!("SELECT tpro.cancel({id}, 'probe')")).await?;
-    world.finish(&[&probe]).await?;
+    assert_eq!(world.count("SELECT count(*) FROM rogue_service.mq_reply").await?, 0);
+    world.admin.batch_execute(&format!("SELECT tpro.cancel({id}, 'rogue')")).await?;
+    world.finish(&[&rogue]).await?;
     Ok(())
 }
 
-/// Publishes on behalf of `probe`, whose reply handlers are asked for.
+/// Publishes on behalf of `rogue`, whose reply handlers are asked for.
 async fn publish(world: &World, message: &Message) -> Outcome<i64> {
     message.publish(&world.admin).await
 }

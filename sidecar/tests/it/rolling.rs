@@ -7,16 +7,16 @@ use serde_json::json;
 use tpro_testkit::{Outcome, Sidecar, Times, World};
 
 use crate::load::Load;
-use crate::probe::Probe;
+use crate::rogue::Rogue;
 
 const RESTARTS: usize = 50;
 
 #[ignore = "slow: make faults"]
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn fifty_rolling_restarts_of_the_target_are_seen_by_no_requester() -> Outcome {
-    let world = Probe::world().await?;
+    let world = Rogue::world().await?;
     let main = world.run("main").await?;
-    roll(&world, Probe::copy, RESTARTS).await?;
+    roll(&world, Rogue::copy, RESTARTS).await?;
     let answered = answered_by(&world).await?;
     assert!(answered.len() >= RESTARTS / 2, "many releases have answered: {answered:?}");
     world.finish(&[&main]).await?;
@@ -26,10 +26,10 @@ async fn fifty_rolling_restarts_of_the_target_are_seen_by_no_requester() -> Outc
 #[ignore = "slow: make faults"]
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn fifty_rolling_restarts_of_the_sender_are_seen_by_no_requester() -> Outcome {
-    let world = Probe::world().await?;
-    let probe = world.start(Probe::copy(&world, 1)?).await?;
+    let world = Rogue::world().await?;
+    let rogue = world.start(Rogue::copy(&world, 1)?).await?;
     roll(&world, |world, number| Ok(world.sidecar("main")?.copy(number)), RESTARTS).await?;
-    world.finish(&[&probe]).await?;
+    world.finish(&[&rogue]).await?;
     Ok(())
 }
 
@@ -38,7 +38,7 @@ async fn fifty_rolling_restarts_of_the_sender_are_seen_by_no_requester() -> Outc
 async fn roll(world: &World, copy: impl Fn(&World, u32) -> Outcome<Sidecar>, restarts: usize) -> Outcome {
     let mut copies =
         VecDeque::from([world.start(copy(world, 1)?).await?, world.start(copy(world, 2)?).await?]);
-    let kinds = ["default.echo", "transactional.effect"].map(|method| Probe::request(method, json!({})));
+    let kinds = ["default.echo", "transactional.effect"].map(|method| Rogue::request(method, json!({})));
     let load = Load::start(world, kinds.to_vec()).await?;
     for release in 1..=restarts {
         // Of three numbers one is free.
@@ -49,7 +49,7 @@ async fn roll(world: &World, copy: impl Fn(&World, u32) -> Outcome<Sidecar>, res
             oldest.stop().await?;
         }
         // The next goes when this one is seen to work, as a careful person does it.
-        world.ask(&Probe::request("default.echo", json!({}))).await?.ok()?;
+        world.ask(&Rogue::request("default.echo", json!({}))).await?.ok()?;
     }
     let published = load.stop().await?;
     let recon = world.recon().await?;
@@ -57,7 +57,7 @@ async fn roll(world: &World, copy: impl Fn(&World, u32) -> Outcome<Sidecar>, res
     for reply in world.replies("main").await? {
         assert_eq!(reply.status, "ok", "{reply:?}");
     }
-    let effects = Probe::effects(world).await?;
+    let effects = Rogue::effects(world).await?;
     assert_eq!(effects, published / 2, "each transactional message has had its effect once");
     println!("{restarts} rolling restarts under {published} messages: no requester has seen an error");
     print_latency(world).await?;

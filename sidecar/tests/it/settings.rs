@@ -3,7 +3,7 @@
 use serde_json::json;
 use tpro_testkit::{Outcome, eventually};
 
-use crate::probe::Probe;
+use crate::rogue::Rogue;
 
 /// What a role or a database may carry, and what would go wrong with it.
 const HOSTILE: [(&str, &str); 17] = [
@@ -36,10 +36,10 @@ const EVIL: &str = "CREATE SCHEMA evil;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn hostile_settings_of_the_role_change_nothing() -> Outcome {
-    let world = Probe::world().await?;
+    let world = Rogue::world().await?;
     world.admin.batch_execute(EVIL).await?;
     let database = world.database.name();
-    for role in ["main", "probe"] {
+    for role in ["main", "rogue"] {
         for (name, value) in HOSTILE {
             // Of this database only: the role belongs to the cluster, which others use.
             let value = if name == "search_path" { value.to_owned() } else { format!("'{value}'") };
@@ -53,14 +53,14 @@ async fn hostile_settings_of_the_role_change_nothing() -> Outcome {
     assert!(session.query_one("SELECT pg_sleep(1)", &[]).await.is_err());
 
     let main = world.start(world.sidecar("main")?.env("ATTEMPT_TIMEOUT_MS", 60_000)).await?;
-    let probe = world.start(Probe::copy(&world, 1)?).await?;
-    let before = Probe::effects(&world).await?;
-    let hold = Probe::hold(&world).await?;
+    let rogue = world.start(Rogue::copy(&world, 1)?).await?;
+    let before = Rogue::effects(&world).await?;
+    let hold = Rogue::hold(&world).await?;
     for method in ["transactional.effect", "default.tx", "default.effect", "stateless.effect"] {
-        Probe::request(method, json!({})).publish_many(&world.main, 50).await?;
-        Probe::request(method, Probe::held()).publish_many(&world.main, 1).await?;
+        Rogue::request(method, json!({})).publish_many(&world.main, 50).await?;
+        Rogue::request(method, Rogue::held()).publish_many(&world.main, 1).await?;
     }
-    Probe::waiting(&world, 4).await?;
+    Rogue::waiting(&world, 4).await?;
     // Longer than any of the limits, both idle and at work, as the server has it.
     eventually("sessions have outlasted the limits", async || {
         let lasting = "SELECT count(*) FILTER (WHERE state = 'active' AND wait_event = 'advisory') = 4
@@ -70,19 +70,19 @@ async fn hostile_settings_of_the_role_change_nothing() -> Outcome {
         Ok(world.admin.query_one(lasting, &[]).await?.get(0))
     })
     .await?;
-    Probe::waiting(&world, 4).await?;
+    Rogue::waiting(&world, 4).await?;
     drop(hold);
     world.recon().await?;
     let replies = world.replies("main").await?;
     assert!(replies.iter().all(|reply| reply.status == "ok" && reply.attempts == 1), "{replies:?}");
-    assert_eq!(Probe::effects(&world).await? - before, 204);
+    assert_eq!(Rogue::effects(&world).await? - before, 204);
 
     // A text outside of that encoding comes back as it was.
     let word = json!({"word": "день — 日本"});
-    assert_eq!(world.ask(&Probe::request("default.echo", word.clone())).await?.ok()?, word);
+    assert_eq!(world.ask(&Rogue::request("default.echo", word.clone())).await?.ok()?, word);
     // After the rest its sessions are still there.
     assert_eq!(main.metric("tpro_takeovers_total").await?, 1.0);
-    assert_eq!(probe.metric("tpro_takeovers_total").await?, 1.0);
-    world.finish(&[&main, &probe]).await?;
+    assert_eq!(rogue.metric("tpro_takeovers_total").await?, 1.0);
+    world.finish(&[&main, &rogue]).await?;
     Ok(())
 }

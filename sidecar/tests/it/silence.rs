@@ -15,7 +15,7 @@ use crate::answerer::Answerer;
 use crate::commits::hold_replies;
 use crate::commits::through;
 use crate::copies::leader;
-use crate::probe::Probe;
+use crate::rogue::Rogue;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_leader_behind_a_black_hole_gives_way_to_another_copy() -> Outcome {
@@ -130,26 +130,26 @@ async fn has_deposed(copy: &Arc<SidecarProcess>) -> Outcome {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "slow: make faults"]
 async fn a_leader_that_stood_still_for_long_writes_nothing_when_it_wakes_up() -> Outcome {
-    let world = Probe::world().await?;
+    let world = Rogue::world().await?;
     let silent = world.nats.client().await?;
     let mut requests = silent.subscribe("tpro.old.thing.ask").await?;
     silent.flush().await?;
-    let probe = world.start(Probe::copy(&world, 1)?).await?;
+    let rogue = world.start(Rogue::copy(&world, 1)?).await?;
     let first = world.start(world.sidecar("main")?).await?;
     assert_eq!(leader(&world).await?, 1);
     let second = world.start(world.sidecar("main")?.copy(2)).await?;
-    let request = Probe::request("transactional.effect", Probe::held()).timeout(120);
+    let request = Rogue::request("transactional.effect", Rogue::held()).timeout(120);
     // It stands still with messages under way, and more of them to read.
-    let hold = Probe::hold(&world).await?;
+    let hold = Rogue::hold(&world).await?;
     request.publish_many(&world.main, 5).await?;
-    Probe::waiting(&world, 5).await?;
+    Rogue::waiting(&world, 5).await?;
     // One is not answered for so long that its budget is over for the one that will wake up, and not for its successor,
     // which gives it a fresh one when it takes over.
     let open = world.publish(&Message::to("old.thing.ask").protocol("json").timeout(BUDGET)).await?;
     requests.next().await.context("it was sent")?;
     first.signal(Signal::STOP)?;
     let begun = Instant::now();
-    Probe::request("transactional.effect", json!({})).timeout(120).publish_many(&world.main, 200).await?;
+    Rogue::request("transactional.effect", json!({})).timeout(120).publish_many(&world.main, 200).await?;
     has_deposed(&second).await?;
     drop(hold);
     eventually("all but one are settled", async || Ok(world.replies("main").await?.len() == 205)).await?;
@@ -174,11 +174,11 @@ async fn a_leader_that_stood_still_for_long_writes_nothing_when_it_wakes_up() ->
     });
     assert_eq!(world.await_reply(open).await?.status, "ok");
     answers.abort();
-    assert_eq!(Probe::effects(&world).await?, 205);
+    assert_eq!(Rogue::effects(&world).await?, 205);
     assert_eq!(leader(&world).await?, 2, "it follows");
     second.stop().await?;
-    world.ask(&Probe::request("transactional.effect", json!({}))).await?.ok()?;
+    world.ask(&Rogue::request("transactional.effect", json!({}))).await?.ok()?;
     assert_eq!(leader(&world).await?, 1, "and leads again, without having been started again");
-    world.finish(&[&first, &probe]).await?;
+    world.finish(&[&first, &rogue]).await?;
     Ok(())
 }

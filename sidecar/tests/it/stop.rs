@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use tpro_testkit::{Message, Outcome, Signal, World, eventually};
 
 use crate::answerer::Answerer;
-use crate::probe::Probe;
+use crate::rogue::Rogue;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn each_stop_signal_ends_a_copy_in_good_order() -> Outcome {
@@ -58,74 +58,74 @@ async fn a_second_signal_forces_the_end() -> Outcome {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_second_signal_does_not_wait_for_a_handler_and_another_copy_takes_over() -> Outcome {
-    let world = Probe::world().await?;
+    let world = Rogue::world().await?;
     let main = world.start(world.sidecar("main")?.env("ATTEMPT_TIMEOUT_MS", 500)).await?;
-    let first = world.start(Probe::copy(&world, 1)?.env("STOP_TIMEOUT", 600)).await?;
-    let hold = Probe::hold(&world).await?;
+    let first = world.start(Rogue::copy(&world, 1)?.env("STOP_TIMEOUT", 600)).await?;
+    let hold = Rogue::hold(&world).await?;
     for method in ["transactional.effect", "default.tx"] {
-        world.publish(&Probe::request(method, Probe::held()).timeout(60)).await?;
+        world.publish(&Rogue::request(method, Rogue::held()).timeout(60)).await?;
     }
-    Probe::waiting(&world, 2).await?;
+    Rogue::waiting(&world, 2).await?;
     first.signal(Signal::TERM)?;
     eventually("it drains", async || Ok(first.get("/readyz").await?.status == 503)).await?;
     first.signal(Signal::TERM)?;
     assert_eq!(first.wait().await?.code(), Some(1), "a forced end is no good order");
-    let second = world.start(Probe::copy(&world, 2)?).await?;
+    let second = world.start(Rogue::copy(&world, 2)?).await?;
     drop(hold);
     world.recon().await?;
     for reply in world.replies("main").await? {
         assert_eq!((reply.status.as_str(), reply.copy()), ("ok", "2"), "{reply:?}");
     }
-    assert_eq!(Probe::effects(&world).await?, 2, "what was cut off was rolled back");
+    assert_eq!(Rogue::effects(&world).await?, 2, "what was cut off was rolled back");
     world.finish(&[&main, &second]).await?;
     Ok(())
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_handler_longer_than_the_drain_is_cut_off_and_another_copy_takes_over() -> Outcome {
-    let world = Probe::world().await?;
+    let world = Rogue::world().await?;
     let main = world.start(world.sidecar("main")?.env("ATTEMPT_TIMEOUT_MS", 500)).await?;
     // A server that is slow to hear that a statement is cancelled must hear it all the same: else the message would stay locked for
     // longer than its budget.
     let first =
-        Probe::copy(&world, 1)?.env("STOP_TIMEOUT", 2).env("FAILPOINTS", "statements.cancel_ms=return(200)");
+        Rogue::copy(&world, 1)?.env("STOP_TIMEOUT", 2).env("FAILPOINTS", "statements.cancel_ms=return(200)");
     let first = world.start(first).await?;
-    let hold = Probe::hold(&world).await?;
-    let id = world.publish(&Probe::request("transactional.effect", Probe::held())).await?;
-    Probe::waiting(&world, 1).await?;
+    let hold = Rogue::hold(&world).await?;
+    let id = world.publish(&Rogue::request("transactional.effect", Rogue::held())).await?;
+    Rogue::waiting(&world, 1).await?;
     let begun = Instant::now();
     first.signal(Signal::TERM)?;
     assert_eq!(first.wait().await?.code(), Some(0), "what was cut off was given back in good order");
     let drained = begun.elapsed();
     assert!(drained >= Duration::from_millis(1_990), "the handler had no time to finish: {drained:?}");
     eventually("its transaction is rolled back", async || {
-        Ok(world.count("SELECT count(*) FROM pg_stat_activity WHERE application_name LIKE 'tpro/probe/1/%' AND datname = current_database()").await? == 0)
+        Ok(world.count("SELECT count(*) FROM pg_stat_activity WHERE application_name LIKE 'tpro/rogue/1/%' AND datname = current_database()").await? == 0)
     })
     .await?;
-    let second = world.start(Probe::copy(&world, 2)?).await?;
-    Probe::waiting(&world, 1).await?;
+    let second = world.start(Rogue::copy(&world, 2)?).await?;
+    Rogue::waiting(&world, 1).await?;
     drop(hold);
     let reply = world.await_reply(id).await?;
     assert_eq!(reply.copy(), "2", "{reply:?}");
-    assert_eq!(Probe::effects(&world).await?, 1, "what was cut off was rolled back");
+    assert_eq!(Rogue::effects(&world).await?, 1, "what was cut off was rolled back");
     world.finish(&[&main, &second]).await?;
     Ok(())
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_handler_at_work_is_finished_before_the_end() -> Outcome {
-    let world = Probe::world().await?;
+    let world = Rogue::world().await?;
     let main = world.start(world.sidecar("main")?.env("ATTEMPT_TIMEOUT_MS", 60_000)).await?;
-    let probe = world.start(Probe::copy(&world, 1)?).await?;
-    let hold = Probe::hold(&world).await?;
+    let rogue = world.start(Rogue::copy(&world, 1)?).await?;
+    let hold = Rogue::hold(&world).await?;
     for method in ["transactional.effect", "default.tx", "default.effect", "stateless.effect"] {
-        world.publish(&Probe::request(method, Probe::held())).await?;
+        world.publish(&Rogue::request(method, Rogue::held())).await?;
     }
-    Probe::waiting(&world, 4).await?;
-    probe.signal(Signal::TERM)?;
-    eventually("it drains", async || Ok(probe.get("/readyz").await?.status == 503)).await?;
+    Rogue::waiting(&world, 4).await?;
+    rogue.signal(Signal::TERM)?;
+    eventually("it drains", async || Ok(rogue.get("/readyz").await?.status == 503)).await?;
     drop(hold);
-    assert!(probe.wait().await?.success());
+    assert!(rogue.wait().await?.success());
     // Nobody else was there to answer.
     world.recon().await?;
     assert!(world.replies("main").await?.iter().all(|reply| reply.status == "ok" && reply.attempts == 1));

@@ -8,7 +8,7 @@ use serde_json::json;
 use tokio_postgres::Client;
 use tpro_testkit::{Outcome, Times, World};
 
-use crate::probe::Probe;
+use crate::rogue::Rogue;
 
 /// How long it lasts.
 const STORM: Duration = Duration::from_secs(30);
@@ -22,7 +22,7 @@ const TERMINATE: &str = "SELECT count(pg_terminate_backend(pid)) FROM (SELECT pi
 
 /// Publishes until it is told to stop, about a hundred a second; how many there were.
 async fn publish(session: Client, over: Arc<AtomicBool>) -> Outcome<i64> {
-    let request = Probe::request("transactional.effect", json!({})).timeout(120);
+    let request = Rogue::request("transactional.effect", json!({})).timeout(120);
     let mut published = 0;
     let mut ticks = tokio::time::interval(Duration::from_millis(10));
     while !over.load(Ordering::SeqCst) {
@@ -38,7 +38,7 @@ async fn round_trips(world: &World, what: &str) -> Outcome {
     let mut times = Times::of(format!("a round trip {what} sessions are terminated"));
     for _ in 0..200 {
         let begun = Instant::now();
-        world.ask(&Probe::request("transactional.effect", json!({})).timeout(120)).await?.ok()?;
+        world.ask(&Rogue::request("transactional.effect", json!({})).timeout(120)).await?.ok()?;
         times.add(begun.elapsed());
     }
     times.report();
@@ -48,12 +48,12 @@ async fn round_trips(world: &World, what: &str) -> Outcome {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "slow: make faults"]
 async fn five_terminations_a_second_lose_nothing() -> Outcome {
-    let world = Probe::world().await?;
+    let world = Rogue::world().await?;
     let mut copies = Vec::new();
     for number in 1..=2 {
         let main = world.sidecar("main")?.copy(number).env("ATTEMPT_TIMEOUT_MS", 500);
         copies.push(world.start(main).await?);
-        copies.push(world.start(Probe::copy(&world, number)?).await?);
+        copies.push(world.start(Rogue::copy(&world, number)?).await?);
     }
     round_trips(&world, "before").await?;
 
@@ -95,7 +95,7 @@ async fn five_terminations_a_second_lose_nothing() -> Outcome {
         copy.ready().await?;
     }
     round_trips(&world, "after").await?;
-    assert_eq!(Probe::effects(&world).await?, published + 200);
+    assert_eq!(Rogue::effects(&world).await?, published + 200);
     world.finish(&copies.iter().collect::<Vec<_>>()).await?;
     Ok(())
 }

@@ -11,7 +11,7 @@ use tpro_testkit::{Context, Kind, Message, Nats, Outcome, Proxy, World, eventual
 use crate::answerer::Answerer;
 use crate::login;
 use crate::network::through;
-use crate::probe::Probe;
+use crate::rogue::Rogue;
 
 const METHOD: &str = "tpro.analytic.example.request_with_parallel_queries";
 
@@ -154,10 +154,10 @@ async fn a_copy_that_is_ready_is_known_to_the_server_behind_a_slow_line_too() ->
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_service_of_tpro_that_is_asked_by_protocol_json_answers_and_its_errors_are_errors() -> Outcome {
-    let world = Probe::world().await?;
+    let world = Rogue::world().await?;
     let main = world.run("main").await?;
-    let probe = world.start(Probe::copy(&world, 1)?).await?;
-    let ask = |method: &str, body: Value| Probe::request(method, body).protocol("json");
+    let rogue = world.start(Rogue::copy(&world, 1)?).await?;
+    let ask = |method: &str, body: Value| Rogue::request(method, body).protocol("json");
     for method in ["stateless.echo", "default.echo", "transactional.raw"] {
         let body = json!({"jsonrpc": "2.0", "error": {"code": 1, "message": "a body like any"}});
         let reply = world.ask(&ask(method, body.clone())).await?;
@@ -175,7 +175,7 @@ async fn a_service_of_tpro_that_is_asked_by_protocol_json_answers_and_its_errors
         assert_eq!((reply.status.as_str(), reply.code()), ("error", code), "{method}: {reply:?}");
         assert_eq!((reply.attempts, reply.copy()), (1, "1"), "{method}: {reply:?}");
     }
-    world.finish(&[&main, &probe]).await?;
+    world.finish(&[&main, &rogue]).await?;
     Ok(())
 }
 

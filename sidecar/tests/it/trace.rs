@@ -7,7 +7,7 @@ use tpro_testkit::{Context, Kind, Message, Outcome, SpanRecord, Trace, World, ev
 
 use crate::answerer::Answerer;
 use crate::login;
-use crate::probe::Probe;
+use crate::rogue::Rogue;
 
 const TRANSIT: &str = "example.request_with_parallel_queries_with_transit_on_external_service";
 const PARALLEL: &str = "example.request_with_parallel_queries";
@@ -97,11 +97,11 @@ async fn a_session_that_has_a_trace_is_its_parent() -> Outcome {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_service_that_keeps_every_trace_names_its_spans_whatever_its_caller_keeps() -> Outcome {
-    let world = Probe::world().await?;
+    let world = Rogue::world().await?;
     let main = world.start(world.sidecar("main")?.env("OTEL_TRACES_SAMPLER", "always_off")).await?;
-    let probe = world.start(Probe::copy(&world, 1)?.env("OTEL_TRACES_SAMPLER", "always_on")).await?;
+    let rogue = world.start(Rogue::copy(&world, 1)?.env("OTEL_TRACES_SAMPLER", "always_on")).await?;
     for method in ["stateless.echo", "default.effect", "transactional.effect"] {
-        world.ask(&Probe::request(method, json!({}))).await?.ok()?;
+        world.ask(&Rogue::request(method, json!({}))).await?.ok()?;
     }
     let servers = eventually_some("the SERVER spans have arrived", async || {
         let spans = world.collector.spans().into_iter().filter(|span| span.kind == Kind::Server);
@@ -110,10 +110,10 @@ async fn a_service_that_keeps_every_trace_names_its_spans_whatever_its_caller_ke
     })
     .await?;
     for server in servers {
-        assert_eq!(server.name, format!("probe.{}", server.attribute("rpc.method")), "{server:?}");
+        assert_eq!(server.name, format!("rogue.{}", server.attribute("rpc.method")), "{server:?}");
     }
-    assert!(world.collector.spans().iter().all(|span| !span.name.is_empty() && span.service == "probe"));
-    world.finish(&[&main, &probe]).await?;
+    assert!(world.collector.spans().iter().all(|span| !span.name.is_empty() && span.service == "rogue"));
+    world.finish(&[&main, &rogue]).await?;
     Ok(())
 }
 

@@ -5,28 +5,28 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 use tpro_testkit::{Message, Outcome, SidecarProcess, World, eventually};
 
-use crate::probe::Probe;
 use crate::raw::{BROKEN, Raw};
+use crate::rogue::Rogue;
 
 /// More patience with an attempt than any test has: nothing is sent again because it is over.
 const PATIENCE_MS: u32 = 600_000;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_stranger_who_sends_them_to_a_service_and_to_a_requester_disturbs_nobody() -> Outcome {
-    let world = Probe::world().await?;
+    let world = Rogue::world().await?;
     let main = world.start(world.sidecar("main")?.env("ATTEMPT_TIMEOUT_MS", PATIENCE_MS)).await?;
-    let probe = world.start(Probe::copy(&world, 1)?).await?;
-    let lock = Probe::hold(&world).await?;
-    let request = Probe::request("transactional.effect", Probe::held()).timeout(600);
+    let rogue = world.start(Rogue::copy(&world, 1)?).await?;
+    let lock = Rogue::hold(&world).await?;
+    let request = Rogue::request("transactional.effect", Rogue::held()).timeout(600);
     request.publish_many(&world.main, 5).await?;
-    Probe::waiting(&world, 5).await?;
+    Rogue::waiting(&world, 5).await?;
 
     let mut stranger = Raw::connect(&world.nats).await?;
-    let inbox = format!("_INBOX.tpro.main.{}.probe.", instance8(&world).await?);
+    let inbox = format!("_INBOX.tpro.main.{}.rogue.", instance8(&world).await?);
     let reply = "018f3b5e-0000-7000-8000-000000000000.";
     for broken in &BROKEN {
         // As a request that wants an answer, as one that wants none, and as a reply.
-        let subject = broken.subject("tpro.probe.", "default.nothing");
+        let subject = broken.subject("tpro.rogue.", "default.nothing");
         stranger.publish_broken(broken, &subject, Some(b"_INBOX.stranger"), b"{}").await?;
         stranger.publish_broken(broken, &subject, None, b"{}").await?;
         // The last word of a reply's subject is the attempt.
@@ -34,58 +34,58 @@ async fn a_stranger_who_sends_them_to_a_service_and_to_a_requester_disturbs_nobo
         stranger.publish_broken(broken, &subject, None, b"{}").await?;
     }
     stranger.flush().await?;
-    unreadable(&probe, 2 * BROKEN.len()).await?;
+    unreadable(&rogue, 2 * BROKEN.len()).await?;
     unreadable(&main, BROKEN.len()).await?;
 
     drop(lock);
     // Others are served meanwhile and afterwards.
     for n in 0..20 {
-        let reply = world.ask(&Probe::request("default.echo", json!({"n": n}))).await?;
+        let reply = world.ask(&Rogue::request("default.echo", json!({"n": n}))).await?;
         assert_eq!((reply.attempts, reply.ok()?), (1, json!({"n": n})));
     }
     world.recon().await?;
     for reply in world.replies("main").await? {
         assert_eq!((reply.status.as_str(), reply.attempts), ("ok", 1), "{reply:?}");
     }
-    for copy in [&main, &probe] {
+    for copy in [&main, &rogue] {
         assert_eq!(copy.metric("tpro_nats_disconnects_total").await?, 0.0);
         let log = copy.log();
         assert!(log.contains("cannot be read as it came"), "it is said");
     }
-    assert!(probe.log().contains("tpro.probe.default.nothing"), "with the subject");
-    world.finish(&[&main, &probe]).await?;
+    assert!(rogue.log().contains("tpro.rogue.default.nothing"), "with the subject");
+    world.finish(&[&main, &rogue]).await?;
     Ok(())
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_request_with_headers_that_cannot_be_read_is_answered_without_them() -> Outcome {
-    let world = Probe::world().await?;
-    let probe = world.start(Probe::copy(&world, 1)?).await?;
+    let world = Rogue::world().await?;
+    let rogue = world.start(Rogue::copy(&world, 1)?).await?;
     let mut stranger = Raw::connect(&world.nats).await?;
     stranger.subscribe("_INBOX.stranger").await?;
     let request =
         json!({"jsonrpc": "2.0", "id": 1, "method": "default.echo", "params": {"a": 1}}).to_string();
     for broken in &BROKEN {
-        let subject = broken.subject("tpro.probe.", "default.echo");
+        let subject = broken.subject("tpro.rogue.", "default.echo");
         stranger.publish_broken(broken, &subject, Some(b"_INBOX.stranger"), request.as_bytes()).await?;
         let (_, answer) = stranger.next().await?;
         let answer: Value = serde_json::from_slice(&answer)?;
-        if subject == b"tpro.probe.default.echo" {
+        if subject == b"tpro.rogue.default.echo" {
             assert_eq!(answer["result"], json!({"a": 1}), "{}: {answer}", broken.name);
         } else {
             assert!(answer["error"]["code"].is_i64(), "{}: {answer}", broken.name);
         }
     }
-    assert_eq!(probe.metric("tpro_nats_disconnects_total").await?, 0.0);
-    world.finish(&[&probe]).await?;
+    assert_eq!(rogue.metric("tpro_nats_disconnects_total").await?, 0.0);
+    world.finish(&[&rogue]).await?;
     Ok(())
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_service_whose_answers_have_headers_that_cannot_be_read_is_answered_by_its_payloads() -> Outcome {
-    let world = Probe::world().await?;
+    let world = Rogue::world().await?;
     let main = world.start(world.sidecar("main")?.env("ATTEMPT_TIMEOUT_MS", PATIENCE_MS)).await?;
-    let probe = world.start(Probe::copy(&world, 1)?).await?;
+    let rogue = world.start(Rogue::copy(&world, 1)?).await?;
     let mut service = Raw::connect(&world.nats).await?;
     service.subscribe("tpro.old.thing.ask").await?;
     let answering = tokio::spawn(async move {
@@ -100,7 +100,7 @@ async fn a_service_whose_answers_have_headers_that_cannot_be_read_is_answered_by
     });
     let strange = Message::to("old.thing.ask").protocol("json").timeout(600);
     strange.publish_many(&world.main, 40).await?;
-    Probe::request("default.echo", json!({})).timeout(600).publish_many(&world.main, 320).await?;
+    Rogue::request("default.echo", json!({})).timeout(600).publish_many(&world.main, 320).await?;
     world.recon().await?;
     let replies = world.replies("main").await?;
     assert_eq!(replies.len(), 360);
@@ -110,7 +110,7 @@ async fn a_service_whose_answers_have_headers_that_cannot_be_read_is_answered_by
     answering.await??;
     unreadable(&main, 40).await?;
     assert_eq!(main.metric("tpro_nats_disconnects_total").await?, 0.0);
-    world.finish(&[&main, &probe]).await?;
+    world.finish(&[&main, &rogue]).await?;
     Ok(())
 }
 

@@ -7,7 +7,7 @@ use serde_json::json;
 use tokio_postgres::Client;
 use tpro_testkit::{Outcome, Postgres, Reply, SidecarProcess, World, eventually};
 
-use crate::probe::Probe;
+use crate::rogue::Rogue;
 
 /// A version that there is not.
 const VERSION: &str = "9.9.9";
@@ -25,7 +25,7 @@ async fn script(admin: &Client) -> Outcome<String> {
 /// Publishes until it is told to stop.
 async fn publish(session: Client, over: Arc<AtomicBool>, published: Arc<AtomicI64>) -> Outcome {
     while !over.load(Ordering::SeqCst) {
-        Probe::request("transactional.effect", json!({})).timeout(60).publish(&session).await?;
+        Rogue::request("transactional.effect", json!({})).timeout(60).publish(&session).await?;
         published.fetch_add(1, Ordering::SeqCst);
     }
     Ok(())
@@ -35,10 +35,10 @@ async fn publish(session: Client, over: Arc<AtomicBool>, published: Arc<AtomicI6
 async fn an_update_of_the_extension_under_load_costs_nothing() -> Outcome {
     // Of its own, since every session of it goes through the update.
     let cluster = Postgres::own().start().await?;
-    let world = World::options().services(&["main", "probe"]).cluster(cluster.clone()).start().await?;
-    world.admin.batch_execute(Probe::EFFECTS).await?;
+    let world = World::options().services(&["main", "rogue"]).cluster(cluster.clone()).start().await?;
+    world.admin.batch_execute(Rogue::EFFECTS).await?;
     let main = world.run("main").await?;
-    let probe = world.start(Probe::copy(&world, 1)?).await?;
+    let rogue = world.start(Rogue::copy(&world, 1)?).await?;
     let (over, published) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicI64::new(0)));
     let mut publishers = Vec::new();
     for _ in 0..2 {
@@ -60,7 +60,7 @@ async fn an_update_of_the_extension_under_load_costs_nothing() -> Outcome {
     more(100).await?;
     // A session that begins now has the library's new file, the others have the old one.
     let after = world.database.connect_as("main").await?;
-    let id = Probe::request("transactional.effect", json!({})).timeout(60).publish(&after).await?;
+    let id = Rogue::request("transactional.effect", json!({})).timeout(60).publish(&after).await?;
     Reply::wait(&after, "main", id).await?.ok()?;
 
     over.store(true, Ordering::SeqCst);
@@ -69,11 +69,11 @@ async fn an_update_of_the_extension_under_load_costs_nothing() -> Outcome {
     }
     world.recon().await?;
     assert!(world.replies("main").await?.iter().all(|reply| reply.status == "ok"));
-    assert_eq!(Probe::effects(&world).await?, published.load(Ordering::SeqCst) + 1);
-    for copy in [&main, &probe] {
+    assert_eq!(Rogue::effects(&world).await?, published.load(Ordering::SeqCst) + 1);
+    for copy in [&main, &rogue] {
         assert_eq!(copy.metric("tpro_takeovers_total").await?, 1.0, "no session was lost");
     }
-    world.finish(&[&main, &probe]).await?;
+    world.finish(&[&main, &rogue]).await?;
     Ok(())
 }
 
@@ -90,11 +90,11 @@ async fn says(copy: &SidecarProcess, words: &str) -> Outcome {
 async fn copies_wait_for_the_upgrade_of_a_running_database_and_then_settle_all() -> Outcome {
     // Of its own, since its roles are those of the release before.
     let cluster = Postgres::own().start().await?;
-    let options = World::options().services(&["main", "probe"]).cluster(cluster).release("0.1.0");
+    let options = World::options().services(&["main", "rogue"]).cluster(cluster).release("0.1.0");
     let world = options.start().await?;
-    world.admin.batch_execute(Probe::EFFECTS).await?;
+    world.admin.batch_execute(Rogue::EFFECTS).await?;
     let main = world.spawn(world.sidecar("main")?)?;
-    let probe = world.spawn(Probe::copy(&world, 1)?)?;
+    let rogue = world.spawn(Rogue::copy(&world, 1)?)?;
     let (over, published) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicI64::new(0)));
     let mut publishers = Vec::new();
     for _ in 0..2 {
@@ -106,7 +106,7 @@ async fn copies_wait_for_the_upgrade_of_a_running_database_and_then_settle_all()
         eventually("more is published", async || Ok(published.load(Ordering::SeqCst) >= target)).await
     };
     says(&main, "ALTER EXTENSION pg_tpro UPDATE").await?;
-    says(&probe, "ALTER EXTENSION pg_tpro UPDATE").await?;
+    says(&rogue, "ALTER EXTENSION pg_tpro UPDATE").await?;
     more().await?;
     world.admin.batch_execute("ALTER EXTENSION pg_tpro UPDATE").await?;
     says(&main, "SELECT tpro.upgrade_service('main')").await?;
@@ -114,7 +114,7 @@ async fn copies_wait_for_the_upgrade_of_a_running_database_and_then_settle_all()
     assert_eq!(world.count("SELECT count(*) FROM main_service.mq_reply").await?, 0, "nobody sends yet");
     world.admin.batch_execute("CALL tpro.upgrade_services()").await?;
     main.ready().await?;
-    probe.ready().await?;
+    rogue.ready().await?;
     more().await?;
 
     over.store(true, Ordering::SeqCst);
@@ -124,7 +124,7 @@ async fn copies_wait_for_the_upgrade_of_a_running_database_and_then_settle_all()
     }
     world.recon().await?;
     assert!(world.replies("main").await?.iter().all(|reply| reply.status == "ok"));
-    assert_eq!(Probe::effects(&world).await?, published.load(Ordering::SeqCst));
-    world.finish(&[&main, &probe]).await?;
+    assert_eq!(Rogue::effects(&world).await?, published.load(Ordering::SeqCst));
+    world.finish(&[&main, &rogue]).await?;
     Ok(())
 }

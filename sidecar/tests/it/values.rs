@@ -7,7 +7,7 @@ use tokio_postgres::Client;
 use tpro_testkit::{Message, Outcome, World};
 
 use crate::answerer::Answerer;
-use crate::probe::Probe;
+use crate::rogue::Rogue;
 
 /// A value, and the SQLSTATE with which a publish refuses it as a body. What is refused for its size or depth (54000)
 /// could be stored.
@@ -43,16 +43,16 @@ fn nested(depth: usize) -> String {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_odd_body_is_refused_at_the_publish_or_carried_as_it_is() -> Outcome {
-    let world = Probe::world().await?;
+    let world = Rogue::world().await?;
     let main = world.run("main").await?;
-    let probe = world.start(Probe::copy(&world, 1)?).await?;
+    let rogue = world.start(Rogue::copy(&world, 1)?).await?;
     let _answerer = Answerer::raw(&world.nats, "tpro.old.thing.ask", |heard| heard.payload.to_vec()).await?;
     let mut taken = 0;
     for (what, value, refused) in values() {
         for (target, protocol) in [
             ("old.thing.ask", "json"),
-            ("probe.default.raw", "jsonrpc"),
-            ("probe.transactional.raw", "jsonrpc"),
+            ("rogue.default.raw", "jsonrpc"),
+            ("rogue.transactional.raw", "jsonrpc"),
         ] {
             assert_eq!(
                 publish(&world.main, target, protocol, &value, "{}").await?,
@@ -68,7 +68,7 @@ async fn an_odd_body_is_refused_at_the_publish_or_carried_as_it_is() -> Outcome 
 
     world.recon().await?;
     assert_eq!(same(&world, "r.result = p.body").await?, taken, "{:?}", world.replies("main").await?);
-    world.finish(&[&main, &probe]).await?;
+    world.finish(&[&main, &rogue]).await?;
     Ok(())
 }
 

@@ -7,7 +7,7 @@ use tpro_testkit::StopMode;
 use tpro_testkit::proxy::Fault;
 
 /// The services, two copies of each.
-pub const SERVICES: [&str; 4] = ["main", "analytic", "co", "probe"];
+pub const SERVICES: [&str; 4] = ["main", "analytic", "co", "rogue"];
 /// Copies of each service.
 pub const COPIES: u32 = 2;
 

@@ -19,24 +19,24 @@ const NONE: [(&str, &str); 9] = [
     (
         "messages have more than one effect of a transactional handler",
         "SELECT count(*) FROM (SELECT e.uid FROM public.effect e WHERE EXISTS
-            (SELECT FROM probe_service.mq_receive i WHERE i.uid = e.uid AND i.target LIKE '%.transactional.%')
+            (SELECT FROM rogue_service.mq_receive i WHERE i.uid = e.uid AND i.target LIKE '%.transactional.%')
             GROUP BY e.uid HAVING count(*) > 1) AS twice",
     ),
     (
         "effects have no inbox row",
         "SELECT count(*) FROM public.effect e
-          WHERE NOT EXISTS (SELECT FROM probe_service.mq_receive i WHERE i.uid = e.uid)
+          WHERE NOT EXISTS (SELECT FROM rogue_service.mq_receive i WHERE i.uid = e.uid)
             AND NOT EXISTS (SELECT FROM main_service.mq_publish p WHERE p.uid = e.uid AND p.entity = 'stateless')",
     ),
     (
         "effects have no committed publish",
-        "SELECT count(*) FROM public.effect e JOIN probe_service.mq_receive i ON i.uid = e.uid
+        "SELECT count(*) FROM public.effect e JOIN rogue_service.mq_receive i ON i.uid = e.uid
           WHERE i.source LIKE 'main/%' AND NOT EXISTS (SELECT FROM main_service.mq_publish p WHERE p.uid = e.uid)",
     ),
     (
         "messages were answered `ok` by a handler whose effect is not there",
         "SELECT count(*) FROM main_service.mq_publish p JOIN main_service.mq_reply r ON r.mq_id = p.id
-          WHERE p.service_name = 'probe' AND p.method_name IN ('effect', 'tx') AND p.timeout > 0 AND r.status = 'ok'
+          WHERE p.service_name = 'rogue' AND p.method_name IN ('effect', 'tx') AND p.timeout > 0 AND r.status = 'ok'
             AND NOT EXISTS (SELECT FROM public.effect e WHERE e.uid = p.uid)",
     ),
     (
@@ -53,7 +53,7 @@ const NONE: [(&str, &str); 9] = [
     (
         "calls were answered with what is not theirs",
         "SELECT count(*) FROM main_service.mq_publish p JOIN main_service.mq_reply r ON r.mq_id = p.id
-          WHERE p.body ->> 'target' = 'probe.stateless.echo' AND r.status = 'ok'
+          WHERE p.body ->> 'target' = 'rogue.stateless.echo' AND r.status = 'ok'
             AND r.result IS DISTINCT FROM jsonb_build_array(p.body -> 'body', p.body -> 'body')",
     ),
     (
@@ -63,9 +63,9 @@ const NONE: [(&str, &str); 9] = [
     ),
     (
         "runs of a handler that publishes did not leave exactly one message",
-        "SELECT abs((SELECT count(*) FROM probe_service.mq_publish WHERE service_name = 'old' AND NOT direct)
-            - (SELECT count(*) FROM probe_service.mq_outcome o WHERE o.answer ? 'result' AND EXISTS
-                (SELECT FROM probe_service.mq_receive i WHERE i.uid = o.uid AND i.target LIKE '%.transactional.publish')))",
+        "SELECT abs((SELECT count(*) FROM rogue_service.mq_publish WHERE service_name = 'old' AND NOT direct)
+            - (SELECT count(*) FROM rogue_service.mq_outcome o WHERE o.answer ? 'result' AND EXISTS
+                (SELECT FROM rogue_service.mq_receive i WHERE i.uid = o.uid AND i.target LIKE '%.transactional.publish')))",
     ),
 ];
 

@@ -67,7 +67,7 @@ impl Scene {
         let main = self.stand.database.connect_as("main").await?;
         let before: i64 =
             admin.query_one("SELECT coalesce(max(id), 0) FROM main_service.mq_publish", &[]).await?.get(0);
-        Message::to("probe.transactional.effect").publish_many(&main, AFTERWARDS).await?;
+        Message::to("rogue.transactional.effect").publish_many(&main, AFTERWARDS).await?;
         if let Err(failure) = Recon::drained(&admin, &SERVICES.map(str::to_owned)).await {
             return Err(failure.during(oracle::unsettled(&admin).await?));
         }

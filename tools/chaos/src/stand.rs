@@ -51,12 +51,12 @@ impl Stand {
         }
         database.load_demo().await?;
         let admin = database.connect().await?;
-        // The table that the handlers of the example service `probe` fill.
+        // The table that the handlers of the service `rogue` fill.
         admin
             .batch_execute(
                 "CREATE TABLE public.effect (uid uuid NOT NULL, what text NOT NULL);
                  CREATE INDEX ON public.effect (uid);
-                 GRANT SELECT, INSERT ON public.effect TO probe",
+                 GRANT SELECT, INSERT ON public.effect TO rogue",
             )
             .await?;
         let publishers = Proxy::start(database.cluster().port()).await?;
@@ -88,7 +88,7 @@ impl Stand {
     /// A copy of a service, behind its lines. Traces are off: they would only fill memory.
     pub fn sidecar(&self, service: &str, number: u32, nats: &Proxy, database: &Proxy) -> Outcome<Sidecar> {
         let program = match service {
-            "probe" => paths::example("probe")?,
+            "rogue" => paths::rogue()?,
             _ => paths::binary(&format!("{service}_service"), &format!("{service}_service"))?,
         };
         let url = self.database.role_url(service);

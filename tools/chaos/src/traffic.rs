@@ -32,7 +32,7 @@ const KINDS: [(u64, Kind); 16] = [
     (18, Kind::Effect("transactional", "effect")),
     (4, Kind::Failing),
     (4, Kind::Effect("transactional", "publish")),
-    (4, Kind::Call("probe.stateless.echo")),
+    (4, Kind::Call("rogue.stateless.echo")),
     (3, Kind::Call("main.company.winners")),
     (4, Kind::Effect("default", "call_and_hold")),
     (1, Kind::Login),
@@ -64,7 +64,7 @@ enum Kind {
     Event,
 }
 
-/// A way that a body goes through a copy: entity and method of `probe`, and whether the body is to be handed on by a call.
+/// A way that a body goes through a copy: entity and method of `rogue`, and whether the body is to be handed on by a call.
 pub type Way = (&'static str, &'static str, bool);
 
 /// Bytes of the largest body, and of one that is handed on by two calls, whose answers are one answer together.
@@ -88,11 +88,11 @@ impl Ask {
     /// The largest that goes a way.
     pub fn large((entity, method, handed_on): Way, mark: Mark) -> Self {
         let body = if handed_on {
-            json!({"target": "probe.stateless.echo", "body": {"padding": "x".repeat(LARGEST.1)}})
+            json!({"target": "rogue.stateless.echo", "body": {"padding": "x".repeat(LARGEST.1)}})
         } else {
             json!({"mark": mark, "padding": "x".repeat(LARGEST.0)})
         };
-        Self { protocol: "jsonrpc", service: "probe", entity, method, timeout: PATIENCE, mark, body }
+        Self { protocol: "jsonrpc", service: "rogue", entity, method, timeout: PATIENCE, mark, body }
     }
 
     /// The next one.
@@ -108,11 +108,11 @@ impl Ask {
             body,
         };
         match *random.weighted(&KINDS) {
-            Kind::Echo(entity, method) => ask("probe", entity, method, padded(random, mark)),
-            Kind::Effect(entity, method) => ask("probe", entity, method, json!({})),
-            Kind::Failing => ask("probe", "transactional", "effect", json!({"end": "fault"})),
+            Kind::Echo(entity, method) => ask("rogue", entity, method, padded(random, mark)),
+            Kind::Effect(entity, method) => ask("rogue", entity, method, json!({})),
+            Kind::Failing => ask("rogue", "transactional", "effect", json!({"end": "fault"})),
             Kind::Call(target) => {
-                ask("probe", "default", "call", json!({"target": target, "body": {"mark": mark}}))
+                ask("rogue", "default", "call", json!({"target": target, "body": {"mark": mark}}))
             }
             Kind::Login => ask(
                 "analytic",
@@ -130,7 +130,7 @@ impl Ask {
                 Self { protocol: "json", ..ask("outside", "thing", "echo", padded(random, mark)) }
             }
             Kind::Dead => Self { timeout: timeout.min(5), ..ask("dead", "thing", "ask", json!({})) },
-            Kind::Event => Self { timeout: 0, ..ask("probe", "transactional", "effect", json!({})) },
+            Kind::Event => Self { timeout: 0, ..ask("rogue", "transactional", "effect", json!({})) },
         }
     }
 

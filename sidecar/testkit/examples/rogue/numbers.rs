@@ -1,8 +1,10 @@
-//! Handlers that give back the number of their body, as the type they read it into has it.
+//! Handlers that give back the number in the body, as the type has it that they read it into.
 
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use serde_json::Value;
 use tpro_sidecar::{AnyBody, CallError, Ctx, Failure, Fault, Publish, ReplyCtx, Service, Tx};
+
+use crate::replies;
 
 /// A body with a number.
 #[derive(Deserialize, Serialize)]
@@ -10,7 +12,7 @@ struct Number<T> {
     n: T,
 }
 
-/// Registers them all.
+/// Registers the handlers.
 pub fn register(service: Service) -> Service {
     let service = all::<f64>(service, "double");
     let service = all::<Value>(service, "any");
@@ -33,31 +35,25 @@ async fn same<T>(_: Ctx, body: Number<T>) -> Result<Number<T>, Fault> {
     Ok(body)
 }
 
-/// By way of another service's result.
+/// Gives back the number that another service has answered.
 async fn call<T: DeserializeOwned + 'static>(ctx: Ctx, body: AnyBody) -> Result<Number<T>, Fault> {
-    ctx.call("probe.number.raw", &body).await.map_err(CallError::into_fault)
+    ctx.call("rogue.number.raw", &body).await.map_err(CallError::into_fault)
 }
 
-/// By way of the outbox: its id there.
+/// Publishes the number: the id of its row.
 async fn publish<T: Serialize>(tx: Tx, body: Number<T>) -> Result<i64, Fault> {
     tx.publish("old.number.ask", &body).await
 }
 
 async fn note<T: Serialize>(ctx: ReplyCtx, body: Number<T>) -> Result<(), Fault> {
-    let number = serde_json::to_string(&body.n)?;
-    ctx.execute(
-        "/* note */ INSERT INTO public.effect (uid, what) VALUES ($1, $2)",
-        &[&ctx.uid().uuid(), &number],
-    )
-    .await?;
-    Ok(())
+    replies::note(&ctx, &serde_json::to_string(&body.n)?).await
 }
 
 async fn failed(_: ReplyCtx, _: Failure) -> Result<(), Fault> {
     Ok(())
 }
 
-/// What came with the body, and the language that it names.
+/// Answers with the headers that came, and with the language that they name.
 async fn headers(ctx: Ctx, _: AnyBody) -> Result<Value, Fault> {
     Ok(serde_json::json!({ "headers": ctx.headers(), "language": ctx.language() }))
 }

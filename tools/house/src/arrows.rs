@@ -1,20 +1,20 @@
-//! Which module needs which, among those with the same parent.
+//! The arrows between modules: from a module to each one that it needs, among those with one parent.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
-use crate::{paths, sources::Module};
+use crate::{modules::Module, named};
 
 /// From a module to those it needs, each with the file that shows it.
 #[derive(Debug, Default)]
-pub(crate) struct Arrows(BTreeMap<String, BTreeMap<String, String>>);
+pub struct Arrows(BTreeMap<String, BTreeMap<String, String>>);
 
 /// The arrows between the parts of each module; the crate itself has the empty path.
-pub(crate) fn by_parent(modules: &[Module]) -> BTreeMap<Vec<String>, Arrows> {
+pub fn by_parent(modules: &[Module]) -> BTreeMap<Vec<String>, Arrows> {
     // A folder without a file of its own is a module, too: its file has the same name.
     let known: HashSet<&[String]> =
         modules.iter().flat_map(|module| (1..=module.path.len()).map(|to| &module.path[..to])).collect();
     let is_module = |path: &[String]| known.contains(path);
-    let named: Vec<_> = modules.iter().map(|module| (module, paths::paths(module, &is_module))).collect();
+    let named: Vec<_> = modules.iter().map(|module| (module, named::paths(module, &is_module))).collect();
     // By parent and name: the part that the name comes from.
     let mut given: HashMap<(&[String], &str), &str> = HashMap::new();
     for (module, paths) in &named {
@@ -51,7 +51,7 @@ pub(crate) fn by_parent(modules: &[Module]) -> BTreeMap<Vec<String>, Arrows> {
 
 impl Arrows {
     /// A circle for each group of modules that need each other, the shortest one.
-    pub(crate) fn circles(&self) -> Vec<String> {
+    pub fn circles(&self) -> Vec<String> {
         let mut circles = Vec::new();
         let mut seen = BTreeSet::new();
         for first in self.0.keys() {

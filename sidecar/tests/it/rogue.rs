@@ -1,4 +1,4 @@
-//! A world with the service `probe` (an example of the sidecar crate), whose handlers misbehave when they are told to.
+//! A world with the service `rogue` of the test kit, whose handlers misbehave when a message tells them to.
 
 use serde_json::{Value, json};
 use tokio_postgres::Client;
@@ -8,28 +8,28 @@ use tpro_testkit::{Message, Outcome, Sidecar, World, eventually, paths};
 const LOCK: i64 = 7;
 
 /// The service.
-pub struct Probe;
+pub struct Rogue;
 
-impl Probe {
+impl Rogue {
     /// Makes the table of effects.
     pub const EFFECTS: &str = "CREATE TABLE public.effect (uid uuid NOT NULL, what text NOT NULL);
-        GRANT SELECT, INSERT ON public.effect TO probe";
+        GRANT SELECT, INSERT ON public.effect TO rogue";
 
-    /// A world with services `main` and `probe` and the table of effects.
+    /// A world with services `main` and `rogue` and the table of effects.
     pub async fn world() -> Outcome<World> {
-        let world = World::options().services(&["main", "probe"]).start().await?;
-        world.admin.batch_execute(Probe::EFFECTS).await?;
+        let world = World::options().services(&["main", "rogue"]).start().await?;
+        world.admin.batch_execute(Rogue::EFFECTS).await?;
         Ok(world)
     }
 
     /// A copy of it.
     pub fn copy(world: &World, number: u32) -> Outcome<Sidecar> {
-        Ok(world.sidecar_of("probe", paths::example("probe")?).copy(number))
+        Ok(world.sidecar_of("rogue", paths::rogue()?).copy(number))
     }
 
     /// A request to one of its methods.
     pub fn request(method: &str, body: Value) -> Message {
-        Message::to(&format!("probe.{method}")).body(body)
+        Message::to(&format!("rogue.{method}")).body(body)
     }
 
     /// The body that makes a handler wait.
@@ -48,7 +48,7 @@ impl Probe {
     pub async fn waiting(world: &World, handlers: i64) -> Outcome {
         eventually(
             &format!("{handlers} handlers wait"),
-            async || Ok(Probe::held_up(world).await? == handlers),
+            async || Ok(Rogue::held_up(world).await? == handlers),
         )
         .await
     }

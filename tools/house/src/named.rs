@@ -1,6 +1,6 @@
 //! The paths in a piece of code: `crate::a::{b, c::D as E}` is two.
 
-use crate::sources::Module;
+use crate::modules::Module;
 
 /// A path from the root of the crate.
 #[derive(Debug)]

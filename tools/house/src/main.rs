@@ -1,0 +1,76 @@
+//! `make crates`: prints the crates with their arrows, and the circles among modules.
+//!
+//! The exit code is 1 when an arrow points up or a circle is found.
+
+use std::{fs, io, path::Path, process::ExitCode};
+
+use tpro_house::{
+    crates::{self, Crate},
+    modules,
+};
+
+fn main() -> ExitCode {
+    match print() {
+        Ok(0) => ExitCode::SUCCESS,
+        Ok(_) => ExitCode::FAILURE,
+        Err(error) => {
+            eprintln!("error: the sources could not be read: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Prints it all; returns the number of problems.
+fn print() -> io::Result<usize> {
+    let mut crates = crates::all()?;
+    // From the top of the house down, and then what stands beside it.
+    crates.sort_by_key(|it| (it.floor().map_or(1, |floor| -(floor as i64)), it.folder.clone()));
+    let width = |of: fn(&Crate) -> &str| crates.iter().map(|it| of(it).len()).max().unwrap_or(0);
+    let (names, folders) = (width(|it| &it.name), width(|it| &it.folder));
+    println!("Floor  {:names$}  {:folders$}  Needs", "Crate", "Folder");
+    for it in &crates {
+        let floor = it.floor().map_or("-".to_owned(), |floor| floor.to_string());
+        let needs = if it.needs.is_empty() { "-".to_owned() } else { it.needs.join(", ") };
+        println!("{floor:<5}  {:names$}  {:folders$}  {needs}", it.name, it.folder);
+    }
+    let arrows: usize = crates.iter().map(|it| it.needs.len()).sum();
+    let up: Vec<String> = crates.iter().flat_map(Crate::problems).collect();
+    let (mut count, mut circles) = (0, Vec::new());
+    let mut largest = (0, String::new());
+    for it in &crates {
+        let (modules, found) = it.circles()?;
+        count += modules;
+        circles.extend(found);
+        measure(&it.sources(), &mut largest)?;
+    }
+    println!();
+    println!(
+        "Crates: {}. Arrows between them: {arrows}. Arrows that do not point down: {}",
+        crates.len(),
+        up.len()
+    );
+    println!("Modules: {count}. Circles among them: {}", circles.len());
+    println!("Largest file, its tests not counted: {} ({} lines)", largest.1, largest.0);
+    for problem in up.iter().chain(&circles) {
+        println!("  {problem}");
+    }
+    Ok(up.len() + circles.len())
+}
+
+/// Finds the file with the most lines before its tests.
+fn measure(folder: &Path, largest: &mut (usize, String)) -> io::Result<()> {
+    for entry in fs::read_dir(folder)? {
+        let path = entry?.path();
+        let is_test = path.file_stem().is_some_and(|stem| stem == "tests");
+        if path.is_dir() && !is_test {
+            measure(&path, largest)?;
+        } else if path.extension().is_some_and(|it| it == "rs") && !is_test {
+            let lines = modules::without_tests(&fs::read_to_string(&path)?).lines().count();
+            if lines > largest.0 {
+                let within = path.strip_prefix(tpro_house::checkout()).unwrap_or(&path);
+                *largest = (lines, within.display().to_string());
+            }
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,45 @@
+//! Modules that do no IO, read no clock and draw no random numbers.
+
+use std::io;
+
+use crate::{
+    crates::Crate,
+    modules::{self, Module},
+    named::words,
+};
+
+/// The folders of these modules: that of the crate, and the module in it.
+const PURE: [(&str, &str); 1] = [("sidecar/dispatcher", "core")];
+/// Code that they must not have, as words.
+const FORBIDDEN: [&[&str]; 8] = [
+    &["tokio"],
+    &["tokio_postgres"],
+    &["async_nats"],
+    &["async"],
+    &["Instant", "::", "now"],
+    &["SystemTime", "::", "now"],
+    &["tpro_runtime", "::", "random"],
+    &["getrandom"],
+];
+
+/// The number of modules of a crate that must be pure, and their problems.
+pub fn problems(of: &Crate) -> io::Result<(usize, Vec<String>)> {
+    let (mut count, mut problems) = (0, Vec::new());
+    for (_, root) in PURE.iter().filter(|(folder, _)| *folder == of.folder) {
+        let modules = modules::read(&of.sources())?;
+        let is_inside = |module: &&Module| module.path.first().is_some_and(|first| first == root);
+        for module in modules.iter().filter(is_inside) {
+            count += 1;
+            problems.extend(impurities(module).into_iter().map(|it| format!("{}: {it}", of.folder)));
+        }
+    }
+    Ok((count, problems))
+}
+
+/// The forbidden code of a module.
+pub fn impurities(module: &Module) -> Vec<String> {
+    let words = words(&module.code);
+    let has = |code: &&&[&str]| words.windows(code.len()).any(|window| window == **code);
+    let place = module.path.join("/");
+    FORBIDDEN.iter().filter(has).map(|code| format!("{place} has {}", code.concat())).collect()
+}

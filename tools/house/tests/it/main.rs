@@ -1,0 +1,3 @@
+//! The rules that the sources keep.
+
+mod walls;

@@ -1,0 +1,80 @@
+//! The walls of the house: crates, and the modules of a crate, need each other in one direction
+//! only, and a core does no IO.
+
+use std::io;
+
+use tpro_house::{
+    arrows::{self, Arrows},
+    crates::{self, Crate},
+    modules::Module,
+    pure,
+};
+
+#[test]
+fn no_module_needs_one_that_needs_it() -> io::Result<()> {
+    let (mut read, mut circles) = (0, Vec::new());
+    for it in crates::all()? {
+        let (modules, found) = it.circles()?;
+        read += modules;
+        circles.extend(found);
+    }
+    assert!(read > 200, "only {read} modules were read");
+    assert!(circles.is_empty(), "modules need each other:\n{}", circles.join("\n"));
+    Ok(())
+}
+
+#[test]
+fn no_crate_needs_one_above_or_beside_it() -> io::Result<()> {
+    let crates = crates::all()?;
+    assert!(crates.len() > 15, "{crates:?}");
+    let problems: Vec<String> = crates.iter().flat_map(Crate::problems).collect();
+    assert!(problems.is_empty(), "{}", problems.join("\n"));
+    let on_floors = crates.iter().filter(|it| it.floor().is_some()).count();
+    assert!(on_floors >= 12, "only {on_floors} crates stand on floors");
+    Ok(())
+}
+
+#[test]
+fn a_core_does_no_io_and_knows_no_time() -> io::Result<()> {
+    let (mut count, mut problems) = (0, Vec::new());
+    for it in crates::all()? {
+        let (modules, found) = pure::problems(&it)?;
+        count += modules;
+        problems.extend(found);
+    }
+    assert!(count > 10, "only {count} modules were read");
+    assert!(problems.is_empty(), "{}", problems.join("\n"));
+    let planted = Module::new("core/a", "use tokio::time; // async_nats\nfn f() { Instant::now(); }");
+    assert_eq!(pure::impurities(&planted), ["core/a has tokio", "core/a has Instant::now"]);
+    Ok(())
+}
+
+#[test]
+fn a_circle_is_found_and_named() {
+    let modules = [
+        Module::new("", "mod a; mod b; mod c; pub use c::Item;"),
+        Module::new("a", "use crate::{b::{self, Thing as Other}, unknown::Z};"),
+        Module::new(
+            "b",
+            "/// crate::c\nfn f() { let _ = \"crate::a\"; } #[cfg(test)]\nmod tests { use crate::a::X; }",
+        ),
+        Module::new("c", "use super::a::{X, Y};"),
+    ];
+    assert_eq!(circles(&modules), Vec::<String>::new());
+    let planted = Module::new("b", "fn f() -> crate::Item { crate::Item }");
+    let modules = [&modules[..], &[planted]].concat();
+    assert_eq!(circles(&modules), ["a -> b -> c -> a (a needs b in a, b needs c in b, c needs a in c)"]);
+    // Nested, by the name that the parent gives on.
+    let modules = [
+        Module::new("", "mod a;"),
+        Module::new("a", "mod x; mod y; pub use self::{x::One, y::Two};"),
+        Module::new("a/x", "use super::Two;"),
+        Module::new("a/y/deep", "use crate::a::x::One;"),
+        Module::new("a/y", "mod deep;"),
+    ];
+    assert_eq!(circles(&modules), ["x -> y -> x (x needs y in a/x, y needs x in a/y/deep)"]);
+}
+
+fn circles(modules: &[Module]) -> Vec<String> {
+    arrows::by_parent(modules).values().flat_map(Arrows::circles).collect()
+}
