@@ -1,8 +1,11 @@
-//! The bound of what may wait: a publisher is refused when too many messages of its service are unsettled.
+//! The limit of the backlog: a publisher is refused when too many messages of its service are
+//! unsettled.
 //!
-//! Nobody counts rows for it. The leader, who knows, notes once a second how many are unsettled (`mq_backlog`), and up to which
-//! id that holds; what the sequence has given out since is added. Each backend asks once a second, and remembers. So the bound
-//! is not exact: ids that were rolled back count until the leader has noted again, and a second's rows may pass beyond it.
+//! Nobody counts rows for it. The leader knows the number, and notes once a second how many
+//! messages up to which id are unsettled (`mq_backlog`). The ids that the sequence has given out
+//! since then are added. Each backend asks once a second, and remembers the answer. So the limit is
+//! not exact: ids that were rolled back count until the leader has noted again, and the rows of a
+//! second may pass beyond it.
 
 use std::cell::RefCell;
 use std::ffi::{CStr, CString};
@@ -15,7 +18,7 @@ use crate::fault::{Fault, OrRaise, SqlState};
 use crate::service::{only_sidecar, quoted};
 use crate::settings;
 
-/// How long an answer is good.
+/// The time for which an answer is good.
 const FRESH: Duration = Duration::from_secs(1);
 
 thread_local! {
@@ -61,23 +64,24 @@ pub unsafe fn check(outbox: pg_sys::Relation) {
     }
 }
 
-/// What the leader noted, and what came after it. None if there is no note.
+/// The number that the leader noted, and the ids after it. None if there is no note.
 fn ask(schema: pg_sys::Oid, owner: pg_sys::Oid) -> Option<i64> {
     let name = name_of(schema)?;
-    // No operator and no function: nothing here goes by the search_path of whoever inserts.
+    // No operator and no function: nothing here depends on the search_path of the user who inserts.
     let statement = format!(
         "SELECT b.unsettled, b.upto, s.last_value FROM {0}.mq_backlog b, {0}.mq_publish_id_seq s",
         quoted(&[&name])
     );
     let (mut user, mut context) = (pg_sys::InvalidOid, 0);
-    // SAFETY: as PostgreSQL's own triggers of foreign keys do it: a publisher may publish, and not read this, so that it is
-    // read as the owner of the table. An error in between ends the (sub)transaction, and that puts the user back.
+    // SAFETY: as PostgreSQL's own triggers of foreign keys do it. A publisher may not read this
+    // table, so it is read as the owner of the outbox. An error in between ends the
+    // (sub)transaction, and that puts the user back.
     unsafe {
         pg_sys::GetUserIdAndSecContext(&mut user, &mut context);
         pg_sys::SetUserIdAndSecContext(owner, context | pg_sys::SECURITY_LOCAL_USERID_CHANGE as i32);
     }
     let read = Spi::get_three::<i64, i64, i64>(&statement);
-    // SAFETY: what was there before.
+    // SAFETY: the values are those of before.
     unsafe { pg_sys::SetUserIdAndSecContext(user, context) };
     match read {
         Ok((Some(unsettled), Some(upto), Some(last))) => Some(unsettled + (last - upto).max(0)),
@@ -85,7 +89,8 @@ fn ask(schema: pg_sys::Oid, owner: pg_sys::Oid) -> Option<i64> {
     }
 }
 
-/// Whether it is the record of calls that are over: it is written with the outcome they led to, and adds nothing that waits.
+/// True if the user writes the record of calls that are over. Their rows come together with their
+/// replies, so none of them waits.
 fn is_journal(schema: pg_sys::Oid) -> bool {
     // SAFETY: reads a variable of the session.
     let user = unsafe { pg_sys::GetUserId() };
@@ -96,7 +101,8 @@ fn is_journal(schema: pg_sys::Oid) -> bool {
 }
 
 fn name_of(schema: pg_sys::Oid) -> Option<String> {
-    // SAFETY: a lookup in the system caches; the result, if there is one, is a terminated string of our own.
+    // SAFETY: a lookup in the system caches; the result, if there is one, is a terminated string of
+    // our own.
     unsafe {
         let name = pg_sys::get_namespace_name(schema);
         if name.is_null() {
@@ -113,7 +119,8 @@ fn name_of(schema: pg_sys::Oid) -> Option<String> {
 fn backlog(service: &str) -> i64 {
     let schema = crate::service::schema_of(service).or_raise().0;
     let outbox = CString::from(c"mq_publish");
-    // SAFETY: lookups in the system caches, by a terminated string that outlives the call; `schema_of` has found the table.
+    // SAFETY: lookups in the system caches, by a terminated string that outlives the call;
+    // `schema_of` has found the table.
     let owner = unsafe {
         let table = pg_sys::get_relname_relid(outbox.as_ptr(), schema);
         let tuple = pg_sys::SearchSysCache1(pg_sys::SysCacheIdentifier::RELOID as i32, table.into());

@@ -1,9 +1,12 @@
-//! The bell: wakes a sleeping dispatcher when a publish is committed, and costs nothing when it is awake.
+//! The bell: wakes a sleeping dispatcher when a publish is committed, and costs nothing when it is
+//! awake.
 //!
-//! A transaction that commits a NOTIFY holds a lock of the whole cluster through its WAL flush, which ends group commit.
-//! So the trigger on `mq_publish` only notes that its service has something to send. Just before the commit the bell's
-//! lock is tried in share mode. Whoever gets it knows that nobody sleeps: the dispatcher will read again before it can
-//! take the bell, since the share lock goes when the commit is visible to it. Whoever does not get it rings.
+//! A transaction that commits a NOTIFY holds a lock of the whole cluster through its WAL flush,
+//! which ends group commit. So the trigger on `mq_publish` only notes that its service has
+//! something to send. Just before the commit the bell's lock is tried in share mode. A session that
+//! gets it knows that nobody sleeps: the share lock goes when the commit is visible, so the
+//! dispatcher can take the bell only then, and reads again after it. A session that does not get
+//! the lock rings.
 //!
 //! A savepoint that is rolled back may leave a note behind, and then the bell rings for nothing.
 
@@ -18,8 +21,8 @@ use crate::fault::{Fault, SqlState};
 use crate::lock::{Lock, Tag};
 
 thread_local! {
-    // The services that this transaction has published for, by their schemas: hardly ever more than one. The
-    // allocation is kept from transaction to transaction.
+    // The services that this transaction has published for, by their schemas: hardly ever more than
+    // one. The allocation is kept from transaction to transaction.
     static NOTED: RefCell<Vec<pg_sys::Oid>> = const { RefCell::new(Vec::new()) };
 }
 
@@ -30,7 +33,8 @@ unsafe extern "C-unwind" {
 
 /// Asks PostgreSQL to tell of the end of each transaction.
 pub fn listen_to_transactions() {
-    // SAFETY: the callback is guarded, lives as long as the library (which is never unloaded), and takes no argument.
+    // SAFETY: the callback is guarded, lives as long as the library (which is never unloaded), and
+    // takes no argument.
     unsafe { pg_sys::RegisterXactCallback(Some(at_end_of_transaction), std::ptr::null_mut()) };
 }
 
@@ -40,8 +44,8 @@ fn bell(fcinfo: pg_sys::FunctionCallInfo) {
     const WANTED: u32 = pg_sys::TRIGGER_EVENT_AFTER | pg_sys::TRIGGER_EVENT_INSERT;
     const ASKED: u32 =
         pg_sys::TRIGGER_EVENT_TIMINGMASK | pg_sys::TRIGGER_EVENT_OPMASK | pg_sys::TRIGGER_EVENT_ROW;
-    // SAFETY: PostgreSQL passes a valid call record; when its context is a TriggerData, the trigger manager has
-    // made it, and its relation is open until the trigger returns.
+    // SAFETY: PostgreSQL passes a valid call record; when its context is a TriggerData, the trigger
+    // manager has made it, and its relation is open until the trigger returns.
     let outbox = unsafe {
         let trigger = (*fcinfo).context.cast::<pg_sys::TriggerData>();
         let called_by_trigger_manager =
@@ -75,8 +79,9 @@ fn note(schema: pg_sys::Oid) {
 unsafe extern "C-unwind" fn at_end_of_transaction(event: XactEvent::Type, _argument: *mut c_void) {
     match event {
         XactEvent::XACT_EVENT_PRE_COMMIT => each_noted(ring_if_asleep),
-        // PostgreSQL refuses to prepare a transaction that notifies. One that is prepared keeps the lock, so that
-        // the dispatcher does not fall asleep before it is committed; if it slept already, its slow poll finds the row.
+        // PostgreSQL refuses to prepare a transaction that notifies. A prepared one keeps the lock,
+        // so that the dispatcher does not fall asleep before it is committed. If the dispatcher
+        // slept already, its slow poll finds the row.
         XactEvent::XACT_EVENT_PRE_PREPARE => each_noted(|schema| {
             Tag::new(schema, Lock::Bell).try_share_in_transaction();
         }),
@@ -105,8 +110,8 @@ fn ring_if_asleep(schema: pg_sys::Oid) {
     if Tag::new(schema, Lock::Bell).try_share_in_transaction() {
         return;
     }
-    // SAFETY: before the commit the catalogue can still be read; the name, if the schema still exists, is a
-    // terminated string in the transaction's memory.
+    // SAFETY: before the commit the catalogue can still be read; the name, if the schema still
+    // exists, is a terminated string in the transaction's memory.
     let name = unsafe {
         let name = pg_sys::get_namespace_name(schema);
         (!name.is_null()).then(|| std::ffi::CStr::from_ptr(name))
@@ -114,8 +119,8 @@ fn ring_if_asleep(schema: pg_sys::Oid) {
     // A schema that this transaction has dropped has no dispatcher.
     let Some(name) = name else { return };
     let channel = [b"task_for_", name.to_bytes_with_nul()].concat();
-    // SAFETY: both are terminated strings, which PostgreSQL copies; nothing in the closure needs to be dropped if
-    // it raises an error, which the guard turns into a panic.
+    // SAFETY: both are terminated strings, which PostgreSQL copies; nothing in the closure needs to
+    // be dropped if it raises an error, which the guard turns into a panic.
     unsafe {
         pg_sys::ffi::pg_guard_ffi_boundary(|| Async_Notify(channel.as_ptr().cast(), c"".as_ptr()));
     }

@@ -1,7 +1,8 @@
 //! The check functions of the domains in `mq_publish` and `mq_reply`.
 //!
-//! They raise what is wrong, null included, instead of returning false: for a CHECK or a NOT NULL that fails on a table
-//! PostgreSQL writes `DETAIL: Failing row contains (...)` into its log, and a body may hold passwords.
+//! They raise an error for a bad value, null included, and do not return false. For a CHECK or a
+//! NOT NULL that fails on a table, PostgreSQL writes `DETAIL: Failing row contains (...)` into its
+//! log, and a body may hold passwords.
 
 use pgrx::Uuid;
 use pgrx::prelude::*;
@@ -50,14 +51,14 @@ fn check_headers(value: Option<JsonText<'_>>) -> bool {
     let Some(JsonText(text)) = value else { return required("headers", None::<()>, |_| Ok(())) };
     if text.len() > MAX_HEADERS {
         too_large("headers", text.len(), MAX_HEADERS)
-            .hint("Headers travel with every attempt of a message. Put what is large into the body.")
+            .hint("Headers travel with every attempt of a message. Put large data into the body.")
             .raise();
     }
     required("headers", Some(text), rules::headers)
 }
 
-/// A dump must be restored whatever is set where it is restored, so that no setting counts here: [`crate::refusal`] asks
-/// for `tpro.max_body`, where a row is inserted.
+/// A dump must be restored under any settings, so no setting counts here. [`crate::refusal`] checks
+/// `tpro.max_body`, where a row is inserted.
 #[pg_extern]
 fn check_body(value: Option<JsonShape>) -> bool {
     let Some(JsonShape(shape)) = value else { return required("body", None::<()>, |_| Ok(())) };
@@ -67,8 +68,8 @@ fn check_body(value: Option<JsonShape>) -> bool {
     required("body", Some(shape), |shape| rules::body(shape, LARGEST_BODY))
 }
 
-/// Of the table, not of a domain: JSON-RPC takes no body that is a bare value. It raises too, so that its CHECK
-/// constraint never fails by itself.
+/// A check of the table, not of a domain: JSON-RPC takes no body that is a bare value. It raises
+/// too, so that its CHECK constraint never fails by itself.
 #[pg_extern]
 fn check_body_for(protocol: Option<&str>, body: Option<Structured>) -> bool {
     let (Some(protocol), Some(Structured(structured))) = (protocol, body) else { return true };
@@ -99,7 +100,8 @@ fn check_expires_at(value: Option<TimestampWithTimeZone>) -> bool {
     finite("expires_at", value)
 }
 
-/// The column is there for the release that will forward replies. Until then nothing may rely on it.
+/// The column is there for the release that will forward replies. Until then nothing may rely on
+/// it.
 #[pg_extern]
 fn check_reply_to(value: Option<&str>) -> bool {
     let Some(subject) = value else { return true };

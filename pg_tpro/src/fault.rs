@@ -1,4 +1,4 @@
-//! What a caller is told when something is refused.
+//! The errors that a caller gets.
 
 use std::borrow::Cow;
 use std::panic::AssertUnwindSafe;
@@ -17,12 +17,12 @@ pub struct Fault {
 }
 
 impl Fault {
-    /// What is wrong.
+    /// A fault with this text.
     pub fn new(state: SqlState, message: impl Into<Cow<'static, str>>) -> Self {
         Self { state, message: message.into(), hint: None }
     }
 
-    /// What to do about it.
+    /// Adds a remedy.
     pub fn hint(self, hint: impl Into<Cow<'static, str>>) -> Self {
         Self { hint: Some(hint.into()), ..self }
     }
@@ -55,8 +55,9 @@ impl<T> OrRaise<T> for Result<T, Fault> {
 
 /// Calls PostgreSQL, and passes its error on.
 ///
-/// pgrx would do so by itself, but its `do_ereport` (0.18.1) loses some 30 bytes of the heap each time an error names a
-/// text domain, as those of PostgreSQL do. A session that is refused a million times would grow by 30 MB.
+/// pgrx does so too, but its `do_ereport` (0.18.1) loses some 30 bytes of the heap for each error
+/// that names a text domain, as PostgreSQL's own errors do. A session that is refused a million
+/// times would grow by 30 MB.
 pub fn passing_on<T>(call: impl FnOnce() -> T) -> T {
     PgTryBuilder::new(AssertUnwindSafe(call))
         .catch_others(|caught| {

@@ -1,4 +1,4 @@
-//! A `jsonb` argument: the text that will be sent, and what the rules ask of it.
+//! A `jsonb` argument: the text that will be sent, and its measures for the rules.
 
 use std::ffi::CStr;
 
@@ -8,9 +8,10 @@ use pgrx::pg_sys;
 use tpro_wire::jsonb;
 use tpro_wire::shape::Shape;
 
-/// A `jsonb` value: its text in PostgreSQL's form, which is what `body::text` gives and what is sent.
+/// A `jsonb` value as text in PostgreSQL's form. `body::text` gives this text, and it is sent.
 ///
-/// Not parsed again: PostgreSQL has written it, and the rules need no more than its text.
+/// The text is not parsed again: PostgreSQL has written it, and the rules need no more than the
+/// text.
 #[derive(Clone, Copy, Debug)]
 pub struct JsonText<'a>(pub &'a str);
 
@@ -18,7 +19,7 @@ pub struct JsonText<'a>(pub &'a str);
 #[derive(Clone, Copy, Debug)]
 pub struct JsonShape(pub Shape);
 
-/// Whether a `jsonb` value is an object or an array, told from its first bytes.
+/// True for a `jsonb` value that is an object or an array, told from its first bytes.
 #[derive(Clone, Copy, Debug)]
 pub struct Structured(pub bool);
 
@@ -26,8 +27,9 @@ impl FromDatum for JsonText<'_> {
     unsafe fn from_polymorphic_datum(datum: pg_sys::Datum, is_null: bool, _: pg_sys::Oid) -> Option<Self> {
         // SAFETY: the caller promises a jsonb datum when it is not null.
         let jsonb = (!is_null).then(|| unsafe { detoasted(datum) })?;
-        // SAFETY: as above; `root` lies inside the value, whose length is in its header. PostgreSQL returns a
-        // terminated string in the current memory context, which outlives this call of the function.
+        // SAFETY: as above; `root` lies inside the value, whose length is in its header. PostgreSQL
+        // returns a terminated string in the current memory context, which outlives this call of
+        // the function.
         let text = unsafe {
             let length = pgrx::varsize_any(jsonb.cast());
             let text = pg_sys::JsonbToCString(
@@ -76,7 +78,8 @@ unsafe fn detoasted(datum: pg_sys::Datum) -> *mut pg_sys::Jsonb {
     unsafe { pg_sys::pg_detoast_datum(datum.cast_mut_ptr()).cast() }
 }
 
-// SAFETY: the function's argument is declared `jsonb` in the install script, and a null one is an `Option`'s None.
+// SAFETY: the function's argument is declared `jsonb` in the install script, and a null one is an
+// `Option`'s None.
 unsafe impl<'fcx> ArgAbi<'fcx> for JsonText<'fcx> {
     unsafe fn unbox_arg_unchecked(arg: Arg<'_, 'fcx>) -> Self {
         // SAFETY: as for the implementation.

@@ -1,4 +1,4 @@
-//! Who leads a service, who sleeps, who lives.
+//! The locks of a service: of the leader, of the bell, of the maintenance, of each copy.
 
 use pgrx::pg_sys;
 use pgrx::prelude::*;
@@ -13,19 +13,21 @@ fn lead(service: &str) -> bool {
     own(service, Lock::Leader).try_hold()
 }
 
-/// `tpro.sleep(service)`: takes the bell, so that whoever commits a publish from now on rings it.
+/// `tpro.sleep(service)`: takes the bell, so that every publisher that commits from now on rings
+/// it.
 #[pg_extern]
 fn sleep(service: &str) -> bool {
     own(service, Lock::Bell).try_hold()
 }
 
-/// `tpro.wake(service)`: lets the bell go, so that nobody rings for a leader who reads anyway.
+/// `tpro.wake(service)`: lets the bell go, because a leader that is awake needs none.
 #[pg_extern]
 fn wake(service: &str) {
     own(service, Lock::Bell).let_go();
 }
 
-/// `tpro.maintain(service)`: lets this session, and no other, make and drop the service's partitions.
+/// `tpro.maintain(service)`: lets this session, and no other, make and drop the service's
+/// partitions.
 #[pg_extern]
 fn maintain(service: &str) -> bool {
     own(service, Lock::Maintenance).try_hold()
@@ -46,14 +48,14 @@ fn present(service: &str, copy_key: i32) -> bool {
     })
 }
 
-/// `tpro.is_present(service, copy_key)`: whether that copy lives.
+/// `tpro.is_present(service, copy_key)`: true if that copy lives.
 #[pg_extern]
 fn is_present(service: &str, copy_key: i32) -> bool {
     own(service, Lock::Copy(copy_key)).is_held_elsewhere()
 }
 
-/// `tpro.must_serve(service)`: for functions that run with the rights of their owner. It asks about the user who
-/// calls them, whom `current_user` does not show there.
+/// `tpro.must_serve(service)`: for functions that run with the rights of their owner. It asks about
+/// the user who calls them, whom `current_user` does not show there.
 #[pg_extern]
 fn must_serve(service: &str) {
     // SAFETY: reads a variable of the session.
@@ -70,7 +72,7 @@ fn own(service: &str, lock: Lock) -> Tag {
 fn permitted(service: &str, caller: pg_sys::Oid) -> Result<pg_sys::Oid, Fault> {
     // SAFETY: reads a flag in shared memory.
     if unsafe { pg_sys::RecoveryInProgress() } {
-        // There the lock would be had, beside the one on the primary.
+        // A standby would give the lock, although a session on the primary has it.
         return Err(Fault::new(
             SqlState::ERRCODE_READ_ONLY_SQL_TRANSACTION,
             "a server in recovery serves no messages",

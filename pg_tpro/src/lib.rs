@@ -1,12 +1,14 @@
 //! The PostgreSQL extension of tpro: `publish`, the rules of a row, the bell, leadership.
 //!
-//! It is loaded into the backends that use it. It never opens a socket and starts no thread: a backend never waits on
-//! a network. Its SQL objects are declared by hand in `sql/pg_tpro--0.1.1.sql`; a function `f` here is `f_wrapper`
-//! there. A function checks its arguments, calls pure code (crate `tpro-wire`), and converts.
+//! It is loaded into the backends that use it. It opens no socket and starts no thread, so a
+//! backend never waits for a network. Its SQL objects are declared by hand in
+//! `sql/pg_tpro--0.1.1.sql`; a function `f` here is `f_wrapper` there. A function checks its
+//! arguments, calls pure code (crate `tpro-wire`), and converts.
 //!
-//! This is the only crate of the project with unsafe code. Two rules keep it sound: PostgreSQL is called only through
-//! pgrx's bindings, which turn its errors (`longjmp`) into Rust panics at the boundary, and whatever PostgreSQL calls
-//! is guarded, so that a panic becomes a PostgreSQL error there.
+//! This is the only crate of the project with unsafe code. Two rules keep it sound. PostgreSQL is
+//! called only through pgrx's bindings, which turn its errors (`longjmp`) into Rust panics at the
+//! boundary. Each function that PostgreSQL calls is guarded, so that a panic becomes a PostgreSQL
+//! error there.
 
 use pgrx::prelude::*;
 

@@ -1,26 +1,28 @@
 //! The locks of a service: lock tags that SQL cannot make.
 //!
-//! SQL's advisory locks are open to everybody: an unprivileged role could take the leader's lock and stop all dispatch.
-//! These are of the same kind (`LOCKTAG_ADVISORY`, so that `pg_locks` shows them), but of a class that
-//! `pg_advisory_lock` never uses (it has 1 and 2). What nobody can take can still be dropped, by its holder:
-//! `pg_advisory_unlock_all()` and `DISCARD ALL` let go of these, too, so that a leader's session must run neither.
+//! SQL's advisory locks are open to everybody: an unprivileged role could take the leader's lock
+//! and stop all dispatch. The locks here are of the same kind (`LOCKTAG_ADVISORY`, so that
+//! `pg_locks` shows them), but of a class that `pg_advisory_lock` never uses (it has 1 and 2). So
+//! nobody can take them by SQL. Their holder can still drop them: `pg_advisory_unlock_all()` and
+//! `DISCARD ALL` let them go, so a leader's session must run neither.
 
 use pgrx::pg_sys;
 
-/// What is locked.
+/// A lock of a service.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Lock {
     /// Held by the leader of the service, for its session.
     Leader,
-    /// Held exclusively by the sleeping leader, shared by transactions that are committing a publish.
+    /// Held exclusively by the sleeping leader, shared by transactions that are committing a
+    /// publish.
     Bell,
-    /// Held by whoever makes and drops partitions of the service, for the session.
+    /// Held by the session that makes and drops partitions of the service.
     Maintenance,
     /// Held by a living copy of the service, for a session.
     Copy(i32),
 }
 
-/// Of which service, told by its schema.
+/// The tag of a lock: it names the service by its schema.
 #[derive(Clone, Copy, Debug)]
 pub struct Tag(pg_sys::LOCKTAG);
 
@@ -45,7 +47,7 @@ impl Tag {
         })
     }
 
-    /// Takes it for this session, if nobody else has it. Taking it again changes nothing.
+    /// Takes the lock for this session, if nobody else has it. Taking it again changes nothing.
     pub fn try_hold(&self) -> bool {
         match self.try_acquire(pg_sys::ExclusiveLock, true) {
             pg_sys::LockAcquireResult::LOCKACQUIRE_NOT_AVAIL => false,
@@ -55,20 +57,21 @@ impl Tag {
         }
     }
 
-    /// Lets it go, if this session has it.
+    /// Lets the lock go, if this session has it.
     pub fn let_go(&self) {
-        // SAFETY: the tag is a valid lock tag. Releasing a lock that is not held would be a warning for the user.
+        // SAFETY: the tag is a valid lock tag. Releasing a lock that is not held would be a warning
+        // for the user.
         if unsafe { pg_sys::LockHeldByMe(&self.0, pg_sys::ExclusiveLock as i32) } {
             self.release(pg_sys::ExclusiveLock);
         }
     }
 
-    /// Shares it until the transaction has ended, if nobody has it exclusively.
+    /// Shares the lock until the transaction has ended, if nobody has it exclusively.
     pub fn try_share_in_transaction(&self) -> bool {
         self.try_acquire(pg_sys::ShareLock, false) != pg_sys::LockAcquireResult::LOCKACQUIRE_NOT_AVAIL
     }
 
-    /// Whether another session has it exclusively.
+    /// True if another session has the lock exclusively.
     pub fn is_held_elsewhere(&self) -> bool {
         match self.try_acquire(pg_sys::ShareLock, true) {
             pg_sys::LockAcquireResult::LOCKACQUIRE_NOT_AVAIL => true,
@@ -80,8 +83,8 @@ impl Tag {
     }
 
     fn try_acquire(&self, mode: u32, session: bool) -> pg_sys::LockAcquireResult::Type {
-        // SAFETY: the tag is a valid lock tag, and `dontWait` is true: nothing waits here, so that no waiter holds
-        // back xmin and no deadlock can come about.
+        // SAFETY: the tag is a valid lock tag, and `dontWait` is true: nothing waits here, so that
+        // no waiter holds back xmin and no deadlock can come about.
         unsafe { pg_sys::LockAcquire(&self.0, mode as i32, session, true) }
     }
 

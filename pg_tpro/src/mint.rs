@@ -1,4 +1,4 @@
-//! What a row gets when its publisher gives nothing: its uid, its place in a trace, its space.
+//! The defaults of a row: its uid, its place in a trace, its space.
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -18,7 +18,8 @@ fn uuid7() -> Uuid {
     Uuid::from_bytes(*uid.uuid().as_bytes())
 }
 
-/// `tpro.new_traceparent()`: a new span, in the trace of the setting `tpro.traceparent` if the session has one.
+/// `tpro.new_traceparent()`: a new span, in the trace of the setting `tpro.traceparent` if the
+/// session has one.
 #[pg_extern]
 fn new_traceparent() -> String {
     match continued() {
@@ -28,7 +29,8 @@ fn new_traceparent() -> String {
     .to_string()
 }
 
-/// `tpro.new_tracestate()`: names the span that the setting `tpro.traceparent` gives as the new span's parent.
+/// `tpro.new_tracestate()`: names the span that the setting `tpro.traceparent` gives as the new
+/// span's parent.
 #[pg_extern]
 fn new_tracestate() -> Option<String> {
     continued().map(|parent| tracestate_with_parent(parent.span_id))
@@ -40,14 +42,15 @@ fn space() -> String {
     settings::space().into_owned()
 }
 
-/// `tpro.max_body()`: the setting `tpro.max_body`, for sessions that have not loaded the library yet.
+/// `tpro.max_body()`: the setting `tpro.max_body`, for sessions that have not loaded the library
+/// yet.
 #[pg_extern]
 fn max_body() -> i32 {
     i32::try_from(settings::max_body()).unwrap_or(i32::MAX)
 }
 
-/// The trace of the session. One that cannot be read is no trace, as the W3C has it: whoever sets it from a web
-/// request must not have his publish refused for it.
+/// The trace of the session. A text that cannot be read is no trace, as the W3C has it: a session
+/// that sets it from a web request must not have its publish refused for it.
 fn continued() -> Option<TraceParent> {
     TraceParent::read(&settings::traceparent()?)
 }

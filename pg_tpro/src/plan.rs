@@ -9,7 +9,7 @@ use pgrx::pg_sys;
 use crate::fault::{Fault, SqlState};
 use crate::service::quoted;
 
-/// How many parameters the INSERT has.
+/// The number of parameters of the INSERT.
 pub const PARAMETERS: usize = 9;
 
 const TYPES: [pg_sys::Oid; PARAMETERS] = [
@@ -25,13 +25,14 @@ const TYPES: [pg_sys::Oid; PARAMETERS] = [
 ];
 
 thread_local! {
-    // By sender. A plan of a service that was dropped stays; PostgreSQL analyses it anew, by name, when the service
-    // has been made again.
+    // By sender. A plan of a service that was dropped stays; PostgreSQL analyses it again, by name,
+    // when the service has been made again.
     static PLANS: RefCell<HashMap<Box<str>, pg_sys::SPIPlanPtr>> = RefCell::new(HashMap::new());
 }
 
-/// The plan of `INSERT INTO <sender>_service.mq_publish (protocol, space_name, service_name, entity, method_name,
-/// timeout, headers, body, reply_to)`. The sender must exist, and SPI must be connected.
+/// The plan of `INSERT INTO <sender>_service.mq_publish (protocol, space_name, service_name,
+/// entity, method_name, timeout, headers, body, reply_to)`. The sender must exist, and SPI must be
+/// connected.
 pub fn insert_of(sender: &str) -> Result<pg_sys::SPIPlanPtr, Fault> {
     if let Some(plan) = PLANS.with_borrow(|plans| plans.get(sender).copied()) {
         return Ok(plan);
@@ -51,8 +52,9 @@ fn prepare(sender: &str) -> Result<pg_sys::SPIPlanPtr, Fault> {
         |what| Fault::new(SqlState::ERRCODE_INTERNAL_ERROR, format!("the INSERT could not be {what}"));
     let statement = CString::new(statement).map_err(|_| failed("written"))?;
     let mut types = TYPES;
-    // SAFETY: SPI is connected; statement and types outlive the call. There are as many types as parameters. The plan
-    // is generic: an INSERT of parameters has nothing to gain from their values. A kept plan lives until the backend's end.
+    // SAFETY: SPI is connected; statement and types outlive the call. There are as many types as
+    // parameters. The plan is generic: an INSERT of parameters has nothing to gain from their
+    // values. A kept plan lives until the backend's end.
     unsafe {
         let plan = pg_sys::SPI_prepare_cursor(
             statement.as_ptr(),

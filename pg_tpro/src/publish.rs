@@ -27,15 +27,18 @@ enum Argument {
     SpaceName,
 }
 
-/// Returns the id of the message. The values go to the INSERT as they came; the columns' domains judge them.
+/// Returns the id of the message. The values go to the INSERT as they came; the columns' domains
+/// judge them.
 #[pg_extern]
 fn publish(fcinfo: pg_sys::FunctionCallInfo) -> i64 {
-    // SAFETY: PostgreSQL passes a valid call record with as many arguments as the install script declares.
+    // SAFETY: PostgreSQL passes a valid call record with as many arguments as the install script
+    // declares.
     let argument = |which: Argument| unsafe { pg_getarg_datum(fcinfo, which as usize) };
     // SAFETY: the argument is declared as text.
     let named = argument(Argument::Sender).and_then(|datum| unsafe { <&str>::from_datum(datum, false) });
     let sender = sender(named).or_raise();
-    // Looked up each time (in a cache of PostgreSQL's), since the service may have been dropped meanwhile.
+    // Looked up each time (in a cache of PostgreSQL's), since the service may have been dropped
+    // meanwhile.
     schema_of(&sender).or_raise();
     let space = argument(Argument::SpaceName).or_else(|| settings::space().into_owned().into_datum());
 
@@ -57,9 +60,10 @@ fn insert(sender: &str, values: [Option<pg_sys::Datum>; PARAMETERS]) -> Result<i
     let nulls = values.map(|value| if value.is_none() { b'n' as c_char } else { b' ' as c_char });
     let mut values = values.map(|value| value.unwrap_or(pg_sys::Datum::null()));
     let broken = || Fault::new(SqlState::ERRCODE_INTERNAL_ERROR, "the INSERT returned no id");
-    // SAFETY: SPI is connected and finished here; when an error is raised in between, PostgreSQL's end of the
-    // (sub)transaction finishes it. Values and nulls outlive the call and are as many as the plan has parameters, of
-    // its types. The result is read before SPI_finish frees it; an id is passed by value.
+    // SAFETY: SPI is connected and finished here; when an error is raised in between, PostgreSQL's
+    // end of the (sub)transaction finishes it. Values and nulls outlive the call and are as many as
+    // the plan has parameters, of its types. The result is read before SPI_finish frees it; an id
+    // is passed by value.
     unsafe {
         if pg_sys::SPI_connect() != pg_sys::SPI_OK_CONNECT as i32 {
             return Err(broken());

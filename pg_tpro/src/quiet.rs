@@ -1,14 +1,16 @@
 //! Errors without a stack trace.
 //!
-//! pgrx puts a stack trace into the DETAIL of every error when the server's environment has `RUST_BACKTRACE`. Most errors here
-//! tell a user what is wrong with a row; a trace of the library's functions helps nobody and takes a millisecond.
+//! pgrx puts a stack trace into the DETAIL of every error when the server's environment has
+//! `RUST_BACKTRACE`. Most errors here tell a user what is wrong with a row. A trace of the
+//! library's functions helps nobody and takes a millisecond.
 
 use std::backtrace::Backtrace;
 use std::env;
 
 const VARIABLE: &str = "RUST_LIB_BACKTRACE";
 
-/// Turns them off for this library, and leaves the environment as it was for other libraries in this backend.
+/// Turns them off for this library, and leaves the environment as it was for other libraries in
+/// this backend.
 #[expect(
     clippy::disallowed_methods,
     reason = "a backend has one thread, and the variable is put back at once"

@@ -12,8 +12,8 @@ struct Pool {
 }
 
 thread_local! {
-    // A backend's own: it is filled at the first use, which is after the fork from the postmaster, so that no two
-    // backends hand out the same bytes.
+    // A backend's own: it is filled at the first use, which is after the fork from the postmaster,
+    // so that no two backends hand out the same bytes.
     static RANDOM: RefCell<Pool> = const { RefCell::new(Pool { bytes: [0; POOL], used: POOL }) };
 }
 

@@ -1,9 +1,11 @@
-//! What is asked of a row only when it is inserted: `tpro.max_body`, and that its transaction is the one that inserts it.
+//! The rules that hold for a row only at its INSERT: `tpro.max_body`, and that the transaction in
+//! the row is the one that inserts it.
 //!
-//! The rules of the columns' domains hold for a value by itself, so that a dump is restored whatever is set. These two are
-//! asked by a trigger for each row, which a restore makes after the data. Its WHEN decides, and calls nothing of this library
-//! that release 0.1.0 did not have: a session that loaded the library of then goes on publishing after an upgrade. The
-//! trigger's own function runs only to refuse.
+//! The rules of the columns' domains hold for a value by itself, so that a dump is restored under
+//! any settings. These two are checked by a trigger for each row, which a restore makes after the
+//! data. Its WHEN decides, and calls no function of this library that release 0.1.0 did not have: a
+//! session that loaded that library goes on publishing after an upgrade. The trigger's own function
+//! runs only to refuse.
 
 use pgrx::datum::FromDatum;
 use pgrx::prelude::*;
@@ -13,21 +15,23 @@ use crate::fault::{Fault, SqlState};
 use crate::json::JsonShape;
 use crate::settings;
 
-/// What is wrong with a row.
+/// The rule that a row breaks.
 enum Refusal {
     Body(usize),
     Transaction,
 }
 
-/// The trigger function `tpro.refuse()`: BEFORE INSERT, FOR EACH ROW, on an outbox. It refuses the row and never returns.
+/// The trigger function `tpro.refuse()`: BEFORE INSERT, FOR EACH ROW, on an outbox. It refuses the
+/// row and never returns.
 #[pg_extern]
 fn refuse(fcinfo: pg_sys::FunctionCallInfo) {
     const WANTED: u32 =
         pg_sys::TRIGGER_EVENT_BEFORE | pg_sys::TRIGGER_EVENT_INSERT | pg_sys::TRIGGER_EVENT_ROW;
     const ASKED: u32 =
         pg_sys::TRIGGER_EVENT_TIMINGMASK | pg_sys::TRIGGER_EVENT_OPMASK | pg_sys::TRIGGER_EVENT_ROW;
-    // SAFETY: PostgreSQL passes a valid call record; when its context is a TriggerData, the trigger manager has made it, and
-    // its relation and its row are there until the trigger returns. Column names are terminated strings.
+    // SAFETY: PostgreSQL passes a valid call record. When its context is a TriggerData, the trigger
+    // manager has made it, and its relation and its row are there until the trigger returns. Column
+    // names are terminated strings.
     let row = unsafe {
         let trigger = (*fcinfo).context.cast::<pg_sys::TriggerData>();
         let called_by_trigger_manager =
@@ -63,8 +67,8 @@ fn refuse(fcinfo: pg_sys::FunctionCallInfo) {
 }
 
 fn refusal(tx: Option<pg_sys::Datum>, body: Option<pg_sys::Datum>) -> Option<Refusal> {
-    // SAFETY: the argument is an xid8, which is passed by value; the other one is a jsonb. The transaction's id is a variable
-    // of the session.
+    // SAFETY: the argument is an xid8, which is passed by value; the other one is a jsonb. The
+    // transaction's id is a variable of the session.
     let (current, body) = unsafe {
         (
             pg_sys::GetTopFullTransactionIdIfAny().value,

@@ -16,13 +16,13 @@ pub struct Schema(pub pg_sys::Oid);
 
 /// The schema of the service, or 3F000.
 pub fn schema_of(service: &str) -> Result<Schema, Fault> {
-    // A text that can name no service is not shown: who knows what it is.
+    // A text that can name no service is not shown, since it may be a secret.
     let unknown = |shown: Cow<'static, str>| {
         Fault::new(SqlState::ERRCODE_INVALID_SCHEMA_NAME, shown)
             .hint("The services are in the view tpro.services; tpro.create_service() makes one.")
     };
     if ServiceName::check(service).is_err() {
-        return Err(unknown("there is no such service".into()));
+        return Err(unknown("there is no service of this name".into()));
     }
     let name = identifier(&[service, "_service"]);
     // SAFETY: lookups in the system caches, by terminated strings that outlive the call.
@@ -36,7 +36,7 @@ pub fn schema_of(service: &str) -> Result<Schema, Fault> {
     found.ok_or_else(|| unknown(format!("there is no service {service}").into()))
 }
 
-/// On whose behalf is published: the argument, or else the setting `tpro.sender`, or else 55000.
+/// The sender: the argument, or else the setting `tpro.sender`, or else 55000.
 pub fn sender(argument: Option<&str>) -> Result<Cow<'_, str>, Fault> {
     argument.map(Cow::Borrowed).or_else(|| settings::sender()).ok_or_else(|| {
         Fault::new(SqlState::ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE, "no sender is given").hint(
@@ -71,8 +71,8 @@ fn sender_schema(argument: Option<&str>) -> pg_sys::Oid {
     sender(argument).and_then(|sender| schema_of(&sender)).or_raise().0
 }
 
-/// Refuses while the extension in this database is of another release than this library, for the template needs the SQL
-/// objects of its own release.
+/// Refuses if the extension in this database is of another release than this library: the template
+/// needs the SQL objects of its own release.
 fn same_release() -> Result<(), Fault> {
     const LIBRARY: &str = env!("CARGO_PKG_VERSION");
     let installed = Spi::get_one::<String>(
@@ -90,7 +90,7 @@ fn same_release() -> Result<(), Fault> {
     );
     Err(fault.hint(match parts(&installed) < parts(LIBRARY) {
         true => "As a superuser: ALTER EXTENSION pg_tpro UPDATE, then CALL tpro.upgrade_services().",
-        false => "Connect again: this session has loaded the library of before.",
+        false => "Connect again: this session has loaded the earlier library.",
     }))
 }
 
@@ -113,7 +113,7 @@ fn create_service(name: &str) -> pg_sys::Oid {
         let left_over = Spi::get_one::<bool>(&format!("SELECT tpro.is_left_over('{name}')"));
         if matches!(left_over, Ok(Some(true))) {
             let hint = format!(
-                "It is what is left of a service whose extension was dropped; its messages are gone, its inbox is there. \
+                "It is left of a service whose extension was dropped; its messages are gone, its inbox is there. \
                  SELECT tpro.drop_service('{name}') removes it, or ALTER SCHEMA ... RENAME keeps it."
             );
             fault.hint(hint).raise();
@@ -136,10 +136,11 @@ pub fn identifier(parts: &[&str]) -> CString {
     CString::new(parts.concat()).unwrap_or_default()
 }
 
-/// The same, quoted for a statement.
+/// The name, quoted for a statement.
 pub fn quoted(parts: &[&str]) -> String {
     let plain = identifier(parts);
-    // SAFETY: PostgreSQL returns either its argument, which outlives the copy below, or a string of its own.
+    // SAFETY: PostgreSQL returns either its argument, which outlives the copy below, or a string of
+    // its own.
     unsafe { CStr::from_ptr(pg_sys::quote_identifier(plain.as_ptr())) }.to_string_lossy().into_owned()
 }
 

@@ -14,7 +14,8 @@ static BODY_LIMIT: GucSetting<i32> = GucSetting::<i32>::new(MAX_BODY as i32);
 static BACKLOG_LIMIT: GucSetting<i32> = GucSetting::<i32>::new(2_000_000);
 static JOURNALING: GucSetting<bool> = GucSetting::<bool>::new(false);
 
-/// Makes the settings known and keeps the prefix for ourselves, so that `SET tpro.sendr = ...` is an error.
+/// Makes the settings known and keeps the prefix for ourselves, so that `SET tpro.sendr = ...` is
+/// an error.
 pub fn define() {
     GucRegistry::define_string_guc(
         c"tpro.sender",
@@ -52,7 +53,7 @@ pub fn define() {
     );
     GucRegistry::define_int_guc(
         c"tpro.max_backlog",
-        c"How many messages of a service may be unsettled before publishers are refused; 0: any number.",
+        c"The most unsettled messages of a service before publishers are refused; 0: no limit.",
         c"An estimate, which each session makes once a second.",
         &BACKLOG_LIMIT,
         0,
@@ -62,7 +63,7 @@ pub fn define() {
     );
     GucRegistry::define_bool_guc(
         c"tpro.journaling",
-        c"Set by a sidecar for the record of calls that are over, which no backlog keeps from being written.",
+        c"Set by a sidecar while it records calls that are over: no backlog holds these up.",
         c"Heeded for members of the service's sidecar role only.",
         &JOURNALING,
         GucContext::Userset,
@@ -104,8 +105,9 @@ pub fn journaling() -> bool {
 }
 
 fn text(setting: &GucSetting<Option<CString>>) -> Option<Cow<'static, str>> {
-    // Most sessions set none of them; what is set is copied, since the next SET frees it.
-    // SAFETY: the setting is a static that only this thread and PostgreSQL's guc.c, on this thread, touch.
+    // Most sessions set none of them. A value is copied, since the next SET frees it.
+    // SAFETY: the setting is a static that only this thread and PostgreSQL's guc.c, on this thread,
+    // touch.
     let value: *const c_char = unsafe { *setting.as_ptr() };
     if value.is_null() {
         return None;

@@ -33,12 +33,12 @@ use crate::{
     http::{self, HttpError},
 };
 
-/// How long the collector may hold up the end.
+/// The longest time for which the collector may hold up the end.
 const LAST_SPANS: Duration = Duration::from_secs(5);
-/// The exit code for a configuration that cannot be taken.
+/// The exit code for a bad configuration.
 const BAD_CONFIGURATION: u8 = 2;
 
-/// Why the process did not start, or ended before it was told to.
+/// The reason why the process did not start, or ended before it was told to.
 #[derive(Debug, thiserror::Error)]
 enum BootError {
     #[error("the runtime cannot be started: {0}")]
@@ -63,23 +63,24 @@ enum BootError {
     Fatal(String),
 }
 
-/// How the process came to its end.
+/// The end of the process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum End {
-    /// Everything that was taken is finished.
+    /// All accepted work is finished.
     Graceful,
-    /// Something was cut off: by a second signal, or because the time was up.
+    /// Some work was cut off: by a second signal, or because the time was up.
     Forced,
-    /// The program is to begin anew.
+    /// The program starts again.
     Anew,
 }
 
 /// Runs a service until it is told to stop.
 ///
-/// Exit codes: 0 after a graceful stop, 2 for a bad configuration, 1 for anything else. What is wrong is said on stderr,
-/// a line for each problem.
+/// Exit codes: 0 after a graceful stop, 2 for a bad configuration, 1 for anything else. Problems
+/// are printed on stderr, a line for each.
 pub fn run(service: Service) -> ExitCode {
-    // The points where a test pauses or kills us, from FAILPOINTS; the guard lives as long as the process.
+    // The points where a test pauses or kills us, from FAILPOINTS; the guard lives as long as the
+    // process.
     let _points = Points::set_up();
     // Before anything secret is read.
     let dumps = core_dump::forbid();
@@ -93,7 +94,7 @@ pub fn run(service: Service) -> ExitCode {
     };
     let dumps = if config.core_dumps { dumps.and_then(core_dump::Before::again) } else { dumps.map(drop) };
     if let Err(error) = dumps {
-        say(&format!("whether a crash writes the memory to a core file cannot be set: {error}"));
+        say(&format!("CORE_DUMPS cannot be applied: {error}"));
     }
     let mistakes = service.problems(&config.service);
     if !mistakes.is_empty() {
@@ -145,38 +146,38 @@ async fn serve(service: Service, config: Arc<Config>) -> Result<End, BootError> 
     match &ended {
         Ok(End::Graceful) => tracing::info!("stopped"),
         Ok(End::Forced) => tracing::warn!("stopped before everything was finished"),
-        Ok(End::Anew) => tracing::warn!("begins anew: {}", stop.anew_reason().unwrap_or_default()),
+        Ok(End::Anew) => tracing::warn!("restarting: {}", stop.anew_reason().unwrap_or_default()),
         Err(error) => tracing::error!("stopped: {error}"),
     }
     log.flush();
     ended
 }
 
-/// Puts the program in its own place, with the same arguments and process id, so that whoever watches over the process sees
-/// one that is not ready for a moment. It comes back only when it fails.
+/// Puts the program in its own place, with its arguments and process id: a program that watches the
+/// process sees one that is not ready for a moment. It comes back only when it fails.
 fn begin_anew() -> ExitCode {
     let failed = std::env::current_exe()
         .map(|program| Command::new(program).args(std::env::args_os().skip(1)).exec())
         .unwrap_or_else(|error| error);
-    say(&format!("the program cannot be begun anew, start it by hand: {failed}"));
+    say(&format!("cannot restart; start it manually: {failed}"));
     ExitCode::FAILURE
 }
 
-/// Prints the configuration; that it could be read is the answer.
+/// Prints the configuration. That it could be read is the answer.
 fn check(config: &Config) -> Result<End, BootError> {
     let mut stdout = std::io::stdout().lock();
     for line in config.lines() {
-        // Whoever reads may have stopped reading.
+        // The reader may have stopped reading.
         let _ = writeln!(stdout, "{line}");
     }
     config.warnings.iter().for_each(|warning| say(&format!("warning: {warning}")));
     Ok(End::Graceful)
 }
 
-/// Makes and drops partitions once, and says what was done.
+/// Makes and drops partitions once, and prints the report.
 async fn maintain(config: &Config) -> Result<End, BootError> {
     let report = tpro_maintenance::run(config, &Servers::of(config)).await?;
-    // Whoever reads may have stopped reading.
+    // The reader may have stopped reading.
     let _ = write!(std::io::stdout(), "{report}");
     match report.failed.is_empty() {
         true => Ok(End::Graceful),
@@ -184,7 +185,7 @@ async fn maintain(config: &Config) -> Result<End, BootError> {
     }
 }
 
-/// Runs on a runtime of its own, and does not wait afterwards for what blocks its threads.
+/// Runs on a runtime of its own, and does not wait afterwards for work that blocks its threads.
 fn on_runtime(life: impl Future<Output = Result<End, BootError>>) -> Result<End, BootError> {
     let runtime = Runtime::new().map_err(BootError::Runtime)?;
     let ended = runtime.block_on(life);

@@ -3,14 +3,14 @@
 use clap::{Arg, ArgAction, Command};
 use tpro_runtime::config::{KEYS, OwnSetting};
 
-/// What the process is asked to do.
+/// The task of the process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Task {
     /// Serve until told to stop.
     Serve,
     /// Read the configuration, print it, and exit.
     Check,
-    /// Ask the running service on its port whether it is ready.
+    /// Ask the running service on its port if it is ready.
     Health,
     /// Make partitions ahead and drop old ones, once, and exit.
     Maintain,
@@ -36,17 +36,17 @@ fn command(service: &str, own: &[OwnSetting]) -> Command {
         )
         .subcommand(
             Command::new("health")
-                .about("Ask the running service on SERVICE_PORT whether it is ready: exits with 0 or 1, for container health checks"),
+                .about("Ask the running service on SERVICE_PORT if it is ready, and exit: 0 or 1, for container health checks"),
         )
         .subcommand(
             Command::new("maintain")
-                .about("Make partitions ahead and drop what is settled and older than RETENTION, once, print what was done, and exit: 0, or 1 if it failed")
+                .about("Make partitions ahead, drop settled messages older than RETENTION, print a report, and exit: 0, or 1 if it failed")
                 .after_help(
-                    "The running copies do the same every MAINTENANCE_INTERVAL. Two at once do not disturb each other: the second does \
+                    "The running copies do this every MAINTENANCE_INTERVAL. Two at once do not disturb each other: the second does \
                      nothing and says so. It may be killed at any moment and run again.\n\n\
-                     RETENTION       how long a message is kept after it was settled\n\
-                     PARTITION_ROWS  ids in a new partition of outbox and replies; what is kept is kept by partitions\n\
-                     INBOX_WINDOW    how far back the inbox knows repeats; it keeps a day and a bit more",
+                     RETENTION       time that a message is kept after it was settled\n\
+                     PARTITION_ROWS  ids in a new partition of outbox and replies; whole partitions are kept or dropped\n\
+                     INBOX_WINDOW    age up to which the inbox knows repeats; it keeps a day and a bit more",
                 ),
         )
 }
@@ -60,7 +60,7 @@ fn task(matches: &clap::ArgMatches) -> Task {
     }
 }
 
-/// All settings with their defaults, the house's and then the service's own.
+/// All settings with their defaults, tpro's and then the service's own.
 fn keys(own: &[OwnSetting]) -> String {
     let of_house = KEYS.iter().map(|key| (key.name, key.default, key.help));
     let all: Vec<_> = of_house.chain(own.iter().map(|own| (own.key, own.default, own.help))).collect();

@@ -27,13 +27,13 @@ pub(crate) struct Http {
     server: JoinHandle<()>,
 }
 
-/// What `/metrics` prints.
+/// The page that `/metrics` prints.
 pub(crate) struct Page {
     pub(crate) registry: Registry,
     pub(crate) process: Process,
 }
 
-/// What is known of the process, set when the page is asked for.
+/// Facts of the process, set when the page is asked for.
 #[derive(Default)]
 pub(crate) struct Process {
     ready: Gauge,
@@ -52,7 +52,7 @@ impl Process {
     }
 }
 
-/// The address cannot be had.
+/// The address is not available.
 #[derive(Debug, thiserror::Error)]
 #[error("cannot listen on {host}:{port}: {source}; set SERVICE_PORT to a free port (0 takes any)")]
 pub struct HttpError {
@@ -115,12 +115,13 @@ impl Drop for Http {
     }
 }
 
-/// The process lives. A drain is part of life: whoever kills what is not healthy must not kill it now.
+/// The process lives. A drain is part of life: a supervisor that kills unhealthy processes must not
+/// kill it now.
 async fn healthz() -> &'static str {
     "ok\n"
 }
 
-/// Whether work may be sent here; if not, each failing check on a line.
+/// Answers if work may be sent here. If not, each failing check is on a line.
 async fn readyz(State(shared): State<Shared>) -> Response {
     let failing = shared.health.failing();
     if failing.is_empty() {
@@ -154,13 +155,15 @@ async fn version(State(shared): State<Shared>) -> Response {
     ([(CONTENT_TYPE, "application/json")], format!("{body}\n")).into_response()
 }
 
-/// What was built: the version of the library every service links, and the commit where the builder says it.
+/// The build: the version of the library that every service links, and the commit where the builder
+/// says it.
 pub(crate) const BUILD: &str = match option_env!("TPRO_BUILD") {
     Some(build) => build,
     None => concat!("tpro-sidecar ", env!("CARGO_PKG_VERSION")),
 };
 
-/// Memory of this process that is in RAM, from the line `VmRSS:  12345 kB`; 0 where the kernel does not say.
+/// Memory of this process that is in RAM, from the line `VmRSS:  12345 kB`; 0 where the kernel does
+/// not say.
 fn resident_memory_bytes() -> i64 {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));

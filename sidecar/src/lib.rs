@@ -1,11 +1,13 @@
-//! The sidecar every service links: it carries outbox rows to NATS and replies back to rows, and lets handlers answer.
+//! The sidecar every service links: it carries outbox rows to NATS and replies back to rows, and
+//! lets handlers answer.
 //!
-//! Here it is put together: the life of the process, its command line and its HTTP port, and the names that a service uses.
-//! A service's `main` is `fn main() -> std::process::ExitCode { tpro_sidecar::run(service()) }`.
+//! Here it is put together: the life of the process, its command line and its HTTP port, and the
+//! names that a service uses. A service's `main` is `fn main() -> std::process::ExitCode {
+//! tpro_sidecar::run(service()) }`.
 #![forbid(unsafe_code)]
 
-/// The allocator of every service. A message is some dozens of small allocations, made by one thread and freed by another.
-/// With glibc's malloc they took a third of a sidecar's CPU time.
+/// The allocator of every service. A message is some dozens of small allocations, made by one
+/// thread and freed by another. With glibc's malloc they took a third of a sidecar's CPU time.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 

@@ -48,7 +48,7 @@ async fn an_unknown_sender_is_named_only_if_it_could_be_a_service() -> Outcome {
     assert_eq!(refusal.message, "there is no service nobody");
     let refusal =
         refused_with(&admin, "3F000", "SELECT tpro.publish('a', 'b', 'c', sender => 'x;y')").await?;
-    assert_eq!(refusal.message, "there is no such service");
+    assert_eq!(refusal.message, "there is no service of this name");
     Ok(())
 }
 

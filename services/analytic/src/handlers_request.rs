@@ -1,4 +1,5 @@
-//! What `analytic` does with the replies to what it has asked by a row. (A call is answered where it was made.)
+//! The reply handlers of `analytic`, for what it has asked by a row. (A call is answered where it
+//! was made.)
 
 use contracts::ParallelQueries;
 use tpro_sidecar::{Failure, Fault, ReplyCtx, info, warn};
@@ -9,7 +10,7 @@ pub async fn co_sums(ctx: ReplyCtx, sums: ParallelQueries) -> Result<(), Fault> 
     Ok(())
 }
 
-/// `co` has not.
+/// `co` has not answered, or with an error.
 pub async fn co_failed(ctx: ReplyCtx, failure: Failure) -> Result<(), Fault> {
     warn!(message.id = %ctx.uid(), status = %failure.status, code = failure.error.code, "co gave no result");
     Ok(())

@@ -1,4 +1,4 @@
-//! What `analytic` answers.
+//! The handlers of `analytic`.
 
 use contracts::{Login, ParallelQueries, ParallelQueriesWithTransit, Session};
 use tpro_sidecar::{AnyBody, CallError, Ctx, Fault, QueryError, SqlState};
@@ -23,7 +23,7 @@ pub async fn request_with_parallel_queries(ctx: Ctx, _body: AnyBody) -> Result<P
     Ok(ParallelQueries { example_request_with_parallel_queries: hour + minute })
 }
 
-/// The same two, and at the same time a question to another service.
+/// The two sums, and at the same time a question to another service.
 pub async fn request_with_parallel_queries_with_transit_on_external_service(
     ctx: Ctx,
     body: AnyBody,
@@ -69,7 +69,8 @@ fn pause(ctx: &Ctx) -> Result<f64, Fault> {
     Ok(milliseconds / 1000.0)
 }
 
-/// `app.login` says by its SQLSTATE which field is wrong; the caller is told the field, never the value.
+/// `app.login` says by its SQLSTATE which field is wrong; the caller is told the field, never the
+/// value.
 fn refused(error: QueryError) -> Fault {
     match error.code().map(SqlState::code) {
         Some("LG001") => Fault::field("ip", "the ip is not one this person logs in from"),

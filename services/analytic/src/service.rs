@@ -1,4 +1,4 @@
-//! What `analytic` answers, and what it does with replies.
+//! The methods of `analytic`, and its reply handlers.
 
 use tpro_sidecar::Service;
 

@@ -1,1 +1,1 @@
-//! What `co` does with the replies to what it has asked: it asks nobody.
+//! The reply handlers of `co`: none, since it asks nobody.

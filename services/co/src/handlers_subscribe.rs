@@ -1,4 +1,4 @@
-//! What `co` answers.
+//! The handlers of `co`.
 
 use contracts::ParallelQueries;
 use tpro_sidecar::{AnyBody, Ctx, Fault};

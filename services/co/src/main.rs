@@ -1,4 +1,4 @@
-//! The service `co`: what `analytic` asks of others.
+//! The service `co`, which `analytic` asks.
 #![forbid(unsafe_code)]
 
 mod handlers_request;

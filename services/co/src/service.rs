@@ -1,4 +1,4 @@
-//! What `co` answers.
+//! The methods of `co`.
 
 use tpro_sidecar::Service;
 

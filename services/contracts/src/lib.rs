@@ -1,12 +1,13 @@
-//! The request and reply types that services share: one struct each, so that both sides agree by compiling.
+//! The request and reply types that services share: one struct each, so that both sides agree by
+//! compiling.
 #![forbid(unsafe_code)]
 
 use serde::{Deserialize, Serialize};
 
-/// Who wants to log in: the body of `analytic.example.simple`.
+/// A login: the body of `analytic.example.simple`.
 #[derive(Clone, Serialize, Deserialize)]
 pub struct Login {
-    /// From which address.
+    /// The address that the login comes from.
     pub ip: String,
     /// The name.
     pub login: String,
@@ -14,7 +15,7 @@ pub struct Login {
     pub password: String,
 }
 
-/// Who is logged in: the result of `analytic.example.simple`.
+/// A session after the login: the result of `analytic.example.simple`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Session {
     /// The session.
@@ -23,8 +24,8 @@ pub struct Session {
     pub face_id: i64,
 }
 
-/// The result of `example.request_with_parallel_queries`, of `analytic` (hour + minute of the database's clock) and of
-/// `co` (both and two more).
+/// The result of `example.request_with_parallel_queries`: of `analytic` (hour + minute of the
+/// database's clock) and of `co` (both and two more).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ParallelQueries {
@@ -32,7 +33,8 @@ pub struct ParallelQueries {
     pub example_request_with_parallel_queries: i32,
 }
 
-/// The result of `analytic.example.request_with_parallel_queries_with_transit_on_external_service`: its own sum and `co`'s.
+/// The result of `analytic.example.request_with_parallel_queries_with_transit_on_external_service`:
+/// its own sum and `co`'s.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ParallelQueriesWithTransit {
@@ -43,6 +45,6 @@ pub struct ParallelQueriesWithTransit {
 /// The result of `main.company.winners`: the minute of the database's clock.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Winners {
-    /// How many.
+    /// The number of winners.
     pub winners: i32,
 }

@@ -1,6 +1,7 @@
-//! What `main` does with the replies to what it has asked: a success and a failure handler for each target.
+//! The reply handlers of `main`: one for success and one for failure for each target.
 //!
-//! They run in the transaction that writes the reply row. Here they only log; a real one would go on in SQL.
+//! They run in the transaction that writes the reply row. Here they only log; a real one would go
+//! on in SQL.
 
 use contracts::{ParallelQueries, ParallelQueriesWithTransit, Session};
 use tpro_sidecar::{Failure, Fault, ReplyCtx, info, warn};
@@ -11,7 +12,7 @@ pub async fn logged_in(ctx: ReplyCtx, session: Session) -> Result<(), Fault> {
     Ok(())
 }
 
-/// `analytic` has not.
+/// `analytic` has let nobody in.
 pub async fn login_failed(ctx: ReplyCtx, failure: Failure) -> Result<(), Fault> {
     warn!(message.id = %ctx.uid(), status = %failure.status, code = failure.error.code, "not logged in");
     Ok(())
@@ -23,7 +24,7 @@ pub async fn sums(ctx: ReplyCtx, sums: ParallelQueries) -> Result<(), Fault> {
     Ok(())
 }
 
-/// `analytic` has not.
+/// `analytic` has given no sum.
 pub async fn sums_failed(ctx: ReplyCtx, failure: Failure) -> Result<(), Fault> {
     warn!(message.id = %ctx.uid(), status = %failure.status, code = failure.error.code, "no sums");
     Ok(())
@@ -39,7 +40,7 @@ pub async fn transit_sums(ctx: ReplyCtx, sums: ParallelQueriesWithTransit) -> Re
     Ok(())
 }
 
-/// `analytic` has not.
+/// `analytic` has given no sums.
 pub async fn transit_failed(ctx: ReplyCtx, failure: Failure) -> Result<(), Fault> {
     warn!(message.id = %ctx.uid(), status = %failure.status, code = failure.error.code, "no sums of two services");
     Ok(())

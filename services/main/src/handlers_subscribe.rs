@@ -1,4 +1,4 @@
-//! What `main` answers.
+//! The handlers of `main`.
 
 use contracts::Winners;
 use tpro_sidecar::{AnyBody, Ctx, Fault};

@@ -1,4 +1,4 @@
-//! What `main` answers, and what it does with replies.
+//! The methods of `main`, and its reply handlers.
 
 use tpro_sidecar::Service;
 

@@ -1,1 +1,1 @@
-//! What `template` does with the replies to what it asked: a success and a failure handler for each target.
+//! The reply handlers of `template`: one for success and one for failure for each target.

@@ -1,4 +1,4 @@
-//! What `template` answers: an async function for each method, typed in and out.
+//! The handlers of `template`: an async function for each method, typed in and out.
 
 use serde::{Deserialize, Serialize};
 use tpro_sidecar::{Ctx, Fault};
@@ -6,7 +6,7 @@ use tpro_sidecar::{Ctx, Fault};
 /// The body of `example.ping`. A body that does not fit is refused with the name of the field.
 #[derive(Deserialize)]
 pub struct Ping {
-    /// What comes back.
+    /// The text to send back.
     #[serde(default)]
     pub text: String,
 }
@@ -14,14 +14,15 @@ pub struct Ping {
 /// The result of `example.ping`.
 #[derive(Serialize)]
 pub struct Pong {
-    /// What was sent, or `pong`.
+    /// The text that was sent, or `pong`.
     pub pong: String,
 }
 
 /// `example.ping`.
 ///
-/// `ctx.db()` asks the database, `ctx.tx()` opens a transaction, `ctx.call()` asks another service; `?` on any error
-/// is logged and answered as internal, [`Fault::new`] is an error that the caller sees.
+/// `ctx.db()` asks the database, `ctx.tx()` opens a transaction, `ctx.call()` asks another service;
+/// `?` on any error is logged and answered as internal, [`Fault::new`] is an error that the caller
+/// sees.
 pub async fn ping(_ctx: Ctx, ping: Ping) -> Result<Pong, Fault> {
     Ok(Pong { pong: if ping.text.is_empty() { "pong".into() } else { ping.text } })
 }

@@ -19,7 +19,8 @@ use tokio::{
 };
 use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 
-/// A TCP connection out of a [`Listener`](crate::Listener). Told to make room, it is an error to whoever uses it.
+/// A TCP connection from a [`Listener`](crate::Listener). Once it is told to make room, every read
+/// and write fails.
 pub struct Connection {
     stream: TcpStream,
     told: Pin<Box<WaitForCancellationFutureOwned>>,
@@ -27,10 +28,10 @@ pub struct Connection {
     _room: OwnedSemaphorePermit,
 }
 
-/// What the listener knows of a connection.
+/// The listener's view of a connection.
 pub(crate) struct Seat {
     since: Instant,
-    /// When something was last read, in milliseconds from `since`.
+    /// The time of the last read, in milliseconds from `since`.
     heard: AtomicU64,
     leave: CancellationToken,
 }
@@ -45,7 +46,7 @@ impl Seat {
         self.leave.cancel();
     }
 
-    /// Since when nothing was read.
+    /// The time since which nothing was read.
     pub(crate) fn silent_since(&self) -> Instant {
         self.since + std::time::Duration::from_millis(self.heard.load(Ordering::Relaxed))
     }
@@ -67,7 +68,7 @@ impl Connection {
         self.stream.peer_addr()
     }
 
-    /// An error once it was told to make room; registers the task to be woken then.
+    /// Fails once the connection was told to make room. Registers the task to be woken then.
     fn stay(&mut self, cx: &mut Context<'_>) -> io::Result<()> {
         match self.told.as_mut().poll(cx) {
             Poll::Ready(()) => Err(io::Error::new(io::ErrorKind::ConnectionAborted, "too many connections")),

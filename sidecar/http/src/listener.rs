@@ -14,31 +14,32 @@ use tokio::{
 
 use crate::connection::{Connection, Seat};
 
-/// How long to wait when the system gives no connection, for want of file descriptors above all.
+/// The pause after the system gave no connection, mostly for want of file descriptors.
 const PAUSE: Duration = Duration::from_millis(100);
 
-/// A TCP listener that holds so many connections and no more.
+/// A TCP listener that holds a bounded number of connections.
 pub struct Listener {
     listener: TcpListener,
     room: Arc<Semaphore>,
     seats: Vec<Weak<Seat>>,
-    /// One that has come and waits for room: kept here, since the wait may be broken off and taken up again.
+    /// A connection that waits for room. It is kept here, because `accept` may be dropped and
+    /// called again.
     waiting: Option<TcpStream>,
 }
 
 impl Listener {
-    /// Bounds a listener to so many connections.
+    /// Bounds a listener to this number of connections.
     pub fn new(listener: TcpListener, connections: usize) -> Self {
         Self { listener, room: Arc::new(Semaphore::new(connections)), seats: Vec::new(), waiting: None }
     }
 
-    /// The address it listens on.
+    /// The address that it listens on.
     pub fn local_addr(&self) -> io::Result<SocketAddr> {
         self.listener.local_addr()
     }
 
-    /// The next connection. When there is no room, the one that has been silent for the longest time makes some. Broken off
-    /// and called again it loses none.
+    /// The next connection. When there is no room, the connection that has been silent for the
+    /// longest time makes some. A call that is dropped loses no connection.
     pub async fn accept(&mut self) -> Connection {
         loop {
             if self.waiting.is_none() {
@@ -65,7 +66,7 @@ impl Listener {
         let silent = self.seats.iter().filter_map(Weak::upgrade).min_by_key(|seat| seat.silent_since());
         if let Some(silent) = silent {
             silent.make_room();
-            // Not to be told again while it is leaving.
+            // It is told once only.
             self.seats.retain(|seat| Weak::as_ptr(seat) != Arc::as_ptr(&silent));
         }
     }
@@ -74,7 +75,8 @@ impl Listener {
         loop {
             match self.listener.accept().await {
                 Ok((stream, _)) => return stream,
-                // One connection's own, or a want that may pass: neither ends the service.
+                // The error is one connection's own, or a shortage that may pass: neither ends the
+                // service.
                 Err(error) if is_of_one(&error) => {}
                 Err(_) => tokio::time::sleep(PAUSE).await,
             }

@@ -13,20 +13,22 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{Connection, Listener};
 
-/// How long the header of a request may take, from the connection or the answer before it on.
+/// The longest time for the header of a request. It begins with the connection or with the answer
+/// before.
 const HEADER: Duration = Duration::from_secs(10);
-/// And how large it may be.
+/// The largest header of a request.
 const HEADER_BYTES: usize = 16 * 1024;
-/// How long a connection may live, so that none is held by somebody who reads its answer byte for byte.
+/// The longest life of a connection, so that a client that reads its answer byte by byte holds none
+/// for ever.
 const LIFETIME: Duration = Duration::from_secs(600);
-/// What it has then to end in good order.
+/// The time that a connection then has to end in good order.
 const GRACE: Duration = Duration::from_secs(5);
 
-/// Answers until `stop` is ready, and then finishes what is being answered.
+/// Answers until `stop` is ready, and then finishes the answers that are under way.
 pub async fn serve(mut listener: Listener, router: Router, stop: impl Future<Output = ()>) {
     let mut stop = pin!(stop);
     let stopping = CancellationToken::new();
-    // All that was begun ends with us: dropped, too.
+    // The connections end with this function, also when it is dropped.
     let mut connections = JoinSet::new();
     loop {
         tokio::select! {
@@ -51,7 +53,7 @@ async fn one(connection: Connection, router: Router, stopping: CancellationToken
         .serve_connection(TokioIo::new(connection), service);
     let mut serving = pin!(serving);
     tokio::select! {
-        // How it ended is the other end's affair.
+        // An error here is the other end's.
         _ = serving.as_mut() => return,
         () = sleep(LIFETIME) => {}
         () = stopping.cancelled() => {}

@@ -1,4 +1,4 @@
-//! What maintenance counts.
+//! The counts of the maintenance.
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -20,17 +20,18 @@ pub struct Partitioned {
 /// Counters and gauges of the maintenance by this copy.
 #[derive(Clone, Default)]
 pub struct Counts {
-    /// Partitions there were at the end of the last run.
+    /// Partitions at the end of the last run.
     pub partitions: Family<Partitioned, Gauge>,
     /// Partitions dropped with their rows.
     pub dropped: Family<Partitioned, Counter>,
-    /// Partitions of the outbox that are wholly ahead; 0: messages go into the overflow partition, or will soon.
+    /// Partitions of the outbox that are wholly ahead. At 0 messages go into the overflow
+    /// partition, or will soon.
     pub ahead: Gauge,
-    /// Steps that the last run had to put off.
+    /// Steps that the last run put off.
     pub held: Gauge,
-    /// When the last run ended that was not an error, in seconds since 1970.
+    /// The end of the last run without an error, in seconds since 1970.
     pub last: Gauge,
-    /// Runs that failed, or could not do for some table what a person must make possible.
+    /// Runs that failed, or that a table kept from something that only a person can make possible.
     pub errors: Counter,
 }
 

@@ -1,15 +1,16 @@
-//! What a run has done.
+//! The report of a run.
 
 use std::fmt;
 
-/// What a run has done.
+/// The report of a run.
 #[derive(Debug, Default)]
 pub struct Report {
-    /// Why nothing was done at all.
+    /// The reason why the run did nothing at all.
     pub idle: Option<&'static str>,
-    /// What could not be done for a reason that stays until a person removes it, each with its remedy.
+    /// Steps that fail until a person removes the reason, each with its remedy.
     pub failed: Vec<String>,
-    /// What was made, dropped and put off, in words, and whether somebody who reads the log should know.
+    /// Partitions that were made, dropped and put off, in words. True: it is worth a line in the
+    /// log.
     lines: Vec<(String, bool)>,
     /// Partitions that were dropped or emptied, each by its partitioned table.
     pub(super) drops: Vec<&'static str>,
@@ -22,34 +23,34 @@ pub struct Report {
 }
 
 impl Report {
-    /// Of a run that did nothing, for this reason.
+    /// The report of a run that did nothing, for this reason.
     pub(super) fn idle(why: &'static str) -> Self {
         Self { idle: Some(why), ..Self::default() }
     }
 
-    /// Something was done, in these words.
+    /// Notes a step that was done.
     pub(super) fn done(&mut self, words: String) {
         self.lines.push((words, true));
     }
 
-    /// A partition of a table went, or its rows did.
+    /// Notes that a partition of a table went, or its rows did.
     pub(super) fn dropped(&mut self, table: &'static str, words: String) {
         self.drops.push(table);
         self.done(words);
     }
 
-    /// Others' transactions were in the way.
+    /// Notes a step that others' transactions have held up.
     pub(super) fn put_off(&mut self, words: String) {
         self.held += 1;
         self.done(words);
     }
 
-    /// As it should be: it only is not time yet.
+    /// Notes that a partition stays because it is not time yet.
     pub(super) fn kept(&mut self, words: String) {
         self.lines.push((words, false));
     }
 
-    /// What is worth a line in the log.
+    /// The text for a line in the log.
     pub(super) fn news(&self) -> String {
         let news = self.lines.iter().filter(|(_, news)| *news);
         let failed = self.failed.iter().map(String::as_str);

@@ -12,10 +12,12 @@ use super::{
 
 const PUBLISH: &str = "mq_publish";
 const REPLY: &str = "mq_reply";
-/// The partitioned tables. Without an outcome a message would run again, but for that it must be accepted first: so outcomes go
-/// before what is accepted.
+/// The partitioned tables, in the order in which their partitions go. Outcomes go before the
+/// messages that were accepted: a message without an outcome would run again, and a message that is
+/// not there cannot.
 const TABLES: [&str; 4] = [PUBLISH, REPLY, "mq_outcome", "mq_receive"];
-/// How long the users of a table are waited for before a partition is taken off; if there are some left, it is for another time.
+/// The longest wait for the users of a table before a partition is taken off. If some are left, the
+/// partition waits for the next run.
 const USERS: Duration = Duration::from_secs(3);
 const IN_USE: &str = "open transactions use the table";
 
@@ -51,7 +53,7 @@ pub async fn run(config: &Config, servers: &Servers) -> Result<Report, Maintenan
     Ok(report)
 }
 
-/// What is to be had only later, and what a person must put right, is noted; the other tables are maintained all the same.
+/// Notes a step that must wait or needs a person, and goes on with the other tables.
 fn note<T>(
     report: &mut Report,
     table: &'static str,
@@ -80,7 +82,8 @@ async fn retire(
 ) -> Result<(), MaintenanceError> {
     for part in candidates(session, table, keep).await? {
         let words = &part.words;
-        // Who uses the table now is outlasted without a lock, so that nobody waits for the lock behind them.
+        // The users of the table are waited for without a lock, so that nobody waits behind a lock
+        // of ours.
         if !session.outlast_users_of(table, USERS).await? {
             report.put_off(format!("kept {table}, {words}, until later: {IN_USE}"));
             return Ok(());
@@ -91,7 +94,7 @@ async fn retire(
             "emptied" => report.dropped(table, format!("emptied {table}, {words}: {IN_USE}")),
             "unsettled" => report.kept(format!("kept {table}, {words}: it has unsettled messages")),
             "held" => {
-                // The others would have to wait for the same.
+                // The other partitions would have to wait for the same users.
                 report.put_off(format!("kept {table}, {words}, until later: {IN_USE}"));
                 return Ok(());
             }
@@ -122,7 +125,8 @@ fn keep(config: &Config, table: &str) -> i64 {
     let kept = if is_by_id(table) {
         config.maintenance.retention
     } else {
-        // What is accepted at the very end of the window may be at work for a budget more.
+        // A message that is accepted at the very end of the window may be at work for a budget
+        // more.
         config.limits.inbox_window
             + Duration::from_secs(MAX_TIMEOUT.unsigned_abs().into())
             + Duration::from_secs(3_600)

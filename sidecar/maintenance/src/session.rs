@@ -8,7 +8,7 @@ use tpro_runtime::{
     db::{self, DbError, Servers, plain},
 };
 
-/// Why a run came to nothing, or not to its end.
+/// The reason why a run failed.
 #[derive(Debug, thiserror::Error)]
 pub enum MaintenanceError {
     /// There is no connection.
@@ -17,21 +17,21 @@ pub enum MaintenanceError {
     /// A statement failed.
     #[error("{what}: {}{}", plain(source), hint(source))]
     Run {
-        /// What was tried.
+        /// The step.
         what: &'static str,
-        /// What the server says.
+        /// The error of the server.
         source: tokio_postgres::Error,
     },
 }
 
 impl MaintenanceError {
-    /// Whether it is only a matter of time: a lock or a transaction that others hold.
+    /// True if another session holds a lock or a transaction: a later run may do it.
     pub(super) fn is_held(&self) -> bool {
         let held = [SqlState::LOCK_NOT_AVAILABLE, SqlState::QUERY_CANCELED, SqlState::T_R_DEADLOCK_DETECTED];
         self.code().is_some_and(|code| held.contains(code))
     }
 
-    /// Whether it is about the tables, and not about the connection or the server.
+    /// True if the error is about the tables, and not about the connection or the server.
     pub(super) fn is_of_tables(&self) -> bool {
         // 08, 25, 53, 57, 58, XX: connection, transaction, room, operators, files, bugs.
         let server = ["08", "25", "53", "57", "58", "XX"];
@@ -46,7 +46,8 @@ impl MaintenanceError {
     }
 }
 
-/// The remedy that the server names. The functions name tables and keys there, and no value of anybody's.
+/// The remedy that the server names. The functions name tables and keys in it, and show no value of
+/// a row.
 fn hint(error: &tokio_postgres::Error) -> String {
     let hint = error.as_db_error().and_then(|error| error.hint());
     hint.map_or(String::new(), |hint| format!("; {hint}"))
@@ -59,11 +60,11 @@ pub(super) struct Partition {
     pub table: String,
     /// The partition's own table.
     part: u32,
-    /// Keys from here, ids or days since 1970; 0 for all that there are.
+    /// The first key, an id or days since 1970. 0: no lower bound.
     pub low: i64,
-    /// To below this; the greatest number for all that come.
+    /// The first key behind it. The greatest number: no upper bound.
     pub high: i64,
-    /// The same for a person.
+    /// Its name for a person.
     pub words: String,
 }
 
@@ -72,7 +73,7 @@ impl Partition {
         Self { table: row.get(0), part: row.get(1), low: row.get(2), high: row.get(3), words: row.get(4) }
     }
 
-    /// Whether it is the partition for what comes after those that are made ahead.
+    /// True if it is the overflow partition.
     pub fn is_rest(&self) -> bool {
         self.high == i64::MAX
     }
@@ -90,41 +91,44 @@ pub(super) struct Session {
 }
 
 impl Session {
-    /// Connects and takes the lock; none if another session has it, or the database is not adopted.
+    /// Connects and takes the lock. None if another session has the lock, or the database is not
+    /// adopted.
     pub async fn open(
         config: &Config,
         servers: &Servers,
     ) -> Result<Result<Self, &'static str>, MaintenanceError> {
         let client = db::session(servers, "maintain").await?.client;
         let session = Self { client, service: config.service.to_string(), schema: config.service.schema() };
-        // Whole partitions are looked through, and joined with their replies: with hash tables, which a generic plan of
-        // these functions may choose.
+        // Whole partitions are looked through, and joined with their replies: with hash tables,
+        // which a generic plan of these functions may choose.
         let settings = session.client.batch_execute("SET statement_timeout = '10min'").await;
         settings.map_err(|source| MaintenanceError::Run { what: "the settings", source })?;
-        // A restored database is looked at by somebody first: nothing of it goes before it is adopted.
+        // A person looks at a restored database first: nothing of it goes before it is adopted.
         let lock = "SELECT CASE WHEN tpro.adopted() THEN tpro.maintain($1) END";
         match session.one("the lock", lock, &[&session.service]).await?.get(0) {
             Some(true) => Ok(Ok(session)),
-            Some(false) => Ok(Err("another session is at it")),
+            Some(false) => Ok(Err("another session maintains it")),
             None => Ok(Err("the database is not adopted; SELECT tpro.adopt()")),
         }
     }
 
-    /// Puts right what others have done to a table; whether others hold it, and what was done, in words.
+    /// Mends a table after changes by others. Returns true if others hold the table, and the
+    /// changes in words.
     pub async fn mend(&self, table: &str, keep: i64) -> Result<Vec<(bool, String)>, MaintenanceError> {
         let sql = "SELECT held, said FROM tpro.mend_partitions($1, $2, $3)";
         let rows = self.all("mending", sql, &[&self.service, &table, &keep]).await?;
         Ok(rows.iter().map(|row| (row.get(0), row.get(1))).collect())
     }
 
-    /// Makes partitions ahead, each of so many ids or of one day; what was done, in words.
+    /// Makes partitions ahead, each for this number of ids or for one day. Returns the changes in
+    /// words.
     pub async fn make(&self, table: &str, width: i64) -> Result<Vec<String>, MaintenanceError> {
         let sql = "SELECT tpro.make_partitions($1, $2, $3)";
         let rows = self.all("making partitions", sql, &[&self.service, &table, &width]).await?;
         Ok(rows.iter().map(|row| row.get(0)).collect())
     }
 
-    /// Drops a partition if nothing of it is to be kept; what became of it.
+    /// Drops a partition if all of it may go. Returns the result in words.
     pub async fn drop(&self, part: &Partition, keep: i64) -> Result<String, MaintenanceError> {
         let sql = "SELECT tpro.drop_partition($1, $2, $3)";
         Ok(self.one("dropping a partition", sql, &[&self.service, &part.part, &keep]).await?.get(0))
@@ -138,7 +142,8 @@ impl Session {
         Ok(rows.iter().map(Partition::read).collect())
     }
 
-    /// Partitions of a table that look old enough, in order. The last reply says so mostly, and `drop` looks at all of them.
+    /// Partitions of a table that look old enough, in order. The last reply of each decides; `drop`
+    /// looks at all of them.
     pub async fn old_partitions(&self, table: &str, keep: i64) -> Result<Vec<Partition>, MaintenanceError> {
         let sql = "SELECT p.table_name, p.part, p.low, p.high, p.words FROM tpro.partitions($1) p
              WHERE p.table_name = $2 AND p.low IS NOT NULL
@@ -147,14 +152,14 @@ impl Session {
         Ok(rows.iter().map(Partition::read).collect())
     }
 
-    /// The first id that is not given out yet.
+    /// The first id that the sequence has not given out.
     pub async fn next_id(&self) -> Result<i64, MaintenanceError> {
         let sql = "SELECT tpro.next_key($1, 'mq_publish')";
         Ok(self.one("looking at the sequence", sql, &[&self.service]).await?.get(0))
     }
 
-    /// Waits until nobody is left who uses the table now; false if that takes longer than the limit. Nobody waits for us: it
-    /// looks at the locks, and takes none.
+    /// Waits until all who use the table now have ended; false if that takes longer than the limit.
+    /// It reads the locks and takes none, so nobody waits for it.
     pub async fn outlast_users_of(&self, table: &str, limit: Duration) -> Result<bool, MaintenanceError> {
         let table = format!("{}.{table}", self.schema);
         let users = "SELECT coalesce(array_agg(DISTINCT virtualtransaction), '{}') FROM pg_locks l

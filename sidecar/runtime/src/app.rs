@@ -1,4 +1,4 @@
-//! What every part of a running sidecar stands on, in one place.
+//! The ground that every part of a running sidecar stands on.
 
 use std::sync::{
     Arc,
@@ -23,31 +23,32 @@ use crate::{
 pub struct App {
     /// The effective configuration.
     pub config: Arc<Config>,
-    /// Who we are on the wire: service and instance of the database.
+    /// The name of this service on the wire: service and instance of the database.
     pub source: Source,
-    /// Which copy answers: service, version, copy number.
+    /// The name of this copy in replies: service, version, copy number.
     pub responder: Responder,
-    /// A random number (31 bits) of this process: its presence lock and the nonce of its direct replies.
+    /// A random number (31 bits) of this process: its presence lock and the nonce of its direct
+    /// replies.
     pub copy_key: i32,
-    /// What only copies of this service can sign.
+    /// The keys that only copies of this service have.
     pub keys: Keys,
     /// The connection to NATS.
     pub nats: async_nats::Client,
-    /// The way to the NATS server, and what the server has said.
+    /// The way to the NATS server, and the words of the server.
     pub link: nats::Link,
     /// `tpro.max_body`: bytes of the largest body that the database lets through.
     pub max_body: Arc<AtomicUsize>,
-    /// Whether this copy has joined its queue group.
+    /// True if this copy has joined its queue group.
     pub serves: Arc<AtomicBool>,
-    /// Where the database is.
+    /// The addresses of the database.
     pub servers: Arc<Servers>,
     /// Connections for handlers and reply handlers.
     pub pool: Pool,
     /// The time by the database's clock.
     pub clock: Clock,
-    /// Where spans go.
+    /// The way of spans to the collector.
     pub spans: Spans,
-    /// What is counted of the database.
+    /// The counts of the database.
     pub db_counts: db::DbCounts,
     /// Readiness by named checks.
     pub health: Health,
@@ -56,13 +57,14 @@ pub struct App {
 }
 
 impl App {
-    /// Bytes that an answer may have: what is configured, and never more than NATS lets through beside the headers.
+    /// Bytes that an answer may have: the configured limit, and never more than NATS lets through
+    /// beside the headers.
     pub fn reply_max(&self) -> usize {
         self.config.limits.reply.min(self.nats.max_payload().saturating_sub(nats::ENVELOPE))
     }
 
-    /// Whether a message published now would go out now; while disconnected it would wait in the client and be sent
-    /// afterwards, as a ghost of a request that may be settled by then.
+    /// True if a message that is published now goes out now. While disconnected it would wait in
+    /// the client and be sent afterwards, as a ghost of a request that may be settled by then.
     pub fn is_connected(&self) -> bool {
         nats::is_connected(&self.nats)
     }

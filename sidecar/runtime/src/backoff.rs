@@ -1,12 +1,13 @@
-//! Pauses between attempts: they grow, and they are jittered so that copies that lost the same server do not all come
-//! back at the same moment.
+//! Pauses between attempts. They grow, and they are jittered, so that copies that lost a server do
+//! not all come back at one moment.
 
 use std::time::Duration;
 
 use crate::random;
 
-/// What nobody has taken so far is not sent again with less of its budget left than this: there is little to hope for, and with
-/// an attempt under way at the end it could not be said that nobody took it.
+/// The least rest of a budget for another attempt of a message that nobody has taken. With less
+/// there is little to hope for, and an attempt under way at the end would forbid to say that nobody
+/// took the message.
 pub const LAST_TRY: Duration = Duration::from_millis(50);
 
 /// A growing pause.

@@ -1,9 +1,10 @@
-//! What time it is.
+//! The time by the database's clock.
 //!
-//! A uid carries the time of the database it was made in, and whether that is too old or still to come is asked of the
-//! database of the inbox. The clock of this host may be an hour off and may jump, so it does not answer such questions:
-//! the database is asked every few seconds, and in between its time goes on by the monotonic clock, which does not jump.
-//! Budgets are durations and need no clock. What is left to the host's own clock is the times of spans.
+//! A uid carries the time of the database that made it. The inbox asks if this time is too old or
+//! still to come, and the clock of its own database decides. The clock of this host may be an hour
+//! off and may jump, so it does not answer these questions. The database is asked every few
+//! seconds, and in between its time goes on by the monotonic clock, which does not jump. Budgets
+//! are durations and need no clock. Only the times of spans are left to the host's own clock.
 
 use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
@@ -21,25 +22,25 @@ pub struct Clock {
     skew: Gauge,
 }
 
-/// What the database has said, and when.
+/// The time that the database has said, and the moment at which it did.
 struct Said {
     theirs: SystemTime,
     at: Instant,
 }
 
 impl Clock {
-    /// The database has just said that it is this late.
+    /// A clock of this time, which the database has just said.
     pub fn new(theirs: SystemTime, skew: Gauge) -> Self {
         Self { said: Arc::new(Mutex::new(Said { theirs, at: Instant::now() })), skew }
     }
 
-    /// The database has said it again.
+    /// Sets the time that the database has said.
     pub fn set(&self, theirs: SystemTime) {
         *self.lock() = Said { theirs, at: Instant::now() };
         self.count_skew(theirs);
     }
 
-    /// Counts how far the clock of this host is ahead of a time that the database has just said.
+    /// Counts the lead of this host's clock over a time that the database has just said.
     pub fn count_skew(&self, theirs: SystemTime) {
         self.skew.set(host_ahead_ms(theirs));
     }
@@ -56,7 +57,7 @@ impl Clock {
         u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
     }
 
-    /// How long ago the database was asked.
+    /// The time since the database was asked.
     pub fn age(&self) -> Duration {
         self.lock().at.elapsed()
     }
@@ -66,7 +67,7 @@ impl Clock {
     }
 }
 
-/// The clock of this host, for spans, and for saying how far off it is.
+/// The clock of this host, for spans, and for its own difference.
 pub fn host() -> SystemTime {
     let now = SystemTime::now();
     match failpoint::number("clock.host") {
@@ -76,14 +77,15 @@ pub fn host() -> SystemTime {
     }
 }
 
-/// Registers how far the clock of this host is ahead of the database's, in milliseconds, when the database was last asked.
+/// Registers the lead of this host's clock over the database's, in milliseconds, when the database
+/// was last asked.
 pub fn register_skew(r: &mut Registry) -> Gauge {
     let skew = Gauge::default();
     r.register("clock_skew_ms", "This host's clock ahead of the database's", skew.clone());
     skew
 }
 
-/// How far the clock of this host is ahead of the database's, in milliseconds; negative when it is behind.
+/// The lead of this host's clock over the database's, in milliseconds; negative when it is behind.
 pub fn host_ahead_ms(theirs: SystemTime) -> i64 {
     let ms = |duration: Duration| i64::try_from(duration.as_millis()).unwrap_or(i64::MAX);
     host().duration_since(theirs).map_or_else(|behind| -ms(behind.duration()), ms)

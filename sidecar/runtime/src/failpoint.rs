@@ -1,17 +1,19 @@
 //! Named points at which a test can have this process stand still, to be killed exactly there.
 //!
-//! They are in the programs that tests run and nowhere else: feature `failpoints` is a dev-dependency of tpro-sidecar on
-//! itself, so that `cargo build --workspace --all-targets` has it and `cargo build --workspace`, with or without
-//! `--release`, has not. `FAILPOINTS=dispatcher.before_send=2*off->return(pause)` passes a point twice and stands still
-//! the third time; for the grammar see crate `fail`. Of the points here, `return(pause)` blocks the thread for good, and
-//! `return(abort)` ends the process by SIGABRT. Either says so first, in a line on stderr that a test waits for.
+//! They are in the programs that tests run and nowhere else: feature `failpoints` is a
+//! dev-dependency of tpro-sidecar on itself, so that `cargo build --workspace --all-targets` has it
+//! and `cargo build --workspace`, with or without `--release`, has not.
+//! `FAILPOINTS=dispatcher.before_send=2*off->return(pause)` passes a point twice and stands still
+//! the third time; for the grammar see crate `fail`. Of the points here, `return(pause)` blocks the
+//! thread for good, and `return(abort)` ends the process by SIGABRT. Either prints a line on stderr
+//! first, and a test waits for it.
 
-/// What a program that has failpoints says at its start when `FAILPOINTS` is set: a test that finds this missing runs a program
-/// that was built without them.
+/// The line of a program with failpoints at its start when `FAILPOINTS` is set. A test that misses
+/// it runs a program that was built without them.
 #[cfg(feature = "failpoints")]
 const SIGN: &str = "failpoints are compiled in";
 
-/// The points of this process; they are in force for as long as it lives.
+/// The points of this process. They are in force for as long as this value lives.
 pub struct Points {
     #[cfg(feature = "failpoints")]
     _points: fail::FailScenario<'static>,
@@ -33,7 +35,7 @@ impl Points {
     }
 }
 
-/// Passes the point `name`, or does there what `FAILPOINTS` says.
+/// Passes the point `name`, or does what `FAILPOINTS` says for it.
 #[inline]
 pub fn pass(name: &'static str) {
     #[cfg(feature = "failpoints")]

@@ -5,7 +5,7 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
-/// Named checks and what is wrong with each.
+/// Named checks, with the complaint of each.
 #[derive(Clone, Default)]
 pub struct Health {
     failing: Arc<Mutex<BTreeMap<&'static str, String>>>,
@@ -28,7 +28,7 @@ impl Health {
         }
     }
 
-    /// The check fails, for a reason that is part of the plan (starting, stopping): not worth a warning.
+    /// The check fails, for a reason that is planned (starting, stopping) and not worth a warning.
     pub fn hold(&self, check: &'static str, reason: &str) {
         self.lock().insert(check, reason.into());
     }
@@ -43,7 +43,7 @@ impl Health {
         self.lock().iter().map(|(check, reason)| (*check, reason.clone())).collect()
     }
 
-    /// Whether this check fails.
+    /// True if this check fails.
     pub fn is_failing(&self, check: &str) -> bool {
         self.lock().contains_key(check)
     }

@@ -1,7 +1,7 @@
-//! What only the copies of this service can sign.
+//! The keys that only the copies of this service have.
 //!
-//! The service's secret stays in the database. Each copy asks `tpro.sign()` at its start for two keys that are made of the
-//! secret, one for each use, and signs with these from then on.
+//! The service's secret stays in the database. Each copy asks `tpro.sign()` at its start for two
+//! keys that are made of the secret, one for each use, and signs with these from then on.
 
 use ring::hmac;
 use tokio_postgres::Client;
@@ -15,7 +15,7 @@ pub struct Keys {
 }
 
 impl Keys {
-    /// Asks the database for them.
+    /// Asks the database for the keys.
     pub async fn of(client: &Client, service: &ServiceName) -> Result<Self, tokio_postgres::Error> {
         let sql = "/* start.keys */ SELECT tpro.sign($1, 'tpro key 1'), tpro.sign($1, 'tpro claim 1')";
         let row = client.query_one(sql, &[&service.as_str()]).await?;
@@ -43,7 +43,7 @@ impl Keys {
         signature
     }
 
-    /// Whether a copy of this service has signed this claim.
+    /// True if a copy of this service has signed this claim.
     pub fn is_claim(&self, claim: &[u8], signature: &[u8]) -> bool {
         hmac::verify(&self.claims, claim, signature).is_ok()
     }

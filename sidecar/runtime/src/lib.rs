@@ -1,6 +1,8 @@
-//! The ground that every part of a sidecar stands on: configuration, PostgreSQL, NATS, logs, traces, metrics, health and stop.
+//! The ground that every part of a sidecar stands on: configuration, PostgreSQL, NATS, logs,
+//! traces, metrics, health and stop.
 //!
-//! It knows no dispatcher, no inbox and no handlers. [`app::App`] is all of it, connected; [`watch`] looks after the connections.
+//! It knows no dispatcher, no inbox and no handlers. [`app::App`] is all of it, connected;
+//! [`watch`] looks after the connections.
 #![forbid(unsafe_code)]
 
 pub mod app;

@@ -1,6 +1,6 @@
-//! The page of counters and gauges that `http` prints, and what parts have in common that count.
+//! The page of counters and gauges that `http` prints, and the labels that parts share.
 //!
-//! It lists nobody: each part registers what it counts, and `boot` hands the registry round.
+//! It lists nobody: each part registers its own counts, and `boot` hands the registry round.
 
 use std::fmt;
 
@@ -12,7 +12,7 @@ use prometheus_client::{
 
 use crate::config::Config;
 
-/// One label that tells the causes of the same thing apart: `{reason="queue"}`.
+/// One label that tells the causes of an event apart: `{reason="queue"}`.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub struct Reason {
     /// The cause, one of a few words of ours.
@@ -31,7 +31,8 @@ pub fn registry() -> Registry {
     Registry::with_prefix("tpro")
 }
 
-/// Registers `tpro_build_info{service="...", ...} 1`, which says who reports, and the configured bounds.
+/// Registers `tpro_build_info{service="...", ...} 1`, which says who reports, and the configured
+/// bounds.
 pub fn register_config(registry: &mut Registry, config: &Config) {
     let who = vec![
         ("service", config.service.to_string()),

@@ -35,34 +35,36 @@ use crate::{
 /// The readiness check of the connection.
 pub const CHECK: &str = "nats";
 
-/// A dead connection is noticed after two pings without an answer, so after about three intervals (the default interval
-/// is a minute).
+/// A dead connection is noticed after two pings without an answer, so after about three intervals
+/// (the default interval is a minute).
 const PING_INTERVAL: Duration = Duration::from_secs(2);
-/// How long one server may take to let us in.
+/// The longest time that one server may take to let us in.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
 /// The longest pause between attempts to reconnect.
 const RECONNECT_MOST: Duration = Duration::from_secs(2);
-/// Commands that wait for the connection's task. While disconnected they stay and are sent afterwards, as ghosts of
-/// requests that may be settled by then: few enough that a full channel, which makes the sender wait, comes soon. The
-/// dispatcher asks [`is_connected`] first.
+/// Commands that wait for the connection's task. While disconnected they stay and are sent
+/// afterwards, as ghosts of requests that may be settled by then. So there are few: a full channel
+/// comes soon, and makes the sender wait. The dispatcher asks [`is_connected`] first.
 const COMMANDS: usize = 1024;
-/// Messages of one subscription that wait to be read; what does not fit is dropped without a word on the wire. Twice
-/// what may be in flight by default (`IN_FLIGHT_MAX`), since every request in flight may get a reply and a "working".
+/// Messages of one subscription that wait to be read; a message that does not fit is dropped
+/// without a word on the wire. Twice the default of `IN_FLIGHT_MAX`, since every request in flight
+/// may get a reply and a "working".
 const MESSAGES: usize = 8192;
-/// What envelope and headers may add to a body: 8 KiB of row headers, names of up to 200 bytes, trace and the rest.
+/// Bytes that envelope and headers may add to a body: 8 KiB of row headers, names of up to 200
+/// bytes, trace and the rest.
 pub const ENVELOPE: usize = 16 * 1024;
-/// How often somebody who waits for the server looks whether the connection is lost.
+/// The interval at which a wait for the server looks if the connection is lost.
 const CONNECTION_CHECK: Duration = Duration::from_millis(50);
-/// How long a message to ourselves may take.
+/// The longest time for a message to ourselves.
 const ECHO_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// What no retry can mend.
+/// An error that no retry can mend.
 #[derive(Debug, thiserror::Error)]
 pub enum NatsError {
-    /// The server knows us not.
+    /// The server does not know the login.
     #[error("NATS refuses the login; correct {keys}")]
     Refused {
-        /// The settings it was made with.
+        /// The settings that the login is from.
         keys: &'static str,
     },
     /// The server takes nobody without TLS.
@@ -73,21 +75,21 @@ pub enum NatsError {
     Guard(#[source] std::io::Error),
 }
 
-/// What belongs to the connection besides the client library. All clones are the same.
+/// The parts of the connection besides the client library. All clones share them.
 #[derive(Clone)]
 pub struct Link {
     /// The way to the server.
     pub guard: Guard,
-    /// What the server has said.
+    /// The words of the server.
     pub said: Said,
-    /// When what is under way is sent again.
+    /// The order to send again what is under way.
     pub again: Again,
-    /// What befell the connection.
+    /// The events of the connection.
     counts: NatsCounts,
 }
 
 impl Link {
-    /// Opens the way to the servers; connects to none.
+    /// Opens the way to the servers, and connects to none.
     pub async fn open(config: &Config, counts: &NatsCounts) -> Result<Self, NatsError> {
         let said = Said::default();
         let guard = Guard::start(&config.nats_urls, said.clone(), counts.unreadable.clone());
@@ -100,9 +102,9 @@ impl Link {
     }
 }
 
-/// Connects, waiting as long as it takes. `None` when the process is told to stop meanwhile.
+/// Connects, for as long as it takes. `None` when the process is told to stop meanwhile.
 ///
-/// The first connection is made by a loop of ours and not by `retry_on_initial_connect`, which would try a refused
+/// The first connection is made by a loop of ours. `retry_on_initial_connect` would try a refused
 /// login again for ever.
 pub async fn connect(
     config: &Config,
@@ -146,12 +148,13 @@ pub async fn connect(
     }
 }
 
-/// Whether a message handed to the client now would go out now, and not as a ghost after a reconnect.
+/// True if a message that is handed to the client now goes out now, and not as a ghost after a
+/// reconnect.
 pub fn is_connected(client: &Client) -> bool {
     client.connection_state() == State::Connected
 }
 
-/// Which connection this is; it changes with each reconnect.
+/// The number of the connection; it changes with each reconnect.
 pub fn connection(client: &Client) -> u64 {
     client.statistics().connects.load(Ordering::Relaxed)
 }
@@ -172,9 +175,9 @@ fn options(config: &Config, link: &Link, health: &Health) -> ConnectOptions {
         .client_capacity(COMMANDS)
         .subscription_capacity(MESSAGES)
         .reconnect_delay_callback(reconnect_pause)
-        // Which server is taken is the guard's decision.
+        // The guard decides which server is taken.
         .ignore_discovered_servers()
-        // What a server with permissions lets us have.
+        // A server with permissions allows this prefix.
         .custom_inbox_prefix(format!("_INBOX.tpro.{}", config.service))
         .event_callback(move |event| {
             heed(&event, &link, keys, &health);
@@ -212,15 +215,16 @@ fn heed(event: &Event, link: &Link, keys: &str, health: &Health) {
         Event::Draining | Event::Closed => tracing::info!("the connection to NATS is {event}"),
         // The guard has heard it before.
         Event::LameDuckMode | Event::ServerError(_) => {}
-        // While reconnecting one comes for every attempt; the check has the fact, this is the cause.
+        // While reconnecting one comes for every attempt; the check has the fact, this is the
+        // cause.
         Event::ClientError(error) => tracing::debug!("the NATS client says: {error}"),
     }
 }
 
 /// Publishes to ourselves and waits for it: the way out and the way in both work.
 ///
-/// The subject has a token less than those of replies, so that no reply subscription takes it, and lies in our own
-/// inbox prefix, which is what a server with permissions lets us have.
+/// The subject has a token less than those of replies, so that no reply subscription takes it. It
+/// lies in our own inbox prefix, which a server with permissions allows.
 async fn echo(client: &Client, config: &Config) -> Result<(), String> {
     match tokio::time::timeout(ECHO_TIMEOUT, there_and_back(client, &config.service)).await {
         Ok(result) => result.map_err(|error| format!("a message to ourselves failed: {error}")),
@@ -236,8 +240,9 @@ async fn there_and_back(client: &Client, service: &ServiceName) -> Result<(), St
     subscription.next().await.map(|_| ()).ok_or_else(|| "the subscription ended".to_owned())
 }
 
-/// Waits until the server has all that was handed to the client before, or the connection is lost. A flush only says that
-/// the client has written it; a message to ourselves that is back says that the server has read all before it.
+/// Waits until the server has all that was handed to the client before, or the connection is lost.
+/// A flush only says that the client has written it. A message to ourselves that is back says that
+/// the server has read all before it.
 pub async fn delivered(client: &Client, service: &ServiceName) {
     tokio::select! {
         _ = there_and_back(client, service) => {}

@@ -1,12 +1,13 @@
-//! Whether a service is there at all, for those who hear nothing from it.
+//! The question if a service is there at all, for requesters that hear nothing from it.
 //!
-//! NATS says that nobody subscribes to a subject only where that is true, and a bystander who subscribes to `>` is
-//! somebody. So a service from which nothing has ever come is asked: by a request of a version that no release
-//! understands, which each copy refuses at once, whatever it is doing, and before it looks at anything else of it (so
-//! does one of 0.1.0). If nothing comes back from that either, no copy has the message.
+//! NATS says that nobody subscribes to a subject only where that is true, and a bystander who
+//! subscribes to `>` is somebody. So a service from which nothing has ever come is asked, by a
+//! request of a version that no release understands. Each copy refuses it at once, in any state,
+//! and before it looks at anything else of it (0.1.0 does so, too). If no refusal comes back, no
+//! copy has the message.
 //!
-//! Only what speaks JSON-RPC is asked. A service that knows nothing of tpro may do with a question what it likes, and its
-//! silence says nothing.
+//! Only services that speak JSON-RPC are asked. A service that knows nothing of tpro may do with a
+//! question what it likes, and its silence says nothing.
 
 use std::time::{Duration, Instant};
 
@@ -17,19 +18,19 @@ use crate::nats::headers::header_map;
 
 /// The attempt in the reply subject of a question: a message's own are counted from 1.
 pub const QUESTION: u32 = 0;
-/// How often a service is asked at most.
+/// The shortest pause between two questions to a service.
 const PAUSE: Duration = Duration::from_millis(250);
 
-/// What is known of a service.
+/// The knowledge about a service.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Presence {
     heard: bool,
-    /// When it was last asked, and over which connection to NATS, counted.
+    /// The moment of the last question, and the number of the connection to NATS that it went over.
     asked: Option<(Instant, u64)>,
 }
 
 impl Presence {
-    /// Of a service that is not to be asked.
+    /// The presence of a service that is not to be asked.
     pub fn known() -> Self {
         Self { heard: true, asked: None }
     }
@@ -39,12 +40,12 @@ impl Presence {
         self.heard = true;
     }
 
-    /// Whether anything has.
+    /// True if anything has come from it.
     pub fn is_heard(&self) -> bool {
         self.heard
     }
 
-    /// Whether it is to be asked now.
+    /// True if it may be asked now.
     pub fn may_ask(&self, now: Instant) -> bool {
         !self.heard && self.asked.is_none_or(|(last, _)| now >= last + PAUSE)
     }
@@ -54,13 +55,13 @@ impl Presence {
         self.asked = Some((now, connection));
     }
 
-    /// Whether it was asked since then, over the connection that there is, and has never said anything.
+    /// True if it was asked since then, over the present connection, and has never said anything.
     pub fn is_absent(&self, since: Instant, connection: u64) -> bool {
         !self.heard && self.asked.is_some_and(|(last, over)| last >= since && over == connection)
     }
 }
 
-/// When to ask a service, of the time that somebody waits for it.
+/// The moment to ask a service, within the time that somebody waits for it.
 pub fn ask_at(now: Instant, until: Instant) -> Instant {
     now + until.saturating_duration_since(now) / 2
 }

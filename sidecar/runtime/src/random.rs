@@ -1,16 +1,19 @@
-//! Fast random numbers for ids and jitter. Not for secrets: span ids need to be apart, not unguessable.
+//! Fast random numbers for ids and jitter. Not for secrets: span ids need to be apart, not
+//! unguessable.
 
 use std::cell::Cell;
 
 thread_local! {
-    /// One generator per thread, seeded once from the system, so that an id costs neither a lock nor a system call.
+    /// One generator per thread, seeded once from the system, so that an id costs neither a lock
+    /// nor a system call.
     static STATE: Cell<[u64; 4]> = Cell::new(seed());
 }
 
 fn seed() -> [u64; 4] {
     let mut bytes = [0u8; 32];
     if getrandom::fill(&mut bytes).is_err() {
-        // Without the system's source the ids are still apart within the process: time and the thread's own stack.
+        // Without the system's source the ids are still apart within the process: they come from
+        // the time and the thread's own stack.
         let time = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
         let place = std::ptr::from_ref(&bytes).addr();
         bytes[..16].copy_from_slice(&time.as_nanos().to_le_bytes());
@@ -24,7 +27,8 @@ fn seed() -> [u64; 4] {
     state
 }
 
-/// The next 64 bits: xoshiro256++ (Blackman and Vigna, <https://prng.di.unimi.it/xoshiro256plusplus.c>).
+/// The next 64 bits: xoshiro256++ (Blackman and Vigna,
+/// <https://prng.di.unimi.it/xoshiro256plusplus.c>).
 pub fn next_u64() -> u64 {
     STATE.with(|cell| {
         let mut s = cell.get();

@@ -4,16 +4,16 @@ use std::time::SystemTime;
 
 use tpro_wire::{status::Status, target::Target, trace::TraceParent, uid::Uid};
 
-/// What becomes a row of `mq_reply`. JSON is kept as text: it is never looked into.
+/// The contents of a row of `mq_reply`. JSON is kept as text and never looked into.
 #[derive(Clone, Debug)]
 pub struct Settlement {
     /// The outbox row.
     pub id: i64,
     /// Its identity.
     pub uid: Uid,
-    /// Whom it asked.
+    /// The target of the message.
     pub target: Target,
-    /// How it ended.
+    /// The end of the message.
     pub status: Status,
     /// The result, for `ok`: JSON text.
     pub result: Option<String>,
@@ -21,11 +21,11 @@ pub struct Settlement {
     pub error: Option<String>,
     /// Headers of the reply: JSON text.
     pub headers: Option<String>,
-    /// How often it was sent.
+    /// The number of attempts.
     pub attempts: i32,
     /// When it was first sent by this leader.
     pub sent_at: Option<SystemTime>,
-    /// Who answered.
+    /// The copy that answered.
     pub responder: Option<String>,
     /// The PRODUCER span: parent of the `settle` span.
     pub traceparent: TraceParent,

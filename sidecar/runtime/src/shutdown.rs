@@ -12,9 +12,10 @@ use tokio::{
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-/// How long a forced process may still take to go (drop its tasks, write its last log lines) before it is cut off.
+/// The time that a forced process has to go (drop its tasks, write its last log lines) before it is
+/// cut off.
 const LAST_BREATH: Duration = Duration::from_secs(1);
-/// How long after its terminal a process that was to end with it has heard SIGHUP.
+/// The time after the end of its terminal at which a process that ends with it has heard SIGHUP.
 const HANGUP_AFTER: Duration = Duration::from_secs(2);
 
 /// The tokens every task holds.
@@ -34,40 +35,42 @@ pub struct Stop {
 }
 
 impl Stop {
-    /// Ends the process from within, gracefully but not with 0: for what no retry can mend. The first reason wins.
+    /// Ends the process from within, gracefully but not with 0, after an error that no retry can
+    /// mend. The first reason wins.
     pub fn fatal(&self, reason: impl Into<String>) {
-        // Set before the token, so that whoever sees the token sees the reason.
+        // Set before the token: a task that sees the token sees the reason.
         let _ = self.fatal.set(reason.into());
         self.soft.cancel();
     }
 
-    /// Ends everything gracefully and begins the program anew, in the same process: for when what all parts were built upon
-    /// has changed. The first reason wins.
+    /// Ends everything gracefully and starts the program again, in this process: the ground of all
+    /// its parts has changed. The first reason wins.
     pub fn begin_anew(&self, reason: impl Into<String>) {
         let _ = self.anew.set(reason.into());
         self.soft.cancel();
     }
 
-    /// Why the program begins anew, if it does.
+    /// The reason why the program starts again, if it does.
     pub fn anew_reason(&self) -> Option<&str> {
         self.anew.get().map(String::as_str)
     }
 
-    /// Whether a signal has told us to end; then nothing begins anew.
+    /// True if a signal has told us to end; then nothing starts again.
     pub fn was_told(&self) -> bool {
         self.told.get().is_some()
     }
 
-    /// Why the process ends from within, if it does.
+    /// The reason why the process ends from within, if it does.
     pub fn fatal_reason(&self) -> Option<&str> {
         self.fatal.get().map(String::as_str)
     }
 
     /// Listens to SIGTERM, SIGINT, SIGQUIT and SIGHUP from now on.
     ///
-    /// SIGHUP does not stop a service, as it does no other: it has the log file opened again. Only where it says what it
-    /// once meant, that the terminal is gone from which the program was started, it is a signal to stop. A program that is to
-    /// outlive its terminal does: one that was started by `nohup`, and one that the terminal has left without this signal.
+    /// SIGHUP has the log file opened again, as with other services. It is a signal to stop only if
+    /// the terminal is gone from which the program was started. A program that is to outlive its
+    /// terminal does: one that was started by `nohup`, and one that the terminal has left without
+    /// this signal.
     ///
     /// The task is not on the tracker: it must outlive all others, to hear the second signal.
     pub fn heed_signals(&self) -> io::Result<()> {
@@ -82,7 +85,8 @@ impl Stop {
             tracing::warn!("{second}: a second signal; stopping at once");
             stop.hard.cancel();
             tokio::time::sleep(LAST_BREATH).await;
-            // Nobody finished in time: a task that blocks its thread must not make the process immortal.
+            // Nobody finished in time: a task that blocks its thread must not make the process
+            // immortal.
             std::process::exit(1);
         });
         Ok(())
@@ -95,14 +99,14 @@ struct Signals {
     int: Signal,
     hup: Signal,
     quit: Signal,
-    /// Whether it ends with its terminal.
+    /// True if the process ends with its terminal.
     terminal: bool,
     hangup: Arc<Notify>,
 }
 
 impl Signals {
     fn new(hangup: Arc<Notify>) -> io::Result<Self> {
-        // Before we hear it ourselves.
+        // Before our own handler is set.
         let ignores_hangup = ignores_hangup();
         Ok(Self {
             term: signal(SignalKind::terminate())?,
@@ -146,14 +150,14 @@ async fn outlives_terminal() {
     tokio::time::sleep(HANGUP_AFTER).await;
 }
 
-/// Whether SIGHUP was to be ignored, as `nohup` has it: the first bit of a mask in hexadecimal.
+/// True if SIGHUP was to be ignored, as `nohup` has it: the first bit of a mask in hexadecimal.
 fn ignores_hangup() -> bool {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     let ignored = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
     ignored.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).is_some_and(|mask| mask & 1 == 1)
 }
 
-/// Whether the process has a controlling terminal.
+/// True if the process has a controlling terminal.
 fn has_terminal() -> bool {
     std::fs::File::open("/dev/tty").is_ok()
 }

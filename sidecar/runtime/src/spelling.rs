@@ -1,7 +1,7 @@
 //! The name that somebody may have meant, for errors about names that nobody knows.
 
-/// The known name that is nearest to `name`, if one is near: at most a third of the letters differ. A hint beyond that would
-/// mislead.
+/// The known name that is nearest to `name`, if one is near: at most a third of the letters differ.
+/// A hint beyond that would mislead.
 pub fn nearest<'k>(known: impl IntoIterator<Item = &'k str>, name: &str) -> Option<&'k str> {
     let (distance, nearest) = known
         .into_iter()

@@ -1,14 +1,18 @@
-//! Where spans go: a batch processor that exports by OTLP over gRPC and never holds up the work.
+//! The way of spans to the collector: a batch processor that exports by OTLP over gRPC and never
+//! holds up the work.
 //!
-//! We make span data ourselves instead of going through a `Tracer`, because the id of a PRODUCER span is minted in SQL
-//! and the API's `SpanBuilder` cannot be told one. What happens to a finished span is the SDK's business:
+//! We make span data ourselves instead of going through a `Tracer`, because the id of a PRODUCER
+//! span is minted in SQL and the API's `SpanBuilder` cannot be told one. A finished span is the
+//! SDK's business:
 //!
-//! - `BatchSpanProcessor` with its own thread, not the experimental one on an async runtime: the queue is a bounded
-//!   channel and `on_end` is a `try_send`, so a slow or dead collector costs the work nothing; and spans still leave
-//!   while our runtime is busy. Its thread only waits for the gRPC channel, whose IO runs on our runtime, which is why
-//!   [`Spans::export_to`] must be called within it.
-//! - The SDK counts the spans it drops but does not tell. So the queue's length is kept here, by the exporter's wrapper
-//!   on the other side of it, and a span that finds the queue full is dropped and counted before the SDK sees it.
+//! - `BatchSpanProcessor` has its own thread; the experimental one on an async runtime is not used.
+//!   The queue is a bounded channel and `on_end` is a `try_send`, so a slow or dead collector costs
+//!   the work nothing, and spans still leave while our runtime is busy. Its thread only waits for
+//!   the gRPC channel, whose IO runs on our runtime: so [`Spans::export_to`] must be called within
+//!   it.
+//! - The SDK counts the spans that it drops but does not tell. So the queue's length is kept here,
+//!   by the exporter's wrapper on the other side of it, and a span that finds the queue full is
+//!   dropped and counted before the SDK sees it.
 
 mod collector;
 mod counts;
@@ -37,7 +41,7 @@ pub use self::{
 use self::{sampler::Sampler, sink::Sink};
 use crate::{config::Config, random};
 
-/// How long the collector may take for one batch, and to be connected to.
+/// The longest time for the collector to take one batch, and to be connected to.
 const EXPORT_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Makes spans. Cheap to clone.
@@ -47,7 +51,7 @@ pub struct Spans {
     sink: Option<Arc<Sink>>,
 }
 
-/// What may go wrong with the collector's address.
+/// An error of the collector's address.
 #[derive(Debug, thiserror::Error)]
 pub enum TelemetryError {
     /// Not an address.
@@ -59,13 +63,14 @@ pub enum TelemetryError {
 }
 
 impl Spans {
-    /// Records nothing, and hands a caller's context on as it is, so that this service is only missing from a trace
-    /// and does not tear it.
+    /// Records nothing, and hands a caller's context on as it is, so that this service is missing
+    /// from a trace and does not tear it.
     pub fn off() -> Self {
         Self { sampler: Sampler::default(), sink: None }
     }
 
-    /// Exports to the configured collector, or nowhere when there is none. Call it within the runtime.
+    /// Exports to the configured collector, or nowhere when there is none. Call it within the
+    /// runtime.
     pub fn export_to(config: &Config, counts: &SpanCounts) -> Result<Self, TelemetryError> {
         let Some(address) = &config.otlp_endpoint else { return Ok(Self::off()) };
         let channel = collector::endpoint(address)?.connect_lazy();
@@ -86,7 +91,7 @@ impl Spans {
         })
     }
 
-    /// Exports by any exporter: what tests use to look at what would be sent.
+    /// Exports by any exporter: tests use it to look at the spans.
     #[cfg(test)]
     pub fn by<E>(exporter: E, sampling: crate::config::Sampling, counts: &SpanCounts) -> Self
     where
@@ -98,7 +103,8 @@ impl Spans {
         }
     }
 
-    /// A new span: a child of `parent`, or a new root when there is none (then the sampler decides).
+    /// A new span: a child of `parent`, or a new root when there is none (then the sampler
+    /// decides).
     pub fn start(
         &self,
         name: impl Into<Cow<'static, str>>,
@@ -129,10 +135,12 @@ impl Spans {
         Span::recording(sink.clone(), context, parent.map(|p| p.span_id), name.into(), kind, None)
     }
 
-    /// A span whose id is already known, since SQL minted it: `this` is its own context, `start` when it began.
+    /// A span whose id is already known, since SQL minted it: `this` is its own context, `start`
+    /// the time at which it began.
     ///
-    /// SQL has no sampler and flags every new trace as sampled, so for a root the decision is made here, from the trace
-    /// id, the same in every service; [`Span::context`] then has the flag to inject.
+    /// SQL has no sampler and flags every new trace as sampled. So for a root the decision is made
+    /// here, from the trace id, alike in every service; [`Span::context`] then has the flag to
+    /// inject.
     pub fn resume(
         &self,
         name: impl Into<Cow<'static, str>>,
@@ -142,7 +150,8 @@ impl Spans {
         start: SystemTime,
     ) -> Span {
         let Some(sink) = &self.sink else {
-            // The span will not exist, so what comes below hangs under its parent, if that may exist.
+            // The span will not exist, so a span below it hangs under its parent, if that may
+            // exist.
             return Span::silent(match parent {
                 Some(parent) => this.child(parent),
                 None => TraceParent { flags: 0, ..this },
@@ -159,7 +168,8 @@ impl Spans {
         Span::recording(sink.clone(), context, parent, name.into(), kind, Some(start))
     }
 
-    /// Sends what is finished and ends the export; waits at most so long. Blocking work of the SDK, off the runtime.
+    /// Sends the finished spans and ends the export; waits this long at most. Blocking work of the
+    /// SDK, off the runtime.
     pub async fn flush_and_stop(&self, limit: Duration) {
         let Some(sink) = self.sink.clone() else { return };
         let stopped = tokio::task::spawn_blocking(move || sink.stop(limit));

@@ -1,15 +1,16 @@
-//! Which version of the wire this release speaks and which it understands. Tests make it another release by failpoints.
+//! The versions of the wire that this release speaks and understands. Tests make it another release
+//! by failpoints.
 
 use tpro_wire::{Version, Versions};
 
 use crate::failpoint;
 
-/// What our requests speak.
+/// The version of our requests.
 pub fn spoken() -> Version {
     pretended("version.spoken").unwrap_or(Version::CURRENT)
 }
 
-/// What we understand of the requests of others.
+/// The versions of requests that we understand.
 pub fn understood() -> Versions {
     let Versions { oldest, newest } = Versions::UNDERSTOOD;
     Versions {

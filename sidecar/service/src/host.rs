@@ -1,4 +1,5 @@
-//! What a handler runs on: the ground of the process, the settings of its service, and what is counted.
+//! The ground that handlers run on: the ground of the process, the settings of its service, and the
+//! counts.
 
 use std::{ops::Deref, sync::Arc};
 
@@ -13,12 +14,13 @@ pub struct Host {
     pub app: App,
     /// The settings that the service declares.
     pub settings: Arc<[OwnSetting]>,
-    /// What subscriber, inbox and handlers count.
+    /// The counts of subscriber, inbox and handlers.
     pub counts: Counts,
 }
 
 impl Host {
-    /// A setting of the service's own: as configured, or the default it was declared with; empty if it was not declared.
+    /// A setting of the service's own: as configured, or its declared default. Empty if it was not
+    /// declared.
     pub fn setting(&self, key: &str) -> &str {
         let declared = self.settings.iter().find(|setting| setting.key == key);
         self.config.own(key).or(declared.map(|setting| setting.default)).unwrap_or_default()

@@ -1,7 +1,8 @@
 //! A service: the API of its handlers ([`handler`]), and the parts that serve them.
 //!
-//! A copy waits for its turn to join the queue group ([`turn`]). Then it takes requests ([`subscriber`]), keeps which ones it
-//! has accepted and answered ([`inbox`]), and runs their handlers. Authors of services see all of this through `tpro_sidecar`.
+//! A copy waits for its turn to join the queue group ([`turn`]). Then it takes requests
+//! ([`subscriber`]), keeps which ones it has accepted and answered ([`inbox`]), and runs their
+//! handlers. Authors of services see all of this through `tpro_sidecar`.
 #![forbid(unsafe_code)]
 
 pub mod handler;
@@ -13,5 +14,5 @@ pub mod turn;
 
 pub use handler::{CallError, Ctx, Failure, Fault, Publish, QueryError, ReplyCtx, Service, Statements, Tx};
 
-/// Any body at all, kept as the text it came as: for handlers that do not look into it.
+/// Any body at all, kept as the text that came: for handlers that do not look into it.
 pub type AnyBody = Box<serde_json::value::RawValue>;

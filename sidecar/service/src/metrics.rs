@@ -1,4 +1,4 @@
-//! What the serving side counts.
+//! The counts of the serving side.
 
 use prometheus_client::{
     encoding::EncodeLabelSet,
@@ -7,13 +7,14 @@ use prometheus_client::{
 };
 use tpro_runtime::metrics::Reason;
 
-/// How a method's run ended.
+/// The end of a method's run.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub struct Handled {
     /// `example.simple`, one of those the service has.
     pub method: String,
-    /// `ok`, `error` (the handler said no), `internal` (it failed or panicked), `late` (its time was over), `stopped`,
-    /// `again` (the database failed it, in a way that passes, and it runs again).
+    /// `ok`, `error` (the handler said no), `internal` (it failed or panicked), `late` (its time
+    /// was over), `stopped`, `again` (the database failed it, in a way that passes, and it runs
+    /// again).
     pub result: &'static str,
 }
 
@@ -35,10 +36,12 @@ pub struct Counts {
     pub handler_seconds: Family<OfMethod, Histogram, fn() -> Histogram>,
     /// Handlers at work.
     pub at_work: Gauge,
-    /// Messages for which no handler ran: `repeat` (answered with the stored outcome), `joined` (at work here already),
-    /// `working` (at work elsewhere), `mismatch` (another question was asked under its uid), `overloaded`, `stale`, `unsupported`, `hops`, `unknown`, `malformed`, `exhausted`.
+    /// Messages for which no handler ran: `repeat` (answered with the stored outcome), `joined` (at
+    /// work here already), `working` (at work elsewhere), `mismatch` (another question was asked
+    /// under its uid), `overloaded`, `stale`, `unsupported`, `hops`, `unknown`, `malformed`,
+    /// `exhausted`.
     pub not_run: Family<Reason, Counter>,
-    /// Outcomes that another run was first with.
+    /// Outcomes dropped because another run was first.
     pub beaten: Counter,
     /// Answers that could not be handed to NATS.
     pub answers_lost: Counter,
@@ -46,13 +49,13 @@ pub struct Counts {
     pub calls: Family<Reason, Counter>,
     /// Replies to calls that nobody waits for any more.
     pub calls_late: Counter,
-    /// What came as a reply to a call and is no reply, by kind.
+    /// Messages that came as a reply to a call and are no reply, by kind.
     pub dropped_replies: Family<Reason, Counter>,
     /// Calls of handlers that wait for a reply.
     pub calls_waiting: Gauge,
     /// Commands per batch of the inbox.
     pub inbox_batch: Histogram,
-    /// Reply handlers, by what became of them: `ok`, `failed`, `late`, ...
+    /// Reply handlers, by their results: `ok`, `failed`, `late`, ...
     pub reply_handlers: Family<Reason, Counter>,
 }
 
@@ -61,7 +64,8 @@ fn seconds() -> Histogram {
 }
 
 impl Counts {
-    /// All at zero, registered. What comes to a reply subject and is no reply is registered by the dispatcher.
+    /// All at zero, registered. The dispatcher registers the messages to a reply subject that are
+    /// no reply.
     pub fn new(r: &mut Registry, dropped_replies: Family<Reason, Counter>) -> Self {
         let serving = Self {
             received: Counter::default(),
@@ -88,13 +92,13 @@ impl Counts {
         );
         r.register("handlers_at_work", "Handlers at work", s.at_work.clone());
         r.register("not_run", "Messages for which no handler ran, by reason", s.not_run.clone());
-        r.register("outcomes_beaten", "Outcomes that another run was first with", s.beaten.clone());
+        r.register("outcomes_beaten", "Outcomes dropped because another run was first", s.beaten.clone());
         r.register("answers_lost", "Answers that could not be handed to NATS", s.answers_lost.clone());
         r.register("calls", "Calls of other services, by status", s.calls.clone());
         r.register("calls_waiting", "Calls of handlers that wait for a reply", s.calls_waiting.clone());
         r.register("calls_late", "Replies to calls that nobody waits for", s.calls_late.clone());
         r.register("inbox_batch", "Commands per batch of the inbox", s.inbox_batch.clone());
-        r.register("reply_handlers", "Reply handlers, by what became of them", s.reply_handlers.clone());
+        r.register("reply_handlers", "Reply handlers, by result", s.reply_handlers.clone());
         serving
     }
 }

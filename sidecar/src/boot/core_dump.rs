@@ -1,22 +1,23 @@
-//! What is in memory stays there: bodies, the token, the password.
+//! The contents of the memory stay there: bodies, the token, the password.
 
 use std::{fs, io};
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
-/// Which parts of the memory the kernel puts into a dump, as bits.
+/// The parts of the memory that the kernel puts into a dump, as bits.
 const FILTER: &str = "/proc/self/coredump_filter";
 
-/// What held before, for whoever wants dumps.
+/// The settings of before, for users who want dumps.
 pub(super) struct Before {
     limit: Rlimit,
     filter: Option<String>,
 }
 
-/// From here on a crash leaves no core file, and a program that takes dumps (`|program` in core_pattern, for which the limit does
-/// not count) gets one without memory.
+/// From here on a crash leaves no core file, and a program that takes dumps gets one without
+/// memory. (`|program` in core_pattern names it, and the limit does not count for it.)
 ///
-/// PR_SET_DUMPABLE would do the same; but it also gives `/proc/PID` to root, which `make` and monitoring look into.
+/// PR_SET_DUMPABLE would have this effect, too. But it also gives `/proc/PID` to root, and `make`
+/// and monitoring look into it.
 pub(super) fn forbid() -> io::Result<Before> {
     let limit = getrlimit(Resource::Core);
     setrlimit(Resource::Core, Rlimit { current: Some(0), maximum: limit.maximum })?;
@@ -29,11 +30,11 @@ pub(super) fn forbid() -> io::Result<Before> {
 }
 
 impl Before {
-    /// `CORE_DUMPS=yes`: as it was, and as large as it may be.
+    /// `CORE_DUMPS=yes`: the filter of before, and the largest size that is allowed.
     pub(super) fn again(self) -> io::Result<()> {
         setrlimit(Resource::Core, Rlimit { current: self.limit.maximum, maximum: self.limit.maximum })?;
         match self.filter {
-            // What make gives to its children is that there is nothing in it.
+            // make gives its children an empty filter.
             Some(bits) if bits.trim_start_matches(['0', 'x']).is_empty() => fs::write(FILTER, "0x33"),
             Some(bits) => fs::write(FILTER, bits),
             None => Ok(()),

@@ -1,4 +1,4 @@
-//! The page of metrics: every part registers what it counts, in the order in which the page has it.
+//! The page of metrics: every part registers its counts, in the order in which the page has them.
 
 use prometheus_client::{
     metrics::{family::Family, gauge::Gauge},
@@ -11,7 +11,7 @@ use tpro_service as service;
 
 use crate::http::{Page, Process};
 
-/// What the parts count.
+/// The counts of the parts.
 pub(super) struct Counts {
     pub(super) service: service::metrics::Counts,
     pub(super) dispatcher: dispatcher::metrics::Counts,
@@ -23,7 +23,7 @@ pub(super) struct Counts {
     pub(super) nats: nats::NatsCounts,
 }
 
-/// The page, and what counts on it. All is at zero.
+/// The page, and the counts on it. All are zero.
 pub(super) fn page(config: &Config) -> (Page, Counts) {
     let mut registry = metrics::registry();
     let (process, counts) = parts(&mut registry);

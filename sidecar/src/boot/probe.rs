@@ -1,4 +1,5 @@
-//! The subcommand `health`: asks the running service on its own port, for container health checks without a shell.
+//! The subcommand `health`: asks the running service on its own port, for container health checks
+//! without a shell.
 
 use std::{io::Write as _, net::IpAddr, time::Duration};
 
@@ -10,12 +11,12 @@ use tpro_runtime::config::Config;
 
 use super::{End, say};
 
-/// How long the answer may take.
+/// The longest time for the answer.
 const LIMIT: Duration = Duration::from_secs(3);
 /// Longest answer that is read: a line per failing check.
 const MOST: u64 = 64 * 1024;
 
-/// Prints what `/readyz` says.
+/// Prints the answer of `/readyz`.
 pub(super) async fn is_ready(config: &Config) -> End {
     if config.port == 0 {
         say("SERVICE_PORT is 0: the running service has a port that only its log knows");
@@ -38,7 +39,7 @@ pub(super) async fn is_ready(config: &Config) -> End {
 }
 
 async fn ask(config: &Config) -> std::io::Result<(bool, String)> {
-    // Who listens on all addresses listens on loopback.
+    // A server that listens on all addresses listens on loopback.
     let everywhere = config.host.parse::<IpAddr>().is_ok_and(|address| address.is_unspecified());
     let host = if everywhere { "127.0.0.1" } else { config.host.as_str() };
     let mut stream = TcpStream::connect((host, config.port)).await?;

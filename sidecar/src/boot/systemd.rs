@@ -1,6 +1,7 @@
-//! systemd is told that the copy is ready, what it waits for, that it lives, and that it stops.
+//! Tells systemd that the copy is ready, what it waits for, that it lives, and that it stops.
 //!
-//! The protocol is sd_notify(3). Without `NOTIFY_SOCKET` in the environment nobody listens, and nothing runs.
+//! The protocol is sd_notify(3). Without `NOTIFY_SOCKET` in the environment nobody listens, and
+//! nothing runs.
 
 use std::{sync::Arc, time::Duration};
 
@@ -8,14 +9,17 @@ use sd_notify::NotifyState;
 use tokio::time::{MissedTickBehavior, interval};
 use tpro_runtime::{config::Config, health::Health, shutdown::Stop};
 
-/// How often readiness is looked at.
+/// The pause between two looks at readiness.
 const LOOK: Duration = Duration::from_secs(1);
-/// How much longer than `STOP_TIMEOUT` an end may take: the last spans and log lines go out after it.
+/// The time that an end may take beyond `STOP_TIMEOUT`: the last spans and log lines go out after
+/// it.
 const LAST_WORDS: Duration = Duration::from_secs(10);
-/// How long systemd waits for the next word of a copy that starts. A copy waits for its database as long as it takes.
+/// The wait of systemd for the next word of a copy that starts. A copy waits for its database as
+/// long as it takes.
 const STARTING: Duration = Duration::from_secs(30);
 
-/// Tells systemd from now on, if it has started the process. The task lives as long as the runtime, so that a drain is no silence.
+/// Tells systemd from now on, if it has started the process. The task lives as long as the runtime,
+/// so that a drain is no silence.
 pub(super) fn tell(config: &Arc<Config>, health: &Health, stop: &Stop) {
     if std::env::var_os("NOTIFY_SOCKET").is_none_or(|socket| socket.is_empty()) {
         return;
@@ -42,14 +46,14 @@ pub(super) fn tell(config: &Arc<Config>, health: &Health, stop: &Stop) {
                 words.push(NotifyState::Watchdog);
             }
             if !words.is_empty() && sd_notify::notify(&words).is_err() {
-                // It is gone, or it is none. What it does without us is its own affair.
+                // The socket is gone, or is no socket. The service goes on without systemd.
                 tracing::debug!("systemd does not listen at NOTIFY_SOCKET");
             }
         }
     });
 }
 
-/// Something to be said.
+/// A word to be said.
 #[derive(Debug, PartialEq, Eq)]
 enum Word {
     Ready,
@@ -71,7 +75,7 @@ impl Word {
     }
 }
 
-/// What was said before.
+/// The words that were said before.
 #[derive(Default)]
 struct State {
     ready: bool,
@@ -81,7 +85,8 @@ struct State {
 }
 
 impl State {
-    /// What is new. Once it was ready, a copy is not unready for systemd: only the status says what is wrong.
+    /// The new words. A copy that was ready once does not become unready for systemd: only the
+    /// status names the problem.
     fn words(&mut self, failing: &[(&'static str, String)], ends: bool, end: Duration) -> Vec<Word> {
         let mut words = Vec::new();
         if ends && !self.said_stopping {
@@ -104,7 +109,8 @@ impl State {
     }
 }
 
-/// One line for `systemctl status`. A line break would begin another word of the protocol, and some reasons are texts of servers.
+/// One line for `systemctl status`. A line break would begin another word of the protocol, and some
+/// reasons are texts of servers.
 fn status(failing: &[(&'static str, String)]) -> String {
     if failing.is_empty() {
         return "ready".to_owned();

@@ -1,4 +1,4 @@
-//! From the first connection to the last: what a serving process does between start and end.
+//! A serving process between start and end, from the first connection to the last.
 
 use std::{
     sync::{
@@ -31,9 +31,9 @@ use tpro_wire::source::Source;
 use super::{BootError, End, page::Counts, replies::Replies};
 use crate::http::Http;
 
-/// What tasks may take to drop their work when they are forced, before we go without them.
+/// The time that tasks have to drop their work when they are forced, before we go without them.
 const LET_GO: Duration = Duration::from_millis(500);
-/// What the last flush to NATS may take.
+/// The longest time for the last flush to NATS.
 const LAST_FLUSH: Duration = Duration::from_secs(1);
 
 /// Connects, starts the parts, waits for the order to stop, and stops them.
@@ -87,7 +87,7 @@ pub(super) async fn work(
     watch::start(&app);
     let dispatcher = tpro_dispatcher::start(&context);
     tpro_maintenance::start(&app, counts.maintenance);
-    // What is published here goes out also while another database serves under this name.
+    // Messages that are published here go out also while another database serves under this name.
     let subscriber = match turn::wait(&app).await.map_err(BootError::Subscribe)? {
         Some(turn) => Some(subscriber::start(&host, service, turn).await.map_err(BootError::Subscribe)?),
         None => None,
@@ -109,16 +109,18 @@ pub(super) async fn work(
     }
 }
 
-/// The end of a process that has come to this one; if nobody told it to stop, and it is to begin anew, that.
+/// The end of a process that has come to this one. If nobody told it to stop, and it is to start
+/// again, that end.
 fn ended(stop: &Stop, end: End) -> End {
     if stop.anew_reason().is_some() && !stop.was_told() { End::Anew } else { end }
 }
 
-/// Lets the parts finish what they have taken, up to the limit or until a second signal.
+/// Lets the parts finish their accepted work, up to the limit or until a second signal.
 async fn finish(dispatcher: Dispatcher, subscriber: Option<Subscriber>, limit: Duration, stop: &Stop) -> End {
     let deadline = Instant::now() + limit;
     let drained = async {
-        // Both at once: handlers at work may wait for replies, and awaited replies may come from handlers at work.
+        // Both at once: handlers at work may wait for replies, and awaited replies may come from
+        // handlers at work.
         let subscriber = async {
             if let Some(subscriber) = subscriber {
                 subscriber.drain(deadline).await;
@@ -140,23 +142,24 @@ async fn finish(dispatcher: Dispatcher, subscriber: Option<Subscriber>, limit: D
     }
     stop.hard.cancel();
     stop.tasks.close();
-    // What was cut off rolls back; a task that does not hear it goes with the process.
+    // Work that was cut off rolls back. A task that does not hear it goes with the process.
     let _ = tokio::time::timeout(LET_GO, stop.tasks.wait()).await;
     End::Forced
 }
 
-/// Sends what is still in the buffers and lets the connections go.
+/// Sends the rest of the buffers and lets the connections go.
 async fn disconnect(app: &App) {
-    // Answers of the last handlers are in the client's buffer. A flush while disconnected would wait for nothing.
+    // Answers of the last handlers are in the client's buffer. A flush while disconnected would
+    // wait for nothing.
     let connected = app.is_connected();
     if connected {
         let _ = tokio::time::timeout(LAST_FLUSH, app.nats.flush()).await;
     }
-    // `Client::drain` ends subscriptions before handlers can reply; now there are no handlers left, and an error only
-    // means that the connection is gone already.
+    // `Client::drain` ends subscriptions before handlers can reply; now there are no handlers left,
+    // and an error only means that the connection is gone already.
     let _ = tokio::time::timeout(LAST_FLUSH, app.nats.drain()).await;
     if connected {
-        // What the client has written is on its way through us.
+        // The client has written its last bytes, and they pass through the guard.
         let _ = tokio::time::timeout(LAST_FLUSH, app.link.guard.drained()).await;
     }
     app.pool.close();

@@ -79,7 +79,7 @@ async fn a_clone_that_was_refused_does_not_lead_while_the_original_restarts_and_
     // As a database of its own it may.
     copy.connect().await?.batch_execute("SELECT tpro.adopt()").await?;
     clone.ready().await?;
-    assert!(clone.log().contains("begins anew"), "{}", clone.log());
+    assert!(clone.log().contains("restarting"), "{}", clone.log());
     eventually("its row is settled", async || {
         let admin = copy.connect().await?;
         let settled = "SELECT count(*) FROM main_service.mq_reply WHERE status = 'ok'";

@@ -47,7 +47,7 @@ async fn a_service_whose_schema_is_dropped_says_so_once_and_stops() -> Outcome {
         assert!((1..=2).contains(&said), "once in the log and once as the last word, not {said} times");
     }
 
-    // One that is started again, as a supervisor would, waits for the schema and neither ends nor begins anew.
+    // One that is started again, as a supervisor would, waits for the schema and neither ends nor starts again.
     let again = world.spawn(copies[0].sidecar())?;
     eventually("it says what is missing", async || {
         let Ok(ready) = again.get("/readyz").await else { return Ok(false) };

@@ -129,7 +129,7 @@ async fn a_run_that_is_killed_is_finished_by_the_next() -> Outcome {
         stands_at(&run, point).await?;
         // Two at once: the second does nothing.
         let said = maintain(&world).await?;
-        assert!(said.contains("another session is at it"), "{said}");
+        assert!(said.contains("another session maintains it"), "{said}");
         run.kill().await?;
     }
     // PostgreSQL ends the session of the killed one when it notices.

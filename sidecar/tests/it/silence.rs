@@ -116,7 +116,7 @@ async fn a_backend_that_stands_still_in_a_statement_is_seen_too() -> Outcome {
     stopped_backend(true).await
 }
 
-/// How long a leader stands still, and a budget that ends sooner: but not so soon if it begins anew with the next leader,
+/// How long a leader stands still, and a budget that ends sooner: but not so soon if it begins again with the next leader,
 /// some 12 seconds later.
 const STILL: Duration = Duration::from_secs(30);
 const BUDGET: i32 = 26;

@@ -1,10 +1,11 @@
-//! How long the requester waits.
+//! The time that a requester waits.
 
 use std::time::Duration;
 
 use crate::limits::MAX_TIMEOUT;
 
-/// The time a message has, from the first send to the reply. Zero makes it an event, which has no reply.
+/// The time that a message has, from the first send to the reply. A budget of zero makes it an
+/// event, which has no reply.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Budget(Duration);
 
@@ -25,8 +26,8 @@ impl Budget {
         }
     }
 
-    /// From the header `Tpro-Budget-Ms`: decimal digits, milliseconds. More than a day is taken as a day, since the
-    /// sender is only asking for what nobody will give.
+    /// From the header `Tpro-Budget-Ms`: decimal digits, milliseconds. More than a day is taken as
+    /// a day, since no service gives more.
     pub fn parse_ms(text: &str) -> Option<Self> {
         if text.is_empty() || !text.bytes().all(|b| b.is_ascii_digit()) {
             return None;
@@ -52,12 +53,12 @@ impl Budget {
         self.0.as_millis() as u64
     }
 
-    /// Whether nobody waits: an event.
+    /// True if nobody waits: the message is an event.
     pub fn is_event(self) -> bool {
         self.0.is_zero()
     }
 
-    /// What is left after this much time; nothing, rather than less than nothing.
+    /// The rest of the budget after this time. It is never less than nothing.
     pub fn minus(self, elapsed: Duration) -> Self {
         Self(self.0.saturating_sub(elapsed))
     }

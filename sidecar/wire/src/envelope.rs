@@ -1,8 +1,8 @@
 //! JSON-RPC 2.0 requests and answers.
 //!
-//! Bodies pass through as the text they came as: nothing is read into values and written again, so that numbers
-//! keep their digits, and a message costs one pass. One request or answer per payload; a batch is refused as an
-//! invalid request.
+//! A body passes through as the text that came. It is not read into values and written again, so
+//! numbers keep their digits and a message costs one pass. A payload is one request or one answer;
+//! a batch is refused as an invalid request.
 
 mod answer;
 mod object;

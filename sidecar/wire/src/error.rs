@@ -5,18 +5,19 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
-/// The codes tpro uses. Those from -32768 to -32000 are reserved by JSON-RPC 2.0 (section 5.1); the range from -32099
-/// to -32000 is for implementations, and holds tpro's own. A service's own errors should use other numbers.
+/// The codes that tpro uses. JSON-RPC 2.0 (section 5.1) reserves -32768 to -32000, and leaves
+/// -32099 to -32000 of them to implementations: there are tpro's own. A service's own errors should
+/// use other numbers.
 pub mod code {
     /// The request is not JSON.
     pub const PARSE: i64 = -32700;
     /// The request is JSON, but no JSON-RPC 2.0 request.
     pub const INVALID_REQUEST: i64 = -32600;
-    /// The service has no such method.
+    /// The service does not have the method.
     pub const METHOD_NOT_FOUND: i64 = -32601;
     /// The body does not fit the method.
     pub const INVALID_PARAMS: i64 = -32602;
-    /// The service failed; why is in its log, under the trace.
+    /// The service failed. The reason is in its log, under the trace.
     pub const INTERNAL: i64 = -32603;
     /// Nobody runs the service.
     pub const UNAVAILABLE: i64 = -32001;
@@ -26,15 +27,15 @@ pub mod code {
     pub const EXPIRED: i64 = -32003;
     /// The message was called off.
     pub const CANCELLED: i64 = -32004;
-    /// The uid is too old or from the future, so that a repeat could not be told.
+    /// The uid is too old or from the future, so the service cannot tell the message from a repeat.
     pub const STALE: i64 = -32005;
-    /// The body or the reply is larger than what can be carried.
+    /// The body or the reply is larger than the wire carries.
     pub const TOO_LARGE: i64 = -32006;
     /// The chain of calls is too long.
     pub const HOPS: i64 = -32007;
     /// The service takes no more work.
     pub const OVERLOADED: i64 = -32008;
-    /// What came back cannot be read or cannot be stored.
+    /// The reply cannot be read or cannot be stored.
     pub const BAD_REPLY: i64 = -32009;
     /// No copy of the service understands the version that the request speaks.
     pub const UNSUPPORTED: i64 = -32010;
@@ -46,7 +47,7 @@ pub mod code {
 #[derive(Clone, Serialize, Deserialize, thiserror::Error)]
 #[error("{message} ({code})")]
 pub struct RpcError {
-    /// What kind of error, one of [`code`] or the service's own.
+    /// The kind of the error: one of [`code`], or the service's own.
     pub code: i64,
     /// One sentence for a person.
     pub message: String,

@@ -13,37 +13,39 @@ use crate::version::Version;
 
 /// The trace: W3C Trace Context.
 pub const TRACEPARENT: &str = "traceparent";
-/// What other tracing systems add to it.
+/// Additions of other tracing systems to the trace.
 pub const TRACESTATE: &str = "tracestate";
-/// The uid. The name is the one by which JetStream tells repeats, should a stream listen.
+/// The uid. JetStream tells repeats by a header of this name, should a stream listen.
 pub const MSG_ID: &str = "Nats-Msg-Id";
-/// What remains of the budget, in milliseconds: relative, since clocks differ.
+/// The rest of the budget in milliseconds. It is relative, because clocks differ.
 pub const BUDGET_MS: &str = "Tpro-Budget-Ms";
-/// Which attempt this is, counted from 1.
+/// The number of the attempt, counted from 1.
 pub const ATTEMPT: &str = "Tpro-Attempt";
-/// Where the message comes from: `main/<uuid>`.
+/// The source of the message: `main/<uuid>`.
 pub const SOURCE: &str = "Tpro-Source";
-/// What only the sender can say about the uid: see [`MessageKey`]. Strangers have none.
+/// The proof that only the sender can give for the uid: see [`MessageKey`]. Strangers have none.
 pub const KEY: &str = "Tpro-Key";
-/// How many services the chain of calls has passed through.
+/// The number of services that the chain of calls has passed through.
 pub const HOPS: &str = "Tpro-Hops";
 /// The language the reply should speak: `ru-RU`.
 pub const CONTENT_LANGUAGE: &str = "Content-Language";
 /// The row's `headers` as compact JSON.
 pub const HEADERS: &str = "Tpro-Headers";
-/// How the body of a request is wrapped: `json` where it is not, and its subject alone names the method. Not sent for
-/// JSON-RPC, which says so itself.
+/// The protocol of the request: `json` for a body without an envelope, of which the subject alone
+/// names the method. Not sent for JSON-RPC, whose envelope says it.
 pub const PROTOCOL: &str = "Tpro-Protocol";
-/// Which version of all this the request speaks: see [`Version`]. Not sent for the first.
+/// The version of the wire that the request speaks: see [`Version`]. Not sent for the first
+/// version.
 pub const VERSION: &str = "Tpro-Version";
-/// Which versions the target understands, in a reply that refuses another: see [`crate::Versions`].
+/// The versions that the target understands, in a reply that refuses another: see
+/// [`crate::Versions`].
 pub const VERSIONS: &str = "Tpro-Versions";
-/// A `json` reply that is an error carries `error` here, and its payload is `{"error":<JSON-RPC error object>}`: any
-/// JSON is a result, so that the payload alone could not say it.
+/// `error` in a `json` reply that is an error. Its payload is then `{"error":<JSON-RPC error
+/// object>}`. The payload alone could not say it, because any JSON is a result.
 pub const STATUS: &str = "Tpro-Status";
 /// A reply that is no answer: see [`crate::ReplyState`].
 pub const STATE: &str = "Tpro-State";
-/// Who answered: see [`crate::Responder`].
+/// The copy that answered: see [`crate::Responder`].
 pub const RESPONDER: &str = "Tpro-Responder";
 
 /// The headers of a request.
@@ -71,12 +73,13 @@ pub struct RequestHeaders {
     pub hops: u32,
     /// [`CONTENT_LANGUAGE`], one language tag.
     pub language: Option<String>,
-    /// [`HEADERS`]: JSON text that begins as an object does and is not too long; it was not read further.
+    /// [`HEADERS`]: JSON text that begins as an object does and is not too long; it was not read
+    /// further.
     pub headers: Option<String>,
 }
 
 impl Default for RequestHeaders {
-    /// What a stranger sends who knows nothing of tpro: no headers, a first attempt.
+    /// The headers of a stranger who knows nothing of tpro: none, a first attempt.
     fn default() -> Self {
         Self {
             traceparent: None,
@@ -96,11 +99,11 @@ impl Default for RequestHeaders {
 }
 
 impl RequestHeaders {
-    /// Reads what is there. A header that is missing or makes no sense is as if it were not sent: strangers call
-    /// too, and a bad trace is no reason not to answer.
+    /// Reads the headers that are there. A header that makes no sense counts as missing: strangers
+    /// call too, and a bad trace is no reason to refuse them.
     ///
-    /// Hops and version are the exceptions: what is no number counts as too many hops, so that nobody gets around the limit,
-    /// and as a version that nobody understands.
+    /// Hops and version are exceptions. A text that is no number counts as too many hops, so that
+    /// nobody gets around the limit, and as a version that nobody understands.
     pub fn read<'h>(get: impl Fn(&str) -> Option<&'h str>) -> Self {
         let traceparent = get(TRACEPARENT).and_then(TraceParent::read);
         Self {
@@ -124,9 +127,11 @@ impl RequestHeaders {
         }
     }
 
-    /// Names and values to send; what is not there is left out. The attempt is always sent.
+    /// The names and values to send. A header without a value is left out; the attempt is always
+    /// sent.
     ///
-    /// Values that were read or checked hold no line break; the texts are public all the same, so set them fallibly.
+    /// Values that were read or checked hold no line break. The fields are public all the same, so
+    /// set the headers fallibly.
     pub fn pairs(&self) -> impl Iterator<Item = (&'static str, String)> {
         [
             self.traceparent.map(|value| (TRACEPARENT, value.to_string())),
@@ -147,8 +152,8 @@ impl RequestHeaders {
     }
 }
 
-/// Whether this looks like a language tag of RFC 5646: letters and digits in groups of 1 to 8, the first of letters,
-/// dashes between them, at most 35 characters.
+/// True if the text looks like a language tag of RFC 5646: groups of 1 to 8 letters and digits with
+/// dashes between them, the first of letters only, at most 35 characters.
 pub fn is_language(text: &str) -> bool {
     let group = |part: &str| (1..=8).contains(&part.len()) && part.bytes().all(|b| b.is_ascii_alphanumeric());
     let letter_first = |part: &str| part.bytes().all(|b| b.is_ascii_alphabetic());

@@ -1,6 +1,7 @@
 //! Bytes as small hex digits.
 
-/// Fills `into` from hex digits, exactly; small ones only, since Trace Context forbids capital ones.
+/// Fills `into` from hex digits, exactly. Only small letters are taken, since Trace Context forbids
+/// capital ones.
 pub fn take_hex(text: &[u8], into: &mut [u8]) -> Option<()> {
     if text.len() != into.len() * 2 {
         return None;

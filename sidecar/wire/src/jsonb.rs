@@ -1,20 +1,24 @@
 //! The size and depth of the text of a `jsonb` value, told from the value's binary form.
 //!
-//! PostgreSQL writes a `jsonb` in one way only, so that the length of its text follows from the length of its parts. A walk
-//! over them costs a fraction of writing the text. The form is that of `src/include/utils/jsonb.h` and
-//! `src/backend/utils/adt/numeric.c` of PostgreSQL 9.4 to 18; a number of more than 64 digits shows why the size of the
-//! binary form is no measure: `1e130000` takes ten bytes, and 130,001 as text.
+//! PostgreSQL writes a `jsonb` in one way only, so the length of its text follows from the length
+//! of its parts. A walk over them costs a fraction of writing the text. The size of the binary form
+//! is no measure: `1e130000` takes ten bytes there, and 130,001 as text.
+//!
+//! The binary form is that of `src/include/utils/jsonb.h` and `src/backend/utils/adt/numeric.c` of
+//! PostgreSQL 9.4 to 18.
 
 use crate::limits::MAX_DEPTH;
 use crate::shape::Shape;
 
-/// Entries of a container, and whether it is a bare value, an object or an array.
+/// The parts of a container's header: the number of entries, and the flags for a bare value, an
+/// object and an array.
 const COUNT: u32 = 0x0FFF_FFFF;
 const SCALAR: u32 = 0x1000_0000;
 const OBJECT: u32 = 0x2000_0000;
 const ARRAY: u32 = 0x4000_0000;
 
-/// Of an entry: its length or the end of its data, which of both, and its type.
+/// The parts of an entry: a length or the end of its data, the flag that tells which of both, and
+/// the type.
 const LENGTH: u32 = 0x0FFF_FFFF;
 const IS_END: u32 = 0x8000_0000;
 const TYPE: u32 = 0x7000_0000;
@@ -25,8 +29,9 @@ const TRUE: u32 = 0x3000_0000;
 const NULL: u32 = 0x4000_0000;
 const CONTAINER: u32 = 0x5000_0000;
 
-/// Measures a root container (a `jsonb` without the length that every variable-sized value begins with). None when it is not
-/// of the known form. Deeper than [`MAX_DEPTH`] it looks no further: the shape says one level more, and fewer bytes.
+/// Measures a root container: a `jsonb` without the length that every variable-sized value begins
+/// with. None if its form is unknown. Deeper than [`MAX_DEPTH`] it does not look: the shape then
+/// has one level more, and fewer bytes.
 pub fn shape(root: &[u8]) -> Option<Shape> {
     let header = word(root, 0)?;
     let mut deepest = 0;

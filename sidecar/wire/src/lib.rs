@@ -1,15 +1,15 @@
-//! What tpro says on the wire, and nothing else: names, targets, identities, traces, envelopes, headers, and the
+//! The words of tpro on the wire: names, targets, identities, traces, envelopes, headers, and the
 //! rules of a published row.
 //!
-//! The crate knows no IO, no clock and no random source; callers hand these in. Everything is made once, where it
-//! enters the program, and nobody checks it again. The sidecar uses it to speak to NATS, the PostgreSQL extension
-//! to check what is published, so that both hold the same opinion of what is well formed.
+//! The crate knows no IO, no clock and no random source; callers hand these in. Each value is
+//! checked once, where it enters the program, and is a type from then on. The sidecar uses the
+//! crate to speak to NATS and the PostgreSQL extension to check a row, so both agree on each form.
 //!
-//! No parser here panics, whatever bytes it is given, and none recurses but [`jsonb`], to a depth that is bounded.
+//! No parser here panics, with any bytes, and none recurses but [`jsonb`], to a bounded depth.
 //!
 //! Sources: [JSON-RPC 2.0](https://www.jsonrpc.org/specification) for envelopes and error codes,
-//! [W3C Trace Context, level 1](https://www.w3.org/TR/trace-context-1/) for traces,
-//! [RFC 9562](https://www.rfc-editor.org/rfc/rfc9562) for the uuid (version 7) that names a message.
+//! [W3C Trace Context, level 1](https://www.w3.org/TR/trace-context-1/) for traces, [RFC
+//! 9562](https://www.rfc-editor.org/rfc/rfc9562) for the uuid (version 7) that names a message.
 #![forbid(unsafe_code)]
 
 pub mod budget;

@@ -5,7 +5,8 @@
 /// NATS servers take 1 MiB by default; this leaves room for the envelope and the headers.
 pub const MAX_BODY: usize = 900_000;
 
-/// Largest body that `tpro.max_body` can allow: the most that a nats-server takes in one message (`max_payload`).
+/// Largest body that `tpro.max_body` can allow. A nats-server takes no larger message
+/// (`max_payload`).
 pub const LARGEST_BODY: usize = 64 * 1024 * 1024;
 
 /// Largest `headers` of a row, in bytes of JSON text. They travel as one NATS header.
@@ -13,8 +14,8 @@ pub const MAX_HEADERS: usize = 8 * 1024;
 
 /// Deepest nesting of arrays and objects in a body.
 ///
-/// `serde_json` refuses to go deeper when a handler reads a body into a type, so that a deeper body could be sent
-/// but never be read.
+/// `serde_json` goes no deeper when a handler reads a body into a type. A deeper body could be sent
+/// and never be read.
 pub const MAX_DEPTH: usize = 127;
 
 /// Most services a chain of calls may pass through, so that a loop of services ends.
@@ -32,7 +33,8 @@ pub const MAX_WORD: usize = 100;
 /// Longest subject a row may name in `reply_to`, in bytes.
 pub const MAX_SUBJECT: usize = 255;
 
-/// Longest `tracestate`, in bytes, that every participant has to carry (W3C Trace Context, 3.3.1.5).
+/// Longest `tracestate`, in bytes, that every participant has to carry (W3C Trace Context,
+/// 3.3.1.5).
 pub const MAX_TRACESTATE: usize = 512;
 
 /// Longest version of a service in a responder, in bytes.

@@ -1,18 +1,20 @@
-//! The proof that a request comes from the one who asked first.
+//! The proof that a request comes from the requester that asked first.
 
 use std::fmt;
 use std::str::FromStr;
 
 use crate::hex::{hex, take_hex};
 
-/// Bytes of a key: half of an HMAC-SHA256, which is what RFC 2104 (section 5) asks a shortened one to keep at least. To guess
-/// 128 bits is out of reach, and each message and each row of an inbox is 32 characters shorter.
+/// Bytes of a key: half of an HMAC-SHA256. RFC 2104 (section 5) asks a shortened HMAC to keep at
+/// least half. Nobody can guess 128 bits, and each message and each row of an inbox is 32
+/// characters shorter.
 const LEN: usize = 16;
 
-/// What only the sender of a message can say about its uid: the first half of an HMAC over the uid, under a secret of the
-/// sending service. Its text is 32 small hex digits.
+/// A proof that only the sender of a message can give for its uid: the first half of an HMAC over
+/// the uid, under a secret of the sending service. Its text is 32 small hex digits.
 ///
-/// A uid names a message, and is in logs and traces. The key is in none of them, so its debug form shows nothing.
+/// A uid names a message, and is in logs and traces. The key is in none of them, so its debug form
+/// shows nothing.
 #[derive(Clone, Copy)]
 pub struct MessageKey([u8; LEN]);
 
@@ -31,7 +33,7 @@ impl MessageKey {
 }
 
 impl PartialEq for MessageKey {
-    /// Takes the same time whatever differs, so that nobody finds a key digit by digit.
+    /// Takes equally long for all keys, so that nobody finds a key digit by digit.
     fn eq(&self, other: &Self) -> bool {
         self.0.iter().zip(&other.0).fold(0, |differ, (a, b)| differ | (a ^ b)) == 0
     }

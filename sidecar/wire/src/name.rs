@@ -6,7 +6,7 @@ use std::sync::LazyLock;
 
 use crate::token;
 
-/// Names that no service can have: a word or a pattern a line. `make` reads the same file.
+/// Names that no service can have: a word or a pattern a line. `make` reads this file, too.
 const RESERVED: &str = include_str!("reserved.txt");
 
 /// Its patterns, without comments.
@@ -15,7 +15,7 @@ static PATTERNS: LazyLock<Box<[&str]>> = LazyLock::new(|| {
     lines.filter(|line| !line.is_empty() && !line.starts_with('#')).collect()
 });
 
-/// Whether a name is one that [`RESERVED`] keeps.
+/// True if [`RESERVED`] keeps the name.
 fn is_reserved(name: &str) -> bool {
     PATTERNS.iter().any(|pattern| match (pattern.strip_suffix('*'), pattern.strip_prefix('*')) {
         (Some(start), _) => name.starts_with(start),
@@ -24,12 +24,12 @@ fn is_reserved(name: &str) -> bool {
     })
 }
 
-/// The name of a service: `^[a-z][a-z0-9_]{0,39}$`, and not one of `reserved.txt`: those are names of the house, of
-/// PostgreSQL, and of roles that are not a service's login.
+/// The name of a service: `^[a-z][a-z0-9_]{0,39}$`, and not one of `reserved.txt`. These are names
+/// of tpro, of PostgreSQL, and of roles that are not a service's login.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct ServiceName(Box<str>);
 
-/// Why a text names no service.
+/// The reason why a text names no service.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum NameError {
     /// It does not match the pattern.
@@ -49,7 +49,7 @@ impl ServiceName {
         Ok(Self(text.into()))
     }
 
-    /// Checks a name and makes nothing of it.
+    /// Checks a name without making a value of it.
     pub fn check(text: &str) -> Result<(), NameError> {
         if !token::is_name(text) {
             return Err(NameError::Malformed);

@@ -1,4 +1,4 @@
-//! How a body is wrapped for the wire.
+//! The form of a body on the wire.
 
 use std::fmt;
 use std::str::FromStr;
@@ -8,7 +8,8 @@ use std::str::FromStr;
 pub enum Protocol {
     /// JSON-RPC 2.0: the body is `params` of a request, the reply is its `result` or `error`.
     JsonRpc,
-    /// The body is sent as it is, and any JSON that comes back is the result: for services written by anyone.
+    /// The body is sent as it is, and any JSON that comes back is the result. It is for services
+    /// that do not know tpro.
     Json,
 }
 

@@ -1,10 +1,11 @@
-//! Why nobody takes a message.
+//! The reasons why nobody takes a message.
 
 use crate::error::{RpcError, code};
 use crate::target::Target;
 use crate::version::{Version, Versions};
 
-/// Why nobody takes a message. A message that is refused until its budget is spent ends with status `unavailable`.
+/// The reason why nobody takes a message. A message that is refused until its budget is spent ends
+/// with status `unavailable`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Refusal {
     /// NATS knows no subscriber of the subject.
@@ -28,8 +29,8 @@ impl Refusal {
         }
     }
 
-    /// The error of a message to `target` that was refused for so many `seconds`, the last time for this reason. It names the remedy.
-    /// `spoken` is the sender's version.
+    /// The error of a message to `target` that was refused for this number of `seconds`, the last
+    /// time for this reason. It names the remedy. `spoken` is the sender's version.
     pub fn to_error(self, target: &Target, seconds: u64, spoken: Version) -> RpcError {
         let service = target.service();
         let (code, text) = match self {
@@ -54,7 +55,7 @@ impl Refusal {
             Self::Unsupported(theirs) => (
                 code::UNSUPPORTED,
                 format!(
-                    "no copy of service {service} that understands version {spoken} of the wire took the message for {seconds} s; what answered understands {theirs}: bring the older of the two services up to date"
+                    "no copy of service {service} that understands version {spoken} of the wire took the message for {seconds} s; those that answered understand {theirs}: bring the older of the two services up to date"
                 ),
             ),
         };
@@ -62,11 +63,14 @@ impl Refusal {
     }
 }
 
-/// The error of a message to `target` that somebody takes who is not its service, for so many `seconds`.
+/// The error of a message to `target` that somebody takes for this number of `seconds` who is not
+/// its service.
 pub fn unheard(target: &Target, seconds: u64) -> RpcError {
     let service = target.service();
     let text = format!(
-        "nobody runs service {service}: {target} was taken by somebody who has not answered for {seconds} s, nor did a copy say that it is there when it was asked, nor has anything come from it before; start a copy of it, or correct the name. Some client of NATS subscribes to what covers this subject, such as >"
+        "nobody runs service {service}: somebody took {target} and has not answered for {seconds} s, no copy said that it is there \
+         when it was asked, and nothing has come from one before; start a copy, or correct the name. Some client of NATS \
+         subscribes to a wildcard over this subject, such as >"
     );
     RpcError::new(code::UNAVAILABLE, text)
 }

@@ -1,4 +1,4 @@
-//! What a reply says: the one reading of it, for rows of an outbox and for the calls of handlers alike.
+//! The reading of a reply. Rows of an outbox and calls of handlers read replies by this code alone.
 
 use serde::Deserialize;
 use serde::de::IgnoredAny;
@@ -13,7 +13,8 @@ use crate::reply_state::ReplyState;
 use crate::status::Status;
 use crate::uid::Uid;
 
-/// How a service of the NATS micro protocol (ADR-32) says that it failed, and by which number.
+/// The header by which a service of the NATS micro protocol (ADR-32) says that it failed. Another
+/// one holds the number.
 const SERVICE_ERROR: &str = "Nats-Service-Error";
 const SERVICE_ERROR_CODE: &str = "Nats-Service-Error-Code";
 /// The status by which a NATS server says that nobody subscribes to a subject.
@@ -28,7 +29,8 @@ pub enum Reply {
     Result(Box<RawValue>),
     /// The method's error.
     Error(RpcError),
-    /// Something that ends the message and is no answer. Whoever sent it has answered this very request.
+    /// A reply that is no answer and ends the message, because its sender has answered this very
+    /// request.
     Unreadable(NotAnswer),
     /// Nobody takes the message.
     Refused(Refusal),
@@ -36,16 +38,16 @@ pub enum Reply {
     Working,
     /// The target cannot tell the message from a repeat.
     Stale,
-    /// Nothing that is said about the message: to be dropped and counted.
+    /// A reply that says nothing about the message: to be dropped and counted.
     Noise(Noise),
 }
 
-/// Why a reply says nothing about the message.
+/// The reason why a reply says nothing about the message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Noise {
-    /// A status of the NATS server that is none of ours.
+    /// A status of the NATS server that tpro does not know.
     Status,
-    /// A state of a later release, or one that lacks what it must say.
+    /// A state of a later release, or a state without the header that belongs to it.
     State,
     /// The answer to another request.
     OtherId,
@@ -65,11 +67,11 @@ impl Noise {
     }
 }
 
-/// Reads a reply to the message with this uid, from what NATS has of it: its status line, its headers, its payload.
+/// Reads a reply to the message with this uid, from its status line, its headers and its payload.
 ///
-/// What answers this request and cannot be read is [`Reply::Unreadable`]: the service will not say it better when it
-/// is asked again. Only what may come from somebody who was not asked is passed over: the answer to another request,
-/// and the acknowledgement of a stream.
+/// A reply to this request that cannot be read is [`Reply::Unreadable`]: the service would not say
+/// it better when it is asked again. Only a reply that may come from somebody else is passed over:
+/// the answer to another request, and the acknowledgement of a stream.
 pub fn read<'h>(
     uid: &Uid,
     protocol: Protocol,
@@ -91,7 +93,7 @@ pub fn read<'h>(
     }
 }
 
-/// Who answered, as it calls itself: printable, and short, since it is stored as text.
+/// The name that the responder gives itself, if it is printable and short: it is stored as text.
 pub fn responder<'h>(header: impl Fn(&str) -> Option<&'h str>) -> Option<&'h str> {
     let printable =
         |text: &&str| text.len() <= MAX_RESPONDER && text.bytes().all(|b| (b' '..=b'~').contains(&b));
@@ -124,7 +126,7 @@ fn read_json_rpc<'h>(uid: &Uid, header: impl Fn(&str) -> Option<&'h str>, payloa
     }
 }
 
-/// Any JSON is a result, but for what says that it is an error.
+/// Any JSON is a result, unless a header says that it is an error.
 fn read_json<'h>(uid: &Uid, header: impl Fn(&str) -> Option<&'h str>, payload: &[u8]) -> Reply {
     if header(headers::STATUS).and_then(|text| text.parse().ok()) == Some(Status::Error) {
         #[derive(Deserialize)]
@@ -146,7 +148,7 @@ fn read_json<'h>(uid: &Uid, header: impl Fn(&str) -> Option<&'h str>, payload: &
     if is_stream_ack(payload) {
         return Reply::Noise(Noise::StreamAck);
     }
-    // A service of tpro that has not understood the request as it came, and answers in JSON-RPC.
+    // A service of tpro that could not read the request, and answers in JSON-RPC.
     if header(headers::RESPONDER).is_some()
         && let Ok(Answer::Error(error)) = envelope::answer(uid, payload)
     {
@@ -161,8 +163,8 @@ fn service_error<'h>(header: impl Fn(&str) -> Option<&'h str>) -> Option<RpcErro
     Some(RpcError::new(number.unwrap_or(code::INTERNAL), text))
 }
 
-/// Whether this is how JetStream acknowledges a publish, or refuses it: an object with a text `stream`, a number `seq`,
-/// and nothing but what JetStream adds to them.
+/// True if JetStream acknowledges or refuses a publish like this: an object with a text `stream`, a
+/// number `seq`, and only the members that JetStream adds to them.
 fn is_stream_ack(payload: &[u8]) -> bool {
     #[derive(Deserialize)]
     #[serde(deny_unknown_fields)]

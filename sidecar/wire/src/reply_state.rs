@@ -1,18 +1,20 @@
-//! What a reply says that is no answer.
+//! The states that a reply can tell instead of an answer.
 
 use std::fmt;
 use std::str::FromStr;
 
-/// The value of the header `Tpro-State`. A reply that carries it has an empty body and settles nothing.
+/// The value of the header `Tpro-State`. A reply that carries it has an empty body and settles
+/// nothing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum ReplyState {
-    /// The message is being worked on, by this copy or another: keep waiting.
+    /// This copy or another one works on the message: keep waiting.
     Working,
     /// This copy takes no more work now: try again, and send less.
     Overloaded,
-    /// The uid is older than the inbox reaches, or from the future: it cannot be told from a repeat.
+    /// The uid is from the future or from before the inbox window: the service cannot tell the
+    /// message from a repeat.
     Stale,
-    /// This copy does not understand the version that the request speaks, and says which it does
+    /// This copy does not understand the version of the request, and names those that it does
     /// ([`crate::headers::VERSIONS`]): try again, another copy may.
     Unsupported,
 }

@@ -1,4 +1,4 @@
-//! Who answered.
+//! The copy that answered.
 
 use std::fmt;
 use std::str::FromStr;
@@ -10,11 +10,11 @@ use crate::token;
 /// The copy that answered, header `Tpro-Responder` and column `responder`: `analytic/2.73/1`.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Responder {
-    /// Which service.
+    /// The service.
     pub service: ServiceName,
     /// Its version: 1 to 64 of letters, digits and `._+-`.
     pub version: String,
-    /// Which copy of it.
+    /// The number of the copy.
     pub copy: u32,
 }
 

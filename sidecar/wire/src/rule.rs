@@ -15,7 +15,8 @@ pub struct RuleError {
     pub shown: Option<Box<str>>,
 }
 
-/// What a column asks of its value. Its text reads on from the column's name: `entity must match ...`.
+/// A rule that a column has for its value. Its text reads on from the column's name: `entity must
+/// match ...`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Rule {
@@ -44,7 +45,7 @@ pub enum Rule {
     },
     /// Not too deep.
     BodyDepth,
-    /// Something JSON-RPC takes as `params`.
+    /// A value that JSON-RPC takes as `params`.
     BodyStructured,
     /// A plain subject.
     Subject,
@@ -98,13 +99,13 @@ impl fmt::Display for RuleError {
 impl std::error::Error for RuleError {}
 
 impl RuleError {
-    /// Without the value.
+    /// An error without the value.
     pub(crate) fn hidden(column: &'static str, rule: Rule) -> Self {
         Self { column, rule, shown: None }
     }
 
-    /// With the value, if it looks like a token that somebody has misspelt. Whatever else stands there may have been put into
-    /// the wrong column, and PostgreSQL logs the error.
+    /// An error with the value, if it looks like a token that somebody has misspelt. Anything else
+    /// may have been put into the wrong column, and PostgreSQL logs the error.
     pub(crate) fn shown(column: &'static str, rule: Rule, value: &str) -> Self {
         const SHOWN: usize = 24;
         let token = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.');

@@ -1,8 +1,9 @@
-//! The rules of a published row, a function per column of `mq_publish`.
+//! The rules of a published row, a function for each column of `mq_publish`.
 //!
-//! They run inside PostgreSQL, as the check functions of the columns' domains, for every row: they allocate nothing
-//! unless they refuse, and cannot panic. What they refuse is reported by column and rule. A value is shown only
-//! where it looks like a short token; never one of `headers` or `body`, where passwords are.
+//! They run inside PostgreSQL for every row, as the check functions of the columns' domains. They
+//! allocate nothing unless they refuse, and cannot panic. A refusal names column and rule. It shows
+//! a value only if that looks like a short token, and never one of `headers` or `body`, where
+//! passwords are.
 
 use serde::Deserialize;
 use serde_json::value::RawValue;
@@ -35,7 +36,8 @@ pub fn space_name(value: &str) -> Result<(), RuleError> {
     name("space_name", value)
 }
 
-/// Column `service_name`: `^[a-z][a-z0-9_]{0,39}$`. Reserved names are taken: the service may be a stranger's.
+/// Column `service_name`: `^[a-z][a-z0-9_]{0,39}$`. Reserved names are taken: the service may be a
+/// stranger's.
 pub fn service_name(value: &str) -> Result<(), RuleError> {
     name("service_name", value)
 }
@@ -61,14 +63,14 @@ pub fn timeout(seconds: i32) -> Result<(), RuleError> {
     }
 }
 
-/// Column `headers`, as JSON text: an object of at most 8 KiB. What tpro reads itself, `request.type` and
-/// `content-language`, must be as it should; the rest is the user's.
+/// Column `headers`, as JSON text: an object of at most 8 KiB. tpro reads `request.type` and
+/// `content-language` itself, so these have rules; the rest is the user's.
 pub fn headers(json: &str) -> Result<(), RuleError> {
     const COLUMN: &str = "headers";
     if json.len() > MAX_HEADERS {
         return Err(RuleError::hidden(COLUMN, Rule::HeadersSize));
     }
-    // The usual case is told from its length.
+    // The usual case costs a comparison only.
     if json == "{}" {
         return Ok(());
     }
@@ -88,7 +90,8 @@ pub fn headers(json: &str) -> Result<(), RuleError> {
     Ok(())
 }
 
-/// Column `body`: size and depth. `max` is the setting `tpro.max_body` or, where no setting counts, the largest that it can be.
+/// Column `body`: size and depth. `max` is the setting `tpro.max_body`, or the largest that it can
+/// be where no setting counts.
 pub fn body(shape: Shape, max: usize) -> Result<(), RuleError> {
     if shape.bytes > max {
         return Err(RuleError::hidden("body", Rule::BodySize { max }));
@@ -99,8 +102,8 @@ pub fn body(shape: Shape, max: usize) -> Result<(), RuleError> {
     Ok(())
 }
 
-/// Columns `protocol` and `body` together: JSON-RPC takes an object or an array as `params` and nothing else
-/// (specification, section 4.2).
+/// Columns `protocol` and `body` together: JSON-RPC takes an object or an array as `params` and
+/// nothing else (specification, section 4.2).
 pub fn body_for(protocol: Protocol, shape: Shape) -> Result<(), RuleError> {
     match protocol {
         Protocol::JsonRpc if !shape.structured => Err(RuleError::hidden("body", Rule::BodyStructured)),
@@ -108,8 +111,8 @@ pub fn body_for(protocol: Protocol, shape: Shape) -> Result<(), RuleError> {
     }
 }
 
-/// Column `reply_to`: a NATS subject without wildcards, outside the subjects that begin with `$` or `_`, which belong
-/// to the server and to inboxes.
+/// Column `reply_to`: a NATS subject without wildcards, outside the subjects that begin with `$` or
+/// `_`, which belong to the server and to inboxes.
 pub fn reply_to(value: &str) -> Result<(), RuleError> {
     let allowed = |token: &str| {
         !token.is_empty() && token.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-'))
@@ -134,7 +137,7 @@ pub fn tracestate(value: &str) -> Result<(), RuleError> {
     if tracestate::is_valid(value) {
         Ok(())
     } else {
-        // Other systems put into it what they like, so that it is not shown.
+        // It is not shown, because other systems put into it what they like.
         Err(RuleError::hidden("tracestate", Rule::TraceState))
     }
 }
@@ -147,13 +150,13 @@ fn word(column: &'static str, value: &str) -> Result<(), RuleError> {
     if token::is_word(value) { Ok(()) } else { Err(RuleError::shown(column, Rule::Word, value)) }
 }
 
-/// Reads an object; serde would read the members from an array too, in order.
+/// Reads an object. Serde alone would read the members from an array too, in order.
 fn object<'a, T: Deserialize<'a>>(json: &'a str) -> Option<T> {
     let object = json.trim_start_matches([' ', '\t', '\n', '\r']).starts_with('{');
     object.then(|| serde_json::from_str(json).ok()).flatten()
 }
 
-// Values as the text they are written in, which `jsonb` writes in one way only; null is as good as absent.
+// The values are compared as text, which `jsonb` writes in one way only. Null counts as absent.
 #[derive(Deserialize)]
 struct KnownHeaders<'a> {
     #[serde(default, borrow)]

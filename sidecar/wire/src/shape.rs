@@ -1,18 +1,19 @@
-//! The size and depth of a JSON text, without making anything of it.
+//! The size and depth of a JSON text, measured without reading it into values.
 
-/// What the rules of a body look at.
+/// The measures that the rules of a body look at.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Shape {
     /// Length of the JSON text in bytes.
     pub bytes: usize,
     /// Deepest nesting of arrays and objects: 0 for a number or a text, 1 for `{}`.
     pub depth: usize,
-    /// Whether it is an object or an array.
+    /// True if it is an object or an array.
     pub structured: bool,
 }
 
 impl Shape {
-    /// Measures a text that is known to be JSON. Of another text it measures something, and does not panic.
+    /// Measures a text that is known to be JSON. For another text it returns some numbers and does
+    /// not panic.
     pub fn of(json: &str) -> Self {
         let (mut depth, mut deepest) = (0usize, 0usize);
         let mut in_string = false;

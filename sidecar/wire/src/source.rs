@@ -1,4 +1,4 @@
-//! Where a message comes from.
+//! The source of a message.
 
 use std::fmt;
 use std::str::FromStr;
@@ -10,9 +10,9 @@ use crate::name::ServiceName;
 /// A service of one database: `main/<uuid>`. The instance tells a database from its copies.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Source {
-    /// Which service.
+    /// The service.
     pub service: ServiceName,
-    /// Which database: the random uuid it got at `CREATE EXTENSION`.
+    /// The database: the random uuid that it got at `CREATE EXTENSION`.
     pub instance: Uuid,
 }
 

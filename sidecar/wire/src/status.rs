@@ -1,4 +1,4 @@
-//! How a message ended.
+//! The end of a message.
 
 use std::fmt;
 use std::str::FromStr;
@@ -8,11 +8,12 @@ use std::str::FromStr;
 pub enum Status {
     /// Answered with a result; for an event, taken by the NATS server.
     Ok,
-    /// Answered with an error, or with something that is no answer.
+    /// Answered with an error, or with a reply that is no answer.
     Error,
     /// Sent, and not answered within the budget.
     Timeout,
-    /// Nobody runs the service, whoever else listens to its subject, or nobody of it takes more work.
+    /// Nobody runs the service, even if others listen to its subject. Or no copy of it takes more
+    /// work.
     Unavailable,
     /// Its time was over before it was sent.
     Expired,

@@ -1,4 +1,4 @@
-//! Where a message goes.
+//! The target of a message.
 
 use std::fmt;
 use std::hash::{Hash, Hasher};
@@ -8,36 +8,38 @@ use std::sync::Arc;
 use crate::limits::{MAX_NAME, MAX_WORD};
 use crate::token;
 
-/// `<space>.<service>.<entity>.<method_name>`, which is also the NATS subject: `tpro.analytic.example.simple`.
+/// `<space>.<service>.<entity>.<method_name>`, which is also the NATS subject:
+/// `tpro.analytic.example.simple`.
 ///
-/// Space and service match `^[a-z][a-z0-9_]{0,39}$`, entity and method name `^[A-Za-z0-9_-]{1,100}$`: no dot, no
-/// wildcard, no space and no line break can get in, so that a target cannot be made into another subject or
-/// another line of the NATS protocol. The service may be a reserved name, since it may be somebody else's.
+/// Space and service match `^[a-z][a-z0-9_]{0,39}$`, entity and method name
+/// `^[A-Za-z0-9_-]{1,100}$`. No dot, no wildcard, no space and no line break can get in, so a
+/// target cannot become another subject or another line of the NATS protocol. The service may be a
+/// reserved name, since it may be somebody else's.
 ///
 /// A clone shares the text.
 #[derive(Clone)]
 pub struct Target {
     subject: Arc<str>,
-    /// Where the dots are. A `u16` each, since the longest subject has 283 bytes.
+    /// The places of the dots. A `u16` each, since the longest subject has 283 bytes.
     dots: [u16; 3],
 }
 
-/// Why something is no target.
+/// The reason why a text is no target.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum TargetError {
-    /// A subject of other than four tokens.
+    /// A subject with another number of tokens than four.
     #[error("a target is <space>.<service>.<entity>.<method_name>")]
     Shape,
-    /// The space is not as it must be.
+    /// The space breaks its rule.
     #[error("the space must match ^[a-z][a-z0-9_]{{0,39}}$")]
     Space,
-    /// The service is not as it must be.
+    /// The service breaks its rule.
     #[error("the service must match ^[a-z][a-z0-9_]{{0,39}}$")]
     Service,
-    /// The entity is not as it must be.
+    /// The entity breaks its rule.
     #[error("the entity must match ^[A-Za-z0-9_-]{{1,100}}$")]
     Entity,
-    /// The method name is not as it must be.
+    /// The method name breaks its rule.
     #[error("the method name must match ^[A-Za-z0-9_-]{{1,100}}$")]
     MethodName,
 }

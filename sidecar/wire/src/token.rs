@@ -1,8 +1,9 @@
-//! The grammar of a subject's tokens. Bytes, not patterns: this runs for every row that is published.
+//! The grammar of a subject's tokens. Bytes, not patterns: this runs for every row that is
+//! published.
 
 use crate::limits::{MAX_NAME, MAX_WORD};
 
-/// Whether this is the name of a space or a service: `^[a-z][a-z0-9_]{0,39}$`.
+/// True if this is the name of a space or a service: `^[a-z][a-z0-9_]{0,39}$`.
 pub(crate) fn is_name(text: &str) -> bool {
     let bytes = text.as_bytes();
     bytes.len() <= MAX_NAME
@@ -10,14 +11,15 @@ pub(crate) fn is_name(text: &str) -> bool {
         && bytes.iter().all(|b| matches!(b, b'a'..=b'z' | b'0'..=b'9' | b'_'))
 }
 
-/// Whether this is an entity or a method name: `^[A-Za-z0-9_-]{1,100}$`.
+/// True if this is an entity or a method name: `^[A-Za-z0-9_-]{1,100}$`.
 pub(crate) fn is_word(text: &str) -> bool {
     let bytes = text.as_bytes();
     (1..=MAX_WORD).contains(&bytes.len())
         && bytes.iter().all(|b| matches!(b, b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'_' | b'-'))
 }
 
-/// Decimal digits without sign, without leading zeros, as we write them ourselves: one text for one number.
+/// Decimal digits without sign, without leading zeros, as we write them ourselves: one text for one
+/// number.
 pub(crate) fn canonical_u32(text: &str) -> Option<u32> {
     let canonical = text == "0" || (!text.starts_with('0') && text.bytes().all(|b| b.is_ascii_digit()));
     canonical.then(|| text.parse().ok()).flatten()

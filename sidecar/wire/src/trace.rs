@@ -25,7 +25,7 @@ pub struct TraceParent {
     pub flags: u8,
 }
 
-/// Why a text is no `traceparent`.
+/// The reason why a text is no `traceparent`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
     "a traceparent is 00-<32 hex digits>-<16 hex digits>-<2 hex digits>, in small letters, neither id zero"
@@ -35,7 +35,8 @@ pub struct TraceParentError;
 impl TraceParent {
     /// The beginning of a trace, from random bytes: 16 for the trace, 8 for the span.
     ///
-    /// Ids of zero are invalid; zero bytes are taken as one, so that a broken random source breaks no trace.
+    /// Ids of zero are invalid; zero bytes are taken as one, so that a broken random source breaks
+    /// no trace.
     pub fn root(random: [u8; 24], sampled: bool) -> Self {
         let (mut trace_id, mut span_id) = ([0; 16], [0; 8]);
         trace_id.copy_from_slice(&random[..16]);
@@ -46,15 +47,17 @@ impl TraceParent {
         Self { trace_id, span_id: nonzero(span_id), flags: u8::from(sampled) }
     }
 
-    /// The same trace, one span on. Flags that level 1 does not know are put to zero, as it asks.
+    /// A child span in this trace. Flags that level 1 does not know become zero, as level 1 asks.
     pub fn child(&self, span_id: [u8; 8]) -> Self {
         Self { trace_id: self.trace_id, span_id: nonzero(span_id), flags: self.flags & SAMPLED }
     }
 
-    /// Reads what a stranger sent: version 00 strictly, a later version as far as level 1 knows it.
+    /// Reads the header of a stranger: version 00 strictly, a later version as far as level 1 knows
+    /// it.
     ///
-    /// The specification (section 4.3, "Versioning of traceparent") asks to take the ids and the sampled flag of a
-    /// later version if they are where version 00 has them and what follows, if anything, begins with a dash.
+    /// The specification (section 4.3, "Versioning of traceparent") asks to take the ids and the
+    /// sampled flag of a later version if they stand where version 00 has them, and if a dash comes
+    /// next, or nothing.
     pub fn read(text: &str) -> Option<Self> {
         let bytes = text.as_bytes();
         let (head, tail) = (bytes.get(..TEXT_LEN)?, &bytes[TEXT_LEN..]);
@@ -68,7 +71,7 @@ impl TraceParent {
         }
     }
 
-    /// Whether the caller may have recorded this trace.
+    /// True if the caller may have recorded this trace.
     pub fn sampled(&self) -> bool {
         self.flags & SAMPLED != 0
     }

@@ -1,4 +1,5 @@
-//! What participants of a trace tell each other beside its `traceparent`: W3C Trace Context, level 1, section 3.3.
+//! The list that participants of a trace pass on beside its `traceparent`: W3C Trace Context, level
+//! 1, section 3.3.
 
 use crate::hex::{hex, take_hex};
 use crate::limits::MAX_TRACESTATE;
@@ -8,7 +9,7 @@ const MEMBER: &str = "tpro=p:";
 
 /// The parent span in a `tracestate`, if tpro's member `tpro=p:<16 hex>` is in the list.
 ///
-/// It is how a row says which span its own span, minted in SQL, hangs under.
+/// By this member a row names the parent of its own span, which is minted in SQL.
 pub fn parent_in_tracestate(tracestate: &str) -> Option<[u8; 8]> {
     let value = members(tracestate).find_map(|member| member.strip_prefix(MEMBER))?;
     let mut span_id = [0; 8];
@@ -16,7 +17,7 @@ pub fn parent_in_tracestate(tracestate: &str) -> Option<[u8; 8]> {
     (span_id != [0; 8]).then_some(span_id)
 }
 
-/// A `tracestate` that says nothing but the parent span.
+/// A `tracestate` with the parent span alone.
 pub fn tracestate_with_parent(span_id: [u8; 8]) -> String {
     let mut text = String::with_capacity(MEMBER.len() + 16);
     text.push_str(MEMBER);
@@ -24,8 +25,8 @@ pub fn tracestate_with_parent(span_id: [u8; 8]) -> String {
     text
 }
 
-/// The same `tracestate` without tpro's own member, which is news only to the sidecar that sends the row; `None`
-/// if nothing is left.
+/// The `tracestate` without tpro's own member, which only the sidecar that sends the row needs.
+/// `None` if nothing is left.
 pub fn tracestate_without_parent(tracestate: &str) -> Option<String> {
     let mut rest = String::new();
     for member in members(tracestate).filter(|member| !member.starts_with("tpro=")) {
@@ -37,8 +38,8 @@ pub fn tracestate_without_parent(tracestate: &str) -> Option<String> {
     (!rest.is_empty()).then_some(rest)
 }
 
-/// Whether this is a `tracestate` by the grammar of level 1, section 3.3: at most 32 members `key=value`, at most
-/// 512 bytes. That no key comes twice is not checked.
+/// True if the text is a `tracestate` by the grammar of level 1, section 3.3: at most 32 members
+/// `key=value`, at most 512 bytes. A key that comes twice is not looked for.
 pub fn is_valid(text: &str) -> bool {
     text.len() <= MAX_TRACESTATE
         && members(text).count() <= 32

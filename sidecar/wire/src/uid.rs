@@ -12,12 +12,12 @@ pub const TEXT_LEN: usize = 36;
 
 /// A uuid of version 7 (RFC 9562): the identity of a message everywhere, and its time.
 ///
-/// It is the inbox key, the JSON-RPC id, `Nats-Msg-Id` and a token of the reply subject. Uids order by time, to
-/// the millisecond; within one millisecond the order says nothing.
+/// It is the inbox key, the JSON-RPC id, `Nats-Msg-Id` and a token of the reply subject. Uids order
+/// by time, to the millisecond; within one millisecond the order says nothing.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Uid(Uuid);
 
-/// Why something is no uid.
+/// The reason why a value is no uid.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum UidError {
     /// The text is no uuid of 36 characters.
@@ -29,7 +29,8 @@ pub enum UidError {
 }
 
 impl Uid {
-    /// A uid of this time, in milliseconds since 1970, and of these random bytes (74 of their 80 bits are kept).
+    /// A uid of this time, in milliseconds since 1970, and of these random bytes (74 of their 80
+    /// bits are kept).
     ///
     /// The time has 48 bits; one past the year 10889 is taken as the last that fits.
     pub fn v7(unix_ms: u64, random: [u8; 10]) -> Self {
@@ -51,7 +52,7 @@ impl Uid {
         self.0
     }
 
-    /// When it was made, in milliseconds since 1970.
+    /// The time at which it was made, in milliseconds since 1970.
     pub fn unix_ms(&self) -> u64 {
         let [a, b, c, d, e, f, ..] = *self.0.as_bytes();
         u64::from_be_bytes([0, 0, a, b, c, d, e, f])
@@ -59,9 +60,9 @@ impl Uid {
 
     /// The uid of the `ordinal`-th call that the handler of this message makes to this target.
     ///
-    /// It has this uid's time, and in place of randomness a hash (as of uuid version 5, SHA-1) of this uid, target
-    /// and ordinal. So a handler that is delivered twice makes the same calls twice, and the called service sees
-    /// repeats, not new messages.
+    /// It has this uid's time, and in place of randomness a hash of this uid, target and ordinal
+    /// (SHA-1, as of uuid version 5). A handler that is delivered twice makes its calls twice under
+    /// the same uids, and the called service sees repeats.
     pub fn child(&self, target: &Target, ordinal: u32) -> Self {
         // No subject contains a zero byte, so that the two cannot run into each other.
         let mut name = Vec::with_capacity(target.subject().len() + 5);
@@ -71,8 +72,8 @@ impl Uid {
         let hash = Uuid::new_v5(&self.0, &name);
         let mut random = [0; 10];
         random.copy_from_slice(&hash.as_bytes()[6..]);
-        // Bytes 6 and 8 of the hash carry its own version and variant in the bits that version 7 overwrites too,
-        // so that no bit of the hash is lost twice.
+        // Bytes 6 and 8 of the hash carry its own version and variant in the bits that version 7
+        // overwrites too, so that no bit of the hash is lost twice.
         Self::v7(self.unix_ms(), random)
     }
 

@@ -1,9 +1,10 @@
-//! The version of what is said on the wire, so that releases of a service can be told apart where they differ.
+//! The version of the wire, by which releases of a service are told apart where they differ.
 //!
-//! A request of version 1 says nothing of it. A later one names its version, and whoever does not understand that refuses
-//! it with [`ReplyState::Unsupported`](crate::ReplyState::Unsupported) and the versions it does understand; the requester then
-//! tries another copy. What counts is the meaning of a message that was there before: a new header that may be left
-//! unread makes no new version.
+//! A request of version 1 does not name it. A later one names its version. A copy that does not
+//! understand the version refuses the request with
+//! [`ReplyState::Unsupported`](crate::ReplyState::Unsupported) and names the versions that it does
+//! understand; the requester then tries another copy. A new version is needed only when a message
+//! that was there before changes its meaning, and not for a new header that may be left unread.
 
 use std::fmt;
 use std::str::FromStr;
@@ -18,11 +19,11 @@ pub struct Version(u16);
 pub struct VersionError;
 
 impl Version {
-    /// What requests speak that do not say so.
+    /// The version of requests that name none.
     pub const FIRST: Self = Self(1);
-    /// What this release speaks.
+    /// The version that this release speaks.
     pub const CURRENT: Self = Self::FIRST;
-    /// What text stands for that is no version: one that nobody understands.
+    /// The version in place of an unreadable text: nobody understands it.
     pub const UNKNOWN: Self = Self(u16::MAX);
 
     /// The version of this number.
@@ -48,7 +49,8 @@ impl fmt::Display for Version {
     }
 }
 
-/// The versions that a release understands: from one to another, both included. Its text is `1` or `1-2`.
+/// The versions that a release understands: from one to another, both included. Its text is `1` or
+/// `1-2`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Versions {
     /// The oldest.
@@ -58,10 +60,10 @@ pub struct Versions {
 }
 
 impl Versions {
-    /// What this release understands.
+    /// The versions that this release understands.
     pub const UNDERSTOOD: Self = Self { oldest: Version::FIRST, newest: Version::CURRENT };
 
-    /// Whether this version is among them.
+    /// True if this version is among them.
     pub fn contain(self, version: Version) -> bool {
         (self.oldest..=self.newest).contains(&version)
     }

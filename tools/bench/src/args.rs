@@ -1,4 +1,4 @@
-//! The command line, and how much is measured.
+//! The command line, and the extent of a measurement.
 
 use clap::{Parser, Subcommand, ValueEnum};
 
@@ -23,7 +23,7 @@ pub struct Args {
     pub messages: usize,
 }
 
-/// What is measured.
+/// A part of the benchmark.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Part {
     /// A publish while the dispatcher is awake.
@@ -45,7 +45,7 @@ pub enum Task {
     FloorResponder(Nats),
 }
 
-/// Where NATS is; by the environment, since arguments are there for everybody to see.
+/// The address of NATS. It comes by the environment, since everybody can read arguments.
 #[derive(Debug, clap::Args)]
 pub struct Nats {
     /// Address.
@@ -56,7 +56,7 @@ pub struct Nats {
     pub nats_token: String,
 }
 
-/// What the minimal dispatcher is to do.
+/// The order for the minimal dispatcher.
 #[derive(Debug, clap::Args)]
 pub struct Floor {
     /// The database with the tables of the floor.
@@ -65,14 +65,14 @@ pub struct Floor {
     /// NATS.
     #[command(flatten)]
     pub nats: Nats,
-    /// How many messages.
+    /// The number of messages.
     #[arg(long)]
     pub messages: usize,
 }
 
-/// How much is measured.
+/// The extent of a measurement.
 pub struct Extent {
-    /// Whether this is the quick one.
+    /// True for the quick one.
     pub quick: bool,
     /// Rounds of each pair in the publish part, a second each.
     pub publish_rounds: usize,
@@ -100,7 +100,7 @@ impl Extent {
         }
     }
 
-    /// Whether this part is to be measured.
+    /// True if this part is to be measured.
     pub fn has(&self, part: Part) -> bool {
         self.parts.is_empty() || self.parts.contains(&part)
     }

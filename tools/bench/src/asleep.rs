@@ -1,4 +1,5 @@
-//! What a publish costs its transaction when the dispatcher sleeps and has to be woken: the time of a single INSERT.
+//! The cost of a publish when the dispatcher sleeps and has to be woken: the time of a single
+//! INSERT.
 
 use std::time::{Duration, Instant};
 

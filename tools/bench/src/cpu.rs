@@ -1,13 +1,15 @@
-//! CPU time of everything that the benchmark has started: PostgreSQL with its backends, nats-server, the sidecars.
+//! CPU time of everything that the benchmark has started: PostgreSQL with its backends,
+//! nats-server, the sidecars.
 //!
-//! On a machine that does other things as well, messages a second say how much of it was left over; CPU time a message
-//! says what a message costs. It comes from `/proc/<pid>/stat` (proc(5)), whose ticks are hundredths of a second on Linux.
+//! On a machine that does other things as well, messages a second say how much of it was left over.
+//! CPU time a message says what a message costs. It comes from `/proc/<pid>/stat` (proc(5)), whose
+//! ticks are hundredths of a second on Linux.
 
 use std::collections::HashMap;
 use std::fs;
 use std::time::Duration;
 
-/// What one line of `/proc/<pid>/stat` says.
+/// The numbers of one line of `/proc/<pid>/stat`.
 struct Stat {
     parent: u32,
     /// Its own.

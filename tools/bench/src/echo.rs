@@ -1,4 +1,5 @@
-//! The service `echo`: answers `bench.echo` with what it was asked. Stateless, so that it measures the way and not the work.
+//! The service `echo`: answers `bench.echo` with the body of the request. Stateless, so that it
+//! measures the way and not the work.
 #![forbid(unsafe_code)]
 
 use std::process::ExitCode;

@@ -1,8 +1,10 @@
 //! The floor: the least program that moves outbox rows over NATS and answers back into rows.
 //!
-//! Pages of 500 rows by id, one connection with a wildcard reply inbox, 256 messages in flight, JSON passed through as
-//! text, replies written by `unnest` in batches. No uid, no headers, no envelope, no time limit, no repeat, no order of
-//! commits, no leader: nothing that makes it safe. It is what tpro is measured against, not what it could be replaced by.
+//! It reads pages of 500 rows by id, has one connection with a wildcard reply inbox and 256
+//! messages in flight, passes JSON through as text, and writes replies by `unnest` in batches. It
+//! has no uid, no headers, no envelope, no time limit, no repeat, no order of commits and no
+//! leader: nothing that makes it safe. tpro is measured against it, and could not be replaced by
+//! it.
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -87,7 +89,7 @@ async fn receive(
         let first = replies.next().await.context("the connection to NATS is closed")?;
         let mut batch = Vec::with_capacity(PAGE as usize);
         let mut next = Some(first);
-        // What is there goes into one batch; nobody waits to fill it.
+        // All replies that are there go into one batch; nobody waits to fill it.
         while let Some(reply) = next {
             let id = reply.subject.rsplit('.').next().and_then(|id| id.parse().ok()).context("no id")?;
             batch.push((id, reply.payload));

@@ -1,11 +1,14 @@
-//! `tpro-bench`: what tpro costs, against the same without it, side by side on this machine.
+//! `tpro-bench`: the cost of tpro, against a program without it, side by side on this machine.
 //!
-//! Two questions. What does a publish cost a transaction: the INSERT into `mq_publish`, against the same INSERT into a
-//! clone of that table without the trigger ([`publish`], [`asleep`])? And how many messages a second go from outbox rows
-//! over NATS to another process and back into reply rows, against the least program that does that ([`roundtrip`],
-//! [`floor`])? Absolute numbers say something about the machine; the ratios say something about tpro.
+//! It answers two questions. The first is the cost of a publish for a transaction: the INSERT into
+//! `mq_publish`, against an INSERT into a clone of that table without the trigger ([`publish`],
+//! [`asleep`]). The second is the number of messages a second that go from outbox rows over NATS to
+//! another process and back into reply rows, against the least program that does that
+//! ([`roundtrip`], [`floor`]). Absolute numbers say something about the machine; the ratios say
+//! something about tpro.
 //!
-//! It starts a PostgreSQL and a nats-server of its own, so that nothing need run and nothing of the user's is touched.
+//! It starts a PostgreSQL and a nats-server of its own, so that nothing need run and nothing of the
+//! user's is touched.
 #![forbid(unsafe_code)]
 
 mod args;
@@ -20,7 +23,7 @@ mod roundtrip;
 mod stand;
 mod table;
 
-// The floor has the allocator of the services: what is compared is the work.
+// The floor has the allocator of the services, so that only the work is compared.
 use tpro_sidecar as _;
 
 use std::process::ExitCode;

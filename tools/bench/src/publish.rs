@@ -1,8 +1,9 @@
-//! What a publish costs its transaction while the dispatcher is awake: commits a second into `mq_publish`, against commits
-//! a second into a clone of it without the trigger.
+//! The cost of a publish for its transaction while the dispatcher is awake: commits a second into
+//! `mq_publish`, against commits a second into a clone of it without the trigger.
 //!
-//! The rows are journal rows (`direct`), which the dispatcher reads past and does not send: else on a small machine the
-//! sending would be measured and not the publishing. The dispatcher reads all the time, since it is told never to sleep.
+//! The rows are journal rows (`direct`), which the dispatcher reads past and does not send: on a
+//! small machine the sending would be measured and not the publishing. The dispatcher reads all the
+//! time, since it is told never to sleep.
 
 use tpro_testkit::{Context as _, Database, Outcome};
 
@@ -11,15 +12,17 @@ use crate::pgbench::Pgbench;
 use crate::stand::Stand;
 use crate::table::{median, ratio, thousands};
 
-/// How many publishers at once.
+/// The numbers of publishers at once.
 const CLIENTS: [usize; 3] = [1, 8, 32];
-/// How much of the clone's speed a publish is to have.
+/// The share of the clone's speed that a publish is to have.
 const GOAL: f64 = 0.9;
 
-/// The longest that `PARK_AFTER_MS` takes: a minute without a message, and here there is always one.
+/// The longest that `PARK_AFTER_MS` takes: a minute without a message, and here there is always
+/// one.
 const NEVER: u32 = 60_000;
 
-/// The clone: the same columns, domains, defaults, constraints, indexes and partitions, and no trigger.
+/// The clone: the same columns, domains, defaults, constraints, indexes and partitions, and no
+/// trigger.
 const CLONE: &str = "
 CREATE TABLE main_service.clone (LIKE main_service.mq_publish INCLUDING ALL) PARTITION BY RANGE (id);
 DO $$
@@ -68,7 +71,7 @@ pub async fn measure(stand: &Stand, extent: &Extent) -> Outcome {
     for clients in CLIENTS {
         let (mut with, mut without) = (Vec::new(), Vec::new());
         for round in 0..extent.publish_rounds {
-            // In turns, and turned about: what drifts, drifts for both.
+            // In turns, and turned about: a drift of the machine meets both.
             if round % 2 == 0 {
                 with.push(outbox.second(clients).await?);
                 without.push(clone.second(clients).await?);

@@ -1,7 +1,8 @@
-//! Messages a second from waiting outbox rows to reply rows: the sidecars of two services, against the floor.
+//! Messages a second from waiting outbox rows to reply rows: the sidecars of two services, against
+//! the floor.
 //!
-//! Both find their rows waiting when they start, and both have another process answer. The rows are the same in every
-//! round; what was written is taken away in between.
+//! Both find their rows waiting when they start, and both have another process answer. Every round
+//! has equal rows; the rows of a round are taken away after it.
 
 use std::time::Duration;
 
@@ -15,7 +16,7 @@ use crate::floor::TABLES;
 use crate::stand::Stand;
 use crate::table::{median, ratio, thousands};
 
-/// How much of the floor's speed the sidecars are to have.
+/// The share of the floor's speed that the sidecars are to have.
 const GOAL: f64 = 0.5;
 /// A round takes seconds.
 const LIMIT: Duration = Duration::from_secs(120);
@@ -26,7 +27,7 @@ SELECT 'jsonrpc','tpro','echo','bench','echo',3600,'{}', jsonb_build_object('ip'
   FROM generate_series(1, $1::bigint) AS n"#;
 const FILL_FLOOR: &str = "INSERT INTO floor.outbox SELECT id, body FROM main_service.mq_publish";
 
-/// Nothing has been read, nothing has been answered: to be done while no dispatcher runs.
+/// Makes all rows unread and unanswered, while no dispatcher runs.
 const ANEW: &str = "
 TRUNCATE main_service.mq_reply;
 DELETE FROM main_service.mq_cursor;
@@ -50,7 +51,7 @@ pub async fn measure(stand: &Stand, extent: &Extent) -> Outcome {
     let (mut tpro_cpu, mut floor_cpu) = (Vec::new(), Vec::new());
     let a_message = |spent: Duration| spent.as_secs_f64() * 1e6 / messages as f64;
     for _ in 0..extent.roundtrip_rounds {
-        admin.batch_execute(ANEW).await.context("beginning anew")?;
+        admin.batch_execute(ANEW).await.context("making all rows unread again")?;
         let begun = cpu::spent();
         floor.push(messages as f64 / floor_seconds(stand, &database, extent).await?);
         let between = cpu::spent();

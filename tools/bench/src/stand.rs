@@ -1,4 +1,5 @@
-//! What the benchmark runs on: a cluster and a nats-server of its own, and the processes that are measured.
+//! The ground of the benchmark: a cluster and a nats-server of its own, and the processes that are
+//! measured.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -7,7 +8,7 @@ use std::sync::Arc;
 
 use tpro_testkit::{Context as _, Database, Nats, Outcome, Postgres, Process, Sidecar, Signal, paths};
 
-/// The cluster is durable as a production server is: what a commit costs is what is measured.
+/// The cluster is durable as a production server is, because the cost of a commit is measured.
 const SETTINGS: [(&str, &str); 6] = [
     ("fsync", "on"),
     ("full_page_writes", "on"),
@@ -66,12 +67,12 @@ impl Stand {
             .env("NATS_URL", self.nats.url())
             .env("NATS_TOKEN", self.nats.token());
         let log = self.folder.join(format!("{task}.out"));
-        // What an earlier round said is not to be taken for this round's.
+        // The log of an earlier round must not be taken for this round's.
         let _absent = fs::remove_file(&log);
         Process::start(task, command, &log, Signal::KILL, None)
     }
 
-    /// Where files of the benchmark may lie.
+    /// The folder for files of the benchmark.
     pub fn folder(&self) -> &Path {
         &self.folder
     }

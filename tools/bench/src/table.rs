@@ -1,4 +1,4 @@
-//! Medians, and how numbers are written.
+//! Medians, and the form of numbers.
 
 /// The median; of nothing, nothing.
 pub fn median(values: &[f64]) -> f64 {
@@ -29,7 +29,8 @@ pub fn thousands(value: f64) -> String {
     text
 }
 
-/// The ratios of pairs that were measured one after the other: their median with its range, and whether the goal is reached.
+/// The ratios of pairs that were measured one after the other: their median with its range, and
+/// whether the goal is reached.
 pub fn ratio(ours: &[f64], theirs: &[f64], goal: f64) -> String {
     let ratios: Vec<f64> = ours.iter().zip(theirs).map(|(ours, theirs)| ours / theirs).collect();
     let (low, high) = range(&ratios);

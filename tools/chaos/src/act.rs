@@ -1,4 +1,4 @@
-//! One fault: what is done to whom, and for how long.
+//! One fault: its kind, its victim, and its length.
 
 use std::fmt;
 use std::time::Duration;
@@ -11,7 +11,7 @@ pub const SERVICES: [&str; 4] = ["main", "analytic", "co", "rogue"];
 /// Copies of each service.
 pub const COPIES: u32 = 2;
 
-/// Whom it meets.
+/// The victim of a fault.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Whom {
     /// A copy by its number.
@@ -29,7 +29,7 @@ impl fmt::Display for Whom {
     }
 }
 
-/// What is done.
+/// The kind of a fault.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum What {
     /// SIGKILL, and a new start after the pause.
@@ -53,7 +53,7 @@ pub enum What {
 }
 
 impl What {
-    /// How long it lasts.
+    /// The time that it lasts.
     pub fn length(&self) -> Duration {
         match *self {
             Self::Kill(_, length)
@@ -96,9 +96,9 @@ impl fmt::Display for What {
 /// A fault at its time.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Act {
-    /// Since the begin of the run.
+    /// The time since the start of the run.
     pub at: Duration,
-    /// What is done.
+    /// The fault.
     pub what: What,
 }
 

@@ -9,30 +9,30 @@ use clap::{Args as Arguments, Parser, Subcommand};
 #[derive(Debug, Parser)]
 #[command(name = "tpro-chaos")]
 pub struct Args {
-    /// What to do.
+    /// The task.
     #[command(subcommand)]
     pub task: Task,
 }
 
-/// What to do.
+/// The task.
 #[derive(Debug, Subcommand)]
 pub enum Task {
-    /// Load under rotating random faults, then the question whether the promise was kept.
+    /// Load under rotating random faults, then the question if the promise was kept.
     Run(Run),
     /// Only print the faults of a seed.
     Plan(Extent),
-    /// Load without faults, then the question whether anything grows.
+    /// Load without faults, then the question if anything grows.
     Soak(Run),
 }
 
-/// How long, and which.
+/// The length and the seed of a run.
 #[derive(Clone, Debug, Arguments)]
 pub struct Extent {
-    /// How long the load lasts; draining and the oracle come after.
+    /// Seconds that the load lasts; draining and the oracle come after.
     #[arg(long, value_name = "N", default_value_t = 600, value_parser = clap::value_parser!(u64).range(10..=1_000_000))]
     pub seconds: u64,
 
-    /// What all that is random follows from; without it, the time.
+    /// The seed from which all random choices follow; without it, the time.
     #[arg(long, value_name = "N", default_value_t = by_time())]
     pub seed: u64,
 }
@@ -40,7 +40,7 @@ pub struct Extent {
 /// A run.
 #[derive(Clone, Debug, Arguments)]
 pub struct Run {
-    /// How long, and which.
+    /// The length and the seed.
     #[command(flatten)]
     pub extent: Extent,
 

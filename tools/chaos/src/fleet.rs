@@ -1,4 +1,5 @@
-//! The copies of the services. It knows who was taken down on purpose, so that a copy that dies by itself is found.
+//! The copies of the services. It knows the copies that were taken down on purpose, so that a copy
+//! that dies by itself is found.
 
 use std::collections::BTreeMap;
 use std::os::unix::process::ExitStatusExt as _;
@@ -11,7 +12,8 @@ use tpro_testkit::{Context as _, Outcome, Proxy, Sidecar, SidecarProcess, Signal
 use crate::act::{COPIES, SERVICES};
 use crate::stand::Stand;
 
-/// What a copy may take from SIGTERM to its end: its own limit (`STOP_TIMEOUT`, 25 s) and the flushes after it.
+/// The time that a copy has from SIGTERM to its end: its own limit (`STOP_TIMEOUT`, 25 s) and the
+/// flushes after it.
 const STOP_LIMIT: Duration = Duration::from_secs(40);
 /// Counters that are added up over all starts of all copies: a metric, and a label of it.
 const COUNTERS: [(&str, &str); 6] = [
@@ -67,14 +69,16 @@ impl Berth {
         }
     }
 
-    /// Stops it by SIGTERM. It may be cut off by its limit (code 1) when servers are gone meanwhile; that it ends is the rule.
+    /// Stops it by SIGTERM. Its limit may cut it off (code 1) when servers are gone meanwhile; it
+    /// must end in any case.
     pub async fn stop(&self) -> Outcome {
         let copy = lock(&self.copy).take();
         let Some(copy) = copy else { return Ok(()) };
         copy.signal(Signal::TERM)?;
         let exit = copy.process().wait_within(STOP_LIMIT).await?;
         if exit.signal() == Some(Signal::TERM.as_raw()) && !copy.process().has_spoken() {
-            // It had been started a moment before, had not come so far as to listen for signals, and had done nothing.
+            // It had been started a moment before, did not listen for signals yet, and had done
+            // nothing.
             return Ok(());
         }
         exit.code().context(format!("{} died of a signal after SIGTERM: {exit}", self.name())).map(drop)
@@ -88,10 +92,10 @@ impl Berth {
         }
     }
 
-    /// Remembers what its counters say now.
+    /// Remembers the present values of its counters.
     async fn count(&self) {
         let Some(copy) = self.copy() else { return };
-        // A copy that is frozen or has just begun says nothing.
+        // A copy that is frozen or has just started says nothing.
         let asked = tokio::time::timeout(Duration::from_millis(500), copy.get("/metrics")).await;
         let Ok(Ok(page)) = asked else { return };
         for (at, (metric, label)) in COUNTERS.iter().enumerate() {
@@ -156,7 +160,8 @@ impl Fleet {
         Ok(())
     }
 
-    /// The copies that have ended by themselves since the last look; each is started again, so that the run goes on.
+    /// The copies that have ended by themselves since the last look; each is started again, so that
+    /// the run goes on.
     pub fn dead(&self) -> Outcome<Vec<String>> {
         let mut dead = Vec::new();
         for berth in &self.berths {
@@ -172,19 +177,20 @@ impl Fleet {
         Ok(dead)
     }
 
-    /// How many copies run.
+    /// The number of copies that run.
     pub fn running(&self) -> usize {
         self.berths.iter().filter(|berth| berth.copy().is_some()).count()
     }
 
-    /// Remembers what all counters say now: a killed copy takes what it has counted since with it.
+    /// Remembers the present values of all counters: a killed copy takes its later counts with it.
     pub async fn count(&self) {
         for berth in &self.berths {
             berth.count().await;
         }
     }
 
-    /// A counter, added up over all starts of all copies, as far as it was seen; `what` is its label's value or its name.
+    /// A counter, added up over all starts of all copies, as far as it was seen; `what` is its
+    /// label's value or its name.
     pub fn counted(&self, what: &str) -> u64 {
         let wanted = |at: usize| COUNTERS[at].0.contains(what) || COUNTERS[at].1.contains(what);
         let sums = self.berths.iter().map(|berth| {

@@ -1,7 +1,9 @@
-//! The flood that a soak begins with. It sets the high-water marks at once: every session of every pool is opened, the largest
-//! bodies go every way through every copy, and transactions of thousands of rows fill what is kept per message. Whatever
-//! comes to a plateau (size classes of the allocator, buffers that keep their largest size, code that is first run) then
-//! does so before anybody looks, instead of once in a while for hours, when a rare large body finds a copy that had none.
+//! The flood at the start of a soak. It sets the high-water marks at once: every session of every
+//! pool is opened, the largest bodies go every way through every copy, and transactions of
+//! thousands of rows fill the state that is kept per message. So everything that comes to a plateau
+//! (size classes of the allocator, buffers that keep their largest size, code that runs for the
+//! first time) does so before the first look, and not once in a while for hours, when a rare large
+//! body finds a copy that had none.
 
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -18,8 +20,8 @@ use crate::traffic::{Ask, COLUMNS, Mark};
 
 /// Its marks; the first publisher's begin far above.
 const FIRST: Mark = 1;
-/// Large rows of each way in one transaction. Which copy gets one is a matter of luck: two copies both get some but once in
-/// 2^11, and that three times over.
+/// Large rows of each way in one transaction. Luck decides which copy gets one: with this number
+/// both copies get some but once in 2^11, and that three times over.
 const LARGE: usize = 12;
 /// Transactions of large rows.
 const LARGE_TIMES: usize = 3;
@@ -29,9 +31,9 @@ const ROWS: usize = 4_000;
 const ROWS_TIMES: usize = 3;
 /// Rows of one statement.
 const PIECE: usize = 500;
-/// The marks of it are drawn from this part of what is random.
+/// The marks of the flood are drawn from this part of the random numbers.
 const PART: u64 = 999;
-/// How long a statement may take.
+/// The longest time that a statement may take.
 const STATEMENT: Duration = Duration::from_secs(60);
 
 /// Publishes it and waits until all of it is settled.

@@ -1,4 +1,5 @@
-//! What is looked at in a soak: memory, files, threads, tasks and what copies have in hand, and the memory of their backends.
+//! The measures of a soak: memory, files, threads, tasks and messages in hand of the copies, and
+//! the memory of their backends.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -9,15 +10,17 @@ use tpro_testkit::Outcome;
 use crate::fleet::{Berth, Fleet};
 use crate::slope::Sample;
 
-/// Mebibytes of the copies' sessions in PostgreSQL, by copy: the operating system counts them by process id.
+/// Mebibytes of the copies' sessions in PostgreSQL, by copy: the operating system counts them by
+/// process id.
 const BACKENDS: &str =
     "SELECT split_part(application_name, '/', 2) || '-' || split_part(application_name, '/', 3), pid
     FROM pg_stat_activity WHERE datname = current_database() AND application_name LIKE 'tpro/%'";
 
-/// What a series counts, and so how much of it is growth.
+/// A measure, and with it the growth that counts.
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
 pub enum Measure {
-    /// Mebibytes of its own that a copy has in RAM: without the pages of its program, which come in as they are first run.
+    /// Mebibytes of its own that a copy has in RAM: without the pages of its program, which come in
+    /// as they are first run.
     Resident,
     /// Mebibytes of their own that the sessions of a copy have in PostgreSQL.
     Backends,
@@ -27,12 +30,12 @@ pub enum Measure {
     Threads,
     /// Tasks on a copy's tracker.
     Tasks,
-    /// What a copy has in flight, waiting, unsettled or at work, by its own metrics.
+    /// Messages that a copy has in flight, waiting, unsettled or at work, by its own metrics.
     InHand,
 }
 
 impl Measure {
-    /// What one of it is.
+    /// The unit of the measure.
     pub fn unit(self) -> &'static str {
         match self {
             Self::Resident | Self::Backends => "MB",
@@ -43,11 +46,11 @@ impl Measure {
         }
     }
 
-    /// What is gross growth in a minute, even to a short look.
+    /// The gross growth in a minute, even in a short look.
     pub fn gross(self) -> f64 {
         match self {
-            // A plateau that is approached as 3 MB times the logarithm of time takes 1.2 MB in the later half of a run of a
-            // minute, 3.6 MB a minute, and less in any longer one.
+            // A plateau that is approached as 3 MB times the logarithm of time takes 1.2 MB in the
+            // later half of a run of a minute, 3.6 MB a minute, and less in any longer one.
             Self::Resident | Self::Backends => 5.0,
             // More than the load's ups and downs move the median of a third of the time.
             Self::Files | Self::Threads | Self::Tasks | Self::InHand => 30.0,
@@ -55,7 +58,7 @@ impl Measure {
     }
 }
 
-/// All series: what of which copy.
+/// All series, by measure and copy.
 #[derive(Default)]
 pub struct Gauges {
     series: BTreeMap<(Measure, String), Vec<Sample>>,
@@ -71,7 +74,7 @@ impl Gauges {
         let mut backends: BTreeMap<String, f64> = BTreeMap::new();
         for row in admin.query(BACKENDS, &[]).await? {
             let pid: i32 = row.get(1);
-            // One that has just ended has no memory.
+            // A process that has just ended has no memory.
             let memory = status(pid as u32, "RssAnon:").unwrap_or(0.0) / 1024.0;
             *backends.entry(row.get(0)).or_default() += memory;
         }

@@ -1,22 +1,26 @@
 //! Does a series grow? The rule by which a soak fails.
 //!
-//! Samples are cut into blocks of a minute, and of each only the median counts: memory moves in steps and jumps back, and
-//! samples that follow each other within seconds say the same thing twice. With fewer than 20 blocks nothing is said of a
-//! slope. With 20 or more a series **grows** if, each with the confidence of [`slope()`],
+//! Samples are cut into blocks of a minute, and of each only the median counts: memory moves in
+//! steps and jumps back, and samples that follow each other within seconds say one thing twice.
+//! With fewer than 20 blocks nothing is said of a slope. With 20 or more a series **grows** if,
+//! each with the confidence of [`slope()`],
 //!
-//! 1. the slope of its later half is more than 1 (MB, file, thread, task) an hour: what came to rest early does not count;
+//! 1. the slope of its later half is more than 1 (MB, file, thread, task) an hour: a series that
+//! came to rest early does not count;
 //! 2. the slope of the whole is more than 0: a jump near the end that comes back is none;
-//! 3. its later half gains more by each doubling of time than its earlier half. Memory comes to rest by the logarithm of
-//!    time: a high-water mark is passed the less often the higher it is, so each doubling gains about the same, and for hours
-//!    that is more than 1 MB an hour. A leak gains with time itself: twice as much in twice the time.
+//! 3. its later half gains more by each doubling of time than its earlier half. Memory comes to
+//! rest by the logarithm of time: the higher a high-water mark is, the less often it is passed, so
+//! each doubling gains about the same, and for hours that is more than 1 MB an hour. A leak gains
+//! with time itself: twice as much in twice the time.
 //!
-//! A series **does not grow** if its later half surely gains no more than 1 an hour, and else the run cannot tell. The
-//! confidence is such that a run of forty series without growth fails less often than once in twenty. In noise of 0.1 MB it
-//! finds 15 MB an hour in half an hour, 2 in an hour and 1.2 in two; in noise of 0.5 MB 10 in an hour and 2 in two. The
-//! copies that carry the load have more than that, so that only a night says something of 1 MB an hour.
+//! A series **does not grow** if its later half surely gains no more than 1 an hour, and else the
+//! run cannot tell. With this confidence a run of forty series without growth fails less often than
+//! once in twenty. In noise of 0.1 MB it finds 15 MB an hour in half an hour, 2 in an hour and 1.2
+//! in two; in noise of 0.5 MB 10 in an hour and 2 in two. The copies that carry the load have more
+//! noise than that, so that only a night says something of 1 MB an hour.
 //!
-//! A shorter run fails only by gross growth: more than a bound per minute, in both halves, each of which is half a minute at
-//! least. No plateau does that, see [`crate::gauge::Measure::gross`].
+//! A shorter run fails only by gross growth: more than a bound per minute, in both halves, each of
+//! which is half a minute at least. No plateau does that, see [`crate::gauge::Measure::gross`].
 
 use std::fmt;
 
@@ -26,12 +30,13 @@ use crate::slope::{Sample, Slope, median, medians, slope};
 pub const BLOCK: f64 = 60.0 / 3600.0;
 /// Blocks for a verdict.
 const ENOUGH: usize = 20;
-/// What may grow in an hour.
+/// The growth in an hour that is allowed.
 const PER_HOUR: f64 = 1.0;
-/// The least minutes that half of a look is taken for, so that a step in a few seconds is not many a minute.
+/// The least minutes that half of a look is taken for, so that a step in a few seconds is not many
+/// a minute.
 const HALF_LEAST: f64 = 0.5;
 
-/// What is said of a series.
+/// The verdict on a series.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Verdict {
     /// Its later half has this slope, and the rule is met.
@@ -59,7 +64,8 @@ impl fmt::Display for Verdict {
     }
 }
 
-/// Judges the samples of a series, whose times count from the begin of the load; `gross` is its bound per minute.
+/// Judges the samples of a series, whose times count from the begin of the load; `gross` is its
+/// bound per minute.
 pub fn judge(samples: &[Sample], gross: f64) -> Verdict {
     let points = medians(samples, BLOCK);
     if points.len() < ENOUGH {
@@ -76,8 +82,9 @@ pub fn judge(samples: &[Sample], gross: f64) -> Verdict {
     Verdict::Unsure(half)
 }
 
-/// Whether the later half surely gains more with the logarithm of time than the earlier one. The limit of the difference of two
-/// slopes comes from theirs: Zou, Donner, "Construction of confidence limits about effect measures", 2008.
+/// True if the later half surely gains more with the logarithm of time than the earlier one. The
+/// limit of the difference of two slopes comes from theirs: Zou, Donner, "Construction of
+/// confidence limits about effect measures", 2008.
 fn outruns_logarithm(earlier: &[Sample], later: &[Sample]) -> bool {
     let by_logarithm =
         |half: &[Sample]| slope(&half.iter().map(|(at, value)| (at.ln(), *value)).collect::<Vec<_>>());
@@ -85,7 +92,8 @@ fn outruns_logarithm(earlier: &[Sample], later: &[Sample]) -> bool {
     after.guess - before.guess > (after.guess - after.low).hypot(before.high - before.guess)
 }
 
-/// Whether both halves gain more than the bound per minute, from the median of their first third to that of their last.
+/// True if both halves gain more than the bound per minute, from the median of their first third to
+/// that of their last.
 fn is_gross(samples: &[Sample], bound: f64) -> bool {
     let gain = |half: &[Sample]| {
         let third = half.len() / 3;

@@ -1,12 +1,13 @@
-//! The publishers' own truth: what they know to be committed, what they know to be rolled back, and what they could not
-//! learn. The oracle holds the outbox against it.
+//! The publishers' own truth: the rows that they know to be committed, those that they know to be
+//! rolled back, and those of which they could not learn the end. The oracle holds the outbox
+//! against it.
 
 use std::sync::{Mutex, MutexGuard};
 use std::time::SystemTime;
 
 use crate::traffic::Mark;
 
-/// What a publisher knows of the end of its transaction.
+/// The end of a transaction, as far as its publisher knows it.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum End {
     /// The server said so.
@@ -22,15 +23,16 @@ pub enum End {
 pub struct Entry {
     /// Its id, if it was asked for before the end: `pg_xact_status` can tell an unknown end.
     pub xid: Option<u64>,
-    /// When it began.
+    /// The time at which it began.
     pub begun: SystemTime,
-    /// Whether it outlives a crash of the server without being committed: the server said that it is prepared.
+    /// True if it outlives a crash of the server without being committed: the server said that it
+    /// is prepared.
     pub prepared: bool,
-    /// How it ended.
+    /// The end of it.
     pub end: End,
     /// The rows that are there if it committed.
     pub kept: Vec<Mark>,
-    /// The rows that are not there whatever happened: rolled back to a savepoint or by an exception.
+    /// The rows that are not there in any case: rolled back to a savepoint or by an exception.
     pub gone: Vec<Mark>,
 }
 

@@ -1,11 +1,12 @@
 //! `tpro-chaos`: is the promise kept under any fault, and does nothing grow?
 //!
-//! Sessions publish in transactions of all shapes ([`shape`]) messages of all kinds ([`traffic`]), and keep a ledger
-//! ([`ledger`]) of what committed. Two copies of each service ([`fleet`]) handle them. Meanwhile a schedule of faults
-//! ([`schedule`]), which follows from the seed, is carried out ([`nemesis`]). Then all is made good again, what is under way
-//! drains, and the oracle ([`oracle`]) holds tables, ledger and effects against each other. The other task is the same
-//! load without faults ([`soak`]): after a flood ([`flood`]) memory, files and tasks are looked at ([`gauge`]), and a rule says
-//! whether they grow ([`growth`]).
+//! Sessions publish in transactions of all shapes ([`shape`]) messages of all kinds ([`traffic`]),
+//! and keep a ledger ([`ledger`]) of the commits. Two copies of each service ([`fleet`]) handle
+//! them. Meanwhile a schedule of faults ([`schedule`]), which follows from the seed, is carried out
+//! ([`nemesis`]). Then everything is repaired, the messages under way are settled, and the oracle
+//! ([`oracle`]) holds tables, ledger and effects against each other. The other task is this load
+//! without faults ([`soak`]): after a flood ([`flood`]) it looks at memory, files and tasks
+//! ([`gauge`]), and a rule says if they grow ([`growth`]).
 //!
 //! It starts servers of its own on free ports, and ends all it has started, also on Ctrl-C.
 #![forbid(unsafe_code)]
@@ -58,7 +59,7 @@ async fn main() -> ExitCode {
     }
 }
 
-/// Whether all was as it should be.
+/// Runs the task. True if all was as it should be.
 async fn work(task: Task) -> Outcome<bool> {
     match task {
         Task::Run(run) => run::run(&run).await,

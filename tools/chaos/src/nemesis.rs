@@ -1,4 +1,4 @@
-//! Does what the schedule says.
+//! Carries out the schedule.
 
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
@@ -12,14 +12,14 @@ use crate::schedule::Round;
 use crate::stand::Stand;
 use crate::takeover::Takeovers;
 
-/// A session of any sidecar, at random, as long as it is not the last look at the same one.
+/// A random session of any sidecar, but not the one that was looked at last.
 const TERMINATE: &str = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity
     WHERE datname = current_database() AND application_name LIKE 'tpro/%' ORDER BY random() LIMIT 1";
 
 /// A leader that stands still for longer is deposed; one that does not goes on leading.
 const DEPOSED_AFTER: Duration = Duration::from_secs(12);
 
-/// Makes faults, and notes what went wrong with making them.
+/// Makes faults, and notes the troubles in making them.
 pub struct Nemesis {
     stand: Arc<Stand>,
     fleet: Arc<Fleet>,
@@ -56,7 +56,7 @@ impl Nemesis {
         }
     }
 
-    /// What went wrong: a copy that would not stop, a server that would not start.
+    /// Troubles: a copy that would not stop, a server that would not start.
     pub fn troubles(&self) -> Vec<String> {
         lock(&self.troubles).clone()
     }
@@ -71,7 +71,7 @@ impl Nemesis {
         }
     }
 
-    /// Makes the fault and undoes it; false if whom it should meet has another one already.
+    /// Makes the fault and undoes it; false if its victim has another one already.
     async fn make(&self, what: What) -> Outcome<bool> {
         match what {
             What::Terminate(sessions) => {

@@ -1,5 +1,5 @@
-//! The oracle of a run: the test kit's ([`Recon`]), the ledger of the publishers against the outbox, and the effects of the
-//! handlers against both.
+//! The oracle of a run: the test kit's ([`Recon`]), the ledger of the publishers against the
+//! outbox, and the effects of the handlers against both.
 
 use std::collections::{BTreeMap, HashMap};
 use std::time::SystemTime;
@@ -11,10 +11,10 @@ use crate::act::SERVICES;
 use crate::ledger::{End, Entry};
 use crate::traffic::Mark;
 
-/// How many transactions are told of that contradict the ledger in one way.
+/// The number of contradictions of one kind that are printed.
 const TOLD: usize = 20;
 
-/// What must be none, each with its name.
+/// Counts that must be zero, each with its name.
 const NONE: [(&str, &str); 9] = [
     (
         "messages have more than one effect of a transactional handler",
@@ -69,7 +69,7 @@ const NONE: [(&str, &str); 9] = [
     ),
 ];
 
-/// What a run came to.
+/// The verdict on a run.
 pub struct Verdict {
     /// Rows in all outboxes.
     pub published: i64,
@@ -81,11 +81,12 @@ pub struct Verdict {
     pub repeats: i64,
     /// Ends of transactions that only the oracle could tell.
     pub resolved: usize,
-    /// What contradicts the promise, a line each.
+    /// The contradictions of the promise, a line each.
     pub violations: Vec<String>,
 }
 
-/// Ends what publishers have left open: their sessions, and prepared transactions, which are committed.
+/// Ends the transactions that publishers have left open: their sessions, and prepared transactions,
+/// which are committed.
 pub async fn tidy(admin: &Client) -> Outcome {
     let sessions = "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE application_name = 'chaos/publisher'";
     let open = "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'chaos/publisher'";
@@ -104,7 +105,8 @@ pub async fn tidy(admin: &Client) -> Outcome {
     Ok(())
 }
 
-/// What is not settled, and what the leaders that should settle it have written of themselves: where to begin to look.
+/// Messages that are not settled, and the last log lines of the leaders that should settle them:
+/// the place to begin to look.
 pub async fn unsettled(admin: &Client) -> Outcome<String> {
     let mut told = String::new();
     for service in SERVICES {
@@ -124,7 +126,8 @@ pub async fn unsettled(admin: &Client) -> Outcome<String> {
     Ok(told)
 }
 
-/// Asks everything. The outboxes must be settled, and the ends that publishers did not learn are looked up.
+/// Asks everything. The outboxes must be settled, and the ends that publishers did not learn are
+/// looked up.
 pub async fn ask(admin: &Client, ledger: Vec<Entry>, downs: &[SystemTime]) -> Outcome<Verdict> {
     let services = SERVICES.map(str::to_owned);
     let recon = Recon::look(admin, &services).await?;
@@ -171,7 +174,7 @@ async fn compare(
         let present = entry.kept.iter().filter(|mark| there.contains_key(mark)).count();
         let mut end = entry.end;
         if let (End::Unknown, Some(xid)) = (end, entry.xid) {
-            // What is there has committed; of what is not, the id may be another's.
+            // A row that is there has committed. The id of a missing row may be another's.
             let downs = if present == 0 { downs } else { &[] };
             end = status(admin, &entry, xid, downs).await?;
             resolved += 1;
@@ -213,11 +216,11 @@ async fn compare(
     Ok(resolved)
 }
 
-/// How a transaction ended, as the server tells it.
+/// The end of a transaction, as the server tells it.
 ///
-/// A crash takes with it what was not flushed, ids of transactions included, and the server hands them out again: what is
-/// `committed` under such an id is another transaction. That shows by its time, since the server was down between the begin of
-/// the one and the commit of the other.
+/// A crash takes with it all that was not flushed, ids of transactions included, and the server
+/// hands them out again: a `committed` transaction under a repeated id is another one. Its time
+/// shows that, since the server was down between the start of the one and the commit of the other.
 async fn status(admin: &Client, entry: &Entry, xid: u64, downs: &[SystemTime]) -> Outcome<End> {
     let query = format!(
         "SELECT pg_xact_status('{xid}'::xid8), CASE pg_xact_status('{xid}'::xid8) WHEN 'committed'

@@ -16,7 +16,7 @@ use crate::traffic::Mark;
 
 /// Marks of a publisher, far more than it can use.
 const MARKS: Mark = 1 << 32;
-/// How long connecting may take.
+/// The longest time for connecting.
 const CONNECT: Duration = Duration::from_secs(5);
 
 /// The publishers.
@@ -26,7 +26,7 @@ pub struct Publishers {
 }
 
 impl Publishers {
-    /// Starts so many.
+    /// Starts this number of publishers.
     pub fn start(url: &str, seed: u64, count: u64, ledger: &Arc<Ledger>) -> Self {
         let (stop, stopped) = watch::channel(false);
         let mut tasks = JoinSet::new();

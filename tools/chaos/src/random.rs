@@ -2,13 +2,14 @@
 
 use std::time::Duration;
 
-/// SplitMix64 (Steele, Lea, Flood, "Fast splittable pseudorandom number generators", 2014): one word of state, and every
-/// seed is a good one.
+/// SplitMix64 (Steele, Lea, Flood, "Fast splittable pseudorandom number generators", 2014): one
+/// word of state, and every seed is a good one.
 #[derive(Clone, Debug)]
 pub struct Random(u64);
 
 impl Random {
-    /// The numbers of a seed, for one part of the run; other parts have others, so that none disturbs the rest.
+    /// The numbers of a seed, for one part of the run; other parts have others, so that none
+    /// disturbs the rest.
     pub fn part(seed: u64, part: u64) -> Self {
         let mut random = Self(seed ^ part.wrapping_mul(0x9e37_79b9_7f4a_7c15));
         Self(random.word())

@@ -1,4 +1,4 @@
-//! A run: load and faults, recovery, the oracle, and what it all came to.
+//! A run: load and faults, recovery, the oracle, and the report.
 
 use std::cell::Cell;
 use std::path::Path;
@@ -20,25 +20,25 @@ use crate::schedule;
 use crate::stand::{Settings, Stand};
 use crate::takeover::Takeovers;
 
-/// Partitions so small that ranges are made and swapped all the time, also while faults are on. What is settled is kept: the
-/// oracle needs all rows.
+/// Partitions so small that new ones are made and swapped all the time, also while faults are on.
+/// Settled messages are kept: the oracle needs all rows.
 const SETTINGS: Settings = &[("PARTITION_ROWS", "5000"), ("MAINTENANCE_INTERVAL", "10")];
 /// Between two lines of progress.
 const PROGRESS: Duration = Duration::from_secs(5);
 /// Messages after all faults, each of which must be answered well.
 const AFTERWARDS: i32 = 200;
-/// How long one statement of a line of progress may take.
+/// The longest time for one statement of a line of progress.
 const LOOK: Duration = Duration::from_secs(2);
 
-/// What is at work during a run.
+/// The parts of a run.
 pub struct Scene {
     /// The servers.
     pub stand: Arc<Stand>,
     /// The copies.
     pub fleet: Arc<Fleet>,
-    /// What was published.
+    /// The ledger of the publishers.
     pub ledger: Arc<Ledger>,
-    /// Who leads.
+    /// The watch over the leaders.
     pub takeovers: Arc<Takeovers>,
     _outside: Outside,
 }
@@ -58,7 +58,7 @@ impl Scene {
         Publishers::start(&self.stand.publisher_url(), run.extent.seed, run.publishers, &self.ledger)
     }
 
-    /// All is made good, what is under way drains, and everything is asked.
+    /// Repairs everything, waits until the messages under way are settled, and asks the oracle.
     pub async fn judge(&self) -> Outcome<Verdict> {
         self.stand.publishers.set(Fault::None);
         self.fleet.all_up().await?;
@@ -103,7 +103,7 @@ impl Scene {
         Ok(())
     }
 
-    /// A line: what is there so far. While PostgreSQL is away it says less.
+    /// Prints a line of progress. While PostgreSQL is away it says less.
     pub async fn progress(&self, begun: Instant, doing: &str) {
         let tables = self.tables().await;
         self.tell(begun, doing, &tables);
@@ -179,7 +179,7 @@ pub async fn run(run: &Run) -> Outcome<bool> {
     conclude(run, &scene, &violations)
 }
 
-/// What goes on at this moment of the run.
+/// The faults at this moment of the run.
 fn phase(rounds: &[schedule::Round], at: Duration) -> String {
     let number = at.as_secs() / schedule::ROUND.as_secs();
     match rounds.get(number as usize) {
@@ -189,7 +189,7 @@ fn phase(rounds: &[schedule::Round], at: Duration) -> String {
     }
 }
 
-/// Prints what it all came to.
+/// Prints the report.
 fn report(scene: &Scene, verdict: Verdict, violations: &mut Vec<String>) {
     let (transactions, rolled_back, unknown) = scene.ledger.counts();
     println!("published     {} rows in all outboxes", verdict.published);

@@ -1,6 +1,7 @@
-//! Which fault when: rounds of a mix of a few kinds, as Jepsen rotates them, each round with a quiet quarter at its end.
+//! The schedule of faults: rounds of a mix of a few kinds, as Jepsen rotates them, each round with
+//! a quiet quarter at its end.
 //!
-//! It follows from the seed alone. A longer run begins as a shorter one of the same seed.
+//! It follows from the seed alone. A longer run begins as a shorter one of its seed does.
 
 use std::time::Duration;
 
@@ -12,7 +13,7 @@ use crate::random::Random;
 
 /// A round, its quiet quarter included.
 pub const ROUND: Duration = Duration::from_secs(40);
-/// Where in a round the quiet quarter begins.
+/// The start of the quiet quarter in a round.
 const QUIET: Duration = Duration::from_secs(30);
 
 /// A kind of fault.
@@ -60,11 +61,11 @@ pub struct Round {
     pub mix: Vec<Kind>,
     /// The faults, by their time.
     pub acts: Vec<Act>,
-    /// When all of them are over, since the begin of the run.
+    /// The time since the start of the run at which all of them are over.
     pub quiet: Duration,
 }
 
-/// The rounds of a run of so many seconds.
+/// The rounds of a run of this many seconds.
 pub fn rounds(seed: u64, seconds: u64) -> Vec<Round> {
     let mut random = Random::part(seed, 1);
     let mut rotation = Vec::new();
@@ -82,7 +83,7 @@ pub fn rounds(seed: u64, seconds: u64) -> Vec<Round> {
         rounds.push(round(&mut random, begin, mix));
         begin += ROUND;
     }
-    // What would begin after the end does not, and the last round is quiet by the end.
+    // A fault that would begin after the end is left out, and the last round is quiet by the end.
     let end = Duration::from_secs(seconds);
     if let Some(last) = rounds.last_mut() {
         last.acts.retain(|act| act.at + act.what.length() < end);

@@ -29,7 +29,8 @@ const SHAPES: [(u64, Shape); 12] = [
     (4, Shape::Request),
 ];
 
-/// How long a transaction may take before its session is taken for dead; the longest wait for a reply is in it.
+/// The longest time of a transaction before its session is taken for dead; the longest wait for a
+/// reply is in it.
 const LIMIT: Duration = Duration::from_secs(30);
 
 #[derive(Clone, Copy, Debug)]
@@ -66,11 +67,12 @@ pub struct Draft<'a> {
     random: &'a mut Random,
     next: &'a mut Mark,
     entry: Entry,
-    /// Whether the end is no longer in our hands.
+    /// True if the end is no longer in our hands.
     sent: bool,
 }
 
-/// Runs a transaction of any shape. Returns what is known of it, and whether its session may be used again.
+/// Runs a transaction of any shape. Returns its end as far as it is known, and if its session may
+/// be used again.
 pub async fn transaction(session: &Client, random: &mut Random, next: &mut Mark) -> (Entry, bool) {
     let shape = *random.weighted(&SHAPES);
     let entry = Entry {
@@ -87,7 +89,7 @@ pub async fn transaction(session: &Client, random: &mut Random, next: &mut Mark)
     let end = match (well, draft.sent) {
         (true, _) => draft.entry.end,
         (false, true) => End::Unknown,
-        // What was never told to commit does not.
+        // A transaction that was never told to commit does not.
         (false, false) => End::RolledBack,
     };
     (Entry { end, ..draft.entry }, well)

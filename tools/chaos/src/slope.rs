@@ -1,16 +1,18 @@
 //! A slope of a series, and how sure it is.
 //!
-//! The samples are cut into blocks of time, and of each only the median counts. Through the medians goes the line of Theil and
-//! Sen (the median of the slopes of all pairs), whose limits of confidence come from the distribution of Kendall's tau: P. K.
-//! Sen, "Estimates of the regression coefficient based on Kendall's tau", 1968. Neither minds a few wild samples.
+//! The samples are cut into blocks of time, and of each only the median counts. Through the medians
+//! goes the line of Theil and Sen (the median of the slopes of all pairs), whose limits of
+//! confidence come from the distribution of Kendall's tau: P. K. Sen, "Estimates of the regression
+//! coefficient based on Kendall's tau", 1968. Neither minds a few wild samples.
 
-/// Quantile of the normal distribution: each limit is passed by chance once in 2,000, so that by forty series one is once in
-/// fifty. The rest up to once in twenty is for blocks that are not quite independent.
+/// Quantile of the normal distribution: each limit is passed by chance once in 2,000, so that by
+/// forty series one is once in fifty. The rest up to once in twenty is for blocks that are not
+/// quite independent.
 const Z: f64 = 3.3;
 /// The fewest points that say something.
 const FEWEST: usize = 6;
 
-/// A sample: when (hours), and what.
+/// A sample: its time (hours), and its value.
 pub type Sample = (f64, f64);
 
 /// A slope per hour.

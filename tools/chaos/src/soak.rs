@@ -1,4 +1,5 @@
-//! Load without faults, for long: whether anything grows ([`crate::growth`] has the rule).
+//! Load without faults, for long, and a look at everything that may grow ([`crate::growth`] has the
+//! rule).
 
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -15,7 +16,8 @@ use crate::stand::Settings;
 
 /// Between two lines of progress.
 const PROGRESS: Duration = Duration::from_secs(10);
-/// What of a run is warm-up: pools, caches and statistics fill, the allocator finds its size.
+/// The part of a run that is warm-up: pools, caches and statistics fill, the allocator finds its
+/// size.
 const WARM_UP: f64 = 1.0 / 3.0;
 /// No more than this is needed.
 const WARM_UP_ENOUGH: Duration = Duration::from_secs(600);
@@ -23,8 +25,8 @@ const WARM_UP_ENOUGH: Duration = Duration::from_secs(600);
 const PAUSE: Duration = Duration::from_secs(5);
 /// And in a short run, enough of them.
 const LOOKS: u32 = 120;
-/// Partitions stay small, so that maintenance makes and fills many of them. Nothing is dropped within a run, since what is
-/// kept is the usual: the oracle needs all rows.
+/// Partitions stay small, so that maintenance makes and fills many of them. Nothing is dropped
+/// within a run, since the default retention is longer: the oracle needs all rows.
 const SETTINGS: Settings = &[("PARTITION_ROWS", "20000")];
 
 /// Makes a run; false if anything grows or the promise was broken.
@@ -99,7 +101,7 @@ fn keep(gauges: &Gauges, run: &Run) -> Outcome {
     Ok(())
 }
 
-/// Prints what was seen of a series; what it violates, if it surely grows.
+/// Prints the verdict on a series. Returns the violation, if it surely grows.
 fn tell(measure: Measure, copy: &str, samples: &[Sample]) -> Option<String> {
     let (unit, what) = (measure.unit(), format!("{measure:?} {copy}"));
     let values = || samples.iter().map(|sample| sample.1);

@@ -1,5 +1,5 @@
-//! What a run stands on: servers of its own, the services' copies behind lines that can be made bad, and the tables that
-//! handlers leave their effects in.
+//! The ground of a run: servers of its own, the services' copies behind lines that can be made bad,
+//! and the tables in which handlers leave their effects.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -11,8 +11,9 @@ use tpro_testkit::{Context as _, Database, Nats, Outcome, Postgres, Proxy, Sidec
 
 use crate::act::SERVICES;
 
-/// Nobody pulls the plug of the machine, so that nothing need be flushed; but a server that is killed can be cut off in the
-/// middle of a page, and without full pages in its WAL it would lose rows.
+/// Nobody pulls the plug of the machine, so that nothing need be flushed; but a server that is
+/// killed can be cut off in the middle of a page, and without full pages in its WAL it would lose
+/// rows.
 const SETTINGS: [(&str, &str); 5] = [
     ("max_connections", "400"),
     ("max_prepared_transactions", "32"),
@@ -34,7 +35,7 @@ pub struct Stand {
     downs: Mutex<Vec<SystemTime>>,
 }
 
-/// What the copies are told beyond the usual, by their environment.
+/// Settings of the copies beyond the usual, by their environment.
 pub type Settings = &'static [(&'static str, &'static str)];
 
 impl Stand {
@@ -63,12 +64,13 @@ impl Stand {
         Ok(Self { database, nats: Nats::new().await?, publishers, folder, settings, downs: Mutex::default() })
     }
 
-    /// PostgreSQL is down at this moment: no transaction that began before commits after it, but for a prepared one.
+    /// PostgreSQL is down at this moment: of the transactions that began before, only prepared ones
+    /// commit after it.
     pub fn is_down(&self) {
         self.downs.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).push(SystemTime::now());
     }
 
-    /// When PostgreSQL was down.
+    /// The times at which PostgreSQL was down.
     pub fn downs(&self) -> Vec<SystemTime> {
         self.downs.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).clone()
     }

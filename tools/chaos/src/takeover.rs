@@ -1,4 +1,5 @@
-//! Who leads, watched from outside: how long a service is without a leader after what was done to the one it had.
+//! A watch over the leaders from outside: the time that a service is without a leader after a fault
+//! of the one it had.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -10,7 +11,7 @@ use tpro_testkit::Outcome;
 
 use crate::stand::Stand;
 
-/// How often is looked.
+/// The pause between two looks.
 const LOOK: Duration = Duration::from_millis(50);
 
 /// The leaders and the numbers of their copies.
@@ -27,9 +28,9 @@ pub struct Takeovers {
 struct Seen {
     /// The backend that leads a service, and the number of its copy.
     leaders: BTreeMap<String, (i32, u32)>,
-    /// What was done to a leader that had this backend, and when.
+    /// The fault of a leader that had this backend, and its time.
     hits: BTreeMap<String, (i32, &'static str, Instant)>,
-    /// How long it took until another led, by what was done.
+    /// The times until another copy led, by fault.
     times: BTreeMap<&'static str, Vec<Duration>>,
     changes: usize,
 }
@@ -47,7 +48,7 @@ impl Takeovers {
         lock(&self.seen).leaders.get(service).map(|(_, number)| *number)
     }
 
-    /// Something is done to a copy; if it leads, the time runs until another does.
+    /// Notes a fault of a copy. If it leads, the time runs until another does.
     pub fn hit(&self, service: &str, number: u32, what: &'static str) {
         let mut seen = lock(&self.seen);
         if let Some((pid, _)) = seen.leaders.get(service).copied().filter(|(_, leads)| *leads == number) {
@@ -55,17 +56,18 @@ impl Takeovers {
         }
     }
 
-    /// PostgreSQL or all of NATS is gone: what was being measured says nothing about leaders any more.
+    /// PostgreSQL or all of NATS is gone: what was being measured says nothing about leaders any
+    /// more.
     pub fn spoil(&self) {
         lock(&self.seen).hits.clear();
     }
 
-    /// How often another session came to lead.
+    /// The number of times that another session came to lead.
     pub fn changes(&self) -> usize {
         lock(&self.seen).changes
     }
 
-    /// A line for each thing that was done to leaders: how often, and how long it took.
+    /// A line for each fault of leaders: its number, and the times until another led.
     pub fn lines(&self) -> Vec<String> {
         let seen = lock(&self.seen);
         let lines = seen.times.iter().map(|(what, times)| {

@@ -1,4 +1,5 @@
-//! What is asked: rows of every kind, each with a mark of its own in its headers, by which the ledger knows it again.
+//! The messages: rows of every kind, each with a mark of its own in its headers, by which the
+//! ledger knows it again.
 
 use serde_json::{Value, json};
 
@@ -48,7 +49,7 @@ enum Kind {
     Echo(&'static str, &'static str),
     /// A row in the table of effects.
     Effect(&'static str, &'static str),
-    /// The same, and then the handler fails: the effect goes with it.
+    /// A row in the table of effects, and then the handler fails: the effect goes with it.
     Failing,
     /// The handler asks somebody else, twice at once.
     Call(&'static str),
@@ -64,10 +65,12 @@ enum Kind {
     Event,
 }
 
-/// A way that a body goes through a copy: entity and method of `rogue`, and whether the body is to be handed on by a call.
+/// A way that a body goes through a copy: entity and method of `rogue`, and true if a call hands
+/// the body on.
 pub type Way = (&'static str, &'static str, bool);
 
-/// Bytes of the largest body, and of one that is handed on by two calls, whose answers are one answer together.
+/// Bytes of the largest body, and of one that is handed on by two calls, whose answers are one
+/// answer together.
 const LARGEST: (usize, usize) = (800_000, 400_000);
 /// Seconds in which a large row is surely answered, however many come at once.
 const PATIENCE: u64 = 60;

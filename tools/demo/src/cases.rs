@@ -1,4 +1,4 @@
-//! The eight cases: what is sent, what is expected, what is seen.
+//! The eight cases: the statement, the expectation, the result.
 
 use std::time::Instant;
 
@@ -20,7 +20,7 @@ const INVALID_PARAMETER_VALUE: &str = "22023";
 /// JSON-RPC's "method not found".
 const METHOD_NOT_FOUND: i64 = -32601;
 
-/// What the cases need, and the names of those that failed.
+/// The connections of the cases, and the names of those that failed.
 pub struct Demo<'a> {
     pub paper: &'a Paper,
     pub database: &'a Database,
@@ -108,7 +108,8 @@ impl Demo<'_> {
     async fn nobody(&self) -> Verdict {
         let (mut published, mut reply) = self.ask(sql::NOBODY, 2).await?;
         if reply.status == "timeout" {
-            // On a busy machine the last attempt may be on its way at the end, and nobody can say that it was not taken.
+            // On a busy machine the last attempt may be on its way at the end, and nobody can say
+            // that it was not taken.
             (published, reply) = self.ask(sql::NOBODY, 2).await?;
         }
         status(&reply, "unavailable")?;
@@ -137,13 +138,13 @@ impl Demo<'_> {
             Err(why) => format!("no row (the wire was not watched: {why})"),
         };
         let Some(viewer) = self.viewer else { return Ok(nothing) };
-        // The one afterwards has arrived at the viewer: the one before it would have, too.
+        // The message afterwards has arrived at the viewer, so the one before it would have, too.
         viewer.wait(&after.trace_id, Trace::whole).await?;
         ensure(viewer.trace(&never.trace_id).await?.is_none(), "its trace has spans")?;
         Ok(format!("{nothing}, no span"))
     }
 
-    /// Publishes in a transaction that is taken back; what it would have been.
+    /// Publishes in a transaction that is rolled back. Returns the message that it would have been.
     async fn roll_back(&self) -> Result<Published, crate::database::Error> {
         self.database.execute("BEGIN").await?;
         let published = self.database.publish(sql::ROLLED_BACK).await;
@@ -190,7 +191,7 @@ impl Demo<'_> {
         reply
     }
 
-    /// Waits for the trace, if there is a viewer, and adds what it is to what was seen.
+    /// Waits for the trace, if there is a viewer, and adds it to the result.
     async fn traced(
         &self,
         published: &Published,
@@ -213,7 +214,8 @@ fn status(reply: &Reply, wanted: &str) -> Result<(), String> {
     ensure(reply.status == wanted, format!("the status is {}, not {wanted}", reply.status))
 }
 
-/// The sum in a reply is that of an hour and a minute read before the message or after it: either may have rolled over.
+/// The sum in a reply is that of an hour and a minute read before the message or after it: either
+/// may have rolled over.
 fn sum(
     reply: &Reply,
     key: &str,

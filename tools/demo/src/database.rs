@@ -27,7 +27,7 @@ pub struct Published {
 
 /// A row of the replies.
 pub struct Reply {
-    /// How it ended: `ok`, `error`, `unavailable`...
+    /// The end of the message: `ok`, `error`, `unavailable`...
     pub status: String,
     /// The answer.
     pub result: Value,
@@ -35,11 +35,11 @@ pub struct Reply {
     pub error: Value,
     /// From the outbox row to the reply row, by the database's clock.
     pub took_ms: f64,
-    /// Who answered: service, version, copy.
+    /// The copy that answered: service, version, copy.
     pub responder: Option<String>,
 }
 
-/// What PostgreSQL says when it refuses.
+/// A refusal of PostgreSQL.
 pub struct Refusal {
     /// SQLSTATE.
     pub code: String,
@@ -61,7 +61,7 @@ pub enum Error {
     /// Nothing came back.
     #[error("message {0} has no reply, long after its time")]
     NoReply(i64),
-    /// JSON from the database that is none.
+    /// Text from the database that is no JSON.
     #[error("the reply is not JSON: {0}")]
     Json(#[from] serde_json::Error),
 }
@@ -98,7 +98,7 @@ impl Database {
         self.last_published().await
     }
 
-    /// What this session has published last.
+    /// The last message that this session has published.
     pub async fn last_published(&self) -> Result<Published, Error> {
         let row =
             self.client.query_one("SELECT id, tpro.trace_id(id, 'main') FROM lastval() AS id", &[]).await?;
@@ -122,7 +122,7 @@ impl Database {
         })
     }
 
-    /// Whether the outbox knows a message.
+    /// True if the outbox knows a message.
     pub async fn knows(&self, id: i64) -> Result<bool, Error> {
         match self.client.query_opt("SELECT FROM tpro.reply($1, 'main')", &[&id]).await {
             Ok(_) => Ok(true),

@@ -1,4 +1,4 @@
-//! The last words: where everything is, and how to look on.
+//! The last words: the addresses of everything, and the commands to look on.
 
 use crate::environment::Environment;
 use crate::paper::Paper;

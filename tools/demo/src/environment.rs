@@ -1,8 +1,8 @@
-//! Where things are: the variables that `make env` prints.
+//! The addresses of everything: the variables that `make env` prints.
 
 use std::env;
 
-/// What the demo needs to know.
+/// The environment of the demo.
 pub struct Environment {
     /// The database, as the user `main`.
     pub database_url: String,
@@ -41,7 +41,8 @@ fn var(name: &str) -> Option<String> {
     env::var(name).ok().filter(|value| !value.is_empty())
 }
 
-/// `ANALYTIC_2_URL` is the second copy of `analytic`; `ANALYTIC_URL` says the first one's address again.
+/// `ANALYTIC_2_URL` is the second copy of `analytic`; `ANALYTIC_URL` says the first one's address
+/// again.
 fn copies() -> Vec<(String, String)> {
     let mut copies: Vec<_> = env::vars().filter_map(|(name, url)| Some((copy(&name)?, url))).collect();
     copies.sort();

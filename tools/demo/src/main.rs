@@ -1,8 +1,8 @@
-//! `tpro-demo`: eight statements in SQL as the user `main`, and what became of each.
+//! `tpro-demo`: eight statements in SQL as the user `main`, and the result of each.
 //!
-//! Everything it says it has checked: answers are computed again from the database's clock, traces are read back
-//! from the viewer, and the wire is watched while a publish is rolled back. It ends with 1 when a case is not as
-//! expected, and names the case.
+//! It has checked everything that it says: answers are computed again from the database's clock,
+//! traces are read back from the viewer, and the wire is watched while a publish is rolled back. It
+//! ends with 1 when a case is not as expected, and names the case.
 #![forbid(unsafe_code)]
 
 mod cases;
@@ -26,7 +26,8 @@ use paper::Paper;
 use viewer::Viewer;
 use wire::Wire;
 
-/// Runs the eight cases of the demo against what `make up` started. Addresses come from the environment: see `make env`.
+/// Runs the eight cases of the demo against what `make up` started. Addresses come from the
+/// environment: see `make env`.
 #[derive(Debug, clap::Parser)]
 #[command(name = "tpro-demo")]
 struct Args {}
@@ -44,7 +45,7 @@ async fn main() -> ExitCode {
     }
 }
 
-/// Whether all was as expected; an error when it could not even begin.
+/// Runs the cases. True if all was as expected; an error when it could not even begin.
 async fn run() -> Result<bool, String> {
     let environment = Environment::read()?;
     let paper = Paper::new();

@@ -1,8 +1,8 @@
-//! What is printed, and how: aligned, calm, in colour only for a terminal.
+//! The printed page: aligned, calm, in colour only for a terminal.
 
 use std::io::IsTerminal as _;
 
-/// Where the labelled text begins.
+/// The column at which the labelled text begins.
 const LABEL: usize = 12;
 
 /// The paper that is written on.

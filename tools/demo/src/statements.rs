@@ -1,4 +1,5 @@
-//! The statements, as a person would type them. The first three are those of the README, to the letter.
+//! The statements, as a person would type them. The first three are those of the README, to the
+//! letter.
 
 /// A login.
 pub const LOGIN: &str = r#"INSERT INTO main_service.mq_publish (protocol,space_name,service_name,entity,method_name,timeout,headers,body)
@@ -8,7 +9,7 @@ VALUES ('jsonrpc','tpro','analytic','example','simple',15,'{"request":{"type":"s
 pub const PARALLEL: &str = r#"INSERT INTO main_service.mq_publish (protocol,space_name,service_name,entity,method_name,timeout,headers,body)
 VALUES ('jsonrpc','tpro','analytic','example','request_with_parallel_queries',15,'{"request":{"type":"single"}, "content-language":"ru-RU"}','{"ip":"172.19.0.8", "login":"login3422", "password":"phnd26w"}');"#;
 
-/// The same, and another service beside them.
+/// The two queries, and another service beside them.
 pub const TRANSIT: &str = r#"INSERT INTO main_service.mq_publish (protocol,space_name,service_name,entity,method_name,timeout,headers,body)
 VALUES ('jsonrpc','tpro','analytic','example','request_with_parallel_queries_with_transit_on_external_service',30,'{"request":{"type":"single"}, "content-language":"ru-RU"}','{"ip":"172.19.0.8", "login":"login3422", "password":"phnd26w"}');"#;
 
@@ -19,7 +20,7 @@ pub const WRONG: &str = "not-the-password-7f3a";
 pub const WRONG_PASSWORD: &str = r#"INSERT INTO main_service.mq_publish (protocol,space_name,service_name,entity,method_name,timeout,headers,body)
 VALUES ('jsonrpc','tpro','analytic','example','simple',15,'{"request":{"type":"single"}, "content-language":"ru-RU"}','{"ip":"172.19.0.8", "login":"login342", "password":"not-the-password-7f3a"}');"#;
 
-/// A method that the service has not.
+/// A method that the service does not have.
 pub const UNKNOWN_METHOD: &str = r#"INSERT INTO main_service.mq_publish (protocol,space_name,service_name,entity,method_name,timeout,headers,body)
 VALUES ('jsonrpc','tpro','analytic','example','no_such_method',15,'{}','{}');"#;
 
@@ -34,7 +35,8 @@ VALUES ('jsonrpc','tpro','analytic','example','rolled_back',15,'{}','{}');"#;
 /// The subject of `ROLLED_BACK`.
 pub const ROLLED_BACK_SUBJECT: &str = "tpro.analytic.example.rolled_back";
 
-/// A committed publish after the one rolled back: when it is answered, what was before it has been read.
+/// A committed publish after the one rolled back: when it is answered, all messages before it have
+/// been read.
 pub const AFTERWARDS: &str = r#"SELECT tpro.publish('analytic','example','simple','{"ip":"172.19.0.8", "login":"login342", "password":"phnd26w"}');"#;
 
 /// A word of `REFUSED`'s body, which no message may show.

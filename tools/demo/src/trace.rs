@@ -1,4 +1,4 @@
-//! A trace as Jaeger's API answers it, and what can be said of its shape.
+//! A trace as Jaeger's API answers it, and the checks of its shape.
 
 use std::collections::{BTreeSet, HashSet};
 
@@ -30,7 +30,8 @@ impl Trace {
         Self { spans: spans.iter().map(|span| Span::read(span, &trace["processes"])).collect() }
     }
 
-    /// Whole: one root, every other span's parent is there, and so is the last span, that of the reply's row.
+    /// Whole: one root, every other span's parent is there, and so is the last span, that of the
+    /// reply's row.
     pub fn whole(&self) -> Result<(), String> {
         if !self.spans.iter().any(|span| span.name == SETTLE) {
             return Err(format!("{} spans, none of them {SETTLE}", self.spans.len()));
@@ -56,7 +57,8 @@ impl Trace {
         if seen == wanted { Ok(()) } else { Err(format!("spans of {seen:?}, not of {wanted:?}")) }
     }
 
-    /// In this service, two queries under one parent overlap in time, in two backends of PostgreSQL.
+    /// In this service, two queries under one parent overlap in time, in two backends of
+    /// PostgreSQL.
     pub fn parallel_queries(&self, service: &str) -> Result<(), String> {
         let queries: Vec<&Span> =
             self.spans.iter().filter(|span| span.database && span.service == service).collect();
@@ -68,7 +70,7 @@ impl Trace {
         if found { Ok(()) } else { Err(format!("no two queries of {service} overlap in two backends")) }
     }
 
-    /// How many spans.
+    /// The number of spans.
     pub fn len(&self) -> usize {
         self.spans.len()
     }

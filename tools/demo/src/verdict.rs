@@ -1,6 +1,6 @@
-//! Whether a case is as expected.
+//! The verdict on a case.
 
-/// As expected, with what was seen; or not, with what was seen instead.
+/// As expected, with the result; or not, with the result instead.
 pub type Verdict = Result<String, String>;
 
 /// A condition of a case.

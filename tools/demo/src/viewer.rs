@@ -49,7 +49,7 @@ impl Viewer {
         }
     }
 
-    /// Waits until the trace is as `wanted` says; else what `wanted` said last.
+    /// Waits until the trace is as `wanted` says; else the last complaint of `wanted`.
     pub async fn wait(
         &self,
         trace_id: &str,

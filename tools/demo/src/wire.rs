@@ -1,4 +1,4 @@
-//! NATS, to see what is sent and what is not.
+//! A connection to NATS, to see which messages are sent.
 
 use std::time::Duration;
 
@@ -37,7 +37,7 @@ impl Wire {
 }
 
 impl Watch {
-    /// How many messages came until now.
+    /// The number of messages until now.
     pub async fn seen(mut self) -> Result<usize, String> {
         echo(&self.client).await?;
         let mut seen = 0;
@@ -63,8 +63,9 @@ async fn connect(environment: &Environment) -> Result<Client, String> {
     options.name("tpro-demo").connect(servers).await.map_err(|error| error.to_string())
 }
 
-/// A message to ourselves, there and back: the server has then taken all that this connection said before, and
-/// has delivered all that it had for it. (The client's own flush only empties its buffer.)
+/// A message to ourselves, there and back: the server has then taken all that this connection said
+/// before, and has delivered all that it had for it. (The client's own flush only empties its
+/// buffer.)
 async fn echo(client: &Client) -> Result<(), String> {
     let subject = client.new_inbox();
     let exchange = async {

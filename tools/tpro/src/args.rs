@@ -53,7 +53,7 @@ Examples:
     Messages(Filter),
     /// Show one message whole: headers, body, reply, attempts, trace
     #[command(after_help = "\
-Who may not read the outbox sees what `tpro messages` shows, and which right is missing.
+A role that may not read the outbox sees what `tpro messages` shows, and the missing right.
 JAEGER_PUBLIC_URL or JAEGER_URL makes the trace a link.
 
 Examples:

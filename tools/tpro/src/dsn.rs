@@ -7,7 +7,7 @@ use tokio_postgres::Config;
 
 const FORM: &str = "must be postgresql://user:password@host:port/database, with %-codes for special characters in the password, or \
                     key=value pairs";
-/// How libpq writes `read-write` since release 14.
+/// libpq's name for `read-write` since release 14.
 const PRIMARY: (&str, &str) = ("target_session_attrs=primary", "target_session_attrs=read-write");
 
 /// Reads an address. The error is a rule, to be printed behind the setting's name.
@@ -101,7 +101,7 @@ mod tests {
             let shown = without_passwords(text);
             assert!(!shown.contains("canary") && !shown.contains("ary") && shown.contains("***"), "{shown}");
         }
-        for text in ["no such thing", "postgresql://ann@db:5432/app"] {
+        for text in ["no database", "postgresql://ann@db:5432/app"] {
             assert_eq!(without_passwords(text), text);
         }
     }

@@ -72,7 +72,7 @@ pub async fn look(session: &Session, services: &[Service], max_age: i64) -> Resu
     }
     for service in services.iter().filter(|service| service.leader.is_none() && !session.database.standby) {
         let problem = match service.unsettled {
-            0 => "no copy leads: what is published is not sent".to_owned(),
+            0 => "no copy leads: published messages are not sent".to_owned(),
             many => format!("no copy leads: {many} messages are not sent"),
         };
         let remedy = "start a copy of it (make up-NAME), or see /readyz of those that run";
@@ -97,7 +97,7 @@ pub async fn look(session: &Session, services: &[Service], max_age: i64) -> Resu
                     waiting.target,
                     age(waiting.oldest_age_seconds)
                 );
-                let remedy = "see whether its target runs and keeps up: start another copy of it";
+                let remedy = "see if its target runs and keeps up: start another copy of it";
                 find("age", Some(&service.name), problem, remedy.into());
             }
         }

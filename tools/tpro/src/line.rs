@@ -24,7 +24,7 @@ pub struct Line {
     pub status: String,
     /// Since its publish.
     pub age_seconds: f64,
-    /// How often it was sent, as the reply says.
+    /// The number of attempts, as the reply has it.
     pub attempts: Option<i32>,
     /// Its trace.
     pub trace_id: String,

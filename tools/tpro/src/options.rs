@@ -91,7 +91,7 @@ pub struct Health {
     pub output: Output,
 }
 
-/// How to watch.
+/// The manner of watching.
 #[derive(Args, Clone, Debug)]
 pub struct Top {
     /// Time between two looks

@@ -11,7 +11,8 @@ const GAP: usize = 2;
 /// The width below which no text is cut.
 const LEAST: usize = 8;
 
-/// A column: its head, the side where its text stands, and whether it gives way in a narrow terminal.
+/// A column: its head, the side where its text stands, and whether it gives way in a narrow
+/// terminal.
 #[derive(Clone, Copy)]
 pub enum Column {
     /// Words that are not cut.

@@ -5,7 +5,7 @@ use uuid::Uuid;
 
 use crate::time;
 
-/// How a message is named.
+/// The name of a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Which {
     /// By its number in an outbox.

@@ -13,12 +13,12 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 /// Answers on their way at a time; they hold their text until it is sent.
 const AT_A_TIME: usize = 4;
-/// How long one may wait for its turn.
+/// The longest wait of an answer for its turn.
 const PATIENCE: Duration = Duration::from_secs(5);
-/// What is handed to the connection at a time.
+/// The bytes that the connection gets at a time.
 const PIECE: usize = 64 * 1024;
 
-/// Who may answer, and how much.
+/// The turns of answers, and their largest size.
 #[derive(Clone)]
 pub struct Answers {
     turns: Arc<Semaphore>,

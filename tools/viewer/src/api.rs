@@ -18,7 +18,7 @@ use crate::{dependencies, jaeger};
 
 type Shared = State<Arc<RwLock<Store>>>;
 
-/// What the API answers from.
+/// The sources of the API's answers.
 #[derive(Clone)]
 struct Context {
     store: Arc<RwLock<Store>>,
@@ -48,7 +48,7 @@ pub fn router(store: Arc<RwLock<Store>>, answers: Answers, hosts: Hosts) -> Rout
         .route("/traces", get(traces))
         .route("/traces/{id}", get(trace))
         .route("/dependencies", get(system))
-        .fallback(|| async { failure(StatusCode::NOT_FOUND, "this viewer has no such call") })
+        .fallback(|| async { failure(StatusCode::NOT_FOUND, "this viewer does not have this call") })
         .with_state(Context { store, answers });
     // Only the files of the crate's own router are used; it gets a store that stays empty.
     let nothing = otlp_embedded::State::new(otlp_embedded::Config { max_length: 1, max_memory_usage: 1 });
@@ -65,7 +65,8 @@ pub fn router(store: Arc<RwLock<Store>>, answers: Answers, hosts: Hosts) -> Rout
     }))
 }
 
-/// Every address of the UI is the same page, answered with 200; the crate answers 307 without a `Location`.
+/// Every address of the UI is the same page, answered with 200; the crate answers 307 without a
+/// `Location`.
 async fn page(mut request: Request, next: Next) -> Response {
     if !request.uri().path().starts_with("/static/") {
         *request.uri_mut() = Uri::from_static("/index.html");

@@ -4,23 +4,26 @@ use std::net::SocketAddr;
 
 use crate::store::Limits;
 
-/// Local trace viewer: OTLP in by gRPC, the Jaeger UI and its API out by HTTP. Keeps the last traces in memory.
+/// Local trace viewer: OTLP in by gRPC, the Jaeger UI and its API out by HTTP. Keeps the last
+/// traces in memory.
 #[derive(Debug, clap::Parser)]
 #[command(name = "tpro-viewer", version = env!("CARGO_PKG_VERSION"))]
 pub struct Args {
-    /// Where spans come in (OTLP over gRPC).
+    /// Address where spans come in (OTLP over gRPC).
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:4317")]
     pub otlp: SocketAddr,
 
-    /// Where the Jaeger UI and its API are served (HTTP).
+    /// Address of the Jaeger UI and its API (HTTP).
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:16686")]
     pub ui: SocketAddr,
 
-    /// A further name under which the UI is called, beside localhost and addresses; may be given several times.
+    /// A further name under which the UI is called, beside localhost and addresses; may be given
+    /// several times.
     #[arg(long, value_name = "NAME")]
     pub host: Vec<String>,
 
-    /// Memory for all of it, in MiB: what is kept, what arrives, and answers. The oldest traces go first.
+    /// Memory for all of it, in MiB: kept traces, arriving spans, and answers. The oldest traces go
+    /// first.
     #[arg(long, value_name = "MIB", default_value_t = 256, value_parser = clap::value_parser!(u32).range(32..))]
     pub max_memory_mb: u32,
 
@@ -29,22 +32,22 @@ pub struct Args {
     pub max_traces: u32,
 }
 
-/// What the program itself takes, with its threads and connections.
+/// The memory of the program itself, with its threads and connections.
 const PROGRAM: usize = 24 << 20;
 
 impl Args {
-    /// What the store may hold: half of what the program leaves.
+    /// The limits of the store: half of the memory that the program leaves.
     pub fn limits(&self) -> Limits {
         Limits { bytes: self.rest() / 2, traces: self.max_traces as usize }
     }
 
-    /// What answers may have: a fifth.
+    /// The memory of answers: a fifth.
     pub fn answers(&self) -> usize {
         self.rest() / 5
     }
 
-    /// The largest message that is taken. The specification leaves the size to the exporter; those of the SDKs send up to 512 spans
-    /// at once.
+    /// The largest message that is taken. The specification leaves the size to the exporter; those
+    /// of the SDKs send up to 512 spans at once.
     pub fn message(&self) -> usize {
         (self.rest() / 16).clamp(512 << 10, 16 << 20)
     }

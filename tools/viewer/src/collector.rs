@@ -1,6 +1,7 @@
 //! OTLP in: the gRPC service that exporters send to.
 //!
-//! By hand and not by the generated code, which decodes a message as a whole before anybody can look at it.
+//! By hand and not by the generated code, which decodes a message as a whole before anybody can
+//! look at it.
 
 use std::convert::Infallible;
 use std::future::Future;
@@ -25,7 +26,7 @@ const EXPORT: &str = "/opentelemetry.proto.collector.trace.v1.TraceService/Expor
 /// `ExportTraceServiceRequest.resource_spans`.
 const RESOURCE_SPANS: u64 = 1;
 
-/// Puts what arrives into the store.
+/// Puts arriving spans into the store.
 #[derive(Clone)]
 pub struct Collector {
     store: Arc<RwLock<Store>>,

@@ -1,4 +1,4 @@
-//! Who calls whom: the picture of the whole system, from the traces kept.
+//! The calls between services: the picture of the whole system, from the kept traces.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -6,14 +6,15 @@ use serde_json::{Value, json};
 
 use crate::store::Store;
 
-/// Calls from one service to another, counted over the traces that start in the span of time (microseconds).
+/// Calls from one service to another, counted over the traces that start in the span of time
+/// (microseconds).
 pub fn between(store: &Store, start_us: u64, end_us: u64) -> Vec<Value> {
     let mut calls: BTreeMap<(String, String), u64> = BTreeMap::new();
     for (_, trace) in store.latest() {
         if !(start_us..=end_us).contains(&(trace.start_ns() / 1_000)) {
             continue;
         }
-        // Of each span no more than that: a large trace is not decoded as a whole.
+        // Only these members of each span: a large trace is not decoded as a whole.
         let spans: Vec<_> =
             trace.each().map(|of| (of.span.span_id, of.span.parent_span_id, of.process)).collect();
         let services: HashMap<&[u8], &str> =

@@ -1,7 +1,8 @@
-//! By which names the viewer is called.
+//! The names by which the viewer is called.
 //!
-//! A page of anybody's can have its own name lead to 127.0.0.1 (DNS rebinding) and read what is answered there. It cannot have the
-//! browser say another name than its own: so requests under a strange name are refused. An address is no name.
+//! A page of anybody's can have its own name lead to 127.0.0.1 (DNS rebinding) and read the answers
+//! there. It cannot have the browser say another name than its own: so requests under a strange
+//! name are refused. An address is no name.
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
@@ -18,12 +19,13 @@ pub struct Hosts {
 }
 
 impl Hosts {
-    /// What is bound to this address, and goes by these names beside those of the loopback.
+    /// The names of a server that is bound to this address, beside those of the loopback.
     pub fn new(address: SocketAddr, names: &[String]) -> Self {
         Self { address: address.ip(), names: names.iter().map(|name| name.to_ascii_lowercase()).collect() }
     }
 
-    /// Whether a request calls us by one of our names. Only programs leave the name out, no browser does.
+    /// True if a request calls us by one of our names. Only programs leave the name out, no browser
+    /// does.
     pub fn know(&self, request: &Request) -> bool {
         let mut said = request.headers().get_all(HOST).iter();
         let header =

@@ -1,7 +1,8 @@
-//! A trace in the JSON of Jaeger's query API, which is what its UI reads.
+//! A trace in the JSON of Jaeger's query API, which its UI reads.
 //!
-//! Tags follow the translation of OTLP that Jaeger itself makes: `span.kind`, `error`, `otel.status_code`,
-//! `otel.status_description`, `w3c.tracestate`; an event's name is the log field `event`.
+//! Tags follow the translation of OTLP that Jaeger itself makes: `span.kind`, `error`,
+//! `otel.status_code`, `otel.status_description`, `w3c.tracestate`; an event's name is the log
+//! field `event`.
 
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -19,8 +20,8 @@ use crate::names::kind_name;
 use crate::service::SERVICE_NAME;
 use crate::store::{Process, Trace, TraceId};
 
-/// Writes a trace as Jaeger answers it, span by span, so that it is in memory once and as text. At so many bytes it stops, and the
-/// last span says how many are missing.
+/// Writes a trace as Jaeger answers it, span by span, so that it is in memory once and as text. At
+/// so many bytes it stops, and the last span says how many are missing.
 pub fn trace(id: &TraceId, trace: &Trace, answer: &mut Vec<u8>, most: usize) {
     let mut processes = Vec::new();
     let mut keys: HashMap<*const Process, String> = HashMap::new();
@@ -142,7 +143,7 @@ fn references(span: &Span) -> Vec<Reference> {
     parent.into_iter().chain(links).collect()
 }
 
-/// Whether the span names a parent; some exporters write "none" as zeros.
+/// True if the span names a parent; some exporters write "none" as zeros.
 pub fn has_parent(span: &Span) -> bool {
     span.parent_span_id.iter().any(|&byte| byte != 0)
 }
@@ -196,7 +197,7 @@ impl<'a> Tag<'a> {
     }
 }
 
-/// The span's attributes, and what Jaeger keeps as tags.
+/// The span's attributes, and the other values that Jaeger keeps as tags.
 pub fn tags(span: &Span) -> Vec<Tag<'_>> {
     let mut tags: Vec<Tag<'_>> = span.attributes.iter().map(Tag::of).collect();
     let kind = kind_name(span.kind());

@@ -4,10 +4,11 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use otlp_embedded::proto::trace::v1::span::SpanKind;
 
-/// Names are kept after their traces have gone; these limits keep a program that puts ids into names bounded.
+/// Names are kept after their traces have gone; these limits keep a program that puts ids into
+/// names bounded.
 const MAX_SERVICES: usize = 1_000;
 const MAX_OPERATIONS: usize = 1_000;
-/// What a name costs beside its letters: its place in a tree, and the allocation.
+/// The memory of a name beside its letters: its place in a tree, and the allocation.
 const OVERHEAD: usize = 96;
 
 /// Services, and the operations of each.

@@ -1,4 +1,4 @@
-//! The search of the UI's first page: which traces, by service, operation, tags, time and duration.
+//! The search of the UI's first page: traces by service, operation, tags, time and duration.
 
 use otlp_embedded::proto::trace::v1::Span;
 use serde_json::{Map, Value};
@@ -21,7 +21,7 @@ pub struct Search {
     max_us: Option<u64>,
     /// Ids asked for by name; then the rest does not matter.
     pub ids: Vec<String>,
-    /// How many traces at most.
+    /// The largest number of traces.
     pub limit: usize,
 }
 
@@ -58,7 +58,8 @@ impl Search {
         Ok(search)
     }
 
-    /// Whether the trace is one of those searched for; decodes its spans only where that is needed.
+    /// True if the trace is one of those searched for. It decodes the spans only where that is
+    /// needed.
     pub fn fits(&self, trace: &Trace) -> bool {
         let start_us = trace.start_ns() / 1_000;
         let in_time =
@@ -92,7 +93,7 @@ impl Search {
     }
 }
 
-/// The UI sends every wanted value as a string, whatever the tag's type.
+/// The UI sends every wanted value as a string, for a tag of any type.
 fn as_text(value: &Value) -> String {
     value.as_str().map_or_else(|| value.to_string(), str::to_owned)
 }

@@ -24,12 +24,12 @@ use crate::store::Store;
 
 /// Connections at a time, of exporters and of readers each: a handful is usual.
 const CONNECTIONS: usize = 64;
-/// Messages that are taken in at a time, and how long one may take to arrive.
+/// Messages that are taken in at a time, and the longest time for one to arrive.
 const MESSAGES: usize = 2;
 const ARRIVAL: Duration = Duration::from_secs(10);
-/// What a connection may send ahead of a message's turn.
+/// The bytes that a connection may send ahead of a message's turn.
 const WINDOW: u32 = 64 * 1024;
-/// How often an exporter that says nothing is asked whether it is there.
+/// The interval at which a silent exporter is asked if it is there.
 const ASK: Duration = Duration::from_secs(30);
 /// Browsers keep their connections; after this we go without them.
 const GRACE: Duration = Duration::from_secs(2);
@@ -69,7 +69,8 @@ pub async fn run(args: Args) -> Result<(), String> {
         _ = interrupt.recv() => {}
     }
     drop(stop);
-    // Whoever is still connected after the grace time is let go with the process: nothing here is durable.
+    // Readers who are still connected after the grace time are let go with the process: nothing
+    // here is durable.
     tokio::time::timeout(GRACE, serving).await.unwrap_or(Ok(()))
 }
 

@@ -1,7 +1,7 @@
 //! The traces kept, within a limit of memory and number; the oldest go first.
 //!
-//! A span is kept as the bytes it came in and decoded when somebody looks: it is then several times smaller
-//! than the decoded form, and its size is known instead of guessed.
+//! A span is kept as the bytes it came in and decoded when somebody looks: it is then several times
+//! smaller than the decoded form, and its size is known instead of guessed.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
@@ -20,27 +20,31 @@ pub type TraceId = [u8; 16];
 /// 8 bytes, as in W3C Trace Context.
 pub type SpanId = [u8; 8];
 
-/// What one span costs beside its bytes: its place in a map that may be half empty, and the allocation.
+/// The memory of a span beside its bytes: its place in a map that may be half empty, and the
+/// allocation.
 const SPAN_OVERHEAD: usize = 144;
-/// What one trace costs beside its spans: its place in a map that may be half empty, in the queue, and a map of its own.
+/// The memory of a trace beside its spans: its place in a map that may be half empty, in the queue,
+/// and a map of its own.
 const TRACE_OVERHEAD: usize = 512;
-/// What one process costs beside its bytes.
+/// The memory of a process beside its bytes.
 const PROCESS_OVERHEAD: usize = 256;
 /// Fields of `ResourceSpans`, and of `ScopeSpans`.
 const RESOURCE: u64 = 1;
 const SCOPE_SPANS: u64 = 2;
 const SPANS: u64 = 2;
-/// The largest span and the largest process, in bytes: decoded, to be shown, they can take thirty times as much.
+/// The largest span and the largest process, in bytes: decoded, to be shown, they can take thirty
+/// times as much.
 const MAX_PART: usize = 64 * 1024;
 /// No browser draws more than this; beyond it one endless trace would push out all the others.
 const MAX_SPANS_PER_TRACE: usize = 50_000;
 /// The share of the memory that names may have.
 const NAMES_SHARE: usize = 16;
 
-/// What the store may hold.
+/// The limits of the store.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
-    /// Bytes of all that is kept: spans, processes and names, with what it costs to keep them.
+    /// Bytes of all that is kept: spans, processes and names, with the memory that it takes to keep
+    /// them.
     pub bytes: usize,
     /// Number of traces.
     pub traces: usize,
@@ -62,7 +66,7 @@ pub struct Process {
 }
 
 impl Process {
-    /// All it says about itself.
+    /// All its attributes.
     pub fn resource(&self) -> Resource {
         Resource::decode(&*self.bytes).unwrap_or_default()
     }
@@ -72,7 +76,7 @@ impl Process {
     }
 }
 
-/// The spans of one trace that have arrived, in whatever order.
+/// The spans of one trace that have arrived, in any order.
 #[derive(Default)]
 pub struct Trace {
     spans: HashMap<SpanId, Kept>,
@@ -109,7 +113,7 @@ impl Trace {
         self.over_limit
     }
 
-    /// Whether a span of this service is in it; decodes nothing.
+    /// True if a span of this service is in it; decodes nothing.
     pub fn has_service(&self, service: &str) -> bool {
         self.spans.values().any(|kept| kept.process.service == service)
     }
@@ -153,7 +157,7 @@ impl Trace {
             true => head.start_ns,
             false => self.start_ns.min(head.start_ns),
         };
-        // An exporter that repeats a batch sends the same span again: the later one takes its place.
+        // An exporter that repeats a batch sends a span again: the later one takes its place.
         if let Some(before) = self.spans.insert(head.span_id, kept) {
             self.bytes -= before.cost();
         }
@@ -180,13 +184,13 @@ impl Store {
             processes: HashMap::new(),
             names: Names::new(limits.bytes / NAMES_SHARE),
             bytes: 0,
-            // What names may have is no longer there for traces.
+            // The memory of names is no longer there for traces.
             limits: Limits { bytes: limits.bytes - limits.bytes / NAMES_SHARE, ..limits },
         }
     }
 
-    /// Takes what one process has sent, a message `ResourceSpans`. Answers how many spans were refused: for an id that is none,
-    /// or for their size.
+    /// Takes the spans of one process, a message `ResourceSpans`. Answers how many spans were
+    /// refused, for a bad id or for their size.
     pub fn add(&mut self, sent: &[u8]) -> Result<usize, Malformed> {
         // The process may stand behind its spans.
         let mut resource: &[u8] = &[];
@@ -287,7 +291,7 @@ impl Store {
     }
 }
 
-/// What the store itself needs of a span.
+/// The members of a span that the store itself needs.
 struct Head<'a> {
     trace_id: TraceId,
     span_id: SpanId,
@@ -330,7 +334,7 @@ mod tests {
 
     use super::*;
 
-    /// What the store refuses of it.
+    /// Adds the spans, and returns the number that the store refuses.
     fn add(store: &mut Store, sent: &ResourceSpans) -> usize {
         store.add(&sent.encode_to_vec()).expect("well-formed")
     }

@@ -1,11 +1,12 @@
 //! A protobuf message, field by field and none decoded further.
 //!
-//! Decoded as a whole a message can take thirty times its size: an empty attribute is two bytes on the wire and sixty in memory.
+//! Decoded as a whole a message can take thirty times its size: an empty attribute is two bytes on
+//! the wire and sixty in memory.
 
 /// The fields of a message, in the order in which they came.
 pub struct Fields<'a>(&'a [u8]);
 
-/// What a field holds.
+/// The value of a field.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Value<'a> {
     /// A number of variable length.
@@ -18,7 +19,7 @@ pub enum Value<'a> {
     Short,
 }
 
-/// What came is no protobuf message.
+/// The bytes are no protobuf message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Malformed;
 

@@ -1,15 +1,16 @@
-//! Where spans go, and which.
+//! The address of the collector, and the sampling of traces.
 
 use tonic::transport::Uri;
 
 use super::reader::Reader;
 
-/// Which traces are kept, as `OTEL_TRACES_SAMPLER` and its `_ARG` say it.
+/// The traces that are kept, as `OTEL_TRACES_SAMPLER` and its `_ARG` say it.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Sampling {
     /// The share of new traces that are kept, 0.0 to 1.0.
     pub ratio: f64,
-    /// Whether a child follows its parent's flag (`parentbased_*`) instead of deciding by the trace id again.
+    /// True if a child follows its parent's flag (`parentbased_*`) instead of deciding by the trace
+    /// id again.
     pub parent_based: bool,
 }
 

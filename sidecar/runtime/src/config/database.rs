@@ -1,4 +1,5 @@
-//! Where PostgreSQL is and how to log in: `DATABASE_URL`, and `PG*` for what it leaves out, as libpq has it.
+//! The address of PostgreSQL and the login: `DATABASE_URL`, and `PG*` for the parts that it leaves
+//! out, as libpq has it.
 
 use std::{net::IpAddr, time::Duration};
 
@@ -6,7 +7,7 @@ use tokio_postgres::config::{Host, SslMode, TargetSessionAttrs};
 
 use super::{dsn, origin::Origin, print::Setting, problem::Problem, reader::Reader};
 
-/// Where Debian's libpq looks when nobody names a host.
+/// The folder where Debian's libpq looks when no host is named.
 const SOCKET_DIRECTORY: &str = "/var/run/postgresql";
 
 pub(super) fn read(reader: &mut Reader) -> Option<tokio_postgres::Config> {
@@ -45,7 +46,7 @@ pub(super) fn read(reader: &mut Reader) -> Option<tokio_postgres::Config> {
     Some(config)
 }
 
-/// What the URL leaves out, from `PG*`.
+/// Takes the parts that the URL leaves out from `PG*`.
 fn fill_in(reader: &mut Reader, config: &mut tokio_postgres::Config) {
     let host = reader.text("PGHOST");
     let hostaddr = reader.parsed("PGHOSTADDR", None, |text| {

@@ -2,20 +2,22 @@
 //!
 //! A line sets a key, is a comment (`#` comes first), or is blank:
 //!
-//! - `KEY=value`, with `export` before it if need be. A key is letters, digits and `_`, and no digit comes first. Blanks (spaces,
-//!   tabs, carriage returns) around key, `=` and value do not count.
-//! - A value without quotes is what it is, up to the end of the line or to a blank with `#` behind it, where a comment begins.
-//!   `$`, `\`, `'`, `"` and a `#` without a blank before it mean nothing else: a secret can be pasted.
-//! - A value in `'single quotes'` is what stands between them.
-//! - In `"double quotes"` `\"`, `\\`, `\$` and `\n` stand for a quote, a backslash, a dollar sign and a new line. Any other
-//!   backslash is one.
+//! - `KEY=value`, with `export` before it if need be. A key is letters, digits and `_`, and no
+//!   digit comes first. Blanks (spaces, tabs, carriage returns) around key, `=` and value do not
+//!   count.
+//! - A value without quotes goes to the end of the line, or to a blank with `#` behind it, where a
+//!   comment begins. `$`, `\`, `'`, `"` and a `#` without a blank before it mean nothing else: a
+//!   secret can be pasted.
+//! - A value in `'single quotes'` is the text between them.
+//! - In `"double quotes"` `\"`, `\\`, `\$` and `\n` stand for a quote, a backslash, a dollar sign
+//!   and a new line. Any other backslash is one.
 //! - Behind a closing quote nothing but a comment may follow.
 //! - Nothing is replaced: neither `$NAME` nor `${NAME}`. A value ends on its line.
 //!
-//! `make` reads the same files by `make/lib/dotenv.sh`, before anything is built. A crate would be a third reader with rules of its
-//! own; dotenvy 0.15 cannot be told to leave `$` alone.
+//! `make` reads these files, too, by `make/lib/dotenv.sh`, before anything is built. A crate would
+//! be a third reader with rules of its own; dotenvy 0.15 cannot be told to leave `$` alone.
 
-/// What a line is.
+/// The meaning of a line.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Line<'a> {
     /// Blank, or a comment.
@@ -49,7 +51,7 @@ fn is_blank(c: char) -> bool {
     matches!(c, ' ' | '\t' | '\r')
 }
 
-/// The key, and what is behind the `=`.
+/// The key, and the text behind the `=`.
 fn split(line: &str) -> Option<(&str, &str)> {
     let (key, rest) = line.split_once('=')?;
     let key = key.trim_end_matches(is_blank);
@@ -58,7 +60,7 @@ fn split(line: &str) -> Option<(&str, &str)> {
     (first && letters.all(|c| c.is_ascii_alphanumeric() || c == b'_')).then_some((key, rest))
 }
 
-/// The value in what is behind the `=`; none if its quotes do not fit.
+/// The value in the text behind the `=`. None if its quotes do not fit.
 fn value(rest: &str) -> Option<String> {
     let value = rest.trim_start_matches(is_blank);
     if value.starts_with('#') && value.len() < rest.len() {
@@ -93,7 +95,7 @@ fn in_double_quotes(quoted: &str) -> Option<String> {
     None
 }
 
-/// Whether behind a closing quote there is nothing, or a comment.
+/// True if a closing quote is followed by nothing, or by a comment.
 fn nothing_follows(behind: &str) -> bool {
     let rest = behind.trim_start_matches(is_blank);
     rest.is_empty() || (rest.starts_with('#') && rest.len() < behind.len())
@@ -107,7 +109,7 @@ mod tests {
 
     use super::*;
 
-    /// What a file of this one line sets, as `make` sees it: by bash, for each line a key and a value.
+    /// The key and value that `make` reads in each of these lines, by bash.
     fn by_make(lines: &[String]) -> Vec<Option<(String, String)>> {
         const READ: &str = r#". "$1"
             while IFS= read -r -d '' line; do
@@ -201,7 +203,8 @@ mod tests {
         }
     }
 
-    /// Lines of what means something, and of anything else that one line of text can hold.
+    /// Lines of the characters that have a meaning, and of any others that one line of text can
+    /// hold.
     fn line() -> impl Strategy<Value = String> {
         let key = prop_oneof!["[A-Z_]{1,3}", "export", "export[ \t]+[a-z]{1,2}", "[0-9a-é-]{0,3}"];
         let piece = prop_oneof![

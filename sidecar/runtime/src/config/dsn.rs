@@ -1,15 +1,16 @@
-//! `DATABASE_URL`: a URL or `key=value` pairs, and which part is wrong when it cannot be read.
+//! `DATABASE_URL`: a URL or `key=value` pairs. When it cannot be read, the bad part is named.
 //!
-//! An error names a parameter, never a value: and a name only where it cannot be a piece of a password.
+//! An error names a parameter and never a value, and the parameter only where it cannot be a piece
+//! of a password.
 
 use tokio_postgres::{Config, config::TargetSessionAttrs};
 
-/// What is said when it is no parameter that is wrong.
+/// The rule that is told when no parameter is at fault.
 const FORM: &str = "must be postgresql://user:password@host:port/database, with %-codes for special characters in the \
                     password, or key=value pairs";
 
-/// Parameters that other programs read in such an address, with those of libpq that are not read here: they may be named
-/// wherever they stand.
+/// Parameters that other programs read in an address, with those of libpq that are not read here.
+/// They may be named in any place.
 const OTHERS: &[&str] = &[
     "client_encoding",
     "connection_limit",
@@ -31,7 +32,7 @@ const OTHERS: &[&str] = &[
     "statement_timeout",
 ];
 
-/// Those that are read.
+/// Parameters that are read.
 const KNOWN: &[&str] = &[
     "application_name",
     "channel_binding",
@@ -54,7 +55,7 @@ const KNOWN: &[&str] = &[
     "user",
 ];
 
-/// Reads it. The error is a rule to be told behind the setting's name.
+/// Reads it. The error is a rule, to be told behind the setting's name.
 pub(super) fn read(text: &str) -> Result<Config, String> {
     let parts = Parts::of(text);
     let config = match parts.as_ref().map_or_else(|| text.to_owned(), Parts::joined).parse::<Config>() {
@@ -97,7 +98,7 @@ impl<'a> Parts<'a> {
     fn with(&self, pairs: &[(&str, String)]) -> String {
         let url = !self.base.is_empty();
         let known = |(key, value): &(&str, String)| {
-            // What libpq calls primary since release 14.
+            // libpq calls a primary like this since release 14.
             let value =
                 if *key == "target_session_attrs" && value == "primary" { "read-write" } else { value };
             if url {
@@ -131,7 +132,7 @@ impl<'a> Parts<'a> {
     }
 }
 
-/// What a parameter must be.
+/// The rule of a parameter.
 fn rule_of(key: &str) -> String {
     match key {
         "sslmode" => "its parameter sslmode must be disable or prefer, since TLS is still to come".to_owned(),
@@ -141,12 +142,12 @@ fn rule_of(key: &str) -> String {
         "schema" | "currentSchema" | "search_path" => {
             format!("its parameter {key} is not PostgreSQL's; remove it: tpro goes by no search path")
         }
-        _ if KNOWN.contains(&key) => format!("its parameter {key} has a value that is none"),
+        _ if KNOWN.contains(&key) => format!("its parameter {key} has a bad value"),
         _ => format!("its parameter {key} is not known here; remove it"),
     }
 }
 
-/// `key=value` pairs as libpq has them; none if that is not what they are.
+/// `key=value` pairs as libpq has them. None for a text of another form.
 fn pairs(text: &str) -> Option<Vec<(&str, String)>> {
     let mut pairs = Vec::new();
     let mut rest = text.trim_start();
@@ -164,7 +165,8 @@ fn pairs(text: &str) -> Option<Vec<(&str, String)>> {
     Some(pairs)
 }
 
-/// The text up to a letter that ends it, without the backslashes before others; and the rest, from that letter on.
+/// The text up to a letter that ends it, without the backslashes before others; and the rest, from
+/// that letter on.
 fn until(text: &str, ends: impl Fn(char) -> bool) -> Option<(String, &str)> {
     let mut value = String::new();
     let mut letters = text.char_indices();

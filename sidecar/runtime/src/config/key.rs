@@ -1,4 +1,5 @@
-//! The table of all settings: what `--help` lists, what is secret, what an unknown key is compared with.
+//! The table of all settings. `--help` lists it, it marks secrets, and an unknown key is compared
+//! with it.
 
 use super::secret::without_secrets;
 use crate::spelling;
@@ -7,9 +8,9 @@ use crate::spelling;
 pub struct Key {
     /// Its name.
     pub name: &'static str,
-    /// What holds when it is not set, in words where it is no value; empty for nothing.
+    /// The value that holds when nobody sets it, in words where it is no value; empty for none.
     pub default: &'static str,
-    /// What it is, in a few words.
+    /// Its meaning, in a few words.
     pub help: &'static str,
     kind: Kind,
 }
@@ -59,17 +60,17 @@ pub const KEYS: &[Key] = &[
     plain("NATS_USER", "", "or the user to log in as"),
     secret("NATS_PASSWORD", "and the password"),
     plain("TPRO_SPACE", "tpro", "the first token of every subject"),
-    plain("TPRO_SHARE_SERVICE", "no", "yes: copies on another database may serve the same service in the same space, if they say so too"),
+    plain("TPRO_SHARE_SERVICE", "no", "yes: copies on another database may serve this service in this space, if they say so too"),
     address("OTEL_EXPORTER_OTLP_ENDPOINT", "", "the trace collector, OTLP over gRPC, http://host:4317; not set: no tracing"),
-    plain("OTEL_TRACES_SAMPLER", "parentbased_always_on", "which traces are kept"),
+    plain("OTEL_TRACES_SAMPLER", "parentbased_always_on", "the sampler of traces"),
     plain("OTEL_TRACES_SAMPLER_ARG", "1.0", "the share that traceidratio keeps"),
-    address("JAEGER_PUBLIC_URL", "", "where people look at traces, for printed links"),
+    address("JAEGER_PUBLIC_URL", "", "the address at which people look at traces, for printed links"),
     plain("RUST_LOG", "info", "what is logged"),
     plain("LOG_FORMAT", "text", "text or json"),
     plain("LOG_FILE_NAME", "", "a log file beside stdout"),
     plain("LOG_MAX_SIZE_MB", "20", "size at which the log file is put aside"),
-    plain("LOG_MAX_BACKUPS", "5", "how many files put aside are kept"),
-    plain("LOG_MAX_AGE_DAYS", "14", "and for how many days"),
+    plain("LOG_MAX_BACKUPS", "5", "files put aside that are kept"),
+    plain("LOG_MAX_AGE_DAYS", "14", "and the days that they are kept"),
     plain("CORE_DUMPS", "no", "yes: a crash may write the memory, with bodies and passwords in it, to a core file"),
     plain("STOP_TIMEOUT", "25", "seconds a graceful stop may wait for handlers and replies"),
     plain("HANDLERS_MAX", "256", "handlers at work at once; beyond it the answer is `overloaded`"),
@@ -80,7 +81,7 @@ pub const KEYS: &[Key] = &[
     plain("REPLY_MAX", "900000", "bytes of an answer"),
     plain("HOPS_MAX", "16", "services a chain of calls may pass through"),
     plain("REPLY_HANDLER_TIMEOUT", "30", "seconds a reply handler may take"),
-    plain("RETENTION", "7d", "how long a message is kept after it was settled"),
+    plain("RETENTION", "7d", "time that a message is kept after it was settled"),
     plain("PARTITION_ROWS", "1000000", "ids in a partition of outbox and replies; old ones are dropped by partitions"),
     plain("INBOX_WINDOW", "3d", "age at which a message is refused as stale, and beyond which the inbox forgets it"),
     plain("MAINTENANCE_INTERVAL", "60", "seconds between looks at the partitions; 0: only by the subcommand `maintain`"),
@@ -88,11 +89,11 @@ pub const KEYS: &[Key] = &[
     plain("PARK_AFTER_MS", "50", "idle time after which the dispatcher sleeps"),
     plain("ATTEMPT_TIMEOUT_MS", "5000", "wait for a reply, or the word that it is at work, before sending again; a copy says that word twice in this time"),
     plain("PAGE_ROWS", "500", "outbox rows per read"),
-    plain("LEAD_INTERVAL_MS", "500", "how often a follower tries to lead"),
-    plain("HEARTBEAT_MS", "5000", "how often the leader speaks at least"),
+    plain("LEAD_INTERVAL_MS", "500", "pause between tries of a follower to lead"),
+    plain("HEARTBEAT_MS", "5000", "longest pause of the leader between two statements"),
 ];
 
-/// What begins with one of these in the environment is meant for us.
+/// A variable of the environment that begins with one of these is meant for a sidecar.
 const PREFIXES: &[&str] = &[
     "SERVICE_",
     "COPY_",
@@ -110,8 +111,8 @@ const PREFIXES: &[&str] = &[
     "OTEL_EXPORTER_OTLP_E",
 ];
 
-/// Names with our prefixes that others set: `make env`, and the addresses that Docker and Kubernetes put into the
-/// environment for a service that happens to be called `nats` or `db`.
+/// Names with these prefixes that others set: `make env`, and the addresses that Docker and
+/// Kubernetes put into the environment for a service that happens to be called `nats` or `db`.
 fn is_others(name: &str) -> bool {
     name == "NATS_MONITOR_URL"
         || ["_SERVICE_HOST", "_SERVICE_PORT", "_PORT"].iter().any(|end| name.ends_with(end))
@@ -123,7 +124,7 @@ pub(super) fn find(name: &str) -> Option<&'static Key> {
     KEYS.iter().find(|key| key.name == name)
 }
 
-/// Whether its value must not be shown.
+/// True if its value must not be shown.
 pub(super) fn is_secret(name: &str) -> bool {
     find(name).is_none_or(|key| key.kind == Kind::Secret)
 }
@@ -132,25 +133,25 @@ pub(super) fn is_secret(name: &str) -> bool {
 pub(super) fn shown(name: &str, value: &str) -> String {
     match find(name).map(|key| key.kind) {
         Some(Kind::Plain) => value.to_owned(),
-        // As a whole: a password may hold the comma that stands between several.
+        // As a whole: a password may hold the comma that separates addresses.
         Some(Kind::Address) => without_secrets(value),
         Some(Kind::Secret) | None => "***".to_owned(),
     }
 }
 
-/// Whether a setting of the service's own holds a secret, by its name, which is all we know of it.
+/// True if a setting of the service's own holds a secret. Only its name tells.
 pub(super) fn sounds_secret(name: &str) -> bool {
     ["SECRET", "TOKEN", "PASSWORD", "PASSWD", "KEY", "CREDENTIAL", "URL"]
         .iter()
         .any(|part| name.contains(part))
 }
 
-/// Whether a variable of the environment looks as if it were meant for us.
+/// True if a variable of the environment looks as if it were meant for a sidecar.
 pub(super) fn looks_like_ours(name: &str) -> bool {
     PREFIXES.iter().any(|prefix| name.starts_with(prefix)) && !is_others(name)
 }
 
-/// The known setting that is nearest to this name, the house's or the service's own, if one is near.
+/// The known setting, of tpro or of the service, that is nearest to this name, if one is near.
 pub(super) fn nearest(own: impl Iterator<Item = &'static str>, name: &str) -> Option<&'static str> {
     spelling::nearest(KEYS.iter().map(|key| key.name).chain(own), &name.to_ascii_uppercase())
 }

@@ -1,4 +1,4 @@
-//! Where settings come from: the environment, which wins, over one file of `KEY=value` lines.
+//! The sources of settings: the environment, which wins, and one file of `KEY=value` lines.
 
 use std::{collections::BTreeMap, fmt, fs, io, path::PathBuf, sync::Arc};
 
@@ -9,7 +9,7 @@ use super::{
     problem::Problem,
 };
 
-/// A value and where it was found.
+/// A value and its place.
 pub(super) struct Found<'a> {
     pub(super) value: &'a str,
     pub(super) origin: Origin,
@@ -20,9 +20,9 @@ pub(super) struct Found<'a> {
 pub(super) struct Layers {
     environment: BTreeMap<String, String>,
     file: BTreeMap<String, (String, Origin)>,
-    /// What is wrong with the file itself.
+    /// Errors of the file itself.
     pub(super) problems: Vec<Problem>,
-    /// What is odd with it.
+    /// Oddities of the file.
     pub(super) warnings: Vec<String>,
 }
 
@@ -30,7 +30,7 @@ impl Layers {
     /// Reads the process's environment and the file of this service: `ENV_FILE` if set, else
     /// `services/<service>/.env`, else `.env`.
     pub(super) fn read(service: &str) -> Self {
-        // Values that are no text cannot be settings of ours, which are all ASCII.
+        // A value that is no text cannot be a setting of ours: these are all ASCII.
         let variables = std::env::vars_os()
             .filter_map(|(key, value)| Some((key.into_string().ok()?, value.into_string().ok()?)));
         let mut layers = Self::default();
@@ -74,8 +74,9 @@ impl Layers {
         }
     }
 
-    /// Takes the variables of the process. Kubernetes and Docker tell the address of a service called `nats` by
-    /// `NATS_PORT=tcp://10.0.0.1:4222`: such a link may have the name of a setting and is none.
+    /// Takes the variables of the process. Kubernetes and Docker tell the address of a service
+    /// called `nats` by `NATS_PORT=tcp://10.0.0.1:4222`. A link of this kind may have the name of a
+    /// setting and is none.
     fn take_environment(&mut self, variables: impl IntoIterator<Item = (String, String)>) {
         const SCHEMES: [&str; 3] = ["tcp://", "udp://", "sctp://"];
         for (name, value) in variables {
@@ -100,7 +101,7 @@ impl Layers {
             match dotenv::read(line) {
                 Line::Nothing => {}
                 Line::Set(key, value) => {
-                    // As a shell that sources the file would: the last one wins.
+                    // The last line wins, as in a shell that sources the file.
                     if self.file.insert(key.to_owned(), (value, origin.clone())).is_some() {
                         self.warnings.push(format!(
                             "{key} is set more than once in {name}; the last one ({origin}) wins"
@@ -134,7 +135,7 @@ impl Layers {
         file.chain(self.environment.keys().map(|key| (key.as_str(), Origin::Environment)))
     }
 
-    /// Layers from given values: what tests use instead of the process's environment.
+    /// Layers from given values: tests use them in place of the process's environment.
     #[cfg(test)]
     pub(super) fn of(environment: &[(&str, &str)], file: Option<&str>) -> Self {
         let mut layers = Self::default();
@@ -158,7 +159,8 @@ mod tests {
 
     use super::*;
 
-    /// What of a file concerns more than one line: the mark at its beginning, the order, the end.
+    /// Things of a file that concern more than one line: the mark at its beginning, the order, the
+    /// end.
     #[test]
     fn the_program_and_make_read_the_same_in_a_whole_file() {
         let file = std::env::temp_dir().join(format!("tpro-env-{}", std::process::id()));

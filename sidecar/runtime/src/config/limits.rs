@@ -17,7 +17,8 @@ pub struct Limits {
     pub in_flight: usize,
     /// `IN_FLIGHT_MAX_MB`: bytes of bodies in flight in total, default 16 MiB.
     pub in_flight_bytes: usize,
-    /// `RUNS_MAX`: runs of one message by default handlers before it is answered as an error, default 5.
+    /// `RUNS_MAX`: runs of one message by default handlers before it is answered as an error,
+    /// default 5.
     pub runs: u32,
     /// `REPLY_MAX`: bytes of an answer, default 900,000 (and never more than NATS allows).
     pub reply: usize,
@@ -25,7 +26,7 @@ pub struct Limits {
     pub hops: u32,
     /// `REPLY_HANDLER_TIMEOUT`, default 30 s.
     pub reply_handler: Duration,
-    /// `INBOX_WINDOW`: how old a uid may be before it is refused as stale, default 3 days.
+    /// `INBOX_WINDOW`: an older uid is refused as stale, default 3 days.
     pub inbox_window: Duration,
 }
 
@@ -55,7 +56,8 @@ pub(super) fn read(reader: &mut Reader) -> Limits {
         reply: reader.number("REPLY_MAX", MAX_BODY, 1024..=67_108_864),
         hops: reader.number("HOPS_MAX", MAX_HOPS, 1..=1000),
         reply_handler: reader.seconds("REPLY_HANDLER_TIMEOUT", 30, 1..=86_400),
-        // Never shorter than the longest redelivery: a budget from the first send, and a fresh one after a takeover.
+        // Never shorter than the longest redelivery: a budget from the first send, and a fresh one
+        // after a takeover.
         inbox_window: reader.seconds("INBOX_WINDOW", 3 * 86_400, 2 * MAX_TIMEOUT as u64..=30 * 86_400),
     }
 }

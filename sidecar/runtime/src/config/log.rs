@@ -1,4 +1,4 @@
-//! What is logged, how, and how much of it is kept.
+//! The settings of the log: its filter, its form, and the number of files that are kept.
 
 use std::{path::PathBuf, time::Duration};
 
@@ -6,7 +6,7 @@ use tracing_subscriber::EnvFilter;
 
 use super::reader::Reader;
 
-/// How a log line looks.
+/// The form of a log line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Format {
     /// For people.
@@ -18,15 +18,15 @@ pub enum Format {
 /// The settings of the log.
 #[derive(Clone, Debug)]
 pub struct LogSettings {
-    /// `RUST_LOG`: what is logged, default `info`.
+    /// `RUST_LOG`: the filter of the log, default `info`.
     pub filter: String,
     /// `LOG_FORMAT`.
     pub format: Format,
-    /// `LOG_MAX_SIZE_MB`: how large the file grows before it is put aside, default 20 MiB.
+    /// `LOG_MAX_SIZE_MB`: the size at which the file is put aside, default 20 MiB.
     pub max_bytes: u64,
-    /// `LOG_MAX_BACKUPS`: how many files put aside are kept, default 5.
+    /// `LOG_MAX_BACKUPS`: the number of files put aside that are kept, default 5.
     pub max_backups: u64,
-    /// `LOG_MAX_AGE_DAYS`: how old they get, default 14 days.
+    /// `LOG_MAX_AGE_DAYS`: their greatest age, default 14 days.
     pub max_age: Duration,
 }
 

@@ -1,17 +1,18 @@
-//! How long things are kept.
+//! The settings of the maintenance.
 
 use std::time::Duration;
 
 use super::reader::Reader;
 
-/// How long things are kept, and in what portions they go.
+/// The time for which messages are kept, and the portions in which they go.
 #[derive(Clone, Debug)]
 pub struct Maintenance {
-    /// `MAINTENANCE_INTERVAL`: how often partitions are looked after, default 60 s; none: only by the subcommand.
+    /// `MAINTENANCE_INTERVAL`: the pause between runs, default 60 s; none: only by the subcommand.
     pub interval: Option<Duration>,
-    /// `RETENTION`: how long a message is kept at least after it was settled, default 7 days.
+    /// `RETENTION`: the least time that a message is kept after it was settled, default 7 days.
     pub retention: Duration,
-    /// `PARTITION_ROWS`: ids in a partition of outbox and replies, default 1,000,000; they are dropped by partitions.
+    /// `PARTITION_ROWS`: ids in a partition of outbox and replies, default 1,000,000; they are
+    /// dropped by partitions.
     pub partition_rows: i64,
 }
 

@@ -1,7 +1,7 @@
 //! The configuration: environment over `services/<name>/.env`, parsed whole, all problems at once.
 //!
-//! This is the only code that reads the environment. A value that is set but empty counts as not set, since that is
-//! how the lines of an `.env` are commonly left.
+//! This is the only code that reads the environment. A value that is set but empty counts as not
+//! set, since the lines of an `.env` are commonly left empty.
 
 mod collector;
 mod database;
@@ -51,7 +51,7 @@ pub struct Config {
     pub version: String,
     /// `COPY_NUMBER`, default 1.
     pub copy: u32,
-    /// `SERVICE_HOST`: where health, metrics and version are served, default `127.0.0.1`.
+    /// `SERVICE_HOST`: the address for health, metrics and version, default `127.0.0.1`.
     pub host: String,
     /// `SERVICE_PORT`: health, metrics, version; on loopback. 0 takes a free one.
     pub port: u16,
@@ -65,29 +65,29 @@ pub struct Config {
     pub nats_login: NatsLogin,
     /// `TPRO_SPACE`, default `tpro`.
     pub space: String,
-    /// `TPRO_SHARE_SERVICE`: whether copies on another database may serve under the same name, default no.
+    /// `TPRO_SHARE_SERVICE`: copies on another database may serve under this name, default no.
     pub shares: bool,
     /// `OTEL_EXPORTER_OTLP_ENDPOINT`; none turns tracing off.
     pub otlp_endpoint: Option<String>,
-    /// `OTEL_TRACES_SAMPLER` and its `_ARG`: which traces are kept.
+    /// `OTEL_TRACES_SAMPLER` and its `_ARG`: the traces that are kept.
     pub sampling: Sampling,
-    /// `JAEGER_PUBLIC_URL`: where people look at traces, for printed links.
+    /// `JAEGER_PUBLIC_URL`: the address at which people look at traces, for printed links.
     pub jaeger_public_url: Option<String>,
     /// `LOG_FILE_NAME`; none logs to stdout only.
     pub log_file: Option<PathBuf>,
     /// The other settings of the log.
     pub log: LogSettings,
-    /// `CORE_DUMPS`: whether a crash may write the memory to a file, default no.
+    /// `CORE_DUMPS`: a crash may write the memory to a file, default no.
     pub core_dumps: bool,
-    /// `STOP_TIMEOUT`: how long a graceful stop may wait for handlers and replies, default 25 s.
+    /// `STOP_TIMEOUT`: the longest wait of a graceful stop for handlers and replies, default 25 s.
     pub stop_timeout: Duration,
     /// The bounds; each has a metric.
     pub limits: Limits,
-    /// The dispatcher's rhythm.
+    /// The timing of the dispatcher.
     pub dispatch: Dispatch,
-    /// How long things are kept.
+    /// The settings of the maintenance.
     pub maintenance: Maintenance,
-    /// What was read and is odd, but does not prevent the start.
+    /// Oddities that do not prevent the start.
     pub warnings: Vec<String>,
     /// All settings as they took effect, for printing.
     settings: Vec<Setting>,
@@ -95,7 +95,8 @@ pub struct Config {
 }
 
 impl Config {
-    /// Reads the configuration of this service; `service` is the name its code says, `own` are the settings it declares.
+    /// Reads the configuration of this service. `service` is the name in its code, `own` are the
+    /// settings that it declares.
     pub fn load(service: &str, own: &[OwnSetting]) -> Result<Self, Problems> {
         Self::from_layers(service, own, Layers::read(service))
     }
@@ -122,7 +123,8 @@ impl Config {
         own.iter().for_each(|own| reader.own(own));
         let (layers, mut settings, warnings) = reader.finish(own)?;
         settings.iter_mut().for_each(|setting| setting.is_default_of("SERVICE_NAME", code_name));
-        // The reader found no problem, so both are there; were one missing without a word, that is a problem too.
+        // The reader found no problem, so both are there. A missing one without a problem is a
+        // problem too.
         let (Some(service), Some(database)) = (service, database) else { return Err(Problems::default()) };
         Ok(Self {
             service,
@@ -152,7 +154,8 @@ impl Config {
         })
     }
 
-    /// A setting of the service's own, from the environment or the file as all others; none if it is not set.
+    /// A setting of the service's own, from the environment or the file as all others; none if it
+    /// is not set.
     pub fn own(&self, key: &str) -> Option<&str> {
         self.layers.find(key).map(|found| found.value)
     }
@@ -162,7 +165,7 @@ impl Config {
         self.settings.iter().map(ToString::to_string)
     }
 
-    /// Who answers on the wire.
+    /// The name of this copy in replies.
     pub fn responder(&self) -> Responder {
         Responder { service: self.service.clone(), version: self.version.clone(), copy: self.copy }
     }
@@ -186,7 +189,8 @@ fn service_name(reader: &mut Reader, code_name: &str) -> Option<ServiceName> {
         }
         ServiceName::parse(text).map(Some).map_err(|e| e.to_string())
     });
-    // Without the setting the code says who we are; a bad name in the code is still a problem of this key.
+    // Without the setting the name in the code counts. A bad name in the code is still a problem of
+    // this key.
     name.or_else(|| match ServiceName::parse(code_name) {
         Ok(name) => Some(name),
         Err(error) => {

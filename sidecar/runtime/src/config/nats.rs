@@ -1,13 +1,13 @@
-//! Where NATS is and how to log in.
+//! The address of NATS and the login.
 
 use async_nats::ServerAddr;
 
 use super::{problem::Problem, reader::Reader, secret::Secret};
 
-/// How to log in to NATS.
+/// The login at NATS.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum NatsLogin {
-    /// With nothing.
+    /// No login.
     None,
     /// `NATS_TOKEN`.
     Token(Secret),
@@ -16,7 +16,7 @@ pub enum NatsLogin {
 }
 
 impl NatsLogin {
-    /// The settings it is from, for messages.
+    /// The settings that it is from, for messages.
     pub fn keys(&self) -> &'static str {
         match self {
             Self::None | Self::Token(_) => "NATS_TOKEN",
@@ -24,7 +24,7 @@ impl NatsLogin {
         }
     }
 
-    /// Whom the server knows us as, for messages.
+    /// The name of the login, for messages.
     pub fn user(&self) -> String {
         match self {
             Self::None => "a client without a login".to_owned(),
@@ -48,7 +48,8 @@ pub(super) fn read(reader: &mut Reader) -> (Vec<String>, NatsLogin) {
             );
         }
         if urls.iter().any(|url| url.contains('@')) {
-            // async-nats ignores what stands there, and an address is printed in many places.
+            // async-nats ignores the part behind the host, and an address is printed in many
+            // places.
             return Err(
                 "must not hold a login; put it into NATS_TOKEN, or NATS_USER and NATS_PASSWORD".into()
             );

@@ -2,7 +2,7 @@
 
 use std::{fmt, sync::Arc};
 
-/// Where a value was found.
+/// The place that a value comes from.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(super) enum Origin {
     /// A variable of the process.

@@ -1,6 +1,6 @@
-//! What a service declares beside the settings that all services have.
+//! The settings that a service declares beside those that all services have.
 
-/// A setting of a service's own, read from the environment and the `.env` file like those of the house.
+/// A setting of a service's own, read from the environment and the `.env` file like those of tpro.
 #[derive(Clone, Copy, Debug)]
 pub struct OwnSetting {
     /// The name: `EXAMPLE_PAUSE_MS`.

@@ -20,7 +20,7 @@ impl Setting {
 }
 
 impl Setting {
-    /// What took effect where the default is not a fixed text.
+    /// Sets the text to print where the default is not a fixed text.
     pub(super) fn is_default_of(&mut self, key: &str, shown: &str) {
         if self.key == key && self.origin == Origin::Default {
             self.shown = shown.to_owned();

@@ -1,4 +1,4 @@
-//! What is wrong with the configuration: key, where it comes from, what it is, and what it must be.
+//! A problem of the configuration: the key, the place of the value, the value, and the rule.
 
 use std::fmt;
 
@@ -8,7 +8,7 @@ use super::origin::Origin;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Problem {
     key: String,
-    /// Where the value is from; none when there is no value.
+    /// The place that the value is from. None when there is no value.
     origin: Option<Origin>,
     /// The value as it may be shown: none for secrets.
     shown: Option<String>,
@@ -32,7 +32,7 @@ impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.key)?;
         if let Some(shown) = &self.shown {
-            // Bounded, and on one line whatever it holds.
+            // Bounded, and on one line with any content.
             let shown: String = shown.chars().take(100).flat_map(char::escape_debug).collect();
             write!(f, "={shown}")?;
         }
@@ -43,7 +43,7 @@ impl fmt::Display for Problem {
     }
 }
 
-/// Everything that is wrong, at once.
+/// All problems at once.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Problems(pub Vec<Problem>);
 

@@ -36,7 +36,7 @@ impl Reader {
         parse: impl FnOnce(&str) -> Result<T, String>,
     ) -> T {
         let Some(Found { value, origin }) = self.find(key) else {
-            // What the URL says about the database is printed in one line; the pieces only where they are set.
+            // The address says it all in one line; the pieces only where they are set.
             if !key.starts_with("PG") {
                 let text = key::find(key).map_or("", |k| k.default);
                 self.settings.push(Setting::new(key, text, Origin::Default));
@@ -62,7 +62,7 @@ impl Reader {
         self.parsed(key, None, |text| Ok(Some(text.to_owned())))
     }
 
-    /// Whether a variable is set that is no setting of ours.
+    /// True if a variable is set that is no setting of ours.
     pub(super) fn is_in_environment(&self, name: &str) -> bool {
         self.layers.find(name).is_some()
     }
@@ -72,7 +72,7 @@ impl Reader {
         self.problems.push(problem);
     }
 
-    /// Notes what will be printed for a key that was read by hand.
+    /// Notes the line to print for a key that was read by hand.
     pub(super) fn setting(&mut self, setting: Setting) {
         self.settings.push(setting);
     }
@@ -82,7 +82,7 @@ impl Reader {
         self.layers.warnings.push(warning);
     }
 
-    /// Notes what will be printed for a setting of the service's own; what it may be only its code knows.
+    /// Notes the line to print for a setting of the service's own. Only its code knows its rule.
     pub(super) fn own(&mut self, own: &OwnSetting) {
         let (value, origin) = match self.layers.find(own.key) {
             Some(Found { value, origin }) => (value, origin),
@@ -100,7 +100,8 @@ impl Reader {
     ) -> Result<(Layers, Vec<Setting>, Vec<String>), Problems> {
         let unknown = self.layers.keys().filter_map(|(key, origin)| unknown(own, key, origin));
         if !self.problems.is_empty() {
-            // By itself an unknown key keeps nobody from starting; beside a problem it may be its reason.
+            // By itself an unknown key keeps nobody from starting; beside a problem it may be its
+            // reason.
             self.problems.extend(unknown);
             return Err(Problems(self.problems));
         }
@@ -111,12 +112,12 @@ impl Reader {
     }
 }
 
-/// What is wrong with this key, if it looks as if it were meant for us and is not known.
+/// The problem of this key, if it looks as if it were meant for a sidecar and is not known.
 fn unknown(own: &[OwnSetting], key: &str, origin: Origin) -> Option<Problem> {
     if key::find(key).is_some() || own.iter().any(|own| own.key == key) {
         return None;
     }
-    // The file is ours altogether; the environment only where the name has one of our prefixes.
+    // The file is ours altogether; a variable only if its name has one of our prefixes.
     if origin == Origin::Environment && !key::looks_like_ours(key) {
         return None;
     }

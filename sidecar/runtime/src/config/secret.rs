@@ -22,7 +22,8 @@ impl std::fmt::Debug for Secret {
     }
 }
 
-/// An address as it may be shown: `nats://token@host` becomes `nats://***@host`, and `http://host/?key=x` `http://host/?***`.
+/// An address as it may be shown: `nats://token@host` becomes `nats://***@host`, and
+/// `http://host/?key=x` `http://host/?***`.
 pub fn without_secrets(address: &str) -> String {
     // The last `@`: a password that was not %-encoded may hold one itself, and a `?` or a `#` too.
     let (start, rest) = match address.rsplit_once('@') {

@@ -31,8 +31,8 @@ fn a_database_is_all_that_must_be_said() {
 
 #[test]
 fn the_printed_defaults_are_the_real_ones() {
-    // Each default, said aloud, must give the same configuration as silence. (Silent pieces of the database's address are
-    // not printed.)
+    // Each default, said aloud, must give the same configuration as silence. (Silent pieces of the
+    // database's address are not printed.)
     let lines = |config: &Config| -> Vec<String> {
         let lines = config.lines().filter(|line| !line.starts_with("PG"));
         lines.map(|line| line.split(" (").next().unwrap_or_default().to_owned()).collect()

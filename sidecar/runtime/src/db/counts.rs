@@ -1,4 +1,4 @@
-//! What is counted of the database.
+//! The counts of the database.
 
 use std::sync::atomic::AtomicU64;
 
@@ -9,10 +9,11 @@ use prometheus_client::{
 
 use crate::metrics::Reason;
 
-/// How the connections and the NOTIFY queue are. All clones are the same.
+/// The state of the connections and of the NOTIFY queue. All clones share it.
 #[derive(Clone, Default)]
 pub struct DbCounts {
-    /// Connections of the pool: `open`, those of them that are `idle`, and those that are `waited` for.
+    /// Connections of the pool: `open`, those of them that are `idle`, and those that somebody
+    /// waits for (`waited`).
     pub pool: Family<Reason, Gauge>,
     /// The share of the database's NOTIFY queue that is used, 0 to 1.
     pub notify_queue: Gauge<f64, AtomicU64>,

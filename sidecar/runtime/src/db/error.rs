@@ -1,8 +1,8 @@
-//! What may go wrong with the database, and how it is said without saying too much.
+//! The errors of the database, in words that say not too much.
 
 use tokio_postgres::{Error, error::SqlState};
 
-/// What may go wrong with the database.
+/// An error of the database.
 #[derive(Debug, thiserror::Error)]
 pub enum DbError {
     /// The server refused the login; trying again is useless.
@@ -11,12 +11,12 @@ pub enum DbError {
     /// Not reachable, or lost; to be tried again.
     #[error("the database is not reachable: {}", plain(.0))]
     Unreachable(#[source] Error),
-    /// It did not answer in time; to be tried again.
+    /// The server did not answer in time; to be tried again.
     #[error("the database does not answer: {what} took more than {seconds} s")]
     Silent {
-        /// What was asked of it.
+        /// The question to the server.
         what: &'static str,
-        /// How long we waited.
+        /// The time that we waited.
         seconds: u64,
     },
     /// A pooler hands out the server's sessions from one transaction to the next.
@@ -28,7 +28,8 @@ pub enum DbError {
     /// The server is in recovery (a standby).
     #[error("the server is a standby, not the primary")]
     Standby,
-    /// A server was seen with a higher timeline: this one is what the standby was promoted from.
+    /// A server was seen with a higher timeline, so this server is the one that was left behind at
+    /// the promotion.
     #[error(
         "this server was left behind: its timeline is {ours}, and {seen} was seen; connect to the promoted one"
     )]
@@ -41,13 +42,13 @@ pub enum DbError {
 }
 
 impl DbError {
-    /// What an error while connecting means.
+    /// The meaning of an error while connecting.
     pub(super) fn connecting(error: Error) -> Self {
         if is_refusal(&error) { Self::Refused(error) } else { Self::Unreachable(error) }
     }
 }
 
-/// Whether the server knows us and does not want us: waiting will not help, only a person will.
+/// True if the server knows us and does not want us: waiting will not help, only a person will.
 fn is_refusal(error: &Error) -> bool {
     let refusals = [
         SqlState::INVALID_PASSWORD,
@@ -55,13 +56,13 @@ fn is_refusal(error: &Error) -> bool {
         SqlState::INVALID_CATALOG_NAME,
         SqlState::INSUFFICIENT_PRIVILEGE,
     ];
-    // A password that is missing altogether never gets as far as the server's opinion.
+    // A missing password never gets as far as an answer of the server.
     error.code().is_some_and(|code| refusals.contains(code))
         || error.to_string().starts_with("invalid configuration")
 }
 
-/// The error in words for a log or a person: severity, message and SQLSTATE, and never the DETAIL, where PostgreSQL
-/// puts whole rows (`Failing row contains (...)`).
+/// The error in words for a log or a person: severity, message and SQLSTATE. The DETAIL is left
+/// out: PostgreSQL puts whole rows there (`Failing row contains (...)`).
 pub fn plain(error: &Error) -> String {
     if let Some(db) = error.as_db_error() {
         return format!("{}: {} ({})", db.severity(), db.message(), db.code().code());

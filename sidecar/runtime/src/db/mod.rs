@@ -1,8 +1,9 @@
-//! Connections to PostgreSQL: the pool of the handlers and single sessions for leader and inbox, each with the settings it relies on.
+//! Connections to PostgreSQL: the pool of the handlers and single sessions for leader and inbox,
+//! each with the settings that it relies on.
 //!
-//! A role or a database may carry settings that hurt us (`ALTER ROLE main SET statement_timeout = '50ms'`), so every
-//! connection is told what we rely on, in a statement of its own and not by `options` in the start-up packet, which
-//! connection poolers refuse.
+//! A role or a database may carry settings that hurt us (`ALTER ROLE main SET statement_timeout =
+//! '50ms'`). So each connection sets the settings that we rely on, by a statement of its own.
+//! Connection poolers would refuse them in the start-up packet (`options`).
 
 mod counts;
 mod error;

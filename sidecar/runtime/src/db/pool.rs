@@ -15,11 +15,12 @@ use crate::config::Config;
 /// The handlers' pool.
 pub type Pool = deadpool_postgres::Pool;
 
-/// What a handler may rely on, whatever role and database say.
+/// The settings that a handler may rely on, for any role and database.
 ///
-/// `statement_timeout` is off, since a handler is bounded by the budget of its message and not by a constant.
-/// `"$user"` is not in the search path: it would let a schema that happens to be named like the login role shadow the
-/// tables of others. `pg_temp` is last, so that a temporary table cannot shadow anything.
+/// `statement_timeout` is off, since a handler is bounded by the budget of its message and not by a
+/// constant. `"$user"` is not in the search path: a schema that happens to be named like the login
+/// role would shadow the tables of others. `pg_temp` is last, so that a temporary table cannot
+/// shadow anything.
 const SETTINGS: &str = "\
     SET search_path = pg_catalog, public, pg_temp; \
     SET default_transaction_isolation = 'read committed'; \
@@ -40,15 +41,15 @@ const SETTINGS: &str = "\
     SET tcp_keepalives_interval = 2; \
     SET tcp_keepalives_count = 3";
 
-/// How long a new connection may take in all.
+/// The longest time for a new connection in all.
 const CREATE: Duration = Duration::from_secs(10);
 
-/// The pool; it connects when it is asked for the first connection.
+/// The pool. It connects when it is asked for the first connection.
 ///
-/// Connections are recycled `Fast`: a look at whether they are closed, no question to the server. The question would
-/// cost a round trip for every message and prove nothing about the moment after; a connection that breaks in a handler's
-/// hands is a message that is sent again, which it has to be able to stand anyway. A handler that changes settings uses
-/// `SET LOCAL`.
+/// Connections are recycled `Fast`: the pool looks if they are closed, and asks the server nothing.
+/// The question would cost a round trip for every message and prove nothing about the moment after.
+/// When a connection breaks in a handler's hands, the message is sent again, which a handler must
+/// be able to stand anyway. A handler that changes settings uses `SET LOCAL`.
 pub fn pool(config: &Config, servers: &Arc<Servers>) -> Pool {
     let manager = Manager::from_connect(
         config.database.clone(),
@@ -59,9 +60,9 @@ pub fn pool(config: &Config, servers: &Arc<Servers>) -> Pool {
     Pool::builder(manager)
         .max_size(config.pool_max)
         .runtime(Runtime::Tokio1)
-        // No limit on waiting for a free one: whoever waits has a budget of their own.
+        // No limit on waiting for a free one: those who wait have a budget of their own.
         .create_timeout(Some(CREATE))
-        // One to a server that was left behind works as ever, for nobody.
+        // A connection to a server that was left behind works as ever, for nobody.
         .pre_recycle(Hook::sync_fn(move |_, metrics| match promoted.is_outdated(metrics.created) {
             true => Err(HookError::message("another server was promoted meanwhile")),
             false => Ok(()),
@@ -76,7 +77,7 @@ pub fn pool(config: &Config, servers: &Arc<Servers>) -> Pool {
             })
         }))
         .build()
-        // Only a time limit without a runtime is refused, and there is one.
+        // Only a time limit without a runtime is refused, and there is a runtime.
         .unwrap_or_else(|error| unreachable!("{error}"))
 }
 
@@ -86,24 +87,24 @@ struct Primary(Arc<Servers>);
 impl Connect for Primary {
     fn connect(&self, _: &tokio_postgres::Config) -> BoxFuture<'_, Result<(Client, JoinHandle<()>), Error>> {
         let drive = |connection: Connection<Socket, NoTlsStream>| {
-            // Whoever has a statement open gets the error.
+            // A caller with an open statement gets the error.
             tokio::spawn(async move { drop(connection.await) })
         };
         Box::pin(async move {
             match self.0.open_any("pool", SETTINGS, drive).await {
                 Ok(opened) => Ok((opened.client, opened.driver)),
                 Err((DbError::Refused(error) | DbError::Unreachable(error), _)) => Err(error),
-                // One that is of no use is told what it is, in words of our own, when it is looked at once more.
+                // An unfit connection is named in our own words when it is looked at again.
                 Err((_, Some(unfit))) => Ok((unfit.client, unfit.driver)),
                 Err((_, None)) => {
-                    unreachable!("whatever is wrong with a server is known from a connection to it")
+                    unreachable!("a failure of a server is known from a connection to it")
                 }
             }
         })
     }
 }
 
-/// Why the pool gave no connection, in words without secrets.
+/// The reason why the pool gave no connection, in words without secrets.
 pub fn plain_pool_error(error: &PoolError) -> String {
     match error {
         PoolError::Backend(error) | PoolError::PostCreateHook(HookError::Backend(error)) => plain(error),

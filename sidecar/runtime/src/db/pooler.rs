@@ -1,21 +1,22 @@
-//! Is a session our own, or does a pooler hand out those of the server from one transaction to the next?
+//! A check for a pooler that hands out the server's sessions from one transaction to the next.
 //!
-//! Our locks, settings, prepared statements and LISTEN are the session's. Behind a pooler in transaction mode each of them
-//! seems to work and holds for a moment.
+//! Our locks, settings, prepared statements and LISTEN belong to the session. Behind a pooler in
+//! transaction mode each of them seems to work and holds for a moment.
 
 use tokio_postgres::{Client, Error, SimpleQueryMessage, error::SqlState};
 
 const PID: &str = "SELECT pg_catalog.pg_backend_pid()";
 
-/// Whether two sessions that are open at the same time are each one of the server's, and stay it.
+/// True if each of two open sessions is one of the server's, and stays it.
 ///
-/// While the second is in a transaction, a pooler has given it a session of the server: mostly the one that the first had
-/// for its statement before, which shows at once. If not, the first gets yet another one for its next, or the same, since
-/// there is no other client; so each is asked twice.
+/// While the second is in a transaction, a pooler has given it a session of the server. Mostly that
+/// is the session which the first had for its statement before, and it shows at once. If not, the
+/// first gets yet another session for its next statement, or its old one, since there is no other
+/// client. So each is asked twice.
 pub(super) async fn are_own(first: &Client, second: &Client) -> Result<bool, Error> {
     let before = pid(first, PID).await?;
     let other = pid(second, &format!("BEGIN; {PID}")).await?;
-    // If it has but one session, the first would wait for the second's end.
+    // If the pooler has but one session, the first would wait for the second's end.
     let own = other != before && pid(first, PID).await? == before;
     second.batch_execute("ROLLBACK").await?;
     Ok(own)
@@ -30,8 +31,8 @@ async fn pid(client: &Client, sql: &str) -> Result<Option<String>, Error> {
     }))
 }
 
-/// Whether the server knows a prepared statement that we do not, or does not know one that we have: it is another session
-/// than the one we had a moment ago.
+/// True if the server knows a prepared statement that we do not, or does not know one that we have:
+/// the session is another one than a moment ago.
 pub(super) fn is_mixed_up(error: &Error) -> bool {
     let states = [SqlState::DUPLICATE_PSTATEMENT, SqlState::INVALID_SQL_STATEMENT_NAME];
     error.code().is_some_and(|code| states.contains(code))

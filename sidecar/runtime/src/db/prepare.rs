@@ -1,4 +1,5 @@
-//! The questions to the database before anything starts: is it there, is it the primary, is tpro in it, is the service.
+//! The questions to the database before anything starts: if it is there, if it is the primary, and
+//! if tpro and the service are in it.
 
 use std::time::{Duration, SystemTime};
 
@@ -10,15 +11,15 @@ use crate::{backoff::Backoff, config::Config, health::Health, keys::Keys, shutdo
 
 /// The name of the readiness check.
 pub const CHECK: &str = "database";
-/// The oldest release of the extension that has what this program calls.
+/// The oldest release of the extension with all that this program calls.
 const NEEDS: &str = "0.1.1";
 
-/// What the database says about itself.
+/// The facts that the database tells about itself.
 #[derive(Clone)]
 pub struct Facts {
     /// Its random uuid, from `CREATE EXTENSION`.
     pub instance: Uuid,
-    /// What only copies of the service can sign.
+    /// The keys that only copies of the service have.
     pub keys: Keys,
     /// `tpro.max_body`: bytes of the largest body it lets through.
     pub max_body: usize,
@@ -26,10 +27,10 @@ pub struct Facts {
     pub now: SystemTime,
 }
 
-/// Why it cannot be worked with yet.
+/// The reason why the database cannot be worked with yet.
 enum Lack {
     Database(DbError),
-    /// Something has to be made there first; the text says what and how.
+    /// Something has to be made there first. The text says what and how.
     Remedy(String),
 }
 
@@ -47,8 +48,8 @@ impl From<tokio_postgres::Error> for Lack {
 
 /// Waits until the database can be worked with. `None` when the process is told to stop meanwhile.
 ///
-/// A refused login is an error, since nothing but a person can mend it. Everything else is tried again: the server may
-/// be starting, and a service may well be started before its schema is made.
+/// A refused login is an error, since only a person can mend it. Everything else is tried again:
+/// the server may be starting, and a service may well be started before its schema is made.
 pub async fn prepare(
     config: &Config,
     servers: &Servers,
@@ -139,7 +140,8 @@ async fn look_for_service(client: &Client, config: &Config) -> Result<(), Lack> 
     Ok(())
 }
 
-/// A service stays of the earlier release for a moment after the extension was updated, and so does a restored dump.
+/// The schema of a service stays that of the earlier release for a moment after the extension was
+/// updated. A restored dump has that schema, too.
 async fn look_for_upgrade(client: &Client, config: &Config) -> Result<(), Lack> {
     let (service, schema) = (config.service.as_str(), config.service.schema());
     let outdated = "SELECT o.what FROM tpro.outdated($1) o ORDER BY o.step, o.what LIMIT 1";
@@ -153,8 +155,8 @@ async fn look_for_upgrade(client: &Client, config: &Config) -> Result<(), Lack> 
     }
 }
 
-/// A database that was copied or restored holds what the original may have sent, and is asked for what is asked of the original:
-/// before it is adopted nothing is sent from it, and nothing is answered.
+/// A copied or restored database holds messages that the original may have sent, and would get the
+/// original's requests. Before it is adopted it sends nothing and answers nothing.
 async fn look_for_adoption(client: &Client) -> Result<(), Lack> {
     let row = client.query_one("SELECT tpro.adopted()", &[]).await?;
     if row.get(0) {
@@ -173,7 +175,8 @@ async fn facts(client: &Client, config: &Config) -> Result<Facts, Lack> {
         Err(error) => return Err(Lack::Remedy(format!("tpro.instance() fails: {}", plain(&error)))),
     };
     let keys = Keys::of(client, &config.service).await?;
-    // By the function, which knows the unit that the setting is written with, also before the library is loaded.
+    // By the function: it knows the unit that the setting is written with, also before the library
+    // is loaded.
     let row = client.query_one("SELECT tpro.max_body(), clock_timestamp()", &[]).await?;
     let max_body = usize::try_from(row.get::<_, i32>(0)).unwrap_or_default();
     Ok(Facts { instance, keys, max_body, now: row.get(1) })

@@ -1,8 +1,9 @@
-//! The servers that the database may be on: a primary and those that follow it, of which one may be promoted.
+//! The servers that the database may be on: a primary and those that follow it, of which one may be
+//! promoted.
 //!
-//! Whoever asks for a connection gets one to the newest primary: a standby is passed over, and so is a server with a lower
-//! timeline than one that was seen. That is what a standby was promoted from, which may well come back, believe that it is
-//! the primary, and stand first in the list.
+//! A caller that asks for a connection gets one to the newest primary. A standby is passed over,
+//! and so is a server with a lower timeline than one that was seen. That server was left behind at
+//! a promotion. It may well come back, believe that it is the primary, and stand first in the list.
 
 use std::{
     sync::{
@@ -21,26 +22,27 @@ use tokio_postgres::{
 use super::{DbError, pooler::is_mixed_up};
 use crate::config::Config;
 
-/// How long the settings and the first question may take; connecting has its own limit.
+/// The longest time for the settings and the first question. Connecting has its own limit.
 const GREETING: Duration = Duration::from_secs(5);
 
-/// Who is there: backend, standby or not, timeline (a standby has none of its own).
+/// The questions to a server: backend, standby or not, timeline (a standby has none of its own).
 const WHO: &str = "SELECT pg_backend_pid(), pg_is_in_recovery(), \
     CASE WHEN NOT pg_is_in_recovery() THEN substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8) END";
 
-/// The servers, and what is known of them. One for the process.
+/// The servers, and their state as far as it is known. One for the process.
 pub struct Servers {
     each: Vec<tokio_postgres::Config>,
-    /// Which one was good last.
+    /// The server that was good last.
     good: AtomicUsize,
     /// The highest timeline that was seen; 0 before the first.
     newest: AtomicU32,
-    /// When a server was seen to have been promoted: connections from before may be to the one that was left behind.
+    /// The moment at which a promotion was seen: connections from before may be to the server that
+    /// was left behind.
     promoted: Mutex<Option<Instant>>,
     name: String,
 }
 
-/// A connection, with what drives it.
+/// A connection, with its driver.
 pub(super) struct Opened<D> {
     pub client: Client,
     pub driver: D,
@@ -48,7 +50,7 @@ pub(super) struct Opened<D> {
     timeline: u32,
 }
 
-/// What came of one server.
+/// The result of a try with one server.
 enum Tried<D> {
     Good(Opened<D>),
     /// There is a connection, and it is of no use.
@@ -57,7 +59,7 @@ enum Tried<D> {
 }
 
 impl Servers {
-    /// Those of a configuration; nothing is connected yet.
+    /// The servers of a configuration; nothing is connected yet.
     pub fn of(config: &Config) -> Self {
         Self {
             each: each(&config.database),
@@ -77,7 +79,8 @@ impl Servers {
         seen
     }
 
-    /// Opens a connection to the newest primary. `drive` is given what must be polled for the client to make progress.
+    /// Opens a connection to the newest primary. `drive` gets the part that must be polled for the
+    /// client to make progress.
     pub(super) async fn open<D>(
         &self,
         what: &str,
@@ -87,7 +90,8 @@ impl Servers {
         self.open_any(what, settings, drive).await.map_err(|(error, _)| error)
     }
 
-    /// The same; where no server is good, a connection to one that is not comes with the error, if there is any.
+    /// Opens a connection as [`Self::open`] does. If no server is good, a connection to a bad one
+    /// comes with the error, if there is one.
     pub(super) async fn open_any<D>(
         &self,
         what: &str,
@@ -95,7 +99,8 @@ impl Servers {
         drive: impl Fn(Connection<Socket, NoTlsStream>) -> D,
     ) -> Result<Opened<D>, (DbError, Option<Opened<D>>)> {
         let first = self.good.load(Ordering::Relaxed);
-        // At the start nothing is known of timelines, so that all are asked and the newest is taken.
+        // At the start nothing is known of timelines, so that all are asked and the newest is
+        // taken.
         let all = self.newest.load(Ordering::Relaxed) == 0;
         let mut best: Option<(usize, Opened<D>)> = None;
         let (mut failure, mut bad) = (None, None);
@@ -162,13 +167,14 @@ impl Servers {
         }
     }
 
-    /// Whether a connection is to the newest primary, by its own words.
+    /// True if a connection is to the newest primary, by its own words.
     pub(super) async fn look(&self, client: &Client) -> Result<Result<(), DbError>, tokio_postgres::Error> {
         let row = client.query_one(WHO, &[]).await?;
         Ok(self.judge(row.get(1), row.get(2)).map(drop))
     }
 
-    /// Whether a connection that was opened then may be to a server that has been left behind since.
+    /// True if a connection that was opened then may be to a server that has been left behind
+    /// since.
     pub(super) fn is_outdated(&self, opened: Instant) -> bool {
         self.promoted().is_some_and(|promoted| opened < promoted)
     }
@@ -188,8 +194,8 @@ impl Servers {
     }
 }
 
-/// Which of two failures is told: the one that says most of the servers. A refused login ends the process, and only where no
-/// server says anything else.
+/// The failure to tell, of two: the one that says most of the servers. A refused login ends the
+/// process, and only where no server says anything else.
 fn worse(first: Option<DbError>, second: DbError) -> DbError {
     let says = |error: &DbError| match error {
         DbError::Refused(_) => 0,
@@ -227,7 +233,7 @@ fn each(config: &tokio_postgres::Config) -> Vec<tokio_postgres::Config> {
         .collect()
 }
 
-/// All that does not say where a server is. Which of several is the primary is asked by ourselves.
+/// Copies everything but the address. The question which server is the primary is ours.
 fn copy_rest(from: &tokio_postgres::Config, to: &mut tokio_postgres::Config) {
     if let Some(user) = from.get_user() {
         to.user(user);

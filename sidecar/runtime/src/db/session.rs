@@ -1,4 +1,4 @@
-//! A session of one's own, not from the pool.
+//! A session that is not from the pool.
 
 use std::{
     future::poll_fn,
@@ -14,13 +14,14 @@ use tokio_postgres::{AsyncMessage, Client, Connection, Socket, tls::NoTlsStream}
 
 use super::{DbError, servers::Servers};
 
-/// What the session relies on, whatever role and database say.
+/// The settings that the session relies on, for any role and database.
 ///
-/// `row_security = off` makes a policy that would hide rows an error: what a read does not see it passes over for ever.
-/// `plan_cache_mode`, `jit` and no parallelism are what the reader's cost was measured with. `statement_timeout` frees
-/// a session whose statement hangs, `idle_in_transaction_session_timeout` one whose process froze within a transaction:
-/// a leader that is gone must not keep the lock. The `tcp_` settings are the server's own watch over a client that is
-/// gone without a word (on a Unix socket the server ignores them).
+/// `row_security = off` makes a policy that would hide rows an error: a row that a read does not
+/// see is passed over for ever. The reader's cost was measured with `plan_cache_mode`, `jit` and no
+/// parallelism. `statement_timeout` frees a session whose statement hangs,
+/// `idle_in_transaction_session_timeout` one whose process froze within a transaction: a leader
+/// that is gone must not keep the lock. The `tcp_` settings are the server's own watch over a
+/// client that is gone without a word (on a Unix socket the server ignores them).
 const SETTINGS: &str = "\
     SET search_path = pg_catalog, pg_temp; \
     SET default_transaction_isolation = 'read committed'; \
@@ -46,15 +47,17 @@ const SETTINGS: &str = "\
     SET tcp_keepalives_interval = 2; \
     SET tcp_keepalives_count = 3";
 
-/// Messages of the server that nobody has read yet. A bell that does not fit is one of many, and may be lost.
+/// Messages of the server that nobody has read yet. A bell that does not fit is one of many, and
+/// may be lost.
 const MESSAGES: usize = 256;
 
-/// A session of its own, not from the pool, with what the server says by itself (NOTIFY, notices).
+/// A session that is not from the pool, with the messages that the server sends by itself (NOTIFY,
+/// notices).
 pub struct Session {
     /// Statements go here.
     pub client: Client,
-    /// Notifications; ends when the connection does. A task drives the connection, so that statements make progress
-    /// whether or not this is read.
+    /// Notifications. The stream ends with the connection. A task drives the connection, so that
+    /// statements make progress also when nobody reads this stream.
     pub messages: BoxStream<'static, AsyncMessage>,
     /// Set when a message was dropped because nobody had read those before it.
     pub missed: Arc<AtomicBool>,
@@ -62,14 +65,16 @@ pub struct Session {
     pub pid: i32,
 }
 
-/// Opens a session for `what` (`leader`, `inbox`), with our settings; `application_name` is `tpro/<service>/<copy>/<what>`.
+/// Opens a session for `what` (`leader`, `inbox`), with our settings. `application_name` is
+/// `tpro/<service>/<copy>/<what>`.
 pub async fn session(servers: &Servers, what: &'static str) -> Result<Session, DbError> {
     let missed = Arc::<AtomicBool>::default();
     let dropped = missed.clone();
     let drive = |connection| {
         let (sender, receiver) = mpsc::channel(MESSAGES);
-        // Not on the tracker: it ends by itself when the client is dropped or the connection is lost, and must drive the
-        // connection as long as there is a client, also while everything else stops.
+        // Not on the tracker: it ends by itself when the client is dropped or the connection is
+        // lost, and must drive the connection as long as there is a client, also while everything
+        // else stops.
         tokio::spawn(drive(connection, sender, dropped.clone()));
         receiver
     };
@@ -79,7 +84,7 @@ pub async fn session(servers: &Servers, what: &'static str) -> Result<Session, D
     Ok(Session { client: opened.client, messages: messages.boxed(), missed, pid: opened.pid })
 }
 
-/// Drives the connection until it ends, and hands on what the server says by itself.
+/// Drives the connection until it ends, and hands on the messages that the server sends by itself.
 async fn drive(
     mut connection: Connection<Socket, NoTlsStream>,
     messages: mpsc::Sender<AsyncMessage>,
@@ -88,13 +93,15 @@ async fn drive(
     loop {
         match poll_fn(|cx| connection.poll_message(cx)).await {
             Some(Ok(message)) => {
-                // Full: the reader has bells enough to wake up by, and is told. Closed: nobody listens, and statements go on.
+                // Full: the reader has bells enough to wake up by, and is told. Closed: nobody
+                // listens, and statements go on.
                 if let Err(mpsc::error::TrySendError::Full(_)) = messages.try_send(message) {
                     missed.store(true, Ordering::Relaxed);
                 }
             }
             Some(Err(error)) => {
-                // Whoever has a statement open gets its own error and handles it; here it is only worth a debug line.
+                // A caller with an open statement gets its own error and handles it. Here the error
+                // is only worth a debug line.
                 tracing::debug!("a connection to the database ended: {}", super::plain(&error));
                 return;
             }

@@ -1,7 +1,8 @@
-//! Whether a COMMIT of ours waits for a synchronous standby.
+//! A COMMIT of ours that waits for a synchronous standby.
 //!
-//! Such a session is alive and does nothing: it cannot be asked itself. To give it up would be of no use, because whatever
-//! takes its place waits for the same, and each session that is given up stays with the server until the standby is back.
+//! A session in this wait is alive and does nothing, and cannot be asked itself. To give it up is
+//! of no use: the next session waits for the standby, too, and each session that is given up stays
+//! with the server until the standby is back.
 
 use std::time::Duration;
 
@@ -9,13 +10,14 @@ use super::{Servers, session};
 
 /// The readiness check.
 pub const CHECK: &str = "standby";
-/// What is to be done.
+/// The remedy.
 pub const WAITS: &str = "a COMMIT waits for a synchronous standby: start the standby, or take it out of \
     synchronous_standby_names and reload the server's configuration";
-/// How long the answer may take.
+/// The longest time for the answer.
 const LIMIT: Duration = Duration::from_secs(3);
 
-/// Asks, by a session of its own, whether the session with this pid waits so. False too where nobody answers.
+/// Asks, by a session of its own, if the session with this pid waits for a standby. False, too, if
+/// nobody answers.
 pub async fn waits(servers: &Servers, pid: i32) -> bool {
     let sql = "/* standby.look */ SELECT FROM pg_stat_activity WHERE pid = $1 AND wait_event = 'SyncRep'";
     let asked = async {

@@ -1,4 +1,4 @@
-//! What is counted of log lines.
+//! The counts of log lines.
 
 use prometheus_client::{
     metrics::{counter::Counter, family::Family},
@@ -7,7 +7,7 @@ use prometheus_client::{
 
 use crate::metrics::Reason;
 
-/// What became of log lines. All clones are the same.
+/// The fate of log lines. All clones share it.
 #[derive(Clone, Default)]
 pub struct LineCounts {
     /// Log lines lost: `stdout` or `file` did not take them in time.

@@ -1,8 +1,9 @@
 //! The rotating log file: size and count by the crate `logroller`, age by a sweep of ours.
 //!
-//! Of the crates that rotate by size, `file-rotate` panics when the directory cannot be made and drops lines in silence
-//! when the file cannot be opened, and `rolling-file` is no longer released; `logroller` is kept up and returns its
-//! errors. None of them rotates by size and count and also removes by age.
+//! Of the crates that rotate by size, `file-rotate` panics when the directory cannot be made and
+//! drops lines in silence when the file cannot be opened, and `rolling-file` is no longer released;
+//! `logroller` is kept up and returns its errors. None of them rotates by size and count and also
+//! removes by age.
 
 use std::{
     fs, io,
@@ -16,9 +17,9 @@ use logroller::{LogRoller, LogRollerBuilder, Rotation, RotationSize};
 
 use crate::config::LogSettings;
 
-/// How long a file that could not be written is left alone.
+/// The pause after a file could not be written.
 const PAUSE: Duration = Duration::from_secs(5);
-/// How often old files are looked for.
+/// The interval at which old files are looked for.
 const SWEEP: Duration = Duration::from_secs(3600);
 
 /// The file, opened again after an error.
@@ -28,7 +29,8 @@ pub(super) struct RollingFile {
     max_backups: u64,
     max_age: Duration,
     roller: Option<LogRoller>,
-    /// Which file that writes to. Another one under the same name, or none, is one that was moved or removed.
+    /// The file that is written to. Another file under its name, or none, means that it was moved
+    /// or removed.
     open: Option<FileId>,
     closed_until: Option<Instant>,
     next_sweep: Instant,
@@ -65,7 +67,8 @@ impl RollingFile {
         }
         let written = self.try_write(lines);
         if written.is_err() {
-            // The next attempt opens it anew: the directory may be back, the disk may have room again.
+            // The next attempt opens it again: the directory may be back, the disk may have room
+            // again.
             self.roller = None;
             self.closed_until = Some(now + PAUSE);
         } else {
@@ -88,13 +91,15 @@ impl RollingFile {
         roller.flush()?;
         self.open = file_id(&self.path);
         if self.open != before {
-            // The full file was put aside, by us or by somebody at the same moment: then we would write on into his.
+            // The full file was put aside, by us or by somebody at this moment: then we would write
+            // on into theirs.
             self.roller = None;
         }
         Ok(())
     }
 
-    /// Removes files put aside that are too old. Errors are of no consequence: the count bounds them anyway.
+    /// Removes files put aside that are too old. Errors do not matter, since their number is
+    /// bounded anyway.
     fn sweep(&self, now: SystemTime) {
         let Some(name) = self.path.file_name().and_then(|name| name.to_str()) else { return };
         let Ok(entries) = fs::read_dir(directory(&self.path)) else { return };
@@ -121,8 +126,8 @@ fn open(path: &Path, max_bytes: u64, max_backups: u64) -> io::Result<LogRoller> 
     LogRollerBuilder::new(directory(path), Path::new(name))
         .rotation(Rotation::SizeBased(RotationSize::Bytes(max_bytes)))
         .max_keep_files(max_backups)
-        // Flushing then waits for the thread that puts the full file aside: our own thread has the time, and the files
-        // on the disk are what the settings say.
+        // Flushing then waits for the thread that puts the full file aside: our own thread has the
+        // time, and the files on the disk are what the settings say.
         .graceful_shutdown(true)
         .build()
         .map_err(io::Error::other)

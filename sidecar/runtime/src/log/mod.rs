@@ -1,10 +1,11 @@
 //! Logs to stdout and to a rotating file.
 //!
-//! A line is formatted where it happens and handed to a thread per sink: the work never waits for a terminal or a disk.
-//! What a sink does not take in time is dropped, counted, and mentioned once on stderr.
+//! A line is formatted in the task that logs, and handed to a thread for each sink, so that no work
+//! waits for a terminal or a disk. A line that a sink does not take in time is dropped, counted,
+//! and mentioned once on stderr.
 //!
-//! Only `tracing` is heard, not the `log` crate: tokio-postgres tells `log` the parameters of every statement, which are
-//! bodies.
+//! Only `tracing` is heard, not the `log` crate: tokio-postgres tells `log` the parameters of every
+//! statement, which are bodies.
 
 mod counts;
 mod file;
@@ -29,8 +30,9 @@ use crate::{
     telemetry,
 };
 
-/// What others log and we do not want to see, unless `RUST_LOG` asks for it by name. The client of NATS and the pool
-/// report by events and errors, which are logged where they are handled; the rest is gRPC's own chatter.
+/// Events of other crates that are left out unless `RUST_LOG` names the crate. The client of NATS
+/// and the pool report by events and errors, which are logged where they are handled; the rest is
+/// gRPC's own chatter.
 const QUIET: &[(&str, &str)] = &[
     ("async_nats", "off"),
     ("deadpool.postgres", "off"),
@@ -42,7 +44,7 @@ const QUIET: &[(&str, &str)] = &[
     ("tower", "warn"),
 ];
 
-/// How long the end of the process may wait for the last lines.
+/// The longest time that the end of the process waits for the last lines.
 const LAST_LINES: Duration = Duration::from_millis(500);
 
 /// The running log.
@@ -53,8 +55,8 @@ pub struct Log {
     again: Arc<AtomicBool>,
 }
 
-/// Has the log file opened again each time that `hangup` rings. Whoever moves the file may do without: that it is another
-/// one, or gone, is seen with the next line.
+/// Has the log file opened again each time that `hangup` rings. A program that moves the file need
+/// not ring: the next line sees that the file is another one, or gone.
 pub async fn reopen_when_told(hangup: Arc<Notify>, log: Log) {
     loop {
         hangup.notified().await;

@@ -1,4 +1,4 @@
-//! Where log lines go, by way of a thread, so that nobody waits for it.
+//! The way of log lines to their place, by a thread, so that nobody waits for it.
 
 use std::{
     io::{self, Write as _},
@@ -44,7 +44,8 @@ impl Sink {
             .name(format!("log-{name}"))
             .spawn(move || write_all(&receiver, write, &of_thread));
         if let Err(error) = started {
-            // The receiver is gone with the closure: every line is counted as dropped, and the service goes on.
+            // The receiver is gone with the closure: every line is counted as dropped, and the
+            // service goes on.
             outage.begins(&error.to_string());
         }
         Self { sender, outage }
@@ -62,7 +63,7 @@ impl Sink {
         }
     }
 
-    /// Waits until what was sent so far is written, so long at most.
+    /// Waits until all lines sent so far are written, this long at most.
     pub(super) fn flush(&self, limit: Duration) {
         let (done, is_done) = sync_channel(1);
         if self.sender.try_send(Message::Flush(done)).is_ok() {
@@ -99,7 +100,7 @@ fn write_all(receiver: &Receiver<Message>, mut write: impl FnMut(&[u8]) -> io::R
         }
         chunk.clear();
         for done in flushed {
-            // Whoever waited may have stopped waiting.
+            // The caller may have stopped waiting.
             let _ = done.send(());
         }
     }
@@ -123,7 +124,8 @@ impl Outage {
             return;
         }
         let line = format!("log lines to {} are dropped and counted: {why}\n", self.name);
-        // stderr is often the same terminal or pipe as stdout, and may be blocked as well: a thread may wait for it.
+        // stderr is often the same terminal or pipe as stdout, and may be blocked as well: a thread
+        // may wait for it.
         let _ = thread::Builder::new()
             .name("log-stderr".into())
             .spawn(move || io::stderr().write_all(line.as_bytes()));

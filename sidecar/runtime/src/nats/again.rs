@@ -1,11 +1,12 @@
-//! When requests under way are sent again at once.
+//! The order to send requests under way again at once.
 //!
-//! What a lost connection held is lost: requests and replies in its sockets. Whoever asked would wait until the patience
-//! with that attempt is over. So after a reconnect of ours all that is under way is sent again, and after a reconnect of a
-//! copy that serves, what is under way to its service: it says so on `_TPRO.back.<space>.<service>`. Inboxes make both
-//! safe.
+//! Requests and replies in the sockets of a lost connection are lost. A requester would wait until
+//! its patience with that attempt is over. So after a reconnect of ours all that is under way is
+//! sent again. After a reconnect of a copy that serves, all that is under way to its service is
+//! sent again: the copy says so on `_TPRO.back.<space>.<service>`. Inboxes make both safe.
 //!
-//! Anybody who may publish there can say so. All that comes of it is an early repeat, once a second for a service at most.
+//! Anybody who may publish there can say so. The worst result is an early repeat, once a second for
+//! a service.
 
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
@@ -18,19 +19,19 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 use tpro_wire::ServiceName;
 
-/// Where a copy says that it is back, before space and service.
+/// The subject on which a copy says that it is back, before space and service.
 const BACK: &str = "_TPRO.back.";
 /// Between two repeats for the same service.
 const PAUSE: Duration = Duration::from_secs(1);
 /// Services that are told apart.
 const NAMES: usize = 1024;
 
-/// What is to be sent again.
+/// The requests to be sent again.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Whose {
     /// All that is under way.
     All,
-    /// What is under way to this service, `<space>.<service>`.
+    /// All that is under way to this service, `<space>.<service>`.
     To(Arc<str>),
 }
 
@@ -38,7 +39,7 @@ pub enum Whose {
 #[derive(Clone)]
 pub struct Again(broadcast::Sender<Whose>);
 
-/// What is told from the moment on at which this was made.
+/// The orders from the moment at which this was made.
 pub struct AgainReceiver(broadcast::Receiver<Whose>);
 
 impl Default for Again {
@@ -55,13 +56,13 @@ impl Again {
 
     /// Tells.
     pub fn tell(&self, whose: Whose) {
-        // Nobody may be waiting for a reply.
+        // It may be that nobody waits for a reply.
         let _ = self.0.send(whose);
     }
 }
 
 impl AgainReceiver {
-    /// The next that is told.
+    /// The next order.
     pub async fn next(&mut self) -> Whose {
         match self.0.recv().await {
             Ok(whose) => whose,
@@ -74,7 +75,8 @@ impl AgainReceiver {
 /// Tells requesters that this copy serves over a new connection.
 pub async fn say_back(client: &Client, space: &str, service: &ServiceName) {
     let subject = format!("{BACK}{space}.{service}");
-    // Behind the subscriptions, which the client has made anew by now: who asks again at once is heard.
+    // Behind the subscriptions, which the client has made again by now: a requester that asks at
+    // once is heard.
     let _ = client.publish(subject, bytes::Bytes::new()).await;
 }
 
@@ -113,6 +115,6 @@ pub async fn hear(client: Client, again: Again, stop: CancellationToken) {
 struct Name {
     /// When it was heeded last.
     last: Instant,
-    /// It has said so since.
+    /// It has said so since then.
     asked: bool,
 }

@@ -1,11 +1,11 @@
-//! What is counted of NATS.
+//! The counts of NATS.
 
 use prometheus_client::{metrics::counter::Counter, registry::Registry};
 
-/// What befell the connection. All clones are the same.
+/// The events of the connection. All clones share the counts.
 #[derive(Clone, Default)]
 pub struct NatsCounts {
-    /// How often NATS was lost.
+    /// The number of times that NATS was lost.
     pub disconnects: Counter,
     /// Messages that the NATS client could not have parsed as they came.
     pub unreadable: Counter,
@@ -17,7 +17,7 @@ impl NatsCounts {
     /// All at zero, registered.
     pub fn new(r: &mut Registry) -> Self {
         let counts = Self::default();
-        r.register("nats_disconnects", "How often NATS was lost", counts.disconnects.clone());
+        r.register("nats_disconnects", "Times that NATS was lost", counts.disconnects.clone());
         r.register(
             "nats_unreadable",
             "Messages that could not be parsed as they came",

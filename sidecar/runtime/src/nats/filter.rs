@@ -1,10 +1,11 @@
-//! A filter that makes readable for the client library what the server sends.
+//! A filter that makes the stream of the server readable for the client library.
 //!
-//! The library ends the connection at a message that it cannot parse, and loses with it all that the socket holds: requests
-//! of others, replies to others. The server carries such messages all the same: it looks at no header, and only at a part of
-//! a subject. So each message is looked at on its way in. One that the library can parse passes as it is. In another one
-//! the parts that cannot be read are left out or replaced, and the rest passes: its payload, its subject as far as it can be
-//! written, its readable headers.
+//! The library ends the connection at a message that it cannot parse, and loses with it all that
+//! the socket holds: requests of others, replies to others. The server carries a message like this
+//! all the same, because it looks at no header, and only at a part of a subject. So the filter
+//! looks at each message on its way in. A message that the library can parse passes as it is. In
+//! another one the parts that cannot be read are left out or replaced, and the rest passes: its
+//! payload, its subject as far as it can be written, its readable headers.
 //!
 //! The protocol: <https://docs.nats.io/reference/reference-protocols/nats-protocol>.
 
@@ -15,10 +16,11 @@ use bytes::{Buf as _, Bytes, BytesMut};
 
 use self::line::{Line, line_end};
 
-/// The longest line that a server sends: `INFO` with the addresses of a large cluster, a message with two long subjects.
+/// The longest line that a server sends: `INFO` with the addresses of a large cluster, a message
+/// with two long subjects.
 const LINE_MAX: usize = 256 * 1024;
 
-/// News that are heard on the way.
+/// News that the filter hears on the way.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Heard {
     /// The words of the server about itself, JSON.
@@ -38,7 +40,7 @@ pub(super) enum Heard {
 
 /// The bytes that come are not the protocol of NATS.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
-#[error("what answers there does not speak the protocol of NATS")]
+#[error("the server there does not speak the protocol of NATS")]
 pub(super) struct NotNats;
 
 /// The state between two reads.
@@ -61,7 +63,7 @@ enum Next {
 }
 
 impl Filter {
-    /// Takes what can be passed on out of `input`.
+    /// Takes the part of `input` that can be passed on.
     pub fn pass(
         &mut self,
         input: &mut BytesMut,
@@ -106,7 +108,7 @@ impl Filter {
             heard(Heard::Info(Bytes::copy_from_slice(info)));
             return Ok(Next::Clean(length));
         }
-        // A server begins with `INFO`, whatever comes later.
+        // A server begins with `INFO`.
         if !self.informed {
             return Err(NotNats);
         }
@@ -175,7 +177,8 @@ mod tests {
 
     const INFO: &str = "INFO {\"max_payload\":1048576}\r\nPONG\r\n";
 
-    /// What passes of this input when it comes in pieces of so many bytes, and what is heard besides `INFO` and the welcome.
+    /// The bytes that pass when this input comes in pieces of this size, and the news besides
+    /// `INFO` and the welcome.
     fn filtered(input: &[u8], piece: usize) -> Result<(Vec<u8>, Vec<Heard>), NotNats> {
         let (mut filter, mut buffer) = (Filter::default(), BytesMut::new());
         let (mut passed, mut heard) = (Vec::new(), Vec::new());

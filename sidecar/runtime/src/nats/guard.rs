@@ -1,10 +1,11 @@
 //! The way to the server: a piece of TCP of our own between the client library and NATS.
 //!
-//! The library connects to a port of this process on loopback, and what comes from the server passes the [filter](super::filter) first.
-//! So a message that the library cannot parse costs nobody anything, what the server says is known word for word ([`Said`]),
-//! and of several servers the best of the [`Roster`] is taken: the one that failed least, none that is about to stop.
+//! The library connects to a port of this process on loopback, and the stream of the server passes
+//! the [filter](super::filter) first. So a message that the library cannot parse costs nobody
+//! anything, and the words of the server are known exactly ([`Said`]). Of several servers the best
+//! of the [`Roster`] is taken: the one that failed least, none that is about to stop.
 //!
-//! One connection of the client is one connection to a server: what goes over one of them comes over the same.
+//! One connection of the client is one connection to a server.
 
 mod pump;
 
@@ -26,7 +27,7 @@ use super::{
     said::Said,
 };
 
-/// How long all servers together may take to let us in at one attempt of the client.
+/// The longest time that all servers together may take to let us in at one attempt of the client.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
 
 /// The way to the server. All clones are the same.
@@ -34,12 +35,12 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
 pub struct Guard(Arc<Shared>);
 
 struct Shared {
-    /// Where the client library connects to.
+    /// The address that the client library connects to.
     address: SocketAddr,
     servers: Roster,
     said: Said,
     unreadable: Counter,
-    /// Counts the orders to end what is open.
+    /// Counts the orders to end the open connection.
     cuts: watch::Sender<u64>,
     /// Connections that carry something.
     open: watch::Sender<usize>,
@@ -71,13 +72,13 @@ impl Guard {
         self.0.servers.current()
     }
 
-    /// Ends the connection; the client makes another, and what was under way is sent again.
+    /// Ends the connection. The client makes another, and requests under way are sent again.
     pub fn cut(&self, why: &str) {
-        tracing::info!("the connection to NATS is made anew: {why}");
+        tracing::info!("reconnecting to NATS: {why}");
         self.0.cuts.send_modify(|cuts| *cuts += 1);
     }
 
-    /// Waits until all that the closed client has written is with the server.
+    /// Waits until the server has all that the closed client has written.
     pub async fn drained(&self) {
         let _ = self.0.open.subscribe().wait_for(|open| *open == 0).await;
     }
@@ -122,7 +123,7 @@ impl Guard {
         self.0.open.send_modify(|open| *open -= 1);
     }
 
-    /// A connection to the best server there is.
+    /// A connection to the best server that answers.
     async fn connect(&self) -> Option<(TcpStream, String)> {
         let until = Instant::now() + CONNECT_TIMEOUT;
         for address in self.0.servers.in_order() {
@@ -195,7 +196,7 @@ mod tests {
 
     const MESSAGES: u64 = 5_000;
 
-    /// The same numbers each time.
+    /// A generator that gives these numbers at each run.
     struct Dice(u64);
 
     impl Dice {
@@ -232,7 +233,7 @@ mod tests {
         b"\x7f",
         b"\r\n\r\n",
     ];
-    /// What a server lets through in a subject.
+    /// Bytes that a server lets through in a subject.
     const LETTERS: [&[u8]; 9] =
         [b"a", b".", b"\xff", b"\xc3", b"\xc3\xa9", b"\xc2\xa0", b"\xc2\x85", b"\x0b", b"\x00"];
 
@@ -256,7 +257,7 @@ mod tests {
         [b"HMSG ", &subject[..], b" 1", &reply, numbers.as_bytes(), &block, &payload, b"\r\n"].concat()
     }
 
-    /// A server that says whatever comes to the one subscription it is asked for.
+    /// A server that sends this text to the one subscription it is asked for.
     async fn babble(listener: TcpListener) -> std::io::Result<()> {
         let (mut stream, _) = listener.accept().await?;
         stream.write_all(b"INFO {\"server_id\":\"x\",\"max_payload\":1048576,\"headers\":true}\r\n").await?;

@@ -1,10 +1,11 @@
-//! NATS headers, set and read without panics and without allocations that can be spared, and what a reply says by them.
+//! NATS headers, set and read without panics and with few allocations, and the reply that they are
+//! part of.
 
 use async_nats::{HeaderMap, HeaderName, HeaderValue, Message};
 use tpro_wire::{Protocol, Reply, Uid, reply};
 
-/// Headers from names and values. A value that NATS cannot carry (a line break) is left out: the client's own
-/// conversion panics.
+/// Headers from names and values. A value that NATS cannot carry (a line break) is left out: the
+/// client's own conversion panics.
 pub fn header_map(pairs: impl IntoIterator<Item = (&'static str, String)>) -> HeaderMap {
     pairs
         .into_iter()
@@ -17,19 +18,19 @@ pub fn header<'m>(message: &'m Message, name: &str) -> Option<&'m str> {
     find(message.headers.as_ref()?, name)
 }
 
-/// The first value of a header. A walk over the few there are: a look-up by name would allocate one.
+/// The first value of a header. A walk over the few headers: a look-up by name would allocate one.
 pub fn find<'h>(headers: &'h HeaderMap, name: &str) -> Option<&'h str> {
     let (_, values) = headers.iter().find(|(header, _)| AsRef::<str>::as_ref(*header) == name)?;
     values.first().map(HeaderValue::as_str)
 }
 
-/// What a reply says to the message with this uid.
+/// Reads a reply to the message with this uid.
 pub fn read_reply(uid: &Uid, protocol: Protocol, message: &Message) -> Reply {
     let status = message.status.map(|status| status.as_u16());
     reply::read(uid, protocol, status, |name| header(message, name), &message.payload)
 }
 
-/// Who has sent a reply.
+/// The copy that has sent a reply.
 pub fn responder(message: &Message) -> Option<&str> {
     reply::responder(|name| header(message, name))
 }

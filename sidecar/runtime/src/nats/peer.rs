@@ -1,12 +1,12 @@
-//! Whose connection it is that comes to a port of ours.
+//! The owner of a connection to a port of ours.
 
 use std::{
     net::{IpAddr, SocketAddr},
     os::unix::fs::MetadataExt as _,
 };
 
-/// Whether a user of this host other than ours has made this connection over loopback. Linux tells; where nothing is told,
-/// it is taken for ours.
+/// True unless another user of this host has made this connection over loopback. Linux tells the
+/// user. Where nothing is told, the connection is taken for ours.
 pub(super) fn is_ours(peer: SocketAddr, local: SocketAddr) -> bool {
     let Ok(own) = std::fs::metadata("/proc/self").map(|folder| folder.uid()) else { return true };
     let Ok(table) = std::fs::read_to_string("/proc/self/net/tcp") else { return true };

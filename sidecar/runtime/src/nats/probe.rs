@@ -1,7 +1,8 @@
-//! Another connection, made now and then, which sees what the open one is not told.
+//! A second connection, made every few seconds, which learns news that the open one is not told.
 //!
-//! A server that is given another `max_payload` tells nobody who is connected: it takes larger messages, or ends the
-//! connection at one that is too large. And whether it would allow by now what it has refused it says only when asked again.
+//! A server that is given another `max_payload` tells nobody who is connected: it takes larger
+//! messages, or ends the connection at one that is too large. A server that would allow by now a
+//! subscription that it has refused says so only when it is asked again.
 
 use std::{sync::Arc, time::Duration};
 
@@ -22,14 +23,14 @@ use crate::{
     random,
 };
 
-/// How often.
+/// The pause between two looks.
 const INTERVAL: Duration = Duration::from_secs(3);
-/// How long it may take.
+/// The longest time for a look.
 const LIMIT: Duration = Duration::from_secs(2);
-/// The most that is read: what a server says at the start.
+/// The most bytes that are read: the words of a server at the start.
 const MOST: usize = 256 * 1024;
 
-/// What it has seen.
+/// The result of a look.
 struct Seen {
     max_payload: usize,
     /// All of the subscriptions that it asked for are allowed.
@@ -38,7 +39,8 @@ struct Seen {
 
 /// Looks until the process is told to stop.
 pub async fn run(client: Client, link: Link, config: Arc<Config>, stop: CancellationToken) {
-    // One that is allowed to the probe and refused again to us is not asked for all the time.
+    // A subscription that is allowed here and refused again on the open connection is not asked for
+    // all the time.
     let mut patience = Backoff::new(INTERVAL, Duration::from_secs(60));
     let mut next = tokio::time::Instant::now();
     loop {
@@ -48,7 +50,7 @@ pub async fn run(client: Client, link: Link, config: Arc<Config>, stop: Cancella
         }
         let Some(server) = link.guard.server().filter(|_| is_connected(&client)) else { continue };
         let refused = link.said.refused_subscriptions();
-        // What cannot be seen now is seen the next time; that the server is away is others' to say.
+        // A look that fails is repeated. Other checks say that the server is away.
         let Ok(Some(seen)) = timeout(LIMIT, look(&config, &server, &refused)).await else { continue };
         let ours = client.max_payload();
         if seen.max_payload != ours {
@@ -86,7 +88,8 @@ async fn look(config: &Config, server: &str, refused: &[Subscription]) -> Option
     Some(Seen { max_payload: info.max_payload, allowed })
 }
 
-/// A login, the refused subscriptions, and a ping: when it is answered, so is all before it.
+/// A login, the refused subscriptions, and a ping. The answer to the ping comes after the answers
+/// to all before it.
 fn questions(config: &Config, refused: &[Subscription]) -> String {
     let mut connect = json!({
         "verbose": false, "pedantic": false, "lang": "rust", "version": env!("CARGO_PKG_VERSION"), "protocol": 1,
@@ -103,10 +106,11 @@ fn questions(config: &Config, refused: &[Subscription]) -> String {
     let mut text = format!("CONNECT {connect}\r\n");
     let (ours, group) = (format!("{}.{}.>", config.space, config.service), config.service.queue_group());
     for (number, (subject, queue)) in refused.iter().enumerate() {
-        // When it takes a right away the server does not name the queue group; without ours the question would be another one.
+        // When the server takes a right away, it does not name the queue group. Without our group
+        // the question would be another one.
         let queue = queue.as_ref().or_else(|| (*subject == ours).then_some(&group));
-        // A subject of those that the refused one stands for, to which nobody publishes: in a queue group it would take a
-        // message otherwise.
+        // A subject that the refused one stands for, to which nobody publishes: in a queue group it
+        // would take a message otherwise.
         let nowhere = format!("{:016x}", random::next_u64());
         let subject = subject.replace(['*', '>'], &nowhere);
         let queue = queue.map(String::as_str).unwrap_or_default();

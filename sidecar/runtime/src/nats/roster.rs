@@ -1,4 +1,4 @@
-//! The servers that are known, and which of them is the best to connect to.
+//! The known servers, and the choice of the best one to connect to.
 
 use std::{
     sync::{Mutex, MutexGuard, PoisonError},
@@ -12,7 +12,7 @@ use crate::random;
 
 /// Servers that a cluster may tell of.
 const SERVERS_MAX: usize = 64;
-/// How long a server that is about to stop is passed over, if there is another.
+/// The time for which a server that is about to stop is passed over, if there is another.
 const LAME_FOR: Duration = Duration::from_secs(300);
 
 /// The servers that are known.
@@ -22,7 +22,7 @@ struct Server {
     /// `host:port`
     address: String,
     failures: u32,
-    /// When it said that it is about to stop.
+    /// The moment at which it said that it is about to stop.
     lame: Option<Instant>,
     /// The connection leads to it.
     current: bool,

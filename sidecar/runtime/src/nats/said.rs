@@ -1,4 +1,4 @@
-//! What the server has said, kept for readiness and told to those whom it concerns.
+//! The words of the server, kept for readiness and told to the parts that they concern.
 
 use std::{
     collections::BTreeMap,
@@ -8,8 +8,8 @@ use std::{
 
 use tokio::sync::broadcast;
 
-/// For how long a refused publication counts when it is not refused again. Whether it is allowed now is known only when
-/// something is published there, and nothing is published to find that out.
+/// The time for which a refused publication counts when it is not refused again. Only another
+/// publication shows if it is allowed by now, and nothing is published to find that out.
 const REFUSAL_LASTS: Duration = Duration::from_secs(8);
 /// Refusals that are kept.
 const KEPT: usize = 16;
@@ -21,7 +21,7 @@ const LOGGED: usize = 64;
 /// A subscription by its subject and its queue group.
 pub(super) type Subscription = (String, Option<String>);
 
-/// What the server has said. All clones are the same.
+/// The words of the server. All clones share them.
 #[derive(Clone)]
 pub struct Said(Arc<Inner>);
 
@@ -32,14 +32,15 @@ struct Inner {
 
 #[derive(Default)]
 struct State {
-    /// Why there is no connection.
+    /// The reason why there is no connection.
     away: Option<String>,
     /// The server takes the login no more, in these words.
     login: Option<String>,
     tls: bool,
     subscriptions: BTreeMap<Subscription, ()>,
     publications: BTreeMap<String, Instant>,
-    /// What was logged lately, and how often it was not since then.
+    /// Lines that were logged lately, each with the number of times that it was held back since
+    /// then.
     logged: BTreeMap<String, (Instant, u64)>,
 }
 
@@ -55,7 +56,7 @@ impl Said {
         self.0.forbidden.subscribe()
     }
 
-    /// The login is good, and nothing is known of what it may do.
+    /// The login is good, and its rights are not known yet.
     pub(super) fn accepted(&self) {
         let mut state = self.lock();
         (state.away, state.login) = (None, None);
@@ -70,7 +71,7 @@ impl Said {
         self.lock().tls = true;
     }
 
-    /// Whether a server wants TLS.
+    /// True if a server wants TLS.
     pub(super) fn tls(&self) -> bool {
         self.lock().tls
     }
@@ -120,7 +121,7 @@ impl Said {
         let _ = self.0.forbidden.send(subject.into());
     }
 
-    /// Why there is no connection: the settings of the login are `keys`.
+    /// The reason why there is no connection. The settings of the login are `keys`.
     pub fn why_away(&self, keys: &str) -> String {
         let state = self.lock();
         match (&state.login, &state.away) {
@@ -137,7 +138,7 @@ impl Said {
         self.lock().subscriptions.keys().cloned().collect()
     }
 
-    /// What the server does not allow, in words; none: it allows all that was asked of it lately.
+    /// The things that the server does not allow, in words. None if it has allowed all lately.
     pub fn refusals(&self, user: &str) -> Option<String> {
         let mut state = self.lock();
         state.publications.retain(|_, last| last.elapsed() < REFUSAL_LASTS);
@@ -157,7 +158,7 @@ impl Said {
         })
     }
 
-    /// Whether a line about this may be written now, with the number of those that were not since the last one.
+    /// The number of lines about this that were held back, if a line may be written now.
     fn may_log(&self, about: &str) -> Option<u64> {
         let now = Instant::now();
         let mut state = self.lock();

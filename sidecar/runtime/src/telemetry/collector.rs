@@ -1,4 +1,4 @@
-//! Where the collector is, and whether it is there.
+//! The collector: its address, and a look if it is there.
 
 use std::{sync::Arc, time::Duration};
 
@@ -7,10 +7,11 @@ use tonic::transport::Endpoint;
 use super::{EXPORT_TIMEOUT, TelemetryError};
 use crate::config::{Config, without_secrets};
 
-/// How long the collector may take to say that it is there.
+/// The longest time for the collector to say that it is there.
 const GREETING: Duration = Duration::from_secs(2);
 
-/// Asks the collector at start whether it is there. Only a word in the log: traces are never a reason not to work.
+/// Asks the collector at the start if it is there. The answer is only a line in the log: traces are
+/// never a reason not to work.
 pub async fn check_collector(config: Arc<Config>) {
     let Some(address) = &config.otlp_endpoint else {
         tracing::info!("tracing is off: OTEL_EXPORTER_OTLP_ENDPOINT is not set");
@@ -45,6 +46,7 @@ fn deepest(error: &dyn std::error::Error) -> String {
 /// The collector's address with the limits of a channel to it.
 pub(super) fn endpoint(address: &str) -> Result<Endpoint, TelemetryError> {
     let endpoint = Endpoint::from_shared(address.to_owned()).map_err(TelemetryError::Endpoint)?;
-    // The exporter's own channel has no limit on connecting: a black hole would hold the export thread for minutes.
+    // The exporter's own channel has no limit on connecting: a black hole would hold the export
+    // thread for minutes.
     Ok(endpoint.connect_timeout(EXPORT_TIMEOUT).timeout(EXPORT_TIMEOUT))
 }

@@ -1,4 +1,4 @@
-//! What is counted of spans.
+//! The counts of spans.
 
 use prometheus_client::{
     metrics::{counter::Counter, family::Family},
@@ -7,7 +7,7 @@ use prometheus_client::{
 
 use crate::metrics::Reason;
 
-/// What became of finished spans. All clones are the same.
+/// The fate of finished spans. All clones share the counts.
 #[derive(Clone, Debug, Default)]
 pub struct SpanCounts {
     /// Spans the collector has taken.

@@ -1,4 +1,4 @@
-//! The exporter behind the queue, and a count of what became of each span.
+//! The exporter behind the queue, and a count of the fate of each span.
 
 use std::{
     sync::{
@@ -35,7 +35,7 @@ impl<E> Counted<E> {
 impl<E: SpanExporter> SpanExporter for Counted<E> {
     async fn export(&self, batch: Vec<SpanData>) -> OTelSdkResult {
         let spans = batch.len();
-        // Out of the queue from here on, whatever becomes of them.
+        // They are out of the queue from here on, exported or not.
         self.queued.fetch_sub(spans, Ordering::Relaxed);
         let result = self.exporter.export(batch).await;
         match &result {

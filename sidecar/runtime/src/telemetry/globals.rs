@@ -1,4 +1,4 @@
-//! What holds for the whole process, installed in one place.
+//! The log and the panic hook of the whole process, installed in one place.
 
 use std::panic;
 
@@ -6,7 +6,8 @@ use tracing::Subscriber;
 
 /// Makes this the log of the process, and sends panics there.
 ///
-/// A panic's text stays in our own log: the default hook would write it to stderr, past format and file.
+/// A panic's text stays in our own log: the default hook would write it to stderr, past format and
+/// file.
 pub fn install(subscriber: impl Subscriber + Send + Sync + 'static) {
     // Set before only by a test in the same process.
     let _ = tracing::subscriber::set_global_default(subscriber);

@@ -22,7 +22,8 @@ use crate::metrics::Reason;
 pub(super) const QUEUE: usize = 8192;
 /// Spans per export; far below what gRPC takes in one message (4 MB).
 pub(super) const BATCH: usize = 512;
-/// How long a span may wait for company: short, since people look at a trace right after the reply.
+/// The longest wait of a span for company: short, since people look at a trace right after the
+/// reply.
 const DELAY: Duration = Duration::from_millis(500);
 
 /// The way to the exporter.
@@ -66,7 +67,7 @@ impl Sink {
         self.processor.on_end(span);
     }
 
-    /// Sends what is queued and ends the export. Blocks, so long at most.
+    /// Sends the queued spans and ends the export. Blocks, this long at most.
     pub(super) fn stop(&self, limit: Duration) -> OTelSdkResult {
         self.processor.shutdown_with_timeout(limit)
     }

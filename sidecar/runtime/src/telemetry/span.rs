@@ -24,10 +24,11 @@ pub struct Span {
     recording: Option<Box<Recording>>,
 }
 
-/// What is kept of a sampled span until it ends.
+/// The part of a sampled span that is kept until it ends.
 struct Recording {
     sink: Arc<Sink>,
-    /// Ends are measured by this clock, so that a wall clock that jumps does not bend the length of a span.
+    /// Ends are measured by this clock, so that a wall clock that jumps does not bend the length of
+    /// a span.
     clock: Instant,
     /// The moment of the wall clock at which `clock` was read.
     wall: SystemTime,
@@ -70,12 +71,12 @@ impl Span {
         Self { context, recording: Some(Box::new(Recording { sink, clock: Instant::now(), wall, data })) }
     }
 
-    /// This span as a parent: what is injected into a message or continued in SQL.
+    /// This span as a parent: the context that is injected into a message or continued in SQL.
     pub fn context(&self) -> TraceParent {
         self.context
     }
 
-    /// Whether anything is recorded.
+    /// True if anything is recorded.
     pub fn is_recording(&self) -> bool {
         self.recording.is_some()
     }
@@ -117,7 +118,7 @@ impl Span {
     /// Ends the span now.
     pub fn end(self) {}
 
-    /// Forgets the span: what it was begun for has turned out to be somebody else's.
+    /// Forgets the span: the work has turned out to be somebody else's.
     pub fn discard(mut self) {
         self.recording = None;
     }

@@ -12,7 +12,7 @@ use super::{
 };
 use crate::{config::Sampling, metrics::Reason};
 
-/// Keeps what is exported; optionally refuses.
+/// Keeps the exported spans; optionally refuses.
 #[derive(Clone, Debug, Default)]
 struct Kept {
     spans: Arc<Mutex<Vec<SpanData>>>,
@@ -164,7 +164,8 @@ fn a_dead_collector_costs_the_work_nothing_and_what_is_dropped_is_counted() {
     assert!(begun.elapsed() < Duration::from_secs(2), "{:?}", begun.elapsed());
     let dropped = counts.dropped.get_or_create(&Reason { reason: "queue" }).get();
     let held = spans.sink.as_ref().unwrap().queued() as u64;
-    // What is neither dropped nor queued is in the hands of the exporter: at most one batch.
+    // Spans that are neither dropped nor queued are in the hands of the exporter: at most one
+    // batch.
     assert!(
         dropped + held <= ended && dropped + held + BATCH as u64 >= ended,
         "{dropped} + {held} of {ended}"

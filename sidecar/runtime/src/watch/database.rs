@@ -1,5 +1,5 @@
-//! Looks every few seconds whether the database is there, for the readiness check, what time it is there, and how full its
-//! NOTIFY queue is.
+//! Asks the database every few seconds: for the readiness check, for its time, and for the use of
+//! its NOTIFY queue.
 
 use std::{
     sync::atomic::Ordering,
@@ -16,9 +16,9 @@ use crate::{
     metrics::Reason,
 };
 
-/// How often.
+/// The pause between two questions.
 const INTERVAL: Duration = Duration::from_secs(2);
-/// How long an answer may take.
+/// The longest time for an answer.
 const LIMIT: Duration = Duration::from_secs(3);
 
 const QUESTION: &str = "SELECT clock_timestamp(), pg_notification_queue_usage(), tpro.max_body()";
@@ -26,7 +26,8 @@ const QUESTION: &str = "SELECT clock_timestamp(), pg_notification_queue_usage(),
 const QUEUE_CHECK: &str = "notify-queue";
 const QUEUE_MOST: f64 = 0.5;
 
-/// The readiness check of the service's tables, how often it is asked, and how many of what is found are told.
+/// The readiness check of the service's tables, the pause between its questions, and the number of
+/// findings that are told.
 const TABLES_CHECK: &str = "tables";
 const TABLES_EVERY: u32 = 5;
 const TABLES_MOST: usize = 5;
@@ -34,8 +35,8 @@ const TABLES_QUESTION: &str = "/* tables.faults */ SELECT thing, problem, remedy
 
 /// Watches until the process is told to stop.
 ///
-/// Through the handlers' pool and not by a connection of its own: it is their way to the database that matters. When all
-/// connections are at work there is nothing to ask; the database is plainly there.
+/// It goes through the handlers' pool, since their way to the database matters. When all
+/// connections are at work there is nothing to ask: the database is plainly there.
 pub(super) async fn watch(app: App) {
     let mut ticks = tokio::time::interval(INTERVAL);
     ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
@@ -59,7 +60,8 @@ pub(super) async fn watch(app: App) {
 /// Sets the clock by the database's, unless all connections are at work.
 pub async fn ask_time(app: &App) -> Result<(), String> {
     if let Some((theirs, queue, max_body)) = ask(&app.pool).await? {
-        // A session has the value of its start; what was set for the database since then is seen by the next one.
+        // A session has the value of its start. The next session sees a value that was set for the
+        // database since then.
         app.max_body.store(usize::try_from(max_body).unwrap_or_default(), Ordering::Relaxed);
         app.clock.set(theirs);
         look_at_queue(app, queue);
@@ -67,16 +69,17 @@ pub async fn ask_time(app: &App) -> Result<(), String> {
     Ok(())
 }
 
-/// Says what of the service's tables is not as it was made: it may keep messages from moving while nothing fails.
+/// Says which of the service's tables differ from the template: a difference may keep messages from
+/// moving while nothing fails.
 async fn look_at_tables(app: &App) {
-    // A database that cannot be asked is another check's matter.
+    // Another check says that a database cannot be asked.
     let Ok(Some(client)) = take(&app.pool).await else { return };
     let service = app.config.service.as_str();
     let parameters: [(&(dyn ToSql + Sync), Type); 1] = [(&service, Type::TEXT)];
     let asked = client.query_typed(TABLES_QUESTION, &parameters);
     let rows = match tokio::time::timeout(LIMIT, asked).await {
         Ok(Ok(rows)) => rows,
-        // The extension is to be updated, or the schema is gone; whoever needs it says so.
+        // The extension is to be updated, or the schema is gone; the parts that need it say so.
         Ok(Err(_)) => return,
         Err(_) => return drop(deadpool_postgres::Object::take(client)),
     };
@@ -97,8 +100,8 @@ async fn look_at_tables(app: &App) {
     }
 }
 
-/// Says when the NOTIFY queue fills up: our bells are few and carry nothing, so it is others', but when it is full no
-/// bell can be rung and no publisher that rings can commit.
+/// Says when the NOTIFY queue fills up. Our bells are few and carry nothing, so it fills by others.
+/// When it is full, no bell can be rung and no publisher that rings can commit.
 fn look_at_queue(app: &App, used: f64) {
     app.db_counts.notify_queue.set(used);
     let most = failpoint::number("db.notify_queue_ppm").map_or(QUEUE_MOST, |ppm| ppm as f64 / 1e6);
@@ -141,7 +144,7 @@ async fn ask(pool: &Pool) -> Result<Option<(SystemTime, f64, i32)>, String> {
         Ok(Ok(row)) => Ok(Some((row.get(0), row.get(1), row.get(2)))),
         Ok(Err(error)) => Err(format!("not reachable: {}", plain(&error))),
         Err(_) => {
-            // Its answer may still come; the next one to use it must not get it.
+            // Its answer may still come, and the next user of the connection must not get it.
             drop(deadpool_postgres::Object::take(client));
             Err(format!("does not answer within {} s", LIMIT.as_secs()))
         }

@@ -1,4 +1,5 @@
-//! What is looked at for as long as the process lives, for the readiness checks: the connections that `App` is made of.
+//! The watch over the connections that `App` is made of, for the readiness checks, for as long as
+//! the process lives.
 
 mod database;
 mod nats;

@@ -1,4 +1,5 @@
-//! Looks all the time whether NATS is there, what its server allows, and whether it lets the largest body through.
+//! Looks all the time if NATS is there, if its server allows our subjects, and if it lets the
+//! largest body through.
 
 use std::{sync::atomic::Ordering, time::Duration};
 
@@ -11,15 +12,16 @@ use crate::{
     },
 };
 
-/// The readiness check of what the server lets through.
+/// The readiness check of the largest message.
 const PAYLOAD_CHECK: &str = "nats-payload";
-/// The readiness check of what the server allows.
+/// The readiness check of the permissions.
 const PERMISSIONS_CHECK: &str = "nats-permissions";
 
-/// Watches the connection until the process ends: whether it is there, what the server allows, and whether it lets the
-/// largest body through.
+/// Watches the connection until the process ends: if it is there, if the server allows our
+/// subjects, and if it lets the largest body through.
 ///
-/// Besides the client's events, since these come through a small channel and are dropped when it is full.
+/// It does not rely on the client's events, since these come through a small channel and are
+/// dropped when it is full.
 pub(super) async fn watch(app: App) {
     let (client, config, health, link) = (&app.nats, &app.config, &app.health, &app.link);
     let mut ticks = tokio::time::interval(Duration::from_millis(250));

@@ -1,4 +1,5 @@
-//! Bodies in and out: a body that does not fit is refused with the name of the field, and never with its value.
+//! Bodies in and out: a body that does not fit is refused with the name of the field, and never
+//! with its value.
 
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::value::RawValue;
@@ -35,9 +36,10 @@ fn misfit<T: DeserializeOwned>(json: &str) -> Fault {
 
 /// The field and a sentence about it, from the path and serde's message.
 ///
-/// The message has one of a few fixed beginnings, then perhaps the value, then what the type expects. Only the
-/// beginning and the end are used: the last `, expected ` is the type's own text, since the value stands before it.
-/// A message of any other beginning was made by a type of the service, and may say anything.
+/// The message has one of a few fixed beginnings, then perhaps the value, then what the type
+/// expects. Only the beginning and the end are used: the last `, expected ` is the type's own text,
+/// since the value stands before it. A message of any other beginning was made by a type of the
+/// service, and may say anything.
 fn explain(path: &str, message: &str) -> (String, String) {
     let message = message.rsplit_once(" at line ").map_or(message, |(message, _)| message);
     if let Some(name) = quoted(message, "missing field ") {

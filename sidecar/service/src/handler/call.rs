@@ -22,8 +22,8 @@ use tpro_wire::{
 use super::{CallError, journal::Journal, record::Record, scope::Scope};
 use ears::{Ears, Heard};
 
-/// The share of the handler's own remaining time that a call gets, so that the handler can still answer when the call
-/// does not end.
+/// The share of the handler's own remaining time that a call gets, so that the handler can still
+/// answer when the call does not end.
 const SHARE: f64 = 0.95;
 
 /// Pauses between attempts that found nobody.
@@ -62,7 +62,7 @@ impl Call {
         Ok(Self { scope, target, uid, body, deadline: now + budget, budget })
     }
 
-    /// Calls, and puts on record how it ended, also when the handler is stopped meanwhile.
+    /// Calls, and puts the end of the call on record, also when the handler is stopped meanwhile.
     pub(crate) async fn run(self) -> Result<Box<RawValue>, CallError> {
         let mut span = self.span();
         let mut record = Record::new(self.scope.clone(), self.journal(&span));
@@ -100,7 +100,7 @@ impl Call {
         span
     }
 
-    /// What is put on record if the handler is stopped before the call has ended.
+    /// The record of a call that has not ended when the handler is stopped.
     fn journal(&self, span: &Span) -> Journal {
         let seconds = self.budget.as_secs_f64().ceil() as i32;
         Journal {
@@ -138,7 +138,8 @@ impl Call {
             if left.is_zero() || (matches!(reached, Reached::Nobody(_)) && left < LAST_TRY) {
                 return Err(self.nobody_or_late(reached));
             }
-            // What is sent while disconnected is sent when the connection is back, perhaps when nobody waits any more.
+            // A message that is sent while disconnected leaves when the connection is back, perhaps
+            // when nobody waits any more.
             if app.nats.connection_state() != State::Connected {
                 self.pause(&mut backoff).await;
                 continue;
@@ -199,7 +200,7 @@ impl Call {
             Reached::Nobody(refusal) => {
                 CallError::Unavailable(refusal.to_error(&self.target, seconds, version::spoken()))
             }
-            // Somebody has taken it, and is not the service.
+            // Somebody has taken it, who is not the service.
             Reached::Somebody if self.scope.calls.presence(&self.target, absent) => {
                 CallError::Unavailable(refusal::unheard(&self.target, seconds))
             }
@@ -232,10 +233,10 @@ impl Call {
     }
 }
 
-/// What the attempts so far have reached.
+/// The reach of the attempts so far.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Reached {
-    /// There was none.
+    /// There was no attempt.
     Unknown,
     /// Each was refused, the last one for this reason.
     Nobody(Refusal),

@@ -1,22 +1,22 @@
-//! Why a call has no result.
+//! The reasons why a call has no result.
 
 use tpro_wire::{RpcError, Status, error::code, target::TargetError};
 
 use super::Fault;
 
-/// Why a call has no result.
+/// The reason why a call has no result.
 ///
-/// By `?` it becomes an internal error, so that nobody is told of errors inside that mean nothing to them; where they
-/// do, [`CallError::into_fault`] passes them on.
+/// By `?` it becomes an internal error, so that nobody is told of inner errors that mean nothing to
+/// them. [`CallError::into_fault`] passes the error on where it does mean something.
 #[derive(Debug, thiserror::Error)]
 pub enum CallError {
-    /// That is no target.
+    /// The text is no target.
     #[error("no target")]
     Target(#[from] TargetError),
     /// The body cannot be written as JSON, or is neither an object nor an array.
     #[error("the body is no JSON object or array")]
     Body(#[source] Option<serde_json::Error>),
-    /// The body is larger than what can be carried.
+    /// The body is larger than the wire carries.
     #[error("the body has {size} bytes, {limit} are allowed")]
     TooLarge {
         /// Its bytes.
@@ -27,9 +27,10 @@ pub enum CallError {
     /// The chain of calls is too long.
     #[error("the chain of calls is too long: {0} services")]
     Hops(u32),
-    /// Nobody took the call within the budget. The code and the text say why: nobody runs the service, or somebody else takes its
-    /// messages (-32001); the NATS server forbids to publish to it (-32001); every copy is overloaded (-32008); no copy understands
-    /// our version of the wire (-32010).
+    /// Nobody took the call within the budget. The code and the text say why: nobody runs the
+    /// service, or somebody else takes its messages (-32001); the NATS server forbids to publish to
+    /// it (-32001); every copy is overloaded (-32008); no copy understands our version of the wire
+    /// (-32010).
     #[error("{}", .0.message)]
     Unavailable(RpcError),
     /// No answer within the budget.
@@ -38,8 +39,8 @@ pub enum CallError {
     /// The service cannot tell this call from a repeat, since the message it belongs to is too old.
     #[error("the message is too old for the service to tell repeats")]
     Stale,
-    /// What came back is no answer.
-    #[error("what came back is no answer")]
+    /// The reply is no answer.
+    #[error("the reply is no answer")]
     BadReply(#[source] tpro_wire::NotAnswer),
     /// The result does not fit the type that was asked for, or a number in it would be rounded.
     #[error("the result does not fit")]
@@ -50,7 +51,7 @@ pub enum CallError {
 }
 
 impl CallError {
-    /// How the call ended, as a reply row would say it.
+    /// The status of the call, as a reply row would have it.
     pub fn status(&self) -> Status {
         match self {
             Self::Unavailable(_) => Status::Unavailable,

@@ -1,4 +1,5 @@
-//! The calls of this copy that wait for a reply: one subscription for all, a map from uid to who waits.
+//! The calls of this copy that wait for a reply: one subscription for all, and a map from uid to
+//! those who wait.
 
 use std::{
     collections::HashMap,
@@ -18,27 +19,28 @@ use tpro_wire::{ReplyPrefix, Target, Uid};
 
 use crate::host::Host;
 
-/// Services of which that is kept. Beyond it they pass as being there.
+/// Services of which the presence is kept. Beyond it they pass as being there.
 const SERVICES: usize = 1024;
 
-/// Who waits for replies.
+/// The calls that wait for replies.
 pub(crate) struct Calls {
     prefix: ReplyPrefix,
-    /// A uid can be waited for twice: a stateless handler that was delivered twice makes the same call twice.
+    /// A uid can be waited for twice: a stateless handler that was delivered twice makes the same
+    /// call twice.
     waiting: Mutex<Senders>,
-    /// How many they are.
+    /// The number of calls that wait.
     count: Gauge,
     next_key: AtomicU64,
-    /// Services that were called, by `space.service`, and whether they are there at all.
+    /// The presence of the services that were called, by `space.service`.
     services: Mutex<HashMap<Box<str>, Presence>>,
 }
 
-/// By uid: who waits.
+/// By uid: the calls that wait.
 type Senders = HashMap<Uid, Vec<Sender>>;
 
-/// The way to one that waits.
+/// The way to a call that waits.
 struct Sender {
-    /// By which it is forgotten.
+    /// The key by which it is forgotten.
     key: u64,
     /// The service that may answer it.
     asked: Box<str>,
@@ -52,7 +54,7 @@ pub(crate) struct Reply {
     pub(crate) message: Message,
 }
 
-/// One that waits; forgotten when dropped, on every way out.
+/// A call that waits. It is forgotten when this is dropped, on every way out.
 pub(crate) struct Waiting {
     calls: Arc<Calls>,
     uid: Uid,
@@ -62,13 +64,13 @@ pub(crate) struct Waiting {
 }
 
 impl Calls {
-    /// Subscribes to the replies of this copy and hands them out until `over`: handlers at work finish during a drain,
-    /// and they wait for replies, so the soft token would be too early.
+    /// Subscribes to the replies of this copy and hands them out until `over`: handlers at work
+    /// finish during a drain, and they wait for replies, so the soft token would be too early.
     pub(crate) async fn start(
         app: &Host,
         over: CancellationToken,
     ) -> Result<Arc<Self>, async_nats::SubscribeError> {
-        // The bits of the copy's key, whatever its sign.
+        // The bits of the copy's key, without its sign.
         let nonce = app.copy_key.cast_unsigned();
         let prefix = ReplyPrefix::direct(&app.source.service, &app.source.instance, nonce);
         let replies = app.nats.subscribe(prefix.wildcard()).await?;
@@ -95,7 +97,7 @@ impl Calls {
         Waiting { calls: self.clone(), uid, asked: asked.into(), key, replies }
     }
 
-    /// Looks at what is known of a target's service, or changes it.
+    /// Looks at the presence of a target's service, or changes it.
     pub(crate) fn presence<R>(&self, target: &Target, look: impl FnOnce(&mut Presence) -> R) -> R {
         let name = target.subject().rsplitn(3, '.').last().unwrap_or_default();
         let mut services = self.services.lock().unwrap_or_else(PoisonError::into_inner);
@@ -108,19 +110,19 @@ impl Calls {
         }
     }
 
-    /// Whether nobody waits.
+    /// True if nobody waits.
     #[cfg(test)]
     pub(crate) fn is_empty(&self) -> bool {
         self.lock().is_empty()
     }
 
-    /// The reply goes to all that wait for it. Nobody: it is late.
+    /// The reply goes to all that wait for it. If nobody does, it is late.
     fn deliver(&self, message: Message) -> bool {
         let Some((asked, uid, attempt)) = self.prefix.parse(&message.subject) else { return false };
         let waiting = self.lock();
         let Some(senders) = waiting.get(&uid) else { return false };
         for sender in senders.iter().filter(|sender| *sender.asked == *asked) {
-            // Whoever is gone meanwhile needs no reply.
+            // A call that is gone meanwhile needs no reply.
             let _ = sender.replies.send(Reply { attempt, message: message.clone() });
         }
         true
@@ -132,7 +134,7 @@ impl Calls {
 }
 
 impl Waiting {
-    /// Where replies to this attempt must be sent.
+    /// The subject for replies to this attempt.
     pub(crate) fn subject(&self, attempt: u32) -> String {
         self.calls.prefix.subject(&self.asked, &self.uid, attempt)
     }

@@ -1,4 +1,4 @@
-//! What a log may say about an error: where it comes from, and nothing a user has written.
+//! The part of an error that a log may show: its place, and no text that a user has written.
 
 use std::error::Error;
 
@@ -8,9 +8,9 @@ use super::Fault;
 
 /// The error and its sources in one line, without values.
 ///
-/// PostgreSQL and serde repeat in their texts what they were given (`invalid input syntax for type integer: "..."`,
-/// `Failing row contains (...)`, `invalid type: string "..."`), so of theirs only the part is taken that cannot hold
-/// a value. Other errors are taken as they are.
+/// PostgreSQL and serde repeat values in their texts (`invalid input syntax for type integer:
+/// "..."`, `Failing row contains (...)`, `invalid type: string "..."`). Of their texts only the
+/// part is taken that cannot hold a value. Other errors are taken as they are.
 pub(crate) fn describe(error: &(dyn Error + 'static)) -> String {
     let mut text = String::new();
     let mut next = Some(error);
@@ -30,7 +30,7 @@ pub(crate) fn describe(error: &(dyn Error + 'static)) -> String {
     text
 }
 
-/// What our log may say of a fault.
+/// The part of a fault that our log may show.
 pub(crate) fn describe_fault(fault: &Fault) -> String {
     match fault.cause() {
         Some(cause) => describe(cause),
@@ -38,8 +38,8 @@ pub(crate) fn describe_fault(fault: &Fault) -> String {
     }
 }
 
-/// SQLSTATE and the names of what is concerned. The message itself only where it is about our own SQL, not about a
-/// value.
+/// SQLSTATE and the names of the objects. The message itself only where it is about our own SQL,
+/// not about a value.
 fn describe_database(error: &DbError) -> String {
     let mut text = format!("{} SQLSTATE {}", error.severity(), error.code().code());
     for (what, name) in [
@@ -59,8 +59,8 @@ fn describe_database(error: &DbError) -> String {
     text
 }
 
-/// Classes whose messages name statements, roles, locks and resources: what the programmer wrote, which is
-/// parameterised.
+/// Classes whose messages name statements, roles, locks and resources. The programmer wrote these,
+/// and values in them are parameters.
 fn is_about_statements(code: &SqlState) -> bool {
     ["08", "25", "28", "3D", "3F", "40", "42", "53", "54", "55", "57", "58"].contains(&&code.code()[..2])
 }

@@ -1,4 +1,4 @@
-//! What a handler is given.
+//! The context of a handler.
 
 use std::{
     pin::Pin,
@@ -13,9 +13,10 @@ use super::{
     CallError, QueryError, Statements, Tx, body, call::Call, scope::Scope, transaction::INBOX_PATIENCE, whole,
 };
 
-/// What a handler is given: the message it answers, the database, and other services.
+/// The context of a handler: the message that it answers, the database, and other services.
 ///
-/// All of it may be used several times at once (`try_join!`): each [`Ctx::db`] is a connection of its own.
+/// All of it may be used several times at once (`try_join!`): each [`Ctx::db`] is a connection of
+/// its own.
 pub struct Ctx(Arc<Scope>);
 
 /// The result of a call, to come.
@@ -26,21 +27,25 @@ impl Ctx {
         Self(scope)
     }
 
-    /// A connection of the pool. Statements on it run one after the other, each committed by itself; two that shall run
-    /// at the same time take two. It goes back to the pool when it is dropped; do that before a call of another
-    /// service, which may lead back to this one and need a connection there.
+    /// A connection of the pool. Statements on it run one after the other, each committed by
+    /// itself. Two statements that shall run at one time take two connections. It goes back to the
+    /// pool when it is dropped; do that before a call of another service, which may lead back to
+    /// this one and need a connection there.
     pub async fn db(&self) -> Result<Statements, QueryError> {
         Statements::take(&self.0.app, self.0.span).await
     }
 
-    /// Calls another service and waits for its result: `ctx.call::<Sums>("co.example.sums", &body).await?`.
+    /// Calls another service and waits for its result: `ctx.call::<Sums>("co.example.sums",
+    /// &body).await?`.
     ///
-    /// The target is `<service>.<entity>.<method_name>`, or with another space than our own in front. The body is a
-    /// JSON object or array. The call may use up to 95 % of the time that is left.
+    /// The target is `<service>.<entity>.<method_name>`, or with another space than our own in
+    /// front. The body is a JSON object or array. The call may use up to 95 % of the time that is
+    /// left.
     ///
-    /// Its uid is made from this message's, the target, and its number among the calls of this handler, in the order in
-    /// which `call` is called: a handler that runs again makes the same calls again, and the other service knows them
-    /// as repeats. So call in an order that does not depend on chance.
+    /// Its uid is made from this message's uid, the target, and its number among the calls of this
+    /// handler, in the order in which `call` is called. So a handler that runs again makes its
+    /// calls under their old uids, and the other service knows them as repeats. So call in an order
+    /// that does not depend on chance.
     ///
     /// The call is put on record in this service's outbox and replies when the handler is over.
     pub fn call<R: DeserializeOwned + 'static>(
@@ -57,11 +62,11 @@ impl Ctx {
         })
     }
 
-    /// Begins the handler's transaction. This uses up the `Ctx`, so that no transaction is open while one waits on
-    /// another service.
+    /// Begins the handler's transaction. This uses up the `Ctx`, so that no transaction is open
+    /// while one waits on another service.
     ///
-    /// It is committed when the handler returns `Ok` (in the default way together with the outcome, so that its effects
-    /// happen once), and rolled back when it returns an error.
+    /// It is committed when the handler returns `Ok`, and rolled back when it returns an error. In
+    /// the default way it commits together with the outcome, so that its effects happen once.
     pub async fn tx(self) -> Result<Tx, QueryError> {
         let scope = self.0;
         let left = scope.deadline.saturating_duration_since(tokio::time::Instant::now());
@@ -70,33 +75,33 @@ impl Ctx {
         Ok(Tx::new(scope, Arc::new(statements)))
     }
 
-    /// The identity of the message: the same for every run of it, and so the key by which effects outside the database
-    /// can be done once.
+    /// The identity of the message. It stays the same in every run, and so it is the key by which
+    /// effects outside the database can be done once.
     pub fn uid(&self) -> Uid {
         self.0.uid
     }
 
-    /// Whom the message asks: `tpro.analytic.example.simple`.
+    /// The target of the message: `tpro.analytic.example.simple`.
     pub fn target(&self) -> &Target {
         &self.0.target
     }
 
-    /// Which attempt of the requester this is, from 1.
+    /// The number of the requester's attempt, from 1.
     pub fn attempt(&self) -> u32 {
         self.0.attempt
     }
 
-    /// Who asks; `None` for a stranger.
+    /// The requester; `None` for a stranger.
     pub fn source(&self) -> Option<&Source> {
         self.0.source.as_ref()
     }
 
-    /// When the handler will be stopped.
+    /// The moment at which the handler is stopped.
     pub fn deadline(&self) -> Instant {
         self.0.deadline.into_std()
     }
 
-    /// How long until then.
+    /// The time until then.
     pub fn remaining(&self) -> Duration {
         self.0.deadline.saturating_duration_since(tokio::time::Instant::now())
     }
@@ -116,8 +121,8 @@ impl Ctx {
         self.0.span
     }
 
-    /// A setting that the service has declared by [`Service::setting`](crate::Service::setting): from the environment,
-    /// the `.env` file, or its default. Empty if it was not declared.
+    /// A setting that the service has declared by [`Service::setting`](crate::Service::setting):
+    /// from the environment, the `.env` file, or its default. Empty if it was not declared.
     pub fn setting(&self, key: &str) -> &str {
         self.0.app.setting(key)
     }

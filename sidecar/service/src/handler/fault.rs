@@ -1,4 +1,4 @@
-//! How a handler says no.
+//! The error of a handler.
 
 use std::error::Error;
 
@@ -8,13 +8,13 @@ use serde_json::value::RawValue;
 use tpro_runtime::db;
 use tpro_wire::{RpcError, error::code};
 
-/// Why a handler gives no result.
+/// The reason why a handler gives no result.
 ///
-/// There are two kinds. One is made by [`Fault::new`]: the caller sees its code, text and data. The other is any
-/// error at all, by `?`: it is logged with the trace, and the caller is told [`code::INTERNAL`] and nothing more, so
-/// that no inner text reaches a stranger. One that passes
-/// ([`QueryError::is_passing`](crate::QueryError::is_passing)) is no outcome at all: the handler runs again, within the
-/// budget of its message.
+/// There are two kinds. [`Fault::new`] makes the first: the caller sees its code, text and data.
+/// The second is any error at all, by `?`: it is logged with the trace, and the caller is told
+/// [`code::INTERNAL`] and nothing more, so that no inner text reaches a stranger. A passing error
+/// ([`QueryError::is_passing`](crate::QueryError::is_passing)) is no outcome at all: the handler
+/// runs again, within the budget of its message.
 ///
 /// It is not itself a [`std::error::Error`]: only so can every error become one by `?`.
 #[derive(Debug)]
@@ -29,18 +29,20 @@ enum Kind {
 }
 
 impl Fault {
-    /// An error the caller sees. Take a code outside -32768 to -32000, which JSON-RPC reserves. The text is one
-    /// sentence, and repeats no value of the body: the caller has it, and logs must not.
+    /// An error that the caller sees. Take a code outside -32768 to -32000, which JSON-RPC
+    /// reserves. The text is one sentence, and repeats no value of the body: the caller has it, and
+    /// logs must not.
     pub fn new(code: i64, text: impl Into<String>) -> Self {
         Self(Kind::Told(RpcError::new(code, text)))
     }
 
-    /// The body does not fit: [`code::INVALID_PARAMS`], with the field's name as data `{"field":"login"}`.
+    /// The body does not fit: [`code::INVALID_PARAMS`], with the field's name as data
+    /// `{"field":"login"}`.
     pub fn field(name: &str, text: impl Into<String>) -> Self {
         Self::new(code::INVALID_PARAMS, text).data(serde_json::json!({ "field": name }))
     }
 
-    /// Something of ours is wrong and no error says so: logged, and answered as internal.
+    /// Something of ours is wrong and no error says so: it is logged, and answered as internal.
     pub fn internal(text: impl Into<String>) -> Self {
         Self(Kind::Internal(text.into().into()))
     }
@@ -50,7 +52,8 @@ impl Fault {
         Self(Kind::Told(error))
     }
 
-    /// Adds data for the caller; on an internal error it has no effect. Data that is no JSON is left out.
+    /// Adds data for the caller; on an internal error it has no effect. Data that is no JSON is
+    /// left out.
     #[must_use]
     pub fn data(mut self, data: impl Serialize) -> Self {
         if let Kind::Told(error) = &mut self.0 {
@@ -67,7 +70,7 @@ impl Fault {
         }
     }
 
-    /// What only our log may see.
+    /// The error that only our log may see.
     pub(crate) fn cause(&self) -> Option<&(dyn Error + 'static)> {
         match &self.0 {
             Kind::Told(_) => None,
@@ -75,17 +78,17 @@ impl Fault {
         }
     }
 
-    /// Whether the database's moment is to blame and not the message: the handler may run again.
+    /// True if the moment is to blame and not the message: the handler may run again.
     pub(crate) fn is_passing(&self) -> bool {
         self.chain().any(|error| error.is::<PoolError>() || error.downcast_ref().is_some_and(db::is_passing))
     }
 
-    /// Whether a connection was lost: what was not committed is undone.
+    /// True if a connection was lost: uncommitted work is undone.
     pub(crate) fn is_lost(&self) -> bool {
         self.chain().any(|error| error.downcast_ref().is_some_and(db::is_lost))
     }
 
-    /// Whether the server asks to run the transaction again.
+    /// True if the server asks to run the transaction again.
     pub(crate) fn wants_again(&self) -> bool {
         let asks = |error: &tokio_postgres::Error| error.code().is_some_and(db::is_again);
         self.chain().any(|error| error.downcast_ref().is_some_and(asks))
@@ -101,7 +104,7 @@ impl Fault {
         })
     }
 
-    /// What the caller sees.
+    /// The error that the caller sees.
     pub(crate) fn into_error(self) -> RpcError {
         match self.0 {
             Kind::Told(error) => error,

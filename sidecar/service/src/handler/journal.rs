@@ -1,9 +1,10 @@
 //! Calls on record: a row of the outbox that is never dispatched (`direct`), and its reply.
 //!
-//! A call's rows are written when the handler that made it ends, in the transaction that writes the handler's outcome,
-//! and only if that outcome is the one that counts. So a call is on record once, however often its handler ran, and
-//! never without the outcome that came of it. A run that was cut off leaves no record: the run after it makes the same calls,
-//! and they are repeats. Stateless handlers have no outcome; their calls are written alone, each time they run.
+//! A call's rows are written when the handler that made it ends, in the transaction that writes the
+//! handler's outcome, and only if that outcome is the one that counts. So a call is on record once,
+//! in spite of further runs of its handler, and never without the outcome that came of it. A run
+//! that was cut off leaves no record: the run after it makes its calls again, and they are repeats.
+//! Stateless handlers have no outcome; their calls are written alone, each time that they run.
 
 use std::time::SystemTime;
 
@@ -35,7 +36,7 @@ pub(crate) struct Journal {
 /// Calls as columns, for one statement.
 #[derive(Default)]
 pub(crate) struct Columns {
-    /// The message whose outcome they led to; none: they count by themselves.
+    /// The message whose outcome they led to. None: they count by themselves.
     outcome_of: Vec<Option<uuid::Uuid>>,
     uid: Vec<uuid::Uuid>,
     space: Vec<String>,
@@ -58,8 +59,8 @@ pub(crate) struct Columns {
 }
 
 impl Columns {
-    /// Turns rows into columns. A call that comes with a message is only recorded by the transaction that stores the
-    /// outcome of that message.
+    /// Turns rows into columns. A call that comes with a message is only recorded by the
+    /// transaction that stores the outcome of that message.
     pub(crate) fn of<'j>(calls: impl IntoIterator<Item = (Option<Uid>, &'j Journal)>) -> Self {
         let mut columns = Self::default();
         for (outcome_of, call) in calls {
@@ -86,7 +87,7 @@ impl Columns {
         columns
     }
 
-    /// Whether there is nothing to write.
+    /// True if there is nothing to write.
     pub(crate) fn is_empty(&self) -> bool {
         self.uid.is_empty()
     }

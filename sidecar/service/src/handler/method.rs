@@ -31,7 +31,7 @@ impl Method {
     }
 }
 
-/// What is done with the replies of one target.
+/// The handlers for the replies of one target.
 pub(crate) struct ReplyHandler {
     /// For status `ok`.
     pub(crate) ok: Erased<ReplyCtx, ()>,
@@ -41,8 +41,8 @@ pub(crate) struct ReplyHandler {
 
 type Erased2<C, B> = Box<dyn Fn(C, B) -> Running<()> + Send + Sync>;
 
-/// Takes the types off a handler. The body is read before the handler's future is made, so that the future owns all it
-/// needs.
+/// Takes the types off a handler. The body is read before the handler's future is made, so that the
+/// future owns all it needs.
 pub(crate) fn erase<C, T, R, Fut>(handler: impl Fn(C, T) -> Fut + Send + Sync + 'static) -> Erased<C, String>
 where
     T: DeserializeOwned,
@@ -58,7 +58,7 @@ where
     })
 }
 
-/// The same for a handler of replies, which has no result.
+/// Takes the types off a handler of replies, which has no result.
 pub(crate) fn erase_reply<T, Fut>(
     handler: impl Fn(ReplyCtx, T) -> Fut + Send + Sync + 'static,
 ) -> Erased<ReplyCtx, ()>
@@ -72,7 +72,7 @@ where
     })
 }
 
-/// The same for a handler of failures.
+/// Takes the types off a handler of failures.
 pub(crate) fn erase_failure<Fut>(
     handler: impl Fn(ReplyCtx, Failure) -> Fut + Send + Sync + 'static,
 ) -> Erased2<ReplyCtx, Failure>

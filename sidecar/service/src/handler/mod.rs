@@ -1,16 +1,19 @@
-//! How a service says what it answers, and what a handler is given.
+//! The API of a service: the registry of its handlers, and the contexts that handlers get.
 //!
-//! [`Service`] is the registry. A handler is an async function of a context and a typed body; the context says what may
-//! be done:
+//! [`Service`] is the registry. A handler is an async function of a context and a typed body. The
+//! context gives its rights:
 //!
 //! | context | in | may |
 //! |---|---|---|
-//! | [`Ctx`] | `handle`, `handle_stateless` | query on pool connections, call other services, begin a transaction |
-//! | [`Tx`] | `handle_transactional`, or from [`Ctx::tx`] | query and publish in one transaction, no call |
-//! | [`ReplyCtx`] | `on_reply` | query and publish in the transaction that writes the reply, no call |
+//! | [`Ctx`] | `handle`, `handle_stateless` | query on pool connections, call other services, begin
+//! a transaction |
+//! | [`Tx`] | `handle_transactional`, or from [`Ctx::tx`] | query and publish in one transaction,
+//! no call |
+//! | [`ReplyCtx`] | `on_reply` | query and publish in the transaction that writes the reply, no
+//! call |
 //!
-//! That a transaction cannot call is by the types and not by a check: were it possible, A -> B -> A would wait for
-//! connections that its own first half holds.
+//! The types say that a transaction cannot call, and no check is needed. Were a call possible, A ->
+//! B -> A would wait for connections that its own first half holds.
 
 mod body;
 mod call;

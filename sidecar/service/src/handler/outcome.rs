@@ -1,4 +1,4 @@
-//! What a handler came to, as it is stored and answered.
+//! The outcome of a handler, as it is stored and answered.
 
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
@@ -6,7 +6,7 @@ use tpro_wire::{RpcError, error::code};
 
 use super::Fault;
 
-/// What a handler came to.
+/// The outcome of a handler.
 #[derive(Clone, Debug)]
 pub(crate) enum Outcome {
     /// A result, JSON text.
@@ -24,7 +24,7 @@ enum Stored {
 }
 
 impl Outcome {
-    /// What is answered; more than `limit` bytes cannot be carried.
+    /// The outcome of this result. More than `limit` bytes cannot be carried.
     pub(crate) fn of(result: Result<String, Fault>, limit: usize) -> Self {
         let outcome = match result {
             Ok(result) => Self::Result(result),

@@ -6,7 +6,7 @@ use tpro_wire::{Protocol, Target};
 use super::{Fault, Statements, body};
 use crate::host::Host;
 
-/// A message to be published: whom it asks, and how.
+/// A message to be published: its target, and its options.
 #[derive(Clone, Debug)]
 pub struct Publish<'a> {
     target: &'a str,
@@ -16,12 +16,13 @@ pub struct Publish<'a> {
 }
 
 impl<'a> Publish<'a> {
-    /// To `<service>.<entity>.<method_name>`, or with another space than our own in front; waits 15 s for the reply.
+    /// To `<service>.<entity>.<method_name>`, or with another space than our own in front; waits 15
+    /// s for the reply.
     pub fn to(target: &'a str) -> Self {
         Self { target, timeout: 15, headers: "{}", protocol: Protocol::JsonRpc }
     }
 
-    /// Waits so many seconds for the reply, at most 86,400.
+    /// Waits this number of seconds for the reply, at most 86,400.
     #[must_use]
     pub fn timeout(self, seconds: i32) -> Self {
         Self { timeout: seconds, ..self }
@@ -45,8 +46,8 @@ impl<'a> Publish<'a> {
         Self { protocol, ..self }
     }
 
-    /// `hops` is how many services the message has passed through already: the dispatcher reads it from the row's
-    /// headers and ends a circle of services.
+    /// Publishes it. `hops` is the number of services that the message has passed through already:
+    /// the dispatcher reads it from the row's headers and ends a circle of services.
     pub(crate) async fn send(
         &self,
         app: &Host,

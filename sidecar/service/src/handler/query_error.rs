@@ -1,10 +1,10 @@
-//! Why a statement gives nothing, and what may be done about it.
+//! The errors of a statement, and their meaning for another try.
 
 use deadpool_postgres::PoolError;
 use tokio_postgres::error::{DbError, SqlState};
 use tpro_runtime::db;
 
-/// Why a statement gives nothing.
+/// The reason why a statement gives nothing.
 #[derive(Debug, thiserror::Error)]
 pub enum QueryError {
     /// The pool gave no connection.
@@ -19,7 +19,7 @@ pub enum QueryError {
 }
 
 impl QueryError {
-    /// What the server says, if it was the server.
+    /// The error of the server, if it is one.
     pub fn db(&self) -> Option<&DbError> {
         match self {
             Self::Failed(error) => error.as_db_error(),
@@ -28,12 +28,13 @@ impl QueryError {
         }
     }
 
-    /// The SQLSTATE, if it was the server.
+    /// The SQLSTATE, if the error is the server's.
     pub fn code(&self) -> Option<&SqlState> {
         self.db().map(DbError::code)
     }
 
-    /// Whether the connection is lost: what was not committed is undone, and can be done again on another one.
+    /// True if the connection is lost: uncommitted work is undone, and can be done again on another
+    /// one.
     pub(crate) fn is_lost(&self) -> bool {
         match self {
             Self::NoConnection(_) => true,
@@ -42,8 +43,8 @@ impl QueryError {
         }
     }
 
-    /// Whether the error is of the moment, so that the same may go well on another try: no connection, a lost one, a
-    /// server that starts, stops or lacks room, a deadlock, a cancelled statement.
+    /// True if the error is of the moment, so that another try may go well: no connection, a lost
+    /// one, a server that starts, stops or lacks room, a deadlock, a cancelled statement.
     pub fn is_passing(&self) -> bool {
         match self {
             Self::NoConnection(_) => true,

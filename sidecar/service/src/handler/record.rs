@@ -8,7 +8,8 @@ use tpro_wire::Status;
 
 use super::{CallError, journal::Journal, scope::Scope};
 
-/// The record of a call; handed to the scope when it is dropped, as cancelled unless it was finished.
+/// The record of a call; handed to the scope when it is dropped, as cancelled unless it was
+/// finished.
 pub(super) struct Record {
     scope: Arc<Scope>,
     journal: Journal,
@@ -32,7 +33,7 @@ impl Record {
         self.journal.responder = responder;
     }
 
-    /// Sets what is known on the span of the call.
+    /// Sets the known facts on the span of the call.
     pub(super) fn describe(&self, span: &mut Span) {
         if let Some(responder) = &self.journal.responder {
             span.set("tpro.responder", responder.clone());
@@ -59,7 +60,7 @@ impl Record {
 impl Drop for Record {
     fn drop(&mut self) {
         self.journal.replied_at = Some(self.scope.app.clock.now());
-        // The long texts are moved; what is cloned is short.
+        // The long texts are moved; only short ones are cloned.
         let body = std::mem::take(&mut self.journal.body);
         let (result, error) = (self.journal.result.take(), self.journal.error.take());
         self.scope.record(Journal { body, result, error, ..self.journal.clone() });

@@ -1,4 +1,4 @@
-//! What a service does with the replies to what it asked.
+//! The writing of a reply, with its reply handler.
 
 use std::{sync::Arc, time::Duration};
 
@@ -14,18 +14,20 @@ use super::{
 };
 use crate::host::Host;
 
-/// How much longer than its handler the transaction may last, for the statements around it.
+/// The time that the transaction may last longer than its handler, for the statements around it.
 const MARGIN: Duration = Duration::from_secs(5);
 /// Pauses between tries.
 const FIRST_PAUSE: Duration = Duration::from_millis(20);
 const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 
-/// Writes the reply and runs its handler in one transaction. If the handler fails, the reply is still written.
+/// Writes the reply and runs its handler in one transaction. If the handler fails, the reply is
+/// still written.
 ///
-/// The handler has its effects only where the reply was not yet there, so once per message. If the database fails it in
-/// a way that passes, all is undone and tried again, for as long as a handler may take. An error means that the reply
-/// was not written, or that nobody knows whether it was: it is safe to call again. What only the leader may say comes
-/// with the backend that must be leading when it is said; if it is not, nothing is written, and false is returned.
+/// The handler has its effects only where the reply was not yet there, so once per message. If the
+/// database fails it in a way that passes, all is undone and tried again, for as long as a handler
+/// may take. An error means that the reply was not written, or that nobody knows if it was: it is
+/// safe to call again. A reply that only the leader may write comes with the backend that must be
+/// leading at that moment. If it is not, nothing is written, and false is returned.
 pub async fn settle(
     app: &Host,
     service: &Service,
@@ -50,7 +52,7 @@ pub async fn settle(
     settled.map(|how| !matches!(how, "deposed" | "swallowed"))
 }
 
-/// Tries until it is done. Says in a word what became of the handler.
+/// Tries until it is done. Returns the result of the handler in a word.
 async fn tries(
     app: &Host,
     service: &Service,
@@ -66,7 +68,7 @@ async fn tries(
         let more = Instant::now() < until && !app.stop.hard.is_cancelled();
         let passed = match settle_once(app, handler, &settlement, leader, span, more).await {
             Ok(how) => return Ok(how),
-            // Once: what takes its place is ours.
+            // Once only: the reply that takes its place is ours.
             Err(Failed::Query(error)) if is_bad_value(&error) && !std::mem::replace(&mut unstored, true) => {
                 settlement = unstorable(settlement);
                 continue;
@@ -90,9 +92,9 @@ async fn tries(
     }
 }
 
-/// Why a try came to nothing.
+/// The reason why a try failed.
 enum Failed {
-    /// The database failed the handler in a way that passes; all is undone, or nobody knows.
+    /// The database failed the handler in a way that passes. All is undone, or nobody knows.
     Passing(String),
     Query(QueryError),
 }
@@ -113,11 +115,12 @@ async fn settle_once(
     more: bool,
 ) -> Result<&'static str, Failed> {
     let limit = app.config.limits.reply_handler;
-    // The reply may be in the table and not committed: by the handler of a leader before us, which may last as long as ours, or
-    // by an operator who cancels. That end is waited for here and not on the leader's session.
+    // The reply may be in the table and not committed: by the handler of a leader before us, which
+    // may last as long as ours, or by an operator who cancels. That end is waited for here and not
+    // on the leader's session.
     let tx = Arc::new(Statements::begin(app, span, limit + MARGIN, limit + MARGIN).await?);
     if !insert_unsettled(app, &tx, settlement).await? {
-        // The leader's own INSERT finds out the same, and keeps the reply until it can be written.
+        // The leader's own INSERT finds it out, too, and keeps the reply until it can be written.
         let swallowed = is_swallowed(app, &tx, settlement).await?;
         tx.roll_back().await;
         return Ok(if swallowed { "swallowed" } else { "repeat" });
@@ -141,8 +144,8 @@ async fn settle_once(
         responder: settlement.responder.clone(),
         span,
     };
-    // From here on the handler has had its turn: whatever goes wrong but what passes, it does not run again for this
-    // message, or a poisonous one would keep it unsettled.
+    // From here on the handler has had its turn. After any error that does not pass, it does not
+    // run again for this message, or a poisonous one would keep it unsettled.
     let (how, error) =
         match run(handle(handler, ctx, settlement), Instant::now() + limit, &app.stop.hard).await {
             Ended::Done(Ok(())) => match tx.commit().await {
@@ -190,7 +193,8 @@ async fn handle(handler: &ReplyHandler, ctx: ReplyCtx, settlement: &Settlement) 
     }
 }
 
-/// Undoes what the handler did in the transaction that has the reply, and commits the reply with the handler's error.
+/// Undoes the handler's part of the transaction that has the reply, and commits the reply with the
+/// handler's error.
 async fn keep_behind_savepoint(
     app: &Host,
     tx: &Statements,
@@ -203,7 +207,8 @@ async fn keep_behind_savepoint(
     tx.commit().await
 }
 
-/// Writes reply and error anew, where the first transaction is lost; false if they are not ours to say any more.
+/// Writes reply and error in a new transaction, where the first is lost. False if they are not ours
+/// to say any more.
 async fn keep(
     app: &Host,
     settlement: &Settlement,
@@ -225,10 +230,11 @@ async fn keep(
     tx.commit().await.map(|()| true)
 }
 
-/// Whether that backend leads this service now; without one anybody may write.
+/// True if that backend leads this service now; without one anybody may write.
 ///
-/// It is asked when the reply is in the table and not yet committed: a leader after this one would find it there and wait
-/// for our commit, so that nothing is said in the name of one who had been followed already.
+/// It is asked when the reply is in the table and not yet committed. A leader after this one would
+/// find it there and wait for our commit, so nothing is said in the name of a leader that had been
+/// followed already.
 async fn is_led(app: &Host, tx: &Statements, leader: Option<i32>) -> Result<bool, QueryError> {
     let Some(pid) = leader else { return Ok(true) };
     let sql = "SELECT EXISTS (SELECT FROM tpro.locks l \
@@ -243,8 +249,8 @@ async fn is_led(app: &Host, tx: &Statements, leader: Option<i32>) -> Result<bool
     Ok(row.try_get(0)?)
 }
 
-/// The reply, if there is none yet, and if the message is still the one that was asked: after a failover this connection may
-/// be to a server that never had it, and has given its id to another.
+/// The reply, if there is none yet, and if the message is still the one that was asked. After a
+/// failover this connection may be to a server that never had it, and has given its id to another.
 async fn insert_unsettled(app: &Host, tx: &Statements, settlement: &Settlement) -> Result<bool, QueryError> {
     let sql = format!(
         "INSERT INTO {schema}.mq_reply (mq_id, uid, status, result, error, headers, attempts, sent_at, responder) \
@@ -279,7 +285,8 @@ async fn insert_unsettled(app: &Host, tx: &Statements, settlement: &Settlement) 
     Ok(inserted == 1)
 }
 
-/// Whether the message is there and has no reply, though one was written: a trigger or a rule has kept it out.
+/// True if the message is there and has no reply, though one was written: a trigger or a rule has
+/// kept it out.
 async fn is_swallowed(app: &Host, tx: &Statements, settlement: &Settlement) -> Result<bool, QueryError> {
     let sql = format!(
         "SELECT EXISTS (SELECT FROM {schema}.mq_publish p WHERE p.id = $1::int8 AND p.uid = $2::uuid) \
@@ -315,12 +322,12 @@ async fn insert_fault(
     Ok(())
 }
 
-/// Whether PostgreSQL cannot hold the value: class 22 (data), or 54 (too large, too deep).
+/// True if PostgreSQL cannot hold the value: class 22 (data), or 54 (too large, too deep).
 fn is_bad_value(error: &QueryError) -> bool {
     error.code().is_some_and(|code| code.code().starts_with("22") || code.code().starts_with("54"))
 }
 
-/// What is settled in place of a reply that cannot be stored.
+/// The reply in place of one that cannot be stored.
 fn unstorable(settlement: Settlement) -> Settlement {
     let error = RpcError::new(code::BAD_REPLY, "the reply cannot be stored as jsonb");
     Settlement {

@@ -1,4 +1,4 @@
-//! What a reply handler is given.
+//! The context of a reply handler.
 
 use std::{ops::Deref, sync::Arc};
 
@@ -8,10 +8,11 @@ use tpro_wire::{RpcError, Status, Target, TraceParent, Uid};
 use super::{Fault, Publish, Statements};
 use crate::host::Host;
 
-/// What a reply handler is given: the transaction that writes the reply, and what the reply belongs to.
+/// The context of a reply handler: the transaction that writes the reply, and the message that it
+/// belongs to.
 ///
-/// Statements ([`Statements`]) and [`ReplyCtx::publish`] work in that transaction, behind a savepoint: if the handler
-/// fails, its part is undone, and the reply is kept.
+/// Statements ([`Statements`]) and [`ReplyCtx::publish`] work in that transaction, behind a
+/// savepoint. If the handler fails, its part is undone, and the reply is kept.
 pub struct ReplyCtx {
     pub(crate) app: Host,
     pub(crate) statements: Arc<Statements>,
@@ -26,9 +27,9 @@ pub struct ReplyCtx {
 /// A reply that is no result.
 #[derive(Clone, Debug)]
 pub struct Failure {
-    /// How the message ended; never `ok`.
+    /// The end of the message; never `ok`.
     pub status: Status,
-    /// Why.
+    /// The reason.
     pub error: RpcError,
 }
 
@@ -58,17 +59,17 @@ impl ReplyCtx {
         self.uid
     }
 
-    /// Whom it asked.
+    /// The target of the message.
     pub fn target(&self) -> &Target {
         &self.target
     }
 
-    /// How often it was sent.
+    /// The number of attempts.
     pub fn attempts(&self) -> i32 {
         self.attempts
     }
 
-    /// Who answered: `analytic/1.0/1`.
+    /// The copy that answered: `analytic/1.0/1`.
     pub fn responder(&self) -> Option<&str> {
         self.responder.as_deref()
     }

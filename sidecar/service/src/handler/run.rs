@@ -10,7 +10,7 @@ use super::Fault;
 
 type Panic = Box<dyn Any + Send>;
 
-/// How a run ended.
+/// The end of a run.
 pub(crate) enum Ended<R> {
     /// By itself, or by a panic, which is an internal error.
     Done(Result<R, Fault>),
@@ -20,16 +20,18 @@ pub(crate) enum Ended<R> {
     Stopped,
 }
 
-/// Runs a handler until it ends, its time is over, or the process stops. In the latter two its future is dropped.
+/// Runs a handler until it ends, its time is over, or the process stops. In the latter two its
+/// future is dropped.
 pub(crate) async fn run<R>(
     handler: impl Future<Output = Result<R, Fault>>,
     deadline: Instant,
     stop: &CancellationToken,
 ) -> Ended<R> {
-    // What the handler shares with us behind the panic is behind locks, which say so if they were left broken.
+    // The handler shares with us behind the panic only data behind locks, and a lock says so if it
+    // was left broken.
     let mut handler = pin!(AssertUnwindSafe(handler).catch_unwind());
     let done = |result: Result<_, Panic>| Ended::Done(result.unwrap_or_else(|panic| Err(panicked(&*panic))));
-    // First by itself: one that is ready at once costs neither a timer nor a waiter.
+    // Polled once first: a handler that is ready at once costs neither a timer nor a waiter.
     if let Poll::Ready(result) = poll!(&mut handler) {
         return done(result);
     }

@@ -1,4 +1,4 @@
-//! What a running handler shares with the framework that runs it.
+//! The state that a running handler shares with the framework that runs it.
 
 use std::sync::{
     Arc, Mutex, PoisonError,
@@ -11,7 +11,7 @@ use tpro_wire::{Source, Target, TraceParent, Uid};
 use super::{Statements, calls::Calls, journal::Journal};
 use crate::host::Host;
 
-/// One run of a handler: the message it is for, and what it leaves behind.
+/// One run of a handler: the message that it is for, and the traces that it leaves behind.
 pub(crate) struct Scope {
     pub(crate) app: Arc<Host>,
     pub(crate) calls: Arc<Calls>,
@@ -34,7 +34,7 @@ pub(crate) struct Scope {
     tx: Mutex<Option<Arc<Statements>>>,
 }
 
-/// What a message brings into its scope.
+/// The part of a message that enters its scope.
 pub(crate) struct Origin {
     pub(crate) uid: Uid,
     pub(crate) target: Target,
@@ -89,12 +89,12 @@ impl Scope {
         self.tx.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 
-    /// The language the reply should speak: what the header says, or what the row's headers say.
+    /// The language that the reply should speak: that of the header, or that of the row's headers.
     pub(crate) fn language(&self) -> Option<&str> {
         self.language.as_deref()
     }
 
-    /// What a call's own row has as headers: the language goes on, the rest is the caller's business.
+    /// The headers of a call's own row: the language goes on, the rest is the caller's business.
     pub(crate) fn headers_for_calls(&self) -> String {
         // A language tag is letters, digits and dashes: nothing to escape.
         self.language()

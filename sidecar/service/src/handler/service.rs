@@ -1,4 +1,4 @@
-//! What a service answers, and what it does with the replies to what it asked.
+//! The registry of a service: its handlers and its reply handlers.
 
 use std::{collections::HashMap, future::Future};
 
@@ -39,7 +39,8 @@ use super::{
 /// }
 /// ```
 ///
-/// Nothing here fails: what is wrong with a registration is kept, and said at the start of the process, all at once.
+/// Nothing here fails: what is wrong with a registration is kept, and said at the start of the
+/// process, all at once.
 pub struct Service {
     name: String,
     methods: HashMap<String, Method>,
@@ -62,9 +63,10 @@ impl Service {
 
     /// Answers a method (`example.simple`) in the default way.
     ///
-    /// A message is accepted before the handler runs, and its outcome is kept before it is answered; both are
-    /// written in batches. A repeat of an answered message gets the kept outcome. If a copy dies in between, the
-    /// handler runs again elsewhere, so that effects outside [`Ctx::tx`] may happen twice: the uid is the key to tell.
+    /// A message is accepted before the handler runs, and its outcome is kept before it is
+    /// answered; both are written in batches. A repeat of an answered message gets the kept
+    /// outcome. If a copy dies in between, the handler runs again elsewhere, so that effects
+    /// outside [`Ctx::tx`] may happen twice: the uid is the key to tell.
     pub fn handle<T, R, Fut>(
         self,
         method: &str,
@@ -78,11 +80,11 @@ impl Service {
         self.add(method, Method::Default(erase(handler)))
     }
 
-    /// Answers a method in one transaction: the inbox row, what the handler does in the database, and the outcome
-    /// commit together, so that effects happen exactly once per uid.
+    /// Answers a method in one transaction. The inbox row, the handler's changes and the outcome
+    /// commit together, so that effects in the database happen exactly once per uid.
     ///
-    /// The handler gets the open [`Tx`] and so cannot call another service: no transaction is open while one waits on
-    /// NATS.
+    /// The handler gets the open [`Tx`] and so cannot call another service: no transaction is open
+    /// while one waits on NATS.
     pub fn handle_transactional<T, R, Fut>(
         self,
         method: &str,
@@ -96,7 +98,8 @@ impl Service {
         self.add(method, Method::Transactional(erase(handler)))
     }
 
-    /// Answers a method without the inbox: a repeat runs again. For what has no effects, and must be fast.
+    /// Answers a method without the inbox: a repeat runs again. It is for methods that have no
+    /// effects and must be fast.
     pub fn handle_stateless<T, R, Fut>(
         self,
         method: &str,
@@ -110,12 +113,14 @@ impl Service {
         self.add(method, Method::Stateless(erase(handler)))
     }
 
-    /// Handles the replies to what this service asked of a target, `<service>.<entity>.<method_name>` of any space:
-    /// `ok` gets the result of a reply with status `ok`, `failed` the status and the error of any other.
+    /// Handles the replies of a target to this service, `<service>.<entity>.<method_name>` of any
+    /// space: `ok` gets the result of a reply with status `ok`, `failed` the status and the error
+    /// of any other.
     ///
-    /// They have their effects once per message, in the transaction that writes the reply; whatever they do, the reply is
-    /// kept. An error of the database that passes has them run again, for as long as a handler may take. They do not run
-    /// for a message that was cancelled (`tpro.cancel`): then the operator has written the reply.
+    /// They have their effects once per message, in the transaction that writes the reply, and the
+    /// reply is kept even if they fail. An error of the database that passes has them run again,
+    /// for as long as a handler may take. They do not run for a message that was cancelled
+    /// (`tpro.cancel`): then the operator has written the reply.
     pub fn on_reply<T, Fut, FailedFut>(
         mut self,
         target: &str,
@@ -164,12 +169,12 @@ impl Service {
         &self.settings
     }
 
-    /// Whether a reply of this target has a reply handler.
+    /// True if a reply of this target has a reply handler.
     pub fn has_reply_handler(&self, target: &Target) -> bool {
         self.replies.contains_key(target.service_method())
     }
 
-    /// All that is wrong with the registration; the process must not start with any.
+    /// All errors of the registration; the process must not start with any.
     pub fn problems(&self, configured: &ServiceName) -> Vec<String> {
         let mut problems = self.problems.clone();
         if self.name != configured.as_str() {

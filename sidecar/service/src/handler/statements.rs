@@ -20,26 +20,28 @@ use crate::host::Host;
 
 /// Statements on one connection, each with a CLIENT span.
 ///
-/// A statement is a constant: its text goes into the span as it is, so values are parameters (`$1`), never part of it.
-/// If it begins with a comment (`/* hour */ SELECT ...`), the comment names it: the span is called `SELECT hour`, and
-/// `pg_stat_activity` shows it too. Statements are prepared once per connection.
+/// A statement is a constant: its text goes into the span as it is, so values are parameters
+/// (`$1`), never part of it. If it begins with a comment (`/* hour */ SELECT ...`), the comment
+/// names it: the span is called `SELECT hour`, and `pg_stat_activity` shows it too. Statements are
+/// prepared once per connection.
 pub struct Statements {
     /// Only `drop` takes it.
     client: Option<Object>,
     spans: Spans,
     parent: TraceParent,
     database: String,
-    /// Of the server's process; 0 until a recorded span asks for it.
+    /// The pid of the server's process; 0 until a recorded span asks for it.
     pid: AtomicI32,
-    /// Statements whose end nobody has seen. Not zero at the end means that a future was dropped in the middle.
+    /// Statements whose end nobody has seen. Not zero at the end means that a future was dropped in
+    /// the middle.
     running: AtomicUsize,
-    /// Whether a transaction is open.
+    /// True while a transaction is open.
     open: AtomicBool,
-    /// Whether nothing may be done any more.
+    /// True when no statement may run any more.
     ended: AtomicBool,
-    /// Whether the server asked to run the transaction again (40001, 40P01).
+    /// True if the server asked to run the transaction again (40001, 40P01).
     again: AtomicBool,
-    /// What the end of the process waits for.
+    /// The tasks that the end of the process waits for.
     tasks: TaskTracker,
 }
 
@@ -94,7 +96,7 @@ impl Statements {
         self.traced(sql, work).await
     }
 
-    /// How many rows a statement has changed.
+    /// Runs a statement, and returns the number of rows that it has changed.
     pub async fn execute(
         &self,
         sql: &'static str,
@@ -105,12 +107,14 @@ impl Statements {
         self.traced(sql, work).await
     }
 
-    /// The connection itself, for what these do not cover (COPY, statements made at run time). It makes no spans.
+    /// The connection itself, for what these do not cover (COPY, statements made at run time). It
+    /// makes no spans.
     pub fn raw(&self) -> Result<&Object, QueryError> {
         self.client()
     }
 
-    /// Runs a statement of the house: without a span, but seen when its future is dropped in the middle.
+    /// Runs a statement of the framework: without a span, but noticed when its future is dropped in
+    /// the middle.
     pub(crate) async fn quiet<T>(
         &self,
         work: impl Future<Output = Result<T, tokio_postgres::Error>>,
@@ -124,7 +128,7 @@ impl Statements {
         Ok(result?)
     }
 
-    /// The connection, for statements of the house also after the handler's end.
+    /// The connection, for statements of the framework also after the handler's end.
     pub(crate) fn connection(&self) -> Result<&Object, QueryError> {
         self.client.as_ref().ok_or(QueryError::Ended)
     }
@@ -139,7 +143,7 @@ impl Statements {
         self.open.store(open, Ordering::Relaxed);
     }
 
-    /// Whether the server asked to run the transaction again.
+    /// True if the server asked to run the transaction again.
     pub(crate) fn wants_again(&self) -> bool {
         self.again.load(Ordering::Relaxed)
     }
@@ -189,16 +193,18 @@ impl Drop for Statements {
         let Some(client) = self.client.take() else { return };
         let dirty = self.running.load(Ordering::Relaxed) > 0 || self.open.load(Ordering::Relaxed);
         if dirty {
-            // A statement still runs, or a transaction is open whose handler was stopped: not fit for the next one.
+            // A statement still runs, or a transaction is open whose handler was stopped: not fit
+            // for the next one.
             discard(client, &self.tasks);
         }
     }
 }
 
-/// Takes a connection out of the pool: cancels what runs on it, then closes it.
+/// Takes a connection out of the pool: cancels its statement, then closes it.
 ///
-/// Closing alone is not enough: the server notices a closed connection only when it next writes to it. So the end of the process
-/// waits for this, too (not for long when it is forced), or what its last handlers hold would stay locked after it.
+/// Closing alone is not enough: the server notices a closed connection only when it next writes to
+/// it. So the end of the process waits for this, too (not for long when it is forced), or the locks
+/// of its last handlers would stay after it.
 fn discard(client: Object, tasks: &TaskTracker) {
     const LIMIT: Duration = Duration::from_secs(2);
     let cancel = client.cancel_token();
@@ -227,7 +233,8 @@ fn fail(span: &mut Span, error: &QueryError) {
     }
 }
 
-/// The name of a statement's span: its verb and its name, `SELECT hour` for `/* hour */ SELECT ...`.
+/// The name of a statement's span: its verb and its name, `SELECT hour` for `/* hour */ SELECT
+/// ...`.
 fn summary(sql: &'static str) -> String {
     let (name, rest) = match sql.trim_start().strip_prefix("/*").and_then(|rest| rest.split_once("*/")) {
         Some((name, rest)) => (name.trim(), rest),

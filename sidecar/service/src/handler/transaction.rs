@@ -7,13 +7,15 @@ use tpro_wire::TraceParent;
 use super::{QueryError, Statements};
 use crate::host::Host;
 
-/// How long a handler's inbox row may wait for an older delivery of the same message that is still open.
+/// The longest wait of a handler's inbox row for an older delivery of its message that is still
+/// open.
 pub(crate) const INBOX_PATIENCE: Duration = Duration::from_millis(50);
 
 impl Statements {
-    /// Begins a transaction that may last so long. If this process freezes, the server ends it after that time, so that
-    /// the message can be done elsewhere. Until [`Statements::enter`], a lock is waited for no longer than `patience`, and no
-    /// plan may scan a table: plans are kept while partitions fill.
+    /// Begins a transaction that may last this long. If this process freezes, the server ends it
+    /// after that time, so that the message can be done elsewhere. Until [`Statements::enter`], a
+    /// lock is waited for no longer than `patience`, and no plan may scan a table: plans are kept
+    /// while partitions fill.
     pub(crate) async fn begin(
         app: &Host,
         parent: TraceParent,
@@ -33,8 +35,9 @@ impl Statements {
         Ok(statements)
     }
 
-    /// Leaves the house's part of the transaction and enters the handler's: what it publishes in SQL is sent on behalf
-    /// of this service and continues the trace, and can be undone alone.
+    /// Leaves the framework's part of the transaction and enters the handler's. A publish in its
+    /// SQL is sent on behalf of this service and continues the trace. The handler's part can be
+    /// undone alone.
     pub(crate) async fn enter(&self, app: &Host, parent: TraceParent) -> Result<(), QueryError> {
         // A traceparent is hex digits and dashes, a service's name has no quote in it.
         let sql = format!(
@@ -50,8 +53,8 @@ impl Statements {
         self.quiet(self.connection()?.batch_execute("ROLLBACK TO SAVEPOINT handler")).await
     }
 
-    /// Commits. In a failed transaction the server answers `COMMIT` with a `ROLLBACK` that is no error; the statement
-    /// before it fails there, so that an `Ok` means committed.
+    /// Commits. In a failed transaction the server answers `COMMIT` with a `ROLLBACK` that is no
+    /// error; the statement before it fails there, so that an `Ok` means committed.
     pub(crate) async fn commit(&self) -> Result<(), QueryError> {
         self.close();
         let result = self.quiet(self.connection()?.batch_execute("SELECT 1; COMMIT")).await;

@@ -11,10 +11,11 @@ use tpro_wire::{Source, Target, TraceParent, Uid};
 
 use super::{Fault, Publish, Statements, scope::Scope};
 
-/// A handler's transaction: statements ([`Statements`]) and [`Tx::publish`], but no call of another service.
+/// A handler's transaction: statements ([`Statements`]) and [`Tx::publish`], but no call of another
+/// service.
 ///
-/// The framework ends it: it commits when the handler returns `Ok`, and undoes what the handler did when it returns an
-/// error. A `Tx` that outlives its handler refuses every statement.
+/// The framework ends it: it commits when the handler returns `Ok`, and rolls back when it returns
+/// an error. A `Tx` that outlives its handler refuses every statement.
 pub struct Tx {
     scope: Arc<Scope>,
     statements: Arc<Statements>,
@@ -26,8 +27,9 @@ impl Tx {
         Self { scope, statements }
     }
 
-    /// Publishes a message on behalf of this service, with this transaction: `tx.publish("billing.invoice.create",
-    /// &body).await?`. Returns its id in the outbox. The target is as in [`Ctx::call`](crate::Ctx::call).
+    /// Publishes a message on behalf of this service, with this transaction:
+    /// `tx.publish("billing.invoice.create", &body).await?`. Returns its id in the outbox. The
+    /// target is as in [`Ctx::call`](crate::Ctx::call).
     pub async fn publish(&self, target: &str, body: &(impl Serialize + ?Sized)) -> Result<i64, Fault> {
         self.publish_with(Publish::to(target), body).await
     }

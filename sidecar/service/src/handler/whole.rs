@@ -1,11 +1,13 @@
 //! Numbers arrive whole, or they are refused.
 //!
-//! A number of JSON has as many digits as one likes, and `jsonb` keeps them. Types do not: serde_json reads what fits no
-//! `u64` and no `i64` as a double, and rounds it without a word. So a body is looked through for numbers that a double
-//! would round. Mostly there are none. If there are, it is read by way of a deserializer that lets them pass into what
-//! takes them whole (`u64`, `i128`, raw JSON) or does not look at them, and refuses them elsewhere.
+//! A number of JSON may have any number of digits, and `jsonb` keeps them. Types do not: serde_json
+//! reads a number that fits no `u64` and no `i64` as a double, and rounds it without a word. So a
+//! body is looked through for numbers that a double would round. Mostly there are none. If there
+//! are, it is read by way of a deserializer that lets them pass into types that take them whole
+//! (`u64`, `i128`, raw JSON) or do not look at them, and refuses them elsewhere.
 //!
-//! serde_json's own `arbitrary_precision` is no way to it: it breaks floats in flattened and untagged types.
+//! serde_json's own `arbitrary_precision` is no way to it: it breaks floats in flattened and
+//! untagged types.
 
 mod deserializer;
 mod literal;
@@ -14,7 +16,7 @@ use serde::de::DeserializeOwned;
 
 use self::{deserializer::Whole, literal::literals};
 
-/// How the message of such a refusal begins.
+/// The beginning of the message of this refusal.
 pub(super) const ROUNDED: &str = "a number would be rounded";
 
 /// Reads JSON.
@@ -29,7 +31,7 @@ pub(super) fn from_str<T: DeserializeOwned>(json: &str) -> Result<T, serde_json:
     Ok(value)
 }
 
-/// Reads JSON, and tells the path to what does not fit.
+/// Reads JSON, and tells the path to the part that does not fit.
 pub(super) fn from_str_by_path<T: DeserializeOwned>(
     json: &str,
 ) -> Result<T, serde_path_to_error::Error<serde_json::Error>> {
@@ -38,13 +40,14 @@ pub(super) fn from_str_by_path<T: DeserializeOwned>(
     serde_path_to_error::deserialize(Whole::new(&mut inner, &rounded))
 }
 
-/// The numbers of a text that a double would round, as the bits of that double. Another number of the same text that is
-/// exactly this double is refused with them; nothing is changed by that.
+/// The numbers of a text that a double would round, as the bits of that double. Another number of
+/// the text that is exactly this double is refused with them; nothing is changed by that.
 #[derive(Default)]
 struct Rounded {
-    /// Those that come back with other digits from a type that takes what comes, such as `serde_json::Value`.
+    /// The numbers that come back with other digits from a type that takes any JSON, as
+    /// `serde_json::Value` does.
     any: Vec<u64>,
-    /// Those that come back as another number where a double is asked for.
+    /// The numbers that come back as another number where a double is asked for.
     double: Vec<u64>,
 }
 

@@ -14,7 +14,7 @@ use super::request::{Back, Form};
 use crate::handler::outcome::Outcome;
 use crate::host::Host;
 
-/// How long ago the last word counts as lately: a slow line may take as long.
+/// The age up to which the last word counts as recent: a slow line may take as long.
 const LATELY_MS: u64 = 60_000;
 
 /// The headers of replies, made once.
@@ -25,7 +25,8 @@ pub(super) struct ReplyHeaders {
     overloaded: HeaderMap,
     stale: HeaderMap,
     unsupported: HeaderMap,
-    /// Since when, and how many milliseconds after that the last was sent; 0: none was.
+    /// The start of this clock, and the milliseconds after it at which the last word was sent; 0:
+    /// none was.
     begun: Instant,
     spoke: AtomicU64,
 }
@@ -61,7 +62,7 @@ impl ReplyHeaders {
         }
     }
 
-    /// Whether something was sent that may still be on its way.
+    /// True if a word was sent that may still be on its way.
     pub(super) fn spoke_lately(&self) -> bool {
         let spoke = self.spoke.load(Ordering::Relaxed);
         spoke > 0 && self.ms() < spoke + LATELY_MS
@@ -95,7 +96,7 @@ impl ReplyHeaders {
         Some((headers, payload.into()))
     }
 
-    /// Says something that is no answer.
+    /// Sends a state, which is no answer.
     pub(super) async fn state(&self, app: &Host, back: &Back, state: ReplyState) {
         let headers = match state {
             ReplyState::Working => &self.working,

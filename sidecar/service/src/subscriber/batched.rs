@@ -24,13 +24,13 @@ use crate::{
     },
 };
 
-/// What a run came to.
+/// The result of a run.
 enum Came {
-    /// To an outcome that is stored, here or by another run.
+    /// An outcome that is stored, here or by another run.
     Stored(Outcome),
-    /// To an outcome that is not to be stored.
+    /// An outcome that is not to be stored.
     Late(Outcome),
-    /// To nothing that can be answered.
+    /// Nothing that can be answered.
     Nothing,
     /// The process stops.
     Stopped,
@@ -80,7 +80,8 @@ pub(super) async fn serve(serving: &Serving, work: Work<'_>, handler: &Erased<Ct
             }
             return;
         }
-        // Its time is over, or the process stops: the requester asks again, if it still wants to know.
+        // Its time is over, or the process stops: the requester asks again, if it still wants to
+        // know.
         Err(_) | Ok(Err(_)) => return work.span.discard(),
     };
     boarded.is_taken();
@@ -100,7 +101,7 @@ pub(super) async fn serve(serving: &Serving, work: Work<'_>, handler: &Erased<Ct
     work.observe();
 }
 
-/// Runs the handler, again where its database asks for it or has failed it, and stores what it came to.
+/// Runs the handler, again where its database asks for it or has failed it, and stores its outcome.
 async fn handle(
     serving: &Serving,
     work: &mut Work<'_>,
@@ -117,8 +118,8 @@ async fn handle(
         let tx = scope.take_tx();
         let result = match ended {
             Ended::Done(result) => result,
-            // The message may run again, here or elsewhere, and makes the same calls again under the same uids: they go
-            // on record with the outcome of the run that has one.
+            // The message may run again, here or elsewhere, and makes the same calls again under
+            // the same uids: they go on record with the outcome of the run that has one.
             Ended::Late => return Came::Late(serving.late(work, tries.met())),
             Ended::Stopped => return stopped(serving, work),
         };
@@ -193,7 +194,7 @@ fn stopped(serving: &Serving, work: &mut Work<'_>) -> Came {
     Came::Stopped
 }
 
-/// The outcome that is stored, by whichever run, once the database says; none if there is none.
+/// The stored outcome, of any run, once the database tells it. None if there is none.
 async fn stored(serving: &Serving, work: &mut Work<'_>, tries: &mut Tries) -> Option<Came> {
     loop {
         let asked = serving.own.outcome(&serving.app, work.origin.uid);

@@ -1,7 +1,8 @@
 //! Takes requests from NATS and gives them to handlers.
 //!
-//! One loop takes messages from the subscription; each runs in a task of its own. How many run at once is bounded;
-//! beyond that the answer is `overloaded`, which a requester takes as a reason to try again a little later.
+//! One loop takes messages from the subscription; each runs in a task of its own. The number of
+//! handlers at work is bounded. Beyond it the answer is `overloaded`, which has a requester try
+//! again a little later.
 
 mod answer;
 mod batched;
@@ -44,13 +45,13 @@ pub struct Subscriber {
     at_work: TaskTracker,
     /// Stops the handlers at work.
     stop: CancellationToken,
-    /// Ends what the handlers rely on.
+    /// Ends the parts that handlers rely on.
     over: CancellationToken,
     writer: JoinHandle<()>,
 }
 
-/// Subscribes `<space>.<service>.>` in the queue group, as it is this copy's turn; returns when the server knows the
-/// subscription.
+/// Subscribes `<space>.<service>.>` in the queue group, as it is this copy's turn; returns when the
+/// server knows the subscription.
 pub async fn start(
     app: &Host,
     service: Arc<Service>,
@@ -71,21 +72,22 @@ pub async fn start(
     let replies = serving.headers.clone();
     let intake = Intake::new(serving, at_work.clone());
     let intake = app.stop.tasks.spawn(intake.run(messages, drained));
-    // A flush only says that the client has written the subscription. Without a connection there is nothing to wait for:
-    // with the next one the subscription is made again.
+    // A flush only says that the client has written the subscription. Without a connection there is
+    // nothing to wait for: with the next one the subscription is made again.
     let known = nats::delivered(&app.nats, &app.config.service);
     let _ = tokio::time::timeout(KNOWN, app.stop.soft.run_until_cancelled(known)).await;
     Ok(Subscriber { app, replies, drain, intake, at_work, stop, over, writer })
 }
 
 impl Subscriber {
-    /// Takes no more, lets the handlers at work finish up to the deadline, and waits until the server has their answers.
+    /// Takes no more, lets the handlers at work finish up to the deadline, and waits until the
+    /// server has their answers.
     ///
-    /// Handlers that are still at work then are stopped: their transactions roll back, and their requesters are told to
-    /// try elsewhere.
+    /// Handlers that are still at work then are stopped: their transactions roll back, and their
+    /// requesters are told to try elsewhere.
     pub async fn drain(self, deadline: Instant) {
         let deadline = deadline.into();
-        // Fails where the intake has ended by itself, with the connection.
+        // It fails if the intake has ended by itself, with the connection.
         let _ = self.drain.send(());
         let finished = async {
             let _ = self.intake.await;

@@ -1,4 +1,4 @@
-//! A message, read: what it asks, and how it is answered.
+//! A message, read: its question, and the way of its answer.
 
 use async_nats::{Message, Subject};
 use serde_json::value::RawValue;
@@ -10,10 +10,10 @@ use crate::handler::Service;
 /// `<entity>.<method_name>`, two tokens of 100 letters.
 const LONGEST_METHOD: usize = 201;
 
-/// Where and in which form a message is answered.
+/// The subject and the form of an answer.
 #[derive(Clone)]
 pub(super) struct Back {
-    /// None: an event, or somebody who does not want to know.
+    /// None: an event, or a sender who does not want to know.
     pub(super) subject: Option<Subject>,
     pub(super) form: Form,
 }
@@ -21,13 +21,13 @@ pub(super) struct Back {
 /// The form of an answer.
 #[derive(Clone)]
 pub(super) enum Form {
-    /// JSON-RPC, under this id; without one it could not be read, and null is answered.
+    /// JSON-RPC, under this id. Without an id it could not be read, and null is answered.
     JsonRpc(Option<RequestId>),
     /// The result as it is; an error as `{"error":...}` with a header that says so.
     Json,
 }
 
-/// What a message asks.
+/// The question of a message.
 pub(super) struct Asked<'m> {
     /// The method that was asked for; `None` if no method can have that name.
     pub(super) method: &'m str,
@@ -54,7 +54,7 @@ impl Methods for Service {
     }
 }
 
-/// Reads what a message asks. The error is for the caller; the form is right in both cases.
+/// Reads the question of a message. The error is for the caller; the form is right in both cases.
 pub(super) fn read<'m>(
     message: &'m Message,
     target: Option<&'m Target>,
@@ -86,7 +86,7 @@ pub(super) fn read<'m>(
     if !methods.knows(&request.method) {
         return (back, Err(unknown(&request.method)));
     }
-    // The subject is what permissions are given for, so it decides; the envelope must agree.
+    // Permissions are given for subjects, so the subject decides; the envelope must agree.
     match of_subject {
         Some(method) if method == request.method => {
             (back, Ok(Asked { method, params: request.params.get() }))
@@ -95,7 +95,8 @@ pub(super) fn read<'m>(
     }
 }
 
-/// The text for a method without a handler. A name that no method can have is anybody's text, and not repeated.
+/// The text for a method without a handler. A name that no method can have is anybody's text, and
+/// not repeated.
 fn unknown(method: &str, service: &str, methods: &impl Methods) -> String {
     let plain = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-' | b'.');
     if method.len() > LONGEST_METHOD || !method.bytes().all(plain) {

@@ -21,18 +21,18 @@ use super::{
 use crate::handler::{method::Method, outcome::Outcome, scope::Origin};
 use crate::host::Host;
 
-/// What a message has that does not say how long its sender waits: strangers, and events.
+/// The budget of a message that does not name one: of strangers, and of events.
 const UNSAID_BUDGET: Duration = Duration::from_secs(30);
-/// How far ahead of our database's clock that of a requester's may be.
+/// The longest lead of a requester's database clock over ours.
 const FUTURE: Duration = Duration::from_secs(5 * 60);
-/// An answer of the database that is not older is not asked for again.
+/// A younger answer of the database is not asked for again.
 const JUST_NOW: Duration = Duration::from_secs(1);
 
 /// Serves a message.
 ///
-/// A stranger's message without a uid has nothing to tell a repeat by: for a handler of the default way it is served as
-/// by a stateless one, for a transactional one it gets a uid of its own. Its uid in the handler's context is new each
-/// time.
+/// A stranger's message without a uid has nothing to tell a repeat by. For a handler of the default
+/// way it is served as by a stateless one, for a transactional one it gets a uid of its own. Its
+/// uid in the handler's context is new each time.
 pub(super) async fn serve(serving: &Serving, message: Message) {
     let received = Instant::now();
     let headers = match &message.headers {
@@ -82,8 +82,8 @@ pub(super) async fn serve(serving: &Serving, message: Message) {
             };
             return match handler {
                 Method::Stateless(handler) => stateless::serve(serving, work, handler).await,
-                // Boxed, since the memory of every task is that of the longest way, and the stateless one is to be
-                // fast.
+                // Boxed: the memory of every task is that of the longest way, and the stateless way
+                // must be fast.
                 Method::Default(handler) if has_uid => Box::pin(batched::serve(serving, work, handler)).await,
                 Method::Default(handler) => stateless::serve(serving, work, handler).await,
                 Method::Transactional(handler) => {
@@ -96,8 +96,8 @@ pub(super) async fn serve(serving: &Serving, message: Message) {
     refuse(serving, &back, &mut span, reason, error).await;
 }
 
-/// Refuses a message of a version that is not understood: nothing of it is read but its headers. An event is lost by it,
-/// since nobody sends it again.
+/// Refuses a message of a version that is not understood, by its headers alone. An event is lost by
+/// it, since nobody sends it again.
 async fn refuse_version(serving: &Serving, message: Message, version: Version) {
     serving.count_not_run("unsupported");
     if message.reply.is_none() {
@@ -166,15 +166,16 @@ impl From<SpanName<'_>> for Cow<'static, str> {
     }
 }
 
-/// Whether a repeat of this message could not be told, since the inbox does not reach that far; or its time is one that
-/// is to come, so that it would be forgotten too late.
+/// True if a repeat of this message could not be told, since the inbox does not reach that far.
+/// Also true if its time is still to come, since the inbox would forget it too late.
 async fn is_stale(app: &Host, uid: Uid) -> bool {
     let looks_stale = || is_outside(uid, app.clock.unix_ms(), app.config.limits.inbox_window);
     if !looks_stale() {
         return false;
     }
-    // The monotonic clock stands still while the machine is suspended, so that a message after it would seem to come
-    // from the future: before one is refused, the database is asked. If it does not answer, what we know decides.
+    // The monotonic clock stands still while the machine is suspended, so that a message after it
+    // would seem to come from the future. So the database is asked before a message is refused. If
+    // it does not answer, our own clock decides.
     if app.clock.age() > JUST_NOW {
         let _ = ask_time(app).await;
     }

@@ -1,4 +1,4 @@
-//! What all messages of a copy share, and what one message brings.
+//! The state that all messages of a copy share, and the state of one message.
 
 use std::{
     collections::HashMap,
@@ -38,10 +38,10 @@ use crate::{
     metrics::{Handled, OfMethod},
 };
 
-/// How long a suspect waits for another: it keeps a handler's place meanwhile.
+/// The longest wait of a suspect for another one: it keeps a handler's place meanwhile.
 const SUSPECT_PATIENCE: Duration = Duration::from_secs(1);
 
-/// What all messages of a copy share.
+/// The state that all messages of a copy share.
 pub(super) struct Serving {
     pub(super) app: Arc<Host>,
     /// The handlers.
@@ -57,7 +57,8 @@ pub(super) struct Serving {
     suspects: Arc<Semaphore>,
     /// Cancelled when handlers at work are to be stopped.
     pub(super) stop: CancellationToken,
-    /// How often is said that a message is at work: twice within the patience of a requester with the same settings as ours.
+    /// The pause before it is said again that a message is at work: twice within the patience of a
+    /// requester with our settings.
     say_so_after: Duration,
     counts: HashMap<String, MethodCounts>,
 }
@@ -141,7 +142,8 @@ impl Serving {
         self.app.counts.not_run.get_or_create(&Reason { reason }).inc();
     }
 
-    /// Begins the work on a message. None: it is answered, or will be with the one it has joined.
+    /// Begins the work on a message. None: it is answered, or will be with the message that it has
+    /// joined.
     pub(super) async fn board<'m>(&self, mut work: Work<'m>) -> Option<(Work<'m>, Boarded<Back>)> {
         match self.flight.board(work.question(), || work.back.clone()) {
             Boarding::Begun(boarded) => return Some((work, boarded)),
@@ -171,15 +173,17 @@ impl Serving {
         self.answer_all(&work.back, joined, &outcome).await;
     }
 
-    /// Waits a moment until no other suspect runs. Without the permit the message is to come again later.
+    /// Waits a moment until no other suspect runs. Without the permit the message is to come again
+    /// later.
     pub(super) async fn alone(&self, deadline: Instant) -> Option<OwnedSemaphorePermit> {
         let until = deadline.min(Instant::now() + SUSPECT_PATIENCE);
         timeout_at(until, self.suspects.clone().acquire_owned()).await.ok()?.ok()
     }
 
-    /// Does the work of a message, and says now and then to those who wait that it is at work, before their patience ends and
-    /// they send it again. Only to those who know what that means: a stranger would take it for the answer. A copy that has
-    /// lost its database says nothing, so that another copy is asked.
+    /// Does the work of a message. It tells those who wait that the message is at work, before
+    /// their patience ends and they send it again. Only requesters that know this state are told: a
+    /// stranger would take it for the answer. A copy that has lost its database says nothing, so
+    /// that another copy is asked.
     pub(super) async fn saying_so<T>(
         &self,
         knows: bool,
@@ -188,7 +192,7 @@ impl Serving {
         work: impl Future<Output = T>,
     ) -> T {
         let mut work = std::pin::pin!(work);
-        // First by itself: work that is done at once costs no timer.
+        // Polled once first: work that is done at once costs no timer.
         if let Poll::Ready(done) = poll!(&mut work) {
             return done;
         }
@@ -206,7 +210,7 @@ impl Serving {
         }
     }
 
-    /// Answers all who wait for the same.
+    /// Answers all who wait for it.
     pub(super) async fn answer_all(&self, first: &Back, joined: &[Back], outcome: &Outcome) {
         self.headers.answer(&self.app, first, outcome).await;
         for back in joined {
@@ -214,7 +218,7 @@ impl Serving {
         }
     }
 
-    /// Says the same to all who wait.
+    /// Sends a state to all who wait.
     pub(super) async fn state_all(&self, first: &Back, joined: &[Back], state: ReplyState) {
         self.headers.state(&self.app, first, state).await;
         for back in joined {
@@ -222,7 +226,7 @@ impl Serving {
         }
     }
 
-    /// What is answered; an error that is not for the caller is logged here.
+    /// The outcome to answer with. An error that is not for the caller is logged here.
     pub(super) fn outcome(&self, work: &mut Work<'_>, result: Result<String, Fault>) -> Outcome {
         match &result {
             Ok(_) => {
@@ -249,8 +253,8 @@ impl Serving {
         outcome
     }
 
-    /// The handler's time was over: nothing is stored, since a later delivery with more time may do it. `met` says that an error
-    /// of the database was met that passes.
+    /// The handler's time was over. Nothing is stored, since a later delivery with more time may do
+    /// it. `met` says that a passing error of the database was met.
     pub(super) fn late(&self, work: &mut Work<'_>, met: bool) -> Outcome {
         work.counts.late.inc();
         let text = match met {
@@ -271,7 +275,7 @@ impl Serving {
 }
 
 impl Work<'_> {
-    /// Whether the requester knows what "working on it" means.
+    /// True if the requester knows the meaning of "working".
     pub(super) fn knows_states(&self) -> bool {
         self.origin.headers.source.is_some() && self.back.subject.is_some()
     }
@@ -284,7 +288,7 @@ impl Work<'_> {
         self.span.context()
     }
 
-    /// Who asks what.
+    /// The question of the message.
     pub(super) fn question(&self) -> &Arc<Question> {
         self.question.get_or_init(|| {
             let Origin { uid, target, headers, .. } = &self.origin;
@@ -303,7 +307,7 @@ impl Work<'_> {
         }
     }
 
-    /// This delivery is answered with what is stored already.
+    /// This delivery is answered with a stored outcome.
     pub(super) fn is_repeat(&mut self, outcome: &Outcome) {
         self.span.set("tpro.repeat", true);
         mark(&mut self.span, outcome);
@@ -314,7 +318,7 @@ impl Work<'_> {
     }
 }
 
-/// Says in the span how the message was answered.
+/// Notes in the span how the message was answered.
 pub(super) fn mark(span: &mut Span, outcome: &Outcome) {
     if let Outcome::Error(error) = outcome {
         span.set("rpc.jsonrpc.error_code", error.code);

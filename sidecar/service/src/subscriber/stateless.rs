@@ -13,7 +13,8 @@ use crate::handler::{
     run::{Ended, run},
 };
 
-/// Serves a message: also one for a handler of the default way, if its sender gave it no uid to tell a repeat by.
+/// Serves a message: also one for a handler of the default way, if its sender gave it no uid to
+/// tell a repeat by.
 pub(super) async fn serve(serving: &Serving, mut work: Work<'_>, handler: &Erased<Ctx, String>) {
     // Made when one is needed, since most runs need none.
     let mut tries = None;
@@ -60,7 +61,8 @@ pub(super) async fn serve(serving: &Serving, mut work: Work<'_>, handler: &Erase
     work.observe();
 }
 
-/// Ends the handler's transaction as the handler has ended, and says whether the server asks to run it again.
+/// Ends the handler's transaction as the handler has ended, and says whether the server asks to run
+/// it again.
 async fn end(tx: &Statements, result: Result<String, Fault>) -> (Result<String, Fault>, bool) {
     let result = match result {
         Ok(result) => tx.commit().await.map(|()| result).map_err(Fault::from),

@@ -26,13 +26,13 @@ use crate::{
     inbox::{command::is_suspect, flight::Boarded, own::Entry},
 };
 
-/// What a try came to.
+/// The result of a try.
 enum Came {
-    /// To an outcome that is committed, now or before, by this copy or another.
+    /// An outcome that is committed, now or before, by this copy or another.
     Stored { outcome: Outcome, repeat: bool, ours: bool },
-    /// To an outcome that is not to be stored.
+    /// An outcome that is not to be stored.
     Unstored(Outcome),
-    /// To nothing: another question was asked under its uid before.
+    /// Nothing: another question was asked under its uid before.
     Mismatch,
     /// Somebody else is at work on it.
     Working,
@@ -78,8 +78,9 @@ pub(super) async fn serve(serving: &Serving, work: Work<'_>, handler: &Erased<Tx
     work.observe();
 }
 
-/// Tries until it is done or the time is over. What the server asks to run again is run again; so is what was undone
-/// with a lost connection, and if that had committed after all, the next try finds its outcome.
+/// Tries until it is done or the time is over. A transaction that the server asks to run again is
+/// run again. So is one that was undone with a lost connection; if it had committed after all, the
+/// next try finds its outcome.
 async fn tries(
     serving: &Serving,
     work: &mut Work<'_>,
@@ -87,12 +88,13 @@ async fn tries(
     boarded: &Boarded<Back>,
 ) -> Came {
     let mut tries = Tries::new();
-    // What is stored in place of the handler's doing, when its transaction cannot be committed.
+    // The outcome to store if the handler's transaction cannot be committed.
     let mut instead = None;
-    // Whether the handler has run in a try before.
+    // True if the handler has run in a try before.
     let mut ran = false;
     let deadline = work.origin.deadline;
-    // Whether this run is counted. A first attempt is not: it would cost each message a commit more.
+    // True if this run is counted. A first attempt is not: it would cost each message a commit
+    // more.
     let mut counted = work.origin.headers.attempt <= 1;
     // Held until it is done, if it is suspect.
     let mut alone = None;
@@ -100,8 +102,9 @@ async fn tries(
         let ran_before = ran;
         let one_try = one_try(serving, work, handler, boarded, counted, instead.as_ref(), &mut ran);
         let error = match timeout_at(deadline, one_try).await {
-            // What an earlier try of this delivery has committed, without our knowing, is no repeat; what another copy
-            // has, to which the message was sent meanwhile, is one.
+            // An outcome that an earlier try of this delivery has committed, without our knowing,
+            // is no repeat. An outcome of another copy, to which the message was sent meanwhile, is
+            // one.
             Ok(Ok(Came::Stored { outcome, repeat, ours })) => {
                 return Came::Stored { outcome, repeat: repeat && !(ran_before && ours), ours };
             }
@@ -143,7 +146,7 @@ async fn tries(
     }
 }
 
-/// Why a try came to nothing.
+/// The reason why a try failed.
 enum Failed {
     /// The server asks to run it again: 40001, 40P01.
     Again,
@@ -198,8 +201,8 @@ async fn one_try(
         }
     };
     if !counted {
-        // Without this transaction's connection in hand, or the pool could be taken up by those who wait for a second
-        // one.
+        // Without this transaction's connection in hand, or the pool could be taken up by those who
+        // wait for a second one.
         tx.roll_back().await;
         return Err(Failed::Uncounted);
     }
@@ -215,7 +218,8 @@ async fn one_try(
     let running = async { handler(Tx::new(scope.clone(), tx.clone()), work.params).await };
     let result = match run(running, work.origin.deadline, &serving.stop).await {
         Ended::Done(result) => result,
-        // The transaction is not ended but thrown away with its connection, on which a statement may still run.
+        // The transaction is not ended but thrown away with its connection, on which a statement
+        // may still run.
         Ended::Late => return Ok(Came::Unstored(serving.late(work, false))),
         Ended::Stopped => return Ok(Came::Stopped),
     };
@@ -243,26 +247,27 @@ async fn one_try(
         }
         Err(error) if error.is_lost() => Err(error.into()),
         Err(error) => {
-            // The handler has left the transaction failed, or its result cannot be stored, or a deferred constraint
-            // says no.
+            // The handler has left the transaction failed, or its result cannot be stored, or a
+            // deferred constraint says no.
             tx.roll_back().await;
             Err(error.into())
         }
     }
 }
 
-/// What counting came to.
+/// The result of counting.
 enum Counted {
     /// It may run.
     Go,
-    /// It was begun as often as it may be: this is stored in place of another run.
+    /// It began as often as it may. This outcome is stored in place of another run.
     Exhausted(Outcome),
     /// Another suspect runs, and this one is not counted.
     Suspect,
 }
 
-/// Counts this run. A message that was begun as often as it may be ends the process each time, or is never finished. One
-/// that is suspect of it is counted only when no other runs, so that it is not counted for what another one did.
+/// Counts this run. A message that began as often as it may ends the process each time, or is
+/// never finished. A suspect is counted only when no other runs, so that it is not counted for the
+/// deeds of another one.
 async fn count(
     serving: &Serving,
     work: &mut Work<'_>,
@@ -287,10 +292,10 @@ async fn count(
     Ok(Counted::Exhausted(outcome))
 }
 
-fn exhausted(begun: i32) -> Outcome {
+fn exhausted(runs: i32) -> Outcome {
     Outcome::error(
         code::INTERNAL,
-        format!("the service began {begun} times with this message and finished none"),
+        format!("the service began {runs} times with this message and finished none"),
     )
 }
 

@@ -1,9 +1,10 @@
-//! The tries of one delivery: what comes after a try that met an error of the database that passes.
+//! The tries of one delivery, for handlers that meet a passing error of the database.
 //!
-//! Such an error is no outcome. The handler runs again in this copy, within the budget of the message, and nothing is
-//! said on the wire: the requester goes on waiting, whichever release it is, and a repeat of it joins. So it works for
-//! those too whom nobody would ask again (events, strangers), and a try costs the message none of the runs that tell a
-//! poison message, since the copy has accepted it once.
+//! A passing error is no outcome. The handler runs again in this copy, within the budget of the
+//! message, and nothing is said on the wire: the requester goes on waiting, in any release, and a
+//! repeat of it joins. So it works for messages that nobody would send again (events, strangers),
+//! and a try costs the message none of the runs that tell a poison message, since the copy has
+//! accepted it once.
 
 use tokio::time::{Duration, Instant, sleep};
 use tpro_runtime::backoff::Backoff;
@@ -17,11 +18,11 @@ const LONGEST_PAUSE: Duration = Duration::from_millis(500);
 /// The tries of one delivery so far.
 pub(super) struct Tries {
     backoff: Backoff,
-    /// Whether an error of the database was met.
+    /// True if an error of the database was met.
     met: bool,
 }
 
-/// What comes next.
+/// The next step.
 pub(super) enum Next {
     /// Another try.
     Try,
@@ -36,12 +37,13 @@ impl Tries {
         Self { backoff: Backoff::new(FIRST_PAUSE, LONGEST_PAUSE), met: false }
     }
 
-    /// Whether an error of the database was met, be it in a try long ago.
+    /// True if an error of the database was met, also in a try long ago.
     pub(super) fn met(&self) -> bool {
         self.met
     }
 
-    /// Waits before the next try. `error` says what has passed; none, where the server has asked for another try.
+    /// Waits before the next try. `error` is the error that was met; none if the server has asked
+    /// for another try.
     pub(super) async fn next(
         &mut self,
         serving: &Serving,
@@ -51,7 +53,7 @@ impl Tries {
         work.span.event("again", Vec::new());
         work.counts.again();
         let stop = &serving.app.stop;
-        // Who is asked again elsewhere does not wait for our database while we stop.
+        // A message that is asked again elsewhere does not wait for our database while we stop.
         let mut leaves = false;
         if let Some(error) = error {
             leaves = work.back.subject.is_some();

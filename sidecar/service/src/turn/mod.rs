@@ -1,16 +1,19 @@
-//! Before a copy joins its queue group it asks who serves there.
+//! Before a copy joins its queue group it asks if another database serves there.
 //!
-//! Two environments on one NATS, staging and production, in one space, would answer each other's requests: a queue group
-//! knows names and no databases. So a copy asks on `_TPRO.serve.<space>.<service>`, and every copy that serves answers with
-//! the instance of its database. While another database serves, the newcomer waits, is not ready and names the remedy. Its
-//! outbox is dispatched meanwhile: replies go by the instance, and nobody else's are taken.
+//! Two environments on one NATS, staging and production, in one space, would answer each other's
+//! requests: a queue group knows names and no databases. So a copy asks on
+//! `_TPRO.serve.<space>.<service>`, and every copy that serves answers with the instance of its
+//! database. While another database serves, the newcomer waits, is not ready and names the remedy.
+//! Its outbox is dispatched meanwhile: replies go by the instance, and nobody else's are taken.
 //!
-//! Who serves goes on, whatever anybody says: nothing here is signed, since keys are a database's own. Whoever answers falsely
-//! keeps newcomers waiting for as long as it answers, and a little longer.
+//! A copy that serves goes on serving, in spite of any answer. Nothing here is signed, since keys
+//! are a database's own. A false answer keeps newcomers waiting for as long as it is given, and a
+//! little longer.
 //!
-//! **Quiet.** A copy that was refused joins when nobody has been in its way for a while ([`QUIET`]): else the restart of
-//! production's only copy would hand its requests to staging, and then production would wait. A copy that has just been
-//! started was refused by nobody.
+//! **Quiet.** A copy that was refused joins when nobody has been in its way for a while
+//! ([`QUIET`]). Without this pause a restart of production's only copy would hand its requests to
+//! staging, and then production would wait. A copy that has just been started was refused by
+//! nobody.
 //!
 //! Copies of release 0.1.0 neither ask nor answer.
 
@@ -27,13 +30,13 @@ use self::word::{State, Verdict, Word};
 
 /// The name of the readiness check.
 const CHECK: &str = "serving";
-/// How long an answer may take.
+/// The longest time for an answer.
 const ANSWER: Duration = Duration::from_millis(200);
-/// How often it asks before it joins: an answer may be late once.
+/// The number of questions before it joins: an answer may be late once.
 const QUESTIONS: u32 = 2;
 /// Between two looks of one that waits.
 const PAUSE: Duration = Duration::from_secs(1);
-/// How long nobody must have been in the way of a copy that was refused.
+/// The time for which nobody must have been in the way of a copy that was refused.
 const QUIET: Duration = Duration::from_secs(30);
 
 /// The turn of this copy to serve.
@@ -55,7 +58,7 @@ impl Turn {
     async fn of(app: &App) -> Result<Self, async_nats::SubscribeError> {
         let service = &app.source.service;
         let subject = format!("_TPRO.serve.{}.{service}", app.config.space);
-        // Listening first: of two who begin at the same moment at least one hears the other.
+        // Listening first: of two that begin at one moment at least one hears the other.
         let questions = app.nats.subscribe(subject.clone()).await?;
         let inbox = format!("{}{:016x}", home(app), random::next_u64());
         let answers = app.nats.subscribe(inbox.clone()).await?;
@@ -66,7 +69,7 @@ impl Turn {
     async fn come(mut self) -> Self {
         let quiet = failpoint::number("serving.quiet_ms").map(|ms| Duration::from_millis(ms.unsigned_abs()));
         let quiet = quiet.unwrap_or(QUIET);
-        // When this copy was refused last, and why.
+        // The time at which this copy was refused last, and the reason.
         let mut refused: Option<(Instant, String)> = None;
         loop {
             if !self.app.is_connected() {
@@ -117,14 +120,16 @@ impl Turn {
                 }
             }
         }
-        // What has come and was not read yet: one who asks now may have heard nothing of us.
+        // Words that have come and were not read yet: a copy that asks now may have heard nothing
+        // of us.
         while let Some(word) = self.next(ours).now_or_never() {
             heard.extend(word);
         }
         heard
     }
 
-    /// The next word of somebody; none if it is none. A question is answered, if we are about to join.
+    /// The next word of somebody. None if it makes no sense. A question is answered, if we are
+    /// about to join.
     async fn next(&mut self, ours: &Word) -> Option<Word> {
         tokio::select! {
             Some(answer) = self.answers.next() => Word::read(&answer.payload),
@@ -151,9 +156,11 @@ impl Turn {
         }
     }
 
-    /// What does not fit into the client's queue is asked for again.
+    /// Answers a question. If the answer does not fit into the client's queue, it is asked for
+    /// again.
     fn answer(&self, question: &Message, word: &Word) {
-        // Who asks is a copy of this service. To no other subject, where our word could mean something else.
+        // A copy of this service asks. No other subject is answered, where our word could mean
+        // something else.
         let Some(back) = question.reply.clone().filter(|back| back.starts_with(&home(&self.app))) else {
             return;
         };
@@ -182,7 +189,8 @@ impl Turn {
     }
 }
 
-/// Where answers come to, within the service's own inbox prefix, which is what a server with permissions lets us have.
+/// The subject of answers, within the service's own inbox prefix, which a server with permissions
+/// allows.
 fn home(app: &App) -> String {
     format!("_INBOX.tpro.{}.serve.", app.source.service)
 }

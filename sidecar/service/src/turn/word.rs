@@ -1,4 +1,4 @@
-//! What copies tell each other about who serves, and what one makes of it.
+//! The words of copies about who serves, and the verdict of a copy on them.
 
 use serde::{Deserialize, Serialize};
 use tpro_wire::Responder;
@@ -7,7 +7,7 @@ use uuid::Uuid;
 /// More bytes than any word has.
 const LONGEST: usize = 1024;
 
-/// Where a copy is on its way into the queue group. In the order of what counts for more.
+/// The place of a copy on its way into the queue group. A later one counts for more.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub(super) enum State {
@@ -25,23 +25,23 @@ pub(super) struct Word {
     #[serde(with = "as_text")]
     pub(super) instance: Uuid,
     pub(super) state: State,
-    /// Whether it shares its service with other databases.
+    /// True if it shares its service with other databases.
     pub(super) shares: bool,
-    /// Who says it: service/version/copy.
+    /// The copy that says it: service/version/copy.
     #[serde(with = "as_text")]
     pub(super) copy: Responder,
     /// The release of tpro that it is built with.
     pub(super) release: String,
 }
 
-/// What a copy may do.
+/// The verdict of a copy.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Verdict<'w> {
-    /// Its own database serves already: it joins, whoever else does.
+    /// Its own database serves already: it joins, even if others serve, too.
     Welcome,
     /// Nobody is in its way.
     Free,
-    /// This one is.
+    /// This copy is in its way.
     Refused(&'w Word),
 }
 
@@ -55,10 +55,11 @@ impl Word {
         (payload.len() <= LONGEST).then(|| serde_json::from_slice(payload).ok()).flatten()
     }
 
-    /// What this one makes of all that it has heard.
+    /// The verdict of this copy on all that it has heard.
     ///
-    /// Who serves is in the way, and of two that are about to join, the one with the lower instance. One that waits is in
-    /// nobody's way: else it would keep a copy from coming back to the database that served before.
+    /// A copy that serves is in the way, and of two that are about to join, the one with the lower
+    /// instance. A copy that waits is in nobody's way: it must not keep a copy from coming back to
+    /// the database that served before.
     pub(super) fn verdict<'w>(&self, heard: &'w [Self]) -> Verdict<'w> {
         let same = |word: &&Self| word.instance == self.instance;
         if heard.iter().filter(same).any(|word| word.state == State::Serving) {

@@ -19,7 +19,7 @@ pub enum Answer {
     Error(RpcError),
 }
 
-/// Why a payload is no answer to a request.
+/// The reason why a payload is no answer to a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum AnswerError {
     /// It is no answer at all.
@@ -30,7 +30,8 @@ pub enum AnswerError {
     OtherId,
 }
 
-/// What came in place of an answer. It is told to people, and says nothing of what is in it.
+/// The kind of a payload that is no answer. Its text is for people and shows nothing of the
+/// content.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum NotAnswer {
     /// Nothing.
@@ -45,7 +46,7 @@ pub enum NotAnswer {
     /// JSON of another kind: an array, text, a number, true, false or null.
     #[error("the reply is JSON, but no JSON-RPC 2.0 answer: it is {0}, not an object")]
     Kind(&'static str),
-    /// A member is missing, of another type than it must be, or comes twice.
+    /// A member is missing, comes twice, or has another type than it must have.
     #[error(
         "the reply is JSON, but no JSON-RPC 2.0 answer: its member jsonrpc is missing or not \"2.0\", or a member comes twice"
     )]
@@ -59,7 +60,7 @@ pub enum NotAnswer {
     /// There are both.
     #[error("the reply is JSON, but no JSON-RPC 2.0 answer: it has a result and an error")]
     Both,
-    /// The error is no object of a whole number `code` and a text `message`.
+    /// The error is no object with a whole number `code` and a text `message`.
     #[error(
         "the reply is JSON, but no answer: its error is no object of a whole number code and a text message"
     )]
@@ -81,8 +82,8 @@ pub fn success(id: &RequestId, result: &str) -> Vec<u8> {
     payload
 }
 
-/// Writes an answer with an error. Without an id it answers null, as the specification asks for a request whose id
-/// could not be read.
+/// Writes an answer with an error. Without an id its id is null: the specification asks for it when
+/// the id of the request could not be read.
 pub fn failure(id: Option<&RequestId>, error: &RpcError) -> Vec<u8> {
     let error = error.to_json();
     let mut payload = answer_head(id, br#","error":"#, error.len());
@@ -93,9 +94,10 @@ pub fn failure(id: Option<&RequestId>, error: &RpcError) -> Vec<u8> {
 
 /// Reads the answer to the request with this uid.
 ///
-/// An error with a null id is taken: it is how a service says that it could not read the request, and the subject
-/// it came on has told which request that was. A result with a null id is not. A null error beside a result, and a
-/// null result beside an error, are as good as none: so write those who learned it from JSON-RPC 1.0.
+/// An error with a null id is taken. A service answers like this when it could not read the
+/// request, and the subject of the reply tells which request that was. A result with a null id is
+/// refused. A null error beside a result counts as absent, and so does a null result beside an
+/// error: programs write these that learned it from JSON-RPC 1.0.
 pub fn answer(uid: &Uid, payload: &[u8]) -> Result<Answer, AnswerError> {
     let text = str::from_utf8(payload).map_err(|_| NotAnswer::NotUtf8)?;
     let members: AnswerMembers<'_> = read_object(text).map_err(|broken| match broken {
@@ -128,7 +130,7 @@ pub fn answer(uid: &Uid, payload: &[u8]) -> Result<Answer, AnswerError> {
     }
 }
 
-/// What a JSON text is, if it is no object.
+/// The kind of a JSON text that is no object.
 fn kind(json: &str) -> Option<&'static str> {
     match json.trim_ascii_start().bytes().next()? {
         b'{' => None,
@@ -152,13 +154,13 @@ struct AnswerMembers<'a> {
     error: Option<&'a RawValue>,
 }
 
-/// Whether an answer's id is this uid; `Err` where it is no id at all.
+/// True if the id of an answer is this uid. `Err` if it is no id at all.
 fn names(id: &str, uid: &Uid) -> Result<bool, AnswerError> {
     if quoted_uid(id) == Some(*uid) {
         return Ok(true);
     }
     match id.as_bytes().first() {
-        // Written differently, with capital letters or escapes, it is the same id still.
+        // An id with capital letters or escapes is the same id.
         Some(b'"') => Ok(serde_json::from_str::<Cow<'_, str>>(id).is_ok_and(|text| text.parse() == Ok(*uid))),
         Some(b'0'..=b'9' | b'-' | b'n') => Ok(false),
         _ => Err(NotAnswer::Id.into()),

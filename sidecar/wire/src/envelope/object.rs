@@ -1,7 +1,7 @@
-//! How the members of an envelope are read.
+//! The members of an envelope.
 //!
-//! Members that are not known are ignored, known ones that come twice are refused, and an absent member is told
-//! from a null one.
+//! A member that is not known is ignored. A known member that comes twice is refused. An absent
+//! member is told from a null one.
 
 use std::borrow::Cow;
 
@@ -24,7 +24,7 @@ pub(super) fn present<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Opti
     <&RawValue>::deserialize(deserializer).map(Some)
 }
 
-/// Why a text is not the object that was looked for.
+/// The reason why a text is not the object that was looked for.
 pub(super) enum Broken {
     /// It is not JSON.
     NotJson,
@@ -32,15 +32,16 @@ pub(super) enum Broken {
     OtherShape,
 }
 
-/// Reads the members of an object. The text is known to be UTF-8, which the parser would not look at inside what it
-/// skips.
+/// Reads the members of an object. The text must be UTF-8: the parser does not look at it inside
+/// the parts that it skips.
 pub(super) fn read_object<'a, T: Deserialize<'a>>(text: &'a str) -> Result<T, Broken> {
     // Serde would read the members from an array too, in order.
     let object = text.trim_start_matches([' ', '\t', '\n', '\r']).starts_with('{');
     if object && let Ok(members) = serde_json::from_str(text) {
         return Ok(members);
     }
-    // A wrong member may have been met before a syntax error further on; which of the two it is decides the code.
+    // The parser may have met a wrong member before a syntax error further on. The kind of the
+    // error decides the code.
     match serde_json::from_str::<IgnoredAny>(text) {
         Ok(_) => Err(Broken::OtherShape),
         Err(_) => Err(Broken::NotJson),

@@ -14,15 +14,16 @@ use crate::uid::{TEXT_LEN, Uid};
 /// A request that was read: `{"jsonrpc":"2.0","id":...,"method":"example.simple","params":{...}}`.
 #[derive(Debug)]
 pub struct Request<'a> {
-    /// What to answer under; `None` for a notification, which is not answered.
+    /// The id that the answer must have. `None` for a notification, which is not answered.
     pub id: Option<RequestId>,
-    /// The method, any text: whether the service has it is for the service to say.
+    /// The method: any text. The service decides if it has the method.
     pub method: Cow<'a, str>,
     /// The body, an object or an array as it came; `{}` where the request has none.
     pub params: &'a RawValue,
 }
 
-/// Writes a request. `params` is JSON text, an object or an array; when it is empty the member is left out.
+/// Writes a request. `params` is JSON text, an object or an array; when it is empty the member is
+/// left out.
 pub fn request(uid: &Uid, method: &str, params: &str) -> Vec<u8> {
     const HEAD: &[u8] = br#"{"jsonrpc":"2.0","id":""#;
     const METHOD: &[u8] = br#"","method":"#;
@@ -44,8 +45,8 @@ pub fn request(uid: &Uid, method: &str, params: &str) -> Vec<u8> {
 impl<'a> Request<'a> {
     /// Reads a request.
     ///
-    /// The error is what to answer, with a null id: [`code::PARSE`] where the payload is not JSON,
-    /// [`code::INVALID_REQUEST`] where it is, but is no request.
+    /// The error is the answer to send, with a null id: [`code::PARSE`] for a payload that is no
+    /// JSON, [`code::INVALID_REQUEST`] for JSON that is no request.
     pub fn parse(payload: &'a [u8]) -> Result<Self, RpcError> {
         let not_json = || RpcError::new(code::PARSE, "the request is not JSON");
         let text = str::from_utf8(payload).map_err(|_| not_json())?;
@@ -72,7 +73,7 @@ impl<'a> Request<'a> {
     }
 }
 
-/// The body of a request that has none: what the column `body` has by default.
+/// The body of a request without one, as the column `body` has it by default.
 static NO_PARAMS: LazyLock<&'static RawValue> =
     LazyLock::new(|| serde_json::from_str("{}").unwrap_or(RawValue::NULL));
 

@@ -1,4 +1,4 @@
-//! What a request is answered under.
+//! The id of a request, which its answer repeats.
 
 use std::fmt;
 
@@ -12,7 +12,7 @@ pub struct RequestId(Id);
 
 #[derive(Clone, PartialEq, Eq, Hash)]
 enum Id {
-    /// A uid in the form we write it ourselves, without an allocation.
+    /// A uid in our own form, without an allocation.
     Uid(Uid),
     /// Any other, as JSON text.
     Json(Box<str>),
@@ -32,7 +32,7 @@ impl RequestId {
         }
     }
 
-    /// The uid, if the id is one in the form we write it: a text of 36 characters, small letters.
+    /// The uid, if the id is one in our own form: a text of 36 characters, small letters.
     pub fn uid(&self) -> Option<Uid> {
         match self.0 {
             Id::Uid(uid) => Some(uid),
@@ -40,7 +40,7 @@ impl RequestId {
         }
     }
 
-    /// Whether the id is null. Such a request is answered, unlike a notification.
+    /// True if the id is null. A request with a null id is answered, a notification is not.
     pub fn is_null(&self) -> bool {
         matches!(&self.0, Id::Json(text) if &**text == "null")
     }
@@ -57,7 +57,7 @@ impl RequestId {
         }
     }
 
-    /// Length of what [`Self::push_to`] writes.
+    /// The length of the text that [`Self::push_to`] writes.
     pub(super) fn len(&self) -> usize {
         match &self.0 {
             Id::Uid(_) => TEXT_LEN + 2,
@@ -88,7 +88,7 @@ impl fmt::Debug for RequestId {
     }
 }
 
-/// The uid in a JSON string, if it is written as we write it.
+/// The uid in a JSON string, if it is in our own form.
 pub(super) fn quoted_uid(json: &str) -> Option<Uid> {
     let text = json.strip_prefix('"')?.strip_suffix('"')?;
     let uid: Uid = text.parse().ok()?;

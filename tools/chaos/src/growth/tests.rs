@@ -1,4 +1,5 @@
-//! The rule on made-up series: what grows is found, what comes to rest or comes back is not, for many seeds.
+//! The rule on made-up series, for many seeds: growth is found, and a series that comes to rest or
+//! comes back is not.
 
 use super::{Verdict, judge};
 use crate::random::Random;

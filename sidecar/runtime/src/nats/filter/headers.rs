@@ -58,7 +58,7 @@ pub(super) fn readable(block: &[u8]) -> Vec<u8> {
     for (line, text) in lines.filter(|(line, _)| !line.is_empty()) {
         let spaced = text.map_or(line.starts_with(b" "), |text| text.starts_with(char::is_whitespace));
         match headers.last_mut().filter(|_| spaced) {
-            // A value of which a part cannot be read is no value.
+            // A value with a part that cannot be read is no value.
             Some(header) => *header = header.take().zip(text).map(|(header, text)| header + "\r\n" + text),
             None => headers.push(text.filter(|text| header_of(text).is_some()).map(str::to_owned)),
         }

@@ -1,4 +1,5 @@
-//! The line of a message: its subject, its subscription, where its reply goes, and numbers of bytes.
+//! The line of a message: its subject, its subscription, the subject for its reply, and numbers of
+//! bytes.
 
 use super::NotNats;
 
@@ -37,7 +38,8 @@ impl<'l> Line<'l> {
         let words = [Some(self.subject), self.reply];
         words.into_iter().flatten().find_map(|subject| match str::from_utf8(subject) {
             Err(_) => Some("its subject is not UTF-8"),
-            // The client takes any of Unicode's spaces for the end of a subject, the server four of them.
+            // The client takes any of Unicode's spaces for the end of a subject, the server four of
+            // them.
             Ok(text) if text.contains(char::is_whitespace) => Some("its subject has a space in it"),
             Ok(_) => None,
         })
@@ -62,12 +64,13 @@ impl<'l> Line<'l> {
     }
 }
 
-/// A subject that can be written: bytes that are no text, and spaces, become U+FFFD, which no name of ours has in it.
+/// A subject that can be written: bytes that are no text, and spaces, become U+FFFD, which no name
+/// of ours has in it.
 fn writable(subject: &[u8]) -> String {
     String::from_utf8_lossy(subject).replace(char::is_whitespace, "\u{FFFD}")
 }
 
-/// Where the first line ends, without its line end.
+/// The end of the first line, without its line end.
 pub(super) fn line_end(bytes: &[u8]) -> Option<usize> {
     let mut from = 0;
     loop {

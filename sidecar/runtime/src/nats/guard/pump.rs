@@ -13,7 +13,7 @@ use crate::nats::filter::{Filter, Heard, NotNats};
 
 /// Bytes read at a time.
 const READ: usize = 64 * 1024;
-/// How long the end of a connection may take.
+/// The longest time for the end of a connection.
 const SHUTDOWN: Duration = Duration::from_secs(3);
 
 /// The reason why a connection cannot be made, or has ended.
@@ -35,7 +35,8 @@ pub(super) async fn up(from: OwnedReadHalf, mut to: OwnedWriteHalf) {
     }
 }
 
-/// Carries from the server to the client what passes the filter, until the server closes. `hear` is told what was heard first.
+/// Carries from the server to the client all that passes the filter, until the server closes.
+/// `hear` is told the news first.
 pub(super) async fn down(
     mut from: OwnedReadHalf,
     mut to: OwnedWriteHalf,

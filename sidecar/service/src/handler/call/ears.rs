@@ -1,4 +1,4 @@
-//! What a call hears of an attempt.
+//! The sources of a call's news, and the wait for the end of an attempt.
 
 use std::sync::Arc;
 
@@ -24,7 +24,7 @@ use crate::handler::{
     calls::{self, Waiting},
 };
 
-/// What a call listens to.
+/// The sources of a call's news.
 pub(super) struct Ears {
     pub(super) waiting: Waiting,
     pub(super) again: AgainReceiver,
@@ -34,18 +34,18 @@ pub(super) struct Ears {
     pub(super) connection: u64,
 }
 
-/// What an attempt came to.
+/// The end of an attempt.
 pub(super) enum Heard {
-    /// To the end, and who said it.
+    /// The end of the call, and the copy that answered.
     End(Result<Box<RawValue>, CallError>, Option<String>),
     Silence,
-    /// It, or the answer to it, may have gone with a connection.
+    /// The attempt, or the answer to it, may have gone with a connection.
     Lost,
     Nobody(Refusal),
 }
 
 impl Call {
-    /// Listens until this attempt is over; a reply to an earlier one is as good.
+    /// Listens until this attempt is over. A reply to an earlier attempt is as good.
     pub(super) async fn listen(&self, ears: &mut Ears, attempt: u32) -> Heard {
         let patience = self.scope.app.config.dispatch.attempt_timeout;
         let now = Instant::now();
@@ -59,7 +59,8 @@ impl Call {
                 whose = ears.again.next() => match whose {
                     Whose::All if nats::connection(&self.scope.app.nats) == ears.connection => continue,
                     Whose::To(service) if !self.is_to(&service) => continue,
-                    // What the lost connection held is lost, and with it perhaps this attempt or its answer.
+                    // Messages of a lost connection are lost, and with them perhaps this attempt or
+                    // its answer.
                     _ => return Heard::Lost,
                 },
                 Ok(subject) = ears.forbidden.recv() => {
@@ -93,7 +94,7 @@ impl Call {
                 Reply::Error(error) => Err(CallError::Answered(error)),
                 Reply::Unreadable(what) => Err(CallError::BadReply(what)),
                 Reply::Stale => Err(CallError::Stale),
-                // It is alive: as much patience again.
+                // It is alive, so it gets the whole patience again.
                 Reply::Working => {
                     until = self.deadline.min(Instant::now() + patience);
                     continue;
@@ -112,12 +113,12 @@ impl Call {
         }
     }
 
-    /// Whether the target is a method of this service, `<space>.<service>`.
+    /// True if the target is a method of this service, `<space>.<service>`.
     fn is_to(&self, service: &str) -> bool {
         self.target.subject().strip_prefix(service).is_some_and(|rest| rest.starts_with('.'))
     }
 
-    /// Asks the service whether it is there, since nothing has come from it.
+    /// Asks the service if it is there, since nothing has come from it.
     async fn ask_service(&self, waiting: &Waiting) {
         let (app, now) = (&self.scope.app, Instant::now().into_std());
         if !self.scope.calls.presence(&self.target, |service| service.may_ask(now)) {

@@ -8,11 +8,11 @@ use serde::de::{
 
 use super::Rounded;
 
-/// Something of serde's, wrapped, so that whatever is read through it is looked at.
+/// Something of serde's, wrapped, so that each double that is read through it is looked at.
 pub(super) struct Whole<'r, I> {
     inner: I,
     rounded: &'r Rounded,
-    /// Whether a double is asked for, of visitors.
+    /// True if the visitor asks for a double.
     double: bool,
 }
 
@@ -26,7 +26,7 @@ impl<'r, I> Whole<'r, I> {
     }
 }
 
-/// Methods that differ in nothing but their names and what they are asked for besides.
+/// Methods that differ only in their names and their further arguments.
 macro_rules! pass_on {
     ($($method:ident($($argument:ident: $type:ty),*))*) => {
         $(fn $method<V: Visitor<'de>>(self, $($argument: $type,)* visitor: V) -> Result<V::Value, D::Error> {
@@ -44,7 +44,7 @@ impl<'de, D: Deserializer<'de>> Deserializer<'de> for Whole<'_, D> {
         self.inner.deserialize_f64(visitor)
     }
 
-    // Whose author wants as little rounds by the type's own rule.
+    // The author of the type wants to lose as little by the type's own rule.
     fn deserialize_f32<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, D::Error> {
         self.inner.deserialize_f32(visitor)
     }
@@ -66,7 +66,7 @@ impl<'de, D: Deserializer<'de>> Deserializer<'de> for Whole<'_, D> {
     }
 }
 
-/// Values that are passed on as they come.
+/// Values that are passed on unchanged.
 macro_rules! visit {
     ($($method:ident($type:ty))*) => {
         $(fn $method<E: Error>(self, value: $type) -> Result<V::Value, E> {
@@ -166,7 +166,7 @@ impl<'de, A: SeqAccess<'de>> SeqAccess<'de> for Whole<'_, A> {
 impl<'de, A: MapAccess<'de>> MapAccess<'de> for Whole<'_, A> {
     type Error = A::Error;
 
-    // A key is text, whatever it is read into.
+    // A key is text, for any type that it is read into.
     fn next_key_seed<S: DeserializeSeed<'de>>(&mut self, seed: S) -> Result<Option<S::Value>, A::Error> {
         self.inner.next_key_seed(seed)
     }

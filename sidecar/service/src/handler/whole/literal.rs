@@ -1,6 +1,7 @@
 //! The numbers of a JSON text, as they are written.
 
-/// A number of so few characters, and without an exponent, is no trouble to a double, which keeps 15 digits.
+/// A number of so few characters, and without an exponent, is no trouble to a double, which keeps
+/// 15 digits.
 const SHORT: usize = 15;
 /// More digits than any double has.
 const MOST_DIGITS: usize = 800;
@@ -60,15 +61,16 @@ impl Literal<'_> {
         self.0.parse().ok().filter(|double: &f64| double.is_finite())
     }
 
-    /// Whether the number comes back from a type that takes what comes: 64 bits of integer are kept as such, everything
-    /// else becomes a double.
+    /// True if the number comes back from a type that takes any JSON: 64 bits of integer are kept,
+    /// everything else becomes a double.
     pub(super) fn survives_any(self, double: f64) -> bool {
         let is_integer = self.is_whole() && (self.0.parse::<u64>().is_ok() || self.0.parse::<i64>().is_ok());
         is_integer || self.survives_double(double)
     }
 
-    /// Whether the number is this double. A whole number may be an id, so each of its digits counts, and it must come
-    /// back with them; a fraction has as many digits as whoever wrote it thought a double has.
+    /// True if the number is this double. A whole number may be an id, so each of its digits
+    /// counts, and it must come back with them. A fraction has as many digits as its author thought
+    /// a double has.
     pub(super) fn survives_double(self, double: f64) -> bool {
         if self.is_shortest_of(double) {
             return true;
@@ -87,7 +89,8 @@ impl Literal<'_> {
     }
 }
 
-/// A number without its way of writing: sign, digits without zeros around them, and the power of ten of the first.
+/// A number without its way of writing: sign, digits without zeros around them, and the power of
+/// ten of the first.
 #[derive(Debug, PartialEq)]
 pub(super) struct Decimal {
     negative: bool,

@@ -1,4 +1,4 @@
-//! What comes back, and what is refused.
+//! The numbers that come back, and those that are refused.
 
 use proptest::prelude::*;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
@@ -67,7 +67,8 @@ fn a_double_that_is_written_with_more_digits_than_it_needs_is_still_a_double() {
     for number in ["0.10000000000000001", "0.1000000000000000055511151231257827021181583404541015625"] {
         assert_eq!(through::<f64>(number).as_deref(), Some("0.1"));
     }
-    // 2^70 is a double, too; but a whole number may be an id, and this one would come back as another.
+    // 2^70 is a double, too; but a whole number may be an id, and this one would come back as
+    // another.
     assert_eq!(through::<f64>("1180591620717411303424"), None);
     assert_eq!(through::<Value>("1180591620717411303424"), None);
 }
