@@ -1,7 +1,7 @@
 # The commands of this checkout. Each is a script in make/; a line with ## is what `make help` shows.
 # Settings come from the environment or the command line alike: COPY_NUMBER=2 make up-analytic, make up-analytic COPY_NUMBER=2.
 #
-# A name or a value reaches its script through the environment and never through a line that a shell reads: whatever stands in it
+# A name or a value reaches its script through the environment and never through a line that a shell reads: anything in it
 # is text. The stem of a target is STEM there.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help

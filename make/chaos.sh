@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Load under random faults (tools/chaos), on servers of its own. LOAD_SECONDS is make's SECONDS, since bash counts in SECONDS itself; SEED.
+# Load under random faults (tools/chaos), on servers of its own. LOAD_SECONDS is make's SECONDS,
+# since bash counts in SECONDS itself; SEED.
 # shellcheck source=make/lib.sh
 . "$(dirname -- "${BASH_SOURCE[0]}")/lib.sh"
 

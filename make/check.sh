@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
-# What needs no running server: form, lints, documentation, dependencies, scripts.
+# The checks that need no running server: form, lints, documentation, dependencies, scripts.
 # shellcheck source=make/lib.sh
 . "$(dirname -- "${BASH_SOURCE[0]}")/lib.sh"
 
-# Each is run, whatever the others came to: one round shows all there is to mend.
+# Each check runs, also after another has failed: one round shows all that is to be mended.
 FAILED=()
 check() {
   local what=$1
@@ -23,7 +23,7 @@ documentation() {
   RUSTDOCFLAGS='-D warnings -A rustdoc::private_intra_doc_links' logged logs/doc.log "rustdoc" cargo doc --workspace "${CARGO_FLAGS[@]}" --no-deps --document-private-items
 }
 dependencies() {
-  # Of what is built without tests nothing has a dependency on them.
+  # No program that is built without tests depends on them.
   if cargo tree --workspace --edges normal,build,features --invert fail | grep failpoints >&2; then
     say "      failpoints are for tests; as it is they would be in a release"
     return 1
@@ -51,8 +51,9 @@ scripts() {
   fi
 }
 
-# What runs with its owner's rights must not go by the names of whoever calls it.
-# Who owns, alters and makes what in the schemas of tpro is swept in a database, by tests: pg_tpro's ownership:: and upgrades:: in make test.
+# A function that runs with its owner's rights must not go by the names of its caller. Tests look in
+# a database at who owns, alters and makes the objects in the schemas of tpro: pg_tpro's ownership::
+# and upgrades:: in make test.
 sql() {
   if ! command -v pgspot >/dev/null; then
     skipped pgspot "pipx install pgspot"

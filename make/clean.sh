@@ -1,12 +1,14 @@
 #!/usr/bin/env bash
-# Stops everything of this checkout and removes what it made: .local, the cluster, logs. Settings (.env) and cargo's target stay.
+# Stops everything of this checkout and removes what it made: .local, the cluster, logs. Settings
+# (.env) and cargo's target stay.
 # shellcheck source=make/lib.sh
 . "$(dirname -- "${BASH_SOURCE[0]}")/lib.sh"
 
 "$ROOT/make/all.sh" down
 locate
-# The tests' own installation of PostgreSQL lies where user postgres can go; they note where. It goes only if it is of the programs in
-# this target/ and of this checkout: the note may have come along with a copy of the folder.
+# The tests' own installation of PostgreSQL lies where user postgres can go; they note where. It
+# goes only if it is of the programs in this target/ and of this checkout: the note may have come
+# along with a copy of the folder.
 TESTS=()
 for profile in "$TARGET/debug" "$TARGET/measured"; do
   place=$(cat -- "$profile/testkit.place" 2>/dev/null || true)

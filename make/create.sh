@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# What is made for a service: create.sh crate | env | sql | forget NAME, create.sh demo
+# Makes the parts of a service: create.sh crate | env | sql | forget NAME, create.sh demo
 # shellcheck source=make/lib.sh
 . "$(dirname -- "${BASH_SOURCE[0]}")/lib.sh"
 
@@ -9,7 +9,8 @@ crate() {
   must_be_name "$name"
   [ ! -e "services/$name" ] || die "services/$name is there already: make up-$name runs it"
   lock workspace
-  # Made elsewhere and moved into its place whole: every folder in services/ is in the workspace, and a half one would stop all cargo.
+  # Made elsewhere and moved into its place whole: every folder in services/ is in the workspace,
+  # and a half one would stop all cargo.
   rm -rf -- "$draft"
   mkdir -p -- "$LOCAL/create"
   cp -R -- services/template "$draft"
@@ -39,7 +40,8 @@ crate() {
 }
 Pascal=''
 
-# next_service_port: the demo's three have the ports the docs name; a new service the next that no other .env has.
+# next_service_port: the demo's three have the ports the docs name; a new service the next that no
+# other .env has.
 next_service_port() {
   local port
   case $1 in
@@ -54,7 +56,8 @@ next_service_port() {
   printf '%s' "$port"
 }
 
-# env NAME: services/NAME/.env. One that is there keeps every line that its user wrote; make's own lines follow the local installation.
+# env NAME: services/NAME/.env. One that is there keeps every line that its user wrote; make's own
+# lines follow the local installation.
 env_file() {
   local name=$1 file=services/$1/.env port
   lock "env-$name"
@@ -67,7 +70,7 @@ env_file() {
     # The keys that only make can fill in, once.
     dotenv_put "$file" SERVICE_PORT "$(next_service_port "$name")"
   elif [ "${TOLD:-}" = yes ]; then
-    say "      $file is there already and stays; take it away first to have it made anew"
+    say "      $file is there already and stays; remove it first to have it made again"
   fi
   chmod 600 "$file"
   if [ -f "$RUN/nats.state" ]; then
@@ -120,8 +123,8 @@ sql() {
   }
   for script in "services/$name"/sql/*.sql; do
     [ -e "$script" ] || continue
-    # As the owner of the service's schema and in it; the service's own login may not change tables. What the sidecar may do with
-    # a new table the script grants: GRANT ... TO NAME_sidecar.
+    # As the owner of the service's schema and in it; the service's own login may not change tables.
+    # The script grants the rights of the sidecar on a new table: GRANT ... TO NAME_sidecar.
     admin --command='SET ROLE tpro_owner' --command="SET search_path = ${name}_service" --file="$script" >>"$LOGS/sql.log" 2>&1 || {
       tail -n 15 -- "$LOGS/sql.log" >&2
       die "$script failed; all of its output is in logs/sql.log"
@@ -139,7 +142,7 @@ demo() {
   }
 }
 
-# forget NAME: the schema, with whatever is in it, and the role.
+# forget NAME: the schema with all its contents, and the role.
 forget() {
   local name=$1
   [ -f "$RUN/postgres.state" ] || return 0

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# The whole, from nothing to eight cases that are as they should be.
+# The demo, from nothing to eight cases that are as they should be.
 # shellcheck source=make/lib.sh
 . "$(dirname -- "${BASH_SOURCE[0]}")/lib.sh"
 
@@ -16,7 +16,7 @@ chosen() {
 }
 
 if [ "${CASES:-}" = only ]; then
-  # On whatever runs, and if co is stopped, without it.
+  # On the services that run; if co is stopped, without it.
   [ -x "$PROFILE/tpro-demo" ] || die "CASES=only runs the cases on what is there, and nothing is: make demo first"
   "$ROOT/make/env.sh" save
   # shellcheck source=/dev/null

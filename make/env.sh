@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # The addresses and secrets of what runs here, as lines for a shell to eval: env.sh print | save
-# `save` keeps them in .local/env, for programs of the checkout. What is not there has no line, so eval is always safe.
+# `save` keeps them in .local/env, for programs of the checkout. What is not there has no line, so
+# eval is always safe.
 # shellcheck source=make/lib.sh
 . "$(dirname -- "${BASH_SOURCE[0]}")/lib.sh"
 
@@ -26,7 +27,7 @@ lines() {
   port=$(state_get nats port)
   local_line NATS_URL "${port:+nats://127.0.0.1:$port}"
   if [ -z "${NATS_URL:-}" ]; then
-    # Who may do everything: this is for people and the demo, each service has a user of its own.
+    # The user with all rights: this is for people and the demo, each service has a user of its own.
     local_line NATS_USER "${port:+admin}"
     local_line NATS_PASSWORD "${port:+$(nats_password admin)}"
   fi

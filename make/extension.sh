@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# The extension: extension.sh up (built, and in the local database, which is upgraded if it is of an earlier release) | need (as it is there, else up) | install (into the PostgreSQL of PG_CONFIG)
+# The extension: extension.sh up (built, and in the local database, which is upgraded if it is of an
+# earlier release) | need (as it is there, else up) | install (into the PostgreSQL of PG_CONFIG)
 # shellcheck source=make/lib.sh
 . "$(dirname -- "${BASH_SOURCE[0]}")/lib.sh"
 
@@ -8,7 +9,8 @@ scripts() {
   find sql pg_tpro -name pg_tpro.control -o -name 'pg_tpro--*.sql'
 }
 
-# put FILE FOLDER NAME [SUDO]: in one step and as a new file, since the old one may be mapped into running backends.
+# put FILE FOLDER NAME [SUDO]: in one step and as a new file, since the old one may be mapped into
+# running backends.
 put() {
   ${4:-} install -m "$([[ $3 = *.so ]] && echo 755 || echo 644)" -- "$1" "$2/$3.new"
   ${4:-} mv -f -- "$2/$3.new" "$2/$3"
@@ -24,7 +26,8 @@ put_all() {
   done < <(scripts)
 }
 
-# What the database's extension was made from; a script that has changed since under the same version cannot be brought in.
+# The scripts that the database's extension was made from. A script that has changed since under its
+# version cannot be brought in.
 fingerprint() { scripts | sort | grep -v control | xargs -d '\n' cat -- | sha256sum | cut -c1-16; }
 
 # installed: the version in the local database, or nothing.
@@ -36,10 +39,12 @@ default_version() { sed -n "s/^default_version = '\(.*\)'/\1/p" pg_tpro/pg_tpro.
 # is_older A B: as releases, A comes before B.
 is_older() { [ "$1" != "$2" ] && [ "$(printf '%s\n' "$1" "$2" | sort -V | head -n 1)" = "$1" ]; }
 
-# outdated: how many services of the local database are still as an earlier release made them.
+# outdated: the number of services of the local database that are still as an earlier release made
+# them.
 outdated() { admin --command='SELECT count(*) FROM tpro.service_schemas s WHERE EXISTS (SELECT FROM tpro.outdated(s.name))'; }
 
-# update FROM: brings the local database from an earlier release to this one, beside whatever runs; data stays.
+# update FROM: brings the local database from an earlier release to this one, beside running
+# services; data stays.
 update() {
   local at
   at=$(now_ms)
@@ -49,11 +54,12 @@ update() {
   say "      extension pg_tpro $1 is $(default_version) now, updated in $(since "$at")"
 }
 
-# upgrade: the same for its services, each by itself.
+# upgrade: brings its services to this release, each by itself.
 upgrade() {
   local at many
   at=$(now_ms)
-  # A database that was made from this release's scripts before they were finished cannot tell; it has been warned of.
+  # A database that was made from this release's scripts before they were finished cannot tell; it
+  # has been warned of.
   many=$(outdated 2>/dev/null) || return 0
   [ "$many" != 0 ] || return 0
   admin --command='CALL tpro.upgrade_services()' >&2 ||
@@ -87,7 +93,7 @@ up() {
   say "      extension pg_tpro $made is there${CHANGED:+, its library renewed for new connections}"
 }
 
-# need: there already will do, whichever build of this release it is.
+# need: any build of this release that is there already will do.
 need() {
   "$ROOT/make/postgres.sh" up >/dev/null
   [ "$(installed)" = "$(default_version)" ] || up
@@ -102,11 +108,12 @@ install_extension() {
   library=$PROFILE/libpg_tpro.so
   libdir=$("$PG" --pkglibdir) sharedir=$("$PG" --sharedir)
   if [ -x "$PG_CONFIG_DEFAULT" ] && [ "$("$PG" --version)" = "$("$PG_CONFIG_DEFAULT" --version)" ]; then
-    # The same server, elsewhere perhaps: what is built for the one fits the other.
+    # An equal server in another place: a build for the one fits the other.
     unset PG_CONFIG PGRX_PG_CONFIG_PATH
     build "building the extension" --lib
   else
-    # Bindings to another PostgreSQL get a folder of their own, or each of the two would be built again whenever the other is.
+    # Bindings to another PostgreSQL get a folder of their own, or each of the two would be built
+    # again whenever the other is.
     library=$ROOT/target-pg-$(digest "$PG")
     use_cargo
     CARGO_TARGET_DIR=$library logged logs/build.log "building the extension for $PG" cargo build "${CARGO_FLAGS[@]}" --package pg_tpro

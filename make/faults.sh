@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# The tests that take longer than `make test` may: exactly those that are marked `#[ignore]`, one at a time, with what they measured.
-# FILTER=words runs those whose names have one of them.
+# The tests that take longer than `make test` may: exactly those that are marked `#[ignore]`, one at
+# a time, with their figures. FILTER=words runs those whose names have one of them.
 # shellcheck source=make/lib.sh
 . "$(dirname -- "${BASH_SOURCE[0]}")/lib.sh"
 
@@ -19,7 +19,8 @@ rc=0
 cargo test --workspace "${CARGO_FLAGS[@]}" --lib --bins --tests --no-fail-fast -- --ignored --nocapture --test-threads=1 "${FILTERS[@]}" 2>&1 </dev/null |
   tee "$LOG" | grep --line-buffered -E '^test .* \.\.\. |(distribution|figure): | panicked at ' || rc=${PIPESTATUS[0]}
 step_done
-# With --nocapture a test's own output stands between its name and its result; the lists at the end name what failed.
+# With --nocapture a test's own output stands between its name and its result; the lists at the end
+# name what failed.
 awk '
   /^test result:/ { passed += $4; failed += $6 }
   /^failures:$/ { listing = 1; next }

@@ -1,25 +1,31 @@
 #!/usr/bin/env bash
-# What every script behind a make target starts from: strict mode, where things lie, and the nouns in make/lib.
+# The start of every script behind a make target: strict mode, the places of things, and the nouns
+# in make/lib.
 
-# Before anything a bash older than 4 would not even parse: elsewhere than on Linux one line says what is needed.
+# Before anything a bash older than 4 would not even parse: elsewhere than on Linux one line says
+# what is needed.
 if [ "$(uname -s)" != Linux ]; then
   echo "error: this needs Linux (Debian or Ubuntu; else PostgreSQL 15 with its headers, nats-server, protoc, libclang, gcc and Rust, all on PATH)" >&2
   exit 1
 fi
 set -euo pipefail
-# The server's own user must be able to read its installation; what holds a secret is made narrower where it is made.
+# The server's own user must be able to read its installation; a file with a secret gets narrower
+# rights where it is made.
 umask 022
-# What is started here holds passwords and bodies in its memory: no core file, and a dump that a program takes is without memory.
+# The programs that are started here hold passwords and bodies in their memory: no core file, and a
+# dump that a program takes is without memory.
 ulimit -Sc 0
 printf 0 >/proc/self/coredump_filter 2>/dev/null || true
 
-# The checkout. Everything is addressed from here, so that a path with spaces works and the caller's directory does not matter.
+# The checkout. Everything is addressed from here, so that a path with spaces works and the caller's
+# directory does not matter.
 ROOT=$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")/.." && pwd -P)
 cd -- "$ROOT"
 
-# The environment that make's own recursion adds would reach cargo, which would look for a job server that is not there.
+# The environment that make's own recursion adds would reach cargo, which would look for a job
+# server that is not there.
 unset MAKEFLAGS MFLAGS MAKELEVEL MAKEOVERRIDES
-# One number format and one language of messages for what is parsed below.
+# One number format and one language for the messages that are parsed below.
 export LC_ALL=C.UTF-8
 # nats-server lies in /usr/sbin, which an ordinary user's PATH leaves out.
 case ":$PATH:" in *:/usr/sbin:*) ;; *) PATH=$PATH:/usr/sbin ;; esac

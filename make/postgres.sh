@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
-# The private PostgreSQL: postgres.sh up | stop | psql
-# An installation of its own (copies of the few programs, links to everything else), so that the extension gets into no one else's,
-# and a cluster of its own on a port of its own. Nothing under /usr changes, and another PostgreSQL on this machine is left alone.
+# The private PostgreSQL: postgres.sh up | stop | psql An installation of its own (copies of the few
+# programs, links to everything else), so that the extension gets into no one else's, and a cluster
+# of its own on a port of its own. Nothing under /usr changes, and another PostgreSQL on this
+# machine is left alone.
 # shellcheck source=make/lib.sh
 . "$(dirname -- "${BASH_SOURCE[0]}")/lib.sh"
 
@@ -42,7 +43,8 @@ make_cluster() {
   rm -rf -- "$unfinished" "$BASE/superuser"
   install -d -m 700 -- "$unfinished"
   [ "$(id -u)" != 0 ] || chown "$PG_OS_USER": "$unfinished"
-  # The password goes in by standard input, and for initdb through a file that only the server's user can read: on no command line.
+  # The password goes in by standard input, and for initdb through a file that only the server's
+  # user can read: on no command line.
   # shellcheck disable=SC2016  # The inner shell is to expand it.
   secret "$BASE/superuser" | as_postgres sh -c 'umask 077 && cat >"$1/password" && "$2" --pgdata="$1/data" --pwfile="$1/password" \
     --username=postgres --auth=scram-sha-256 --encoding=UTF8 --locale=C.UTF-8 && rm "$1/password"' _ "$unfinished" "$(pg_bin initdb)" \
@@ -53,7 +55,7 @@ make_cluster() {
   rm -rf -- "$unfinished"
 }
 
-# write_settings PORT: what differs from PostgreSQL's defaults.
+# write_settings PORT: the settings that differ from PostgreSQL's defaults.
 write_settings() {
   local sockets=$BASE/socket
   install -d -m 711 -- "$sockets"
@@ -66,7 +68,8 @@ port = $1
 unix_socket_directories = '${sockets//\'/\'\'}'
 max_connections = 300
 max_prepared_transactions = 10
-# A failed statement's text, parameters and DETAIL can hold the body of a message, with a password in it: none goes to the log.
+# A failed statement's text, parameters and DETAIL can hold the body of a message, with a password
+# in it: none goes to the log.
 log_min_error_statement = panic
 log_parameter_max_length_on_error = 0
 log_error_verbosity = terse
@@ -74,7 +77,7 @@ log_line_prefix = '%m [%p] %q%u@%d %a '
 CONF
 }
 
-# pid_of_cluster: the server that has the cluster open, whoever started it.
+# pid_of_cluster: the server that has the cluster open, also one that something else has started.
 pid_of_cluster() {
   as_postgres "$(pg_bin pg_ctl)" status --pgdata="$DATA" >/dev/null && as_postgres head -n 1 "$DATA/postmaster.pid"
 }

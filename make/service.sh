@@ -1,10 +1,11 @@
 #!/usr/bin/env bash
-# The running copies of a service: service.sh database | up | roll | stop | down | down-all | logs | maintain NAME
-# COPY_NUMBER, SERVICE_VERSION and SERVICE_PORT come from the environment.
+# The running copies of a service: service.sh database | up | roll | stop | down | down-all | logs |
+# maintain NAME COPY_NUMBER, SERVICE_VERSION and SERVICE_PORT come from the environment.
 # shellcheck source=make/lib.sh
 . "$(dirname -- "${BASH_SOURCE[0]}")/lib.sh"
 
-# What a copy may take to stop beyond its own STOP_TIMEOUT: telemetry is flushed for up to 5 s after it.
+# The time that a copy has to stop beyond its own STOP_TIMEOUT: telemetry is flushed for up to 5 s
+# after it.
 STOP_GRACE=10
 
 # database NAME: the service's database is there and runs. Speaks of what it does only.
@@ -15,7 +16,7 @@ database() {
     "$ROOT/make/postgres.sh" up
     "$ROOT/make/extension.sh" need
     "$ROOT/make/create.sh" sql "$1"
-    # What the example asks of the user's own application, unless there is such a function.
+    # The function that the example asks of the user's own application, unless it is there.
     [ "$1" != analytic ] || "$ROOT/make/create.sh" demo
   fi
 }
@@ -29,7 +30,8 @@ ready() {
   "$ROOT/make/create.sh" env "$1"
 }
 
-# choose_port NAME COPY: sets PORT. The first copy takes the .env's, or the next free one; the others one that is in nobody's .env.
+# choose_port NAME COPY: sets PORT. The first copy takes the .env's, or the next free one; the
+# others one that is in nobody's .env.
 choose_port() {
   local first remembered highest
   remembered=$(state_get "$1-$2" port)
@@ -98,7 +100,8 @@ begin() {
       last_words "$me" "$log"
       die "$name $copy runs (pid $PID) but is not ready after $patience s (UP_TIMEOUT); http://127.0.0.1:$PORT/readyz says: ${BODY//$'\n'/ }"
     fi
-    # What it waits for, whenever that changes and has lasted: /readyz names each failing check.
+    # Its reasons for waiting, each time that they have changed and lasted: /readyz names each
+    # failing check.
     if [ "$BODY" != "$waits" ] && (($(now_ms) - at > 1500)); then
       waits=$BODY
       note "      $name $copy  waiting: ${waits//$'\n'/ }"
@@ -109,8 +112,9 @@ begin() {
   say "      $name $copy  http://127.0.0.1:$PORT, ready in $(since "$at"), log $log"
 }
 
-# roll NAME: the release of SERVICE_VERSION in place of what runs. Each copy is drained once its successor is ready, so that
-# somebody always answers. A version that is kept is started as it is, a new one (or REBUILD=yes) is built.
+# roll NAME: the release of SERVICE_VERSION in place of what runs. Each copy is drained once its
+# successor is ready, so that somebody always answers. A version that is kept is started as it is, a
+# new one (or REBUILD=yes) is built.
 roll() {
   local name=$1 version olds=() old next rc
   copy_number >/dev/null
@@ -125,7 +129,7 @@ roll() {
   fi
   ready "$name"
   if [ -n "${SERVICE_VERSION:-}" ] && [ "${REBUILD:-}" != yes ] && [ -x "$(release_of "$name" "$version")" ]; then
-    say "      $name $version  is kept and started as it is (REBUILD=yes builds it anew)"
+    say "      $name $version  is kept and started as it is (REBUILD=yes builds it again)"
   else
     build "building $name" --bin "${name}_service"
     keep_release "$name" "$version"

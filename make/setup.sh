@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Installs what is missing: setup.sh [tests]. Says what and why, and changes nothing where everything is there.
+# Installs missing packages: setup.sh [tests]. Names each with its reason, and changes nothing where
+# everything is there.
 # shellcheck source=make/lib.sh
 . "$(dirname -- "${BASH_SOURCE[0]}")/lib.sh"
 
@@ -44,7 +45,8 @@ rust_there() {
   cargo_fits || { [ -x "$bin/cargo" ] && PATH=$bin:$PATH cargo_fits; }
 }
 
-# While packages are installed nothing is started, and PostgreSQL's package makes no cluster; what was there before comes back.
+# While packages are installed nothing is started, and PostgreSQL's package makes no cluster; the
+# files of before come back.
 hold_services() {
   release_services
   [ ! -e "$POLICY" ] || as_root mv -- "$POLICY" "$SAVED"

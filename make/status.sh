@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# A table of what runs from this checkout.
+# A table of the processes that run from this checkout.
 # shellcheck source=make/lib.sh
 . "$(dirname -- "${BASH_SOURCE[0]}")/lib.sh"
 
@@ -13,7 +13,7 @@ part() {
   row "$2" "$state" "$pid" "${3:--}" "${4:--}" "${5:--}"
 }
 
-# version_of PORT: what the copy says of itself.
+# version_of PORT: the version that the copy tells.
 version_of() {
   http_get "$1" /version
   [ "$STATUS" = 200 ] || return 0

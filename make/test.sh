@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
-# All tests, with the real binaries, PostgreSQL and nats-server; each test makes and removes its own.
-# A test that fails is run once more, alone. If it passes then, it is named as one that passes only sometimes: that is a fault too,
-# of the test or of what it tests, but no reason to hold back what others have done.
+# All tests, with the real binaries, PostgreSQL and nats-server; each test makes and removes its
+# own. A test that fails is run once more, alone. If it passes then, it is named as one that passes
+# only sometimes: that is a fault too, of the test or of the code that it tests, but no reason to
+# hold back the work of others.
 # shellcheck source=make/lib.sh
 . "$(dirname -- "${BASH_SOURCE[0]}")/lib.sh"
 
@@ -10,7 +11,8 @@ AGAIN=$LOGS/test-again.log
 # More failures than this are no coincidence, and are not tried again.
 SOME=5
 
-# run LOG ARGUMENTS...: cargo test, all into the log, what is worth reading onto the terminal.
+# run LOG ARGUMENTS...: cargo test, all output into the log, the lines worth reading onto the
+# terminal.
 run() {
   local log=$1
   shift
@@ -19,7 +21,8 @@ run() {
 }
 failed() { sed -nE 's/^test ([^ ]+) \.\.\. FAILED$/\1/p' "$1"; }
 
-# only_tests_failed LOG: every program that failed did so with a list of failed tests; none crashed or was not built.
+# only_tests_failed LOG: every program that failed did so with a list of failed tests; none crashed
+# or was not built.
 only_tests_failed() {
   awk '
     /^test result: FAILED/ { lists++ }
@@ -37,7 +40,8 @@ use_cargo
 step "Testing"
 rc=0
 SOMETIMES=0
-# One after another binary, so that two cores are not shared by several servers; all, also after one has failed.
+# One after another binary, so that two cores are not shared by several servers; all, also after one
+# has failed.
 run "$LOG" || rc=$?
 mapfile -t FAILED < <(failed "$LOG")
 if ((rc != 0 && ${#FAILED[@]} > 0 && ${#FAILED[@]} <= SOME)) && only_tests_failed "$LOG"; then

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # shellcheck disable=SC2034  # What is set here is for the scripts that source it.
-# PostgreSQL as this checkout has it: which installation it comes from, where the private one lies, how to talk to it.
+# PostgreSQL as this checkout has it: which installation it comes from, where the private one lies,
+# how to talk to it.
 
 PG_MAJOR=15
 DATABASE=tpro
@@ -19,8 +20,9 @@ pg_config_path() {
   fi
 }
 
-# use_pg_config: sets PG to the pg_config to build with and tells pgrx, unless it is the one pgrx is told of in .cargo/config.toml:
-# the same path from another place would make cargo build the bindings again.
+# use_pg_config: sets PG to the pg_config to build with and tells pgrx. It does not if
+# .cargo/config.toml tells pgrx of that one: a path that comes from another place makes cargo build
+# the bindings again.
 use_pg_config() {
   PG=$(pg_config_path)
   [ -x "$PG" ] || die "PG_CONFIG=$PG is no program: run make setup, or set PG_CONFIG to the pg_config of a PostgreSQL $PG_MAJOR"
@@ -29,8 +31,9 @@ use_pg_config() {
   [ "$PG" = "$PG_CONFIG_DEFAULT" ] || export PGRX_PG_CONFIG_PATH=$PG
 }
 
-# Arguments of env that take libpq's variables away (PGHOST, PGSSLMODE, PGTARGETSESSIONATTRS, ...): the user's own must not lead
-# those astray who go to the local database, nor the server: it reads some of them itself. PG_PORT and the like are settings of make.
+# Arguments of env that take libpq's variables away (PGHOST, PGSSLMODE, PGTARGETSESSIONATTRS, ...):
+# the user's own must not lead those astray who go to the local database, nor the server: it reads
+# some of them itself. PG_PORT and the like are settings of make.
 WITHOUT_PG=()
 while IFS= read -r variable; do
   [[ ! $variable =~ ^PG[A-Z]+ || $variable == PGRX_* ]] || WITHOUT_PG+=("--unset=$variable")
@@ -49,12 +52,13 @@ as_postgres() {
   fi
 }
 
-# locate: sets BASE, where the cluster and its private installation lie. In .local; but where root has a checkout that the server's
-# user cannot enter (under /root, say), in a folder of /var/lib that is named after the checkout.
+# locate: sets BASE, where the cluster and its private installation lie. In .local; but where root
+# has a checkout that the server's user cannot enter (under /root, say), in a folder of /var/lib
+# that is named after the checkout.
 locate() {
   local place=$LOCAL/postgres.place
   BASE=$(cat -- "$place" 2>/dev/null || true)
-  # A note of a place is believed where the place says the same.
+  # A note of a place is believed where the place confirms it.
   if [ -n "$BASE" ] && ! is_anothers "$(cat -- "$BASE/checkout" 2>/dev/null || true)"; then
     :
   elif [ "$(id -u)" != 0 ]; then
@@ -67,7 +71,8 @@ locate() {
       BASE=/var/lib/tpro-$(digest "$ROOT")
   fi
   DATA=$BASE/data
-  # The private installation has the distribution's paths under it: PostgreSQL finds its folders relative to its program.
+  # The private installation has the distribution's paths under it: PostgreSQL finds its folders
+  # relative to its program.
   TREE=$BASE/installation
   PG_LOG=$BASE/postgres.log
 }
@@ -83,12 +88,13 @@ forget_pg() {
   for variable in "${WITHOUT_PG[@]}"; do unset "${variable#--unset=}"; done
 }
 
-# psql_local USER ARGUMENTS...: in the local database, for scripts. The password comes by PGPASSWORD or PGPASSFILE.
+# psql_local USER ARGUMENTS...: in the local database, for scripts. The password comes by PGPASSWORD
+# or PGPASSFILE.
 psql_local() {
   local user=$1 port variable without=()
   shift
   port=$(state_get postgres port)
-  # Without a port psql would go to whatever listens on 5432.
+  # Without a port psql would go to any server on 5432.
   [ -n "$port" ] || die "the local PostgreSQL has not been started yet: make up-db"
   for variable in "${WITHOUT_PG[@]}"; do [[ $variable =~ =PGPASS(WORD|FILE)$ ]] || without+=("$variable"); done
   env "${without[@]}" \
@@ -96,7 +102,8 @@ psql_local() {
     --host=127.0.0.1 --port="$port" --username="$user" --dbname="$DATABASE" "$@"
 }
 
-# The superuser's password comes from a file, and a login's by the environment: everybody can read a command line.
+# The superuser's password comes from a file, and a login's by the environment: everybody can read a
+# command line.
 PASSFILE=$LOCAL/pgpass
 admin() {
   # shellcheck disable=SC2030,SC2031  # In this subshell only.

@@ -1,13 +1,14 @@
 #!/usr/bin/env bash
-# The settings of a service: services/NAME/.env under the environment, and whose each value is.
+# The settings of a service: services/NAME/.env under the environment, and the owner of each value.
 #
-# Some lines of a .env are make's (the local database's address, say) and follow the local installation; the same key set by the user
-# means that the local one is not wanted. A line of make's stands under a mark with its digest: changed, it is the user's.
+# Some lines of a .env are make's (the local database's address, say) and follow the local
+# installation. A key that the user sets means that the local one is not wanted. A line of make's
+# stands under a mark with its digest: changed, it is the user's.
 
 digest() { printf '%s' "$1" | sha256sum | cut -c1-10; }
 
-# The grammar is the program's, sidecar/runtime/src/config/dotenv.rs, where it is described. A test gives both the same files.
-# In bash, so that the settings can be read before anything is built.
+# The grammar is the program's, sidecar/runtime/src/config/dotenv.rs, where it is described. A test
+# gives both the same files. In bash, so that the settings can be read before anything is built.
 
 DOTENV_BLANK=$' \t\r'
 DOTENV_ASSIGNMENT="^[$DOTENV_BLANK]*(export[$DOTENV_BLANK]+)?([A-Za-z_][A-Za-z0-9_]*)[$DOTENV_BLANK]*=(.*)\$"
@@ -39,7 +40,7 @@ dotenv_line() {
   esac
 }
 
-# dotenv_unescape TEXT: what stands in double quotes, in DOTENV_VALUE.
+# dotenv_unescape TEXT: sets DOTENV_VALUE to the text of double quotes.
 dotenv_unescape() {
   local rest=$1
   DOTENV_VALUE=''
@@ -56,12 +57,13 @@ dotenv_unescape() {
   DOTENV_VALUE+=$rest
 }
 
-# dotenv_get FILE KEY: the value, without quotes; nothing when it is not set. Of several the last one.
+# dotenv_get FILE KEY: the value, without quotes; nothing when it is not set. Of several the last
+# one.
 dotenv_get() {
   local line value='' bom=$'\xEF\xBB\xBF'
   [ -f "$1" ] || return 0
   while IFS= read -r line || [ -n "$line" ]; do
-    # What some editors put before the first line.
+    # A mark that some editors put before the first line.
     line=${line#"$bom"} bom=''
     # A few letters spare most lines the reading.
     [[ $line == *"$2"* ]] || continue
@@ -105,7 +107,8 @@ dotenv_put() {
     dotenv_is_ours "$file" "$key" || return 0
     dotenv_drop "$file" "$key"
   fi
-  # In its place under its comment, where the file has one; else at the end. A mark whose line the user took out goes as well.
+  # In its place under its comment, where the file has one; else at the end. A mark whose line the
+  # user took out goes as well.
   MARK="#:make $(digest "$line")" LINE="$key=$(dotenv_quoted "$3")" KEY=$key awk '
     mark != "" { if ($0 ~ /^[A-Z_]+=/) print mark; mark = "" }
     /^#:make / { mark = $0; next }
@@ -129,14 +132,16 @@ dotenv_replace() {
   mv -f -- "$1.$$" "$1"
 }
 
-# A shell that has run `eval "$(make env)"` carries the local addresses in its environment. They are no choice of the user's, and
-# DATABASE_URL is that of main: `make env` lists their digests, by which they are known and set aside here.
+# A shell that has run `eval "$(make env)"` carries the local addresses in its environment. They are
+# no choice of the user's, and DATABASE_URL is that of main: `make env` lists their digests, by
+# which they are known and set aside here.
 forget_leftovers() {
   local key
   for key in DATABASE_URL NATS_URL NATS_TOKEN NATS_USER NATS_PASSWORD OTEL_EXPORTER_OTLP_ENDPOINT; do
     [[ -z ${!key:-} || " ${MAKE_ENV_DIGESTS:-} " != *" $(digest "$key=${!key}") "* ]] || unset "$key"
   done
-  # Kubernetes and Docker tell the address of a service called `nats` by NATS_PORT=tcp://10.0.0.1:4222.
+  # Kubernetes and Docker tell the address of a service called `nats` by
+  # NATS_PORT=tcp://10.0.0.1:4222.
   for key in PG_PORT NATS_PORT NATS_MONITOR_PORT OTLP_PORT JAEGER_PORT SERVICE_PORT; do
     [[ ${!key:-} =~ ^(tcp|udp|sctp):// ]] || continue
     note "$key=${!key:0:60} is a service link of Kubernetes or Docker and no setting of ours: it is set aside" >&2
@@ -149,10 +154,11 @@ forget_leftovers() {
   fi
 }
 
-# users KEY [SERVICE]: the value the user chose for KEY, in the environment or in the service's .env; nothing where make may choose.
+# users KEY [SERVICE]: the value the user chose for KEY, in the environment or in the service's
+# .env; nothing where make may choose.
 users() {
   local key=$1 file=${2:+$ROOT/services/$2/.env}
-  # What is empty or blank counts as not set, here as in the program.
+  # An empty or blank value counts as not set, here as in the program.
   if [[ ${!key:-} =~ [^[:space:]] ]]; then
     printf '%s' "${!key}"
   elif [ -n "$file" ] && ! dotenv_is_ours "$file" "$key"; then

@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# The users of the local nats-server: one for each service, and `admin`, who may do everything, for people and the demo.
+# The users of the local nats-server: one for each service, and `admin`, who may do everything, for
+# people and the demo.
 
 NATS_HOME=$LOCAL/nats
 
@@ -19,8 +20,8 @@ nats_space() {
   printf '%s' "$space"
 }
 
-# nats_targets NAME: what it may publish to, as a list of quoted subjects: the lines of services/NAME/targets; without that file
-# everything in its space.
+# nats_targets NAME: the subjects that it may publish to, as a list of quoted subjects: the lines of
+# services/NAME/targets; without that file everything in its space.
 nats_targets() {
   local file=services/$1/targets subject list=()
   [ -e "$file" ] || { printf '"%s.>"' "$(nats_space "$1")" && return; }
@@ -39,7 +40,7 @@ nats_targets() {
 nats_user() {
   local line
   while IFS= read -r line; do
-    # What the file says of itself.
+    # The comments of the file.
     [[ $line != '#'* ]] || continue
     line=${line//@NAME@/$1}
     line=${line//@SPACE@/$2}

@@ -2,14 +2,16 @@
 # shellcheck disable=SC2034  # What is set here is for the scripts that source it.
 # Ports on loopback.
 
-# listening PORT: somebody listens there. Read from the kernel: a trial connection would leave a line in the log of whoever it is.
+# listening PORT: somebody listens there. Read from the kernel: a trial connection would leave a
+# line in the log of the other process.
 listening() {
   local hex
   printf -v hex '%04X' "$1"
   grep -qsE "^ *[0-9]+: [0-9A-F]+:$hex [0-9A-F]+:0000 0A " /proc/net/tcp /proc/net/tcp6
 }
 
-# pick_port SETTING DEFAULT [REMEMBERED]: sets PORT. What the user set must be free; else the first free one counts from REMEMBERED or DEFAULT.
+# pick_port SETTING DEFAULT [REMEMBERED]: sets PORT. A port that the user set must be free; else it
+# is the first free one from REMEMBERED or DEFAULT on.
 pick_port() {
   local setting=$1 default=$2 given=${!1:-} port
   # Blanks count as nothing, as in the program.

@@ -1,12 +1,13 @@
 #!/usr/bin/env bash
 # Processes that outlive the script that started them.
 
-# A process id comes round again, after a reboot above all, so a process is known by its id and the moment it started.
+# A process id comes round again, after a reboot above all, so a process is known by its id and the
+# moment it started.
 # started_at PID: boot and start tick; fails for a process that is gone or dead and not reaped.
 started_at() {
   local stat
   stat=$(cat "/proc/$1/stat" 2>/dev/null) || return 1
-  # The name, in brackets, may hold anything; what follows it is state and numbers.
+  # The name, in brackets, may hold anything; state and numbers follow it.
   read -ra stat <<<"${stat##*) }"
   [[ ${stat[0]} != [ZX] ]] || return 1
   printf '%s/%s' "$(</proc/sys/kernel/random/boot_id)" "${stat[19]}"
@@ -21,7 +22,8 @@ pid_of() {
 }
 running() { pid_of "$1" >/dev/null; }
 
-# let_go: closes all but the three standard files. What lives on must not keep one of our locks, nor a pipe of make's.
+# let_go: closes all but the three standard files. A process that lives on must not keep one of our
+# locks, nor a pipe of make's.
 let_go() {
   local fd
   for fd in /proc/self/fd/*; do
@@ -30,8 +32,8 @@ let_go() {
   done
 }
 
-# spawn NAME COMMAND...: starts it detached, and sets PID. Its standard output goes nowhere (each keeps its own log file),
-# its last words on standard error to NAME.err.
+# spawn NAME COMMAND...: starts it detached, and sets PID. Its standard output goes nowhere (each
+# keeps its own log file), its last words on standard error to NAME.err.
 spawn() {
   local name=$1
   shift
@@ -61,7 +63,7 @@ gone_within() {
   done
 }
 
-# last_words NAME LOG: what a process that failed had to say.
+# last_words NAME LOG: the last output of a process that failed.
 last_words() {
   local file
   for file in "$2" "$RUN/$1.err"; do

@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
-# The kept binaries of services, .local/releases/NAME/VERSION: what runs is not what the next build writes over, and a release that
-# was replaced can come back without its source.
+# The kept binaries of services, .local/releases/NAME/VERSION: the next build does not write over a
+# running program, and a release that was replaced can come back without its source.
 
 RELEASES=$LOCAL/releases
-# How many versions of a service are kept, those that run aside.
+# The number of kept versions of a service, besides those that run.
 KEPT=5
 
 # release_version NAME: the version that a copy would say of itself.
@@ -19,7 +19,8 @@ release_version() {
 
 release_of() { printf '%s/%s/%s/%s_service' "$RELEASES" "$1" "$2" "$1"; }
 
-# keep_release NAME VERSION: what was built last is NAME's VERSION from now on. In one step, so that nobody starts half a file.
+# keep_release NAME VERSION: the latest build is NAME's VERSION from now on. In one step, so that
+# nobody starts half a file.
 keep_release() {
   local built=$PROFILE/$1_service kept
   kept=$(release_of "$1" "$2")

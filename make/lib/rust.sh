@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # shellcheck disable=SC2034  # What is set here is for the scripts that source it.
-# Rust: the cargo to use, and what it builds.
+# Rust: the cargo to use, and the builds.
 
 # The oldest Rust that the workspace says it builds with.
 RUST_NEEDED=$(sed -n 's/^rust-version = "\(.*\)"/\1/p' Cargo.toml)
@@ -13,7 +13,8 @@ cargo_fits() {
   [ -n "$version" ] && [ "$(printf '%s\n' "$RUST_NEEDED" "$version" | sort -V | head -n 1)" = "$RUST_NEEDED" ]
 }
 
-# use_cargo: rustup's own folder goes first on PATH where the cargo found otherwise is none or too old.
+# use_cargo: rustup's own folder goes first on PATH where the cargo found otherwise is none or too
+# old.
 use_cargo() {
   local bin=${CARGO_HOME:-$HOME/.cargo}/bin
   cargo_fits || [ ! -x "$bin/cargo" ] || PATH=$bin:$PATH
@@ -24,13 +25,14 @@ use_cargo() {
 TARGET=${CARGO_TARGET_DIR:-$ROOT/target}
 PROFILE=$TARGET/debug
 
-# use_measured: what is built from now on is optimised as for figures and for other machines, and lies apart.
+# use_measured: builds from now on are optimised as for figures and for other machines, and lie
+# apart.
 use_measured() {
   PROFILE=$TARGET/measured
   CARGO_FLAGS+=(--profile measured)
 }
 
-# The unattended run builds what is locked and nothing else.
+# The unattended run builds the locked versions and nothing else.
 CARGO_FLAGS=()
 [ -z "${CI:-}" ] || CARGO_FLAGS=(--locked)
 
@@ -42,9 +44,10 @@ load_seed() {
   LOAD_SEED=(--seed "$SEED")
 }
 
-# build LABEL ARGUMENTS...: cargo build of what `make demo` and `make up` run. Always of the same crates' choice of features: a package
-# built alone would have others, and everything under it would be compiled twice. What only developers run is left out: nobody waits
-# for it. BUILT=yes says that the caller has built everything.
+# build LABEL ARGUMENTS...: cargo build of the programs that `make demo` and `make up` run. Always
+# with the features of these crates together: a package built alone would have others, and
+# everything under it would be compiled twice. Programs that only developers run are left out:
+# nobody waits for them. BUILT=yes says that the caller has built everything.
 build() { build_all "$@" --exclude tpro-bench --exclude tpro-chaos --exclude tpro-models --exclude tpro-testkit; }
 
 # build_all LABEL ARGUMENTS...: cargo build of all crates.

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# What the scripts say: numbered and timed steps, progress of long commands, warnings, errors.
+# The output of the scripts: numbered and timed steps, progress of long commands, warnings, errors.
 
 if [ -t 1 ] && [ -z "${NO_COLOR:-}" ] && [ "${TERM:-dumb}" != dumb ]; then
   BOLD=$'\e[1m' DIM=$'\e[2m' RED=$'\e[31m' YELLOW=$'\e[33m' PLAIN=$'\e[0m'
@@ -8,7 +8,7 @@ else
 fi
 
 say() { printf '%s\n' "$*"; }
-# remark TEXT: that something is as it should be already; not told where that was only a means.
+# remark TEXT: says that something is already as it should be; silent where that was only a means.
 remark() { [ -n "${QUIET:-}" ] || say "$@"; }
 note() { printf '%s%s%s\n' "$DIM" "$*" "$PLAIN"; }
 warn() { printf '%swarning:%s %s\n' "$YELLOW" "$PLAIN" "$*" >&2; }
@@ -42,13 +42,14 @@ step_done() {
   STEP_AT=0
 }
 
-# ticker LOG LABEL PID: progress of the command that writes LOG, until PID is gone; on a terminal in place, else a line now and then.
+# ticker LOG LABEL PID: progress of the command that writes LOG, until PID is gone; on a terminal in
+# place, else a line now and then.
 ticker() {
   local log=$1 label=$2 pid=$3 at crates last pause=30 never
   at=$(now_ms)
   let_go
-  # A pipe that nobody writes to: reading it with a time limit is a sleep that is no process of its own, which would outlive us
-  # and hold the output open.
+  # A pipe that nobody writes to: reading it with a time limit is a sleep that is no process of its
+  # own, which would outlive us and hold the output open.
   exec {never}<> <(:)
   [ ! -t 1 ] || pause=1
   while ! read -r -t "$pause" -u "$never" && kill -0 "$pid" 2>/dev/null; do
@@ -63,7 +64,8 @@ ticker() {
   done
 }
 
-# logged LOG LABEL COMMAND...: runs COMMAND with its output in LOG (under the checkout) and its progress on the screen.
+# logged LOG LABEL COMMAND...: runs COMMAND with its output in LOG (under the checkout) and its
+# progress on the screen.
 logged() {
   local log=$1 label=$2 rc=0 ticking
   shift 2

@@ -10,7 +10,7 @@ all_services() {
   [ ! -d services/main ] || echo main
   for folder in services/*/; do
     name=$(basename -- "$folder")
-    # A folder of another name is no service: what follows prints the name and makes variables of it.
+    # A folder of another name is no service: the callers print the name and make variables of it.
     [ "$name" = main ] || [[ $NO_SERVICE == *" $name "* ]] || [ ! -f "$folder/Cargo.toml" ] || ! is_name "$name" || echo "$name"
   done
 }
@@ -18,7 +18,8 @@ all_services() {
 # is_name NAME: the grammar of sidecar/wire/src/name.rs. A test gives both the same names.
 is_name() { [[ $1 =~ ^[a-z][a-z0-9_]{0,39}$ ]]; }
 
-# must_be_name NAME: the grammar, and the names that are taken, from the file that the program has them from.
+# must_be_name NAME: the grammar, and the names that are taken, from the file that the program has
+# them from.
 must_be_name() {
   local pattern patterns
   is_name "$1" || die "'$1' is no name for a service: a small letter, then small letters, digits and _, at most 40 in all"
@@ -43,8 +44,9 @@ copy_number() {
   printf '%s' "$COPY_NUMBER"
 }
 
-# whole_number SETTING DEFAULT [NAME]: the setting, which must be a whole number. Whoever calculates with it must not have it from
-# anywhere else: bash runs what stands in the index of an array in an expression.
+# whole_number SETTING DEFAULT [NAME]: the setting, which must be a whole number. A script that
+# calculates must take the number from
+# here: bash runs the text in the index of an array in an expression.
 whole_number() {
   local value=${!1:-$2}
   [[ $value =~ ^(0|[1-9][0-9]{0,8})$ ]] || die "${3:-$1}=${value:0:40}: this is not a whole number from 0 to 999999999"

@@ -1,15 +1,18 @@
 #!/usr/bin/env bash
-# What runs from this checkout, remembered in .local: one NAME.pid and one NAME.state (key=value lines) a process, and locks.
+# The memory of the processes of this checkout, in .local: one NAME.pid and one NAME.state
+# (key=value lines) a process, and locks.
 
 LOCAL=$ROOT/.local
 RUN=$LOCAL/run
 LOGS=$ROOT/logs
 
-# is_anothers PATH: that checkout, which a mark names, lives, and is another than this one. One that was moved here is not there any more.
+# is_anothers PATH: that checkout, which a mark names, lives, and is another than this one. One that
+# was moved here is not there any more.
 is_anothers() { [ "$1" != "$ROOT" ] && [ -e "$1/.local" ] && [ ! "$1/.local" -ef "$LOCAL" ]; }
 
-# claim_local: .local says which checkout made it. One that came along when the folder was copied holds process ids, ports and
-# places of the original, whose services it would stop and whose database it would remove: it is taken away.
+# claim_local: .local says which checkout made it. One that came along when the folder was copied
+# holds process ids, ports and places of the original, whose services it would stop and whose
+# database it would remove: it is taken away.
 claim_local() {
   local maker base
   maker=$(cat -- "$LOCAL/checkout" 2>/dev/null || true)
@@ -27,7 +30,7 @@ claim_local() {
 }
 claim_local
 
-# lock NAME: until this script ends, or unlocks it, nobody else changes NAME. Says what it waits for.
+# lock NAME: until this script ends, or unlocks it, nobody else changes NAME. A wait is told.
 lock() {
   local fd
   [ -z "${LOCKS[$1]:-}" ] || return 0
@@ -45,7 +48,7 @@ unlock() {
   unset "LOCKS[$1]"
 }
 
-# state_put NAME KEY=VALUE...: replaces what is remembered of NAME, in one step.
+# state_put NAME KEY=VALUE...: replaces the memory of NAME, in one step.
 state_put() {
   local file=$RUN/$1.state
   shift
@@ -59,7 +62,8 @@ state_get() {
 }
 state_forget() { rm -f -- "$RUN/$1.pid" "$RUN/$1.state" "$RUN/$1.err"; }
 
-# secret FILE: makes a random secret there, once, and prints it. Hexadecimal behind a letter: safe in a URL, a shell and a configuration file.
+# secret FILE: makes a random secret there, once, and prints it. Hexadecimal behind a letter: safe
+# in a URL, a shell and a configuration file.
 secret() {
   if [ ! -s "$1" ]; then
     (
