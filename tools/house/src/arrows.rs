@@ -1,4 +1,5 @@
-//! The arrows between modules: from a module to each one that it needs, among those with one parent.
+//! The arrows between modules: from a module to each one that it needs, among those with one
+//! parent.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 

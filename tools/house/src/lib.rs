@@ -1,10 +1,12 @@
-//! The house of tpro as its sources show it: the crates, their arrows, and the circles among modules.
+//! The house of tpro as its sources show it: the crates, their arrows, the circles among
+//! modules, and the English of comments and texts.
 //!
 //! `make crates` prints it, and the tests of this crate say what must hold.
 #![forbid(unsafe_code)]
 
 pub mod arrows;
 pub mod crates;
+pub mod english;
 pub mod modules;
 mod named;
 pub mod pure;

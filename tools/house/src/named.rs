@@ -10,8 +10,8 @@ pub(crate) struct Named {
     pub(crate) gives: Option<String>,
 }
 
-/// The paths in the code of a module that begin with `crate`, `super` or `self`, and those of a `use` that begin with one of
-/// its own parts.
+/// The paths in the code of a module that begin with `crate`, `super` or `self`, and those of a
+/// `use` that begin with one of its own parts.
 pub(crate) fn paths(module: &Module, is_module: &dyn Fn(&[String]) -> bool) -> Vec<Named> {
     let words = words(&module.code);
     let mut found = Vec::new();

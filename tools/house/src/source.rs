@@ -1,6 +1,7 @@
 //! A source in its parts: code, comments, strings.
 
-/// The parts of a source. Each lies on the lines where it lay, so that a line number stays the same.
+/// The parts of a source. Each lies on the lines where it lay, so that a line number stays the
+/// same.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Source {
     /// The code; a blank stands for each comment and each string.

@@ -1,3 +1,4 @@
 //! The rules that the sources keep.
 
+mod english;
 mod walls;
