@@ -34,7 +34,10 @@ fn pages() -> Outcome<Vec<Page>> {
     let root = paths::checkout();
     let mut files = ["README.md", "README.ru.md", "CONTRIBUTING.md"].map(|name| root.join(name)).to_vec();
     for entry in fs::read_dir(root.join("docs"))? {
-        files.push(entry?.path());
+        let path = entry?.path();
+        if path.is_file() {
+            files.push(path);
+        }
     }
     assert!(files.len() > 6, "{files:?}");
     let mut pages = Vec::new();

@@ -51,6 +51,7 @@ mod make_commands;
 mod make_nats;
 mod make_roll;
 mod make_upgrade;
+mod monitoring;
 mod nats_says;
 mod nats_users;
 mod neighbours;
