@@ -52,7 +52,7 @@ stop-%: FORCE ## stop NAME gracefully
 	@make/service.sh stop "$$STEM"
 down-%: FORCE ## stop NAME and forget its ports
 	@make/service.sh down "$$STEM"
-down-all-%: FORCE ## also remove binaries, .env, schema, role and logs of NAME; its source stays
+down-all-%: FORCE ## also remove binaries, .env, schema, role and logs of NAME; its source stays (FORCE=yes: unsettled messages, too)
 	@make/service.sh down-all "$$STEM"
 maintain-%: FORCE ## partitions of NAME, once and now: make them ahead, drop what is settled and old (the copies do it each minute)
 	@make/service.sh maintain "$$STEM"

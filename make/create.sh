@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Makes the parts of a service: create.sh crate | env | sql | forget NAME, create.sh demo
+# Makes the parts of a service: create.sh crate | env | sql | unsettled |
+# forget NAME, create.sh demo
 # shellcheck source=make/lib.sh
 . "$(dirname -- "${BASH_SOURCE[0]}")/lib.sh"
 
@@ -142,6 +143,21 @@ demo() {
   }
 }
 
+# unsettled NAME: the number of messages of the service that have no reply yet; 0 without a database.
+unsettled() {
+  if [ ! -f "$RUN/postgres.state" ]; then
+    echo 0
+    return
+  fi
+  "$ROOT/make/postgres.sh" up >&2
+  admin --set=name="$1" <<<"SELECT to_regclass('tpro.services') IS NOT NULL AS made \\gset
+\\if :made
+SELECT coalesce(sum(unsettled), 0) FROM tpro.services WHERE name = :'name';
+\\else
+SELECT 0;
+\\endif" || die "the unsettled messages of $1 cannot be counted"
+}
+
 # forget NAME: the schema with all its contents, and the role.
 forget() {
   local name=$1
@@ -158,6 +174,6 @@ case $action in
   crate) crate "$name" ;;
   env) must_be_service "$name" && env_file "$name" ;;
   demo) demo ;;
-  sql | forget) must_be_service "$name" && "$action" "$name" ;;
-  *) die "usage: create.sh crate | env | sql | forget NAME, or demo" ;;
+  sql | unsettled | forget) must_be_service "$name" && "$action" "$name" ;;
+  *) die "usage: create.sh crate | env | sql | unsettled | forget NAME, or demo" ;;
 esac

@@ -222,10 +222,18 @@ down() {
   "$ROOT/make/env.sh" save
 }
 
-# down_all NAME: also what was built and made for it. Its source stays.
+# down_all NAME: also what was built and made for it. Its source stays. Messages that are unsettled
+# are lost only if somebody says so.
 down_all() {
-  local name=$1
+  local name=$1 unsettled answer
   unset COPY_NUMBER
+  [ "${FORCE:-yes}" = yes ] || die "FORCE=${FORCE:0:40}: say yes, or leave it out"
+  unsettled=$("$ROOT/make/create.sh" unsettled "$name")
+  if ((unsettled > 0)) && [ "${FORCE:-}" != yes ]; then
+    [ -t 0 ] || die "$unsettled messages of $name are unsettled and would be lost: settle them (make up-$name), or say FORCE=yes"
+    read -r -p "$unsettled messages of $name are unsettled and would be lost. Remove them? [y/N] " answer
+    [[ $answer =~ ^[yY]([eE][sS])?$ ]] || die "nothing is removed"
+  fi
   down "$name"
   "$ROOT/make/create.sh" forget "$name"
   rm -f -- "$LOGS/${name}_service.log"* "$LOGS/$name"-[0-9]*_service.log*

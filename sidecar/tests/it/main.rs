@@ -48,6 +48,7 @@ mod login;
 mod logs;
 mod maintenance;
 mod make_commands;
+mod make_down_all;
 mod make_nats;
 mod make_roll;
 mod make_upgrade;

@@ -25,11 +25,12 @@ const HOSTILE: [&str; 8] = [
 ];
 
 /// The settings of the Makefile and of its scripts.
-const SETTINGS: [&str; 22] = [
+const SETTINGS: [&str; 23] = [
     "AS",
     "CASES",
     "COPY_NUMBER",
     "FILTER",
+    "FORCE",
     "JAEGER_PORT",
     "LOG_FILE_NAME",
     "NAME",
@@ -235,6 +236,7 @@ fn a_hostile_value_is_refused_by_the_script_that_reads_it_and_runs_nothing() -> 
             ("faults", "FILTER"),
             ("psql", "AS"),
             ("stop-co", "COPY_NUMBER"),
+            ("down-all-co", "FORCE"),
             ("logs-co", "COPY_NUMBER"),
             ("up-co", "COPY_NUMBER"),
             ("up-co", "UP_TIMEOUT"),

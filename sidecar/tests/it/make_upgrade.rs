@@ -10,7 +10,8 @@ use tpro_testkit::{Outcome, Process, Signal};
 use crate::make_commands::Checkout;
 
 /// Ends what make has started when the test is over or has died.
-const KEEPER: &str = "trap '' INT HUP QUIT; trap 'kill $!; make stop-db; exit' TERM; sleep infinity & wait";
+pub const KEEPER: &str =
+    "trap '' INT HUP QUIT; trap 'kill $!; make stop-db; exit' TERM; sleep infinity & wait";
 
 #[test]
 fn make_up_db_upgrades_a_local_database_of_the_release_before() -> Outcome {

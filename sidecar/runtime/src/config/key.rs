@@ -71,6 +71,7 @@ pub const KEYS: &[Key] = &[
     plain("LOG_MAX_SIZE_MB", "20", "size at which the log file is put aside"),
     plain("LOG_MAX_BACKUPS", "5", "files put aside that are kept"),
     plain("LOG_MAX_AGE_DAYS", "14", "and the days that they are kept"),
+    plain("LOG_COMPRESS", "no", "yes: files put aside are compressed (gzip)"),
     plain("CORE_DUMPS", "no", "yes: a crash may write the memory, with bodies and passwords in it, to a core file"),
     plain("STOP_TIMEOUT", "25", "seconds a graceful stop may wait for handlers and replies"),
     plain("HANDLERS_MAX", "256", "handlers at work at once; beyond it the answer is `overloaded`"),

@@ -28,6 +28,8 @@ pub struct LogSettings {
     pub max_backups: u64,
     /// `LOG_MAX_AGE_DAYS`: their greatest age, default 14 days.
     pub max_age: Duration,
+    /// `LOG_COMPRESS`: files put aside are compressed, default no.
+    pub compress: bool,
 }
 
 pub(super) fn read(reader: &mut Reader) -> (Option<PathBuf>, LogSettings) {
@@ -54,5 +56,6 @@ pub(super) fn read(reader: &mut Reader) -> (Option<PathBuf>, LogSettings) {
     let max_backups = reader.number("LOG_MAX_BACKUPS", 5, 1..=10_000);
     let days = reader.number("LOG_MAX_AGE_DAYS", 14, 1..=36_500u64);
     let max_age = Duration::from_secs(days * 86_400);
-    (file, LogSettings { filter, format, max_bytes, max_backups, max_age })
+    let compress = reader.parsed("LOG_COMPRESS", false, super::yes_or_no);
+    (file, LogSettings { filter, format, max_bytes, max_backups, max_age, compress })
 }

@@ -210,7 +210,7 @@ fn host(text: &str) -> Result<String, String> {
     address.map(|_| text.to_owned()).map_err(|_| "must be an address such as 127.0.0.1 or 0.0.0.0".to_owned())
 }
 
-fn yes_or_no(text: &str) -> Result<bool, String> {
+pub(super) fn yes_or_no(text: &str) -> Result<bool, String> {
     match text {
         "yes" => Ok(true),
         "no" => Ok(false),

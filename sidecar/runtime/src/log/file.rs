@@ -13,7 +13,7 @@ use std::{
     time::{Duration, Instant, SystemTime},
 };
 
-use logroller::{LogRoller, LogRollerBuilder, Rotation, RotationSize};
+use logroller::{Compression, LogRoller, LogRollerBuilder, Rotation, RotationSize};
 
 use crate::config::LogSettings;
 
@@ -28,6 +28,7 @@ pub(super) struct RollingFile {
     max_bytes: u64,
     max_backups: u64,
     max_age: Duration,
+    compress: bool,
     roller: Option<LogRoller>,
     /// The file that is written to. Another file under its name, or none, means that it was moved
     /// or removed.
@@ -43,6 +44,7 @@ impl RollingFile {
             max_bytes: settings.max_bytes,
             max_backups: settings.max_backups,
             max_age: settings.max_age,
+            compress: settings.compress,
             roller: None,
             open: None,
             closed_until: None,
@@ -84,7 +86,7 @@ impl RollingFile {
     fn try_write(&mut self, lines: &[u8]) -> io::Result<()> {
         let roller = match &mut self.roller {
             Some(roller) => roller,
-            none => none.insert(open(&self.path, self.max_bytes, self.max_backups)?),
+            none => none.insert(open(&self.path, self.max_bytes, self.max_backups, self.compress)?),
         };
         let before = file_id(&self.path);
         roller.write_all(lines)?;
@@ -121,26 +123,27 @@ fn file_id(path: &Path) -> Option<FileId> {
     fs::metadata(path).ok().map(|metadata| (metadata.dev(), metadata.ino()))
 }
 
-fn open(path: &Path, max_bytes: u64, max_backups: u64) -> io::Result<LogRoller> {
+fn open(path: &Path, max_bytes: u64, max_backups: u64, compress: bool) -> io::Result<LogRoller> {
     let name = path.file_name().ok_or_else(|| io::Error::other("not the name of a file"))?;
-    LogRollerBuilder::new(directory(path), Path::new(name))
+    let builder = LogRollerBuilder::new(directory(path), Path::new(name))
         .rotation(Rotation::SizeBased(RotationSize::Bytes(max_bytes)))
         .max_keep_files(max_backups)
         // Flushing then waits for the thread that puts the full file aside: our own thread has the
         // time, and the files on the disk are what the settings say.
-        .graceful_shutdown(true)
-        .build()
-        .map_err(io::Error::other)
+        .graceful_shutdown(true);
+    let builder = if compress { builder.compression(Compression::Gzip) } else { builder };
+    builder.build().map_err(io::Error::other)
 }
 
 fn directory(path: &Path) -> &Path {
     path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
-/// `main_service.log.3`, or `main_service.log.pending.3` that a crash left behind.
+/// `main_service.log.3`, `main_service.log.3.gz`, or `main_service.log.pending.3` that a crash left behind.
 fn is_put_aside(other: &str, name: &str) -> bool {
     let Some(end) = other.strip_prefix(name).and_then(|rest| rest.strip_prefix('.')) else { return false };
     let digits = end.strip_prefix("pending.").unwrap_or(end);
+    let digits = digits.strip_suffix(".gz").unwrap_or(digits);
     !digits.is_empty() && digits.bytes().all(|b| b.is_ascii_digit())
 }
 
@@ -151,7 +154,14 @@ mod tests {
 
     fn settings() -> LogSettings {
         let max_age = Duration::from_secs(86_400);
-        LogSettings { filter: "info".into(), format: Format::Text, max_bytes: 1000, max_backups: 2, max_age }
+        LogSettings {
+            filter: "info".into(),
+            format: Format::Text,
+            max_bytes: 1000,
+            max_backups: 2,
+            max_age,
+            compress: false,
+        }
     }
 
     struct Directory(PathBuf);
@@ -192,6 +202,19 @@ mod tests {
     }
 
     #[test]
+    fn files_put_aside_are_compressed_where_that_is_asked_for() {
+        let directory = Directory::new("compress");
+        let settings = LogSettings { compress: true, ..settings() };
+        let mut file = RollingFile::new(directory.0.join("main.log"), &settings);
+        for n in 0..60 {
+            file.write(format!("{n:099}\n").as_bytes()).unwrap();
+        }
+        assert_eq!(directory.names(), ["main.log", "main.log.1.gz", "main.log.2.gz"]);
+        let newest = fs::read(directory.0.join("main.log.1.gz")).unwrap();
+        assert!(newest.starts_with(&[0x1f, 0x8b]) && newest.len() < 500, "{} bytes", newest.len());
+    }
+
+    #[test]
     fn a_file_that_is_moved_removed_or_cut_short_is_opened_again() {
         let directory = Directory::new("moved");
         let path = directory.0.join("main.log");
@@ -223,12 +246,14 @@ mod tests {
     fn old_files_go_and_others_stay() {
         let directory = Directory::new("age");
         fs::create_dir_all(&directory.0).unwrap();
-        for name in ["main.log", "main.log.1", "main.log.pending.7", "main.log.keep", "other.log.1"] {
+        for name in
+            ["main.log", "main.log.1", "main.log.2.gz", "main.log.pending.7", "main.log.keep", "other.log.1"]
+        {
             fs::write(directory.0.join(name), name).unwrap();
         }
         let file = RollingFile::new(directory.0.join("main.log"), &settings());
         file.sweep(SystemTime::now());
-        assert_eq!(directory.names().len(), 5);
+        assert_eq!(directory.names().len(), 6);
         file.sweep(SystemTime::now() + Duration::from_secs(2 * 86_400));
         assert_eq!(directory.names(), ["main.log", "main.log.keep", "other.log.1"]);
     }
