@@ -6,7 +6,7 @@ use std::fs;
 use serde_json::{Value, json};
 use tpro_testkit::{Message, Outcome, paths};
 
-use crate::probe::Probe;
+use crate::rogue::Rogue;
 
 /// The labels of each metric.
 type Metrics = BTreeMap<String, BTreeSet<String>>;
@@ -59,16 +59,16 @@ fn expressions() -> Outcome<Vec<String>> {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn alerts_and_dashboard_ask_for_what_a_copy_shows() -> Outcome {
-    let world = Probe::world().await?;
+    let world = Rogue::world().await?;
     let main = world.run("main").await?;
-    let probe = world.start(Probe::copy(&world, 1)?).await?;
+    let rogue = world.start(Rogue::copy(&world, 1)?).await?;
     for method in ["default.echo", "no.such_method"] {
-        world.ask(&Probe::request(method, json!({}))).await?;
+        world.ask(&Rogue::request(method, json!({}))).await?;
     }
     let nobody = Message::to("gone.thing.ask").timeout(1);
     assert_eq!(world.ask(&nobody).await?.status, "unavailable");
     let mut metrics = Metrics::new();
-    for copy in [&main, &probe] {
+    for copy in [&main, &rogue] {
         read(&copy.get("/metrics").await?.body, &mut metrics);
     }
     assert!(metrics["tpro_settled_total"].contains("status"), "{metrics:?}");
@@ -93,6 +93,6 @@ async fn alerts_and_dashboard_ask_for_what_a_copy_shows() -> Outcome {
     let rare = ["tpro_claims_ignored_total", "tpro_log_lines_dropped_total", "tpro_spans_dropped_total"];
     assert!(silent.iter().all(|name| rare.contains(&name.as_str())), "no copy shows one of {silent:?}");
     assert!(asked.len() > 15, "{asked:?}");
-    world.finish(&[&main, &probe]).await?;
+    world.finish(&[&main, &rogue]).await?;
     Ok(())
 }
