@@ -1,11 +1,14 @@
-//! The only part that knows PostgreSQL and NATS: the statements of the leader's session, and the messages as they go on the wire.
+//! The only part that knows PostgreSQL and NATS: it tells the [core](crate::core) what happens, and does what the core asks for.
 
-pub(crate) mod binary;
-pub(crate) mod headers;
+pub(crate) mod begin;
+mod binary;
+pub(crate) mod fall;
+mod handlers;
+mod headers;
+mod jobs;
 pub(crate) mod leader;
 pub(crate) mod outbox;
-pub(crate) mod recovery;
-pub(crate) mod row;
-pub(crate) mod sender;
-pub(crate) mod stuck;
-pub(crate) mod write;
+mod recovery;
+mod row;
+mod sender;
+mod sending;

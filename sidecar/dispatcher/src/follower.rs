@@ -13,11 +13,7 @@ use uuid::Uuid;
 
 use super::{
     Context,
-    driver::{
-        leader::{Fall, Leader},
-        outbox::Outbox,
-        stuck,
-    },
+    driver::{begin::begin, fall::Fall, leader::CHECK as REPLIES, outbox::Outbox},
     election::{
         claim::{Claim, ClaimError, Stance},
         gate::{CHECK, STAYS_AFTER},
@@ -224,15 +220,15 @@ async fn watch_standby(app: &Context, pid: i32) {
 
 async fn lead(app: &Context, session: Session) -> Result<(), Trouble> {
     let Session { client, messages, missed, pid } = session;
-    let begin = async {
+    let beginning = async {
         let claim = Claim::make(app, &client, Stance::Leads).await?;
         let outbox = Outbox::new(client, &app.config.service).await.map_err(Fall::from)?;
-        Ok::<_, Trouble>(Leader::begin(app, outbox, pid, messages, missed, claim).await?)
+        Ok::<_, Trouble>(begin(app, outbox, pid, messages, missed, claim).await?)
     };
     let leader = tokio::select! {
         // Nothing is in hand yet: the next leader begins as this one did.
         () = app.stop.soft.cancelled() => return Ok(()),
-        leader = begin => leader?,
+        leader = beginning => leader?,
         () = watch_standby(app, pid) => return Ok(()),
     };
     app.health.ok(standby::CHECK);
@@ -243,7 +239,7 @@ async fn lead(app: &Context, session: Session) -> Result<(), Trouble> {
     counts.leading.set(1);
     let led = leader.lead().await;
     // The present leader notices this by itself.
-    app.health.ok(stuck::CHECK);
+    app.health.ok(REPLIES);
     // What it held is another's now.
     for gauge in [
         &counts.leading,

@@ -5,14 +5,12 @@ use std::collections::hash_map::Entry;
 use rustc_hash::FxHashMap;
 use tpro_wire::uid::Uid;
 
-use super::message::Message;
-
 /// Where a message is kept. The turn tells two messages apart that were kept in the same slot one after the other, so that
 /// a late timer of the first does not touch the second.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Key {
-    pub slot: u32,
-    pub turn: u32,
+    pub(super) slot: u32,
+    pub(super) turn: u32,
 }
 
 struct Slot<T> {
@@ -21,7 +19,7 @@ struct Slot<T> {
 }
 
 /// The messages in flight.
-pub struct InFlight<T = Message> {
+pub struct InFlight<T> {
     slots: Vec<Slot<T>>,
     free: Vec<u32>,
     /// Uids come from our own outbox and are random; nobody can choose them to collide.
@@ -56,6 +54,11 @@ impl<T> InFlight<T> {
         self.by_uid.get(uid).copied()
     }
 
+    pub fn get(&self, key: Key) -> Option<&T> {
+        let slot = self.slots.get(key.slot as usize)?;
+        slot.message.as_ref().filter(|_| slot.turn == key.turn)
+    }
+
     pub fn get_mut(&mut self, key: Key) -> Option<&mut T> {
         let slot = self.slots.get_mut(key.slot as usize)?;
         slot.message.as_mut().filter(|_| slot.turn == key.turn)
@@ -79,11 +82,6 @@ impl<T> InFlight<T> {
 
     pub fn len(&self) -> usize {
         self.by_uid.len()
-    }
-
-    /// All of them, in no order.
-    pub fn iter(&self) -> impl Iterator<Item = &T> {
-        self.slots.iter().filter_map(|slot| slot.message.as_ref())
     }
 }
 
@@ -113,9 +111,10 @@ mod tests {
         let second = in_flight.insert(uid(2), "b").expect("is new");
         assert_eq!(first.slot, second.slot);
         assert_eq!(in_flight.get_mut(first), None);
+        assert_eq!(in_flight.get(first), None);
         assert_eq!(in_flight.get_mut(second), Some(&mut "b"));
         assert_eq!(in_flight.remove(&uid(1)), None);
         assert_eq!(in_flight.len(), 1);
-        assert!(in_flight.iter().eq([&"b"]));
+        assert!(in_flight.keyed().map(|(_, kept)| kept).eq([&"b"]));
     }
 }

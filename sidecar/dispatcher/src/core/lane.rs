@@ -39,6 +39,8 @@ pub struct Lane {
     tight_since: Option<Instant>,
     /// The signs that the service is there at all.
     presence: Presence,
+    /// The service is being asked if it is there.
+    asking: bool,
     news: News,
 }
 
@@ -57,6 +59,7 @@ impl Lane {
             tight_since: None,
             // A lane without a name is shared by services of which nothing is kept.
             presence: if name.is_empty() { Presence::known() } else { Presence::default() },
+            asking: false,
             news: News::default(),
         }
     }
@@ -69,6 +72,21 @@ impl Lane {
     /// The signs that the service is there at all.
     pub fn presence(&mut self) -> &mut Presence {
         &mut self.presence
+    }
+
+    /// True if the service is to be asked now if it is there; it is taken for being asked until [`Self::asked`].
+    pub fn asks(&mut self, now: Instant) -> bool {
+        let asks = !self.asking && self.presence.may_ask(now);
+        self.asking |= asks;
+        asks
+    }
+
+    /// The service was asked over this connection, or (none) could not be.
+    pub fn asked(&mut self, connection: Option<u64>, now: Instant) {
+        self.asking = false;
+        if let Some(connection) = connection {
+            self.presence.asked(now, connection);
+        }
     }
 
     /// True if it holds nothing and nothing waits for it.

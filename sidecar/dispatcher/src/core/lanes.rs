@@ -204,6 +204,24 @@ impl Lanes {
         self.load.land(bytes, flew, outcome);
     }
 
+    /// A message of this size, flying or refused, leaves without an outcome of ours.
+    pub fn let_go(&mut self, id: LaneId, bytes: usize, refused: Option<Refusal>) {
+        self.land(id, bytes, refused, 0);
+        self.settled(1, 0);
+    }
+
+    /// True if a lane's service is to be asked now if it is there; it is taken for being asked until [`Self::asked`].
+    pub fn asks(&mut self, id: LaneId, now: Instant) -> bool {
+        self.slots.get_mut(id).is_some_and(|lane| lane.asks(now))
+    }
+
+    /// The service was asked over this connection, or (none) could not be.
+    pub fn asked(&mut self, id: LaneId, connection: Option<u64>, now: Instant) {
+        if let Some(lane) = self.slots.get_mut(id) {
+            lane.asked(connection, now);
+        }
+    }
+
     /// An outcome that never flew (expired, unreadable) is to be written.
     pub fn settle_unsent(&mut self, outcome: usize) {
         self.load.settle_unsent(outcome);

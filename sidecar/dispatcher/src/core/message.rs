@@ -1,4 +1,4 @@
-//! A message in flight: a published row and what has become of it so far.
+//! A message in flight: a published row and the fate of its attempts so far.
 
 use std::time::{Instant, SystemTime};
 
@@ -7,24 +7,73 @@ use tpro_wire::{Versions, trace::TraceParent};
 
 use super::{lane_id::LaneId, published::Published};
 
-/// Where a message is.
+/// The stage of a message in flight. Before it, a row waits as its id in its lane; after it, the outcome is settled.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Phase {
-    /// Sent, or about to be: the reply may come.
-    Flying,
+pub enum Stage {
+    /// It waits to be handed to NATS.
+    Queued {
+        /// The last attempt was refused, for this reason.
+        after: Option<Refusal>,
+    },
+    /// It was sent: the reply may come.
+    Sent,
     /// Nobody took it: it waits for another try.
-    Refused,
+    Refused(Refusal),
 }
 
-/// Why nobody took the last attempt.
+/// The attempts of a message that may have reached a handler.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ran {
+    /// None: each was refused.
+    No,
+    /// Perhaps one of a leader before us.
+    ByEarlierLeader {
+        /// And one of ours, which was neither answered nor refused.
+        unanswered: bool,
+    },
+    /// One of ours, which was neither answered nor refused.
+    Unanswered,
+}
+
+impl Ran {
+    /// For a message that a leader before us may have sent, or not.
+    pub fn before(recovered: bool) -> Self {
+        if recovered { Self::ByEarlierLeader { unanswered: false } } else { Self::No }
+    }
+
+    /// True if an attempt may have reached a handler.
+    pub fn is_possible(self) -> bool {
+        self != Self::No
+    }
+
+    /// True if a leader before us may have sent it.
+    pub fn is_by_earlier_leader(self) -> bool {
+        matches!(self, Self::ByEarlierLeader { .. })
+    }
+
+    /// True if an attempt of this leader was neither answered nor refused.
+    pub fn is_unanswered(self) -> bool {
+        matches!(self, Self::Unanswered | Self::ByEarlierLeader { unanswered: true })
+    }
+
+    /// An attempt of this leader was neither answered nor refused.
+    pub fn goes_unanswered(&mut self) {
+        *self = match self {
+            Self::ByEarlierLeader { .. } => Self::ByEarlierLeader { unanswered: true },
+            Self::No | Self::Unanswered => Self::Unanswered,
+        };
+    }
+}
+
+/// The reason why nobody took the last attempt.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Refusal {
     /// NATS knows no subscriber of the subject.
     NoResponders,
     /// A copy is there and has too much to do.
     Overloaded {
-        /// An attempt before was not answered and may be at work ([`Message::unanswered`]): what the copy can do is not to be seen from
-        /// this one. Also what may have ended a copy comes back so, and is refused until it can run alone.
+        /// An attempt before was not answered and may be at work: how much the copy can do is not to be seen from this one.
+        /// Also a message that may have ended a copy comes back so, and is refused until it can run alone.
         repeat: bool,
     },
     /// The NATS server does not let us publish to it.
@@ -56,54 +105,110 @@ impl From<tpro_wire::Refusal> for Refusal {
     }
 }
 
-/// What a message needs to know between its first send and its outcome.
+/// A message between its first send and its outcome.
 pub struct Message {
-    pub row: Published,
-    pub lane: LaneId,
-    pub phase: Phase,
+    pub(super) row: Published,
+    pub(super) lane: LaneId,
+    pub(super) stage: Stage,
+    pub(super) ran: Ran,
     /// Attempts so far.
-    pub attempt: u32,
+    pub(super) attempt: u32,
     /// When the row stops being worth an answer, by our clock.
-    pub expires: Option<Instant>,
+    pub(super) expires: Option<Instant>,
     /// The end of the budget; known from the first send on. None for an event, which is sent until NATS has it.
-    pub deadline: Option<Instant>,
-    /// It waits to be handed to the NATS client.
-    pub queued: bool,
+    pub(super) deadline: Option<Instant>,
     /// When it is to be looked at.
-    pub due: Instant,
+    pub(super) due: Instant,
     /// The earliest moment for which a timer of it is set.
-    pub timer: Option<Instant>,
-    pub first_sent: Option<SystemTime>,
-    /// An attempt may have reached a handler: one was not answered, or a leader before us may have sent it.
-    pub may_have_run: bool,
-    /// A leader before us may have sent it.
-    pub recovered: bool,
-    /// An attempt of this leader was neither answered nor refused.
-    pub unanswered: bool,
-    /// When its service is to be asked whether it is there, if nothing has come from it by then.
-    pub question: Option<Instant>,
-    /// Why the last attempt was refused.
-    pub refusal: Option<Refusal>,
+    pub(super) timer: Option<Instant>,
+    pub(super) first_sent: Option<SystemTime>,
+    /// When its service is to be asked if it is there, should nothing have come from it by then.
+    pub(super) question: Option<Instant>,
     /// Replies that were no answers.
-    pub noise: u32,
+    pub(super) noise: u32,
     /// The CLIENT span, when the trace is sampled.
-    pub span: Option<Span>,
+    pub(super) span: Option<Span>,
     /// The PRODUCER span: parent of what follows the reply.
-    pub producer: TraceParent,
+    pub(super) producer: TraceParent,
 }
 
 impl Message {
-    pub fn is_event(&self) -> bool {
+    /// A message that is about to be sent for the first time.
+    pub(super) fn new(row: Published, lane: LaneId, recovered: bool, now: Instant) -> Self {
+        let expires = row.expires_in.map(|ms| now + std::time::Duration::from_millis(ms.unsigned_abs()));
+        let producer = row.traceparent;
+        Self {
+            row,
+            lane,
+            stage: Stage::Queued { after: None },
+            ran: Ran::before(recovered),
+            attempt: 0,
+            expires,
+            deadline: None,
+            due: now,
+            timer: None,
+            first_sent: None,
+            question: None,
+            noise: 0,
+            span: None,
+            producer,
+        }
+    }
+
+    pub(super) fn is_event(&self) -> bool {
         self.row.budget.is_event()
     }
 
-    /// Why it waits for another try, if it does.
-    pub fn refused(&self) -> Option<Refusal> {
-        self.refusal.filter(|_| self.phase == Phase::Refused)
+    /// True while it waits to be handed to NATS.
+    pub(super) fn is_queued(&self) -> bool {
+        matches!(self.stage, Stage::Queued { .. })
+    }
+
+    /// The reason why it waits for another try, if it does.
+    pub(super) fn refused(&self) -> Option<Refusal> {
+        match self.stage {
+            Stage::Refused(refusal) => Some(refusal),
+            Stage::Queued { .. } | Stage::Sent => None,
+        }
+    }
+
+    /// The reason why the last attempt was refused, if it was.
+    pub(super) fn last_refusal(&self) -> Option<Refusal> {
+        match self.stage {
+            Stage::Refused(refusal) | Stage::Queued { after: Some(refusal) } => Some(refusal),
+            Stage::Queued { after: None } | Stage::Sent => None,
+        }
+    }
+
+    /// Queues it for another attempt. Returns false if it is queued already.
+    pub(super) fn queue(&mut self) -> bool {
+        let after = self.refused();
+        let queues = !self.is_queued();
+        if queues {
+            self.stage = Stage::Queued { after };
+        }
+        queues
     }
 
     /// The context to inject: the CLIENT span if there is one.
-    pub fn context(&self) -> TraceParent {
+    pub(super) fn context(&self) -> TraceParent {
         self.span.as_ref().map_or(self.producer, Span::context)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_unanswered_attempt_is_not_forgotten_and_neither_is_the_leader_before() {
+        let mut ran = Ran::before(false);
+        assert!(!ran.is_possible());
+        ran.goes_unanswered();
+        assert!(ran.is_possible() && ran.is_unanswered() && !ran.is_by_earlier_leader());
+        let mut ran = Ran::before(true);
+        assert!(ran.is_possible() && !ran.is_unanswered());
+        ran.goes_unanswered();
+        assert!(ran.is_unanswered() && ran.is_by_earlier_leader());
     }
 }

@@ -34,6 +34,11 @@ impl Reader {
         self.window.clone()
     }
 
+    /// The last id of the page before, within a window; else 0.
+    pub fn last_id(&self) -> i64 {
+        self.window.after.1
+    }
+
     /// Everything visible in it has been read.
     pub fn seen(&self) -> &Snapshot {
         &self.window.seen

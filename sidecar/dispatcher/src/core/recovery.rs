@@ -5,12 +5,7 @@
 //! a message that may have run already gets a fresh budget, and is never settled as if nobody had taken it. Sending begins
 //! meanwhile, at the pace of windows that begin small.
 
-use super::{
-    cursor::Unsettled,
-    lane::Waiting,
-    lanes::Lanes,
-    snapshot::{Snapshot, Xid},
-};
+use super::snapshot::{Snapshot, Xid};
 
 /// Rows looked through at a time; they come without bodies.
 pub const PAGE: usize = 5_000;
@@ -26,12 +21,4 @@ pub struct Recovered {
     pub full: bool,
     /// Rows without a reply, and their lanes.
     pub rows: Vec<(i64, String)>,
-}
-
-/// Keeps a row that may have been sent as its id, once.
-pub fn keep(id: i64, lane: &str, lanes: &mut Lanes, unsettled: &mut Unsettled) {
-    if unsettled.add(id) {
-        let lane = lanes.of(lane);
-        lanes.wait(lane, Waiting::new(id, true));
-    }
 }

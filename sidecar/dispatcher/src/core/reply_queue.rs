@@ -73,9 +73,9 @@ impl ReplyQueue {
         self.at_work -= 1;
     }
 
-    /// Whether nothing waits.
-    pub fn is_empty(&self) -> bool {
-        self.waiting == 0
+    /// True if nothing waits and no handler is at work.
+    pub fn is_idle(&self) -> bool {
+        self.waiting == 0 && self.at_work == 0
     }
 }
 
@@ -122,7 +122,7 @@ mod tests {
             queue.done(place);
         }
         assert_eq!(order, ["a.x", "b.x", "a.x", "b.x", "a.x", "b.x"]);
-        assert!(queue.is_empty());
+        assert!(queue.is_idle());
     }
 
     #[test]

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use tpro_runtime::backoff::LAST_TRY;
 use tpro_wire::Protocol;
 
-use super::message::{Message, Phase, Refusal};
+use super::message::{Message, Refusal, Stage};
 use super::outcome::Outcome;
 
 /// A new attempt with less budget left than this could not be answered in time.
@@ -40,7 +40,7 @@ pub fn deadline(message: &Message, now: Instant) -> Option<Instant> {
 /// The outcome of a message that has expired while it waited for its first send, say for NATS. It is not sent.
 pub fn unsent(message: &Message, now: Instant) -> Option<Outcome> {
     let has_expired = message.attempt == 0 && message.expires.is_some_and(|expires| expires <= now);
-    has_expired.then(|| Outcome::expired(&message.row.target, message.may_have_run))
+    has_expired.then(|| Outcome::expired(&message.row.target, message.ran.is_possible()))
 }
 
 /// When to look at a message that was just sent: when the reply to this attempt is overdue or the budget is spent.
@@ -52,13 +52,13 @@ pub fn after_send(message: &Message, attempt_timeout: Duration, now: Instant) ->
 /// Whether a refused message may be sent again. One that may have run ends as a timeout anyway, and may still find its answer.
 pub fn may_try_again(message: &Message, now: Instant) -> bool {
     let left = message.deadline.map(|deadline| deadline.saturating_duration_since(now));
-    message.may_have_run || is_worth_a_try(left)
+    message.ran.is_possible() || is_worth_a_try(left)
 }
 
 /// Whether a message that awaits a reply may be sent again before its patience ends, since the reply or the request may be lost:
 /// its target must know repeats, and have the time to answer.
 pub fn may_repeat_at_once(message: &Message, now: Instant) -> bool {
-    let awaits = message.attempt > 0 && message.phase == Phase::Flying && !message.queued;
+    let awaits = message.attempt > 0 && message.stage == Stage::Sent;
     let knows_repeats = message.row.protocol == Protocol::JsonRpc && !message.is_event();
     let in_time = message.deadline.is_none_or(|deadline| deadline.saturating_duration_since(now) >= TOO_LATE);
     awaits && knows_repeats && in_time
@@ -69,13 +69,11 @@ pub fn on_timer(message: &Message, now: Instant) -> Next {
     if now < message.due {
         return Next::Wait(message.due);
     }
-    match (message.deadline, message.phase) {
+    match (message.deadline, message.stage) {
         (Some(deadline), _) if now >= deadline => Next::End(end(message)),
         // Its lane sends it again; the timer only watches the budget.
-        (Some(deadline), Phase::Refused) => Next::Wait(deadline),
-        (Some(deadline), Phase::Flying) if deadline.saturating_duration_since(now) < TOO_LATE => {
-            Next::Wait(deadline)
-        }
+        (Some(deadline), Stage::Refused(_)) => Next::Wait(deadline),
+        (Some(deadline), _) if deadline.saturating_duration_since(now) < TOO_LATE => Next::Wait(deadline),
         _ => Next::Send,
     }
 }
@@ -83,8 +81,8 @@ pub fn on_timer(message: &Message, now: Instant) -> Next {
 /// `unavailable` says that nobody took the message. That must be true of every attempt, those of a leader before us
 /// included; else the truth is that nobody answered.
 fn end(message: &Message) -> End {
-    match message.refusal {
-        Some(refusal) if !message.may_have_run => End::Unavailable(refusal),
+    match message.last_refusal() {
+        Some(refusal) if !message.ran.is_possible() => End::Unavailable(refusal),
         _ => End::Timeout,
     }
 }

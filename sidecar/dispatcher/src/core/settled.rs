@@ -7,7 +7,9 @@ use super::lane_id::LaneId;
 /// An outcome, and the bytes it counts for.
 #[derive(Debug)]
 pub struct Settled {
+    /// The outcome.
     pub settlement: Settlement,
+    /// The bytes of its JSON.
     pub bytes: usize,
     /// The lane in which it counts until its reply handler is done.
     pub lane: LaneId,

@@ -1,25 +1,10 @@
-//! The copy that leads: one task that owns the session and everything in flight.
+//! The copy that leads: one task that owns the session, the way to NATS and the core.
 //!
 //! It is an actor: one loop, one state, no locks. Statements are jobs that run on the session while the loop goes on, and
-//! their results come back to it. What ends the session ends the leader: its state is dropped, nothing is written any
+//! their ends come back to the core. What ends the session ends the leader: its state is dropped, nothing is written any
 //! more, and the next leader finds out from the tables what there is to do.
 
-mod attempts;
-mod fall;
-mod hand_over;
-mod intake;
-mod jobs;
-mod outcomes;
-mod pulse;
-mod readiness;
-mod recall;
-mod replies;
-mod sending;
-mod take_over;
-mod timing;
-
 use std::{
-    collections::HashMap,
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
@@ -28,55 +13,39 @@ use std::{
 };
 
 use futures_util::{
-    StreamExt as _,
+    FutureExt as _, StreamExt as _,
     future::BoxFuture,
     stream::{BoxStream, FuturesUnordered, ReadyChunks},
 };
 use tokio::sync::broadcast::{self, error::RecvError};
 use tokio_postgres::AsyncMessage;
-use tokio_util::sync::{CancellationToken, DropGuard};
-use tpro_runtime::nats::again::{AgainReceiver, Whose};
-
-pub(crate) use self::fall::Fall;
-use self::{
-    fall::NATS_PATIENCE,
-    jobs::{Done, Job},
-    outcomes::Handled,
-    pulse::Pulse,
-    readiness::Readiness,
-    sending::Sending,
+use tpro_runtime::{
+    db::standby,
+    failpoint,
+    nats::again::{AgainReceiver, Whose},
+    presence,
 };
+
 use super::{
+    fall::Fall,
+    handlers::Handlers,
     headers::incoming,
+    jobs::{Job, job},
     outbox::{Outbox, OutboxError},
-    stuck::Hold,
+    sending::{Sending, TooLarge},
 };
 use crate::{
     Context,
-    core::{
-        barrier::{Barrier, Echo},
-        bell::Bell,
-        cursor::{Pace, Unsettled},
-        floor::Floor,
-        in_flight::{InFlight, Key},
-        lanes::Lanes,
-        note::Note,
-        reader::Reader,
-        recall::Recall,
-        reply_queue::ReplyQueue,
-        settler::Settler,
-        timers::Timers,
-    },
+    core::{Action, Core, Done, End, Handled, Input, Key, Notice, Question},
     election::claim::{Claim, Heard},
-    metrics::Counts,
 };
 
+/// The readiness check of a leader: replies can be written.
+pub(crate) const CHECK: &str = "replies";
 /// How often a lost connection to NATS is looked at.
 const RECONNECT_CHECK: Duration = Duration::from_millis(50);
-/// How long a leader that is told to stop waits for the replies it awaits. It holds the lock meanwhile, so that what is
-/// published waits for the next leader; what is not answered by then, that one sends again, and the inbox of the target
-/// makes it one effect.
-const LAST_REPLIES: Duration = Duration::from_secs(3);
+/// Messages handed to the NATS client at a time, before replies are looked at again.
+const SENDS: usize = 256;
 
 /// A reason for the loop to wake up.
 enum Event {
@@ -97,187 +66,206 @@ enum Event {
 
 /// The leader.
 pub(crate) struct Leader {
-    app: Context,
+    pub(super) app: Context,
     /// The backend of the session that leads.
-    pid: i32,
-    counts: Counts,
-    outbox: Arc<Outbox>,
-    replies: ReadyChunks<async_nats::Subscriber>,
-    server: BoxStream<'static, AsyncMessage>,
+    pub(super) pid: i32,
+    pub(super) core: Core,
+    pub(super) outbox: Arc<Outbox>,
+    pub(super) replies: ReadyChunks<async_nats::Subscriber>,
+    pub(super) server: BoxStream<'static, AsyncMessage>,
     /// The server has said something that was dropped.
-    missed: Arc<AtomicBool>,
-    cancel_channel: String,
-    claim: Claim,
-    sending: Sending,
-    barrier: Barrier,
-    again: AgainReceiver,
-    forbidden: broadcast::Receiver<Arc<str>>,
-
-    bell: Bell,
-    reader: Reader,
-    floor: Floor,
-    /// Rows that a leader before may have sent, while they are being looked through.
-    recovery: Option<Reader>,
-    looking: bool,
-    /// Rows that others may have settled.
-    recall: Recall,
-    /// Rows that others have settled still wait in their lanes.
-    stale: bool,
-    lanes: Lanes,
-    in_flight: InFlight,
-    timers: Timers,
-
-    settler: Settler,
-    /// Outcomes that wait for a reply handler, and those whose handler runs.
-    to_handle: ReplyQueue,
-    handling: FuturesUnordered<BoxFuture<'static, Handled>>,
-    /// Ends with the leadership.
-    leading: CancellationToken,
-    _leading: DropGuard,
-    unsettled: Unsettled,
-    note: Note,
-    pace: Pace,
-
-    jobs: FuturesUnordered<Job>,
-    reading: bool,
-    fetching: bool,
-    /// Until when the next page is held back, as was found in this turn.
-    hold: Option<Instant>,
-    pulse: Pulse,
-    /// The end of the wait for the last replies, once we are told to stop.
-    until: Option<Instant>,
-    /// When NATS was last seen to be there.
-    connected_at: Instant,
-    now: Instant,
-    /// Replies that a trigger has taken away: as long as there are any, nothing is sent.
-    swallowed: HashMap<i64, Hold>,
-    readiness: Readiness,
-    /// Reused between turns.
-    fired: Vec<Key>,
+    pub(super) missed: Arc<AtomicBool>,
+    pub(super) cancel_channel: String,
+    pub(super) claim: Claim,
+    pub(super) sending: Sending,
+    pub(super) again: AgainReceiver,
+    pub(super) forbidden: broadcast::Receiver<Arc<str>>,
+    /// Statements that are under way.
+    pub(super) jobs: FuturesUnordered<Job>,
+    pub(super) handlers: Handlers,
+    /// The question to another session whether this one waits for a synchronous standby.
+    pub(super) standby: FuturesUnordered<BoxFuture<'static, bool>>,
+    /// It was told to stop.
+    pub(super) told: bool,
 }
 
 impl Leader {
     /// Leads until it is told to stop (`Ok`) or falls.
-    pub async fn lead(mut self) -> Result<(), Fall> {
+    pub(crate) async fn lead(mut self) -> Result<(), Fall> {
         loop {
-            self.now = Instant::now();
-            let connected = self.sending.is_connected();
-            if connected {
-                self.connected_at = self.now;
-                self.look_at_connection();
-            } else if self.now >= self.connected_at + NATS_PATIENCE {
-                return Err(Fall::Cut);
+            let now = Instant::now();
+            self.tell_connection(now);
+            self.core.handle(Input::Clock(self.app.clock.now()), now);
+            if self.sending.is_connected() {
+                self.claim.ask_again(now);
             }
-            self.watch_timers(connected);
-            self.begin_jobs(connected)?;
-            self.show();
-            if self.until.is_some_and(|until| self.is_through() || self.now >= until) {
-                return self.hand_over().await;
+            if let Some(end) = self.act(now)? {
+                return end;
             }
-            let event = self.next_event(connected).await;
-            self.now = Instant::now();
-            match event {
-                Event::Done(done) => self.on_done(done?),
-                Event::Replies(Some(replies)) => {
-                    replies.iter().for_each(|reply| self.on_reply(&incoming(reply)))
-                }
-                Event::Replies(None) => return Err(Fall::Nats),
-                Event::Server(Some(AsyncMessage::Notification(notification))) => {
-                    self.on_notification(notification.channel());
-                }
-                Event::Server(Some(_)) => {}
-                Event::Server(None) => return Err(Fall::Closed),
-                Event::Claim(heard) => self.claim.heed_leading(&heard)?,
-                // Of ours there is more to know first: the loop looks at the connection.
-                Event::Again(Whose::All) => {}
-                Event::Again(Whose::To(service)) => self.send_again_to(&service),
-                Event::Forbidden(subject) => self.on_forbidden(&subject),
-                Event::Room(room) => {
-                    room?;
-                    self.send_some()?;
-                }
-                Event::Handled(handled) => self.on_handled(handled),
-                Event::Standby(waits) => self.on_standby(waits),
-                Event::Time => {}
-                Event::Stop => self.until = Some(self.now + LAST_REPLIES),
+            match self.next_event().await {
                 Event::Halt => return Ok(()),
+                event => self.on_event(event)?,
             }
         }
     }
 
-    async fn next_event(&mut self, connected: bool) -> Event {
-        let sends = connected && !self.sending.is_empty() && !self.outbox.stuck().is_stuck();
-        let wake = self.wake_at(connected);
+    /// Does what the core asks for. Returns the end, if that is it.
+    fn act(&mut self, now: Instant) -> Result<Option<Result<(), Fall>>, Fall> {
+        let mut sends = 0;
+        while let Some(action) = self.core.poll(now) {
+            match action {
+                Action::Run(statement) => {
+                    self.jobs.push(job(self.outbox.clone(), &self.app.clock, statement));
+                }
+                Action::Abandon => self.jobs.clear(),
+                Action::Send(key) => {
+                    sends += 1;
+                    self.send(key, now)?;
+                    if sends < SENDS && self.sending.has_room()? {
+                        self.core.handle(Input::Room, now);
+                    }
+                }
+                Action::Ask(question) => self.ask(question, now),
+                Action::Handle(handling) => self.handlers.begin(&self.app, handling),
+                Action::AskStandby => {
+                    let (servers, pid) = (self.app.servers.clone(), self.pid);
+                    self.standby.push(async move { standby::waits(&servers, pid).await }.boxed());
+                }
+                Action::Show(notice) => self.show(notice),
+                Action::End(end) => {
+                    return Ok(Some(match end {
+                        End::Stopped => Ok(()),
+                        End::Cut => Err(Fall::Cut),
+                        End::Silent => Err(Fall::Silent),
+                        End::Broken(why) => Err(Fall::Settle(why)),
+                    }));
+                }
+            }
+        }
+        Ok(None)
+    }
+
+    fn send(&mut self, key: Key, now: Instant) -> Result<(), Fall> {
+        let Some(message) = self.core.outgoing(key) else { return Ok(()) };
+        let input = match self.sending.send(&message)? {
+            Ok(()) => Input::Sent(key),
+            Err(TooLarge { size, most }) => Input::TooLarge { key, size, most },
+        };
+        self.core.handle(input, now);
+        Ok(())
+    }
+
+    fn ask(&mut self, question: Question, now: Instant) {
+        match question {
+            Question::Echo { subject } => {
+                if failpoint::number("dispatcher.echo_lost").is_none() {
+                    self.sending.ask(subject, None, None);
+                }
+            }
+            Question::Presence { lane, subject, reply } => {
+                let went = self.sending.ask(subject, Some(reply), Some(presence::question()));
+                self.core.handle(Input::Asked { lane, went }, now);
+            }
+        }
+    }
+
+    fn show(&self, notice: Notice) {
+        let health = &self.app.health;
+        match notice {
+            Notice::Standby(true) => health.fail(standby::CHECK, standby::WAITS),
+            Notice::Standby(false) => health.ok(standby::CHECK),
+            Notice::Replies(Some(reason)) => {
+                let text = format!("replies cannot be written, and nothing is sent until they can: {reason}");
+                health.fail(CHECK, text);
+            }
+            Notice::Replies(None) => health.ok(CHECK),
+        }
+    }
+
+    async fn next_event(&mut self) -> Event {
+        let sends = self.core.wants_room();
+        let wake = self.wake_at();
         let stop = self.app.stop.clone();
         tokio::select! {
             Some(done) = self.jobs.next(), if !self.jobs.is_empty() => Event::Done(done),
             replies = self.replies.next() => Event::Replies(replies),
-            Some(handled) = self.handling.next(), if !self.handling.is_empty() => Event::Handled(handled),
-            Some(waits) = self.pulse.next_answer(), if self.pulse.is_asking() => Event::Standby(waits),
+            Some(handled) = self.handlers.next(), if !self.handlers.is_empty() => Event::Handled(handled),
+            Some(waits) = self.standby.next(), if !self.standby.is_empty() => Event::Standby(waits),
             room = self.sending.room(), if sends => Event::Room(room),
             message = self.server.next() => Event::Server(message),
             Some(heard) = self.claim.next() => Event::Claim(heard),
             whose = self.again.next() => Event::Again(whose),
             Some(subject) = next_forbidden(&mut self.forbidden) => Event::Forbidden(subject),
             () = tokio::time::sleep_until(wake.into()) => Event::Time,
-            () = stop.soft.cancelled(), if self.until.is_none() => Event::Stop,
+            () = stop.soft.cancelled(), if !self.told => Event::Stop,
             () = stop.hard.cancelled() => Event::Halt,
         }
     }
 
-    /// The next moment at which there is something to do by itself. Everything here is in the future, or waits for another
-    /// event: a moment that has passed and cannot be acted on would make the loop spin.
-    fn wake_at(&self, connected: bool) -> Instant {
-        let reads = match self.hold {
-            Some(until) => Some(until),
-            None if self.may_read(connected) => self.bell.next(),
-            None => None,
+    /// The next moment at which there is something to do by itself.
+    fn wake_at(&self) -> Instant {
+        let ours = match self.sending.is_connected() {
+            true => self.claim.due(),
+            false => Instant::now() + RECONNECT_CHECK,
         };
-        let times = [
-            reads,
-            self.timers.next_due(),
-            self.lanes.rested_at(self.now).filter(|_| connected),
-            self.settler.due(),
-            self.barrier.due().filter(|_| connected),
-            self.move_due().filter(|_| self.reader.is_between() && self.recovery.is_none()),
-            self.recall.due(self.now),
-            self.pulse.question_due().filter(|_| !self.jobs.is_empty()),
-            self.until,
-            connected.then(|| self.claim.due()),
-            (!connected).then(|| self.now + RECONNECT_CHECK),
-        ];
-        times.into_iter().flatten().fold(self.pulse.due(), Instant::min)
+        self.core.next_timeout().map_or(ours, |theirs| theirs.min(ours))
+    }
+
+    fn on_event(&mut self, event: Event) -> Result<(), Fall> {
+        let now = Instant::now();
+        match event {
+            Event::Done(done) => self.core.handle(Input::Done(done?), now),
+            Event::Replies(Some(replies)) => self.on_replies(&replies, now),
+            Event::Replies(None) => return Err(Fall::Nats),
+            Event::Server(Some(AsyncMessage::Notification(notification))) => {
+                self.on_notification(notification.channel(), now);
+            }
+            Event::Server(Some(_)) | Event::Time | Event::Halt => {}
+            Event::Server(None) => return Err(Fall::Closed),
+            Event::Claim(heard) => self.claim.heed_leading(&heard)?,
+            // Of ours there is more to know first: the loop looks at the connection.
+            Event::Again(Whose::All) => {}
+            Event::Again(Whose::To(service)) => self.core.handle(Input::Back(&service), now),
+            Event::Forbidden(subject) => self.core.handle(Input::Forbidden(&subject), now),
+            Event::Room(room) => {
+                room?;
+                self.core.handle(Input::Room, now);
+            }
+            Event::Handled(handled) => self.core.handle(Input::Handled(handled), now),
+            Event::Standby(waits) => self.core.handle(Input::Standby(waits), now),
+            Event::Stop => {
+                self.told = true;
+                self.core.handle(Input::Stop, now);
+            }
+        }
+        Ok(())
+    }
+
+    /// Replies have come. Among them may be the echo of our events, which says something of this connection and of what the
+    /// server has refused before it: that is told first.
+    fn on_replies(&mut self, replies: &[async_nats::Message], now: Instant) {
+        self.tell_connection(now);
+        while let Ok(subject) = self.forbidden.try_recv() {
+            self.core.handle(Input::Forbidden(&subject), now);
+        }
+        for reply in replies {
+            self.core.handle(Input::Reply(incoming(reply)), now);
+        }
+    }
+
+    fn tell_connection(&mut self, now: Instant) {
+        let (up, number) = (self.sending.is_connected(), self.sending.connection());
+        self.core.handle(Input::Connection { up, number }, now);
     }
 
     /// Somebody has published, or settled what is ours to settle.
-    fn on_notification(&mut self, channel: &str) {
-        if channel == self.cancel_channel {
-            self.recall.ring();
-        } else {
-            self.bell.rung();
-        }
+    fn on_notification(&mut self, channel: &str, now: Instant) {
+        let input = if channel == self.cancel_channel { Input::Cancelled } else { Input::Rung };
+        self.core.handle(input, now);
         if self.missed.swap(false, Ordering::Relaxed) {
             // Among those that were dropped there may have been any.
-            self.recall.ring();
+            self.core.handle(Input::Cancelled, now);
         }
-    }
-
-    /// Sends again after the connection has changed. It is known only for the connection that events went over if the server
-    /// has them. Requests and replies that a lost connection held are lost.
-    fn look_at_connection(&mut self) {
-        if let Some(Echo::Unsure(events)) = self.barrier.connected(self.sending.connection()) {
-            events.into_iter().for_each(|key| self.send_again(key));
-            self.send_flying_again(|_| true);
-        }
-    }
-
-    fn show(&mut self) {
-        self.readiness.show(self.outbox.stuck().reason(), &self.app.health);
-        self.counts.in_flight.set(self.in_flight.len() as i64);
-        self.counts.waiting.set(self.lanes.waiting() as i64);
-        self.counts.unsettled.set(self.unsettled.len() as i64);
-        self.counts.floor.set(self.floor.first().max(0));
-        self.counts.asleep.set(i64::from(self.bell.is_asleep()));
     }
 }
 

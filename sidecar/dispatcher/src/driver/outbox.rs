@@ -16,13 +16,13 @@ use tpro_wire::{name::ServiceName, uid::Uid};
 use uuid::Uuid;
 
 pub(crate) use self::error::OutboxError;
-use self::statements::Statements;
-use super::{row, stuck::Stuck};
+use self::{error::unwritten, statements::Statements};
+use super::row;
 use crate::core::{
+    Settled, Unwritten,
     cursor::Cursor,
     published,
     reader::Window,
-    settled::Settled,
     snapshot::{Snapshot, Xid},
 };
 
@@ -31,19 +31,13 @@ pub(crate) struct Outbox {
     client: Client,
     service: String,
     statements: Statements,
-    stuck: Stuck,
 }
 
 impl Outbox {
     /// Prepares everything on a session that leads.
     pub async fn new(client: Client, service: &ServiceName) -> Result<Self, OutboxError> {
         let statements = Statements::prepare(&client, &service.schema()).await?;
-        Ok(Self { client, service: service.to_string(), statements, stuck: Stuck::default() })
-    }
-
-    /// Those who cannot write replies: as long as there are any, nothing more is to be sent.
-    pub fn stuck(&self) -> &Stuck {
-        &self.stuck
+        Ok(Self { client, service: service.to_string(), statements })
     }
 
     /// From now on the bell reaches this session, and the word that messages were cancelled.
@@ -151,8 +145,9 @@ impl Outbox {
         rows.iter().map(|row| row.try_get(0)).collect::<Result<_, _>>().map_err(run)
     }
 
-    /// Writes outcomes; the first reply of a row wins.
-    pub async fn settle(&self, batch: &[Settled]) -> Result<u64, tokio_postgres::Error> {
+    /// Writes outcomes; the first reply of a row wins. Returns how many rows were written, or why none could be, if the session is
+    /// not at fault.
+    pub async fn settle(&self, batch: &[Settled]) -> Result<Result<u64, Unwritten>, OutboxError> {
         let ids: Vec<i64> = column(batch, |s| s.settlement.id);
         let uids: Vec<Uuid> = column(batch, |s| Uid::uuid(&s.settlement.uid));
         let status: Vec<&str> = column(batch, |s| s.settlement.status.as_str());
@@ -164,11 +159,18 @@ impl Outbox {
         let responder: Vec<Option<&str>> = column(batch, |s| s.settlement.responder.as_deref());
         let columns: [&(dyn ToSql + Sync); 9] =
             [&ids, &uids, &status, &result, &error, &headers, &attempts, &sent_at, &responder];
-        match self.client.execute(&self.statements.settle, &columns).await {
+        let result = match self.client.execute(&self.statements.settle, &columns).await {
             Err(error) if error.code() == Some(&SqlState::UNIQUE_VIOLATION) => {
                 self.client.execute(&self.statements.settle_unsettled, &columns).await
             }
             result => result,
+        };
+        match result {
+            Ok(rows) => Ok(Ok(rows)),
+            Err(source) => match unwritten(&source) {
+                Some(unwritten) => Ok(Err(unwritten)),
+                None => Err(OutboxError::Run { name: "reply.settle", source }),
+            },
         }
     }
 

@@ -1,36 +1,19 @@
 //! The statements of a recovery, and of a look back below the floor.
 
-use std::sync::Arc;
-
 use super::{
     outbox::{Outbox, OutboxError},
     row,
 };
 use crate::core::{
-    cursor::{Cursor, Unsettled},
-    lanes::Lanes,
     reader::Window,
-    recovery::{PAGE, Recovered, keep},
+    recovery::{PAGE, Recovered},
     snapshot::Snapshot,
 };
 
-/// The rows that the cursor says are pending.
-pub(crate) async fn pending(
-    outbox: &Outbox,
-    cursor: &Cursor,
-    lanes: &mut Lanes,
-    unsettled: &mut Unsettled,
-) -> Result<(), OutboxError> {
-    for (id, lane) in outbox.unsettled(&cursor.pending).await? {
-        keep(id, &lane, lanes, unsettled);
-    }
-    Ok(())
-}
-
 /// Looks through the next page of rows that the leader before may have sent.
-pub(crate) async fn page(outbox: Arc<Outbox>, window: Window) -> Result<Recovered, OutboxError> {
+pub(crate) async fn page(outbox: &Outbox, window: &Window) -> Result<Recovered, OutboxError> {
     // Nobody knows of a floor here.
-    let (cur, rows) = outbox.read(&window, i64::MIN, PAGE as i64, None).await?;
+    let (cur, rows) = outbox.read(window, i64::MIN, PAGE as i64, None).await?;
     let mut places = Vec::with_capacity(rows.len());
     for row in &rows {
         let place = row::place(row).map_err(|source| OutboxError::Run { name: "outbox.read", source })?;

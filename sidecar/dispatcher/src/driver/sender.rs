@@ -1,12 +1,10 @@
 //! A message as it goes on the wire.
 
-use std::time::Instant;
-
 use async_nats::{HeaderMap, HeaderName, HeaderValue, Subject, message::OutboundMessage};
 use tpro_runtime::{keys::Keys, version};
 use tpro_wire::{Protocol, Version, headers, reply_subject::ReplyPrefix, source::Source, trace, uid};
 
-use crate::core::message::Message;
+use crate::core::Outgoing;
 
 const TRACEPARENT: HeaderName = HeaderName::from_static(headers::TRACEPARENT);
 const TRACESTATE: HeaderName = HeaderName::from_static(headers::TRACESTATE);
@@ -31,25 +29,20 @@ pub(crate) struct Sender {
 }
 
 impl Sender {
-    pub fn new(source: &Source, keys: &Keys) -> Self {
+    pub fn new(source: &Source, replies: ReplyPrefix, keys: &Keys) -> Self {
         let version = version::spoken();
         Self {
             source: source.to_string().parse().ok(),
             version: (version != Version::FIRST).then(|| version.to_string().parse().ok()).flatten(),
-            replies: ReplyPrefix::new(&source.service, &source.instance),
+            replies,
             keys: keys.clone(),
         }
     }
 
-    pub fn replies(&self) -> &ReplyPrefix {
-        &self.replies
-    }
-
-    /// The next attempt of a message, as counted in it. What a leader before may have sent is told as a repeat: the target counts the
-    /// runs of a repeat before they begin, and a message that kills each copy would be run for ever else. Headers that would say what their absence says are left out: they
-    /// cost a third of what sending costs.
-    pub fn compose(&self, message: &Message, now: Instant) -> OutboundMessage {
-        let row = &message.row;
+    /// The next attempt of a message. Headers that would say no more than their absence are left out: they cost a third of the
+    /// time that sending costs.
+    pub fn compose(&self, message: &Outgoing<'_>) -> OutboundMessage {
+        let row = message.row;
         let mut map = HeaderMap::new();
         // Header values are parsed, not converted: a line break in one would panic, and cannot be here.
         let mut set = |name, value: Option<HeaderValue>| {
@@ -58,21 +51,20 @@ impl Sender {
             }
         };
         let parse = |text: &str| text.parse().ok();
-        set(TRACEPARENT, parse(message.context().encode(&mut [0; trace::TEXT_LEN])));
+        set(TRACEPARENT, parse(message.context.encode(&mut [0; trace::TEXT_LEN])));
         set(TRACESTATE, row.tracestate.as_deref().and_then(parse));
         set(MSG_ID, parse(row.uid.encode(&mut [0; uid::TEXT_LEN])));
         set(SOURCE, self.source.clone());
         set(KEY, parse(&self.keys.of_message(&row.uid).to_string()));
         set(VERSION, self.version.clone());
-        if let Some(deadline) = message.deadline {
-            set(BUDGET_MS, Some((deadline.saturating_duration_since(now).as_millis() as u64).into()));
+        if let Some(left) = message.left {
+            set(BUDGET_MS, Some((left.as_millis() as u64).into()));
         }
         if row.protocol != Protocol::JsonRpc {
             set(PROTOCOL, parse(row.protocol.as_str()));
         }
-        let attempt = message.attempt.saturating_add(message.recovered.into());
-        if attempt > 1 {
-            set(ATTEMPT, Some(attempt.into()));
+        if message.told > 1 {
+            set(ATTEMPT, Some(message.told.into()));
         }
         if row.hops > 0 {
             set(HOPS, Some(row.hops.into()));
@@ -82,7 +74,7 @@ impl Sender {
         OutboundMessage {
             subject: Subject::from(row.target.subject()),
             // An event is not answered, and so it asks for no answer.
-            reply: (!message.is_event()).then(|| {
+            reply: (!row.budget.is_event()).then(|| {
                 Subject::from(self.replies.subject(row.target.service(), &row.uid, message.attempt))
             }),
             payload: row.payload.clone(),

@@ -16,12 +16,17 @@ const KEPT: usize = 1024;
 pub struct Waiting(i64);
 
 impl Waiting {
+    /// A row with this id.
     pub fn new(id: i64, may_have_run: bool) -> Self {
         Self(if may_have_run { -id } else { id })
     }
+
+    /// Its id.
     pub fn id(self) -> i64 {
         self.0.abs()
     }
+
+    /// True if a leader before us may have sent it.
     pub fn may_have_run(self) -> bool {
         self.0 < 0
     }

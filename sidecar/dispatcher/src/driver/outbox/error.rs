@@ -1,6 +1,9 @@
 //! The failure of a statement.
 
-use tpro_runtime::db::{is_shortage, plain};
+use tokio_postgres::error::SqlState;
+use tpro_runtime::db::{is_refusal, is_shortage, plain};
+
+use crate::core::{Trouble, Unwritten};
 
 /// A statement of the leader's session failed.
 #[derive(Debug, thiserror::Error)]
@@ -36,4 +39,28 @@ impl OutboxError {
             Self::Guard => false,
         }
     }
+}
+
+/// The reason why outcomes could not be written; none if it is the session's.
+pub(super) fn unwritten(error: &tokio_postgres::Error) -> Option<Unwritten> {
+    let code = error.code();
+    let kind = if code == Some(&SqlState::LOCK_NOT_AVAILABLE) {
+        Trouble::Held
+    } else if is_bad_value(code) {
+        Trouble::BadValue
+    } else if is_refusal(error) {
+        Trouble::Refused
+    } else if is_shortage(error) {
+        Trouble::Shortage
+    } else {
+        return None;
+    };
+    let sqlstate = code.map_or("22000", SqlState::code).to_owned();
+    Some(Unwritten { kind, sqlstate, text: plain(error) })
+}
+
+/// True if the error is about a value and not about the server: data exceptions (22), and limits of what it takes (54), which
+/// `\u0000`, lone surrogates, `1e200000` and 20,000 levels of nesting run into.
+fn is_bad_value(code: Option<&SqlState>) -> bool {
+    code.is_some_and(|code| code.code().starts_with("22") || code.code().starts_with("54"))
 }

@@ -3,7 +3,7 @@
 use tokio_postgres::{Client, Statement};
 
 use super::OutboxError;
-use crate::driver::stuck::SWALLOWED;
+use crate::core::SWALLOWED;
 
 /// Every statement here finds its rows by an index. A partition that is empty when a statement is planned, and was vacuumed,
 /// looks as if it were best scanned whole, and the plan stays while a million rows come into it; so the planner is not asked.

@@ -217,8 +217,8 @@ async fn the_first_reply_of_a_row_wins() {
         bytes: 1,
         lane: LaneId::default(),
     };
-    assert_eq!(outbox.settle(&[settled("1")]).await.expect("settles"), 1);
-    assert_eq!(outbox.settle(&[settled("2")]).await.expect("settles"), 0);
+    assert_eq!(outbox.settle(&[settled("1")]).await.expect("settles").expect("is written"), 1);
+    assert_eq!(outbox.settle(&[settled("2")]).await.expect("settles").expect("is written"), 0);
     let kept =
         client.query_one("SELECT result::text FROM main_service.mq_reply", &[]).await.expect("is there");
     assert_eq!(kept.get::<_, &str>(0), "1");

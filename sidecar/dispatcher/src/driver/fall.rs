@@ -1,12 +1,10 @@
 //! The end of a leader that cannot go on.
 
-use std::time::Duration;
-
-use super::pulse::SILENCE;
-use crate::{driver::outbox::OutboxError, election::claim::ClaimError};
-
-/// How long a leader without NATS keeps the lock; then a copy that reaches NATS leads.
-pub(super) const NATS_PATIENCE: Duration = Duration::from_secs(10);
+use super::outbox::OutboxError;
+use crate::{
+    core::{NATS_PATIENCE, SILENCE},
+    election::claim::ClaimError,
+};
 
 /// The reason why a leader steps down.
 #[derive(Debug, thiserror::Error)]
@@ -14,6 +12,9 @@ pub(crate) enum Fall {
     /// A statement failed.
     #[error(transparent)]
     Outbox(#[from] OutboxError),
+    /// An outcome of ours is one that PostgreSQL does not take.
+    #[error("reply.settle failed: {0}")]
+    Settle(String),
     /// The session is gone.
     #[error("the session was closed by the server")]
     Closed,

@@ -1,34 +1,33 @@
 //! Replies to attempts: of targets, and of the server.
 
-use tpro_runtime::{failpoint, metrics::Reason, presence::QUESTION};
+use tpro_runtime::{metrics::Reason, presence::QUESTION};
 use tpro_wire::{headers, reply::Noise};
 
-use super::Leader;
-use crate::core::{
+use super::{
+    Action, Core, Question,
     answer::{self, Reply},
     barrier::Echo,
     in_flight::Key,
     incoming::Incoming,
     lane::CopyId,
-    message::{Message, Phase, Refusal},
+    message::{Message, Refusal, Stage},
     outcome::Outcome,
     retry, trace,
 };
 
-impl Leader {
+impl Core {
     /// Something has come back on a reply subject.
     pub(super) fn on_reply(&mut self, reply: &Incoming<'_>) {
-        let Some((asked, uid, attempt)) = self.sending.replies().parse(reply.subject) else {
+        let Some((asked, uid, attempt)) = self.settings.replies.parse(reply.subject) else {
             return self.count_dropped("subject");
         };
-        if uid == *self.barrier.uid() {
+        if uid == *self.link.echo_uid() {
             return self.on_echo(attempt);
         }
-        let Some(key) = self.in_flight.find(&uid) else {
+        let Some((key, message)) = self.messages.find(&uid) else {
             self.counts.late_replies.inc();
             return;
         };
-        let Some(message) = self.in_flight.get_mut(key) else { return };
         if asked != message.row.target.service() {
             // A server with permissions lets a service publish to the reply subjects that name it.
             return self.count_dropped("responder");
@@ -46,7 +45,9 @@ impl Leader {
         }
         match said {
             Reply::Answer(outcome) => {
-                self.alive(key, CopyId::of(outcome.responder.as_deref()));
+                let who = CopyId::of(outcome.responder.as_deref());
+                let news = self.lanes.alive(message.lane, who, self.now);
+                say_if(news, message);
                 self.settle(key, outcome);
             }
             Reply::Refused(refusal) => {
@@ -65,40 +66,35 @@ impl Leader {
         }
     }
 
+    /// A message of our own has come back: the server has the events before it, or nobody knows.
     fn on_echo(&mut self, number: u32) {
-        // The server's refusal of an event was heard before its echo, and may not have been looked at.
-        while let Ok(subject) = self.forbidden.try_recv() {
-            self.on_forbidden(&subject);
-        }
-        let connection = self.sending.connection();
-        match self.barrier.echo(number, connection) {
+        match self.link.echo(number) {
             Some(Echo::Taken(events)) => {
                 events.into_iter().for_each(|key| self.settle(key, Outcome::taken()))
             }
-            Some(Echo::Unsure(events)) => events.into_iter().for_each(|key| self.send_again(key)),
+            Some(Echo::Unsure(events)) => events.into_iter().for_each(|key| self.messages.send_again(key)),
             None => {}
         }
     }
 
     /// Nobody took this attempt.
     fn refuse(&mut self, key: Key, attempt: u32, refusal: Refusal, who: CopyId) {
-        let Some(message) = self.in_flight.get_mut(key) else { return };
+        let Some(message) = self.messages.get_mut(key) else { return };
         if message.is_event() {
             // Nobody is asked to answer one.
             return self.count_dropped("state");
         }
-        if attempt != message.attempt || message.phase != Phase::Flying || message.queued {
+        if attempt != message.attempt || message.stage != Stage::Sent {
             // Of an attempt that has been followed by another.
             return;
         }
         let refusal = match refusal {
-            Refusal::Overloaded { .. } => Refusal::Overloaded { repeat: message.unanswered },
+            Refusal::Overloaded { .. } => Refusal::Overloaded { repeat: message.ran.is_unanswered() },
             other => other,
         };
         let what = refusal.on_the_wire().as_str();
         trace::refused(message, what);
-        message.phase = Phase::Refused;
-        message.refusal = Some(refusal);
+        message.stage = Stage::Refused(refusal);
         message.due = message.deadline.unwrap_or(message.due);
         let service = message.row.target.service();
         if self.lanes.refuse(message.lane, key, refusal, who, self.now) {
@@ -108,37 +104,30 @@ impl Leader {
             );
         }
         self.counts.refused.get_or_create(&Reason { reason: what }).inc();
-        self.set_timer(key);
+        self.messages.set_timer(key);
     }
 
     /// The target has it and works on it: the attempt is not overdue, and the message may have run.
     fn working(&mut self, key: Key) {
-        let Some(message) = self.in_flight.get_mut(key) else { return };
-        (message.may_have_run, message.unanswered) = (true, true);
+        let Some(message) = self.messages.get_mut(key) else { return };
+        message.ran.goes_unanswered();
         trace::refused(message, "working");
-        if message.phase == Phase::Flying && !message.queued {
-            message.due = retry::after_send(message, self.app.config.dispatch.attempt_timeout, self.now);
+        if message.stage == Stage::Sent {
+            message.due = retry::after_send(message, self.settings.attempt_timeout, self.now);
         }
         let news = self.lanes.present(message.lane);
         say_if(news, message);
     }
 
-    /// A copy of the target's service has answered.
-    fn alive(&mut self, key: Key, who: CopyId) {
-        let Some(message) = self.in_flight.get_mut(key) else { return };
-        let news = self.lanes.alive(message.lane, who, self.now);
-        say_if(news, message);
-    }
-
     /// The server has refused to publish to this subject: nobody has got what was sent there.
     pub(super) fn on_forbidden(&mut self, subject: &str) {
-        let refused = self.in_flight.keyed().filter(|(_, message)| {
-            message.attempt > 0 && !message.queued && message.row.target.subject() == subject
+        let refused = self.messages.keyed().filter(|(_, message)| {
+            message.attempt > 0 && !message.is_queued() && message.row.target.subject() == subject
         });
         let refused: Vec<_> =
             refused.map(|(key, message)| (key, message.attempt, message.is_event())).collect();
         for (key, attempt, is_event) in refused {
-            match self.in_flight.get_mut(key).filter(|_| is_event) {
+            match self.messages.get(key).filter(|_| is_event) {
                 // It has no budget to be tried again in.
                 Some(event) => {
                     let outcome = Outcome::unavailable(event, Refusal::Forbidden);
@@ -149,15 +138,14 @@ impl Leader {
         }
     }
 
-    /// Asks the server to send something back, to learn that it has the events before it.
-    pub(super) fn ask_echo(&mut self, number: u32) {
-        if failpoint::number("dispatcher.echo_lost").is_some() {
-            return;
+    /// Asks the server to send something back, if it is time, to learn that it has the events before it.
+    pub(super) fn ask_echo(&mut self) {
+        if let Some(number) = self.link.ask_echo(self.now) {
+            let own = self.settings.service.as_str();
+            let subject = self.settings.replies.subject(own, self.link.echo_uid(), number);
+            // A question for which NATS has no room is asked again when it is overdue.
+            self.actions.push_back(Action::Ask(Question::Echo { subject }));
         }
-        let subject =
-            self.sending.replies().subject(self.app.source.service.as_str(), self.barrier.uid(), number);
-        // A question for which the client has no room is asked again when it is overdue.
-        self.sending.ask(subject, None, None);
     }
 
     fn count_dropped(&self, reason: &'static str) {

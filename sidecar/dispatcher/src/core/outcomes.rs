@@ -1,51 +1,29 @@
 //! Outcomes on their way out: to a reply handler or straight into the batch, and off the books once they are written.
 
-use futures_util::FutureExt as _;
 use tpro_runtime::settlement::Settlement;
 use tpro_wire::{status::Status, target::Target, trace::TraceParent, uid::Uid};
 
-use super::Leader;
-use crate::{
-    core::{
-        in_flight::Key,
-        lane_id::LaneId,
-        outcome::Outcome,
-        published::{Broken, Published},
-        reply_queue::Place,
-        settled::Settled,
-        settler::Written,
-        trace,
-    },
-    driver::stuck::SWALLOWED,
-    metrics::Ended,
+use super::{
+    Action, Core, Handled, HandlerEnd, Handling,
+    in_flight::Key,
+    lane_id::LaneId,
+    outcome::Outcome,
+    published::{Broken, Published},
+    settled::Settled,
+    settler::Written,
+    stuck::Hold,
+    trace,
 };
+use crate::metrics::Ended;
 
-/// An outcome that was given to a reply handler, and its end.
-pub(super) struct Handled {
-    place: Place,
-    settled: Settled,
-    end: HandlerEnd,
-}
-
-/// The end of a reply handler.
-enum HandlerEnd {
-    /// It is written, and known to be committed.
-    Written,
-    /// The database was not there for its handler, which has not run to its end: another try.
-    Again,
-    /// It is to be written without its handler.
-    Unwritten,
-}
-
-impl Leader {
+impl Core {
     /// A message has its outcome.
     pub(super) fn settle(&mut self, key: Key, outcome: Outcome) {
-        let Some(uid) = self.in_flight.get_mut(key).map(|message| message.row.uid) else { return };
-        let Some(mut message) = self.in_flight.remove(&uid) else { return };
+        let Some(mut message) = self.messages.remove(key) else { return };
         trace::arrive(&mut message, &outcome);
         if outcome.status != Status::Ok && outcome.responder.is_none() {
             tracing::debug!(
-                message.id = %uid, trace.id = %message.producer.trace_id_hex(), tpro.target = %message.row.target,
+                message.id = %message.row.uid, trace.id = %message.producer.trace_id_hex(), tpro.target = %message.row.target,
                 attempts = message.attempt, "settled as {}", outcome.status
             );
         }
@@ -53,7 +31,7 @@ impl Leader {
         self.lanes.land(message.lane, message.row.weight(), message.refused(), bytes);
         let settlement = Settlement {
             id: message.row.id,
-            uid,
+            uid: message.row.uid,
             target: message.row.target,
             status: outcome.status,
             result: outcome.result,
@@ -69,7 +47,7 @@ impl Leader {
 
     /// A row has its outcome without having flown.
     pub(super) fn settle_unsent(&mut self, row: Published, lane: LaneId, outcome: Outcome) {
-        let producer = trace::stay(&self.app.spans, &row, &outcome, self.app.clock.now());
+        let producer = trace::stay(&self.spans, &row, &outcome, self.time());
         self.settle_row(row.id, row.uid, row.target, lane, producer, outcome);
     }
 
@@ -119,94 +97,57 @@ impl Leader {
     }
 
     fn route(&mut self, settled: Settled) {
-        if self.app.replies.has(&settled.settlement.target) {
+        if (self.settings.has_handler)(&settled.settlement.target) {
             self.lanes.begin_handling(settled.lane);
-            self.to_handle.push(settled);
+            self.settling.handle(settled);
         } else {
-            self.settler.push(settled, self.now);
+            self.settling.push(settled, self.now);
         }
     }
 
     /// Gives outcomes to reply handlers, as many at a time as there are connections for them.
     pub(super) fn begin_handlers(&mut self) {
-        while let Some((place, settled)) = self.to_handle.next() {
-            let (replies, settlement, leading) =
-                (self.app.replies.clone(), settled.settlement.clone(), self.leading.clone());
+        while let Some((place, settled)) = self.settling.next_to_handle() {
             // Words of the target may be written by anybody. Words that only a leader may say (nobody answered) are dropped
             // when this one is none any more, or its session is not the leader's.
-            let by_anybody = matches!(settlement.status, Status::Ok | Status::Error);
-            let leader = (!by_anybody).then_some(self.pid);
-            let task = self.app.stop.tasks.spawn(async move {
-                let settle = replies.settle(settlement, leader);
-                tokio::select! {
-                    result = settle => Some(result),
-                    () = leading.cancelled(), if !by_anybody => None,
-                }
-            });
-            self.handling.push(
-                async move {
-                    let end = match task.await {
-                        Ok(Some(Ok(true))) => HandlerEnd::Written,
-                        Ok(Some(Err(error))) if error.passes => HandlerEnd::Again,
-                        Ok(Some(Err(error))) => {
-                            let uid = settled.settlement.uid;
-                            tracing::warn!(message.id = %uid, "a reply was not written with its handler ({}); it is written without", error.why);
-                            HandlerEnd::Unwritten
-                        }
-                        Ok(Some(Ok(false)) | None) => HandlerEnd::Unwritten,
-                        Err(_) => {
-                            tracing::error!(message.id = %settled.settlement.uid, "a reply handler's task panicked; the reply is written without it");
-                            HandlerEnd::Unwritten
-                        }
-                    };
-                    Handled { place, settled, end }
-                }
-                .boxed(),
-            );
+            let by_leader = !matches!(settled.settlement.status, Status::Ok | Status::Error);
+            self.actions.push_back(Action::Handle(Handling { place, settled, by_leader }));
         }
     }
 
     pub(super) fn on_handled(&mut self, handled: Handled) {
-        self.to_handle.done(handled.place);
-        self.lanes.handled(handled.settled.lane);
-        match handled.end {
+        let Handled { place, settled, end } = handled;
+        self.settling.handled(place);
+        self.lanes.handled(settled.lane);
+        match end {
             HandlerEnd::Written => {
-                self.count_settled(handled.settled.settlement.status, 1);
-                self.forget(&handled.settled);
-                self.pace.news();
+                self.count_settled(settled.settlement.status, 1);
+                self.forget(&settled);
+                self.schedule.news();
             }
             HandlerEnd::Again => {
-                self.lanes.begin_handling(handled.settled.lane);
-                self.to_handle.push(handled.settled);
+                self.lanes.begin_handling(settled.lane);
+                self.settling.handle(settled);
             }
-            HandlerEnd::Unwritten => self.settler.push(handled.settled, self.now),
+            HandlerEnd::Unwritten => self.settling.push(settled, self.now),
         }
     }
 
-    pub(super) fn on_written(&mut self, written: Written) {
-        let Written { done: batch, held, swallowed, retry } = written;
-        // Replies that were tried again are written, or are swallowed once more.
-        if !self.swallowed.is_empty() {
-            for settled in batch.iter().chain(&held) {
-                self.swallowed.remove(&settled.settlement.id);
-            }
-        }
-        for id in swallowed {
-            self.swallowed.insert(id, self.outbox.stuck().hold(SWALLOWED.to_owned()));
-        }
-        self.settler.written(held, retry, self.now);
+    /// A batch is written, but for what is held.
+    pub(super) fn on_written(&mut self, written: Written, hold: Option<Hold>) {
+        let batch = self.settling.written(written, hold, self.now);
         self.counts.batch.observe(batch.len() as f64);
         // Mostly all of a batch end alike: the counter is looked up once for those in a row that do.
         for alike in batch.chunk_by(|a, b| a.settlement.status == b.settlement.status) {
             self.count_settled(alike[0].settlement.status, alike.len());
             alike.iter().for_each(|settled| self.forget(settled));
         }
-        self.pace.news();
+        self.schedule.news();
     }
 
     /// Its reply is committed: nothing of it is kept.
     fn forget(&mut self, settled: &Settled) {
-        self.unsettled.remove(settled.settlement.id);
+        self.schedule.settled(settled.settlement.id);
         self.lanes.settled(1, settled.bytes);
     }
 

@@ -2,10 +2,10 @@
 
 use tpro_runtime::telemetry::{Span, SpanKind, Spans};
 
-use crate::core::settled::Settled;
+use super::settled::Settled;
 
 /// Begins the spans of a batch: one of its own, and `settle` in each sampled trace, linked to it.
-pub(crate) fn begin_spans(spans: &Spans, batch: &[Settled]) -> Vec<Span> {
+pub fn begin_spans(spans: &Spans, batch: &[Settled]) -> Vec<Span> {
     let mut sampled = batch.iter().filter(|settled| settled.settlement.traceparent.sampled()).peekable();
     if sampled.peek().is_none() {
         return Vec::new();

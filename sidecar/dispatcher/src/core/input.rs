@@ -1,0 +1,145 @@
+//! The events that the core is told of.
+
+use std::time::SystemTime;
+
+use super::{
+    in_flight::Key,
+    incoming::Incoming,
+    lane::Waiting,
+    lane_id::LaneId,
+    published::Row,
+    recovery::Recovered,
+    reply_queue::Place,
+    settled::Settled,
+    snapshot::Snapshot,
+    writing::{Unwritten, Writing},
+};
+
+/// An event.
+pub enum Input<'m> {
+    /// The connection to NATS, told before anything that came over it: its state, and a number that changes with each reconnect.
+    Connection {
+        /// NATS is connected.
+        up: bool,
+        /// The number of the connection.
+        number: u64,
+    },
+    /// The time by the database's clock.
+    Clock(SystemTime),
+    /// NATS takes a message without waiting.
+    Room,
+    /// A message was handed to NATS.
+    Sent(Key),
+    /// A message is larger than NATS takes.
+    TooLarge {
+        /// Where it is kept.
+        key: Key,
+        /// Its bytes.
+        size: usize,
+        /// The bytes that NATS takes.
+        most: usize,
+    },
+    /// A service was asked if it is there, or NATS had no room for the question.
+    Asked {
+        /// The lane of the service.
+        lane: LaneId,
+        /// The question went out.
+        went: bool,
+    },
+    /// A message came on a reply subject.
+    Reply(Incoming<'m>),
+    /// The NATS server has refused to let us publish to this subject.
+    Forbidden(&'m str),
+    /// A copy of this service, `<space>.<service>`, is connected again.
+    Back(&'m str),
+    /// Somebody has published while the dispatcher slept.
+    Rung,
+    /// Somebody may have settled what is in hand here.
+    Cancelled,
+    /// A statement has ended.
+    Done(Done),
+    /// A reply handler has ended.
+    Handled(Handled),
+    /// The session that leads waits for a synchronous standby, or does not.
+    Standby(bool),
+    /// Time has passed.
+    Time,
+    /// Let the leadership go.
+    Stop,
+}
+
+/// The end of a statement.
+pub enum Done {
+    /// Of [`Statement::Page`](super::Statement::Page).
+    Page {
+        /// The snapshot it was read in.
+        cur: Snapshot,
+        /// The rows, in the order of (tx, id).
+        rows: Vec<Row>,
+        /// The most rows that were asked for.
+        limit: usize,
+        /// Those that have a reply, in order.
+        gone: Vec<i64>,
+    },
+    /// Of [`Statement::Recover`](super::Statement::Recover).
+    Recovered(Recovered),
+    /// Of [`Statement::Fetch`](super::Statement::Fetch).
+    Fetched {
+        /// The rows that were asked for.
+        asked: Vec<(LaneId, Waiting)>,
+        /// Those that are there, in the order of ids.
+        rows: Vec<Row>,
+        /// Those that have a reply, in order.
+        gone: Vec<i64>,
+    },
+    /// Of [`Statement::Recall`](super::Statement::Recall): those that have a reply.
+    Recalled(Vec<i64>),
+    /// Of [`Statement::Sleep`](super::Statement::Sleep): the bell is ours, or a publisher is about to commit.
+    Slept(bool),
+    /// Of [`Statement::Wake`](super::Statement::Wake).
+    Woken,
+    /// Of [`Statement::Settle`](super::Statement::Settle): so many rows were written, or none.
+    Settled(Box<Writing>, Result<u64, Unwritten>),
+    /// Of [`Statement::Missing`](super::Statement::Missing).
+    Missing(Box<Writing>, Vec<i64>),
+    /// Of [`Statement::LookBack`](super::Statement::LookBack).
+    LookedBack {
+        /// Everything below the floor that is visible in it was found.
+        until: Snapshot,
+        /// The rows without a reply, and their lanes.
+        found: Vec<(i64, String)>,
+        /// The last id that was drawn by then.
+        drawn: i64,
+        /// The cursor is to move after it.
+        moves: bool,
+    },
+    /// Of [`Statement::MoveCursor`](super::Statement::MoveCursor).
+    Moved,
+    /// Of [`Statement::Note`](super::Statement::Note).
+    Noted,
+    /// Of [`Statement::TryToSettle`](super::Statement::TryToSettle): the reason why replies cannot be written, if they cannot.
+    Tried(Option<String>),
+    /// Of [`Statement::Heartbeat`](super::Statement::Heartbeat).
+    Beat,
+}
+
+/// An outcome that was given to a reply handler, and its end.
+pub struct Handled {
+    /// The place at the handlers that it had.
+    pub place: Place,
+    /// The outcome.
+    pub settled: Settled,
+    /// The end of the handler.
+    pub end: HandlerEnd,
+}
+
+/// The end of a reply handler.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum HandlerEnd {
+    /// The outcome is written, and known to be committed.
+    Written,
+    /// The database was not there for the handler, which has not run to its end: another try.
+    Again,
+    /// The outcome is to be written without its handler.
+    Unwritten,
+}
