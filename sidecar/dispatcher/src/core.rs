@@ -1,16 +1,19 @@
 //! The protocol of the leader, without IO.
 //!
-//! Nothing in this module opens a connection, reads a clock or draws a random number of its own: moments come in as
-//! arguments, and the seed of the generator is handed in. So the same inputs give the same actions, and the test `walls` keeps it
-//! that way. The part that knows PostgreSQL and NATS is the driver.
+//! Nothing in this module opens a connection, reads a clock or draws a random number of its own:
+//! moments come in as arguments, and the seed of the generator is handed in. So the same inputs
+//! give the same actions, and the test `walls` keeps it that way. The part that knows PostgreSQL
+//! and NATS is the driver.
 //!
-//! A [`TakeOver`] finds out how far the leader before has come, and a [`Core`] goes on from there. The driver tells it what
-//! happens ([`Core::handle`]), does what it asks for until it asks for nothing more ([`Core::poll`]), and waits for the next event
-//! or the next moment ([`Core::next_timeout`]).
+//! A [`TakeOver`] finds out how far the leader before has come, and a [`Core`] goes on from there.
+//! The driver tells it what happens ([`Core::handle`]), does what it asks for until it asks for
+//! nothing more ([`Core::poll`]), and waits for the next event or the next moment
+//! ([`Core::next_timeout`]).
 //!
-//! Each part has its state for itself: [`reading`] the place in the outbox, [`messages`] what is in flight, [`lanes`] the room of
-//! each target, [`settling`] the outcomes, [`schedule`] the rows that the cursor is about. This file puts them together, and the
-//! files `turn`, `intake`, `attempts`, `replies`, `timing`, `outcomes`, `recalls` and `hand_over` are what passes between them.
+//! Each part has its state for itself: [`reading`] the place in the outbox, [`messages`] what is in
+//! flight, [`lanes`] the room of each target, [`settling`] the outcomes, [`schedule`] the rows that
+//! the cursor is about. This file puts them together, and the files `turn`, `intake`, `attempts`,
+//! `replies`, `timing`, `outcomes`, `recalls` and `hand_over` are what passes between them.
 
 pub(crate) mod action;
 mod answer;
@@ -93,9 +96,9 @@ use self::{
 };
 use crate::metrics::Counts;
 
-/// How long a leader that is told to stop waits for the replies it awaits. It holds the lock meanwhile, so that what is
-/// published waits for the next leader; what is not answered by then, that one sends again, and the inbox of the target
-/// makes it one effect.
+/// The longest wait of a leader that is told to stop for the replies it awaits. It holds the lock
+/// meanwhile, so that what is published waits for the next leader; what is not answered by then,
+/// that one sends again, and the inbox of the target makes it one effect.
 const LAST_REPLIES: Duration = Duration::from_secs(3);
 
 /// Where a leader is between its first statement and its last.

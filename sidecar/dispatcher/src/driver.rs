@@ -1,4 +1,5 @@
-//! The only part that knows PostgreSQL and NATS: it tells the [core](crate::core) what happens, and does what the core asks for.
+//! The only part that knows PostgreSQL and NATS: it tells the [core](crate::core) what happens, and
+//! does what the core asks for.
 
 pub(crate) mod begin;
 mod binary;

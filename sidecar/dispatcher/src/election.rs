@@ -1,4 +1,5 @@
-//! Who may lead: the gate before everything else, and the claims by which copies of several servers find each other.
+//! The right to lead: the gate before everything else, and the claims by which copies of several
+//! servers find each other.
 
 pub(crate) mod claim;
 pub mod gate;

@@ -20,16 +20,17 @@ use super::{
     },
 };
 
-/// How often a follower looks whether the leader is frozen.
+/// The pause between two looks of a follower if the leader is frozen.
 const WATCH: Duration = Duration::from_millis(500);
 /// When to ask for the lock of a leader whose session was terminated: it takes a moment to end.
 const SOON: Duration = Duration::from_millis(50);
-/// A session that lasted so long was a good one: what ended it is no reason to wait before the next.
+/// A session that lasted so long was a good one: what ended it is no reason to wait before the
+/// next.
 const SETTLED_IN: Duration = Duration::from_millis(500);
-/// How long a follower's short statement may take before its session is taken for dead.
+/// The time for a follower's short statement after which its session is taken for dead.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// Why a follower's session ended.
+/// The reasons why a follower's session ended.
 #[derive(Debug, thiserror::Error)]
 enum Trouble {
     #[error(transparent)]
@@ -51,7 +52,7 @@ enum Trouble {
 }
 
 impl Trouble {
-    /// Whether the source is led from another server, which has the better right.
+    /// True if the source is led from another server, which has the better right.
     fn is_rival(&self) -> bool {
         matches!(self, Self::Claim(ClaimError::Led { .. }) | Self::Fall(Fall::Claim(ClaimError::Led { .. })))
     }
@@ -60,7 +61,7 @@ impl Trouble {
 /// Follows and leads, by turns, until the process is told to stop.
 pub(super) async fn run(app: Context) {
     let mut backoff = Backoff::new(Duration::from_millis(100), Duration::from_secs(3));
-    // Which schema it is, whatever its name.
+    // The schema, no matter what it is called.
     let mut schema = None;
     // Since when the source is led from another server, each time we wanted to.
     let mut rival_since = None;
@@ -103,7 +104,7 @@ pub(super) async fn run(app: Context) {
 
 /// Follows on one session, and leads on it when it gets the lock. `Ok` when told to stop.
 async fn follow(app: &Context, schema: &mut Option<u32>) -> Result<(), Trouble> {
-    // A follower has nothing in hand: whatever it asks, nobody needs the answer when it stops.
+    // A follower has nothing in hand: nobody needs the answer to what it asks when it stops.
     let session = tokio::select! {
         () = app.stop.soft.cancelled() => return Ok(()),
         session = wait_for_the_lead(app, schema) => session?,
@@ -142,12 +143,13 @@ async fn wait_for_the_lead(app: &Context, schema: &mut Option<u32>) -> Result<Se
 const FROZEN: &str =
     "the leader's backend is frozen and does not end when it is terminated; it must go on or be killed";
 
-/// What a database that was copied or restored needs before anything is sent from it.
+/// The need of a database that was copied or restored before anything is sent from it.
 const NOT_ADOPTED: &str = "this database is a copy or was restored, and what it holds may have been sent by the original; \
     if it is to send from now on: SELECT tpro.adopt()";
 
-/// Whether the service is still there. Asked of each new session: a drop ends the one before with an error, and it may be
-/// any of many (the tables are gone, the schema is, and so is the role with the right to ask).
+/// Looks if the service is still there. It is asked of each new session: a drop ends the one before
+/// with an error, and it may be any of many (the tables are gone, the schema is, and so is the role
+/// with the right to ask).
 async fn look_for_schema(app: &Context, client: &Client, known: &mut Option<u32>) -> Result<(), Trouble> {
     let sql = "/* leader.schema */ SELECT to_regnamespace($1)::oid, \
         (SELECT n.nspname::text FROM pg_namespace n WHERE n.oid = $2)";
@@ -163,9 +165,10 @@ async fn look_for_schema(app: &Context, client: &Client, known: &mut Option<u32>
     Ok(())
 }
 
-/// Whether this session leads now; none when the database is not the one that was adopted.
+/// True if this session leads now; none when the database is not the one that was adopted.
 async fn ask_to_lead(app: &Context, client: &Client) -> Result<Option<bool>, Trouble> {
-    // CASE, since the lock must not be taken in a database that is not adopted, nor as whom it was before it was.
+    // CASE, since the lock must not be taken in a database that is not adopted, nor as whom it was
+    // before it was.
     let sql = "/* leader.lead */ SELECT CASE WHEN tpro.adopted() AND i.now = $2 THEN tpro.lead($1) END, \
         CASE WHEN tpro.adopted() AND i.now <> $2 THEN i.now END FROM (SELECT tpro.instance() AS now) AS i";
     let before = app.source.instance;
@@ -177,7 +180,8 @@ async fn ask_to_lead(app: &Context, client: &Client) -> Result<Option<bool>, Tro
     row.try_get(0).map_err(read)
 }
 
-/// Terminates the session of a leader that is frozen, and says if one waits for a synchronous standby.
+/// Terminates the session of a leader that is frozen, and says if one waits for a synchronous
+/// standby.
 async fn depose(app: &Context, client: &Client) -> Result<bool, Trouble> {
     let sql = "/* leader.depose */ SELECT tpro.depose($1), EXISTS (SELECT FROM tpro.locks l \
         JOIN pg_stat_activity a ON a.pid = l.pid \
@@ -208,7 +212,8 @@ async fn ask<T>(
     }
 }
 
-/// Says so when what a leader writes at its beginning waits for a synchronous standby. It does not end.
+/// Says so when what a leader writes at its beginning waits for a synchronous standby. It does not
+/// end.
 async fn watch_standby(app: &Context, pid: i32) {
     loop {
         tokio::time::sleep(PATIENCE).await;
@@ -240,7 +245,7 @@ async fn lead(app: &Context, session: Session) -> Result<(), Trouble> {
     let led = leader.lead().await;
     // The present leader notices this by itself.
     app.health.ok(REPLIES);
-    // What it held is another's now.
+    // The messages that it held are another's now.
     for gauge in [
         &counts.leading,
         &counts.asleep,

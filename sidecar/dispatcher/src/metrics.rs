@@ -7,7 +7,7 @@ use prometheus_client::{
 };
 use tpro_runtime::metrics::Reason;
 
-/// How a message ended.
+/// The end of a message.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub struct Ended {
     /// `ok`, `error`, `timeout`, ...
@@ -19,13 +19,14 @@ pub struct Ended {
 pub struct Counts {
     /// 1 while this copy leads.
     pub leading: Gauge,
-    /// How often this copy began to lead.
+    /// The number of times that this copy began to lead.
     pub takeovers: Counter,
-    /// How often this copy deposed a frozen leader.
+    /// The number of times that this copy deposed a frozen leader.
     pub deposed: Counter,
     /// 1 while the dispatcher sleeps.
     pub asleep: Gauge,
-    /// Pages read from the outbox, by what they were for: `rows`, `empty`, `recovery`, `fetch`, `recall`.
+    /// Pages read from the outbox, by what they were for: `rows`, `empty`, `recovery`, `fetch`,
+    /// `recall`.
     pub reads: Family<Reason, Counter>,
     /// The first id that reads of the outbox ask for; 0: they look into all partitions.
     pub floor: Gauge,
@@ -43,13 +44,14 @@ pub struct Counts {
     pub batch: Histogram,
     /// Replies to no message in flight: late, or to a leader before.
     pub late_replies: Counter,
-    /// What came to a reply subject and is no reply, by kind.
+    /// Messages that came to a reply subject and are no replies, by kind.
     pub dropped_replies: Family<Reason, Counter>,
     /// Attempts that nobody took: `no_responders`, `overloaded`, `forbidden`, `unsupported`.
     pub refused: Family<Reason, Counter>,
     /// Attempts that were not answered in time.
     pub silent: Counter,
-    /// Claims of leadership that are not believed: `malformed`, `unsigned`, `forged`, `stale`, `unexplained`.
+    /// Claims of leadership that are not believed: `malformed`, `unsigned`, `forged`, `stale`,
+    /// `unexplained`.
     pub claims_ignored: Family<Reason, Counter>,
     /// Messages sent to NATS, attempts counted each.
     pub sent: Counter,
@@ -58,8 +60,8 @@ pub struct Counts {
 }
 
 impl Counts {
-    /// All at zero, registered but for those of [`Counts::register_flight`]. What comes to a reply subject and is no reply
-    /// is counted by others, too.
+    /// All at zero, registered but for those of [`Counts::register_flight`]. What comes to a reply
+    /// subject and is no reply is counted by others, too.
     pub fn new(r: &mut Registry, dropped_replies: Family<Reason, Counter>) -> Self {
         let counts = Self {
             leading: Gauge::default(),

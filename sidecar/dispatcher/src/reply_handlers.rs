@@ -9,10 +9,11 @@ pub trait ReplyHandlers: Send + Sync {
     /// Returns true if replies of this target have a handler.
     fn has(&self, target: &Target) -> bool;
 
-    /// Writes the reply and runs its handler in one transaction. If the handler fails, the reply is still written.
+    /// Writes the reply and runs its handler in one transaction. If the handler fails, the reply is
+    /// still written.
     ///
-    /// A message that only the leader may settle comes with the backend that must be leading when it is settled. If that
-    /// backend leads no more, nothing is written, and false is returned.
+    /// A message that only the leader may settle comes with the backend that must be leading when
+    /// it is settled. If that backend leads no more, nothing is written, and false is returned.
     fn settle(
         &self,
         settlement: Settlement,

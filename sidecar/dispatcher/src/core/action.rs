@@ -7,17 +7,18 @@ use super::{
 
 /// An action for the driver.
 pub enum Action {
-    /// Run a statement on the session that leads; its end is [`Input::Done`](super::Input::Done). Statements run in the order in
-    /// which they are asked for, each in a transaction of its own.
+    /// Run a statement on the session that leads; its end is [`Input::Done`](super::Input::Done).
+    /// Statements run in the order in which they are asked for, each in a transaction of its own.
     Run(Statement),
     /// Drop the statements that are under way: nobody looks at their ends any more.
     Abandon,
-    /// Hand [`Core::outgoing`](super::Core::outgoing) to NATS, which has room for one message; the end is
-    /// [`Input::Sent`](super::Input::Sent) or [`Input::TooLarge`](super::Input::TooLarge).
+    /// Hand [`Core::outgoing`](super::Core::outgoing) to NATS, which has room for one message; the
+    /// end is [`Input::Sent`](super::Input::Sent) or [`Input::TooLarge`](super::Input::TooLarge).
     Send(Key),
     /// Publish a message without a body, if NATS has room for it just now.
     Ask(Question),
-    /// Have an outcome written with its reply handler; the end is [`Input::Handled`](super::Input::Handled).
+    /// Have an outcome written with its reply handler; the end is
+    /// [`Input::Handled`](super::Input::Handled).
     Handle(Handling),
     /// Ask by another session if the one that leads waits for a synchronous standby; the answer is
     /// [`Input::Standby`](super::Input::Standby).
@@ -30,8 +31,9 @@ pub enum Action {
 
 /// A statement on the session that leads.
 pub enum Statement {
-    /// Read a page: the rows of the window from the id `first` on, `limit` at most, those of `closed` lanes without bodies. If
-    /// replies are doubted, look after it which of these rows have one.
+    /// Read a page: the rows of the window from the id `first` on, `limit` at most, those of
+    /// `closed` lanes without bodies. If replies are doubted, look after it which of these rows
+    /// have one.
     Page {
         /// Between which snapshots, and after which row.
         window: Window,
@@ -44,8 +46,8 @@ pub enum Statement {
         /// Rows may have a reply.
         doubted: bool,
     },
-    /// Read a page of [`recovery::PAGE`](super::recovery) rows of the window, all without bodies, and after it which of them have
-    /// no reply.
+    /// Read a page of [`recovery::PAGE`](super::recovery) rows of the window, all without bodies,
+    /// and after it which of them have no reply.
     Recover(Window),
     /// Read these rows whole. If replies are doubted, look after it which of them have one.
     Fetch {
@@ -64,8 +66,8 @@ pub enum Statement {
     Settle(Box<Writing>),
     /// Look which rows of [`Writing::part`] are there and have no reply.
     Missing(Box<Writing>),
-    /// Look which rows up to the id `last` became visible between two snapshots and have no reply, and after it which id was drawn
-    /// last.
+    /// Look which rows up to the id `last` became visible between two snapshots and have no reply,
+    /// and after it which id was drawn last.
     LookBack {
         /// Everything visible in it is in hand.
         seen: Snapshot,
@@ -101,8 +103,8 @@ pub enum Question {
         /// The subject.
         subject: String,
     },
-    /// To a service, of a version that no release understands: each copy refuses it at once. Whether it went out is
-    /// [`Input::Asked`](super::Input::Asked).
+    /// To a service, of a version that no release understands: each copy refuses it at once.
+    /// Whether it went out is [`Input::Asked`](super::Input::Asked).
     Presence {
         /// The lane of the service.
         lane: LaneId,
@@ -119,7 +121,8 @@ pub struct Handling {
     pub place: Place,
     /// The outcome.
     pub settled: Settled,
-    /// Only a leader may say it, as that nobody answered: it is dropped when this one leads no more.
+    /// Only a leader may say it, as that nobody answered: it is dropped when this one leads no
+    /// more.
     pub by_leader: bool,
 }
 

@@ -1,4 +1,4 @@
-//! What came back on a reply subject, in the words of the dispatcher.
+//! A message that came back on a reply subject, in the words of the dispatcher.
 
 use tpro_wire::{
     error::{RpcError, code},

@@ -12,7 +12,8 @@ use super::{
 };
 
 impl Core {
-    /// The next message that is handed to NATS, if it may be and NATS has room. Its attempt is counted.
+    /// The next message that is handed to NATS, if it may be and NATS has room. Its attempt is
+    /// counted.
     pub(super) fn next_to_send(&mut self) -> Option<Key> {
         if !self.room || !self.may_send() {
             return None;
@@ -26,7 +27,8 @@ impl Core {
         None
     }
 
-    /// Counts the next attempt of a message. Returns false if it has expired before the first; then it is settled.
+    /// Counts the next attempt of a message. Returns false if it has expired before the first; then
+    /// it is settled.
     fn begin_attempt(&mut self, key: Key) -> bool {
         let (now, time) = (self.now, self.time());
         let Some(message) = self.messages.get_mut(key) else { return false };
@@ -67,8 +69,9 @@ impl Core {
         self.settle(key, Outcome::too_large(size, most));
     }
 
-    /// The connection now. An event is known only for the connection that it went over to be at the server, and requests and
-    /// replies that a lost connection held are lost: after a reconnect, these are sent again.
+    /// The connection now. An event is known only for the connection that it went over to be at the
+    /// server, and requests and replies that a lost connection held are lost: after a reconnect,
+    /// these are sent again.
     pub(super) fn on_connection(&mut self, up: bool, number: u64) {
         if let Some(events) = self.link.is_now(up, number, self.now) {
             events.into_iter().for_each(|key| self.messages.send_again(key));
@@ -76,8 +79,9 @@ impl Core {
         }
     }
 
-    /// Sends again, at once and in their order, what awaits a reply that may have been lost. The inbox of the target makes it one
-    /// run; a service that knows nothing of tpro has no inbox, and is given its time.
+    /// Sends again, at once and in their order, what awaits a reply that may have been lost. The
+    /// inbox of the target makes it one run; a service that knows nothing of tpro has no inbox, and
+    /// is given its time.
     fn send_flying_again(&mut self, is_meant: impl Fn(&Message) -> bool) {
         let now = self.now;
         let mut keys: Vec<_> = self
@@ -94,8 +98,8 @@ impl Core {
         }
     }
 
-    /// A copy of this service (`<space>.<service>`) is back: what its connection held is lost, and a message that found nobody
-    /// may try again.
+    /// A copy of this service (`<space>.<service>`) is back: what its connection held is lost, and
+    /// a message that found nobody may try again.
     pub(super) fn on_back(&mut self, service: &str) {
         self.send_flying_again(|message| {
             message.row.target.subject().strip_prefix(service).is_some_and(|rest| rest.starts_with('.'))

@@ -1,16 +1,17 @@
-//! How the leader learns that the NATS server has its events.
+//! The way in which the leader learns that the NATS server has its events.
 //!
-//! An event has no reply, and the client's `flush` only says that the bytes have left the process. So after a batch of
-//! events the leader publishes to a reply subject of its own and waits for that message to come back: a connection is
-//! handled in order, so by then the server has all that went before it. That holds for one connection only; when there was
-//! another one in between, the events are sent again.
+//! An event has no reply, and the client's `flush` only says that the bytes have left the process.
+//! So after a batch of events the leader publishes to a reply subject of its own and waits for that
+//! message to come back: a connection is handled in order, so by then the server has all that went
+//! before it. That holds for one connection only; when there was another one in between, the events
+//! are sent again.
 
 use std::time::{Duration, Instant};
 
 use super::in_flight::Key;
 use tpro_wire::uid::Uid;
 
-/// How long an echo may take before another is asked for.
+/// The time for an echo after which another is asked for.
 const OVERDUE: Duration = Duration::from_secs(2);
 
 struct Asked {
@@ -24,13 +25,13 @@ pub struct Barrier {
     /// Random: nobody else can send the echo.
     uid: Uid,
     next: u32,
-    /// Which connection the events and the question went over; it changes with each reconnect.
+    /// The connection that the events and the question went over; it changes with each reconnect.
     connection: u64,
     sent: Vec<Key>,
     asked: Option<Asked>,
 }
 
-/// What an echo says of the events before it.
+/// The word of an echo on the events before it.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Echo {
     /// The server has them.
@@ -53,7 +54,8 @@ impl Barrier {
         self.sent.push(event);
     }
 
-    /// The number of the echo to ask for now, if there is something to ask for and no other is under way.
+    /// The number of the echo to ask for now, if there is something to ask for and no other is
+    /// under way.
     pub fn ask(&mut self, now: Instant) -> Option<u32> {
         let overdue = self.asked.as_ref().is_some_and(|asked| now >= asked.at + OVERDUE);
         if overdue && let Some(asked) = self.asked.take() {

@@ -1,9 +1,10 @@
 //! When to read, when to sleep, and how to be woken: the dispatcher's side of the bell.
 //!
-//! The bell is a lock. Whoever holds it exclusively sleeps; a transaction that publishes tries it shared before it commits,
-//! and notifies when it cannot have it. So the order matters, and is the whole of this file: take the bell, *then* read
-//! once more, in a statement of its own (what committed before the bell was taken did not ring, and is visible by then);
-//! only what that read does not find will ring. `sidecar/models/src/bell.rs` checks it exhaustively.
+//! The bell is a lock. The dispatcher that holds it exclusively sleeps; a transaction that
+//! publishes tries it shared before it commits, and notifies when it cannot have it. So the order
+//! matters, and is the whole of this file: take the bell, *then* read once more, in a statement of
+//! its own (what committed before the bell was taken did not ring, and is visible by then); only
+//! what that read does not find will ring. `sidecar/models/src/bell.rs` checks it exhaustively.
 //!
 //! Replies and timers do not wake: they need the session, not the bell.
 
@@ -41,7 +42,7 @@ pub enum Act {
     Wake,
 }
 
-/// What a read found.
+/// The rows that a read found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Found {
     /// Nothing.
@@ -68,7 +69,8 @@ impl Bell {
         Self { state, busy: false, park_after, slow_poll }
     }
 
-    /// What to do now, if anything. The caller does it, and says how it ended; or, when it may not read now, asks again.
+    /// The statement to run now, if any. The caller does it, and says how it ended; or, when it may
+    /// not read now, asks again.
     pub fn act(&self, now: Instant) -> Option<Act> {
         if self.busy {
             return None;

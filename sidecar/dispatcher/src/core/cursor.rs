@@ -1,8 +1,8 @@
 //! When the durable cursor moves, and what it says is pending.
 //!
-//! It may move only between two windows of the reader, when everything read is visible in the reader's snapshot, and it
-//! names every row that was read and whose reply is not known to be committed. Naming one too many does no harm: who reads
-//! the cursor leaves out what has a reply.
+//! It may move only between two windows of the reader, when everything read is visible in the
+//! reader's snapshot, and it names every row that was read and whose reply is not known to be
+//! committed. Naming one too many does no harm: who reads the cursor leaves out what has a reply.
 
 use std::time::{Duration, Instant};
 
@@ -10,10 +10,11 @@ use rustc_hash::FxHashMap;
 
 use super::snapshot::Snapshot;
 
-/// How often it moves at most: each move is an update of one row, and saves the next leader a second's rows.
+/// The least pause between two moves: each move is an update of one row, and saves the next leader
+/// a second's rows.
 const INTERVAL: Duration = Duration::from_secs(1);
-/// How often it moves at most when partitions are left out of reads: what is in them has to be looked for first, which looks
-/// into every partition there is.
+/// The least pause between two moves when partitions are left out of reads: what is in them has to
+/// be looked for first, which looks into every partition there is.
 const LOOKING_BACK: Duration = Duration::from_secs(5);
 /// The most pending ids it carries; with more of them it stays where it is.
 const PENDING: usize = 10_000;
@@ -29,8 +30,9 @@ pub struct Cursor {
     pub clean: bool,
 }
 
-/// Rows that were read and not yet settled for certain: a bit per id, 64 of them a word. Ids come from a sequence, so
-/// that words are mostly full, and a million waiting rows cost a fraction of a megabyte.
+/// Rows that were read and not yet settled for certain: a bit per id, 64 of them a word. Ids come
+/// from a sequence, so that words are mostly full, and a million waiting rows cost a fraction of a
+/// megabyte.
 #[derive(Default)]
 pub struct Unsettled {
     words: FxHashMap<i64, u64>,
@@ -88,7 +90,8 @@ impl Unsettled {
         ids_of(word, self.words.get(&word).copied().unwrap_or(0))
     }
 
-    /// The rows that the cursor says are pending; none when there is too much of it for the cursor to move.
+    /// The rows that the cursor says are pending; none when there is too much of it for the cursor
+    /// to move.
     pub fn pending(&self) -> Option<Vec<i64>> {
         (self.len <= PENDING).then(|| self.ids())
     }
@@ -105,8 +108,8 @@ fn bit(id: i64) -> u64 {
 /// The pace at which the cursor moves.
 pub struct Pace {
     last: Instant,
-    /// Something was read or settled since. Without it a move would only be a reason for the next one: it takes a
-    /// transaction id, and so makes another snapshot.
+    /// Something was read or settled since. Without it a move would only be a reason for the next
+    /// one: it takes a transaction id, and so makes another snapshot.
     news: bool,
     moving: bool,
 }
@@ -122,8 +125,9 @@ impl Pace {
         self.news = true;
     }
 
-    /// When to look back, and to move if there is news; none when there is no reason to. `below` says that there is something to
-    /// be looked back for, and `behind` that transactions have ended since.
+    /// When to look back, and to move if there is news; none when there is no reason to. `below`
+    /// says that there is something to be looked back for, and `behind` that transactions have
+    /// ended since.
     pub fn due(&self, below: bool, behind: bool) -> Option<Instant> {
         let interval = if below || !self.news { LOOKING_BACK } else { INTERVAL };
         ((self.news || behind) && !self.moving).then(|| self.last + interval)

@@ -1,4 +1,5 @@
-//! The random numbers of the core: a generator that is handed a seed, so that the same inputs give the same actions.
+//! The random numbers of the core: a generator that is handed a seed, so that the same inputs give
+//! the same actions.
 
 use std::time::Duration;
 
@@ -20,7 +21,8 @@ impl Dice {
         mixed ^ (mixed >> 31)
     }
 
-    /// Between half of the pause and the whole of it, so that leaders that met the same trouble do not act in step.
+    /// Between half of the pause and the whole of it, so that leaders that met the same trouble do
+    /// not act in step.
     pub fn jittered(&mut self, pause: Duration) -> Duration {
         // 53 bits: the precision of an f64.
         let unit = (self.next_u64() >> 11) as f64 / (1u64 << 53) as f64;

@@ -1,18 +1,21 @@
-//! Where reading begins: the floor, an id below which all messages that were ever published have been read.
+//! Where reading begins: the floor, an id below which all messages that were ever published have
+//! been read.
 //!
-//! The outbox is partitioned by ids, and a read goes by transactions, so that it looks into every partition there is. With
-//! hundreds of them nearly all of its time goes into those that have had nothing new for days. So a read asks for ids from the
-//! floor on, by which PostgreSQL leaves the other partitions out.
+//! The outbox is partitioned by ids, and a read goes by transactions, so that it looks into every
+//! partition there is. With hundreds of them nearly all of its time goes into those that have had
+//! nothing new for days. So a read asks for ids from the floor on, by which PostgreSQL leaves the
+//! other partitions out.
 //!
-//! **When it rises.** All ids up to the last one that was drawn at some moment belong to transactions of that moment. When all
-//! of these are over, and what they committed was read, the floor may rise behind that id. It rises by whole partitions, since
-//! a part of one saves nothing.
+//! **When it rises.** All ids up to the last one that was drawn at some moment belong to
+//! transactions of that moment. When all of these are over, and what they committed was read, the
+//! floor may rise behind that id. It rises by whole partitions, since a part of one saves nothing.
 //!
-//! **Nothing hangs on it.** An id can be drawn before its transaction has a number of its own (both happen in one INSERT, and a
-//! process can stand still between them), and an operator puts back what was lost. So from time to time the leader *looks back*:
-//! it reads below the floor what became visible since it looked back last. The cursor moves no further than that, so that
-//! whoever leads next begins there, without a floor. Too high a floor would make a message late; it cannot make it lost. The
-//! model is `sidecar/models/src/cursor.rs`.
+//! **Nothing hangs on it.** An id can be drawn before its transaction has a number of its own (both
+//! happen in one INSERT, and a process can stand still between them), and an operator puts back
+//! what was lost. So from time to time the leader *looks back*: it reads below the floor what
+//! became visible since it looked back last. The cursor moves no further than that, so that the
+//! leader that leads next begins there, without a floor. Too high a floor would make a message
+//! late; it cannot make it lost. The model is `sidecar/models/src/cursor.rs`.
 
 use super::snapshot::Snapshot;
 
@@ -22,7 +25,7 @@ pub struct Floor {
     width: i64,
     /// The first id that reads ask for; none: they ask for all.
     first: Option<i64>,
-    /// Everything visible in it has been read, whatever its id.
+    /// Everything visible in it has been read, no matter which id it has.
     seen: Snapshot,
     /// All ids up to these were drawn when the last look back, and the one before it, had ended.
     drawn: [Option<i64>; 2],
@@ -31,8 +34,9 @@ pub struct Floor {
 }
 
 impl Floor {
-    /// Everything visible in `seen` has been read; there is no floor yet. `width` is how many ids a partition has: the floor is
-    /// as useful with another number, at the price of a part of a partition that is looked through.
+    /// Everything visible in `seen` has been read; there is no floor yet. `width` is how many ids a
+    /// partition has: the floor is as useful with another number, at the price of a part of a
+    /// partition that is looked through.
     pub fn new(width: i64, seen: Snapshot) -> Self {
         Self { width: width.max(1), first: None, seen, drawn: [None; 2], next: None }
     }
@@ -47,19 +51,20 @@ impl Floor {
         self.first.map(|first| first - 1)
     }
 
-    /// Everything visible in it has been read, whatever its id.
+    /// Everything visible in it has been read, no matter which id it has.
     pub fn seen(&self) -> &Snapshot {
         &self.seen
     }
 
-    /// Everything below the floor that is visible in `seen` has been read, as has everything else; `drawn` is the last id that was
-    /// drawn when that was known.
+    /// Everything below the floor that is visible in `seen` has been read, as has everything else;
+    /// `drawn` is the last id that was drawn when that was known.
     pub fn looked_back(&mut self, seen: Snapshot, drawn: i64) {
         if let Some((first, _)) = self.next.take_if(|(_, before)| seen.xmin() >= *before) {
             self.first = Some(first);
         }
-        // `seen` is of a read that was answered after the look back before this one had begun, and so after the one before that
-        // had ended: whatever has one of the ids known then is before it, or over in it.
+        // `seen` is of a read that was answered after the look back before this one began, and
+        // so after the one before that had ended: a row with one of the ids known then is before
+        // it, or over in it.
         if let [_, Some(drawn)] = self.drawn {
             let first = (drawn + 1).div_euclid(self.width) * self.width;
             if self.next.is_none() && first > self.first.unwrap_or(0) {

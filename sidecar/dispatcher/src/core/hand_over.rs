@@ -4,9 +4,10 @@ use std::time::Duration;
 
 use super::{Action, Core, Done, End, Input, LAST_REPLIES, State, Statement};
 
-/// How long the last move of the cursor may take, should the session not answer.
+/// The longest time for the last move of the cursor, should the session not answer.
 const LAST_MOVE: Duration = Duration::from_secs(3);
-/// The limit with nothing in hand: then the move only spares the next leader a look at what was settled in the last second.
+/// The limit with nothing in hand: then the move only spares the next leader a look at what was
+/// settled in the last second.
 const IDLE_MOVE: Duration = Duration::from_millis(500);
 
 impl Core {
@@ -17,15 +18,18 @@ impl Core {
         }
     }
 
-    /// True if no reply is awaited and no outcome is to be written. Messages that nobody takes are not waited for.
+    /// True if no reply is awaited and no outcome is to be written. Messages that nobody takes are
+    /// not waited for.
     pub(super) fn is_through(&self) -> bool {
         self.lanes.flying() == 0 && self.settling.is_idle()
     }
 
-    /// Leaves the cursor where the next leader finds everything, and the rows not read as nobody's yet.
+    /// Leaves the cursor where the next leader finds everything, and the rows not read as nobody's
+    /// yet.
     pub(super) fn hand_over(&mut self) {
-        // Nobody looks at their answers any more, and an answer that is waited for and not taken would hold up those behind
-        // it on the session. What they read or wrote is in the tables, and is pending in the cursor as far as it matters.
+        // Nobody looks at their answers any more, and an answer that is waited for and not taken
+        // would hold up those behind it on the session. What they read or wrote is in the tables,
+        // and is pending in the cursor as far as it matters.
         self.actions.retain(|action| matches!(action, Action::Show(_)));
         self.pulse.abandon();
         if !self.may_move() {

@@ -1,12 +1,13 @@
-//! The messages that were taken from the outbox and await their outcome, found by uid (replies) and by key (timers).
+//! The messages that were taken from the outbox and await their outcome, found by uid (replies) and
+//! by key (timers).
 
 use std::collections::hash_map::Entry;
 
 use rustc_hash::FxHashMap;
 use tpro_wire::uid::Uid;
 
-/// Where a message is kept. The turn tells two messages apart that were kept in the same slot one after the other, so that
-/// a late timer of the first does not touch the second.
+/// Where a message is kept. The turn tells two messages apart that were kept in the same slot one
+/// after the other, so that a late timer of the first does not touch the second.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Key {
     pub(super) slot: u32,

@@ -17,7 +17,8 @@ use super::{
 
 /// An event.
 pub enum Input<'m> {
-    /// The connection to NATS, told before anything that came over it: its state, and a number that changes with each reconnect.
+    /// The connection to NATS, told before anything that came over it: its state, and a number that
+    /// changes with each reconnect.
     Connection {
         /// NATS is connected.
         up: bool,
@@ -94,7 +95,8 @@ pub enum Done {
     },
     /// Of [`Statement::Recall`](super::Statement::Recall): those that have a reply.
     Recalled(Vec<i64>),
-    /// Of [`Statement::Sleep`](super::Statement::Sleep): the bell is ours, or a publisher is about to commit.
+    /// Of [`Statement::Sleep`](super::Statement::Sleep): the bell is ours, or a publisher is about
+    /// to commit.
     Slept(bool),
     /// Of [`Statement::Wake`](super::Statement::Wake).
     Woken,
@@ -117,7 +119,8 @@ pub enum Done {
     Moved,
     /// Of [`Statement::Note`](super::Statement::Note).
     Noted,
-    /// Of [`Statement::TryToSettle`](super::Statement::TryToSettle): the reason why replies cannot be written, if they cannot.
+    /// Of [`Statement::TryToSettle`](super::Statement::TryToSettle): the reason why replies cannot
+    /// be written, if they cannot.
     Tried(Option<String>),
     /// Of [`Statement::Heartbeat`](super::Statement::Heartbeat).
     Beat,

@@ -1,4 +1,5 @@
-//! Rows on their way in: from a page or a fetch into flight, or into the queue of a lane that has no room.
+//! Rows on their way in: from a page or a fetch into flight, or into the queue of a lane that has
+//! no room.
 
 use tpro_runtime::{failpoint, metrics::Reason};
 
@@ -138,7 +139,8 @@ impl Core {
         back.into_iter().rev().for_each(|(lane, row, bytes)| self.lanes.wait_first(lane, row, bytes));
     }
 
-    /// Lets a row fly, or settles it unsent; gives it back as an id, and its size, when its lane has no room.
+    /// Lets a row fly, or settles it unsent; gives it back as an id, and its size, when its lane
+    /// has no room.
     fn admit(
         &mut self,
         row: Box<Published>,

@@ -74,7 +74,8 @@ impl Lane {
         &mut self.presence
     }
 
-    /// True if the service is to be asked now if it is there; it is taken for being asked until [`Self::asked`].
+    /// True if the service is to be asked now if it is there; it is taken for being asked until
+    /// [`Self::asked`].
     pub fn asks(&mut self, now: Instant) -> bool {
         let asks = !self.asking && self.presence.may_ask(now);
         self.asking |= asks;
@@ -103,8 +104,8 @@ impl Lane {
         self.window_left(share).saturating_sub(self.refused.in_places())
     }
 
-    /// The places that its window leaves, for the refused as well. What is at reply handlers says nothing about the target, and
-    /// is bounded by what a lane may hold at most.
+    /// The places that its window leaves, for the refused as well. What is at reply handlers says
+    /// nothing about the target, and is bounded by what a lane may hold at most.
     fn window_left(&self, share: Share) -> usize {
         let beyond = share.lane.min(share.free.max(share.own)).saturating_sub(self.handling);
         self.window.size().min(beyond).saturating_sub(self.flying + self.queue.fetching())
@@ -150,7 +151,8 @@ impl Lane {
         self.handling -= 1;
     }
 
-    /// A flying message found nobody; it waits among the refused. Returns whether it is news that nobody runs the service.
+    /// A flying message found nobody; it waits among the refused. Returns whether it is news that
+    /// nobody runs the service.
     pub fn refuse(&mut self, key: Key, refusal: Refusal, who: CopyId, dice: &mut Dice, now: Instant) -> bool {
         self.flying -= 1;
         if self.refused.push(key, refusal, dice, now) {
@@ -159,8 +161,8 @@ impl Lane {
         refusal == Refusal::NoResponders && self.news.on_absence(now)
     }
 
-    /// A refused message that may be sent again now; it flies. `refused` tells why a message was refused, if it still waits for
-    /// another try.
+    /// A refused message that may be sent again now; it flies. `refused` tells why a message was
+    /// refused, if it still waits for another try.
     pub fn next_refused(
         &mut self,
         share: Share,
@@ -176,7 +178,8 @@ impl Lane {
 
     /// When there is something to do for it, if nothing happens before. The moment may have passed.
     pub fn wakes_at(&self, share: Share, now: Instant) -> impl Iterator<Item = Instant> + use<> {
-        // One that has rested and was not asked has no room; it waits for a landing or for its window to grow.
+        // One that has rested and was not asked has no room; it waits for a landing or for its
+        // window to grow.
         let times = [self.refused.rested_at(), self.recovers_at(), self.fetches_at(share, now)];
         times.into_iter().flatten()
     }
@@ -195,7 +198,8 @@ impl Lane {
         }
     }
 
-    /// A copy of the service has answered a message. Returns whether it is news that somebody is there.
+    /// A copy of the service has answered a message. Returns whether it is news that somebody is
+    /// there.
     pub fn alive(&mut self, most: usize, who: CopyId, now: Instant) -> bool {
         let used = self.flying + self.refused.in_places();
         let held = self.window.on_answer(who, used, most, now);
@@ -224,7 +228,8 @@ impl Lane {
         self.queue.push(row);
     }
 
-    /// Puts a fetched row of this size, for which there was no room after all, back before the others.
+    /// Puts a fetched row of this size, for which there was no room after all, back before the
+    /// others.
     pub fn wait_first(&mut self, row: Waiting, bytes: usize) {
         self.queue.put_back(row, bytes);
     }
@@ -234,8 +239,8 @@ impl Lane {
         self.queue.forget(keep)
     }
 
-    /// When the rows that wait are worth a read: when half the window is free; after a while for fewer, since the rest of it
-    /// may be full of slow messages. None while there is no room.
+    /// When the rows that wait are worth a read: when half the window is free; after a while for
+    /// fewer, since the rest of it may be full of slow messages. None while there is no room.
     fn fetches_at(&self, share: Share, now: Instant) -> Option<Instant> {
         if self.queue.is_empty() || self.room(share) == 0 {
             return None;
@@ -248,7 +253,8 @@ impl Lane {
         self.room(share) >= self.enough(share).min(self.queue.len())
     }
 
-    /// Rows to fetch now, `page` at most, and the bytes that they may have. So many bytes are promised to others (`taken`).
+    /// Rows to fetch now, `page` at most, and the bytes that they may have. So many bytes are
+    /// promised to others (`taken`).
     pub fn fetchable(&self, share: Share, page: usize, taken: usize, now: Instant) -> (usize, usize) {
         // The refused of a lane that answers again go first; fetch when there is room beyond them.
         let backlog = if self.refused.rests() { 0 } else { self.refused.absent() };
@@ -260,7 +266,8 @@ impl Lane {
         let open = share.free_bytes.saturating_sub(taken + self.bytes) / 2;
         let space = open.max(share.own_bytes().saturating_sub(self.bytes));
         let fit = match self.queue.first() {
-            // The mean may be that of others, large ones perhaps; when nothing stands in the way, it shows.
+            // The mean may be that of others, large ones perhaps; when nothing stands in the way,
+            // it shows.
             None => (space / self.mean.max(1)).max(usize::from(self.bytes == 0)),
             Some(first) if first <= space => (space / self.mean.max(1)).max(1),
             Some(_) => usize::from(share.idle && taken == 0),
@@ -283,7 +290,7 @@ impl Lane {
     /// A row that was asked for flies.
     pub fn fetched_flies(&mut self) {
         if self.queue.has_opened() {
-            // How long it takes until it opens again is counted from now.
+            // The time until it opens again is counted from now.
             self.tight_since = None;
         }
     }

@@ -1,5 +1,5 @@
 //! The number of a lane.
 
-/// Which lane: stays with it while it holds anything.
+/// The number of a lane: it stays with the lane while that holds anything.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct LaneId(pub(super) u32);

@@ -1,19 +1,22 @@
-//! Lanes: one window of messages in flight per target service, so that nobody waits behind another service's trouble.
+//! Lanes: one window of messages in flight per target service, so that nobody waits behind another
+//! service's trouble.
 //!
-//! Messages in flight have three bounds: per lane, in total, and in bytes. A lane may hold as much as is still free in
-//! total (the dynamic threshold of Choudhury and Hahne for shared switch buffers, IEEE/ACM ToN 6(2), 1998). So a few stuck
-//! lanes leave room for the next one. Each lane also has a small share of its own, unless outcomes cannot be written.
+//! Messages in flight have three bounds: per lane, in total, and in bytes. A lane may hold as much
+//! as is still free in total (the dynamic threshold of Choudhury and Hahne for shared switch
+//! buffers, IEEE/ACM ToN 6(2), 1998). So a few stuck lanes leave room for the next one. Each lane
+//! also has a small share of its own, unless outcomes cannot be written.
 //!
-//! A window begins small. It grows with each answer, and shrinks with each message that an overloaded target refuses. So
-//! it follows what the target can do, and a takeover makes no storm.
+//! A window begins small. It grows with each answer, and shrinks with each message that an
+//! overloaded target refuses. So it follows what the target can do, and a takeover makes no storm.
 //!
-//! A row whose lane has no room is kept as its id only (8 bytes) and is read again when the lane opens. It is one
-//! mechanism for lanes that are busy and lanes that are dead.
+//! A row whose lane has no room is kept as its id only (8 bytes) and is read again when the lane
+//! opens. It is one mechanism for lanes that are busy and lanes that are dead.
 //!
-//! A message that nobody took waits among the refused while its budget runs. The lane then tries one of them at a time, after
-//! pauses, until somebody answers. One that found nobody at home leaves the window, and the others of its lane are sent
-//! meanwhile. One that an overloaded copy refused keeps its place in it, unless it is a repeat: what is sent is what the target
-//! can do, and what it cannot do yet waits in the outbox, where no budget runs.
+//! A message that nobody took waits among the refused while its budget runs. The lane then tries
+//! one of them at a time, after pauses, until somebody answers. One that found nobody at home
+//! leaves the window, and the others of its lane are sent meanwhile. One that an overloaded copy
+//! refused keeps its place in it, unless it is a repeat: what is sent is what the target can do,
+//! and what it cannot do yet waits in the outbox, where no budget runs.
 
 mod hold;
 mod load;
@@ -68,7 +71,8 @@ impl Lanes {
         self.load.flying()
     }
 
-    /// How many rows to read at a time: the page, unless bodies have been so large lately that it would not fit.
+    /// The rows to read at a time: the page, unless bodies have been so large lately that it
+    /// would not fit.
     pub fn page(&self) -> usize {
         self.load.page()
     }
@@ -124,7 +128,8 @@ impl Lanes {
         }
     }
 
-    /// Puts a fetched row of this size, for which there was no room after all, back before the others.
+    /// Puts a fetched row of this size, for which there was no room after all, back before the
+    /// others.
     pub fn wait_first(&mut self, id: LaneId, row: Waiting, bytes: usize) {
         if let Some(lane) = self.slots.get_mut(id) {
             lane.wait_first(row, bytes);
@@ -139,8 +144,8 @@ impl Lanes {
         gone
     }
 
-    /// A flying message found nobody; it waits among the refused. Returns whether it is news that nobody
-    /// runs its service.
+    /// A flying message found nobody; it waits among the refused. Returns whether it is news that
+    /// nobody runs its service.
     pub fn refuse(&mut self, id: LaneId, key: Key, refusal: Refusal, who: CopyId, now: Instant) -> bool {
         let Some(lane) = self.slots.get_mut(id) else { return false };
         let news = lane.refuse(key, refusal, who, &mut self.dice, now);
@@ -148,8 +153,8 @@ impl Lanes {
         news
     }
 
-    /// A refused message that may be sent again now; it flies. `refused` tells why a message was refused, if it still waits for
-    /// another try.
+    /// A refused message that may be sent again now; it flies. `refused` tells why a message was
+    /// refused, if it still waits for another try.
     pub fn next_refused(
         &mut self,
         now: Instant,
@@ -175,12 +180,14 @@ impl Lanes {
         times.filter(|until| *until > now).min()
     }
 
-    /// The signs that the service of a lane is there at all. None where the lane is gone: it is as good as known.
+    /// The signs that the service of a lane is there at all. None where the lane is gone: it is as
+    /// good as known.
     pub fn presence(&mut self, id: LaneId) -> Option<&mut Presence> {
         self.slots.get_mut(id).map(Lane::presence)
     }
 
-    /// A copy of the lane's service has answered. Returns whether it is news that somebody is there.
+    /// A copy of the lane's service has answered. Returns whether it is news that somebody is
+    /// there.
     pub fn alive(&mut self, id: LaneId, who: CopyId, now: Instant) -> bool {
         let most = self.load.bounds().lane;
         self.slots.get_mut(id).is_some_and(|lane| lane.alive(most, who, now))
@@ -198,7 +205,8 @@ impl Lanes {
         }
     }
 
-    /// A message, flying or refused, has its outcome: its place in the lane is free, its outcome of so many bytes is to be written.
+    /// A message, flying or refused, has its outcome: its place in the lane is free, its outcome of
+    /// so many bytes is to be written.
     pub fn land(&mut self, id: LaneId, bytes: usize, refused: Option<Refusal>, outcome: usize) {
         let flew = self.slots.get_mut(id).is_some_and(|lane| lane.land(bytes, refused));
         self.load.land(bytes, flew, outcome);
@@ -210,7 +218,8 @@ impl Lanes {
         self.settled(1, 0);
     }
 
-    /// True if a lane's service is to be asked now if it is there; it is taken for being asked until [`Self::asked`].
+    /// True if a lane's service is to be asked now if it is there; it is taken for being asked
+    /// until [`Self::asked`].
     pub fn asks(&mut self, id: LaneId, now: Instant) -> bool {
         self.slots.get_mut(id).is_some_and(|lane| lane.asks(now))
     }
@@ -227,8 +236,8 @@ impl Lanes {
         self.load.settle_unsent(outcome);
     }
 
-    /// An outcome that has landed goes to its reply handler first. Until that is done it keeps its place in the lane, so that a
-    /// handler that is slow or hangs closes its own lane and no other.
+    /// An outcome that has landed goes to its reply handler first. Until that is done it keeps its
+    /// place in the lane, so that a handler that is slow or hangs closes its own lane and no other.
     pub fn begin_handling(&mut self, id: LaneId) {
         if let Some(lane) = self.slots.get_mut(id) {
             lane.begin_handling();
@@ -275,7 +284,8 @@ impl Lanes {
         closed.map(Lane::name).collect()
     }
 
-    /// Until when to hold the next read, because a lane in which little or nothing waits has just become tight.
+    /// Until when to hold the next read, because a lane in which little or nothing waits has just
+    /// become tight.
     pub fn hold_reading(&mut self, now: Instant) -> Option<Instant> {
         let share = self.load.share();
         let little = CATCH_UP * share.page;

@@ -9,7 +9,7 @@ use super::{
     in_flight::Key,
 };
 
-/// How long a leader without NATS keeps the lock; then a copy that reaches NATS leads.
+/// The time for which a leader without NATS keeps the lock; then a copy that reaches NATS leads.
 pub const NATS_PATIENCE: Duration = Duration::from_secs(10);
 
 /// The connection to NATS.
@@ -38,7 +38,8 @@ impl Link {
         self.number
     }
 
-    /// The connection now. Returns the events of which nothing is known, if there was another one in between.
+    /// The connection now. Returns the events of which nothing is known, if there was another one
+    /// in between.
     pub fn is_now(&mut self, up: bool, number: u64, now: Instant) -> Option<Vec<Key>> {
         (self.up, self.number) = (up, number);
         if !up {

@@ -7,7 +7,8 @@ use tpro_wire::{Versions, trace::TraceParent};
 
 use super::{lane_id::LaneId, published::Published};
 
-/// The stage of a message in flight. Before it, a row waits as its id in its lane; after it, the outcome is settled.
+/// The stage of a message in flight. Before it, a row waits as its id in its lane; after it, the
+/// outcome is settled.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Stage {
     /// It waits to be handed to NATS.
@@ -72,8 +73,9 @@ pub enum Refusal {
     NoResponders,
     /// A copy is there and has too much to do.
     Overloaded {
-        /// An attempt before was not answered and may be at work: how much the copy can do is not to be seen from this one.
-        /// Also a message that may have ended a copy comes back so, and is refused until it can run alone.
+        /// An attempt before was not answered and may be at work: how much the copy can do is not
+        /// to be seen from this one. Also a message that may have ended a copy comes back so, and
+        /// is refused until it can run alone.
         repeat: bool,
     },
     /// The NATS server does not let us publish to it.
@@ -115,7 +117,8 @@ pub struct Message {
     pub(super) attempt: u32,
     /// When the row stops being worth an answer, by our clock.
     pub(super) expires: Option<Instant>,
-    /// The end of the budget; known from the first send on. None for an event, which is sent until NATS has it.
+    /// The end of the budget; known from the first send on. None for an event, which is sent until
+    /// NATS has it.
     pub(super) deadline: Option<Instant>,
     /// When it is to be looked at.
     pub(super) due: Instant,

@@ -113,7 +113,7 @@ impl Messages {
         self.in_flight.keyed()
     }
 
-    /// How many there are.
+    /// The number of messages.
     pub fn len(&self) -> usize {
         self.in_flight.len()
     }

@@ -1,4 +1,4 @@
-//! How often it is noted for publishers how much waits.
+//! The pace at which it is noted for publishers how much waits.
 
 use std::time::{Duration, Instant};
 

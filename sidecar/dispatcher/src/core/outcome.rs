@@ -1,4 +1,4 @@
-//! The outcomes that the dispatcher itself finds, in words that help whoever reads the row.
+//! The outcomes that the dispatcher itself finds, in words that help the reader of the row.
 
 use tpro_runtime::version;
 use tpro_wire::{
@@ -18,7 +18,7 @@ pub struct Outcome {
     pub result: Option<String>,
     /// JSON text of a JSON-RPC error object.
     pub error: Option<String>,
-    /// Who answered.
+    /// The copy that answered.
     pub responder: Option<String>,
 }
 
@@ -73,12 +73,14 @@ impl Outcome {
         Self::failed(Status::Unavailable, error.code, error.message)
     }
 
-    /// Somebody else has settled it, most likely an operator who has cancelled it: what its trace says.
+    /// Somebody else has settled it, most likely an operator who has cancelled it: what its trace
+    /// says.
     pub fn cancelled() -> Self {
         Self::failed(Status::Cancelled, code::CANCELLED, "it was settled by somebody else".into())
     }
 
-    /// It expired before this leader has sent it. A leader before may have sent it: then nobody can say that it did not run.
+    /// It expired before this leader has sent it. A leader before may have sent it: then nobody can
+    /// say that it did not run.
     pub fn expired(target: &Target, may_have_run: bool) -> Self {
         if !may_have_run {
             return Self::failed(Status::Expired, code::EXPIRED, "it expired before it was sent".into());

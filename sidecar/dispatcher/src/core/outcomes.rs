@@ -1,4 +1,5 @@
-//! Outcomes on their way out: to a reply handler or straight into the batch, and off the books once they are written.
+//! Outcomes on their way out: to a reply handler or straight into the batch, and off the books once
+//! they are written.
 
 use tpro_runtime::settlement::Settlement;
 use tpro_wire::{status::Status, target::Target, trace::TraceParent, uid::Uid};
@@ -51,7 +52,8 @@ impl Core {
         self.settle_row(row.id, row.uid, row.target, lane, producer, outcome);
     }
 
-    /// A row with a value that no publish lets in: only somebody who went around the rules can make one.
+    /// A row with a value that no publish lets in: only somebody who went around the rules can make
+    /// one.
     pub(super) fn settle_broken(&mut self, id: i64, lane: LaneId, broken: Broken) {
         let Broken { column, uid, target } = broken;
         tracing::error!(
@@ -108,8 +110,9 @@ impl Core {
     /// Gives outcomes to reply handlers, as many at a time as there are connections for them.
     pub(super) fn begin_handlers(&mut self) {
         while let Some((place, settled)) = self.settling.next_to_handle() {
-            // Words of the target may be written by anybody. Words that only a leader may say (nobody answered) are dropped
-            // when this one is none any more, or its session is not the leader's.
+            // Words of the target may be written by anybody. Words that only a leader may say
+            // (nobody answered) are dropped when this one is none any more, or its session is not
+            // the leader's.
             let by_leader = !matches!(settled.settlement.status, Status::Ok | Status::Error);
             self.actions.push_back(Action::Handle(Handling { place, settled, by_leader }));
         }
@@ -137,7 +140,8 @@ impl Core {
     pub(super) fn on_written(&mut self, written: Written, hold: Option<Hold>) {
         let batch = self.settling.written(written, hold, self.now);
         self.counts.batch.observe(batch.len() as f64);
-        // Mostly all of a batch end alike: the counter is looked up once for those in a row that do.
+        // Mostly all of a batch end alike: the counter is looked up once for those in a row that
+        // do.
         for alike in batch.chunk_by(|a, b| a.settlement.status == b.settlement.status) {
             self.count_settled(alike[0].settlement.status, alike.len());
             alike.iter().for_each(|settled| self.forget(settled));

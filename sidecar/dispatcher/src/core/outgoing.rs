@@ -14,8 +14,9 @@ pub struct Outgoing<'m> {
     pub context: TraceParent,
     /// The number of the attempt, which its reply subject has.
     pub attempt: u32,
-    /// The number that the target is told. A message that a leader before may have sent is told as a repeat: the target counts
-    /// the runs of a repeat before they begin, and a message that kills each copy would be run for ever else.
+    /// The number that the target is told. A message that a leader before may have sent is told as
+    /// a repeat: the target counts the runs of a repeat before they begin, and a message that kills
+    /// each copy would be run for ever else.
     pub told: u32,
     /// The time that is left for a reply; none for an event.
     pub left: Option<Duration>,

@@ -26,7 +26,8 @@ pub struct Published {
     pub budget: Budget,
     /// By the database's clock.
     pub created_at: SystemTime,
-    /// How many milliseconds before it expires, measured by the database when it was read; negative when it has.
+    /// The milliseconds before it expires, measured by the database when it was read; negative
+    /// when it has.
     pub expires_in: Option<i64>,
     /// The PRODUCER span's own context; SQL minted it.
     pub traceparent: TraceParent,
@@ -50,7 +51,7 @@ impl Published {
         self.payload.len() + self.headers.as_ref().map_or(0, String::len)
     }
 
-    /// How long the row waited, by the database's clock and ours.
+    /// The time for which the row waited, by the database's clock and ours.
     pub fn queued(&self, now: SystemTime) -> Duration {
         now.duration_since(self.created_at).unwrap_or_default()
     }

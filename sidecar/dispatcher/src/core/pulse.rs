@@ -1,12 +1,14 @@
-//! The signs of life of the session that leads: when it last answered, and why a statement of it lasts.
+//! The signs of life of the session that leads: when it last answered, and why a statement of it
+//! lasts.
 
 use std::time::{Duration, Instant};
 
-/// With no statement answered for so long the session is taken for dead: well before followers depose it, which they do
-/// after 12 s, so that a black hole towards PostgreSQL is noticed on both sides.
+/// With no statement answered for so long the session is taken for dead: well before followers
+/// depose it, which they do after 12 s, so that a black hole towards PostgreSQL is noticed on both
+/// sides.
 pub const SILENCE: Duration = Duration::from_secs(10);
-/// With no statement answered for so long it is asked, by another session, whether this one waits for a synchronous
-/// standby, and asked again after as long. A session that does is not dead.
+/// With no statement answered for so long it is asked, by another session, whether this one waits
+/// for a synchronous standby, and asked again after as long. A session that does is not dead.
 const STANDBY_CHECK: Duration = Duration::from_secs(5);
 
 /// The signs of life of a session.
@@ -15,7 +17,7 @@ pub struct Pulse {
     running: usize,
     /// When a statement was last answered, or the first one began after a while without any.
     answered: Instant,
-    /// How long no statement is answered before a heartbeat is asked for.
+    /// The time without an answer after which a heartbeat is asked for.
     heartbeat: Duration,
     /// A heartbeat is under way.
     beating: bool,
@@ -46,7 +48,8 @@ impl Pulse {
         self.running > 0 && now >= self.dies_at()
     }
 
-    /// When the session is taken for dead, if it gives no sign of life before: no answer, and no wait for a standby.
+    /// When the session is taken for dead, if it gives no sign of life before: no answer, and no
+    /// wait for a standby.
     fn dies_at(&self) -> Instant {
         self.waits.map_or(self.answered, |seen| seen.max(self.answered)) + SILENCE
     }
@@ -85,7 +88,8 @@ impl Pulse {
         self.running += 1;
     }
 
-    /// A statement was answered. Returns true if the session was seen to wait for a standby until now.
+    /// A statement was answered. Returns true if the session was seen to wait for a standby until
+    /// now.
     pub fn answers(&mut self, now: Instant) -> bool {
         self.running -= 1;
         self.answered = now;

@@ -2,7 +2,8 @@
 
 use super::snapshot::{Snapshot, Xid};
 
-/// What is read next: what is visible in `until` (or now) and was not in `seen`, after the row `after`.
+/// The rows that are read next: those visible in `until` (or now) and was not in `seen`, after the
+/// row `after`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Window {
     /// Everything visible in it has been read.
@@ -29,7 +30,7 @@ impl Reader {
         Self { window: Window { seen, until: Some(until), after: Default::default() } }
     }
 
-    /// What to read next.
+    /// The window to read next.
     pub fn window(&self) -> Window {
         self.window.clone()
     }
@@ -49,10 +50,11 @@ impl Reader {
         self.window.until.is_none()
     }
 
-    /// A page was read in snapshot `cur`; `last` is its last row, if it has any. Returns whether there may be more.
+    /// A page was read in snapshot `cur`; `last` is its last row, if it has any. Returns whether
+    /// there may be more.
     ///
-    /// A full page leaves both ends of the window where they are: the next page must read the same set of rows, else what
-    /// commits meanwhile with a smaller (tx, id) would be passed over.
+    /// A full page leaves both ends of the window where they are: the next page must read the same
+    /// set of rows, else what commits meanwhile with a smaller (tx, id) would be passed over.
     pub fn advance(&mut self, cur: Snapshot, last: Option<(Xid, i64)>, full: bool) -> bool {
         match last {
             Some(last) if full => {

@@ -38,8 +38,9 @@ pub struct Reading {
 }
 
 impl Reading {
-    /// Begins at the durable cursor of the leader before, whose snapshot is `seen`. What is visible in `until`, that leader may
-    /// have sent; none: nothing more than the cursor says. A partition has `width` ids.
+    /// Begins at the durable cursor of the leader before, whose snapshot is `seen`. What is visible
+    /// in `until`, that leader may have sent; none: nothing more than the cursor says. A partition
+    /// has `width` ids.
     pub fn new(bell: Bell, seen: Snapshot, until: Option<Snapshot>, width: i64, now: Instant) -> Self {
         // Rows that are published from now on do not wait until all before them is looked through.
         let floor = Floor::new(width, seen.clone());
@@ -136,7 +137,8 @@ impl Reading {
         self.hold
     }
 
-    /// A page is being read. Gives its window and the first id, and true if rows of it may have a reply.
+    /// A page is being read. Gives its window and the first id, and true if rows of it may have a
+    /// reply.
     pub fn page_begins(&mut self) -> (Window, i64, bool) {
         self.bell.begun(Act::Read);
         self.busy.page = true;
@@ -209,13 +211,14 @@ impl Reading {
         true
     }
 
-    /// All below the floor that is visible in `until` is in hand; `drawn` is the last id that was drawn by then.
+    /// All below the floor that is visible in `until` is in hand; `drawn` is the last id that was
+    /// drawn by then.
     pub fn looked_back(&mut self, until: Snapshot, drawn: i64) {
         self.busy.look = false;
         self.floor.looked_back(until, drawn);
     }
 
-    /// The rows to be looked at for replies of others, if it is time; then it is begun.
+    /// The rows to be looked at for replies of others, if it is time; it is taken for under way.
     pub fn look(&mut self, unsettled: &Unsettled, now: Instant) -> Option<Look> {
         let Busy { page, fetch, look } = self.busy;
         self.recall.look(unsettled, page || fetch || look, now)

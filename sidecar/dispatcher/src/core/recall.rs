@@ -1,15 +1,18 @@
-//! Messages that others settle while the leader has them in hand: when to look into the tables, and at which rows.
+//! Messages that others settle while the leader has them in hand: when to look into the tables, and
+//! at which rows.
 //!
-//! `tpro.cancel` writes the reply itself and notifies the leader. The notification carries nothing and anybody may send
-//! one: it is a reason to look, and the tables are the truth. A look begins with all that is in flight, by one statement,
-//! because an attempt of it may begin at any moment. A sweep over all other rows in hand follows, page by page, with
-//! pauses that leave the session to the others. A flood of notifications costs a look in [`LOOK_PAUSE`] and no more.
+//! `tpro.cancel` writes the reply itself and notifies the leader. The notification carries nothing
+//! and anybody may send one: it is a reason to look, and the tables are the truth. A look begins
+//! with all that is in flight, by one statement, because an attempt of it may begin at any moment.
+//! A sweep over all other rows in hand follows, page by page, with pauses that leave the session to
+//! the others. A flood of notifications costs a look in [`LOOK_PAUSE`] and no more.
 //!
-//! A row that is being read or fetched when the notification comes is not in hand yet. So a look waits for the reads that
-//! are under way, and no other begins before it. Reads that begin later look for replies by themselves as long as there is
-//! a doubt: fetches until the sweep is over, pages of the outbox until a window that began after the notification is read
-//! to its end. Everything that was cancelled before that window is in it. A new leader begins with that doubt, because a
-//! row may have been cancelled before anybody has read it.
+//! A row that is being read or fetched when the notification comes is not in hand yet. So a look
+//! waits for the reads that are under way, and no other begins before it. Reads that begin later
+//! look for replies by themselves as long as there is a doubt: fetches until the sweep is over,
+//! pages of the outbox until a window that began after the notification is read to its end.
+//! Everything that was cancelled before that window is in it. A new leader begins with that doubt,
+//! because a row may have been cancelled before anybody has read it.
 
 use std::time::{Duration, Instant};
 
@@ -22,7 +25,7 @@ const PAGE: usize = 5_000;
 /// The pause after a page of the sweep, in times that the page took.
 const REST: u32 = 3;
 
-/// What to look at next.
+/// The rows to look at next.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Look {
     /// At everything in flight.
@@ -31,11 +34,11 @@ pub enum Look {
     Rows(Vec<i64>),
 }
 
-/// What others may have settled.
+/// The rows that others may have settled.
 pub struct Recall {
     /// Somebody has settled something since the last look at what is in flight began.
     rung: bool,
-    /// The same, since the sweep began.
+    /// Somebody has settled something since the sweep began.
     again: bool,
     /// Words of [`Unsettled`] that the sweep has not looked at, the next one last.
     words: Vec<i64>,
@@ -94,7 +97,7 @@ impl Recall {
         self.unread &= !self.fresh;
     }
 
-    /// What to look at now, if anything; `reads` says whether a read is under way.
+    /// The rows to look at now, if any; `reads` says whether a read is under way.
     pub fn look(&mut self, unsettled: &Unsettled, reads: bool, now: Instant) -> Option<Look> {
         if self.looking.is_some() {
             return None;

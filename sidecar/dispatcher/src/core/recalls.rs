@@ -4,8 +4,8 @@ use rustc_hash::FxHashMap;
 
 use super::{Core, Statement, in_flight::Key, outcome::Outcome, recall::Look, trace};
 
-/// With no more rows than this waiting as ids, those that are settled are taken out after each page of the sweep; else at
-/// its end, because all that wait are gone through.
+/// With no more rows than this waiting as ids, those that are settled are taken out after each page
+/// of the sweep; else at its end, because all that wait are gone through.
 const FEW: usize = 50_000;
 
 impl Core {

@@ -138,7 +138,8 @@ impl Core {
         }
     }
 
-    /// Asks the server to send something back, if it is time, to learn that it has the events before it.
+    /// Asks the server to send something back, if it is time, to learn that it has the events
+    /// before it.
     pub(super) fn ask_echo(&mut self) {
         if let Some(number) = self.link.ask_echo(self.now) {
             let own = self.settings.service.as_str();

@@ -1,21 +1,22 @@
 //! Outcomes that wait for a reply handler: a queue per target, and who is next.
 //!
-//! A handler that hangs keeps its place until its time is up, and many of them could keep all there are. So a target may
-//! have no more handlers at work than places are left over (the rule of the lanes, see [`super::lanes`]): of eight places
-//! one target gets four at most, the next two, and the third still one.
+//! A handler that hangs keeps its place until its time is up, and many of them could keep all there
+//! are. So a target may have no more handlers at work than places are left over (the rule of the
+//! lanes, see [`super::lanes`]): of eight places one target gets four at most, the next two, and
+//! the third still one.
 
 use std::collections::VecDeque;
 
 use super::settled::Settled;
 
-/// What waits for the handler of one target, and how many of it are at work.
+/// The outcomes that wait for the handler of one target, and the number at work.
 struct Queue {
     target: Box<str>,
     waiting: VecDeque<Settled>,
     at_work: usize,
 }
 
-/// Which queue an outcome came from.
+/// The queue that an outcome came from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Place(usize);
 
@@ -26,12 +27,13 @@ pub struct ReplyQueue {
     at_work: usize,
     waiting: usize,
     queues: Vec<Queue>,
-    /// Whose turn is next.
+    /// The queue whose turn is next.
     turn: usize,
 }
 
 impl ReplyQueue {
-    /// One for a pool of so many connections: a quarter of them is left to those who answer requests, and to everybody else.
+    /// One for a pool of so many connections: a quarter of them is left to those who answer
+    /// requests, and to everybody else.
     pub fn new(pool: usize) -> Self {
         Self { most: (pool - pool / 4).max(1), at_work: 0, waiting: 0, queues: Vec::new(), turn: 0 }
     }

@@ -1,4 +1,5 @@
-//! What comes next for a message that has no answer: the one place that decides on another attempt or the end.
+//! The next step of a message that has no answer: the one place that decides on another attempt
+//! or the end.
 
 use std::time::{Duration, Instant};
 
@@ -11,7 +12,7 @@ use super::outcome::Outcome;
 /// A new attempt with less budget left than this could not be answered in time.
 const TOO_LATE: Duration = Duration::from_millis(5);
 
-/// What a timer finds to do.
+/// The thing that a timer finds to do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Next {
     /// Nothing before this moment.
@@ -22,7 +23,7 @@ pub enum Next {
     End(End),
 }
 
-/// How a message without an answer ends.
+/// The end of a message without an answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum End {
     /// Sent, perhaps worked on, not answered within the budget.
@@ -31,32 +32,36 @@ pub enum End {
     Unavailable(Refusal),
 }
 
-/// When the first send is, the budget begins to run; the row's expiry may end it sooner. None for an event.
+/// When the first send is, the budget begins to run; the row's expiry may end it sooner. None for
+/// an event.
 pub fn deadline(message: &Message, now: Instant) -> Option<Instant> {
     let end = now + message.row.budget.duration();
     (!message.is_event()).then(|| message.expires.map_or(end, |expires| expires.min(end)))
 }
 
-/// The outcome of a message that has expired while it waited for its first send, say for NATS. It is not sent.
+/// The outcome of a message that has expired while it waited for its first send, say for NATS. It
+/// is not sent.
 pub fn unsent(message: &Message, now: Instant) -> Option<Outcome> {
     let has_expired = message.attempt == 0 && message.expires.is_some_and(|expires| expires <= now);
     has_expired.then(|| Outcome::expired(&message.row.target, message.ran.is_possible()))
 }
 
-/// When to look at a message that was just sent: when the reply to this attempt is overdue or the budget is spent.
+/// When to look at a message that was just sent: when the reply to this attempt is overdue or the
+/// budget is spent.
 pub fn after_send(message: &Message, attempt_timeout: Duration, now: Instant) -> Instant {
     let overdue = now + attempt_timeout;
     message.deadline.map_or(overdue, |deadline| deadline.min(overdue))
 }
 
-/// Whether a refused message may be sent again. One that may have run ends as a timeout anyway, and may still find its answer.
+/// True if a refused message may be sent again. One that may have run ends as a timeout anyway, and
+/// may still find its answer.
 pub fn may_try_again(message: &Message, now: Instant) -> bool {
     let left = message.deadline.map(|deadline| deadline.saturating_duration_since(now));
     message.ran.is_possible() || is_worth_a_try(left)
 }
 
-/// Whether a message that awaits a reply may be sent again before its patience ends, since the reply or the request may be lost:
-/// its target must know repeats, and have the time to answer.
+/// True if a message that awaits a reply may be sent again before its patience ends, since the
+/// reply or the request may be lost: its target must know repeats, and have the time to answer.
 pub fn may_repeat_at_once(message: &Message, now: Instant) -> bool {
     let awaits = message.attempt > 0 && message.stage == Stage::Sent;
     let knows_repeats = message.row.protocol == Protocol::JsonRpc && !message.is_event();
@@ -78,8 +83,8 @@ pub fn on_timer(message: &Message, now: Instant) -> Next {
     }
 }
 
-/// `unavailable` says that nobody took the message. That must be true of every attempt, those of a leader before us
-/// included; else the truth is that nobody answered.
+/// `unavailable` says that nobody took the message. That must be true of every attempt, those of a
+/// leader before us included; else the truth is that nobody answered.
 fn end(message: &Message) -> End {
     match message.last_refusal() {
         Some(refusal) if !message.ran.is_possible() => End::Unavailable(refusal),
@@ -87,7 +92,8 @@ fn end(message: &Message) -> End {
     }
 }
 
-/// Whether what nobody has taken may be sent again with so much of its budget left; none without a budget.
+/// True if a message that nobody has taken may be sent again with so much of its budget left; none
+/// without a budget.
 fn is_worth_a_try(left: Option<Duration>) -> bool {
     left.is_none_or(|left| left >= LAST_TRY)
 }

@@ -1,4 +1,5 @@
-//! The rows that are read and not settled, and when the database is told of them: the cursor and the note for publishers.
+//! The rows that are read and not settled, and when the database is told of them: the cursor and
+//! the note for publishers.
 
 use std::time::Instant;
 
@@ -70,7 +71,7 @@ impl CursorSchedule {
         self.pace.moved();
     }
 
-    /// True if it is time for a note to publishers; it is taken for begun.
+    /// True if it is time for a note to publishers; it is taken for under way.
     pub fn note_begins(&mut self, now: Instant) -> bool {
         let begins = self.note.is_due(now);
         if begins {

@@ -22,11 +22,11 @@ pub struct Settings {
     pub partition_rows: i64,
     /// Services in a chain of calls.
     pub hops: u32,
-    /// How long reads must find nothing before it sleeps.
+    /// The time for which reads must find nothing before it sleeps.
     pub park_after: Duration,
     /// The pause between two reads while it sleeps.
     pub slow_poll: Option<Duration>,
-    /// How long the reply to one attempt may take.
+    /// The longest time for the reply to one attempt.
     pub attempt_timeout: Duration,
     /// The longest time without a statement.
     pub heartbeat: Duration,

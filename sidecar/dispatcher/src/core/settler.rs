@@ -14,7 +14,8 @@ const PATIENCE: Duration = Duration::from_millis(1);
 const LARGEST: usize = 2000;
 /// The most bytes of one statement; a larger single outcome goes alone.
 const LARGEST_BYTES: usize = 4 << 20;
-/// Batches written at a time: the session runs them one after the other, and must not run dry between two.
+/// Batches written at a time: the session runs them one after the other, and must not run dry
+/// between two.
 const WRITERS: usize = 2;
 /// The pause before an outcome is tried again whose row somebody else has in hand.
 const HELD_PAUSE: Duration = Duration::from_secs(1);
@@ -33,9 +34,10 @@ pub struct Batch {
 pub struct Written {
     /// Outcomes that are written.
     pub done: Vec<Settled>,
-    /// Those that could not be, since another transaction is writing the reply of the same row, or something has swallowed it.
+    /// Those that could not be, since another transaction is writing the reply of the same row, or
+    /// something has swallowed it.
     pub held: Vec<Settled>,
-    /// Which of these were swallowed: the INSERT succeeded, and the reply is not there.
+    /// Those of them that were swallowed: the INSERT succeeded, and the reply is not there.
     pub swallowed: Vec<i64>,
     /// It was a try of one outcome that was held before.
     pub retry: bool,
@@ -47,7 +49,8 @@ pub struct Settler {
     queue: VecDeque<Settled>,
     oldest: Option<Instant>,
     writing: usize,
-    /// Outcomes whose rows others have in hand, and when each is tried again: alone, since it would fail all of a batch.
+    /// Outcomes whose rows others have in hand, and when each is tried again: alone, since it would
+    /// fail all of a batch.
     held: VecDeque<(Instant, Settled)>,
     /// One of them is being tried: one at a time, since it may keep the session waiting.
     retrying: bool,
@@ -110,8 +113,9 @@ impl Settler {
         self.held.front().map(|(again, _)| *again).filter(|_| free)
     }
 
-    /// When the collected outcomes are a batch. While one is being written only a full one goes behind it: the session would not
-    /// begin with it before, and what a statement costs by itself is shared by its rows.
+    /// When the collected outcomes are a batch. While one is being written only a full one goes
+    /// behind it: the session would not begin with it before, and what a statement costs by itself
+    /// is shared by its rows.
     fn collected(&self) -> Option<Instant> {
         let oldest = self.oldest?;
         match self.queue.len() >= BATCH {

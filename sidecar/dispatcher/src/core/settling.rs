@@ -18,7 +18,7 @@ use super::{
 
 /// The pause before outcomes are tried again that the server had no room for, or refused.
 const STUCK_PAUSE: Duration = Duration::from_secs(1);
-/// How often a new leader that has found that replies cannot be written tries it.
+/// The pause between two tries of a new leader that has found that replies cannot be written.
 const TRIAL_PAUSE: Duration = Duration::from_secs(1);
 
 /// The outcomes that are not written yet.
@@ -30,13 +30,15 @@ pub struct Settling {
     paused: Vec<(Instant, Box<Writing>)>,
     /// Replies that a trigger has taken away: as long as there are any, nothing is sent.
     swallowed: HashMap<i64, Hold>,
-    /// The word of the leader before that nothing could be written, and when it is tried again; none while it is tried.
+    /// The word of the leader before that nothing could be written, and when it is tried again;
+    /// none while it is tried.
     trial: Option<(Hold, Option<Instant>)>,
     stuck: Stuck,
 }
 
 impl Settling {
-    /// None yet. `pool` is the number of connections for handlers, and `stuck` the reason why nothing can be written.
+    /// None yet. `pool` is the number of connections for handlers, and `stuck` the reason why
+    /// nothing can be written.
     pub fn new(pool: usize, stuck: Option<String>, now: Instant) -> Self {
         let mut all = Stuck::default();
         Self {
@@ -104,8 +106,8 @@ impl Settling {
         self.paused.push((now + STUCK_PAUSE, writing));
     }
 
-    /// A batch was written, but for what is held; its word that it could not be (`hold`) is over. Gives the outcomes that are
-    /// written.
+    /// A batch was written, but for what is held; its word that it could not be (`hold`) is over.
+    /// Gives the outcomes that are written.
     pub fn written(&mut self, written: Written, hold: Option<Hold>, now: Instant) -> Vec<Settled> {
         let Written { done, held, swallowed, retry } = written;
         if let Some(hold) = hold {
@@ -127,7 +129,7 @@ impl Settling {
         done
     }
 
-    /// True if it is time to try whether replies can be written; it is taken for begun.
+    /// True if it is time to try whether replies can be written; it is taken for under way.
     pub fn try_now(&mut self, now: Instant) -> bool {
         match &mut self.trial {
             Some((_, next)) => next.take_if(|next| now >= *next).is_some(),

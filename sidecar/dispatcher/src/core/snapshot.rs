@@ -1,6 +1,6 @@
 //! PostgreSQL's `pg_snapshot` and `xid8`: which transactions a statement saw.
 
-/// Which transactions a statement saw: all before `xmin`, none from `xmax` on, none of `open`.
+/// The transactions that a statement saw: all before `xmin`, none from `xmax` on, none of `open`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Snapshot {
     xmin: u64,
@@ -19,7 +19,7 @@ impl Snapshot {
         self.xmin
     }
 
-    /// No transaction from this one on had begun.
+    /// No transaction from this one on had started.
     pub fn xmax(&self) -> u64 {
         self.xmax
     }

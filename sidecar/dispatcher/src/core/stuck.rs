@@ -1,5 +1,5 @@
-//! Those who cannot write replies, and why. As long as there are any, nothing more is sent: a message that cannot be settled
-//! would be sent again by each leader after this one.
+//! Those who cannot write replies, and why. As long as there are any, nothing more is sent: a
+//! message that cannot be settled would be sent again by each leader after this one.
 
 use std::collections::BTreeMap;
 

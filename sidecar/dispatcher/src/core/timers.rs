@@ -1,16 +1,19 @@
-//! One clock for all messages in flight: a wheel of coarse ticks instead of a task or a heap entry per message.
+//! One clock for all messages in flight: a wheel of coarse ticks instead of a task or a heap entry
+//! per message.
 //!
-//! Setting and firing are O(1). Nothing is ever taken out: who is done with a key leaves it, and the owner, who is asked
-//! when the key fires, says that it no longer knows it or that its time has moved. At 50,000 messages a second that
-//! saves a search per reply for eight bytes that stay a few seconds longer.
+//! Setting and firing are O(1). Nothing is ever taken out: who is done with a key leaves it, and
+//! the owner, who is asked when the key fires, says that it no longer knows it or that its time has
+//! moved. At 50,000 messages a second that saves a search per reply for eight bytes that stay a few
+//! seconds longer.
 
 use std::time::{Duration, Instant};
 
 use super::in_flight::Key;
 
-/// How exact a timer is: it fires up to this much late, never early.
+/// The precision of a timer: it fires up to this much late, never early.
 const TICK: Duration = Duration::from_millis(5);
-/// Slots of the wheel. What is due later than a whole turn fires once per turn and is put back by its owner.
+/// Slots of the wheel. What is due later than a whole turn fires once per turn and is put back by
+/// its owner.
 const SLOTS: usize = 1024;
 
 /// Keys that a slot keeps room for.
@@ -30,14 +33,15 @@ impl Timers {
         Self { start: now, next: 0, slots: vec![Vec::new(); SLOTS], len: 0 }
     }
 
-    /// Has `key` fired at `due`, or at the end of a turn of the wheel, whichever is first.
+    /// Has `key` fired at `due`, or at the end of a turn of the wheel if that is sooner.
     pub fn set(&mut self, due: Instant, key: Key) {
         let tick = self.tick_after(due).clamp(self.next, self.next + SLOTS as u64 - 1);
         self.slots[slot(tick)].push(key);
         self.len += 1;
     }
 
-    /// Takes the keys whose time has come; the owner looks at each and sets those again that are not due yet.
+    /// Takes the keys whose time has come; the owner looks at each and sets those again that are
+    /// not due yet.
     pub fn fire(&mut self, now: Instant, fired: &mut Vec<Key>) {
         let past = self.elapsed(now);
         if self.len == 0 {
@@ -50,7 +54,8 @@ impl Timers {
             let keys = &mut self.slots[slot(tick)];
             self.len -= keys.len();
             fired.append(keys);
-            // A flood would else leave every slot with the most it has ever held, for ever: the wheel has a thousand of them.
+            // A flood would else leave every slot with the most it has ever held, for ever: the
+            // wheel has a thousand of them.
             if keys.capacity() > ROOM {
                 keys.shrink_to(ROOM);
             }

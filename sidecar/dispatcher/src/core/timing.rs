@@ -77,14 +77,16 @@ impl Core {
         }
         let target = &message.row.target;
         let reply = self.settings.replies.subject(target.service(), &message.row.uid, QUESTION);
-        // A question for which NATS has no room just now is not asked, and then nothing is said of the answer.
+        // A question for which NATS has no room just now is not asked, and then nothing is said of
+        // the answer.
         let (lane, subject) = (message.lane, target.subject().to_owned());
         self.actions.push_back(Action::Ask(Question::Presence { lane, subject, reply }));
     }
 }
 
-/// True if nothing has ever come from a message's service, and it was asked if it is there while the message waited.
-/// A message that a leader before us may have sent is another matter: that leader may have heard more than we.
+/// True if nothing has ever come from a message's service, and it was asked if it is there while
+/// the message waited. A message that a leader before us may have sent is another matter: that
+/// leader may have heard more than we.
 fn is_absent(message: &Message, service: &Presence, connection: u64) -> bool {
     let sent = message.deadline.and_then(|deadline| deadline.checked_sub(message.row.budget.duration()));
     !message.ran.is_by_earlier_leader() && sent.is_some_and(|sent| service.is_absent(sent, connection))

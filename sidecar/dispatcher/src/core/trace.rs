@@ -23,8 +23,8 @@ impl From<CallName<'_>> for Cow<'static, str> {
     }
 }
 
-/// A message is sent for the first time: exports the span that began with the row, and begins the one that waits for the
-/// reply. A trace that is not sampled costs neither.
+/// A message is sent for the first time: exports the span that began with the row, and begins the
+/// one that waits for the reply. A trace that is not sampled costs neither.
 pub fn depart(spans: &Spans, row: &Published, now: SystemTime) -> (TraceParent, Option<Span>) {
     let producer = publish(spans, row, now);
     let context = producer.context();

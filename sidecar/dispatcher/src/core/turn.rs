@@ -47,7 +47,8 @@ impl Core {
         if self.settling.try_now(self.now) {
             self.run(Statement::TryToSettle);
         }
-        // Reading that was held is judged again; a moment left over from before would have the driver spin when it has passed.
+        // Reading that was held is judged again; a moment left over from before would have the
+        // driver spin when it has passed.
         self.reading.hold(None);
         self.begin_recall();
         if self.state == State::Leading {
@@ -80,7 +81,8 @@ impl Core {
         }
     }
 
-    /// True if reading makes sense: rows that are read must be sendable, and there must be room for their ids at least.
+    /// True if reading makes sense: rows that are read must be sendable, and there must be room for
+    /// their ids at least.
     pub(super) fn may_read(&self) -> bool {
         let sendable = self.may_send() && !self.lanes.is_choked();
         let free = self.state == State::Leading && !self.reading.is_held_back(self.now);
@@ -98,7 +100,8 @@ impl Core {
         self.reading.is_between() && self.reading.has_recovered()
     }
 
-    /// Looks for what became visible below the floor. The cursor moves when that is known, and as far.
+    /// Looks for what became visible below the floor. The cursor moves when that is known, and as
+    /// far.
     fn begin_look_back(&mut self) {
         let due = self.move_due().is_some_and(|due| self.now >= due);
         let held = self.reading.is_looking() || self.reading.is_held_back(self.now);
@@ -149,7 +152,7 @@ impl Core {
         Some(Cursor { snapshot: self.reading.floor().seen().clone(), pending, clean })
     }
 
-    /// Notes how much waits, for publishers; a copy that has just begun to lead does not know yet.
+    /// Notes how much waits, for publishers; a new leader does not know yet.
     fn begin_note(&mut self) {
         if !self.reading.has_recovered() || !self.schedule.note_begins(self.now) {
             return;
@@ -208,8 +211,9 @@ impl Core {
         self.counts.asleep.set(i64::from(self.reading.is_asleep()));
     }
 
-    /// The next moment at which there is something to do by itself. Everything here is in the future, or waits for another
-    /// event: a moment that has passed and cannot be acted on would make the driver spin.
+    /// The next moment at which there is something to do by itself. Everything here is in the
+    /// future, or waits for another event: a moment that has passed and cannot be acted on would
+    /// make the driver spin.
     pub fn next_timeout(&self) -> Option<Instant> {
         let stop = match self.state {
             State::Leading => None,

@@ -1,8 +1,9 @@
 //! A batch of outcomes on its way into `mq_reply`, statement by statement.
 //!
-//! A value that PostgreSQL does not take settles its message as an error, and only that one: the batch is halved until the value
-//! is found. So is an outcome whose row another transaction has in hand, which is kept for later, as is one that a trigger has
-//! swallowed: others may pass it. Outcomes that the server has no room for, or refuses, are tried again until they are written;
+//! A value that PostgreSQL does not take settles its message as an error, and only that one: the
+//! batch is halved until the value is found. So is an outcome whose row another transaction has in
+//! hand, which is kept for later, as is one that a trigger has swallowed: others may pass it.
+//! Outcomes that the server has no room for, or refuses, are tried again until they are written;
 //! nothing more is sent meanwhile.
 
 use std::{collections::HashSet, ops::Range};
@@ -33,7 +34,8 @@ pub struct Unwritten {
 /// The kinds of failures of the statement that settles.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Trouble {
-    /// Another transaction has the row's reply in hand: the handler of a leader before us, or an operator who cancels.
+    /// Another transaction has the row's reply in hand: the handler of a leader before us, or an
+    /// operator who cancels.
     Held,
     /// An outcome has a value that PostgreSQL does not take.
     BadValue,
@@ -85,7 +87,7 @@ pub enum Step {
     Pause(Box<Writing>),
     /// It is written, but for what is held; its word that nothing can be written is over.
     Written(Written, Option<Hold>),
-    /// What took the place of a bad value is one itself, in the words of the server.
+    /// The replacement of a bad value is one itself, in the words of the server.
     Broken(String),
 }
 
@@ -130,7 +132,8 @@ impl Writing {
         let part = self.part.clone();
         let Unwritten { kind, sqlstate, text } = match result {
             Ok(rows) if rows == part.len() as u64 => return self.go_on(),
-            // Some had a reply before, or a trigger has returned null, or a rule does something instead.
+            // Some had a reply before, or a trigger has returned null, or a rule does something
+            // instead.
             Ok(_) => {
                 self.doubt = Doubt::Fewer;
                 return Step::Ask(self);
@@ -254,7 +257,8 @@ mod tests {
         outcomes.iter().map(|settled| settled.settlement.id).collect()
     }
 
-    /// Answers each statement with what `server` says of its ids, until there is no other. Returns the last step.
+    /// Answers each statement with what `server` says of its ids, until there is no other. Returns
+    /// the last step.
     fn run(
         writing: Box<Writing>,
         mut server: impl FnMut(&[Settled]) -> Option<Trouble>,

@@ -28,7 +28,8 @@ use crate::{
 /// Replies taken from the subscription at a time.
 const REPLIES: usize = 512;
 
-/// Begins to lead on a session that has the lock: finds out what there is to do, and is ready to send.
+/// Begins to lead on a session that has the lock: finds out what there is to do, and is ready to
+/// send.
 pub(crate) async fn begin(
     app: &Context,
     outbox: Outbox,

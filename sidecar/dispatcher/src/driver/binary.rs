@@ -1,5 +1,5 @@
-//! PostgreSQL's `pg_snapshot` and `xid8` in their binary form, so that a list of two hundred open transactions is not
-//! written and parsed as text at every read.
+//! PostgreSQL's `pg_snapshot` and `xid8` in their binary form, so that a list of two hundred open
+//! transactions is not written and parsed as text at every read.
 
 use std::error::Error;
 

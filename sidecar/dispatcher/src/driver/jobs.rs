@@ -83,7 +83,7 @@ pub(crate) fn job(outbox: Arc<Outbox>, clock: &Clock, statement: Statement) -> J
     }
 }
 
-/// Which of these rows have a reply, in order.
+/// Those of these rows that have a reply, in order.
 async fn settled(outbox: &Outbox, rows: &[Row]) -> Result<Vec<i64>, OutboxError> {
     let ids: Vec<i64> = rows.iter().map(|row| row.id).collect();
     if ids.is_empty() { Ok(ids) } else { outbox.settled(&ids).await }

@@ -1,8 +1,9 @@
 //! The copy that leads: one task that owns the session, the way to NATS and the core.
 //!
-//! It is an actor: one loop, one state, no locks. Statements are jobs that run on the session while the loop goes on, and
-//! their ends come back to the core. What ends the session ends the leader: its state is dropped, nothing is written any
-//! more, and the next leader finds out from the tables what there is to do.
+//! It is an actor: one loop, one state, no locks. Statements are jobs that run on the session while
+//! the loop goes on, and their ends come back to the core. What ends the session ends the leader:
+//! its state is dropped, nothing is written any more, and the next leader finds out from the tables
+//! what there is to do.
 
 use std::{
     sync::{
@@ -42,7 +43,7 @@ use crate::{
 
 /// The readiness check of a leader: replies can be written.
 pub(crate) const CHECK: &str = "replies";
-/// How often a lost connection to NATS is looked at.
+/// The pause between two looks at a lost connection to NATS.
 const RECONNECT_CHECK: Duration = Duration::from_millis(50);
 /// Messages handed to the NATS client at a time, before replies are looked at again.
 const SENDS: usize = 256;
@@ -241,8 +242,8 @@ impl Leader {
         Ok(())
     }
 
-    /// Replies have come. Among them may be the echo of our events, which says something of this connection and of what the
-    /// server has refused before it: that is told first.
+    /// Replies have come. Among them may be the echo of our events, which says something of this
+    /// connection and of what the server has refused before it: that is told first.
     fn on_replies(&mut self, replies: &[async_nats::Message], now: Instant) {
         self.tell_connection(now);
         while let Ok(subject) = self.forbidden.try_recv() {
@@ -269,8 +270,8 @@ impl Leader {
     }
 }
 
-/// The next subject to which the server has refused to publish. One that is left out is waited for as long as one without an
-/// answer.
+/// The next subject to which the server has refused to publish. One that is left out is waited for
+/// as long as one without an answer.
 async fn next_forbidden(forbidden: &mut broadcast::Receiver<Arc<str>>) -> Option<Arc<str>> {
     match forbidden.recv().await {
         Ok(subject) => Some(subject),

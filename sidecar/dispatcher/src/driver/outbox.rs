@@ -1,7 +1,7 @@
 //! The leader's session: every statement the dispatcher runs, by name.
 //!
-//! The session is the leadership: a copy that has lost it can write nothing. So all of these run on it and on nothing else, each a
-//! transaction of its own, pipelined as they come.
+//! The session is the leadership: a copy that has lost it can write nothing. So all of these run on
+//! it and on nothing else, each a transaction of its own, pipelined as they come.
 
 mod error;
 mod statements;
@@ -50,8 +50,8 @@ impl Outbox {
             .map_err(|source| OutboxError::Run { name: "bell.listen", source })
     }
 
-    /// A page of the outbox from the id `first` on, and the snapshot it was read in. `closed` are the lanes whose rows come
-    /// without bodies, none for all of them.
+    /// A page of the outbox from the id `first` on, and the snapshot it was read in. `closed` are
+    /// the lanes whose rows come without bodies, none for all of them.
     pub async fn read(
         &self,
         window: &Window,
@@ -83,8 +83,8 @@ impl Outbox {
         Ok((cur, rows))
     }
 
-    /// A page of what became visible between two snapshots, `last` being the last id of it: which rows have no reply, their
-    /// lanes, and the last row of a full page.
+    /// A page of what became visible between two snapshots, `last` being the last id of it: which
+    /// rows have no reply, their lanes, and the last row of a full page.
     pub async fn look_back(
         &self,
         (seen, until): (&Snapshot, &Snapshot),
@@ -127,7 +127,7 @@ impl Outbox {
             .map_err(|source| OutboxError::Run { name: "outbox.fetch", source })
     }
 
-    /// Which of these have no reply, and their lanes.
+    /// Those of these rows that have no reply, and their lanes.
     pub async fn unsettled(&self, ids: &[i64]) -> Result<Vec<(i64, String)>, OutboxError> {
         let run = |source| OutboxError::Run { name: "outbox.unsettled", source };
         let (least, greatest) = ends(ids);
@@ -136,7 +136,7 @@ impl Outbox {
         rows.iter().map(|row| Ok((row.try_get(0)?, row.try_get(1)?))).collect::<Result<_, _>>().map_err(run)
     }
 
-    /// Which of these have a reply, in order.
+    /// Those of these rows that have a reply, in order.
     pub async fn settled(&self, ids: &[i64]) -> Result<Vec<i64>, OutboxError> {
         let run = |source| OutboxError::Run { name: "outbox.settled", source };
         let (least, greatest) = ends(ids);
@@ -145,8 +145,8 @@ impl Outbox {
         rows.iter().map(|row| row.try_get(0)).collect::<Result<_, _>>().map_err(run)
     }
 
-    /// Writes outcomes; the first reply of a row wins. Returns how many rows were written, or why none could be, if the session is
-    /// not at fault.
+    /// Writes outcomes; the first reply of a row wins. Returns how many rows were written, or why
+    /// none could be, if the session is not at fault.
     pub async fn settle(&self, batch: &[Settled]) -> Result<Result<u64, Unwritten>, OutboxError> {
         let ids: Vec<i64> = column(batch, |s| s.settlement.id);
         let uids: Vec<Uuid> = column(batch, |s| Uid::uuid(&s.settlement.uid));
@@ -207,7 +207,8 @@ impl Outbox {
         result.map(drop).map_err(|source| OutboxError::Run { name: "cursor.move", source })
     }
 
-    /// Notes how much waits; `whole` says that nothing is left to be read, and `read` is the last id that was.
+    /// Notes how much waits; `whole` says that nothing is left to be read, and `read` is the last
+    /// id that was.
     pub async fn note_backlog(&self, unsettled: i64, whole: bool, read: i64) -> Result<(), OutboxError> {
         let result = self.client.execute(&self.statements.note_backlog, &[&unsettled, &whole, &read]).await;
         result.map(drop).map_err(|source| OutboxError::Run { name: "backlog.note", source })

@@ -24,7 +24,7 @@ pub(crate) async fn page(outbox: &Outbox, window: &Window) -> Result<Recovered, 
     Ok(Recovered { cur, last: places.last().copied(), full: places.len() == PAGE, rows })
 }
 
-/// What is found below the floor, of all pages, and the last id that was drawn by then.
+/// The rows that are found below the floor, of all pages, and the last id that was drawn by then.
 pub(crate) async fn look_back(
     outbox: &Outbox,
     seen: &Snapshot,

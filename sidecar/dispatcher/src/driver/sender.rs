@@ -19,7 +19,7 @@ const PROTOCOL: HeaderName = HeaderName::from_static(headers::PROTOCOL);
 const CONTENT_LANGUAGE: HeaderName = HeaderName::from_static(headers::CONTENT_LANGUAGE);
 const HEADERS: HeaderName = HeaderName::from_static(headers::HEADERS);
 
-/// What is the same in every message of this leader.
+/// The parts that every message of this leader has in common.
 pub(crate) struct Sender {
     source: Option<HeaderValue>,
     /// None for the first version, which is not said.
@@ -39,12 +39,13 @@ impl Sender {
         }
     }
 
-    /// The next attempt of a message. Headers that would say no more than their absence are left out: they cost a third of the
-    /// time that sending costs.
+    /// The next attempt of a message. Headers that would say no more than their absence are left
+    /// out: they cost a third of the time that sending costs.
     pub fn compose(&self, message: &Outgoing<'_>) -> OutboundMessage {
         let row = message.row;
         let mut map = HeaderMap::new();
-        // Header values are parsed, not converted: a line break in one would panic, and cannot be here.
+        // Header values are parsed, not converted: a line break in one would panic, and cannot be
+        // here.
         let mut set = |name, value: Option<HeaderValue>| {
             if let Some(value) = value {
                 map.insert(name, value);

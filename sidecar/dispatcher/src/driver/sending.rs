@@ -63,7 +63,8 @@ impl Sending {
         }
     }
 
-    /// Publishes a message without a body, if the client has room for it just now. Returns true if it had.
+    /// Publishes a message without a body, if the client has room for it just now. Returns true if
+    /// it had.
     pub(crate) fn ask(&self, subject: String, reply: Option<String>, headers: Option<HeaderMap>) -> bool {
         let question = OutboundMessage {
             subject: Subject::from(subject),
@@ -73,8 +74,8 @@ impl Sending {
         };
         let nats = self.nats.clone();
         let sent = async_nats::client::traits::Publisher::publish_message(&nats, question);
-        // Unconstrained, since the sends before it may have used up this task's turn, and the channel to the client would say
-        // "later" though it has room.
+        // Unconstrained, since the sends before it may have used up this task's turn, and the
+        // channel to the client would say "later" though it has room.
         matches!(tokio::task::unconstrained(sent).now_or_never(), Some(Ok(())))
     }
 }

@@ -1,11 +1,12 @@
 //! The claim to lead a source from a server.
 //!
-//! Whoever begins to lead asks on NATS, on `_TPRO.lead.<source>`, whether the source is led already, and a leader answers
-//! which server it leads on ([`Server`]). A leader goes on asking, since the other may have stood still when it was asked.
-//! Only what a copy of the service has signed is believed ([`Claims`]); the rest is counted.
+//! A copy that begins to lead asks on NATS, on `_TPRO.lead.<source>`, whether the source is led
+//! already, and a leader answers which server it leads on ([`Server`]). A leader goes on asking,
+//! since the other may have stood still when it was asked. Only what a copy of the service has
+//! signed is believed ([`Claims`]); the rest is counted.
 //!
-//! A question makes nobody give way: it may have been overheard and said again. A leader that hears one from a promoted
-//! server asks for itself, and gives way to the answer.
+//! A question makes nobody give way: it may have been overheard and said again. A leader that hears
+//! one from a promoted server asks for itself, and gives way to the answer.
 
 use std::time::{Duration, Instant};
 
@@ -20,14 +21,14 @@ use super::{
 };
 use crate::{Context, metrics::Counts};
 
-/// How long an answer may take. A leader that is slower than this has other troubles.
+/// The longest time for an answer. A leader that is slower than this has other troubles.
 const ANSWER: Duration = Duration::from_millis(150);
-/// How often a leader asks again.
+/// The pause before a leader asks again.
 const ASK_AGAIN: Duration = Duration::from_secs(3);
-/// How soon it asks again at the earliest, whatever it hears.
+/// The shortest pause before it asks again, no matter what it hears.
 const ASK_SOON: Duration = Duration::from_millis(250);
 
-/// Why the source cannot be led from here, or could not be asked about.
+/// The reasons why the source cannot be led from here, or could not be asked about.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ClaimError {
     /// It is led from another server that has the better right.
@@ -80,7 +81,8 @@ pub(crate) struct Claim {
     due: Instant,
 }
 
-/// Whether a claim is to lead, or only asks whether somebody else does; who only asks answers nobody.
+/// The purpose of a claim: to lead, or only to ask if somebody else does. A copy that only asks
+/// answers nobody.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Stance {
     /// By a session that has the lock.
@@ -89,7 +91,7 @@ pub(crate) enum Stance {
     Asks,
 }
 
-/// What comes to a leader about its claim, and was signed by a copy of its service.
+/// A word that comes to a leader about its claim, and was signed by a copy of its service.
 pub(crate) enum Heard {
     /// Somebody wants to lead this source.
     Question(Server),
@@ -98,8 +100,8 @@ pub(crate) enum Heard {
 }
 
 impl Claim {
-    /// Claims the source for the server of this session: asks whether somebody leads it elsewhere, and listens from then on
-    /// to others who ask.
+    /// Claims the source for the server of this session: asks whether somebody leads it elsewhere,
+    /// and listens from then on to others who ask.
     pub async fn make(
         app: &Context,
         session: &tokio_postgres::Client,
@@ -144,7 +146,7 @@ impl Claim {
         }
     }
 
-    /// When to ask again: whoever led when we asked may have stood still, or been cut off.
+    /// When to ask again: a leader that we asked may have stood still, or been cut off.
     pub fn due(&self) -> Instant {
         self.due
     }
@@ -206,8 +208,8 @@ impl Claim {
                 Some(Heard::Question(said.server))
             }
             Err(doubt) => {
-                // A clone whose copies are of release 0.1.0 must hear that it is led. To where they listen, and to no subject
-                // that means something to others.
+                // A clone whose copies are of release 0.1.0 must hear that it is led. To where they
+                // listen, and to no subject that means something to others.
                 if let Some(back) =
                     back.filter(|_| answers && doubt == Doubt::Unsigned && is_plain_inbox(inbox))
                 {
@@ -250,12 +252,13 @@ impl Claim {
     }
 }
 
-/// A number that nobody has used before. That nobody can guess it is not needed: nobody else signs it.
+/// A number that nobody has used before. That nobody can guess it is not needed: nobody else signs
+/// it.
 fn nonce() -> String {
     hex(&random::bytes::<16>())
 }
 
-/// Whether this is the inbox of a plain NATS client: `_INBOX.<one token>`.
+/// True if this is the inbox of a plain NATS client: `_INBOX.<one token>`.
 fn is_plain_inbox(subject: &str) -> bool {
     subject.strip_prefix("_INBOX.").is_some_and(|token| !token.is_empty() && !token.contains('.'))
 }

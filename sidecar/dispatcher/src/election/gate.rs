@@ -1,13 +1,15 @@
 //! The gate before everything else: a copy on a clone takes no requests.
 //!
-//! A clone of the database believes to be the original. Its sidecar would join the queue group and do in the clone what was
-//! asked of the original. So whoever starts asks first whether the source is led from another server with the better right
-//! ([`Claim`]). Where its own server has a leader there is nothing to ask: that one has asked, and goes on asking.
+//! A clone of the database believes to be the original. Its sidecar would join the queue group and
+//! do in the clone what was asked of the original. So a copy that starts asks first whether the
+//! source is led from another server with the better right ([`Claim`]). Where its own server has a
+//! leader there is nothing to ask: that one has asked, and goes on asking.
 //!
-//! **A refusal stays.** While the original's server restarts nobody objects, and a clone that asked again just then would lead,
-//! and refuse the original when it is back. Whoever was refused for a while is refused until its own server is another one (it
-//! has restarted), or the database is adopted, which gives it an identity of its own. For a while, since a leader that stood
-//! still may answer once more for a server that it has lost.
+//! **A refusal stays.** While the original's server restarts nobody objects, and a clone that asked
+//! again just then would lead, and refuse the original when it is back. A copy that was refused for
+//! a while is refused until its own server is another one (it has restarted), or the database is
+//! adopted, which gives it an identity of its own. For a while, since a leader that stood still may
+//! answer once more for a server that it has lost.
 
 use std::time::Duration;
 
@@ -28,13 +30,13 @@ use crate::Context;
 pub(crate) const CHECK: &str = "dispatcher";
 /// Between two questions.
 const PAUSE: Duration = Duration::from_secs(1);
-/// How often it asks before it opens: an answer may be late once.
+/// The questions that it asks before it opens: an answer may be late once.
 const QUESTIONS: u32 = 2;
-/// How long one must have been refused for the refusal to stay. A leader whose session is gone without a word notices by its
-/// next heartbeat (5 s) and the silence after it (10 s).
+/// A copy that was refused for so long is refused for good. A leader whose session is gone
+/// without a word notices by its next heartbeat (5 s) and the silence after it (10 s).
 pub(crate) const STAYS_AFTER: Duration = Duration::from_secs(20);
 
-/// Why the gate is closed for now.
+/// The reasons why the gate is closed for now.
 #[derive(Debug, thiserror::Error)]
 enum Closed {
     #[error(transparent)]
@@ -56,7 +58,8 @@ struct Refusal {
     since: Instant,
 }
 
-/// Waits until this copy may take part. False when the process is told to stop, or to begin anew, meanwhile.
+/// Waits until this copy may take part. False when the process is told to stop, or to begin again,
+/// meanwhile.
 pub async fn wait(app: &Context) -> bool {
     let mut refusal: Option<Refusal> = None;
     loop {

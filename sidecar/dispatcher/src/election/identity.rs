@@ -1,19 +1,21 @@
-//! Which server this is, so that a clone of it does not send the original's messages.
+//! The identity of this server, so that a clone of it does not send the original's messages.
 //!
-//! The database says whether it was adopted (`tpro.adopted()`), but a physical clone (`pg_basebackup`) has the same system
-//! identifier, the same oids and the same lock free to take. The difference shows only beside the original: in the timeline of
-//! the server and in the start of its postmaster. Copies tell these to each other on NATS ([`super::claim`]).
+//! The database says whether it was adopted (`tpro.adopted()`), but a physical clone
+//! (`pg_basebackup`) has the same system identifier, the same oids and the same lock free to take.
+//! The difference shows only beside the original: in the timeline of the server and in the start of
+//! its postmaster. Copies tell these to each other on NATS ([`super::claim`]).
 //!
-//! The higher timeline wins, since a promoted standby is where the data is. Of two servers on one timeline the newcomer gives
-//! way, and of two that lead already, the server that was started first keeps the source. A leader before us on the *same*
-//! server is no clone: the lock has decided between us, and its session is gone.
+//! The higher timeline wins, since a promoted standby is where the data is. Of two servers on one
+//! timeline the newcomer gives way, and of two that lead already, the server that was started first
+//! keeps the source. A leader before us on the *same* server is no clone: the lock has decided
+//! between us, and its session is gone.
 
 use std::{cmp::Ordering, time::SystemTime};
 
 use tpro_runtime::random;
 
-/// Promotions that a server may be behind. Each adds one to the timeline, so that a timeline beyond this is none that a server
-/// of this source ever had.
+/// Promotions that a server may be behind. Each adds one to the timeline, so that a timeline beyond
+/// this is none that a server of this source ever had.
 const MOST_PROMOTIONS: u32 = 1_000;
 
 /// A server, as it is told to others.
@@ -42,28 +44,28 @@ impl Server {
         })
     }
 
-    /// Whether both are one server.
+    /// True if both are one server.
     pub fn is_same(&self, other: &Self) -> bool {
         (self.timeline, self.started) == (other.timeline, other.started)
     }
 
-    /// Whether promotions explain that the other has its timeline.
+    /// True if promotions explain that the other has its timeline.
     pub fn explains(&self, other: &Self) -> bool {
         (1..=self.timeline.saturating_add(MOST_PROMOTIONS)).contains(&other.timeline)
     }
 
-    /// Whether the other was promoted, and not this one.
+    /// True if the other was promoted, and not this one.
     pub fn is_behind(&self, other: &Self) -> bool {
         self.timeline < other.timeline
     }
 
-    /// Whether a leader on this server may go on although somebody leads on that one, too. Neither is a newcomer; the server
-    /// that was started first stays.
+    /// True if a leader on this server may go on although somebody leads on that one, too. Neither
+    /// is a newcomer; the server that was started first stays.
     pub fn may_go_on_beside(&self, leading: &Self) -> bool {
         (self.timeline, leading.started) >= (leading.timeline, self.started)
     }
 
-    /// Whether a newcomer on this server may lead although somebody leads on that one.
+    /// True if a newcomer on this server may lead although somebody leads on that one.
     pub fn may_begin_beside(&self, leading: &Self) -> bool {
         match self.timeline.cmp(&leading.timeline) {
             Ordering::Greater => true,

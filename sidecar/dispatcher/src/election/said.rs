@@ -1,9 +1,10 @@
 //! A claim of leadership, as it is said on NATS and believed.
 //!
-//! Anybody who reaches NATS can say anything, so a claim is signed with a key that only copies of the service have
-//! ([`Keys`]). A question carries a nonce, and an answer the nonce of its question: an answer that was overheard earlier is
-//! none to a later question. The signature of a question covers the subject of its answers, so that nobody has a leader
-//! publish somewhere else by saying a question again.
+//! Anybody who reaches NATS can say anything, so a claim is signed with a key that only copies of
+//! the service have ([`Keys`]). A question carries a nonce, and an answer the nonce of its
+//! question: an answer that was overheard earlier is none to a later question. The signature of a
+//! question covers the subject of its answers, so that nobody has a leader publish somewhere else
+//! by saying a question again.
 //!
 //! Release 0.1.0 reads the same JSON and neither signs nor checks.
 
@@ -31,15 +32,15 @@ struct Text {
     signature: String,
 }
 
-/// What a claim says.
+/// The content of a claim.
 pub(crate) struct Said {
-    /// Who says it.
+    /// The server that says it.
     pub server: Server,
     /// Of which question.
     pub nonce: String,
 }
 
-/// Why a claim is not believed.
+/// The reasons why a claim is not believed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Doubt {
     /// It cannot be read.
@@ -88,7 +89,7 @@ impl Claims {
         text(server, nonce, &hex(&self.keys.sign_claim(&self.signed("answer", server, nonce, ""))))
     }
 
-    /// What release 0.1.0 says, as question and as answer.
+    /// The words of release 0.1.0, as question and as answer.
     pub fn unsigned(&self, server: &Server) -> bytes::Bytes {
         text(server, "", "")
     }
@@ -125,7 +126,8 @@ impl Claims {
         Ok(Said { server, nonce })
     }
 
-    /// What is signed. None of its parts holds a line break: a nonce with one is not ours, and is not one of an open question.
+    /// The bytes that are signed. None of their parts holds a line break: a nonce with one is not
+    /// ours, and is not one of an open question.
     fn signed(&self, kind: &str, server: &Server, nonce: &str, inbox: &str) -> Vec<u8> {
         let Server { timeline, started, asker } = server;
         format!("{kind}\n{}\n{timeline}\n{started}\n{asker}\n{inbox}\n{nonce}", self.source).into_bytes()

@@ -11,7 +11,7 @@ use rustc_hash::FxBuildHasher;
 const COPIES_MAX: usize = 64;
 const SILENT: Duration = Duration::from_secs(10);
 
-/// Which copy of a target has spoken: a digest of what it calls itself.
+/// The copy of a target that has spoken: a digest of what it calls itself.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct CopyId(u64);
 
@@ -34,7 +34,7 @@ struct Heard {
 }
 
 impl Copies {
-    /// How many they are.
+    /// The number of copies.
     pub fn len(&self) -> usize {
         self.0.len()
     }

@@ -1,9 +1,9 @@
-//! Which news of a service is worth a line in the log: nobody runs it, somebody does again.
+//! The news of a service that is worth a line in the log: nobody runs it, somebody does again.
 
 use std::time::{Duration, Instant};
 
-/// How often it is said that nobody runs a service. A service that knows one method and not another is there and is not,
-/// message by message.
+/// The pause before it is said again that nobody runs a service. A service that knows one method
+/// and not another is there and is not, message by message.
 const PAUSE: Duration = Duration::from_secs(10);
 
 /// The last that was said.

@@ -5,13 +5,13 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// How often a few rows are read for a lane whose window is not half free.
+/// The pause between two reads of a few rows for a lane whose window is not half free.
 const FETCH_PAUSE: Duration = Duration::from_millis(10);
 /// The room that a queue keeps when it has emptied after a flood.
 const KEPT: usize = 1024;
 
-/// A row that waits as its id. The sign of the number carries whether it may have run already (ids are positive), since
-/// there may be millions of these.
+/// A row that waits as its id. The sign of the number carries whether it may have run already (ids
+/// are positive), since there may be millions of these.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Waiting(i64);
 
@@ -87,7 +87,8 @@ impl Queue {
         self.fetched.map(|last| last + FETCH_PAUSE)
     }
 
-    /// Hands out so many rows; they are going to be fetched. `opened` says whether half the window is free.
+    /// Hands out so many rows; they are going to be fetched. `opened` says whether half the window
+    /// is free.
     pub fn fetch(&mut self, count: usize, opened: bool, now: Instant, take: impl FnMut(Waiting)) {
         (self.opened, self.fetched) = (opened, Some(now));
         self.fetching += count;

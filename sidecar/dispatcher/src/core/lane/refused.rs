@@ -22,12 +22,13 @@ pub struct Refused {
     keys: VecDeque<Key>,
     /// Those that are still in flight.
     alive: usize,
-    /// Those of them that an overloaded copy refused, but for repeats. They keep their places in the window: a lane that
-    /// took up new ones for them would have the budgets of more and more run out while the target works on a few.
+    /// Those of them that an overloaded copy refused, but for repeats. They keep their places in
+    /// the window: a lane that took up new ones for them would have the budgets of more and more
+    /// run out while the target works on a few.
     overloaded: usize,
     rest: Option<Rest>,
-    /// Refused messages that may be tried while the lane rests: one for each answer of a copy that has refused, whose place
-    /// is free now.
+    /// Refused messages that may be tried while the lane rests: one for each answer of a copy that
+    /// has refused, whose place is free now.
     credit: usize,
     /// When the lane was last answered, and the mean time between two answers.
     answered: Option<Instant>,
@@ -92,8 +93,8 @@ impl Refused {
         keeps_its_place(refusal)
     }
 
-    /// A message that may be sent again now, if there is room. While the lane rests it is one at a time. `refused` tells why a
-    /// message was refused, if it still waits for another try.
+    /// A message that may be sent again now, if there is room. While the lane rests it is one at a
+    /// time. `refused` tells why a message was refused, if it still waits for another try.
     pub fn next(
         &mut self,
         has_room: bool,
@@ -103,7 +104,8 @@ impl Refused {
     ) -> Option<Key> {
         self.forget_settled(&mut refused);
         let rested = self.rest.as_ref().is_none_or(|rest| now >= rest.until);
-        // Also when so many are refused that nothing new is taken up: else none would ever find out that somebody is there.
+        // Also when so many are refused that nothing new is taken up: else none would ever find out
+        // that somebody is there.
         if !(rested || self.credit > 0) || !has_room {
             return None;
         }
@@ -132,7 +134,8 @@ impl Refused {
         self.overloaded -= usize::from(keeps_its_place(refusal));
     }
 
-    /// Drops keys of messages that were settled meanwhile, so that a lane that stays dead does not grow.
+    /// Drops keys of messages that were settled meanwhile, so that a lane that stays dead does not
+    /// grow.
     fn forget_settled(&mut self, mut refused: impl FnMut(Key) -> Option<Refusal>) {
         if self.keys.len() > 2 * self.alive + 64 {
             self.keys.retain(|key| refused(*key).is_some());

@@ -4,7 +4,7 @@
 pub const OWN_SHARE: usize = 16;
 pub const OWN_BYTES: usize = 64 << 10;
 
-/// How much of the whole a lane may hold.
+/// The part of the whole that a lane may hold.
 #[derive(Clone, Copy)]
 pub struct Share {
     /// Messages that are free in total.

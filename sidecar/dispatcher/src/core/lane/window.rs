@@ -8,19 +8,22 @@ use super::copies::{Copies, CopyId};
 
 /// The least a window shrinks to.
 const LEAST: usize = 8;
-/// An answer adds so much to a window. A refusal by the only copy takes one away, or two where there are few; of several
-/// copies each refusal says the less, because NATS chooses among them blindly.
+/// An answer adds so much to a window. A refusal by the only copy takes one away, or two where
+/// there are few; of several copies each refusal says the less, because NATS chooses among them
+/// blindly.
 const GROWTH: usize = 3;
-/// After a refusal so many answers of the same copy do not widen the window: a quarter of the window, and so many at least.
-/// It is known then how much the copy can do, and each message more would be refused. Without this every answer was followed
-/// by three refusals. Answers of a copy that does not refuse widen it all the time, so that a copy that hangs and refuses
-/// everything does not keep the others from their work.
+/// After a refusal so many answers of the same copy do not widen the window: a quarter of the
+/// window, and so many at least. It is known then how much the copy can do, and each message more
+/// would be refused. Without this every answer was followed by three refusals. Answers of a copy
+/// that does not refuse widen it all the time, so that a copy that hangs and refuses everything
+/// does not keep the others from their work.
 const HOLD_SHARE: usize = 4;
 const LEAST_HOLD: usize = 16;
-/// How often a window that meets refusals is cut by an eighth more, so that others who send to the same target have a share.
+/// The pause between two cuts of a window that meets refusals, each by an eighth more, so that
+/// others who send to the same target have a share.
 const CUT_PAUSE: Duration = Duration::from_millis(100);
-/// A full window that has met no refusal for so long grows by one even without answers. The messages that fill it may be
-/// slow, and the target idle.
+/// A full window that has met no refusal for so long grows by one even without answers. The
+/// messages that fill it may be slow, and the target idle.
 const RECOVERY: Duration = Duration::from_millis(100);
 
 /// The window of a lane.
@@ -53,8 +56,8 @@ impl Window {
         self.copies.len()
     }
 
-    /// A copy has answered while so many places were used. Widens the window, but to no more than `most`. Returns whether the
-    /// copy has refused lately; its answer widens nothing then.
+    /// A copy has answered while so many places were used. Widens the window, but to no more than
+    /// `most`. Returns whether the copy has refused lately; its answer widens nothing then.
     pub fn on_answer(&mut self, who: CopyId, used: usize, most: usize, now: Instant) -> bool {
         let held = self.copies.answered(who, now);
         // A window of which little is used says nothing.

@@ -2,13 +2,16 @@
 
 use std::time::{Duration, Instant};
 
-/// How long reading waits for a lane that has just become tight. A busy lane opens again within it, and its rows are then
-/// read once, with their bodies, instead of twice; a slow or dead lane does not, and is read past.
+/// The longest wait of reading for a lane that has just become tight. A busy lane opens again
+/// within it, and its rows are then read once, with their bodies, instead of twice; a slow or dead
+/// lane does not, and is read past.
 pub const PATIENCE: Duration = Duration::from_millis(10);
-/// The longest that reading is held, however many lanes become tight one after the other; then as long it is not.
+/// The longest that reading is held, however many lanes become tight one after the other; then as
+/// long it is not.
 pub const LONGEST_HOLD: Duration = Duration::from_millis(50);
-/// How many pages may wait in a lane for which reading is held. One that opens in time catches up with so many, and from
-/// then on its rows are read once again; else the first page beyond its window would have all that follow read twice.
+/// The pages that may wait in a lane for which reading is held. One that opens in time catches up
+/// with so many, and from then on its rows are read once again; else the first page beyond its
+/// window would have all that follow read twice.
 pub const CATCH_UP: usize = 4;
 
 /// Since when reading is held.
@@ -24,7 +27,8 @@ impl Hold {
             self.since = None;
             return None;
         };
-        // After so long it is not held for as long again, or a lane that opens row by row would slow all others down.
+        // After so long it is not held for as long again, or a lane that opens row by row would
+        // slow all others down.
         if self.since.is_some_and(|since| now >= since + 2 * LONGEST_HOLD) {
             self.since = None;
         }

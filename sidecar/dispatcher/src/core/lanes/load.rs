@@ -40,7 +40,8 @@ impl Load {
         self.flying
     }
 
-    /// How many rows to read at a time: the page, unless bodies have been so large lately that it would not fit.
+    /// The rows to read at a time: the page, unless bodies have been so large lately that it
+    /// would not fit.
     pub fn page(&self) -> usize {
         (self.free_bytes() / self.mean.max(1)).clamp(1, self.bounds.page)
     }

@@ -4,8 +4,8 @@ use std::collections::HashMap;
 
 use crate::core::{lane::Lane, lane_id::LaneId};
 
-/// Anybody may publish to any name: at this many lanes those that hold nothing are forgotten, and when all hold something
-/// further names share one lane.
+/// Anybody may publish to any name: at this many lanes those that hold nothing are forgotten, and
+/// when all hold something further names share one lane.
 pub const LANES_MAX: usize = 1024;
 /// The lane that these names share; no name of a service is empty.
 const SHARED: &str = "";
@@ -21,7 +21,8 @@ pub struct Slots {
 }
 
 impl Slots {
-    /// The lane with this name. A new lane is made if there is none; its window holds so many messages.
+    /// The lane with this name. A new lane is made if there is none; its window holds so many
+    /// messages.
     pub fn of(&mut self, name: &str, window: usize) -> LaneId {
         if let Some(id) = self.by_name.get(name) {
             return *id;

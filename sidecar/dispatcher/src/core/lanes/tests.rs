@@ -11,7 +11,7 @@ use crate::core::{
 mod hold;
 mod overload;
 
-/// What a copy with too much to do says.
+/// The word of a copy with too much to do.
 const OVERLOADED: Refusal = Refusal::Overloaded { repeat: false };
 
 const BOUNDS: Bounds = Bounds { lane: 100, total: 400, bytes: 1 << 20, page: 50 };
@@ -239,7 +239,7 @@ fn a_window_that_is_full_of_slow_messages_grows_with_time_and_lets_others_throug
     for n in 0..90 {
         lanes.refuse(co, key(n), OVERLOADED, CopyId::default(), now);
     }
-    // What is refused has its answers; the ten others take long, and fill the window.
+    // The refused messages have their answers; the ten others take long, and fill the window.
     for _ in 0..90 {
         lanes.land(co, 10, Some(OVERLOADED), 0);
     }
@@ -289,7 +289,8 @@ fn a_lane_whose_window_is_larger_than_all_there_is_gets_its_rows() {
     assert_eq!(drain(&mut lanes, &[], 10), 0);
 }
 
-/// Answers all that flies after each fetch, but for the lanes that nobody answers; returns how many rows of the others are left.
+/// Answers all that flies after each fetch, but for the lanes that nobody answers; returns how many
+/// rows of the others are left.
 fn drain(lanes: &mut Lanes, dead: &[LaneId], bytes: usize) -> usize {
     for _ in 0..1_000 {
         let mut flying = Vec::new();
@@ -310,7 +311,7 @@ fn drain(lanes: &mut Lanes, dead: &[LaneId], bytes: usize) -> usize {
 }
 
 proptest! {
-    /// Whatever others hold that are never answered: small rows get through.
+    /// Small rows get through, no matter what others hold that are never answered.
     #[test]
     fn small_rows_leave_whatever_others_hold(
         total in 100usize..2_000, megabytes in 1usize..5, window in 16usize..3_000, answered in 0usize..3_000,
@@ -347,7 +348,8 @@ fn any_number_of_names_is_a_bounded_number_of_lanes() {
 }
 
 proptest! {
-    /// Whatever happens to messages, the sums are those of the lanes, and at the end everything is free again.
+    /// The sums are, no matter what happens to messages, those of the lanes, and at the end
+    /// everything is free again.
     #[test]
     fn nothing_is_counted_twice_or_forgotten(steps in proptest::collection::vec((0u8..8, 0u8..4, 1usize..5_000), 0..400)) {
         let mut lanes = Lanes::new(BOUNDS, Dice::new(1));

@@ -8,7 +8,8 @@ use crate::core::{Trouble, Unwritten};
 /// A statement of the leader's session failed.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum OutboxError {
-    /// A statement could not be prepared: most likely the extension or the schema is of another version, or gone.
+    /// A statement could not be prepared: most likely the extension or the schema is of another
+    /// version, or gone.
     #[error("{name} cannot be prepared: {}", plain(source))]
     Prepare {
         /// The statement.
@@ -59,8 +60,9 @@ pub(super) fn unwritten(error: &tokio_postgres::Error) -> Option<Unwritten> {
     Some(Unwritten { kind, sqlstate, text: plain(error) })
 }
 
-/// True if the error is about a value and not about the server: data exceptions (22), and limits of what it takes (54), which
-/// `\u0000`, lone surrogates, `1e200000` and 20,000 levels of nesting run into.
+/// True if the error is about a value and not about the server: data exceptions (22), and limits of
+/// what it takes (54), which `\u0000`, lone surrogates, `1e200000` and 20,000 levels of nesting run
+/// into.
 fn is_bad_value(code: Option<&SqlState>) -> bool {
     code.is_some_and(|code| code.code().starts_with("22") || code.code().starts_with("54"))
 }

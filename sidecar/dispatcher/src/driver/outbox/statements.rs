@@ -5,9 +5,10 @@ use tokio_postgres::{Client, Statement};
 use super::OutboxError;
 use crate::core::SWALLOWED;
 
-/// Every statement here finds its rows by an index. A partition that is empty when a statement is planned, and was vacuumed,
-/// looks as if it were best scanned whole, and the plan stays while a million rows come into it; so the planner is not asked.
-/// Nor is it asked whether a range of ids that it does not know is a better way to rows in the order of (tx, id) than their index.
+/// Every statement here finds its rows by an index. A partition that is empty when a statement is
+/// planned, and was vacuumed, looks as if it were best scanned whole, and the plan stays while a
+/// million rows come into it; so the planner is not asked. Nor is it asked whether a range of ids
+/// that it does not know is a better way to rows in the order of (tx, id) than their index.
 pub(crate) const PLANS: &str = "SET enable_seqscan = off; SET enable_hashjoin = off; SET enable_mergejoin = off; \
     SET enable_sort = off; SET enable_bitmapscan = off";
 
@@ -21,8 +22,9 @@ const MOVE_CURSOR: &str = "/* cursor.move */ UPDATE {schema}.mq_cursor \
 const DRAWN: &str =
     "/* outbox.drawn */ SELECT last_value - 1 + is_called::int FROM {schema}.mq_publish_id_seq";
 
-/// backlog.note: how much waits, and up to which id that holds: all that is given out, when nothing is left to be read, or
-/// else what was read last. Guard: nothing is written when nothing has changed.
+/// backlog.note: how much waits, and up to which id that holds: all that is given out, when nothing
+/// is left to be read, or else what was read last. Guard: nothing is written when nothing has
+/// changed.
 const NOTE_BACKLOG: &str = "/* backlog.note */ \
     WITH s AS MATERIALIZED (SELECT last_value FROM {schema}.mq_publish_id_seq) \
     UPDATE {schema}.mq_backlog b \
@@ -30,9 +32,10 @@ const NOTE_BACKLOG: &str = "/* backlog.note */ \
     FROM s WHERE (b.unsettled, b.upto) IS DISTINCT FROM \
         ($1, CASE WHEN $2 THEN s.last_value ELSE greatest(b.upto, $3) END)";
 
-/// reply.try: writes a reply for the newest message and takes it back, so that constraints, partitions and rights are asked as
-/// `reply.settle` asks them. It leaves one dead row. What has to wait for somebody is not refused, and the next leader begins
-/// soon: so it has a second, by a setting that ends with the transaction of both statements. Where the newest message has a reply
+/// reply.try: writes a reply for the newest message and takes it back, so that constraints,
+/// partitions and rights are asked as `reply.settle` asks them. It leaves one dead row. What has to
+/// wait for somebody is not refused, and the next leader begins soon: so it has a second, by a
+/// setting that ends with the transaction of both statements. Where the newest message has a reply
 /// already, the id after it shows whether something takes replies away.
 const TRY_SETTLE: &str = "/* reply.try */ SET LOCAL statement_timeout = '1s'; DO $$ DECLARE newest bigint; tried bigint; BEGIN \
     PERFORM set_config('lock_timeout', '20ms', true); \

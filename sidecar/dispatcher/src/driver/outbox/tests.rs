@@ -29,7 +29,8 @@ const INSERT: &str = "INSERT INTO main_service.mq_publish \
     (protocol, space_name, service_name, entity, method_name, timeout, headers, body) \
     VALUES ('jsonrpc', 'tpro', 'co', 'example', 'x', 15, '{}', '{}') RETURNING id";
 
-/// With an id that was drawn before, as if the process had stood still between drawing it and having a transaction id.
+/// With an id that was drawn before, as if the process had stood still between drawing it and
+/// having a transaction id.
 const INSERT_DRAWN: &str = "INSERT INTO main_service.mq_publish (id, service_name, entity, method_name) VALUES ($1::bigint, 'co', 'example', 'x')";
 
 async fn database() -> Database {
@@ -47,7 +48,8 @@ async fn outbox(database: &Database) -> Outbox {
     Outbox::new(client, &service).await.expect("all is prepared")
 }
 
-/// Transactions of random length with savepoints, of which a third is rolled back. Returns the ids that were committed.
+/// Transactions of random length with savepoints, of which a third is rolled back. Returns the ids
+/// that were committed.
 async fn write(database: &Database, stop: &AtomicBool) -> Vec<i64> {
     let client = database.connect().await.expect("connects");
     let mut committed = Vec::new();
@@ -166,7 +168,8 @@ async fn a_read_with_a_transaction_id_of_its_own_is_refused() {
     assert!(matches!(refused, Err(OutboxError::Guard)), "{refused:?}");
 }
 
-/// An empty poll must cost about the same however many rows there are: the plan is looked at, not the time.
+/// An empty poll must cost about the same however many rows there are: the plan is looked at, not
+/// the time.
 #[tokio::test]
 async fn an_empty_read_touches_a_few_pages_of_a_large_outbox() {
     let database = database().await;

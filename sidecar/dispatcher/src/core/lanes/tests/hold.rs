@@ -40,8 +40,8 @@ fn reading_is_held_for_a_lane_that_catches_up_and_not_for_one_that_has_fallen_be
     assert_eq!(lanes.hold_reading(until), None);
 }
 
-/// Lets a millisecond after the other pass, in which what waits is fetched and nothing is answered; returns for how long reading
-/// was held before each page, and how many rows were fetched.
+/// Lets a millisecond after the other pass, in which what waits is fetched and nothing is answered;
+/// returns for how long reading was held before each page, and how many rows were fetched.
 fn pass(lanes: &mut Lanes, bytes: usize, steps: u32) -> (Vec<u32>, usize) {
     let begun = Instant::now();
     let (mut held, mut fetched) = (vec![0], 0);
@@ -90,7 +90,8 @@ fn lanes_that_become_tight_one_after_the_other_hold_reading_for_a_while_together
     for step in 0..1_000 {
         let id = lanes.of(&format!("tpro.s{}", step / 2 % 12));
         if step % 2 == 0 {
-            // All is answered, and in the next millisecond it is filled again: it has just become tight.
+            // All is answered, and in the next millisecond it is filled again: it has just become
+            // tight.
             while lanes.slots.get(id).is_some_and(|lane| lane.flying() > 0) {
                 lanes.land(id, 10, None, 0);
                 lanes.settled(1, 0);

@@ -13,7 +13,7 @@ struct Target {
     /// A copy takes `at_once`, and works on no more than so many of them at the same time.
     workers: usize,
     each_ms: u64,
-    /// How far the random choice among copies has come.
+    /// The place of the random choice among copies.
     dice: u32,
 }
 
@@ -29,7 +29,7 @@ impl Target {
         Self { copies: vec![Vec::new(); copies], hung: 0, at_once, workers: at_once, each_ms, dice: 1 }
     }
 
-    /// What is done by now.
+    /// The work that is done by now.
     fn done(&mut self, ms: u64) -> Vec<(Job, usize)> {
         let copies = self.copies.iter_mut().enumerate();
         copies
@@ -37,7 +37,7 @@ impl Target {
             .collect()
     }
 
-    /// Which copy NATS chooses, and whether that takes it.
+    /// The copy that NATS chooses, and true if that takes it.
     fn takes(&mut self, job: Job, ms: u64) -> (usize, bool) {
         let chosen = self.random(self.copies.len() as u64) as usize;
         // From half to one and a half times as long.
@@ -60,7 +60,7 @@ impl Target {
     }
 }
 
-/// What a copy calls itself.
+/// The name of a copy.
 fn who(copy: usize) -> CopyId {
     CopyId::of(Some(&format!("co/1.0/{copy}")))
 }
@@ -137,7 +137,7 @@ fn flood(requesters: &mut [Requester], mut target: Target) -> u64 {
         for (Job { requester, key }, copy) in target.done(ms) {
             requesters[requester].on_answer(key, copy, ms, now);
         }
-        // Who comes first changes.
+        // The one that comes first changes.
         let order: &mut dyn Iterator<Item = (usize, &mut Requester)> = match ms % 2 {
             0 => &mut requesters.iter_mut().enumerate(),
             _ => &mut requesters.iter_mut().enumerate().rev(),
@@ -172,7 +172,8 @@ fn no_more_is_sent_than_the_target_can_do_and_it_is_never_short_of_work() {
             // A message is a millisecond on its way each time.
             let most_ms = (least_ms + 2 * rows / places as u64) * 13 / 10 + each_ms;
             assert!(took_ms <= most_ms, "{what}: {took_ms} ms, {least_ms} if no place were ever empty");
-            // A copy that shares the work refuses what another would take; of one alone only what is more than it can do comes back.
+            // A copy that shares the work refuses what another would take; of one alone only what
+            // is more than it can do comes back.
             let most = match (copies, at_once) {
                 (1, 1) => 2.0,
                 (1, _) => 1.0,
@@ -180,7 +181,8 @@ fn no_more_is_sent_than_the_target_can_do_and_it_is_never_short_of_work() {
             };
             let refusals = one.refusals as f64 / rows as f64;
             assert!(refusals <= most, "{what}: {refusals} refusals a message");
-            // The first window is sent without knowing what the target can do: those have their turns one after the other.
+            // The first window is sent without knowing what the target can do: those have their
+            // turns one after the other.
             let turns = BOUNDS.lane as u64 / places as u64 + 3;
             assert!(
                 one.longest <= 2 * turns * (each_ms + 5),
