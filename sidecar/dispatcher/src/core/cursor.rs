@@ -67,6 +67,11 @@ impl Unsettled {
         self.len
     }
 
+    /// True if no row is in it.
+    pub fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
     /// True if the row is in it.
     pub fn contains(&self, id: i64) -> bool {
         self.words.get(&(id >> 6)).is_some_and(|word| word & bit(id) != 0)

@@ -36,7 +36,7 @@ impl Core {
             return self.end(End::Stopped);
         }
         self.actions.push_back(Action::Abandon);
-        let limit = if self.schedule.unsettled().len() == 0 { IDLE_MOVE } else { LAST_MOVE };
+        let limit = if self.schedule.unsettled().is_empty() { IDLE_MOVE } else { LAST_MOVE };
         self.state = State::HandingOver { until: self.now + limit };
         self.look_back(true);
     }

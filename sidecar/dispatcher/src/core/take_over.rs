@@ -67,7 +67,7 @@ pub struct Found {
 
 impl TakeOver {
     /// The next step.
-    pub fn next(&mut self) -> Begin {
+    pub fn step(&mut self) -> Begin {
         match (self.inquiry(), &self.cursor) {
             (None, Some(cursor)) => Begin::Lead(Found {
                 seen: cursor.snapshot.clone(),
@@ -115,7 +115,7 @@ mod tests {
     fn asked(cursor: &Cursor) -> (Vec<&'static str>, Found) {
         let (mut take_over, mut asked) = (TakeOver::default(), Vec::new());
         loop {
-            let inquiry = match take_over.next() {
+            let inquiry = match take_over.step() {
                 Begin::Ask(inquiry) => inquiry,
                 Begin::Lead(found) => return (asked, found),
             };

@@ -70,7 +70,7 @@ pub(crate) async fn begin(
 async fn look(outbox: &Outbox) -> Result<Found, OutboxError> {
     let mut take_over = TakeOver::default();
     loop {
-        let inquiry = match take_over.next() {
+        let inquiry = match take_over.step() {
             Begin::Ask(inquiry) => inquiry,
             Begin::Lead(found) => return Ok(found),
         };
