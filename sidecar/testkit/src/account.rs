@@ -1,4 +1,5 @@
-//! Under whose account PostgreSQL runs. It refuses root, so that root runs it as user `postgres`.
+//! The account that PostgreSQL runs under. It refuses root, so that root runs it as user
+//! `postgres`.
 
 use std::fs;
 use std::os::unix::fs::{MetadataExt, chown};
@@ -15,7 +16,7 @@ pub struct Account {
 }
 
 impl Account {
-    /// The one for PostgreSQL: `postgres` when this process is root's, else the process's own.
+    /// The account for PostgreSQL: `postgres` when this process is root's, else the process's own.
     pub fn of_postgres() -> Outcome<Account> {
         if my_uid()? != 0 {
             return Ok(Account { other: None });

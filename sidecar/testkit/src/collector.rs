@@ -60,7 +60,7 @@ impl Collector {
         Ok(Collector { address, taken, server })
     }
 
-    /// What goes into `OTEL_EXPORTER_OTLP_ENDPOINT`.
+    /// The value for `OTEL_EXPORTER_OTLP_ENDPOINT`.
     pub fn endpoint(&self) -> String {
         format!("http://{}", self.address)
     }
@@ -70,7 +70,8 @@ impl Collector {
         self.address.port()
     }
 
-    /// How often something has arrived so far: all that has arrived is costly to look at again for nothing.
+    /// The number of arrivals so far. To look at all that has arrived is costly when nothing is
+    /// new.
     pub fn arrivals(&self) -> usize {
         self.taken.all().len()
     }
@@ -92,7 +93,8 @@ impl Collector {
         Trace { spans: self.spans().into_iter().filter(|span| span.trace_id == id).collect() }
     }
 
-    /// Every word that was exported, resources, events and links included, to search for what must not be there.
+    /// Every word that was exported, resources, events and links included, to search for words that
+    /// must not be there.
     pub fn dump(&self) -> String {
         format!("{:?}", self.taken.all())
     }

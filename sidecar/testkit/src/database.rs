@@ -33,7 +33,7 @@ impl Postgres {
 }
 
 impl Database {
-    /// With the extension of this release, or of the one that is named.
+    /// A database with the extension of this release, or of the one that is named.
     async fn make(cluster: Arc<Postgres>, release: Option<&str>) -> Outcome<Database> {
         let version = release.map_or(String::new(), |release| format!(" VERSION '{release}'"));
         let name = format!("test_{}", DATABASES.fetch_add(1, Ordering::Relaxed));
@@ -48,13 +48,13 @@ impl Database {
         Ok(Database { cluster, name })
     }
 
-    /// The database of the same name in a copy of the cluster.
+    /// This database in a copy of the cluster.
     pub fn in_copy(&self, cluster: Arc<Postgres>) -> Database {
         Database { cluster, name: self.name.clone() }
     }
 
-    /// A dump of it, restored in another cluster under the same name: by pg_dump and psql, as people do it. The roles of its
-    /// services must be there.
+    /// A dump of it, restored in another cluster under its name: by pg_dump and psql, as people do
+    /// it. The roles of its services must be there.
     pub fn restore_in(&self, cluster: Arc<Postgres>) -> Outcome<Database> {
         let mut dump = self
             .cluster
@@ -107,13 +107,15 @@ impl Database {
         connect(&self.role_url(role)).await.context(format!("connecting to {} as {role}", self.name))
     }
 
-    /// Makes a service and its login role, as `make create-sql-NAME` does: by psql and `sql/login.sql`.
+    /// Makes a service and its login role, as `make create-sql-NAME` does: by psql and
+    /// `sql/login.sql`.
     pub async fn create_service(&self, service: &str) -> Outcome {
         let _alone = self.cluster.making.lock().await;
         self.psql("sql/login.sql", &[("name", service)]).map(drop)
     }
 
-    /// Makes a service and its login role as an earlier release made them: from the template that was frozen with it.
+    /// Makes a service and its login role as an earlier release made them: from the template that
+    /// was frozen with it.
     pub async fn create_service_of(&self, release: &str, service: &str) -> Outcome {
         let _alone = self.cluster.making.lock().await;
         let script = released_service(release, service)?;
@@ -138,13 +140,14 @@ impl Database {
         self.psql("sql/demo.sql", &[]).map(drop)
     }
 
-    /// Undoes [`Database::create_service`], as `make down-all-NAME` does: by psql and `sql/logout.sql`. What psql said.
+    /// Undoes [`Database::create_service`], as `make down-all-NAME` does: by psql and
+    /// `sql/logout.sql`. Returns the output of psql.
     pub async fn forget_service(&self, service: &str) -> Outcome<String> {
         let _alone = self.cluster.making.lock().await;
         self.psql("sql/logout.sql", &[("name", service)])
     }
 
-    /// Runs a script of the checkout by psql, as the superuser: what psql said on its standard error.
+    /// Runs a script of the checkout by psql, as the superuser. Returns the standard error of psql.
     pub fn psql(&self, script: &str, variables: &[(&str, &str)]) -> Outcome<String> {
         let mut psql = self.cluster.client_program("psql");
         psql.args(["--no-psqlrc", "--quiet", "--set=ON_ERROR_STOP=1"]);
@@ -169,8 +172,8 @@ impl Database {
     }
 }
 
-/// The script that made a service in an earlier release: the template that was frozen with it, in a transaction and with the
-/// search path of tpro.create_service(), which ran it.
+/// The script that made a service in an earlier release: the template that was frozen with it, in a
+/// transaction and with the search path of tpro.create_service(), which ran it.
 pub fn released_service(release: &str, service: &str) -> Outcome<String> {
     let path = paths::checkout().join(format!("sql/released/service--{release}.sql"));
     let template = fs::read_to_string(&path).context(format!("reading {}", path.display()))?;

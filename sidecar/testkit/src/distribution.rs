@@ -15,15 +15,15 @@ const PROGRAMS: [&str; 5] = ["postgres", "initdb", "pg_ctl", "pg_config", "pg_ba
 pub(crate) struct Distribution {
     /// Its programs.
     pub(crate) programs: PathBuf,
-    /// Where it looks for libraries of extensions.
+    /// The folder that it searches for libraries of extensions.
     pub(crate) libraries: PathBuf,
-    /// Where it looks for everything else.
+    /// The folder that it searches for everything else.
     pub(crate) share: PathBuf,
     common: PathBuf,
 }
 
 impl Distribution {
-    /// The one of `PG_CONFIG`, else of `PGRX_PG_CONFIG_PATH`, else Debian's.
+    /// The distribution of `PG_CONFIG`, else of `PGRX_PG_CONFIG_PATH`, else Debian's.
     pub(crate) fn find() -> Outcome<Distribution> {
         let config = std::env::var_os("PG_CONFIG")
             .or_else(|| std::env::var_os("PGRX_PG_CONFIG_PATH"))
@@ -44,7 +44,7 @@ impl Distribution {
         Ok(Distribution { programs, libraries, share, common })
     }
 
-    /// Where in a tree of our own a folder of it belongs.
+    /// The place of one of its folders in a tree of our own.
     pub(crate) fn relative(&self, path: &Path) -> Outcome<PathBuf> {
         Ok(path.strip_prefix(&self.common)?.to_path_buf())
     }

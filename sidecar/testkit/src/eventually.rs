@@ -4,18 +4,19 @@ use std::time::{Duration, Instant};
 
 use crate::failure::{Failure, Outcome};
 
-/// How long a condition may take. Generous: a test fails by its condition, never by a slow machine.
+/// The longest wait for a condition. It is generous: a test fails by its condition, never by a slow
+/// machine.
 pub const DEADLINE: Duration = Duration::from_secs(90);
 
 /// The pause between two looks.
 const PAUSE: Duration = Duration::from_millis(10);
 
-/// Looks until the condition holds; fails after [`DEADLINE`], naming `what` was awaited.
+/// Looks until the condition holds. Fails after [`DEADLINE`], and names the condition by `what`.
 pub async fn eventually(what: &str, mut holds: impl AsyncFnMut() -> Outcome<bool>) -> Outcome {
     eventually_some(what, async || Ok(holds().await?.then_some(()))).await
 }
 
-/// Looks until there is a value; fails after [`DEADLINE`], naming `what` was awaited.
+/// Looks until there is a value. Fails after [`DEADLINE`], and names the value by `what`.
 pub async fn eventually_some<T>(what: &str, look: impl AsyncFnMut() -> Outcome<Option<T>>) -> Outcome<T> {
     eventually_within(DEADLINE, what, look).await
 }

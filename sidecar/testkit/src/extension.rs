@@ -65,7 +65,8 @@ fn find_scripts(folder: &Path, found: &mut BTreeSet<PathBuf>) -> Outcome {
     Ok(())
 }
 
-/// Copies a file; where there is a link (to a version that the system has installed), it is replaced, never written through.
+/// Copies a file; where there is a link (to a version that the system has installed), it is
+/// replaced, never written through.
 fn copy_over(from: &Path, to: &Path) -> Outcome {
     if to.symlink_metadata().is_ok() {
         fs::remove_file(to)?;

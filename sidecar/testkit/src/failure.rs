@@ -1,25 +1,27 @@
-//! Why a test could not go on: what failed, every cause below it, and the end of the log that tells more.
+//! The reason why a test could not go on: the step that failed, every cause below it, and the end
+//! of the log that tells more.
 
 use std::error::Error;
 use std::fmt;
 use std::path::{Path, PathBuf};
 
-/// What a test returns.
+/// The result of a test.
 pub type Outcome<T = ()> = Result<T, Failure>;
 
-/// How many lines of a log a failure shows.
+/// The lines of a log that a failure shows.
 const TAIL: usize = 30;
 
-/// One failed step. It is deliberately no `std::error::Error`, so that `?` turns every error into it.
+/// One failed step. It is deliberately no `std::error::Error`, so that `?` turns every error into
+/// it.
 ///
-/// Its `Debug` text is for people, since that is what the test harness prints.
+/// Its `Debug` text is for people, since the test harness prints it.
 pub struct Failure {
     steps: Vec<String>,
     logs: Vec<PathBuf>,
 }
 
 impl Failure {
-    /// A failure that says `what` went wrong.
+    /// A failure with this text.
     pub fn new(what: impl Into<String>) -> Failure {
         Failure { steps: vec![what.into()], logs: Vec::new() }
     }
@@ -84,7 +86,7 @@ impl<T> Context<T> for Option<T> {
     }
 }
 
-/// The last lines of a log; of a log that cannot be read, why.
+/// The last lines of a log, or the reason why it cannot be read.
 pub fn tail(log: &Path) -> String {
     match std::fs::read(log) {
         Ok(bytes) => {

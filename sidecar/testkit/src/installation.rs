@@ -1,8 +1,9 @@
 //! A private installation of PostgreSQL with the extension in it, without touching the system's.
 //!
-//! PostgreSQL finds its library and share folders relative to its own program. So a tree with copies of the few programs and
-//! with links to everything else is an installation of its own, into which the extension is put. It is made once for each
-//! state of the extension, under a lock, and shared by all test processes.
+//! PostgreSQL finds its library and share folders relative to its own program. So a tree with
+//! copies of the few programs and with links to everything else is an installation of its own, into
+//! which the extension is put. It is made once for each state of the extension, under a lock, and
+//! shared by all test processes.
 
 use std::ffi::OsStr;
 use std::fs::{self, File};
@@ -82,7 +83,7 @@ impl Installation {
         self.programs.join(name)
     }
 
-    /// A client program, of which the distribution's own does as well.
+    /// A client program. That of the distribution will do.
     pub fn client_program(&self, name: &str) -> PathBuf {
         self.distribution.join(name)
     }
@@ -104,7 +105,8 @@ impl Installation {
     }
 }
 
-/// Removes what killed test processes have left: their folders are named `<what>-<process id>-<number>`.
+/// Removes the leftovers of killed test processes: their folders are named `<what>-<process
+/// id>-<number>`.
 fn sweep(root: &Path) -> Outcome {
     for entry in fs::read_dir(root)? {
         let path = entry?.path();
@@ -122,8 +124,8 @@ fn sweep(root: &Path) -> Outcome {
     Ok(())
 }
 
-/// Removes the installations that nobody uses any more, and their locks: nobody can open one meanwhile, since that is done
-/// under the lock of all installations.
+/// Removes the installations that nobody uses any more, and their locks. Nobody can open one
+/// meanwhile, since that is done under the lock of all installations.
 fn tidy(root: &Path, but: &str) -> Outcome {
     for entry in fs::read_dir(root)? {
         let path = entry?.path();

@@ -1,4 +1,4 @@
-//! What a test publishes, and what comes back.
+//! The message that a test publishes, and its reply.
 
 use serde_json::{Value, json};
 use tokio_postgres::{Client, Row};
@@ -20,7 +20,8 @@ pub struct Message {
 }
 
 impl Message {
-    /// A request of service `main` to `service.entity.method_name` in space `tpro`, with an empty body.
+    /// A request of service `main` to `service.entity.method_name` in space `tpro`, with an empty
+    /// body.
     pub fn to(target: &str) -> Message {
         let mut parts = target.splitn(3, '.').map(str::to_owned);
         let mut part = || parts.next().unwrap_or_default();
@@ -138,15 +139,15 @@ impl Message {
 /// A settled outbox row.
 #[derive(Clone, Debug)]
 pub struct Reply {
-    /// How it ended: `ok`, `error`, `timeout`, ...
+    /// The end of the message: `ok`, `error`, `timeout`, ...
     pub status: String,
     /// The result; null unless `ok`.
     pub result: Value,
     /// The JSON-RPC error object; null if `ok`.
     pub error: Value,
-    /// How often it was sent.
+    /// The number of attempts.
     pub attempts: i32,
-    /// Who answered: `service/version/copy`.
+    /// The copy that answered: `service/version/copy`.
     pub responder: Option<String>,
 }
 

@@ -41,7 +41,7 @@ pub struct NatsOptions {
     services: BTreeSet<String>,
 }
 
-/// The user of [`Nats::client`] on a server with users: may do everything.
+/// The user of [`Nats::client`] on a server with users. It has all rights.
 const ADMIN: &str = "admin";
 
 impl NatsOptions {
@@ -57,14 +57,15 @@ impl NatsOptions {
         self
     }
 
-    /// Users instead of the token: an entry of the configuration's list, such as `{ user: main, password: "x" }`. The kit's own
-    /// clients have a user of their own, who may do everything.
+    /// Users instead of the token: an entry of the configuration's list, such as `{ user: main,
+    /// password: "x" }`. The kit's own clients have a user of their own, with all rights.
     pub fn user(mut self, user: &str) -> NatsOptions {
         self.users.push(user.to_owned());
         self
     }
 
-    /// A user for this service, as the shipped template has it, who may publish to `targets`: subjects in quotes.
+    /// A user for this service, as the shipped template has it, who may publish to `targets`:
+    /// subjects in quotes.
     pub fn service(mut self, name: &str, targets: &str) -> Outcome<NatsOptions> {
         let template = fs::read_to_string(paths::checkout().join("docker/nats-user.conf"))?;
         let user = template.replace("@NAME@", name).replace("@SPACE@", "tpro").replace("@TARGETS@", targets);
@@ -81,7 +82,8 @@ impl NatsOptions {
     pub async fn start(self) -> Outcome<Nats> {
         let number = SERVERS.fetch_add(1, Ordering::Relaxed);
         let folder = folder(&format!("nats-{}-{number}", std::process::id()))?;
-        // Chosen here and not by the server, since it must come back on the same ports after a restart.
+        // Chosen here and not by the server, since it must come back on the same ports after a
+        // restart.
         let (port, monitor) = (free_port()?, free_port()?);
         let token = self.token.clone().map_or_else(secret, Ok)?;
         let (password, users) = (secret()?, self.services.clone());
@@ -179,7 +181,7 @@ impl Nats {
 
     /// A client that knows nothing of tpro.
     pub async fn client(&self) -> Outcome<async_nats::Client> {
-        // The server looks at what it has been configured with.
+        // The server looks at its own configuration.
         async_nats::ConnectOptions::with_user_and_password(ADMIN.to_owned(), self.password.clone())
             .token(self.token.clone())
             .request_timeout(Some(Duration::from_secs(20)))
@@ -188,7 +190,7 @@ impl Nats {
             .context("connecting to nats-server")
     }
 
-    /// What the server has logged.
+    /// The log of the server.
     pub fn log_path(&self) -> PathBuf {
         self.folder.join("nats.log")
     }

@@ -1,4 +1,4 @@
-//! Where things lie: the checkout, what cargo built, and the place for a test run's own files.
+//! The places of things: the checkout, the programs that cargo built, and a test run's own files.
 
 use std::env;
 use std::fs::{self, DirBuilder, Permissions};
@@ -9,9 +9,9 @@ use std::path::{Path, PathBuf};
 use crate::account;
 use crate::failure::{Context, Failure, Outcome};
 
-/// The file beside the binaries that says where the test runs' own files are.
+/// The file beside the binaries that names the folder of the test runs' own files.
 const PLACE: &str = "testkit.place";
-/// The file there that says whose they are: the folder of the programs, and the checkout.
+/// The file there that names its owner: the folder of the programs, and the checkout.
 const OWNER: &str = "owner";
 
 /// The root of the checkout.
@@ -19,13 +19,15 @@ pub fn checkout() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().nth(2).unwrap_or(Path::new(".")).to_path_buf()
 }
 
-/// The folder of the binaries that cargo built beside this test: `TPRO_BIN_DIR`, else `target/debug`.
+/// The folder of the binaries that cargo built beside this test: `TPRO_BIN_DIR`, else
+/// `target/debug`.
 pub fn binaries() -> Outcome<PathBuf> {
     if let Some(chosen) = env::var_os("TPRO_BIN_DIR") {
         return Ok(chosen.into());
     }
     let test = env::current_exe().context("finding the test's own binary")?;
-    // The test lies in target/debug/deps (an example in target/debug/examples), a program in target/debug.
+    // The test lies in target/debug/deps (an example in target/debug/examples), a program in
+    // target/debug.
     let folder = test.parent().context("the test's own binary has no folder")?;
     let profile = match folder.file_name().and_then(|name| name.to_str()) {
         Some("deps" | "examples") => {
@@ -36,14 +38,15 @@ pub fn binaries() -> Outcome<PathBuf> {
     Ok(profile.to_path_buf())
 }
 
-/// The binary `name`, which must have been built; `package` is named in the advice when it was not.
+/// The binary `name`, which must have been built. `package` is named in the advice when it was not.
 pub fn binary(name: &str, package: &str) -> Outcome<PathBuf> {
     present(binaries()?.join(name), &format!("cargo build -p {package}"))
 }
 
 /// The program of the service `rogue`, which misbehaves when a message tells it to.
 ///
-/// It is an example of this crate, so that only a build of everything (`--all-targets`, `--examples`) makes it.
+/// It is an example of this crate, so that only a build of everything (`--all-targets`,
+/// `--examples`) makes it.
 pub fn rogue() -> Outcome<PathBuf> {
     present(binaries()?.join("examples/rogue"), "cargo build -p tpro-testkit --example rogue")
 }
@@ -66,8 +69,9 @@ fn present(path: PathBuf, remedy: &str) -> Outcome<PathBuf> {
     )))
 }
 
-/// The folder for this target directory's test runs. It is under /var/tmp, since user `postgres` can enter neither /root
-/// nor, as a rule, a checkout; and it is apart for each user and each target directory.
+/// The folder for this target directory's test runs. It is under /var/tmp, since user `postgres`
+/// can enter neither /root nor, as a rule, a checkout. Each user and each target directory has a
+/// folder of its own.
 pub fn run_root() -> Outcome<PathBuf> {
     let me = account::my_uid()?;
     let mut hasher = DefaultHasher::new();
@@ -75,16 +79,18 @@ pub fn run_root() -> Outcome<PathBuf> {
     let root = PathBuf::from(format!("/var/tmp/tpro-test-{me}-{:08x}", hasher.finish() as u32));
     // User `postgres` goes through it.
     own_folder(&root, 0o755)?;
-    // For `make clean`, which removes what lies there only if it is of its own programs and of its own checkout.
+    // For `make clean`, which removes the folder only if it is of its own programs and of its own
+    // checkout.
     let owner = format!("{}\n{}\n", binaries()?.display(), checkout().display());
     fs::write(root.join(OWNER), owner).context(format!("writing to {}", root.display()))?;
-    // Where the binaries are not ours to write beside, nobody cleans.
+    // If the folder of the binaries is not ours to write to, nobody cleans.
     let _ = fs::write(binaries()?.join(PLACE), format!("{}\n", root.display()));
     Ok(root)
 }
 
-/// A folder in a place that is everybody's, such as /var/tmp. It is this user's own, and nobody else writes to it: one that
-/// another user has made there before, a link included, is a failure.
+/// A folder in a place that is everybody's, such as /var/tmp. It is this user's own, and nobody
+/// else writes to it. A folder that another user has made there before, a link included, is a
+/// failure.
 pub(crate) fn own_folder(path: &Path, mode: u32) -> Outcome {
     match DirBuilder::new().mode(mode).create(path) {
         Ok(()) => {}

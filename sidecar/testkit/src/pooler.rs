@@ -28,13 +28,13 @@ pub struct Pooler {
 }
 
 impl Pooler {
-    /// Starts one for a cluster, for these login roles. `mode` is `session` or `transaction`: for how long a client keeps a
-    /// session of the server.
+    /// Starts one for a cluster, for these login roles. `mode` is `session` or `transaction`: the
+    /// time that a client keeps a session of the server.
     pub async fn start(cluster: &Arc<Postgres>, mode: &str, roles: &[&str]) -> Outcome<Pooler> {
         let number = POOLERS.fetch_add(1, Ordering::Relaxed);
         let folder = folder(&format!("pooler-{}-{number}", std::process::id()))?;
         let port = free_port()?;
-        // It refuses root as PostgreSQL does.
+        // pgbouncer refuses root, as PostgreSQL does.
         let account = Account::of_postgres()?;
         account.own(&folder)?;
         let password = cluster.role_password();

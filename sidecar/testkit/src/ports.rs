@@ -10,22 +10,23 @@ use crate::account::my_uid;
 use crate::failure::{Failure, Outcome};
 use crate::paths::own_folder;
 
-/// Below the ports that Linux gives to outgoing connections (32768 and up), so that between choosing a port and listening on
-/// it no connection of another process takes it.
+/// Below the ports that Linux gives to outgoing connections (32768 and up), so that no connection
+/// of another process takes a port between its choice and its use.
 const FIRST: u16 = 20_000;
-/// How many blocks there are, and how many ports each has.
+/// The number of blocks, and the number of ports in each.
 const BLOCKS: u16 = 12;
 const BLOCK: u16 = 1_000;
 
-/// The block of this process. Others that run beside it have another, so that a server that is stopped for a while finds its port
-/// free when it comes back.
+/// The block of this process. Processes that run beside it have other blocks, so that a server that
+/// is stopped for a while finds its port free when it comes back.
 static MINE: LazyLock<Block> = LazyLock::new(Block::take);
 
-/// So many ports from this one on.
+/// Ports from this one on.
 struct Block {
     first: u16,
     next: AtomicU16,
-    /// Locked for as long as this process lives; none if all blocks were taken, and this one is shared.
+    /// Locked for as long as this process lives; none if all blocks were taken, and this one is
+    /// shared.
     _lock: Option<File>,
 }
 
@@ -41,7 +42,8 @@ impl Block {
 }
 
 fn lock(block: u16) -> Option<File> {
-    // Of this user's test processes, whichever checkout they are of. In a folder that is surely ours nobody else lays a link.
+    // A folder of all test processes of this user, in any checkout. In a folder that is surely ours
+    // nobody else lays a link.
     let folder = PathBuf::from(format!("/var/tmp/tpro-test-ports-{}", my_uid().ok()?));
     own_folder(&folder, 0o700).ok()?;
     let file = File::create(folder.join(block.to_string())).ok()?;
@@ -49,7 +51,8 @@ fn lock(block: u16) -> Option<File> {
     Some(file)
 }
 
-/// A port that nobody listened on a moment ago. No two calls of one process return the same one soon.
+/// A port that nobody listened on a moment ago. No two calls of one process return the same one
+/// soon.
 pub fn free_port() -> Outcome<u16> {
     for _ in 0..BLOCK {
         let port = MINE.first + MINE.next.fetch_add(1, Ordering::Relaxed) % BLOCK;

@@ -1,4 +1,5 @@
-//! A PostgreSQL cluster: one that all tests of a process share, or one of its own for a test that breaks it.
+//! A PostgreSQL cluster: one that all tests of a process share, or one of its own for a test that
+//! breaks it.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -22,8 +23,9 @@ use crate::ports::free_port;
 use crate::process::{Process, Signal, signal_pid};
 use crate::secret::secret;
 
-/// What every cluster runs with unless a test says otherwise. Tests do not pull the plug of the machine, so that nothing is
-/// flushed; what keeps bodies out of the log is set as the project's own private cluster has it.
+/// The settings of every cluster, unless a test changes them. Tests do not pull the plug of the
+/// machine, so nothing is flushed. The settings that keep bodies out of the log are those of the
+/// project's own private cluster.
 const SETTINGS: [(&str, &str); 14] = [
     ("listen_addresses", "127.0.0.1"),
     ("unix_socket_directories", ""),
@@ -41,13 +43,13 @@ const SETTINGS: [(&str, &str); 14] = [
     ("timezone", "UTC"),
 ];
 
-/// How long a server may take to stop.
+/// The longest time for a server to stop.
 const STOP_LIMIT: Duration = Duration::from_secs(180);
 
 static SHARED: OnceCell<Arc<Postgres>> = OnceCell::const_new();
 static CLUSTERS: AtomicU32 = AtomicU32::new(0);
 
-/// How a server is stopped.
+/// The way to stop a server.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum StopMode {
     /// Ends the sessions, flushes, stops.
@@ -84,7 +86,8 @@ impl PostgresOptions {
         self
     }
 
-    /// With an installation of its own, in which [`Postgres::install_library`] changes nobody else's.
+    /// With an installation of its own, in which [`Postgres::install_library`] changes nobody
+    /// else's.
     pub fn apart(mut self) -> PostgresOptions {
         self.apart = true;
         self
@@ -173,7 +176,8 @@ impl Postgres {
         String::from_utf8_lossy(&fs::read(self.log_path()).unwrap_or_default()).into_owned()
     }
 
-    /// One of the programs of the private installation, as a command that runs as the server's account.
+    /// One of the programs of the private installation, as a command that runs as the server's
+    /// account.
     pub fn command(&self, program: &str) -> Command {
         let mut command = self.account.command(&self.installation.program(program));
         // pgrx would put a backtrace into every error.
@@ -235,8 +239,9 @@ impl Postgres {
         self.start().await
     }
 
-    /// Installs a later version of the extension as a package would, beside the servers that run: an upgrade script, and the
-    /// library in a file of its own, which only sessions that begin later load. The path of the script, to be removed.
+    /// Installs a later version of the extension as a package would, beside the servers that run:
+    /// an upgrade script, and the library in a file of its own, which only sessions that begin
+    /// later load. Returns the path of the script, to be removed.
     pub fn install_version(&self, version: &str, upgrade: &str) -> Outcome<PathBuf> {
         self.install_library(&fs::read(self.library()?).context("reading the library")?)?;
         let name = format!("pg_tpro--{}--{version}.sql", env!("CARGO_PKG_VERSION"));
@@ -245,8 +250,8 @@ impl Postgres {
         Ok(script)
     }
 
-    /// Puts another library of the extension in the place of the one that is installed, as a package would. Sessions keep the
-    /// one that they have loaded.
+    /// Puts another library of the extension in the place of the one that is installed, as a
+    /// package would. Sessions keep the one that they have loaded.
     pub fn install_library(&self, content: &[u8]) -> Outcome {
         let library = self.library()?;
         let beside = library.with_extension("so.new");

@@ -16,10 +16,12 @@ use crate::failure::{Context, Failure, Outcome};
 
 pub use rustix::process::Signal;
 
-/// Waits until the test process is gone, then ends the process and removes its folder. A word on its input dismisses it.
+/// Waits until the test process is gone, then ends the process and removes its folder. A word on
+/// its input dismisses it.
 ///
-/// The pipe closes however the test process ends, SIGKILL included; a death signal by prctl would come already when the
-/// *thread* of one test ends, and would need unsafe code. An ended process that nobody has reaped has no command line.
+/// The pipe closes at any end of the test process, SIGKILL included. A death signal by prctl would
+/// come already when the *thread* of one test ends, and would need unsafe code. An ended process
+/// that nobody has reaped has no command line.
 const WATCHER: &str = r#"
 trap '' INT TERM HUP QUIT
 read -r dismissed && exit
@@ -30,7 +32,8 @@ kill -s KILL "$2" 2>/dev/null
 [ -n "$3" ] && rm -rf "$3"
 "#;
 
-/// Lets this process open so many files and connections, as far as it may; how many it may open from now on.
+/// Lets this process open this number of files and connections, as far as it may. Returns the
+/// number that it may open from now on.
 pub fn open_files_max(wanted: u64) -> Outcome<u64> {
     let limit = getrlimit(Resource::Nofile);
     let wanted = limit.maximum.map_or(wanted, |most| wanted.min(most));
@@ -47,15 +50,15 @@ pub struct Process {
     pid: u32,
     child: Mutex<Child>,
     log: PathBuf,
-    /// How long the log was when it began: those before it wrote there, too.
+    /// The length of the log at the start: earlier processes wrote there, too.
     said_before: u64,
     ended_by: Signal,
     watcher: Mutex<Option<(Child, ChildStdin)>>,
 }
 
 impl Process {
-    /// Starts `command`; its output is added to the file `log`. When the test is over or dies, the process gets the signal
-    /// `ended_by`, and `folder`, if there is one, is removed should the test have died.
+    /// Starts `command`; its output is added to the file `log`. When the test is over or dies, the
+    /// process gets the signal `ended_by`. If the test has died, `folder` is removed, too.
     pub fn start(
         name: impl Into<String>,
         mut command: Command,
@@ -96,7 +99,7 @@ impl Process {
         self.pid
     }
 
-    /// Where its output goes.
+    /// The file of its output.
     pub fn log_path(&self) -> &Path {
         &self.log
     }
@@ -106,7 +109,7 @@ impl Process {
         String::from_utf8_lossy(&std::fs::read(&self.log).unwrap_or_default()).into_owned()
     }
 
-    /// Whether it has written anything since it was started.
+    /// True if it has written anything since it was started.
     pub fn has_spoken(&self) -> bool {
         std::fs::metadata(&self.log).is_ok_and(|log| log.len() > self.said_before)
     }
@@ -119,7 +122,7 @@ impl Process {
         signal_pid(self.pid, signal).context(format!("signalling {}", self.name))
     }
 
-    /// How it ended, if it has.
+    /// Its exit status, if it has ended.
     pub fn exit(&self) -> Outcome<Option<ExitStatus>> {
         let mut child = self.child.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
         let exit = child.try_wait().context(format!("waiting for {}", self.name))?;
@@ -192,16 +195,18 @@ fn watch(pid: u32, ended_by: Signal, folder: Option<&Path>) -> Outcome<(Child, C
     Ok((watcher, input))
 }
 
-/// Sends a signal to any process, such as one backend of PostgreSQL. [`Signal::STOP`] has had its effect when this returns.
+/// Sends a signal to any process, such as one backend of PostgreSQL. [`Signal::STOP`] has had its
+/// effect when this returns.
 pub fn signal_pid(pid: u32, signal: Signal) -> Outcome {
     let raw = i32::try_from(pid).ok().and_then(Pid::from_raw).context(format!("{pid} is no process id"))?;
     kill_process(raw, signal).context(format!("sending {signal:?} to {pid}"))?;
     if signal == Signal::STOP { wait_until_it_stands_still(pid) } else { Ok(()) }
 }
 
-/// The kernel stops a process by one of its threads, which has to get a CPU for that. Until then the other threads go on:
-/// some milliseconds on a busy machine, enough to answer what was to stay unanswered. A process that is no child sends
-/// its stop to nobody, so its threads are looked at.
+/// The kernel stops a process by one of its threads, which has to get a CPU for that. Until then
+/// the other threads go on: some milliseconds on a busy machine, enough to answer a message that
+/// was to stay unanswered. A process that is no child sends its stop to nobody, so its threads are
+/// looked at.
 fn wait_until_it_stands_still(pid: u32) -> Outcome {
     let begun = Instant::now();
     while begun.elapsed() < DEADLINE {
@@ -213,11 +218,12 @@ fn wait_until_it_stands_still(pid: u32) -> Outcome {
     Err(Failure::new(format!("process {pid} goes on {} s after SIGSTOP", DEADLINE.as_secs())))
 }
 
-/// Whether each thread of the process is stopped, or gone.
+/// True if each thread of the process is stopped, or gone.
 fn stands_still(pid: u32) -> Outcome<bool> {
     for thread in std::fs::read_dir(format!("/proc/{pid}/task")).context(format!("the threads of {pid}"))? {
         let Ok(stat) = std::fs::read_to_string(thread?.path().join("stat")) else { continue };
-        // The name of the thread stands in parentheses before its state, and may hold some itself: proc(5).
+        // The name of the thread stands in parentheses before its state, and may hold some itself:
+        // proc(5).
         let state = stat.rsplit_once(") ").and_then(|(_, rest)| rest.chars().next());
         if !matches!(state, Some('T' | 't' | 'Z' | 'X')) {
             return Ok(false);

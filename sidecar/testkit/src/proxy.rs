@@ -14,7 +14,7 @@ use tokio::task::JoinHandle;
 
 use crate::failure::{Context, Outcome};
 
-/// What the network does to the bytes.
+/// The fault of the network.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Fault {
     /// Nothing: they pass.
@@ -23,12 +23,13 @@ pub enum Fault {
     Latency(Duration),
     /// They are held back, and pass when the fault is over.
     Pause,
-    /// They vanish, both ways; connections stay open and new ones are taken. A connection that has lost bytes is reset when
-    /// the fault is over: TCP never goes on behind a gap.
+    /// They vanish, both ways; connections stay open and new ones are taken. A connection that has
+    /// lost bytes is reset when the fault is over: TCP never goes on behind a gap.
     BlackHole,
     /// Every connection is reset, and every new one at once.
     Reset,
-    /// A connection is closed after this many more bytes in either direction, in the middle of a message.
+    /// A connection is closed after this many more bytes in either direction, in the middle of a
+    /// message.
     CutAfter(u64),
 }
 
@@ -43,7 +44,7 @@ pub struct Proxy {
     listener: JoinHandle<()>,
 }
 
-/// What all connections of a proxy share.
+/// The state that all connections of a proxy share.
 struct Line {
     fault: watch::Receiver<Fault>,
     open: AtomicUsize,
@@ -57,8 +58,8 @@ impl Proxy {
         Proxy::of(TcpListener::bind(("127.0.0.1", 0)).await.context("a port for the proxy")?, to)
     }
 
-    /// The same with little room in between: a sender that is faster than the line feels it soon, and not when the megabytes are
-    /// full that the kernel would take for it.
+    /// Starts a proxy with little room in between: a sender that is faster than the line feels it
+    /// soon, and not when the megabytes are full that the kernel would take for it.
     pub async fn start_narrow(to: u16) -> Outcome<Proxy> {
         let socket = TcpSocket::new_v4().context("a socket for the proxy")?;
         socket.set_recv_buffer_size(NARROW)?;
@@ -97,12 +98,12 @@ impl Proxy {
         self.fault.send_replace(fault);
     }
 
-    /// How many connections are open.
+    /// The number of open connections.
     pub fn open(&self) -> usize {
         self.line.open.load(Ordering::SeqCst)
     }
 
-    /// How many bytes have passed, both ways.
+    /// The number of bytes that have passed, both ways.
     pub fn carried(&self) -> u64 {
         self.line.carried.load(Ordering::SeqCst)
     }
@@ -152,14 +153,16 @@ async fn connection(line: &Line, mut client: TcpStream, to: u16) -> io::Result<(
         }
     };
     if carried.is_err() {
-        // Dropped with no linger, a connection is reset instead of closed. In good order it must linger, to deliver the rest.
+        // Dropped with no linger, a connection is reset instead of closed. In good order it must
+        // linger, to deliver the rest.
         client.set_zero_linger()?;
         server.set_zero_linger()?;
     }
     carried
 }
 
-/// One direction. It ends with the end of the input, which it passes on as a half-closed connection.
+/// One direction. It ends with the end of the input, which it passes on as a half-closed
+/// connection.
 async fn pipe(
     line: &Line,
     lost: &AtomicBool,

@@ -1,6 +1,6 @@
-//! The oracle: when the faults are over and the queues have drained, was the promise kept?
+//! The oracle: when the faults are over and the queues are empty, was the promise kept?
 //!
-//! It looks with a superuser's eyes at what the tables say, and believes no process.
+//! It looks with a superuser's eyes at the tables, and believes no process.
 
 use tokio_postgres::Client;
 
@@ -8,17 +8,18 @@ use crate::eventually::eventually_within;
 use crate::failure::{Context, Failure, Outcome};
 use std::time::Duration;
 
-/// How long a queue may take to drain. It covers the longest budgets and a restart of everything.
+/// The longest time for a queue to become empty. It covers the longest budgets and a restart of
+/// everything.
 const DRAIN: Duration = Duration::from_secs(120);
 
-/// What the tables of one database say.
+/// The state of the tables of one database.
 #[derive(Clone, Debug, Default)]
 pub struct Recon {
     /// Committed outbox rows, over all services.
     pub published: i64,
     /// Replies.
     pub settled: i64,
-    /// What contradicts the promise, a line each.
+    /// The contradictions of the promise, a line each.
     pub violations: Vec<String>,
 }
 
@@ -100,17 +101,18 @@ impl Recon {
     }
 }
 
-/// What the handlers of the test's own service have done, where the database has its table `public.effect(uid, what)`.
+/// Checks the effects of the test's own service, where the database has its table
+/// `public.effect(uid, what)`.
 ///
-/// A handler notes `effect` under the uid it was asked with. A reply handler notes another word under the uid of its own
-/// service's row.
+/// A handler notes `effect` under the uid of its request. A reply handler notes another word under
+/// the uid of its own service's row.
 async fn effects(admin: &Client, services: &[String], violations: &mut Vec<String>) -> Outcome {
     let table = "SELECT count(*) FROM pg_attribute
         WHERE attrelid = to_regclass('public.effect') AND attname IN ('uid', 'what') AND NOT attisdropped";
     if one(admin, table).await? != 2 {
         return Ok(());
     }
-    // Of all services: it is one handler's table, and who has it does not matter here.
+    // Of all services: it is one handler's table, and its service does not matter here.
     let all = |table: &str, columns: &str| {
         let each: Vec<String> = services
             .iter()

@@ -13,7 +13,8 @@ use crate::http::{self, Response};
 use crate::ports::free_port;
 use crate::process::{Process, Signal};
 
-/// A copy of a service to be started. Made by [`World::sidecar`](crate::World::sidecar), which fills in the surroundings.
+/// A copy of a service to be started. Made by [`World::sidecar`](crate::World::sidecar), which
+/// fills in the surroundings.
 #[derive(Clone)]
 pub struct Sidecar {
     service: String,
@@ -65,7 +66,7 @@ impl Sidecar {
         self
     }
 
-    /// Has it stand still at a failpoint when it has passed it so many times.
+    /// Has it stand still at a failpoint when it has passed it this number of times.
     pub fn stand_still_at(self, point: &str, passes: u32) -> Sidecar {
         let before = if passes > 0 { format!("{passes}*off->") } else { String::new() };
         self.env("FAILPOINTS", format!("{point}={before}return(pause)"))
@@ -106,7 +107,7 @@ impl Sidecar {
     }
 }
 
-/// What a program says that has failpoints.
+/// The line of a program with failpoints.
 const FAILPOINTS: &str = "failpoints are compiled in";
 
 /// A running copy. Dropping it kills it.
@@ -117,7 +118,7 @@ pub struct SidecarProcess {
     fate: Fate,
 }
 
-/// What the test has done to a copy, for the end of the test.
+/// The deeds of the test to a copy, for the end of the test.
 #[derive(Default)]
 struct Fate {
     ends: AtomicBool,
@@ -130,17 +131,19 @@ impl SidecarProcess {
         &self.process
     }
 
-    /// What it was started from, for starting it again.
+    /// The configuration that it was started from, for starting it again.
     pub fn sidecar(&self) -> Sidecar {
         self.sidecar.clone()
     }
 
-    /// Whether the test has ended it or waits for its end. A subcommand ends by itself when it is done.
+    /// True if the test has ended it or waits for its end. A subcommand ends by itself when it is
+    /// done.
     pub(crate) fn may_end(&self) -> bool {
         self.fate.ends.load(Ordering::Relaxed) || !self.sidecar.arguments.is_empty()
     }
 
-    /// Whether it could tell all that it did: it lives or has ended in good order, and has never stood still.
+    /// True if it could tell all that it did: it lives or has ended in good order, and has never
+    /// stood still.
     pub(crate) fn is_undisturbed(&self) -> Outcome<bool> {
         let still = self.fate.stood_still.load(Ordering::Relaxed) || self.value("FAILPOINTS").is_some();
         Ok(!still && self.process.exit()?.is_none_or(|exit| exit.success()))
@@ -180,12 +183,13 @@ impl SidecarProcess {
         http::get(self.port, path).await
     }
 
-    /// The sum of a metric over all its label sets. One that has labels is not on the page before it was first counted: 0.
+    /// The sum of a metric over all its label sets. One that has labels is not on the page before
+    /// it was first counted: 0.
     pub async fn metric(&self, name: &str) -> Outcome<f64> {
         self.metric_of(name, "").await
     }
 
-    /// The same over the label sets that have this in them, such as `result="late"`.
+    /// The sum of a metric over the label sets that have this in them, such as `result="late"`.
     pub async fn metric_of(&self, name: &str, label: &str) -> Outcome<f64> {
         let page = self.get("/metrics").await?.body;
         Ok(page
@@ -196,7 +200,7 @@ impl SidecarProcess {
                 let metric = series.split('{').next()?;
                 (metric == name && series.contains(label)).then(|| value.parse::<f64>().ok()).flatten()
             })
-            // The sum of nothing would be -0.
+            // The sum of an empty set would be -0.
             .fold(0.0, |sum, value| sum + value))
     }
 
@@ -228,7 +232,7 @@ impl SidecarProcess {
         Err(Failure::new(what).with_log(self.process.log_path()))
     }
 
-    /// Kills it with SIGKILL; that it ended by anything else is a failure.
+    /// Kills it with SIGKILL. Another end is a failure.
     pub async fn kill(&self) -> Outcome {
         self.signal(Signal::KILL)?;
         let exit = self.wait().await?;
@@ -239,8 +243,9 @@ impl SidecarProcess {
         Err(Failure::new(what).with_log(self.process.log_path()))
     }
 
-    /// A failure if it was started with failpoints and is a program without them: it would pass them all, and the test would wait in
-    /// vain. One that has them says so before anything else.
+    /// A failure if it was started with failpoints and is a program without them: it would pass
+    /// them all, and the test would wait in vain. A program with failpoints says so before anything
+    /// else.
     fn has_its_failpoints(&self) -> Outcome {
         if self.value("FAILPOINTS").is_none() || !self.process.has_spoken() || self.log().contains(FAILPOINTS)
         {
@@ -252,7 +257,8 @@ impl SidecarProcess {
         )))
     }
 
-    /// Waits until it stands still at a failpoint, for which it was started with [`Sidecar::stand_still_at`].
+    /// Waits until it stands still at a failpoint, for which it was started with
+    /// [`Sidecar::stand_still_at`].
     pub async fn stands_still_at(&self, point: &str) -> Outcome {
         let line = format!("failpoint {point}: pause");
         eventually(&format!("{} stands still at {point}", self.process.name()), async || {

@@ -49,7 +49,7 @@ pub struct SpanRecord {
     pub resource: BTreeMap<String, String>,
     /// The names of the events on it.
     pub events: Vec<String>,
-    /// Whether its status is an error.
+    /// True if its status is an error.
     pub failed: bool,
 }
 
@@ -84,7 +84,7 @@ impl SpanRecord {
         self.attributes.get(name).map_or("", String::as_str)
     }
 
-    /// Whether the two were under way at the same time.
+    /// True if the two were under way at one time.
     pub fn overlaps(&self, other: &SpanRecord) -> bool {
         self.start_ns < other.end_ns && other.start_ns < self.end_ns
     }

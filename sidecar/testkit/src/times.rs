@@ -1,5 +1,5 @@
-//! How long something took, again and again. Limits in time are reported and not asserted: a test fails by what is wrong,
-//! never by a slow machine.
+//! The times of one step, taken again and again. Limits in time are reported and not asserted: a
+//! test fails by its condition, never by a slow machine.
 
 use std::time::Duration;
 

@@ -57,15 +57,15 @@ impl World {
         WorldOptions::default()
     }
 
-    /// Makes its sessions anew, after they were lost with a server.
+    /// Makes its sessions again, after they were lost with a server.
     pub async fn reconnect(&mut self) -> Outcome {
         self.admin = self.database.connect().await?;
         self.main = self.database.connect_as("main").await?;
         Ok(())
     }
 
-    /// Goes over to the same database in another cluster, such as a standby that was promoted. Copies stay as they were
-    /// configured.
+    /// Goes over to this database in another cluster, such as a standby that was promoted. Copies
+    /// stay as they were configured.
     pub async fn move_to(&mut self, cluster: Arc<Postgres>) -> Outcome {
         self.database = self.database.in_copy(cluster);
         self.reconnect().await
@@ -146,10 +146,11 @@ impl World {
         Recon::look(&self.admin, &self.services).await?.clean()
     }
 
-    /// The end of a test: the oracle; that no copy has ended that was not told to; that those in `alive` live and have
-    /// nothing left in hand; and that each message was executed as often as the spans must tell.
+    /// The end of a test. It asks the oracle. It checks that no copy has ended without an order,
+    /// that those in `alive` live and have nothing left in hand, and that each message was executed
+    /// as often as the spans must tell.
     pub async fn finish(mut self, alive: &[&Arc<SidecarProcess>]) -> Outcome<Recon> {
-        // First, for what has ended settles nothing.
+        // First, because a copy that has ended settles nothing.
         self.none_has_ended()?;
         let recon = self.recon().await?;
         for copy in alive {
@@ -166,7 +167,7 @@ impl World {
         Ok(recon)
     }
 
-    /// No copy has ended that was not told to, in `alive` or not.
+    /// Checks that no copy has ended without an order, in `alive` or not.
     fn none_has_ended(&self) -> Outcome {
         self.started().iter().filter(|copy| !copy.may_end()).try_for_each(|copy| lives(copy))
     }
@@ -196,7 +197,7 @@ impl Drop for World {
                 eprintln!("--- the end of {} ---\n{}", log.display(), tail(&log));
             }
         }
-        // They end before their folder goes, those aside that the test still holds.
+        // They end before their folder goes, except those that the test still holds.
         self.started.get_mut().unwrap_or_else(|poisoned| poisoned.into_inner()).clear();
         let _ = std::fs::remove_dir_all(&self.folder);
     }

@@ -1,4 +1,5 @@
-//! Handlers that do not end as a handler should: they fail, panic, hang, or take the process with them.
+//! Handlers that do not end as a handler should: they fail, panic, hang, or take the process with
+//! them.
 
 use serde_json::Value;
 use tpro_sidecar::{Ctx, Fault, Service, Tx};

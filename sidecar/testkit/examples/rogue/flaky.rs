@@ -1,4 +1,5 @@
-//! Handlers that call a function which the test makes fail: it raises an error as often as the test wants.
+//! Handlers that call a function which the test makes fail: it raises an error as often as the test
+//! wants.
 
 use tpro_sidecar::{Ctx, Fault, Service, Tx};
 

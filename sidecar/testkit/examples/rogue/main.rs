@@ -1,8 +1,9 @@
-//! The service `rogue` of the tests: its handlers do what the body of a message tells them, and that
-//! is what no good service does. They hang, panic, end the process, answer too much, ask themselves.
+//! The service `rogue` of the tests: its handlers do what the body of a message tells them, and
+//! that is what no good service does. They hang, panic, end the process, answer too much, ask
+//! themselves.
 //!
-//! Most of them have an effect first: a row in the table `public.effect(uid, what)`, which the test makes.
-//! The program serves under any name, so that one copy can ask another of its kind.
+//! Most of them have an effect first: a row in the table `public.effect(uid, what)`, which the test
+//! makes. The program serves under any name, so that one copy can ask another of its kind.
 
 mod answers;
 mod calls;

@@ -10,7 +10,8 @@ impl PostgresOptions {
         self.back_up(original, &[]).await
     }
 
-    /// The same as a standby, which follows the original asynchronously.
+    /// Makes a copy of a running cluster and starts it as a standby, which follows the original
+    /// asynchronously.
     pub async fn start_standby_of(self, original: &Postgres) -> Outcome<Arc<Postgres>> {
         self.back_up(original, &["--write-recovery-conf"]).await
     }
@@ -35,7 +36,8 @@ impl PostgresOptions {
         self.serve(Installation::current()?, folder, original.role_password.clone()).await
     }
 
-    /// Stops a cluster and makes its successor by `pg_upgrade`, as for a new major version: all data, under another system identifier.
+    /// Stops a cluster and makes its successor by `pg_upgrade`, as for a new major version: all
+    /// data, under another system identifier.
     pub async fn start_upgrade_of(self, original: &Postgres) -> Outcome<Arc<Postgres>> {
         original.stop(StopMode::Fast).await?;
         let folder = new_folder()?;
@@ -89,7 +91,7 @@ impl Postgres {
             .await
     }
 
-    /// Cuts this standby off: what its original commits from now on does not come any more.
+    /// Cuts this standby off: later commits of its original do not come any more.
     pub async fn fall_behind(&self) -> Outcome {
         let here = connect(&self.superuser_url("postgres")).await?;
         here.batch_execute("ALTER SYSTEM SET primary_conninfo = ''").await?;

@@ -30,7 +30,8 @@ impl<'w> Executions<'w> {
         }
     }
 
-    /// Of a message with a stored outcome, each run is one SERVER span with `tpro.repeat=false`, those aside that a stop cut off.
+    /// Checks that each run of a message with a stored outcome is one SERVER span with
+    /// `tpro.repeat=false`. Runs that a stop cut off are left out.
     pub(super) async fn told_once(&self) -> Outcome {
         for service in self.services {
             if self.tells_all(service).await? {
@@ -52,8 +53,8 @@ impl<'w> Executions<'w> {
         Ok(())
     }
 
-    /// Whether the spans of a service must be here sooner or later: it exports them to this world's collector, has lost
-    /// none, and no copy of it was killed or stood still.
+    /// True if the spans of a service must be here sooner or later: it exports them to this world's
+    /// collector, has lost none, and no copy of it was killed or stood still.
     async fn tells_all(&self, service: &str) -> Outcome<bool> {
         let endpoint = self.collector.endpoint();
         let mut tells = false;
@@ -71,7 +72,8 @@ impl<'w> Executions<'w> {
         Ok(tells)
     }
 
-    /// Waits for the span of each stored outcome whose message's trace is sampled. Spans leave half a second late.
+    /// Waits for the span of each stored outcome whose message's trace is sampled. Spans leave half
+    /// a second late.
     async fn executed(&self, service: &str) -> Outcome {
         let mut missing = BTreeSet::new();
         for asking in self.services {
