@@ -8,6 +8,8 @@
 
 LOG=$LOGS/test.log
 AGAIN=$LOGS/test-again.log
+# A line for each test with servers: seconds and name. `#[tpro_testkit::test]` writes them.
+export TPRO_TEST_TIMES=$LOGS/test-times.log
 # More failures than this are no coincidence, and are not tried again.
 SOME=5
 
@@ -40,6 +42,7 @@ use_cargo
 step "Testing"
 rc=0
 SOMETIMES=0
+rm -f -- "$TPRO_TEST_TIMES"
 # One after another binary, so that two cores are not shared by several servers; all, also after one
 # has failed.
 run "$LOG" || rc=$?
@@ -55,6 +58,10 @@ step_done
 awk -v sometimes="$SOMETIMES" '
   /^test result:/ { passed += $4; failed += $6; ignored += $8 }
   END { printf "%d passed, %d failed, %d skipped\n", passed + sometimes, failed - sometimes, ignored }' "$LOG"
+if [ -s "$TPRO_TEST_TIMES" ]; then
+  say "the ten slowest, in seconds (all of them are in logs/test-times.log):"
+  sort -rn -- "$TPRO_TEST_TIMES" | sed -n '1,10s/^/  /p'
+fi
 if ((rc != 0)); then
   ((${#FAILED[@]} == 0)) || printf '  %s\n' "${FAILED[@]}"
   die "tests failed; all of their output is in logs/test.log"

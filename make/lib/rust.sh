@@ -48,7 +48,10 @@ load_seed() {
 # with the features of these crates together: a package built alone would have others, and
 # everything under it would be compiled twice. Programs that only developers run are left out:
 # nobody waits for them. BUILT=yes says that the caller has built everything.
-build() { build_all "$@" --exclude tpro-bench --exclude tpro-chaos --exclude tpro-models --exclude tpro-testkit; }
+build() {
+  build_all "$@" --exclude tpro-bench --exclude tpro-chaos --exclude tpro-models --exclude tpro-house \
+    --exclude tpro-testkit --exclude tpro-testkit-macros
+}
 
 # build_all LABEL ARGUMENTS...: cargo build of all crates.
 build_all() {

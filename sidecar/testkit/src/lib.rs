@@ -1,10 +1,13 @@
-//! A real PostgreSQL with the extension, a real nats-server, the real binaries, a trace collector and a faulty network:
-//! what a test of tpro needs, and the means to break it. Nothing here is a mock.
+//! The ground of tests: a real PostgreSQL with the extension, a real nats-server, the real
+//! binaries, a trace collector and a faulty network, and the means to break them. Nothing here is a
+//! mock.
 //!
-//! A test starts a [`World`], publishes into it, and ends with [`World::finish`], which asks the oracle ([`recon`]) whether
-//! the promise was kept. A world that is dropped before it is finished prints the ends of its processes' logs.
+//! A test starts a [`World`], publishes into it, and ends with [`World::finish`], which asks the
+//! oracle ([`recon`]) if the promise was kept. A world that is dropped before it is finished prints
+//! the ends of its processes' logs.
 //!
-//! Nothing that is started here outlives the test process, even when that is killed: see [`process::Process`].
+//! Nothing that is started here outlives the test process, even when that is killed: see
+//! [`process::Process`].
 #![forbid(unsafe_code)]
 
 pub mod account;
@@ -28,6 +31,7 @@ pub mod recon;
 pub mod secret;
 pub mod sidecar;
 pub mod span;
+pub mod testing;
 pub mod times;
 pub mod world;
 
@@ -44,4 +48,5 @@ pub use recon::Recon;
 pub use sidecar::{Sidecar, SidecarProcess};
 pub use span::{Kind, SpanRecord, Trace};
 pub use times::Times;
+pub use tpro_testkit_macros::test;
 pub use world::World;

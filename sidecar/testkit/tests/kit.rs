@@ -13,7 +13,13 @@ use tpro_testkit::{
     Context, Nats, Outcome, Postgres, Process, Proxy, Recon, Sidecar, Signal, StopMode, World, eventually,
 };
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[tpro_testkit::test(threads = 3)]
+async fn a_test_runs_on_as_many_threads_as_it_asks_for() -> Outcome {
+    assert_eq!(tokio::runtime::Handle::current().metrics().num_workers(), 3);
+    Ok(())
+}
+
+#[tpro_testkit::test]
 async fn a_cluster_has_the_extension_and_comes_back_after_a_crash() -> Outcome {
     let cluster = Postgres::own().set("work_mem", "5MB").start().await?;
     let database = cluster.database().await?;
@@ -36,7 +42,7 @@ async fn a_cluster_has_the_extension_and_comes_back_after_a_crash() -> Outcome {
     Ok(())
 }
 
-#[tokio::test]
+#[tpro_testkit::test]
 async fn a_nats_server_wants_its_token_and_restarts_on_its_port() -> Outcome {
     let nats = Nats::new().await?;
     assert!(async_nats::connect(nats.url()).await.is_err());
@@ -53,7 +59,7 @@ async fn a_nats_server_wants_its_token_and_restarts_on_its_port() -> Outcome {
     Ok(())
 }
 
-#[tokio::test]
+#[tpro_testkit::test]
 async fn a_program_without_failpoints_is_a_failure_that_says_so_and_not_a_long_wait() -> Outcome {
     let folder = std::env::temp_dir().join(format!("tpro-kit-failpoints-{}", std::process::id()));
     fs::create_dir_all(&folder)?;
@@ -70,7 +76,7 @@ async fn a_program_without_failpoints_is_a_failure_that_says_so_and_not_a_long_w
     Ok(())
 }
 
-#[tokio::test]
+#[tpro_testkit::test]
 async fn a_process_dies_with_the_test_that_started_it() -> Outcome {
     let log = std::env::temp_dir().join(format!("tpro-kit-{}.log", std::process::id()));
     let mut command = Command::new("sh");
@@ -86,7 +92,7 @@ async fn a_process_dies_with_the_test_that_started_it() -> Outcome {
     Ok(())
 }
 
-#[tokio::test]
+#[tpro_testkit::test]
 async fn a_process_that_is_told_to_stand_still_does_nothing_more() -> Outcome {
     let log = std::env::temp_dir().join(format!("tpro-kit-still-{}.log", std::process::id()));
     let mut command = Command::new("sh");
@@ -105,7 +111,7 @@ async fn a_process_that_is_told_to_stand_still_does_nothing_more() -> Outcome {
     Ok(())
 }
 
-#[tokio::test]
+#[tpro_testkit::test]
 async fn a_proxy_delays_swallows_cuts_and_resets() -> Outcome {
     let echo = TcpListener::bind(("127.0.0.1", 0)).await?;
     let proxy = Proxy::start(echo.local_addr()?.port()).await?;
@@ -156,7 +162,7 @@ async fn a_proxy_delays_swallows_cuts_and_resets() -> Outcome {
     Ok(())
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[tpro_testkit::test]
 async fn the_oracle_sees_effects_that_should_not_be_as_they_are() -> Outcome {
     let database = Postgres::shared().await?.database().await?;
     database.create_service("main").await?;
@@ -199,7 +205,7 @@ async fn the_oracle_sees_effects_that_should_not_be_as_they_are() -> Outcome {
     Ok(())
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[tpro_testkit::test]
 async fn a_copy_that_ends_unseen_fails_the_test() -> Outcome {
     let world = World::options().services(&["main"]).start().await?;
     // The world is not told of it, and is not asked to look at it.

@@ -97,12 +97,13 @@ fn find_tests(of: &str, folder: &Path, found: &mut BTreeSet<String>) -> Outcome 
     Ok(())
 }
 
-/// The names of the tests in a source: of each function that follows an attribute `#[test]` or `#[tokio::test]`.
+/// The names of the tests in a source: of each function that follows an attribute `#[test]`, of tokio or of the kit, too.
 fn names(source: &str) -> impl Iterator<Item = &str> {
     let mut attributed = false;
     source.lines().map(str::trim).filter_map(move |line| {
         if line.starts_with("#[") {
-            attributed |= line.starts_with("#[test]") || line.starts_with("#[tokio::test");
+            attributed |=
+                ["#[test]", "#[tokio::test", "#[tpro_testkit::test"].iter().any(|it| line.starts_with(it));
             return None;
         }
         let function = line.trim_start_matches("async ").strip_prefix("fn ");
