@@ -143,7 +143,7 @@ demo() {
   }
 }
 
-# unsettled NAME: the number of messages of the service that have no reply yet; 0 without a database.
+# unsettled NAME: the number of messages of the service without a reply; 0 without a database.
 unsettled() {
   if [ ! -f "$RUN/postgres.state" ]; then
     echo 0

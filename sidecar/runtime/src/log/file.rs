@@ -139,7 +139,7 @@ fn directory(path: &Path) -> &Path {
     path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
-/// `main_service.log.3`, `main_service.log.3.gz`, or `main_service.log.pending.3` that a crash left behind.
+/// `main_service.log.3`, `main_service.log.3.gz`, or `main_service.log.pending.3` after a crash.
 fn is_put_aside(other: &str, name: &str) -> bool {
     let Some(end) = other.strip_prefix(name).and_then(|rest| rest.strip_prefix('.')) else { return false };
     let digits = end.strip_prefix("pending.").unwrap_or(end);
