@@ -49,7 +49,7 @@ async fn a_version_that_one_release_does_not_understand_is_answered_by_another()
     assert_eq!(error["code"], -32010, "{error}");
     let text = error["message"].as_str().expect("it has a text");
     assert!(
-        text.contains("service rogue") && text.contains("version 2") && text.contains("understands 1"),
+        text.contains("service rogue") && text.contains("version 2") && text.contains("understand 1"),
         "{text}"
     );
     world.finish(&[&main, &old]).await?;

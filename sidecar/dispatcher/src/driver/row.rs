@@ -42,15 +42,26 @@ pub(crate) fn place(row: &Row) -> Result<(Xid, i64), tokio_postgres::Error> {
     Ok((row.try_get(column::TX)?, row.try_get(column::ID)?))
 }
 
+/// Names of lanes that the rows of a page share; each row of a further lane has its own.
+const NAMES: usize = 16;
+
 /// Reads the rows of a page, in their order.
 pub(crate) fn rows(rows: &[Row]) -> Result<Vec<published::Row>, tokio_postgres::Error> {
     let mut read: Vec<published::Row> = Vec::with_capacity(rows.len());
+    let mut lanes: Vec<Arc<str>> = Vec::new();
     for row in rows {
         let (tx, id) = place(row)?;
         let name = lane(row)?;
-        // Rows of one lane mostly come one after the other.
-        let before = read.last().map(|row| &row.lane).filter(|lane| &***lane == name);
-        let lane = before.map_or_else(|| name.into(), Arc::clone);
+        let lane = match lanes.iter().find(|lane| &***lane == name) {
+            Some(lane) => lane.clone(),
+            None => {
+                let lane: Arc<str> = name.into();
+                if lanes.len() < NAMES {
+                    lanes.push(lane.clone());
+                }
+                lane
+            }
+        };
         read.push(published::Row { tx, id, lane, content: content(row)? });
     }
     Ok(read)
