@@ -6,8 +6,8 @@ mod filter;
 mod guard;
 pub mod headers;
 mod info;
+pub mod inquiry;
 mod peer;
-pub mod probe;
 mod roster;
 mod said;
 

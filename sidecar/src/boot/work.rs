@@ -71,8 +71,8 @@ pub(super) async fn work(
         health: health.clone(),
         stop: stop.clone(),
     };
-    let probe = nats::probe::run(app.nats.clone(), app.link.clone(), config.clone(), stop.soft.clone());
-    stop.tasks.spawn(probe);
+    let inquiry = nats::inquiry::run(app.nats.clone(), app.link.clone(), config.clone(), stop.soft.clone());
+    stop.tasks.spawn(inquiry);
     let service = Arc::new(service);
     let host = Host { app: app.clone(), settings: service.settings().into(), counts: counts.service };
     let context = tpro_dispatcher::Context {

@@ -28,7 +28,7 @@ pub(crate) enum Fall {
     #[error(transparent)]
     Claim(#[from] ClaimError),
     /// NATS has been away for too long.
-    #[error("NATS has been out of reach for {} s; whichever copy reaches it leads", NATS_PATIENCE.as_secs())]
+    #[error("NATS has been out of reach for {} s; a copy that reaches it leads", NATS_PATIENCE.as_secs())]
     Cut,
     /// The reply subject could not be subscribed to.
     #[error("the reply subject cannot be subscribed to: {0}")]

@@ -93,7 +93,7 @@ async fn look(config: &Config, server: &str, refused: &[Subscription]) -> Option
 fn questions(config: &Config, refused: &[Subscription]) -> String {
     let mut connect = json!({
         "verbose": false, "pedantic": false, "lang": "rust", "version": env!("CARGO_PKG_VERSION"), "protocol": 1,
-        "name": format!("tpro/{}/{}/probe", config.service, config.copy),
+        "name": format!("tpro/{}/{}/inquiry", config.service, config.copy),
     });
     match &config.nats_login {
         NatsLogin::None => {}
