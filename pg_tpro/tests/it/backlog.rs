@@ -20,7 +20,7 @@ async fn bounded() -> Outcome<Database> {
 const MANY: &str = "INSERT INTO main_service.mq_publish (service_name, entity, method_name)
     SELECT 'a', 'b', 'c' FROM generate_series(1, 150)";
 
-#[tokio::test]
+#[tpro_testkit::test]
 async fn a_publisher_is_refused_above_the_limit_and_told_what_to_do() -> Outcome {
     let database = bounded().await?;
     // Each session asks when it publishes first, and then once a second. What it publishes counts.
@@ -50,7 +50,7 @@ async fn a_publisher_is_refused_above_the_limit_and_told_what_to_do() -> Outcome
     Ok(())
 }
 
-#[tokio::test]
+#[tpro_testkit::test]
 async fn the_limit_is_a_superusers_and_zero_is_none() -> Outcome {
     let database = bounded().await?;
     let session = database.connect_as("main").await?;
@@ -67,7 +67,7 @@ async fn the_limit_is_a_superusers_and_zero_is_none() -> Outcome {
     Ok(())
 }
 
-#[tokio::test]
+#[tpro_testkit::test]
 async fn the_record_of_what_is_over_is_written_all_the_same_but_by_sidecars_only() -> Outcome {
     let database = bounded().await?;
     let journal = "SET tpro.journaling = on;
@@ -79,7 +79,7 @@ async fn the_record_of_what_is_over_is_written_all_the_same_but_by_sidecars_only
     Ok(())
 }
 
-#[tokio::test]
+#[tpro_testkit::test]
 async fn whoever_inserts_lends_nobody_the_owners_rights() -> Outcome {
     let database = database().await?;
     let admin = database.connect().await?;

@@ -21,7 +21,7 @@ async fn asleep(database: &Database) -> Outcome<(Client, Listener, Client)> {
     Ok((dispatcher, listener, database.connect().await?))
 }
 
-#[tokio::test]
+#[tpro_testkit::test]
 async fn it_rings_once_for_each_transaction_while_the_dispatcher_sleeps() -> Outcome {
     let database = database().await?;
     let (_dispatcher, mut listener, publisher) = asleep(&database).await?;
@@ -36,7 +36,7 @@ async fn it_rings_once_for_each_transaction_while_the_dispatcher_sleeps() -> Out
     Ok(())
 }
 
-#[tokio::test]
+#[tpro_testkit::test]
 async fn it_does_not_ring_before_the_commit() -> Outcome {
     let database = database().await?;
     let (_dispatcher, mut listener, publisher) = asleep(&database).await?;
@@ -47,7 +47,7 @@ async fn it_does_not_ring_before_the_commit() -> Outcome {
     Ok(())
 }
 
-#[tokio::test]
+#[tpro_testkit::test]
 async fn it_is_silent_while_the_dispatcher_is_awake() -> Outcome {
     let database = database().await?;
     let (dispatcher, mut listener, publisher) = asleep(&database).await?;
@@ -60,7 +60,7 @@ async fn it_is_silent_while_the_dispatcher_is_awake() -> Outcome {
     Ok(())
 }
 
-#[tokio::test]
+#[tpro_testkit::test]
 async fn a_dispatcher_that_dies_asleep_leaves_the_bell() -> Outcome {
     let database = database().await?;
     let (dispatcher, mut listener, publisher) = asleep(&database).await?;
@@ -73,7 +73,7 @@ async fn a_dispatcher_that_dies_asleep_leaves_the_bell() -> Outcome {
     Ok(())
 }
 
-#[tokio::test]
+#[tpro_testkit::test]
 async fn a_rollback_is_silent() -> Outcome {
     let database = database().await?;
     let (_dispatcher, mut listener, publisher) = asleep(&database).await?;
@@ -87,7 +87,7 @@ async fn a_rollback_is_silent() -> Outcome {
     Ok(())
 }
 
-#[tokio::test]
+#[tpro_testkit::test]
 async fn it_rings_for_copy_and_for_deferred_triggers() -> Outcome {
     let database = database().await?;
     let (_dispatcher, mut listener, publisher) = asleep(&database).await?;
@@ -108,7 +108,7 @@ async fn it_rings_for_copy_and_for_deferred_triggers() -> Outcome {
     Ok(())
 }
 
-#[tokio::test]
+#[tpro_testkit::test]
 async fn each_service_has_a_bell_of_its_own() -> Outcome {
     let database = database().await?;
     let (_dispatcher, mut listener, publisher) = asleep(&database).await?;
@@ -124,7 +124,7 @@ async fn each_service_has_a_bell_of_its_own() -> Outcome {
     Ok(())
 }
 
-#[tokio::test]
+#[tpro_testkit::test]
 async fn a_forgotten_open_transaction_does_not_keep_the_dispatcher_awake() -> Outcome {
     let database = database().await?;
     let (forgetful, dispatcher) = (database.connect().await?, database.connect_as("main").await?);
@@ -133,7 +133,7 @@ async fn a_forgotten_open_transaction_does_not_keep_the_dispatcher_awake() -> Ou
     Ok(())
 }
 
-#[tokio::test]
+#[tpro_testkit::test]
 async fn a_prepared_transaction_keeps_the_dispatcher_from_falling_asleep() -> Outcome {
     let database = database().await?;
     let (publisher, dispatcher) = (database.connect().await?, database.connect_as("main").await?);
@@ -145,7 +145,7 @@ async fn a_prepared_transaction_keeps_the_dispatcher_from_falling_asleep() -> Ou
     Ok(())
 }
 
-#[tokio::test]
+#[tpro_testkit::test]
 async fn a_transaction_can_be_prepared_while_the_dispatcher_sleeps() -> Outcome {
     let database = database().await?;
     let (_dispatcher, mut listener, publisher) = asleep(&database).await?;
@@ -159,7 +159,7 @@ async fn a_transaction_can_be_prepared_while_the_dispatcher_sleeps() -> Outcome 
     Ok(())
 }
 
-#[tokio::test]
+#[tpro_testkit::test]
 async fn it_cannot_be_rung_by_hand_and_hangs_on_nothing_else() -> Outcome {
     let admin = database().await?.connect().await?;
     assert_eq!(refused(&admin, "SELECT tpro.bell()").await?.state, "39P01");
@@ -175,7 +175,7 @@ async fn it_cannot_be_rung_by_hand_and_hangs_on_nothing_else() -> Outcome {
     Ok(())
 }
 
-#[tokio::test]
+#[tpro_testkit::test]
 async fn a_schema_that_is_dropped_in_the_same_transaction_has_no_bell() -> Outcome {
     let database = database().await?;
     let (_dispatcher, mut listener, publisher) = asleep(&database).await?;

@@ -11,7 +11,7 @@ async fn names(session: &Client, query: &str) -> Outcome<Vec<String>> {
     Ok(rows.iter().map(|row| row.try_get(0)).collect::<Result<_, _>>()?)
 }
 
-#[tokio::test]
+#[tpro_testkit::test]
 async fn what_runs_for_every_row_is_in_the_library() -> Outcome {
     let admin = database().await?.connect().await?;
     let elsewhere = "SELECT p.proname::text FROM pg_proc p JOIN pg_language l ON l.oid = p.prolang
@@ -39,7 +39,7 @@ async fn what_runs_for_every_row_is_in_the_library() -> Outcome {
     Ok(())
 }
 
-#[tokio::test]
+#[tpro_testkit::test]
 async fn every_object_has_a_comment() -> Outcome {
     let admin = database().await?.connect().await?;
     let bare = "
@@ -71,7 +71,7 @@ async fn every_object_has_a_comment() -> Outcome {
     Ok(())
 }
 
-#[tokio::test]
+#[tpro_testkit::test]
 async fn the_public_may_call_only_what_judges_and_makes_values_and_read_only_what_everybody_knows() -> Outcome
 {
     let admin = database().await?.connect().await?;
@@ -106,7 +106,7 @@ async fn the_public_may_call_only_what_judges_and_makes_values_and_read_only_wha
     Ok(())
 }
 
-#[tokio::test]
+#[tpro_testkit::test]
 async fn whatever_is_not_in_the_library_pins_its_search_path() -> Outcome {
     let admin = database().await?.connect().await?;
     let loose = "SELECT p.proname::text FROM pg_proc p JOIN pg_language l ON l.oid = p.prolang
@@ -120,7 +120,7 @@ async fn whatever_is_not_in_the_library_pins_its_search_path() -> Outcome {
     Ok(())
 }
 
-#[tokio::test]
+#[tpro_testkit::test]
 async fn the_extension_has_nothing_of_a_service_and_can_be_dropped_after_it() -> Outcome {
     let admin = database().await?.connect().await?;
     let members = "SELECT c.oid::regclass::text FROM pg_depend d JOIN pg_class c ON c.oid = d.objid
@@ -133,7 +133,7 @@ async fn the_extension_has_nothing_of_a_service_and_can_be_dropped_after_it() ->
     Ok(())
 }
 
-#[tokio::test]
+#[tpro_testkit::test]
 async fn a_database_of_another_encoding_is_refused() -> Outcome {
     let database = database().await?;
     let admin = database.connect().await?;
@@ -152,7 +152,7 @@ async fn a_database_of_another_encoding_is_refused() -> Outcome {
     Ok(())
 }
 
-#[tokio::test]
+#[tpro_testkit::test]
 async fn a_schema_that_somebody_else_has_made_is_refused() -> Outcome {
     let database = database().await?;
     database.create_role("stranger").await?;
@@ -166,7 +166,7 @@ async fn a_schema_that_somebody_else_has_made_is_refused() -> Outcome {
     Ok(())
 }
 
-#[tokio::test]
+#[tpro_testkit::test]
 async fn the_prefix_of_the_settings_is_reserved() -> Outcome {
     let admin = database().await?.connect().await?;
     admin.batch_execute("SELECT tpro.uuid7()").await?;

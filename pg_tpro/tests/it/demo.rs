@@ -14,7 +14,7 @@ async fn demo() -> Outcome<(Database, Client)> {
     Ok((database, analytic))
 }
 
-#[tokio::test]
+#[tpro_testkit::test]
 async fn the_people_of_the_demo_can_log_in() -> Outcome {
     let (_database, analytic) = demo().await?;
     for login in ["login342", "login3422"] {
@@ -27,7 +27,7 @@ async fn the_people_of_the_demo_can_log_in() -> Outcome {
     Ok(())
 }
 
-#[tokio::test]
+#[tpro_testkit::test]
 async fn a_wrong_field_is_named_and_its_value_is_not_repeated() -> Outcome {
     let (_database, analytic) = demo().await?;
     for (state, arguments) in [
@@ -44,7 +44,7 @@ async fn a_wrong_field_is_named_and_its_value_is_not_repeated() -> Outcome {
     Ok(())
 }
 
-#[tokio::test]
+#[tpro_testkit::test]
 async fn it_may_be_loaded_again_and_keeps_a_login_of_the_users_own() -> Outcome {
     let (database, analytic) = demo().await?;
     database.load_demo().await?;

@@ -79,7 +79,7 @@ async fn faults(session: &Client) -> Outcome<Vec<(String, String)>> {
     Ok(rows.iter().map(|row| (row.get(0), row.get(1))).collect())
 }
 
-#[tokio::test]
+#[tpro_testkit::test]
 async fn each_kind_of_fault_is_named_and_its_remedy_mends_it() -> Outcome {
     let database = database().await?;
     let (admin, reader) = (database.connect().await?, database.connect_as("main").await?);
@@ -113,7 +113,7 @@ async fn each_kind_of_fault_is_named_and_its_remedy_mends_it() -> Outcome {
     Ok(())
 }
 
-#[tokio::test]
+#[tpro_testkit::test]
 async fn what_the_cursor_has_passed_over_is_resumed() -> Outcome {
     let admin = database().await?.connect().await?;
     let publish = "SELECT tpro.publish('a', 'b', 'c', sender => 'main') FROM generate_series(1, 4)";

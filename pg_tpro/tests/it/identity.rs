@@ -38,7 +38,7 @@ pub async fn restored_as(database: &Database, copy: &str) -> Outcome<Client> {
     connect(&cluster.superuser_url(copy)).await
 }
 
-#[tokio::test]
+#[tpro_testkit::test]
 async fn a_new_database_is_adopted() -> Outcome {
     let database = database().await?;
     let admin = database.connect().await?;
@@ -48,7 +48,7 @@ async fn a_new_database_is_adopted() -> Outcome {
     Ok(())
 }
 
-#[tokio::test]
+#[tpro_testkit::test]
 async fn a_restored_database_sends_nothing_until_it_is_adopted() -> Outcome {
     let database = database().await?;
     let original = database.connect().await?;
@@ -95,7 +95,7 @@ async fn a_restored_database_sends_nothing_until_it_is_adopted() -> Outcome {
     Ok(())
 }
 
-#[tokio::test]
+#[tpro_testkit::test]
 async fn a_running_service_is_not_adopted_over() -> Outcome {
     let database = database().await?;
     let (leader, admin) = (database.connect_as("main").await?, database.connect().await?);

@@ -26,7 +26,7 @@ async fn member(database: &Database, role: &str) -> Outcome<Client> {
     database.connect_as(&login).await
 }
 
-#[tokio::test]
+#[tpro_testkit::test]
 async fn a_signature_is_what_rfc_4231_says() -> Outcome {
     let admin = database().await?.connect().await?;
     // Its test cases 1, 2, 3 and 6: a short key, a shorter one, bytes that are no text, a key that is longer than a block.
@@ -59,7 +59,7 @@ async fn a_signature_is_what_rfc_4231_says() -> Outcome {
     Ok(())
 }
 
-#[tokio::test]
+#[tpro_testkit::test]
 async fn only_a_services_own_sidecar_signs_and_nobody_sees_the_key() -> Outcome {
     let database = database().await?;
     let admin = database.connect().await?;
@@ -92,7 +92,7 @@ async fn only_a_services_own_sidecar_signs_and_nobody_sees_the_key() -> Outcome 
     Ok(())
 }
 
-#[tokio::test]
+#[tpro_testkit::test]
 async fn a_key_survives_adoption_and_restore_also_over_another_that_was_made_there() -> Outcome {
     let database = database().await?;
     let admin = database.connect().await?;
@@ -117,7 +117,7 @@ async fn a_key_survives_adoption_and_restore_also_over_another_that_was_made_the
     Ok(())
 }
 
-#[tokio::test]
+#[tpro_testkit::test]
 async fn a_service_that_is_made_again_has_another_key() -> Outcome {
     // Roles belong to the cluster, so that this service has a name of its own.
     let database = Postgres::shared().await?.database().await?;
@@ -137,7 +137,7 @@ async fn a_service_that_is_made_again_has_another_key() -> Outcome {
     Ok(())
 }
 
-#[tokio::test]
+#[tpro_testkit::test]
 async fn a_service_without_a_key_gets_one_when_a_copy_asks_and_two_that_ask_at_once_the_same() -> Outcome {
     let database = database().await?;
     let admin = database.connect().await?;

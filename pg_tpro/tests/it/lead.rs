@@ -13,7 +13,7 @@ async fn answers(session: &Client, question: &str) -> Outcome<bool> {
     Ok(session.query_one(question, &[]).await?.try_get(0)?)
 }
 
-#[tokio::test]
+#[tpro_testkit::test]
 async fn one_session_leads_and_the_next_when_it_is_gone() -> Outcome {
     let database = database().await?;
     let (one, two) = (database.connect_as("main").await?, database.connect_as("main").await?);
@@ -31,7 +31,7 @@ async fn one_session_leads_and_the_next_when_it_is_gone() -> Outcome {
     eventually("the other leads", async || answers(&two, "SELECT tpro.lead('main')").await).await
 }
 
-#[tokio::test]
+#[tpro_testkit::test]
 async fn a_follower_that_tries_to_lead_does_not_wait() -> Outcome {
     let database = database().await?;
     let (one, two) = (database.connect_as("main").await?, database.connect_as("main").await?);
@@ -43,7 +43,7 @@ async fn a_follower_that_tries_to_lead_does_not_wait() -> Outcome {
     Ok(())
 }
 
-#[tokio::test]
+#[tpro_testkit::test]
 async fn waking_gives_the_bell_back_however_often_it_was_taken() -> Outcome {
     let database = database().await?;
     let (one, two) = (database.connect_as("main").await?, database.connect_as("main").await?);
@@ -57,7 +57,7 @@ async fn waking_gives_the_bell_back_however_often_it_was_taken() -> Outcome {
     Ok(())
 }
 
-#[tokio::test]
+#[tpro_testkit::test]
 async fn a_copy_is_present_for_as_long_as_its_session() -> Outcome {
     let database = database().await?;
     let (copy, asker) = (database.connect_as("main").await?, database.connect_as("main").await?);
@@ -74,7 +74,7 @@ async fn a_copy_is_present_for_as_long_as_its_session() -> Outcome {
         .await
 }
 
-#[tokio::test]
+#[tpro_testkit::test]
 async fn asking_for_copies_does_not_keep_one_from_being_present() -> Outcome {
     let database = database().await?;
     let (copy, asker) = (database.connect_as("main").await?, database.connect_as("main").await?);
@@ -87,7 +87,7 @@ async fn asking_for_copies_does_not_keep_one_from_being_present() -> Outcome {
     Ok(())
 }
 
-#[tokio::test]
+#[tpro_testkit::test]
 async fn the_view_of_services_shows_leader_and_sleep() -> Outcome {
     let database = database().await?;
     let (leader, admin) = (database.connect_as("main").await?, database.connect().await?);
@@ -99,7 +99,7 @@ async fn the_view_of_services_shows_leader_and_sleep() -> Outcome {
     Ok(())
 }
 
-#[tokio::test]
+#[tpro_testkit::test]
 async fn a_leader_that_works_is_not_deposed_and_a_silent_one_is() -> Outcome {
     let database = database().await?;
     let (leader, follower) = (database.connect_as("main").await?, database.connect_as("main").await?);
@@ -119,7 +119,7 @@ async fn a_leader_that_works_is_not_deposed_and_a_silent_one_is() -> Outcome {
     Ok(())
 }
 
-#[tokio::test]
+#[tpro_testkit::test]
 async fn a_backend_is_ended_only_if_it_is_the_one_that_was_meant() -> Outcome {
     let database = database().await?;
     let (admin, other) = (database.connect().await?, database.connect().await?);
@@ -148,7 +148,7 @@ async fn a_backend_is_ended_only_if_it_is_the_one_that_was_meant() -> Outcome {
     Ok(())
 }
 
-#[tokio::test]
+#[tpro_testkit::test]
 async fn only_the_services_own_sidecar_leads_it() -> Outcome {
     let database = database().await?;
     database.create_role("stranger").await?;
@@ -168,7 +168,7 @@ async fn only_the_services_own_sidecar_leads_it() -> Outcome {
     Ok(())
 }
 
-#[tokio::test]
+#[tpro_testkit::test]
 async fn a_server_in_recovery_has_no_leader() -> Outcome {
     let cluster = Postgres::own().start().await?;
     let database = cluster.database().await?;

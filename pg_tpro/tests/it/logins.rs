@@ -33,7 +33,7 @@ async fn exists(admin: &Client, query: &str) -> Outcome<bool> {
     Ok(admin.query_one(&format!("SELECT EXISTS ({query})"), &[]).await.context(query)?.get(0))
 }
 
-#[tokio::test]
+#[tpro_testkit::test]
 async fn an_applications_role_survives_both_scripts_untouched_and_the_error_names_it() -> Outcome {
     let (_cluster, database, admin) = cluster_and_database().await?;
     admin
@@ -69,7 +69,7 @@ async fn an_applications_role_survives_both_scripts_untouched_and_the_error_name
     Ok(())
 }
 
-#[tokio::test]
+#[tpro_testkit::test]
 async fn a_schema_that_is_not_tpros_is_named_and_left_alone() -> Outcome {
     let (_cluster, database, admin) = cluster_and_database().await?;
     admin
@@ -84,7 +84,7 @@ async fn a_schema_that_is_not_tpros_is_named_and_left_alone() -> Outcome {
     Ok(())
 }
 
-#[tokio::test]
+#[tpro_testkit::test]
 async fn a_service_in_two_databases_keeps_its_login_in_both_until_the_last_goes() -> Outcome {
     let (cluster, production, admin) = cluster_and_database().await?;
     let staging = cluster.database().await?;
@@ -121,7 +121,7 @@ async fn a_service_in_two_databases_keeps_its_login_in_both_until_the_last_goes(
     Ok(())
 }
 
-#[tokio::test]
+#[tpro_testkit::test]
 async fn a_login_of_release_0_1_0_is_known_by_its_memberships() -> Outcome {
     let (cluster, database, admin) = cluster_and_database().await?;
     database.create_service("old").await?;
@@ -146,7 +146,7 @@ async fn a_login_of_release_0_1_0_is_known_by_its_memberships() -> Outcome {
     Ok(())
 }
 
-#[tokio::test]
+#[tpro_testkit::test]
 async fn what_hangs_on_a_service_from_outside_of_its_schema_is_named_and_not_dropped() -> Outcome {
     let (_cluster, database, admin) = cluster_and_database().await?;
     for (what, make, remove) in [
@@ -180,7 +180,7 @@ async fn what_hangs_on_a_service_from_outside_of_its_schema_is_named_and_not_dro
     Ok(())
 }
 
-#[tokio::test]
+#[tpro_testkit::test]
 async fn a_role_that_owns_something_of_its_own_stays_and_so_does_that() -> Outcome {
     let (_cluster, database, admin) = cluster_and_database().await?;
     database.create_service("main").await?;
@@ -209,7 +209,7 @@ async fn a_role_that_owns_something_of_its_own_stays_and_so_does_that() -> Outco
     Ok(())
 }
 
-#[tokio::test]
+#[tpro_testkit::test]
 async fn a_reserved_name_is_refused_by_both_scripts_and_every_function() -> Outcome {
     let (_cluster, database, admin) = cluster_and_database().await?;
     database.create_service("main").await?;

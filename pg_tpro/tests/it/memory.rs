@@ -50,14 +50,14 @@ async fn stays_over(session: &Client, rounds: i64, what: &str) -> Outcome {
     Ok(())
 }
 
-#[tokio::test]
+#[tpro_testkit::test]
 async fn a_hundred_thousand_publishes_leave_the_memory_of_a_backend_flat() -> Outcome {
     let admin = database().await?.connect().await?;
     stays(&admin, "PERFORM tpro.publish('a', 'b', 'c', '{\"text\": \"some text that is not so short\"}')")
         .await
 }
 
-#[tokio::test]
+#[tpro_testkit::test]
 async fn transactions_that_publish_and_ring_leave_it_flat() -> Outcome {
     let database = database().await?;
     let (admin, dispatcher) = (database.connect().await?, database.connect_as("main").await?);
@@ -70,7 +70,7 @@ async fn transactions_that_publish_and_ring_leave_it_flat() -> Outcome {
 }
 
 #[ignore = "slow: make faults"]
-#[tokio::test]
+#[tpro_testkit::test]
 async fn a_million_publishes_with_errors_and_savepoints_leave_it_flat() -> Outcome {
     let database = database().await?;
     let admin = database.connect().await?;

@@ -50,7 +50,7 @@ async fn names(session: &Client, query: &str) -> Outcome<Vec<String>> {
     Ok(session.query(query, &[]).await?.iter().map(|row| row.get(0)).collect())
 }
 
-#[tokio::test]
+#[tpro_testkit::test]
 async fn nothing_of_tpro_is_owned_by_a_role_that_a_services_login_can_become() -> Outcome {
     let database = database().await?;
     let admin = database.connect().await?;
@@ -78,7 +78,7 @@ async fn nothing_of_tpro_is_owned_by_a_role_that_a_services_login_can_become() -
     Ok(())
 }
 
-#[tokio::test]
+#[tpro_testkit::test]
 async fn nobody_may_make_or_alter_anything_in_the_schemas_of_tpro() -> Outcome {
     let admin = database().await?.connect().await?;
     let may = format!(
@@ -154,7 +154,7 @@ async fn look(database: &Database) -> Outcome {
     Ok(())
 }
 
-#[tokio::test]
+#[tpro_testkit::test]
 async fn no_role_of_a_service_makes_others_run_its_code() -> Outcome {
     let database = database().await?;
     let admin = database.connect().await?;
@@ -172,7 +172,7 @@ async fn no_role_of_a_service_makes_others_run_its_code() -> Outcome {
     look(&database).await
 }
 
-#[tokio::test]
+#[tpro_testkit::test]
 async fn a_services_login_maintains_its_own_service_and_changes_no_partition_but_by_the_functions() -> Outcome
 {
     let database = database().await?;

@@ -71,7 +71,7 @@ async fn sound(admin: &Client, table: &str) -> Outcome {
     Ok(())
 }
 
-#[tokio::test]
+#[tpro_testkit::test]
 async fn whatever_ids_do_partitions_leave_no_gap_and_a_second_look_changes_nothing() -> Outcome {
     let database = database().await?;
     let (admin, main) = (database.connect().await?, database.connect_as("main").await?);
@@ -129,7 +129,7 @@ async fn whatever_ids_do_partitions_leave_no_gap_and_a_second_look_changes_nothi
     Ok(())
 }
 
-#[tokio::test]
+#[tpro_testkit::test]
 async fn an_overflow_partition_is_cut_without_a_look_at_its_rows() -> Outcome {
     let admin = database().await?.connect().await?;
     admin.batch_execute("SELECT setval('main_service.mq_publish_id_seq', 4000000, false)").await?;
@@ -146,7 +146,7 @@ async fn an_overflow_partition_is_cut_without_a_look_at_its_rows() -> Outcome {
     sound(&admin, "mq_publish").await
 }
 
-#[tokio::test]
+#[tpro_testkit::test]
 async fn nobodys_insert_is_refused_while_an_overflow_partition_waits_to_be_cut() -> Outcome {
     let database = database().await?;
     let (admin, main) = (database.connect().await?, database.connect_as("main").await?);
@@ -175,7 +175,7 @@ async fn nobodys_insert_is_refused_while_an_overflow_partition_waits_to_be_cut()
     sound(&admin, "mq_reply").await
 }
 
-#[tokio::test]
+#[tpro_testkit::test]
 async fn a_bound_that_release_0_1_0_has_left_is_removed() -> Outcome {
     let database = database().await?;
     let (admin, main) = (database.connect().await?, database.connect_as("main").await?);
@@ -192,7 +192,7 @@ async fn a_bound_that_release_0_1_0_has_left_is_removed() -> Outcome {
     sound(&admin, "mq_reply").await
 }
 
-#[tokio::test]
+#[tpro_testkit::test]
 async fn what_somebody_has_dropped_is_made_again() -> Outcome {
     let database = database().await?;
     let (admin, main) = (database.connect().await?, database.connect_as("main").await?);
@@ -218,7 +218,7 @@ async fn what_somebody_has_dropped_is_made_again() -> Outcome {
     publish(&main, 1).await
 }
 
-#[tokio::test]
+#[tpro_testkit::test]
 async fn what_is_detached_comes_back_unless_it_may_go() -> Outcome {
     let database = database().await?;
     let (admin, main) = (database.connect().await?, database.connect_as("main").await?);
@@ -262,7 +262,7 @@ async fn what_is_detached_comes_back_unless_it_may_go() -> Outcome {
     sound(&admin, "mq_reply").await
 }
 
-#[tokio::test]
+#[tpro_testkit::test]
 async fn a_partition_that_is_half_detached_is_finished() -> Outcome {
     let database = database().await?;
     let (admin, main) = (database.connect().await?, database.connect_as("main").await?);
@@ -297,7 +297,7 @@ async fn half_settled() -> Outcome<(Database, Client, Client)> {
     Ok((database, admin, main))
 }
 
-#[tokio::test]
+#[tpro_testkit::test]
 async fn only_what_is_settled_and_old_goes() -> Outcome {
     let (_database, admin, main) = half_settled().await?;
     assert_eq!(drop_from(&main, "mq_publish", 1_000).await?, "unsettled");
@@ -322,7 +322,7 @@ async fn only_what_is_settled_and_old_goes() -> Outcome {
     Ok(())
 }
 
-#[tokio::test]
+#[tpro_testkit::test]
 async fn a_hostile_login_loses_no_unsettled_message() -> Outcome {
     let (database, admin, main) = half_settled().await?;
     // By a snapshot in which everything is settled.
@@ -379,7 +379,7 @@ async fn a_hostile_login_loses_no_unsettled_message() -> Outcome {
     Ok(())
 }
 
-#[tokio::test]
+#[tpro_testkit::test]
 async fn readers_that_overlap_do_not_keep_the_rows_for_ever() -> Outcome {
     let (database, admin, main) = half_settled().await?;
     // It has the table, but not this partition.
@@ -393,7 +393,7 @@ async fn readers_that_overlap_do_not_keep_the_rows_for_ever() -> Outcome {
     Ok(())
 }
 
-#[tokio::test]
+#[tpro_testkit::test]
 async fn a_foreign_key_is_named_with_its_remedy() -> Outcome {
     let (_database, admin, main) = half_settled().await?;
     admin
@@ -416,7 +416,7 @@ async fn a_foreign_key_is_named_with_its_remedy() -> Outcome {
     Ok(())
 }
 
-#[tokio::test]
+#[tpro_testkit::test]
 async fn a_dump_of_a_service_whose_partitions_were_cut_is_restored() -> Outcome {
     let (database, admin, main) = half_settled().await?;
     publish(&admin, 9_000).await?;

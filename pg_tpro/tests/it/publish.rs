@@ -5,7 +5,7 @@ use tpro_testkit::Outcome;
 use crate::refusal::{refused, refused_with};
 use crate::service::database;
 
-#[tokio::test]
+#[tpro_testkit::test]
 async fn a_publish_is_an_insert_into_the_senders_outbox() -> Outcome {
     let admin = database().await?.connect().await?;
     admin.batch_execute("SET tpro.sender = 'main'").await?;
@@ -24,7 +24,7 @@ async fn a_publish_is_an_insert_into_the_senders_outbox() -> Outcome {
     Ok(())
 }
 
-#[tokio::test]
+#[tpro_testkit::test]
 async fn the_argument_wins_over_the_setting_and_without_both_nothing_is_published() -> Outcome {
     let admin = database().await?.connect().await?;
     let refusal = refused_with(&admin, "55000", "SELECT tpro.publish('a', 'b', 'c')").await?;
@@ -40,7 +40,7 @@ async fn the_argument_wins_over_the_setting_and_without_both_nothing_is_publishe
     Ok(())
 }
 
-#[tokio::test]
+#[tpro_testkit::test]
 async fn an_unknown_sender_is_named_only_if_it_could_be_a_service() -> Outcome {
     let admin = database().await?.connect().await?;
     let refusal =
@@ -52,7 +52,7 @@ async fn an_unknown_sender_is_named_only_if_it_could_be_a_service() -> Outcome {
     Ok(())
 }
 
-#[tokio::test]
+#[tpro_testkit::test]
 async fn the_setting_of_the_space_is_the_default_of_both_ways() -> Outcome {
     let admin = database().await?.connect().await?;
     admin
@@ -66,7 +66,7 @@ async fn the_setting_of_the_space_is_the_default_of_both_ways() -> Outcome {
     Ok(())
 }
 
-#[tokio::test]
+#[tpro_testkit::test]
 async fn a_refused_publish_tells_the_rule_and_not_the_body() -> Outcome {
     let database = database().await?;
     let admin = database.connect().await?;
@@ -94,7 +94,7 @@ async fn a_refused_publish_tells_the_rule_and_not_the_body() -> Outcome {
     Ok(())
 }
 
-#[tokio::test]
+#[tpro_testkit::test]
 async fn a_publish_that_is_rolled_back_leaves_nothing() -> Outcome {
     let admin = database().await?.connect().await?;
     admin.batch_execute("SET tpro.sender = 'main'").await?;
@@ -113,7 +113,7 @@ async fn a_publish_that_is_rolled_back_leaves_nothing() -> Outcome {
     Ok(())
 }
 
-#[tokio::test]
+#[tpro_testkit::test]
 async fn a_read_only_transaction_publishes_nothing() -> Outcome {
     let admin = database().await?.connect().await?;
     refused_with(&admin, "25006", "BEGIN READ ONLY; SELECT tpro.publish('a', 'b', 'c', sender => 'main')")
@@ -121,7 +121,7 @@ async fn a_read_only_transaction_publishes_nothing() -> Outcome {
     Ok(())
 }
 
-#[tokio::test]
+#[tpro_testkit::test]
 async fn a_session_goes_on_after_the_table_was_changed_and_the_service_made_again() -> Outcome {
     let database = database().await?;
     let (publisher, admin) = (database.connect().await?, database.connect().await?);
@@ -138,7 +138,7 @@ async fn a_session_goes_on_after_the_table_was_changed_and_the_service_made_agai
     Ok(())
 }
 
-#[tokio::test]
+#[tpro_testkit::test]
 async fn a_body_is_taken_as_json_jsonb_text_or_a_literal() -> Outcome {
     let admin = database().await?.connect().await?;
     admin.batch_execute("SET tpro.sender = 'main'").await?;
@@ -188,7 +188,7 @@ async fn a_body_is_taken_as_json_jsonb_text_or_a_literal() -> Outcome {
     Ok(())
 }
 
-#[tokio::test]
+#[tpro_testkit::test]
 async fn a_program_that_names_all_columns_and_returns_all_has_a_view_that_shows_nothing() -> Outcome {
     let database = database().await?;
     database.create_role("orm").await?;

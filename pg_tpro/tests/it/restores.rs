@@ -21,7 +21,7 @@ async fn triggers(session: &Client, table: &str) -> Outcome<Vec<String>> {
     Ok(rows.iter().map(|row| row.get(0)).collect())
 }
 
-#[tokio::test]
+#[tpro_testkit::test]
 async fn a_dump_with_bodies_above_the_default_is_restored_with_its_triggers() -> Outcome {
     let database = database().await?;
     let admin = database.connect().await?;
@@ -45,7 +45,7 @@ async fn a_dump_with_bodies_above_the_default_is_restored_with_its_triggers() ->
     Ok(())
 }
 
-#[tokio::test]
+#[tpro_testkit::test]
 async fn no_rule_of_a_table_goes_by_a_setting_or_by_anything_else_than_the_row() -> Outcome {
     let admin = database().await?.connect().await?;
     let free = "
@@ -60,7 +60,7 @@ async fn no_rule_of_a_table_goes_by_a_setting_or_by_anything_else_than_the_row()
     Ok(())
 }
 
-#[tokio::test]
+#[tpro_testkit::test]
 async fn the_size_of_a_body_is_that_of_its_text_whatever_is_in_it() -> Outcome {
     let admin = database().await?.connect().await?;
     admin
@@ -111,7 +111,7 @@ async fn the_size_of_a_body_is_that_of_its_text_whatever_is_in_it() -> Outcome {
     Ok(())
 }
 
-#[tokio::test]
+#[tpro_testkit::test]
 async fn a_row_of_another_transaction_is_refused_and_not_passed_over() -> Outcome {
     let admin = database().await?.connect().await?;
     let row = "(service_name, entity, method_name, tx) VALUES ('a', 'b', 'c', '3')";
@@ -131,7 +131,7 @@ async fn a_row_of_another_transaction_is_refused_and_not_passed_over() -> Outcom
     Ok(())
 }
 
-#[tokio::test]
+#[tpro_testkit::test]
 async fn a_partition_that_is_attached_later_has_the_trigger_and_one_that_is_taken_off_has_none() -> Outcome {
     let admin = database().await?.connect().await?;
     admin
@@ -146,7 +146,7 @@ async fn a_partition_that_is_attached_later_has_the_trigger_and_one_that_is_take
     Ok(())
 }
 
-#[tokio::test]
+#[tpro_testkit::test]
 async fn after_a_move_without_its_sequence_an_adopted_service_gives_out_new_ids() -> Outcome {
     let admin = database().await?.connect().await?;
     admin

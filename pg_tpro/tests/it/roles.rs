@@ -23,7 +23,7 @@ pub async fn all_refused(session: &Client, statements: &[&str]) -> Outcome {
     Ok(())
 }
 
-#[tokio::test]
+#[tpro_testkit::test]
 async fn a_publisher_publishes_and_reads_no_body() -> Outcome {
     let database = database().await?;
     let publisher = member(&database, "main_publisher").await?;
@@ -85,7 +85,7 @@ async fn a_publisher_publishes_and_reads_no_body() -> Outcome {
     Ok(())
 }
 
-#[tokio::test]
+#[tpro_testkit::test]
 async fn a_sidecar_works_in_its_own_schema_and_nowhere_else() -> Outcome {
     let database = database().await?;
     let sidecar = member(&database, "main_sidecar").await?;
@@ -134,7 +134,7 @@ async fn a_sidecar_works_in_its_own_schema_and_nowhere_else() -> Outcome {
     .await
 }
 
-#[tokio::test]
+#[tpro_testkit::test]
 async fn a_reader_sees_what_is_under_way_and_no_body() -> Outcome {
     let database = database().await?;
     let reader = member(&database, "tpro_reader").await?;
@@ -164,7 +164,7 @@ async fn a_reader_sees_what_is_under_way_and_no_body() -> Outcome {
     .await
 }
 
-#[tokio::test]
+#[tpro_testkit::test]
 async fn an_operator_adopts_and_reads_no_body() -> Outcome {
     let database = database().await?;
     let operator = member(&database, "tpro_operator").await?;
@@ -182,7 +182,7 @@ async fn an_operator_adopts_and_reads_no_body() -> Outcome {
     .await
 }
 
-#[tokio::test]
+#[tpro_testkit::test]
 async fn an_operator_cancels_what_is_unsettled_and_retries_what_is_settled() -> Outcome {
     let database = database().await?;
     let operator = member(&database, "tpro_operator").await?;
@@ -213,7 +213,7 @@ async fn an_operator_cancels_what_is_unsettled_and_retries_what_is_settled() -> 
         .await
 }
 
-#[tokio::test]
+#[tpro_testkit::test]
 async fn a_stranger_may_nothing() -> Outcome {
     let database = database().await?;
     database.create_role("nobody_at_all").await?;
@@ -240,7 +240,7 @@ async fn a_stranger_may_nothing() -> Outcome {
     Ok(())
 }
 
-#[tokio::test]
+#[tpro_testkit::test]
 async fn an_operator_finds_what_is_to_be_cancelled_and_leads_nothing() -> Outcome {
     let database = database().await?;
     let operator = member(&database, "tpro_operator").await?;
@@ -265,7 +265,7 @@ async fn an_operator_finds_what_is_to_be_cancelled_and_leads_nothing() -> Outcom
     .await
 }
 
-#[tokio::test]
+#[tpro_testkit::test]
 async fn an_owner_has_the_services_and_not_the_extension() -> Outcome {
     let database = database().await?;
     let owner = member(&database, "tpro_owner").await?;

@@ -85,7 +85,7 @@ fn insert(column: &str, value: &str) -> String {
     format!("INSERT INTO main_service.mq_publish ({}) VALUES ({})", names.join(", "), values.join(", "))
 }
 
-#[tokio::test]
+#[tpro_testkit::test]
 async fn a_bad_value_is_refused_by_column_and_rule_and_its_row_is_not_shown() -> Outcome {
     let database = database().await?;
     let admin = database.connect().await?;
@@ -109,7 +109,7 @@ const STRAY: [&str; 6] = [
     "canary-stray-6b3d\nERROR:  made up",
 ];
 
-#[tokio::test]
+#[tpro_testkit::test]
 async fn what_was_put_into_a_wrong_column_is_repeated_neither_in_the_error_nor_in_the_log() -> Outcome {
     let database = database().await?;
     let admin = database.connect().await?;
@@ -166,7 +166,7 @@ async fn what_was_put_into_a_wrong_column_is_repeated_neither_in_the_error_nor_i
     Ok(())
 }
 
-#[tokio::test]
+#[tpro_testkit::test]
 async fn a_number_of_many_digits_counts_by_its_text() -> Outcome {
     let admin = database().await?.connect().await?;
     // A few bytes as jsonb, 130,000 as text.
@@ -180,7 +180,7 @@ async fn a_number_of_many_digits_counts_by_its_text() -> Outcome {
     Ok(())
 }
 
-#[tokio::test]
+#[tpro_testkit::test]
 async fn what_is_just_allowed_is_taken() -> Outcome {
     let admin = database().await?.connect().await?;
     for (column, value) in [
@@ -208,7 +208,7 @@ async fn what_is_just_allowed_is_taken() -> Outcome {
     Ok(())
 }
 
-#[tokio::test]
+#[tpro_testkit::test]
 async fn a_copy_that_leaves_a_column_out_is_judged_too() -> Outcome {
     let database = database().await?;
     let admin = database.connect().await?;
@@ -223,7 +223,7 @@ async fn a_copy_that_leaves_a_column_out_is_judged_too() -> Outcome {
     Ok(())
 }
 
-#[tokio::test]
+#[tpro_testkit::test]
 async fn the_limit_of_the_body_is_a_superusers() -> Outcome {
     let database = database().await?;
     let admin = database.connect().await?;
@@ -240,7 +240,7 @@ async fn the_limit_of_the_body_is_a_superusers() -> Outcome {
     Ok(())
 }
 
-#[tokio::test]
+#[tpro_testkit::test]
 async fn a_reply_has_one_of_the_six_statuses() -> Outcome {
     let admin = database().await?.connect().await?;
     for status in ["'done'", "NULL", "''", "'OK'"] {

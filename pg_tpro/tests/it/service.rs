@@ -12,7 +12,7 @@ pub async fn database() -> Outcome<Database> {
     Ok(database)
 }
 
-#[tokio::test]
+#[tpro_testkit::test]
 async fn a_bad_name_makes_no_service() -> Outcome {
     let admin = database().await?.connect().await?;
     for name in ["", "Main", "1st", "a-b", "a.b", "a;b", "ä", "a\"b", &"a".repeat(41)] {
@@ -25,7 +25,7 @@ async fn a_bad_name_makes_no_service() -> Outcome {
     Ok(())
 }
 
-#[tokio::test]
+#[tpro_testkit::test]
 async fn a_schema_of_somebody_else_is_not_taken_for_a_service() -> Outcome {
     let admin = database().await?.connect().await?;
     admin.batch_execute("CREATE SCHEMA mine_service").await?;
@@ -35,7 +35,7 @@ async fn a_schema_of_somebody_else_is_not_taken_for_a_service() -> Outcome {
     Ok(())
 }
 
-#[tokio::test]
+#[tpro_testkit::test]
 async fn all_services_have_identical_tables() -> Outcome {
     let admin = database().await?.connect().await?;
     let shape = |service: &str| {
@@ -54,7 +54,7 @@ async fn all_services_have_identical_tables() -> Outcome {
     Ok(())
 }
 
-#[tokio::test]
+#[tpro_testkit::test]
 async fn a_service_with_unsettled_messages_is_dropped_only_by_force() -> Outcome {
     // Roles belong to the cluster, so that this service has a name of its own.
     let database = Postgres::shared().await?.database().await?;
@@ -76,7 +76,7 @@ async fn a_service_with_unsettled_messages_is_dropped_only_by_force() -> Outcome
     Ok(())
 }
 
-#[tokio::test]
+#[tpro_testkit::test]
 async fn a_settled_service_is_dropped_without_force() -> Outcome {
     let database = Postgres::shared().await?.database().await?;
     database.create_service("settled").await?;
@@ -91,7 +91,7 @@ async fn a_settled_service_is_dropped_without_force() -> Outcome {
     Ok(())
 }
 
-#[tokio::test]
+#[tpro_testkit::test]
 async fn the_view_of_services_counts_what_is_unsettled() -> Outcome {
     let admin = database().await?.connect().await?;
     let main =
@@ -126,7 +126,7 @@ async fn the_view_of_services_counts_what_is_unsettled() -> Outcome {
     Ok(())
 }
 
-#[tokio::test]
+#[tpro_testkit::test]
 async fn a_member_of_the_owner_role_makes_and_drops_services() -> Outcome {
     let database = Postgres::shared().await?.database().await?;
     database.create_role("housekeeper").await?;
@@ -143,7 +143,7 @@ async fn a_member_of_the_owner_role_makes_and_drops_services() -> Outcome {
     Ok(())
 }
 
-#[tokio::test]
+#[tpro_testkit::test]
 async fn what_somebody_else_has_made_is_neither_taken_over_nor_dropped() -> Outcome {
     let database = Postgres::shared().await?.database().await?;
     let admin = database.connect().await?;
@@ -163,7 +163,7 @@ async fn what_somebody_else_has_made_is_neither_taken_over_nor_dropped() -> Outc
     Ok(())
 }
 
-#[tokio::test]
+#[tpro_testkit::test]
 async fn a_message_that_is_about_to_be_committed_keeps_its_service() -> Outcome {
     let database = Postgres::shared().await?.database().await?;
     database.create_service("wanted").await?;
@@ -184,7 +184,7 @@ async fn a_message_that_is_about_to_be_committed_keeps_its_service() -> Outcome 
     Ok(())
 }
 
-#[tokio::test]
+#[tpro_testkit::test]
 async fn what_a_dropped_extension_leaves_of_a_service_is_named_and_can_be_dropped() -> Outcome {
     let database = Postgres::shared().await?.database().await?;
     database.create_service("relic").await?;
@@ -211,7 +211,7 @@ async fn what_a_dropped_extension_leaves_of_a_service_is_named_and_can_be_droppe
     Ok(())
 }
 
-#[tokio::test]
+#[tpro_testkit::test]
 async fn a_service_that_is_renamed_and_renamed_back_is_as_before() -> Outcome {
     let admin = database().await?.connect().await?;
     admin.batch_execute("ALTER SCHEMA main_service RENAME TO away_service").await?;

@@ -14,7 +14,7 @@ VALUES ('jsonrpc','tpro','analytic','example','request_with_parallel_queries',15
 VALUES ('jsonrpc','tpro','analytic','example','request_with_parallel_queries_with_transit_on_external_service',30,'{"request":{"type":"single"}, "content-language":"ru-RU"}','{"ip":"172.19.0.8", "login":"login3422", "password":"phnd26w"}');"#,
 ];
 
-#[tokio::test]
+#[tpro_testkit::test]
 async fn the_three_statements_work_to_the_letter() -> Outcome {
     let main = database().await?.connect_as("main").await?;
     for statement in STATEMENTS {
@@ -36,7 +36,7 @@ async fn the_three_statements_work_to_the_letter() -> Outcome {
     Ok(())
 }
 
-#[tokio::test]
+#[tpro_testkit::test]
 async fn the_latest_messages_are_read_backwards_by_their_ids() -> Outcome {
     let admin = database().await?.connect().await?;
     admin
@@ -55,7 +55,7 @@ async fn the_latest_messages_are_read_backwards_by_their_ids() -> Outcome {
     Ok(())
 }
 
-#[tokio::test]
+#[tpro_testkit::test]
 async fn a_row_gets_its_identity_its_transaction_and_its_trace() -> Outcome {
     let admin = database().await?.connect().await?;
     admin.batch_execute("INSERT INTO main_service.mq_publish (service_name, entity, method_name) VALUES ('a', 'b', 'c'), ('a', 'b', 'd')").await?;
@@ -73,7 +73,7 @@ async fn a_row_gets_its_identity_its_transaction_and_its_trace() -> Outcome {
     Ok(())
 }
 
-#[tokio::test]
+#[tpro_testkit::test]
 async fn a_session_with_a_traceparent_continues_its_trace() -> Outcome {
     let admin = database().await?.connect().await?;
     let trace = async |setting: &str| -> Outcome<(String, Option<String>)> {
@@ -97,7 +97,7 @@ async fn a_session_with_a_traceparent_continues_its_trace() -> Outcome {
     Ok(())
 }
 
-#[tokio::test]
+#[tpro_testkit::test]
 async fn a_publisher_never_fails_for_want_of_a_partition() -> Outcome {
     let admin = database().await?.connect().await?;
     for start in [999_999i64, 3_999_999, 4_000_000, 1 << 40] {
@@ -119,7 +119,7 @@ async fn a_publisher_never_fails_for_want_of_a_partition() -> Outcome {
     Ok(())
 }
 
-#[tokio::test]
+#[tpro_testkit::test]
 async fn the_inbox_takes_uids_of_any_day() -> Outcome {
     let admin = database().await?.connect().await?;
     let rows = admin

@@ -48,7 +48,7 @@ async fn one<T: FromSqlOwned>(session: &Client, query: &str) -> Outcome<T> {
     Ok(session.query_one(query, &[]).await?.try_get(0)?)
 }
 
-#[tokio::test]
+#[tpro_testkit::test]
 async fn before_the_extension_is_updated_no_service_is_made() -> Outcome {
     let database = aged("early").await?;
     let admin = database.connect().await?;
@@ -83,7 +83,7 @@ async fn is_like(admin: &Client, service: &str, fresh: &Description) -> Outcome 
     Ok(())
 }
 
-#[tokio::test]
+#[tpro_testkit::test]
 async fn an_upgraded_catalogue_equals_a_fresh_one() -> Outcome {
     let (_, fresh) = fresh("unaged").await?;
     let admin = aged("aged").await?.connect().await?;
@@ -92,7 +92,7 @@ async fn an_upgraded_catalogue_equals_a_fresh_one() -> Outcome {
     is_like(&admin, "aged", &fresh).await
 }
 
-#[tokio::test]
+#[tpro_testkit::test]
 async fn dumps_of_before_and_after_an_upgrade_are_restored_with_every_right() -> Outcome {
     let (_, fresh) = fresh("unarchived").await?;
     let database = aged("archived").await?;
@@ -119,7 +119,7 @@ async fn dumps_of_before_and_after_an_upgrade_are_restored_with_every_right() ->
     Ok(())
 }
 
-#[tokio::test]
+#[tpro_testkit::test]
 async fn a_table_that_is_not_of_the_owner_is_named_and_comes_back() -> Outcome {
     let (database, fresh) = fresh("strayed").await?;
     let admin = database.connect().await?;
@@ -141,7 +141,7 @@ async fn a_table_that_is_not_of_the_owner_is_named_and_comes_back() -> Outcome {
     is_like(&admin, "strayed", &fresh).await
 }
 
-#[tokio::test]
+#[tpro_testkit::test]
 async fn grants_of_users_and_what_waits_survive_an_upgrade() -> Outcome {
     let database = aged("keeping").await?;
     for role in ["keeping_reporter", "keeping_app"] {
@@ -264,7 +264,7 @@ const LEFTOVERS: [(&str, &str, &str); 11] = [
     ),
 ];
 
-#[tokio::test]
+#[tpro_testkit::test]
 async fn what_a_maintainer_has_left_behind_is_named_and_not_taken_over() -> Outcome {
     let database = aged("haunted").await?;
     let (admin, login) = (database.connect().await?, database.connect_as("haunted").await?);
@@ -307,7 +307,7 @@ async fn what_a_maintainer_has_left_behind_is_named_and_not_taken_over() -> Outc
     Ok(())
 }
 
-#[tokio::test]
+#[tpro_testkit::test]
 async fn an_open_transaction_is_named_and_holds_up_nobody_but_the_upgrade() -> Outcome {
     let database = aged("held").await?;
     let (admin, reader) = (database.connect().await?, database.connect().await?);
@@ -343,7 +343,7 @@ async fn an_open_transaction_is_named_and_holds_up_nobody_but_the_upgrade() -> O
     Ok(())
 }
 
-#[tokio::test]
+#[tpro_testkit::test]
 async fn only_superusers_and_owners_upgrade_a_service() -> Outcome {
     let database = aged("guarded").await?;
     let admin = database.connect().await?;
@@ -361,7 +361,7 @@ async fn only_superusers_and_owners_upgrade_a_service() -> Outcome {
     Ok(())
 }
 
-#[tokio::test]
+#[tpro_testkit::test]
 async fn another_database_of_the_cluster_goes_on_with_the_release_before() -> Outcome {
     let (first, second) = (aged("twin").await?, aged("twin").await?);
     let (here, there) = (first.connect().await?, second.connect().await?);
@@ -412,7 +412,7 @@ async fn each(session: &Client, statements: &str) -> Outcome {
     Ok(())
 }
 
-#[tokio::test]
+#[tpro_testkit::test]
 async fn sessions_that_have_loaded_the_library_of_before_work_on() -> Outcome {
     let cluster = Postgres::own().apart().start().await?;
     cluster.install_library(&library_of_before()?)?;

@@ -31,7 +31,7 @@ async fn somebody_waits(database: &Database) -> Outcome {
     eventually("somebody waits", async || Ok(admin.query_one(waiting, &[]).await?.try_get(0)?)).await
 }
 
-#[tokio::test]
+#[tpro_testkit::test]
 async fn it_returns_the_reply_that_comes_meanwhile() -> Outcome {
     let database = database().await?;
     let main = database.connect_as("main").await?;
@@ -58,7 +58,7 @@ async fn it_returns_the_reply_that_comes_meanwhile() -> Outcome {
     Ok(())
 }
 
-#[tokio::test]
+#[tpro_testkit::test]
 async fn it_returns_no_row_at_the_limit() -> Outcome {
     let main = database().await?.connect_as("main").await?;
     let id = publish(&main).await?;
@@ -71,7 +71,7 @@ async fn it_returns_no_row_at_the_limit() -> Outcome {
     Ok(())
 }
 
-#[tokio::test]
+#[tpro_testkit::test]
 async fn it_says_so_where_the_reply_could_never_come() -> Outcome {
     let main = database().await?.connect_as("main").await?;
     let refusal =
@@ -99,7 +99,7 @@ async fn it_says_so_where_the_reply_could_never_come() -> Outcome {
     Ok(())
 }
 
-#[tokio::test]
+#[tpro_testkit::test]
 async fn it_can_be_cancelled() -> Outcome {
     let database = database().await?;
     let main = database.connect_as("main").await?;
@@ -114,7 +114,7 @@ async fn it_can_be_cancelled() -> Outcome {
     Ok(())
 }
 
-#[tokio::test]
+#[tpro_testkit::test]
 async fn a_request_publishes_commits_and_waits() -> Outcome {
     let database = database().await?;
     let main = database.connect_as("main").await?;
@@ -138,7 +138,7 @@ async fn a_request_publishes_commits_and_waits() -> Outcome {
     Ok(())
 }
 
-#[tokio::test]
+#[tpro_testkit::test]
 async fn a_request_that_could_not_see_its_reply_publishes_nothing() -> Outcome {
     let database = database().await?;
     let main = database.connect_as("main").await?;
@@ -151,7 +151,7 @@ async fn a_request_that_could_not_see_its_reply_publishes_nothing() -> Outcome {
     Ok(())
 }
 
-#[tokio::test]
+#[tpro_testkit::test]
 async fn the_trace_of_a_message_is_known() -> Outcome {
     let main = database().await?.connect_as("main").await?;
     main.batch_execute("SELECT tpro.uuid7(); SET tpro.traceparent = '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01'").await?;

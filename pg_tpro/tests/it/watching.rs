@@ -5,7 +5,7 @@ use tpro_testkit::Outcome;
 use crate::refusal::refused_with;
 use crate::service::database;
 
-#[tokio::test]
+#[tpro_testkit::test]
 async fn a_login_that_keeps_its_tables_locked_hides_no_other_service() -> Outcome {
     let database = database().await?;
     let (admin, main) = (database.connect().await?, database.connect_as("main").await?);

@@ -4,7 +4,7 @@ use tpro_testkit::{Context, Message, Outcome, Postgres, Signal, World, eventuall
 
 use crate::answerer::Answerer;
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[tpro_testkit::test]
 async fn a_copy_on_a_clone_or_an_unadopted_database_answers_no_requests() -> Outcome {
     let original = Postgres::own().start().await?;
     let world = World::options().services(&["main", "analytic"]).cluster(original.clone()).start().await?;
@@ -41,7 +41,7 @@ async fn a_copy_on_a_clone_or_an_unadopted_database_answers_no_requests() -> Out
     Ok(())
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[tpro_testkit::test]
 async fn a_clone_that_was_refused_does_not_lead_while_the_original_restarts_and_leads_when_it_is_adopted()
 -> Outcome {
     let original = Postgres::own().start().await?;
@@ -90,7 +90,7 @@ async fn a_clone_that_was_refused_does_not_lead_while_the_original_restarts_and_
     Ok(())
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[tpro_testkit::test]
 async fn of_two_clones_that_both_lead_the_one_that_was_started_later_gives_way() -> Outcome {
     let original = Postgres::own().start().await?;
     let world = World::options().services(&["main"]).cluster(original.clone()).start().await?;

@@ -6,7 +6,7 @@ use tpro_testkit::{Message, Outcome, World, eventually};
 use crate::answerer::Answerer;
 use crate::cursor::asleep;
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[tpro_testkit::test]
 async fn a_rolled_back_publish_is_never_sent_and_leaves_no_span() -> Outcome {
     let world = World::new().await?;
     let answerer = Answerer::echo(&world.nats, "tpro.old.thing.ask").await?;
@@ -43,7 +43,7 @@ async fn a_rolled_back_publish_is_never_sent_and_leaves_no_span() -> Outcome {
     Ok(())
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[tpro_testkit::test]
 async fn a_prepared_transaction_is_sent_when_it_is_committed() -> Outcome {
     let world = World::new().await?;
     let answerer = Answerer::echo(&world.nats, "tpro.old.thing.ask").await?;
@@ -69,7 +69,7 @@ async fn a_prepared_transaction_is_sent_when_it_is_committed() -> Outcome {
     Ok(())
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[tpro_testkit::test]
 async fn a_transaction_that_is_prepared_while_the_dispatcher_sleeps_is_sent_too() -> Outcome {
     let world = World::new().await?;
     let answerer = Answerer::echo(&world.nats, "tpro.old.thing.ask").await?;
@@ -90,7 +90,7 @@ async fn a_transaction_that_is_prepared_while_the_dispatcher_sleeps_is_sent_too(
     Ok(())
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[tpro_testkit::test]
 async fn an_event_is_sent_without_a_reply_subject_and_settled_when_the_server_has_it() -> Outcome {
     use futures_util::StreamExt;
 

@@ -7,7 +7,7 @@ use tpro_testkit::{Outcome, eventually};
 
 use crate::rogue::Rogue;
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[tpro_testkit::test]
 async fn headers_and_bodies_that_mean_harm_are_answered_or_passed_over_and_the_service_lives() -> Outcome {
     let world = Rogue::world().await?;
     let main = world.run("main").await?;

@@ -54,7 +54,7 @@ async fn two(world: &World, as_configured: impl Fn(Sidecar) -> Sidecar) -> Outco
     Ok([first, second])
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[tpro_testkit::test]
 async fn an_idle_copy_ends_at_once_and_in_good_order_while_its_servers_are_stopped() -> Outcome {
     let cluster = Postgres::own().start().await?;
     let mut world = World::options().services(&["main"]).cluster(cluster.clone()).start().await?;
@@ -96,7 +96,7 @@ async fn an_idle_copy_ends_at_once_and_in_good_order_while_its_servers_are_stopp
     Ok(())
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[tpro_testkit::test]
 async fn an_idle_copy_ends_at_once_and_in_good_order_while_nothing_comes_through() -> Outcome {
     let world = World::options().services(&["main"]).start().await?;
     let _answerer = Answerer::echo(&world.nats, "tpro.old.thing.ask").await?;

@@ -116,7 +116,7 @@ fn is_small(copy: &SidecarProcess, when: &str) -> Outcome {
 }
 
 #[ignore = "slow: make faults"]
-#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+#[tpro_testkit::test(threads = 4)]
 async fn a_million_rows_wait_for_a_slow_target_in_little_memory_and_leave_in_order() -> Outcome {
     let world = World::options().services(&["main"]).start().await?;
     let target = Target::start(&world, "slow", true).await?;
@@ -141,7 +141,7 @@ async fn a_million_rows_wait_for_a_slow_target_in_little_memory_and_leave_in_ord
 }
 
 #[ignore = "slow: make faults"]
-#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+#[tpro_testkit::test(threads = 4)]
 async fn a_million_rows_for_a_dead_target_take_little_memory_and_hold_nobody_up() -> Outcome {
     const OTHERS: i64 = 2_000;
     let world = World::options().services(&["main"]).start().await?;
@@ -186,7 +186,7 @@ async fn answered_in(world: &World, count: &str, rows: i64) -> Outcome<Duration>
 }
 
 #[ignore = "slow: make faults"]
-#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+#[tpro_testkit::test(threads = 4)]
 async fn four_copies_that_find_a_hundred_thousand_rows_waiting_send_each_once_and_in_order() -> Outcome {
     const ROWS: i64 = 100_000;
     let world = World::options().services(&["main"]).start().await?;

@@ -5,7 +5,7 @@ use tpro_testkit::{Message, Nats, Outcome, World, eventually};
 use crate::answerer::Answerer;
 use crate::cancels::Silent;
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[tpro_testkit::test]
 async fn a_nats_server_that_takes_less_than_a_body_makes_the_copy_not_ready() -> Outcome {
     let nats = Nats::options().line("max_payload: 65536");
     let world = World::options().services(&["main"]).nats(nats).start().await?;
@@ -18,7 +18,7 @@ async fn a_nats_server_that_takes_less_than_a_body_makes_the_copy_not_ready() ->
     world.finish(&[&main]).await?;
     Ok(())
 }
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[tpro_testkit::test]
 async fn a_target_that_takes_everything_and_never_answers_gets_half_and_another_is_answered_at_once()
 -> Outcome {
     const IN_FLIGHT: usize = 64;

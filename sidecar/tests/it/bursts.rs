@@ -47,7 +47,7 @@ impl Listener {
     }
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[tpro_testkit::test]
 async fn a_thousand_rows_of_one_transaction_ring_once() -> Outcome {
     let world = World::new().await?;
     let answerer = Answerer::echo(&world.nats, "tpro.old.thing.ask").await?;
@@ -67,7 +67,7 @@ async fn a_thousand_rows_of_one_transaction_ring_once() -> Outcome {
     Ok(())
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[tpro_testkit::test]
 async fn a_thousand_transactions_at_once_ring_once_each_at_most() -> Outcome {
     const SESSIONS: usize = 50;
     const EACH: usize = 20;

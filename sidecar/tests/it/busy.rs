@@ -28,7 +28,7 @@ async fn attempts_for_each(world: &World, method: &str, count: i32, pause_ms: u3
     Ok(attempts as f64 / f64::from(count))
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[tpro_testkit::test]
 async fn what_waits_in_a_copy_for_a_connection_is_not_sent_again() -> Outcome {
     let world = Rogue::world().await?;
     // The last of those that a copy takes waits for four times as long as a requester has patience.
@@ -47,7 +47,7 @@ async fn what_waits_in_a_copy_for_a_connection_is_not_sent_again() -> Outcome {
     Ok(())
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[tpro_testkit::test]
 #[ignore = "slow: make faults"]
 async fn with_the_defaults_messages_of_a_fifth_of_a_second_are_sent_hardly_more_than_once() -> Outcome {
     let world = Rogue::world().await?;
@@ -94,7 +94,7 @@ async fn picky(world: &World) -> Outcome<(JoinSet<()>, UnboundedReceiver<u64>)> 
     Ok((tasks, seen))
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[tpro_testkit::test]
 async fn what_nobody_has_taken_is_not_sent_in_the_last_moment_of_its_budget() -> Outcome {
     // Each answer lets one of those that are refused try again, so that they try all the time.
     const ANSWERS: i32 = 1_500;

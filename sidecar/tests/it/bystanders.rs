@@ -8,7 +8,7 @@ use tpro_testkit::{Message, Outcome, World, eventually};
 use crate::answerer::Answerer;
 use crate::rogue::Rogue;
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[tpro_testkit::test]
 async fn a_service_that_nobody_runs_is_unavailable_though_a_bystander_takes_its_messages() -> Outcome {
     let world = Rogue::world().await?;
     let bystander = bystander(&world).await?;
@@ -38,7 +38,7 @@ async fn a_service_that_nobody_runs_is_unavailable_though_a_bystander_takes_its_
     Ok(())
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[tpro_testkit::test]
 async fn a_service_that_is_there_and_slow_ends_as_a_timeout_though_it_has_never_answered() -> Outcome {
     let world = Rogue::world().await?;
     let bystander = bystander(&world).await?;
@@ -62,7 +62,7 @@ async fn a_service_that_is_there_and_slow_ends_as_a_timeout_though_it_has_never_
     Ok(())
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[tpro_testkit::test]
 async fn what_a_leader_before_has_sent_is_never_called_untaken() -> Outcome {
     let world = Rogue::world().await?;
     let bystander = bystander(&world).await?;

@@ -86,7 +86,7 @@ async fn nothing_in_hand(copy: &SidecarProcess) -> Outcome {
     Ok(())
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[tpro_testkit::test]
 async fn what_waits_or_was_sent_is_sent_no_more_and_holds_up_nothing_behind_it() -> Outcome {
     const MESSAGES: i32 = 17_588;
     let world = World::options().services(&["main"]).start().await?;
@@ -132,7 +132,7 @@ async fn what_waits_or_was_sent_is_sent_no_more_and_holds_up_nothing_behind_it()
     Ok(())
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[tpro_testkit::test]
 async fn what_was_refused_is_not_tried_again_when_somebody_is_there() -> Outcome {
     let world = Rogue::world().await?;
     let main = world.start(world.sidecar("main")?.env("ATTEMPT_TIMEOUT_MS", 60_000)).await?;
@@ -167,7 +167,7 @@ async fn what_was_refused_is_not_tried_again_when_somebody_is_there() -> Outcome
     Ok(())
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[tpro_testkit::test]
 async fn what_is_answered_stays_answered() -> Outcome {
     let world = World::options().services(&["main"]).start().await?;
     let _answerer = Answerer::echo(&world.nats, "tpro.old.thing.ask").await?;
@@ -182,7 +182,7 @@ async fn what_is_answered_stays_answered() -> Outcome {
     Ok(())
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[tpro_testkit::test]
 async fn what_was_cancelled_before_anybody_has_read_it_is_never_sent() -> Outcome {
     let world = World::options().services(&["main"]).start().await?;
     let answerer = Answerer::echo(&world.nats, "tpro.old.thing.ask").await?;
@@ -218,7 +218,7 @@ async fn what_was_cancelled_before_anybody_has_read_it_is_never_sent() -> Outcom
     Ok(())
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[tpro_testkit::test]
 async fn what_is_cancelled_during_a_takeover_no_later_leader_sends() -> Outcome {
     let world = World::options().services(&["main"]).start().await?;
     let silent = Silent::on(&world, "tpro.old.thing.silent").await?;
@@ -252,7 +252,7 @@ async fn what_is_cancelled_during_a_takeover_no_later_leader_sends() -> Outcome 
     Ok(())
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[tpro_testkit::test]
 async fn a_flood_of_notifications_by_anybody_costs_a_bounded_number_of_looks() -> Outcome {
     let world = World::options().services(&["main"]).start().await?;
     let answerer = Answerer::echo(&world.nats, "tpro.old.thing.ask").await?;

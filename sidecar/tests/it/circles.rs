@@ -5,7 +5,7 @@ use tpro_testkit::{Kind, Outcome, World, eventually_some, paths};
 
 use crate::rogue::Rogue;
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[tpro_testkit::test]
 async fn calls_in_a_circle_have_less_time_each_and_end_at_the_hop_limit() -> Outcome {
     // One that asks itself, and two that ask each other.
     for ring in [json!([]), json!(["rogue", "echo"])] {
@@ -50,7 +50,7 @@ async fn around(ring: &serde_json::Value) -> Outcome {
     Ok(())
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[tpro_testkit::test]
 async fn messages_that_a_handler_publishes_in_a_circle_end_at_the_hop_limit() -> Outcome {
     let world = Rogue::world().await?;
     let main = world.run("main").await?;

@@ -13,7 +13,7 @@ const HOUR: f64 = 3_600_000.0;
 /// What a machine that is busy may add: far less than what is wrong.
 const SLACK: f64 = 300_000.0;
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[tpro_testkit::test]
 async fn a_clock_that_is_off_by_an_hour_or_jumps_bends_the_times_of_spans_and_nothing_else() -> Outcome {
     for (what, told, off) in [
         ("an hour ahead", "return(3600000)", &[HOUR][..]),

@@ -19,7 +19,7 @@ async fn rows(session: &Client) -> Outcome<Vec<i64>> {
     Ok(rows)
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[tpro_testkit::test]
 async fn a_restored_database_is_silent_until_it_is_adopted() -> Outcome {
     let world = Rogue::world().await?;
     let answerer = Answerer::echo(&world.nats, "tpro.old.thing.ask").await?;
@@ -87,7 +87,7 @@ async fn a_restored_database_is_silent_until_it_is_adopted() -> Outcome {
     Ok(())
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[tpro_testkit::test]
 async fn a_physical_clone_is_silent_while_the_original_leads() -> Outcome {
     let original = Postgres::own().start().await?;
     let world = World::options().services(&["main"]).cluster(original.clone()).start().await?;
@@ -111,7 +111,7 @@ async fn a_physical_clone_is_silent_while_the_original_leads() -> Outcome {
     Ok(())
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[tpro_testkit::test]
 async fn two_databases_on_one_nats_do_not_see_each_others_replies() -> Outcome {
     let (one, two) = (World::new().await?, World::new().await?);
     let answerer = Answerer::echo(&one.nats, "tpro.old.thing.ask").await?;

@@ -7,7 +7,7 @@ use tpro_testkit::{Outcome, Signal};
 
 use crate::rogue::Rogue;
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[tpro_testkit::test]
 async fn copies_that_share_a_number_share_the_work_too() -> Outcome {
     let world = Rogue::world().await?;
     let mains = [world.run("main").await?, world.run("main").await?];
@@ -25,7 +25,7 @@ async fn copies_that_share_a_number_share_the_work_too() -> Outcome {
     Ok(())
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[tpro_testkit::test]
 async fn kills_in_the_middle_of_starts_and_stops_lose_nothing() -> Outcome {
     let world = Rogue::world().await?;
     let keeper = world.start(world.sidecar("main")?.env("ATTEMPT_TIMEOUT_MS", 300)).await?;

@@ -15,7 +15,7 @@ const BATCH: u32 = 512;
 /// How long a stop may take: three times what the last spans may, and half of what a stop is waited for.
 const STOP: Duration = Duration::from_secs(15);
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[tpro_testkit::test]
 async fn a_collector_that_is_down_slow_or_a_black_hole_costs_spans_and_nothing_else() -> Outcome {
     // Who is down costs all spans of 1,100 messages. In a black hole each export takes its five seconds, so that more than
     // the first full one is not waited for.

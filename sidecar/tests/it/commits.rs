@@ -59,7 +59,7 @@ async fn lose_the_acknowledgement(world: &World, proxy: &Proxy) -> Outcome<i64> 
     Ok(id)
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[tpro_testkit::test]
 async fn a_leader_that_is_killed_before_it_learns_of_its_commit_leaves_nothing_to_do() -> Outcome {
     let world = World::new().await?;
     let answerer = Answerer::echo(&world.nats, "tpro.old.thing.ask").await?;
@@ -79,7 +79,7 @@ async fn a_leader_that_is_killed_before_it_learns_of_its_commit_leaves_nothing_t
     Ok(())
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[tpro_testkit::test]
 async fn a_leader_that_never_learns_of_its_commit_settles_it_once() -> Outcome {
     let world = World::new().await?;
     let answerer = Answerer::echo(&world.nats, "tpro.old.thing.ask").await?;
@@ -98,7 +98,7 @@ async fn a_leader_that_never_learns_of_its_commit_settles_it_once() -> Outcome {
     Ok(())
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[tpro_testkit::test]
 async fn a_leader_whose_commit_did_not_happen_settles_it_anew() -> Outcome {
     let world = World::new().await?;
     let answerer = Answerer::echo(&world.nats, "tpro.old.thing.ask").await?;

@@ -9,7 +9,7 @@ use crate::login;
 
 const REQUESTS: i32 = 1_000;
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[tpro_testkit::test]
 async fn two_copies_share_the_requests_and_each_is_answered_once() -> Outcome {
     let world = World::demo().await?;
     let main = world.run("main").await?;
@@ -33,7 +33,7 @@ async fn two_copies_share_the_requests_and_each_is_answered_once() -> Outcome {
     Ok(())
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[tpro_testkit::test]
 async fn the_stop_of_a_copy_under_load_is_seen_by_no_requester() -> Outcome {
     let world = World::demo().await?;
     let main = world.run("main").await?;
@@ -64,7 +64,7 @@ async fn the_stop_of_a_copy_under_load_is_seen_by_no_requester() -> Outcome {
     Ok(())
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[tpro_testkit::test]
 async fn another_copy_leads_when_the_leader_is_killed_and_nothing_is_lost() -> Outcome {
     let world = World::new().await?;
     let answerer = Answerer::echo(&world.nats, "tpro.old.thing.ask").await?;
@@ -93,7 +93,7 @@ async fn another_copy_leads_when_the_leader_is_killed_and_nothing_is_lost() -> O
     Ok(())
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[tpro_testkit::test]
 async fn eight_copies_that_start_at_once_have_one_leader() -> Outcome {
     let world = World::new().await?;
     let answerer = Answerer::echo(&world.nats, "tpro.old.thing.ask").await?;
@@ -118,7 +118,7 @@ async fn eight_copies_that_start_at_once_have_one_leader() -> Outcome {
     Ok(())
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[tpro_testkit::test]
 async fn the_leader_hands_over_when_it_is_stopped() -> Outcome {
     let world = World::new().await?;
     let answerer = Answerer::echo(&world.nats, "tpro.old.thing.ask").await?;

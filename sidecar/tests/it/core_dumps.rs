@@ -32,7 +32,7 @@ fn files(world: &World) -> Outcome<Vec<PathBuf>> {
     fs::read_dir(world.folder())?.map(|entry| Ok(entry?.path())).collect()
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[tpro_testkit::test]
 async fn a_copy_that_crashes_leaves_no_dump() -> Outcome {
     let world = World::new().await?;
     let main = world.start(generous(&world)?).await?;
@@ -49,7 +49,7 @@ async fn a_copy_that_crashes_leaves_no_dump() -> Outcome {
     Ok(())
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[tpro_testkit::test]
 async fn who_wants_dumps_has_them_as_large_as_they_may_be() -> Outcome {
     let world = World::new().await?;
     let main = world.start(generous(&world)?.env("CORE_DUMPS", "yes")).await?;

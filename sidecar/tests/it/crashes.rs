@@ -54,17 +54,17 @@ async fn killed_at(point: &str, sent: usize) -> Outcome {
     Ok(())
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[tpro_testkit::test]
 async fn a_leader_that_is_killed_before_it_sends_leaves_the_row_to_the_next() -> Outcome {
     killed_at("dispatcher.before_send", 1).await
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[tpro_testkit::test]
 async fn a_leader_that_is_killed_with_the_reply_in_its_hands_has_it_sent_again() -> Outcome {
     killed_at("dispatcher.before_settle", 2).await
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[tpro_testkit::test]
 async fn what_a_killed_leader_has_sent_is_sent_again_and_is_one_effect() -> Outcome {
     let world = Rogue::world().await?;
     let rogue = world.start(Rogue::copy(&world, 1)?).await?;
@@ -84,7 +84,7 @@ async fn what_a_killed_leader_has_sent_is_sent_again_and_is_one_effect() -> Outc
     Ok(())
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[tpro_testkit::test]
 async fn what_was_answered_while_nobody_led_is_answered_from_the_inbox() -> Outcome {
     let world = Rogue::world().await?;
     let rogue = world.start(Rogue::copy(&world, 1)?).await?;

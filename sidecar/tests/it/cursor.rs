@@ -7,7 +7,7 @@ use tpro_testkit::{Message, Outcome, Times, World, eventually};
 
 use crate::answerer::Answerer;
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[tpro_testkit::test]
 async fn an_open_transaction_holds_up_nobody_and_is_sent_when_it_commits() -> Outcome {
     let world = World::new().await?;
     let answerer = Answerer::echo(&world.nats, "tpro.old.thing.ask").await?;
@@ -31,7 +31,7 @@ async fn an_open_transaction_holds_up_nobody_and_is_sent_when_it_commits() -> Ou
     Ok(())
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[tpro_testkit::test]
 async fn without_the_slow_poll_the_bell_alone_wakes_the_dispatcher() -> Outcome {
     let world = World::new().await?;
     let _answerer = Answerer::echo(&world.nats, "tpro.old.thing.ask").await?;
@@ -53,7 +53,7 @@ async fn without_the_slow_poll_the_bell_alone_wakes_the_dispatcher() -> Outcome 
     Ok(())
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[tpro_testkit::test]
 async fn a_forgotten_open_transaction_lets_the_dispatcher_sleep() -> Outcome {
     let world = World::new().await?;
     let _answerer = Answerer::echo(&world.nats, "tpro.old.thing.ask").await?;
@@ -79,7 +79,7 @@ async fn a_forgotten_open_transaction_lets_the_dispatcher_sleep() -> Outcome {
     Ok(())
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[tpro_testkit::test]
 async fn what_rings_no_bell_is_found_by_the_slow_poll() -> Outcome {
     let world = World::new().await?;
     let _answerer = Answerer::echo(&world.nats, "tpro.old.thing.ask").await?;
@@ -92,7 +92,7 @@ async fn what_rings_no_bell_is_found_by_the_slow_poll() -> Outcome {
     Ok(())
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[tpro_testkit::test]
 async fn rows_for_a_dead_service_do_not_hold_up_the_others() -> Outcome {
     let world = World::new().await?;
     let answerer = Answerer::echo(&world.nats, "tpro.old.thing.ask").await?;

@@ -47,7 +47,7 @@ impl Drop for Disk {
     }
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[tpro_testkit::test]
 async fn with_a_full_disk_publishers_are_told_nothing_more_is_sent_and_it_goes_on_by_itself() -> Outcome {
     let Some((disk, world)) = cramped(&["main"]).await? else { return Ok(()) };
     let answerer = Held::start(&world.nats, "tpro.old.thing.ask").await?;
@@ -91,7 +91,7 @@ async fn with_a_full_disk_publishers_are_told_nothing_more_is_sent_and_it_goes_o
     Ok(())
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[tpro_testkit::test]
 async fn what_a_handler_has_done_is_not_called_failed_because_a_full_disk_cannot_note_it() -> Outcome {
     let Some((disk, world)) = cramped(&["main", "rogue"]).await? else { return Ok(()) };
     world.admin.batch_execute(Rogue::EFFECTS).await?;

@@ -65,7 +65,7 @@ impl Drop for Doubler {
     }
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[tpro_testkit::test]
 async fn doubled_requests_and_replies_make_one_effect_and_one_reply() -> Outcome {
     let world = Rogue::world().await?;
     let requests = Doubler::start(&world.nats, "tpro.rogue.>").await?;

@@ -52,7 +52,7 @@ async fn status(world: &World, xid: &str) -> Outcome<String> {
     Ok(world.main.query_one(&sql, &[]).await?.get(0))
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[tpro_testkit::test]
 async fn a_publisher_in_doubt_asks_for_its_transaction() -> Outcome {
     let world = World::new().await?;
     let answerer = Answerer::echo(&world.nats, "tpro.old.thing.ask").await?;
@@ -72,7 +72,7 @@ async fn a_publisher_in_doubt_asks_for_its_transaction() -> Outcome {
     Ok(())
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[tpro_testkit::test]
 async fn after_a_crash_a_transaction_id_may_be_anothers_and_the_message_itself_is_asked_for() -> Outcome {
     // Nothing is flushed that no commit asks for.
     let cluster = Postgres::own().set("wal_writer_delay", "10s").set("autovacuum", "off").start().await?;

@@ -4,7 +4,7 @@ use tpro_testkit::{Message, Outcome, World, eventually};
 
 use crate::answerer::Answerer;
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[tpro_testkit::test]
 async fn a_service_whose_schema_is_dropped_says_so_once_and_stops() -> Outcome {
     let world = World::options().services(&["main"]).start().await?;
     // Not one of the world's own services: nothing of it is there for the oracle.

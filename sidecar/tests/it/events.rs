@@ -2,7 +2,7 @@
 
 use tpro_testkit::{Message, Outcome, World};
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[tpro_testkit::test]
 async fn many_events_at_once_do_not_wait_for_each_other() -> Outcome {
     let world = World::options().services(&["main"]).start().await?;
     let main = world.run("main").await?;

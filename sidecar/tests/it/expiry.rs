@@ -22,7 +22,7 @@ fn unsent(reply: &Reply) -> (&str, i64, i32) {
     (&reply.status, reply.code(), reply.attempts)
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[tpro_testkit::test]
 async fn what_has_expired_when_it_is_read_is_not_sent() -> Outcome {
     let world = World::new().await?;
     let answerer = Answerer::echo(&world.nats, "tpro.old.thing.ask").await?;
@@ -38,7 +38,7 @@ async fn what_has_expired_when_it_is_read_is_not_sent() -> Outcome {
     Ok(())
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[tpro_testkit::test]
 async fn what_expires_between_its_read_and_its_send_is_not_sent() -> Outcome {
     let mut world = World::new().await?;
     let answerer = Answerer::echo(&world.nats, "tpro.old.thing.ask").await?;
@@ -62,7 +62,7 @@ async fn what_expires_between_its_read_and_its_send_is_not_sent() -> Outcome {
     Ok(())
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[tpro_testkit::test]
 async fn what_expires_in_a_takeover_may_have_run_and_ends_as_a_timeout() -> Outcome {
     let world = World::new().await?;
     let first = world.start(world.sidecar("main")?.stand_still_at("dispatcher.sent", 0)).await?;

@@ -82,7 +82,7 @@ async fn each_by_its_own_words(world: &World) -> Outcome {
     Ok(())
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[tpro_testkit::test]
 async fn ids_that_a_failover_hands_out_again_are_new_messages() -> Outcome {
     let old = Postgres::own().start().await?;
     let mut world = World::options().services(&["main"]).cluster(old.clone()).start().await?;
@@ -152,7 +152,7 @@ async fn ids_that_a_failover_hands_out_again_are_new_messages() -> Outcome {
     Ok(())
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[tpro_testkit::test]
 async fn ids_that_a_crash_hands_out_again_are_new_messages() -> Outcome {
     // No commit waits for the log, whose writer will stand still, and nobody else writes it meanwhile.
     let cluster = Postgres::own()
@@ -201,7 +201,7 @@ async fn leads_on(world: &World, cluster: &Postgres) -> Outcome<bool> {
     Ok(session.query_one(leads, &[]).await?.get::<_, i64>(0) == 1)
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[tpro_testkit::test]
 async fn a_standby_is_passed_over_for_the_primary() -> Outcome {
     let primary = Postgres::own().start().await?;
     let world = World::options().services(&["main"]).cluster(primary.clone()).start().await?;
@@ -224,7 +224,7 @@ async fn a_standby_is_passed_over_for_the_primary() -> Outcome {
     Ok(())
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[tpro_testkit::test]
 async fn a_primary_that_was_left_behind_is_passed_over_for_the_promoted_one() -> Outcome {
     // It says who connects to it.
     let old = Postgres::own().set("log_connections", "on").start().await?;

@@ -12,7 +12,7 @@ use crate::rogue::Rogue;
 /// What a copy may hold in memory, in kB, while it is flooded: three times what an idle one has.
 const MOST_KB: u64 = 128 << 10;
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[tpro_testkit::test]
 async fn what_a_slow_copy_refuses_is_sent_again_and_counted_on_both_sides() -> Outcome {
     let world = Rogue::world().await?;
     let main = world.start(world.sidecar("main")?.env("ATTEMPT_TIMEOUT_MS", 60_000)).await?;
@@ -43,7 +43,7 @@ async fn what_a_slow_copy_refuses_is_sent_again_and_counted_on_both_sides() -> O
     Ok(())
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[tpro_testkit::test]
 async fn large_bodies_for_a_service_that_nobody_runs_hold_up_no_other() -> Outcome {
     // Less than three pages, and more bytes than may be held.
     const MESSAGES: i32 = 1_400;
@@ -72,7 +72,7 @@ async fn large_bodies_for_a_service_that_nobody_runs_hold_up_no_other() -> Outco
     Ok(())
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[tpro_testkit::test]
 #[ignore = "slow: make faults"]
 async fn a_flood_of_large_bodies_is_never_in_memory_at_once() -> Outcome {
     const MESSAGES: i32 = 5_000;
@@ -101,7 +101,7 @@ async fn a_flood_of_large_bodies_is_never_in_memory_at_once() -> Outcome {
     Ok(())
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[tpro_testkit::test]
 #[ignore = "slow: make faults"]
 async fn what_a_copy_drops_before_it_can_read_it_is_sent_again() -> Outcome {
     const MESSAGES: i32 = 12_000;
@@ -147,7 +147,7 @@ async fn what_a_copy_drops_before_it_can_read_it_is_sent_again() -> Outcome {
     Ok(())
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[tpro_testkit::test]
 #[ignore = "slow: make faults"]
 async fn a_flood_of_one_service_is_felt_by_no_other() -> Outcome {
     const FLOOD: Duration = Duration::from_secs(60);

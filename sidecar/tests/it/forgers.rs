@@ -106,7 +106,7 @@ async fn sources(world: &World, services: &[&str]) -> Outcome<Vec<String>> {
     Ok(services.iter().map(|service| format!("{service}/{instance}")).collect())
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[tpro_testkit::test]
 async fn claims_that_nobody_has_signed_stop_nobody_who_leads_or_begins() -> Outcome {
     let world = World::demo().await?;
     let forger = Forger::start(&world.nats, sources(&world, &["main", "analytic"]).await?).await?;
@@ -168,7 +168,7 @@ impl Insider {
     }
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[tpro_testkit::test]
 async fn a_signed_claim_that_is_said_again_stops_nobody_and_a_fresh_one_does() -> Outcome {
     let world = World::options().services(&["main"]).start().await?;
     let answerer = Answerer::echo(&world.nats, "tpro.old.thing.ask").await?;
@@ -227,7 +227,7 @@ async fn a_signed_claim_that_is_said_again_stops_nobody_and_a_fresh_one_does() -
     Ok(())
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[tpro_testkit::test]
 async fn a_clone_of_a_release_that_does_not_sign_hears_that_it_is_led() -> Outcome {
     let world = World::options().services(&["main"]).start().await?;
     let main = world.run("main").await?;

@@ -8,7 +8,7 @@ use crate::answerer::Answerer;
 use crate::copies::leader;
 use crate::rogue::Rogue;
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[tpro_testkit::test]
 async fn a_frozen_leader_is_deposed_and_follows_when_it_wakes_up() -> Outcome {
     let world = World::new().await?;
     let _answerer = Answerer::echo(&world.nats, "tpro.old.thing.ask").await?;
@@ -34,7 +34,7 @@ async fn a_frozen_leader_is_deposed_and_follows_when_it_wakes_up() -> Outcome {
     Ok(())
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[tpro_testkit::test]
 async fn what_a_frozen_copy_has_taken_is_done_by_another_and_once() -> Outcome {
     let world = Rogue::world().await?;
     let main = world.start(world.sidecar("main")?.env("ATTEMPT_TIMEOUT_MS", 500)).await?;
@@ -75,7 +75,7 @@ async fn what_a_frozen_copy_has_taken_is_done_by_another_and_once() -> Outcome {
     Ok(())
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[tpro_testkit::test]
 async fn a_copy_that_is_frozen_in_its_transaction_finishes_it_when_it_wakes_up() -> Outcome {
     let world = Rogue::world().await?;
     let main = world.start(world.sidecar("main")?.env("ATTEMPT_TIMEOUT_MS", 300)).await?;
@@ -93,7 +93,7 @@ async fn a_copy_that_is_frozen_in_its_transaction_finishes_it_when_it_wakes_up()
     Ok(())
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[tpro_testkit::test]
 async fn the_late_work_of_a_copy_that_was_frozen_in_its_transaction_is_stopped_by_the_inbox() -> Outcome {
     let world = Rogue::world().await?;
     let main = world.start(world.sidecar("main")?.env("ATTEMPT_TIMEOUT_MS", 300)).await?;
@@ -116,7 +116,7 @@ async fn the_late_work_of_a_copy_that_was_frozen_in_its_transaction_is_stopped_b
     Ok(())
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[tpro_testkit::test]
 async fn what_a_frozen_copy_holds_is_let_go_when_the_budget_is_spent() -> Outcome {
     let world = Rogue::world().await?;
     let main = world.start(world.sidecar("main")?.env("ATTEMPT_TIMEOUT_MS", 300)).await?;

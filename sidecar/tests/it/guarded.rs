@@ -9,7 +9,7 @@ use tpro_testkit::{Context, Failure, Outcome, SidecarProcess, World, eventually}
 const GREETING: &str =
     "exec 3<>/dev/tcp/127.0.0.1/$0 && IFS= read -r -t 1 -u 3 line; printf %s \"${line:0:5}\"";
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[tpro_testkit::test]
 async fn another_user_of_the_machine_does_not_come_to_the_server_through_a_copy() -> Outcome {
     let world = World::new().await?;
     let main = world.run("main").await?;

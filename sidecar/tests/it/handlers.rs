@@ -8,7 +8,7 @@ use tpro_testkit::{Message, Nats, Outcome, World, eventually};
 use crate::answerer::Answerer;
 use crate::rogue::Rogue;
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[tpro_testkit::test]
 async fn a_panic_is_an_internal_error_and_its_text_stays_with_us() -> Outcome {
     let world = Rogue::world().await?;
     let main = world.run("main").await?;
@@ -44,7 +44,7 @@ async fn a_panic_is_an_internal_error_and_its_text_stays_with_us() -> Outcome {
     Ok(())
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[tpro_testkit::test]
 async fn a_reply_that_is_too_large_is_an_error_that_says_so() -> Outcome {
     let nats = Nats::options().line("max_payload: 1000000");
     let world = World::options().services(&["main", "rogue"]).nats(nats).start().await?;
@@ -69,7 +69,7 @@ async fn a_reply_that_is_too_large_is_an_error_that_says_so() -> Outcome {
     Ok(())
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[tpro_testkit::test]
 async fn calls_are_put_on_record_as_direct_rows_that_nobody_sends_again() -> Outcome {
     let world = Rogue::world().await?;
     let main = world.run("main").await?;
@@ -94,7 +94,7 @@ async fn calls_are_put_on_record_as_direct_rows_that_nobody_sends_again() -> Out
     Ok(())
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[tpro_testkit::test]
 async fn a_call_that_fails_is_on_record_with_its_error() -> Outcome {
     let world = Rogue::world().await?;
     let main = world.run("main").await?;
@@ -113,7 +113,7 @@ async fn a_call_that_fails_is_on_record_with_its_error() -> Outcome {
     Ok(())
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[tpro_testkit::test]
 async fn a_call_that_nobody_takes_ends_as_a_message_does_and_says_why() -> Outcome {
     let world = Rogue::world().await?;
     let main = world.run("main").await?;
@@ -161,7 +161,7 @@ async fn a_call_that_nobody_takes_ends_as_a_message_does_and_says_why() -> Outco
     Ok(())
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[tpro_testkit::test]
 async fn what_a_handler_publishes_is_sent_when_its_transaction_commits() -> Outcome {
     let world = Rogue::world().await?;
     let answerer = Answerer::start(&world.nats, "tpro.old.thing.ask", |request| {
@@ -181,7 +181,7 @@ async fn what_a_handler_publishes_is_sent_when_its_transaction_commits() -> Outc
     Ok(())
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[tpro_testkit::test]
 async fn a_reply_handler_runs_once_in_the_transaction_of_the_reply() -> Outcome {
     let world = Rogue::world().await?;
     let _answerer = Answerer::echo(&world.nats, "tpro.old.thing.noted").await?;
@@ -206,7 +206,7 @@ async fn a_reply_handler_runs_once_in_the_transaction_of_the_reply() -> Outcome 
     Ok(())
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[tpro_testkit::test]
 async fn a_reply_is_kept_whatever_its_handler_does() -> Outcome {
     let world = Rogue::world().await?;
     let _answerer = Answerer::echo(&world.nats, "tpro.old.thing.*").await?;

@@ -8,7 +8,7 @@ use crate::rogue::Rogue;
 /// Each that hangs, in async code and in the database.
 const HANGING: [&str; 4] = ["default.hang", "default.sleep", "transactional.hang", "transactional.sleep"];
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[tpro_testkit::test]
 async fn a_handler_that_hangs_is_stopped_when_the_budget_is_spent() -> Outcome {
     let world = Rogue::world().await?;
     let main = world.run("main").await?;

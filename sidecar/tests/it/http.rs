@@ -9,7 +9,7 @@ use tpro_testkit::{Failure, Message, Outcome, SidecarProcess, World, eventually}
 
 use crate::answerer::Answerer;
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[tpro_testkit::test]
 async fn a_copy_tells_health_version_and_metrics() -> Outcome {
     let world = World::new().await?;
     let _answerer = Answerer::echo(&world.nats, "tpro.old.thing.ask").await?;
@@ -31,7 +31,7 @@ async fn a_copy_tells_health_version_and_metrics() -> Outcome {
     Ok(())
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[tpro_testkit::test]
 async fn a_copy_is_alive_and_not_ready_while_it_is_drained() -> Outcome {
     let world = World::new().await?;
     // Nobody answers, so that the drain has something to wait for.
@@ -59,7 +59,7 @@ async fn a_copy_is_alive_and_not_ready_while_it_is_drained() -> Outcome {
 /// Connections that each hold half a request.
 const HALVES: usize = 3_000;
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[tpro_testkit::test]
 async fn half_requests_are_let_go_and_keep_nobody_from_an_answer() -> Outcome {
     let world = World::new().await?;
     let main = world.run("main").await?;
@@ -91,7 +91,7 @@ async fn half_requests_are_let_go_and_keep_nobody_from_an_answer() -> Outcome {
     Ok(())
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[tpro_testkit::test]
 async fn a_header_without_end_is_refused_in_little_memory() -> Outcome {
     let world = World::new().await?;
     let main = world.run("main").await?;

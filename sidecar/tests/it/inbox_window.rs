@@ -26,7 +26,7 @@ const DAYS: &str = "DO $$
       END LOOP;
     END $$";
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[tpro_testkit::test]
 async fn a_requester_who_comes_back_after_the_window_is_refused_as_stale() -> Outcome {
     let world = Rogue::world().await?;
     let main = world.run("main").await?;
@@ -54,7 +54,7 @@ async fn a_requester_who_comes_back_after_the_window_is_refused_as_stale() -> Ou
     Ok(())
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[tpro_testkit::test]
 async fn what_comes_back_when_the_inbox_has_forgotten_it_is_refused_and_has_no_second_effect() -> Outcome {
     let world = Rogue::world().await?;
     world.admin.batch_execute(&DAYS.replace("main_", "rogue_")).await?;
@@ -80,7 +80,7 @@ async fn what_comes_back_when_the_inbox_has_forgotten_it_is_refused_and_has_no_s
     Ok(())
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[tpro_testkit::test]
 async fn the_inbox_forgets_what_no_repeat_can_ask_for() -> Outcome {
     let world = World::new().await?;
     world.admin.batch_execute(DAYS).await?;

@@ -14,7 +14,7 @@ const LATE: Duration = Duration::from_millis(20);
 const ANSWERS: u16 = 16;
 const LARGE: usize = 800_000;
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[tpro_testkit::test]
 async fn large_answers_on_a_slow_line_are_delivered_before_the_copy_ends() -> Outcome {
     let world = Rogue::world().await?;
     let line = Proxy::start_narrow(world.nats.port()).await?;
@@ -46,7 +46,7 @@ async fn large_answers_on_a_slow_line_are_delivered_before_the_copy_ends() -> Ou
     Ok(())
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[tpro_testkit::test]
 async fn what_is_on_its_way_to_a_copy_that_stops_is_answered_by_it() -> Outcome {
     const REQUESTS: i32 = 3_000;
     let world = Rogue::world().await?;
@@ -81,7 +81,7 @@ async fn knows_of(copy: &SidecarProcess, most: usize) -> Outcome {
     .await
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[tpro_testkit::test]
 async fn what_the_server_takes_no_more_is_an_error_and_not_sent_again() -> Outcome {
     const MOST: usize = 300_000;
     let limit = |bytes: usize| Nats::options().line(&format!("max_payload: {bytes}"));

@@ -12,7 +12,7 @@ const GAUGES: [&str; 5] =
     ["tpro_in_flight", "tpro_waiting", "tpro_unsettled", "tpro_handlers_at_work", "tpro_calls_waiting"];
 
 #[ignore = "slow: make faults"]
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[tpro_testkit::test]
 async fn ten_thousand_timed_out_requests_leave_every_map_empty() -> Outcome {
     let world = World::new().await?;
     // Somebody who takes everything and answers nothing.
@@ -39,7 +39,7 @@ async fn ten_thousand_timed_out_requests_leave_every_map_empty() -> Outcome {
     Ok(())
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[tpro_testkit::test]
 async fn timed_out_calls_of_handlers_leave_every_map_empty() -> Outcome {
     let world = Rogue::world().await?;
     let silent = world.nats.client().await?;

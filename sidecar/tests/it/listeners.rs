@@ -15,7 +15,7 @@ const COMMITS: &str = "DO $$ BEGIN
     END LOOP;
 END $$";
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[tpro_testkit::test]
 async fn a_notify_queue_that_fills_up_is_shown_and_never_by_us() -> Outcome {
     // The queue is the cluster's: in one of our own nobody else's notifications are in it.
     let cluster = Postgres::own().start().await?;

@@ -24,7 +24,7 @@ async fn grab(stranger: &Client, schema: u32) -> Outcome {
     Ok(())
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[tpro_testkit::test]
 async fn a_stranger_with_every_lock_of_sql_holds_up_nobody() -> Outcome {
     let world = World::new().await?;
     let answerer = Answerer::echo(&world.nats, "tpro.old.thing.ask").await?;

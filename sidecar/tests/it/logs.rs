@@ -5,7 +5,7 @@ use tpro_testkit::{Context, Outcome, Signal, World, eventually};
 
 use crate::rogue::Rogue;
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[tpro_testkit::test]
 async fn the_log_file_rotates_by_size_and_keeps_so_many() -> Outcome {
     let world = Rogue::world().await?;
     let folder = world.folder().join("logs");
@@ -35,7 +35,7 @@ async fn the_log_file_rotates_by_size_and_keeps_so_many() -> Outcome {
     Ok(())
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[tpro_testkit::test]
 async fn a_start_is_told_step_by_step_and_secrets_are_starred() -> Outcome {
     let world = World::new().await?;
     let main = world.start(world.sidecar("main")?.env("LOG_FORMAT", "json")).await?;
@@ -55,7 +55,7 @@ async fn a_start_is_told_step_by_step_and_secrets_are_starred() -> Outcome {
     Ok(())
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[tpro_testkit::test]
 async fn a_log_file_that_is_moved_or_removed_is_opened_again_and_sighup_stops_nobody() -> Outcome {
     let world = Rogue::world().await?;
     let folder = world.folder().join("logs");

@@ -332,7 +332,7 @@ fn make_and_the_program_know_the_same_names() -> Outcome {
 const RUN_AS_NATS: &str =
     r#". make/lib.sh; spawn nats sleep 600; remember nats "$PID" port=1 monitor=2; echo "$PID""#;
 
-#[tokio::test]
+#[tpro_testkit::test]
 async fn a_copied_checkout_leaves_processes_and_places_of_the_original_alone() -> Outcome {
     let original = Checkout::new("original")?;
     let profile = original.root.join("target/debug");
@@ -404,7 +404,7 @@ fn clean_removes_what_its_own_tests_have_made() -> Outcome {
 }
 
 #[ignore = "slow: make faults"]
-#[tokio::test]
+#[tpro_testkit::test]
 async fn variables_that_are_meant_for_others_lead_the_local_installation_nowhere() -> Outcome {
     let mut checkout = Checkout::new("local")?.with_programs()?.env("PG_PORT", free_port()?);
     for (name, value) in [

@@ -87,7 +87,7 @@ impl Checkout {
     }
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[tpro_testkit::test]
 async fn a_new_service_gets_its_user_while_the_server_runs_and_old_tokens_give_way() -> Outcome {
     let world = World::options().services(&["main"]).start().await?;
     let checkout = Checkout::new(&world, &["main", "analytic"])?;

@@ -12,7 +12,7 @@ use tpro_testkit::{Context, Message, Outcome, Process, Signal, World, eventually
 
 use crate::load::Load;
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[tpro_testkit::test]
 async fn a_release_takes_the_place_of_another_and_gives_it_back_without_a_pause() -> Outcome {
     let world = World::options().services(&["main", "co"]).start().await?;
     let main = world.run("main").await?;

@@ -57,7 +57,7 @@ fn expressions() -> Outcome<Vec<String>> {
     Ok(found)
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[tpro_testkit::test]
 async fn alerts_and_dashboard_ask_for_what_a_copy_shows() -> Outcome {
     let world = Rogue::world().await?;
     let main = world.run("main").await?;

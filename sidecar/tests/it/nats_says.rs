@@ -41,7 +41,7 @@ async fn says(copy: &Arc<SidecarProcess>, words: &[&str]) -> Outcome {
     .map_err(|failure| failure.with_log(copy.process().log_path()))
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[tpro_testkit::test]
 async fn a_refused_subscription_is_named_and_made_again_when_it_is_allowed() -> Outcome {
     let allowed = users("publish: \">\"", "publish: \">\"");
     let refused = users("publish: \">\"", "subscribe: { deny: \"tpro.rogue.>\" }");
@@ -63,7 +63,7 @@ async fn a_refused_subscription_is_named_and_made_again_when_it_is_allowed() -> 
     Ok(())
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[tpro_testkit::test]
 async fn a_refused_publication_is_named_in_readiness_and_in_what_became_of_the_message() -> Outcome {
     let allowed = users("subscribe: \">\"", "subscribe: \">\"");
     let world = world(users("publish: { deny: \"tpro.rogue.default.>\" }", "subscribe: \">\"")).await?;
@@ -87,7 +87,7 @@ async fn a_refused_publication_is_named_in_readiness_and_in_what_became_of_the_m
     Ok(())
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[tpro_testkit::test]
 async fn answers_that_are_refused_make_the_copy_not_ready_and_are_given_when_they_are_allowed() -> Outcome {
     let allowed = users("subscribe: \">\"", "publish: \">\"");
     let world = world(users("subscribe: \">\"", "publish: { deny: \"_INBOX.tpro.main.>\" }")).await?;
@@ -102,7 +102,7 @@ async fn answers_that_are_refused_make_the_copy_not_ready_and_are_given_when_the
     Ok(())
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[tpro_testkit::test]
 async fn a_login_that_is_changed_is_named_and_the_copy_comes_back_when_it_is_taken_again() -> Outcome {
     let world = Rogue::world().await?;
     let main = world.start(world.sidecar("main")?).await?;
@@ -119,7 +119,7 @@ async fn a_login_that_is_changed_is_named_and_the_copy_comes_back_when_it_is_tak
     Ok(())
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[tpro_testkit::test]
 async fn another_max_payload_is_noticed_up_and_down() -> Outcome {
     let small = Nats::options().line("max_payload: 65536");
     let large = Nats::options().line("max_payload: 4194304");
@@ -144,7 +144,7 @@ async fn another_max_payload_is_noticed_up_and_down() -> Outcome {
     Ok(())
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[tpro_testkit::test]
 async fn a_max_body_with_a_unit_is_understood() -> Outcome {
     let world = Rogue::world().await?;
     let name: String = world.admin.query_one("SELECT current_database()::text", &[]).await?.get(0);
@@ -157,7 +157,7 @@ async fn a_max_body_with_a_unit_is_understood() -> Outcome {
     Ok(())
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[tpro_testkit::test]
 async fn a_copy_leaves_a_server_that_is_about_to_stop_for_another() -> Outcome {
     let world = World::new().await?;
     let other = Nats::options().token(world.nats.token()).start().await?;

@@ -31,7 +31,7 @@ async fn world() -> Outcome<World> {
     Ok(world)
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[tpro_testkit::test]
 async fn every_kind_of_message_passes_between_services_with_a_user_each() -> Outcome {
     let world = world().await?;
     let main = world.start(world.sidecar("main")?.env("ATTEMPT_TIMEOUT_MS", 300)).await?;
@@ -95,7 +95,7 @@ async fn every_kind_of_message_passes_between_services_with_a_user_each() -> Out
     Ok(())
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[tpro_testkit::test]
 async fn a_bystander_sees_no_body_forges_no_reply_and_joins_no_queue() -> Outcome {
     let world = world().await?;
     let main = world.start(world.sidecar("main")?.env("ATTEMPT_TIMEOUT_MS", 600_000)).await?;
@@ -192,7 +192,7 @@ const PAGES: [&str; 18] = [
     "/api/traces?service=main",
 ];
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[tpro_testkit::test]
 async fn no_port_that_is_opened_shows_a_secret() -> Outcome {
     let world = world().await?;
     let (otlp, ui) = (free_port()?, free_port()?);

@@ -44,7 +44,7 @@ async fn ask(world: &World) -> Outcome {
     Ok(())
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[tpro_testkit::test]
 async fn a_database_that_comes_to_one_that_serves_waits_and_names_the_remedy() -> Outcome {
     let (production, staging) = (Rogue::world().await?, Rogue::world().await?);
     let main = production.run("main").await?;
@@ -91,7 +91,7 @@ async fn a_database_that_comes_to_one_that_serves_waits_and_names_the_remedy() -
     Ok(())
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[tpro_testkit::test]
 async fn it_serves_when_the_other_has_gone_for_good_and_what_it_publishes_is_sent_before() -> Outcome {
     let (old, new) = (Rogue::world().await?, Rogue::world().await?);
     let first = old.start(copy(&old, &old, 1, 500)?).await?;
@@ -118,7 +118,7 @@ async fn it_serves_when_the_other_has_gone_for_good_and_what_it_publishes_is_sen
     Ok(())
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[tpro_testkit::test]
 async fn two_databases_share_a_service_if_both_say_so() -> Outcome {
     let (one, two) = (Rogue::world().await?, Rogue::world().await?);
     let share = |sidecar: Sidecar| sidecar.env("TPRO_SHARE_SERVICE", "yes");
@@ -143,7 +143,7 @@ async fn two_databases_share_a_service_if_both_say_so() -> Outcome {
     Ok(())
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[tpro_testkit::test]
 async fn of_two_databases_that_begin_at_once_one_serves() -> Outcome {
     let (one, two) = (Rogue::world().await?, Rogue::world().await?);
     for _ in 0..5 {
@@ -169,7 +169,7 @@ async fn of_two_databases_that_begin_at_once_one_serves() -> Outcome {
     Ok(())
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[tpro_testkit::test]
 async fn who_serves_goes_on_whatever_anybody_says_and_who_waits_waits_no_longer_than_it_is_said() -> Outcome {
     let world = Rogue::world().await?;
     let main = world.run("main").await?;

@@ -9,7 +9,7 @@ use tpro_testkit::{Message, Outcome, Proxy, Sidecar, SidecarProcess, World, even
 use crate::answerer::Answerer;
 use crate::rogue::Rogue;
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[tpro_testkit::test]
 async fn while_nats_is_down_rows_wait_and_no_attempt_is_burnt() -> Outcome {
     let world = Rogue::world().await?;
     let line = Proxy::start(world.nats.port()).await?;
@@ -46,7 +46,7 @@ async fn while_nats_is_down_rows_wait_and_no_attempt_is_burnt() -> Outcome {
     Ok(())
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[tpro_testkit::test]
 async fn a_black_hole_towards_nats_is_noticed_and_the_dispatcher_stops_sending() -> Outcome {
     let world = World::new().await?;
     let answerer = Answerer::echo(&world.nats, "tpro.old.thing.ask").await?;
@@ -89,7 +89,7 @@ async fn a_black_hole_towards_nats_is_noticed_and_the_dispatcher_stops_sending()
     Ok(())
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[tpro_testkit::test]
 async fn what_is_sent_to_a_copy_behind_a_black_hole_is_done_by_another() -> Outcome {
     let world = Rogue::world().await?;
     let line = Proxy::start(world.nats.port()).await?;

@@ -40,7 +40,7 @@ const LARGE: [&str; 5] = [
 /// The types that a handler reads into.
 const KINDS: [&str; 4] = ["double", "any", "whole", "raw"];
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[tpro_testkit::test]
 async fn a_number_comes_back_as_it_is_or_is_refused_by_the_name_of_its_field() -> Outcome {
     let world = Rogue::world().await?;
     let _asked = Answerer::start(&world.nats, "tpro.old.number.ask", |request| {
@@ -86,7 +86,7 @@ async fn a_number_comes_back_as_it_is_or_is_refused_by_the_name_of_its_field() -
     Ok(())
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[tpro_testkit::test]
 async fn a_reply_handler_gets_a_number_as_it_is_or_its_error_lies_beside_the_reply() -> Outcome {
     let world = Rogue::world().await?;
     // The answer is the request's own text, digit by digit.
@@ -119,7 +119,7 @@ async fn a_reply_handler_gets_a_number_as_it_is_or_its_error_lies_beside_the_rep
     Ok(())
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[tpro_testkit::test]
 async fn a_number_in_headers_comes_and_is_handed_on_as_it_is() -> Outcome {
     let world = Rogue::world().await?;
     let _asked = Answerer::start(&world.nats, "tpro.old.number.ask", |request| {
@@ -153,7 +153,7 @@ async fn a_number_in_headers_comes_and_is_handed_on_as_it_is() -> Outcome {
     Ok(())
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[tpro_testkit::test]
 async fn a_call_is_put_on_record_with_its_numbers_as_they_are() -> Outcome {
     let world = Rogue::world().await?;
     let main = world.run("main").await?;

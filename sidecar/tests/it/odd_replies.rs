@@ -124,7 +124,7 @@ fn all() -> Vec<Odd> {
     ]
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[tpro_testkit::test]
 async fn each_odd_reply_ends_its_message_in_one_way_and_holds_up_no_other() -> Outcome {
     let world = World::new().await?;
     let main = world.start(world.sidecar("main")?.env("ATTEMPT_TIMEOUT_MS", 60_000)).await?;

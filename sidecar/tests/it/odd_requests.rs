@@ -114,7 +114,7 @@ fn all() -> Vec<Odd> {
     ]
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[tpro_testkit::test]
 async fn each_odd_request_has_one_answer_or_none_and_the_service_goes_on() -> Outcome {
     let world = Rogue::world().await?;
     let main = world.run("main").await?;

@@ -36,7 +36,7 @@ const STATES: [Option<&str>; 6] = [
     Some("NATS/1.0\r\nTpro-State: unsupported\r\nTpro-Versions: 9\r\n\r\n"),
 ];
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[tpro_testkit::test]
 async fn what_is_said_on_the_subjects_of_copies_settles_repeats_and_stops_nothing() -> Outcome {
     let world = Rogue::world().await?;
     let main = world.start(world.sidecar("main")?.env("ATTEMPT_TIMEOUT_MS", 120_000)).await?;

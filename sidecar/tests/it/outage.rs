@@ -8,7 +8,7 @@ use crate::answerer::Answerer;
 use crate::cursor::asleep;
 use crate::rogue::Rogue;
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[tpro_testkit::test]
 async fn without_nats_a_copy_waits_alive_and_not_ready() -> Outcome {
     let world = World::new().await?;
     world.nats.stop().await?;
@@ -28,7 +28,7 @@ async fn without_nats_a_copy_waits_alive_and_not_ready() -> Outcome {
     Ok(())
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[tpro_testkit::test]
 async fn without_its_database_a_copy_waits_alive_and_not_ready() -> Outcome {
     let world = World::new().await?;
     let _answerer = Answerer::echo(&world.nats, "tpro.old.thing.ask").await?;
@@ -59,7 +59,7 @@ async fn without_its_database_a_copy_waits_alive_and_not_ready() -> Outcome {
     Ok(())
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[tpro_testkit::test]
 async fn a_restart_of_nats_costs_no_message() -> Outcome {
     let world = World::demo().await?;
     let main = world.run("main").await?;
@@ -95,7 +95,7 @@ async fn a_restart_of_nats_costs_no_message() -> Outcome {
     Ok(())
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[tpro_testkit::test]
 async fn a_restart_of_postgresql_costs_no_message() -> Outcome {
     let cluster = Postgres::own().start().await?;
     let mut world = World::options().services(&["main", "rogue"]).cluster(cluster.clone()).start().await?;
@@ -129,7 +129,7 @@ async fn a_restart_of_postgresql_costs_no_message() -> Outcome {
     Ok(())
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[tpro_testkit::test]
 async fn sessions_that_are_terminated_cost_no_message() -> Outcome {
     let world = Rogue::world().await?;
     let main = world.start(world.sidecar("main")?.env("ATTEMPT_TIMEOUT_MS", 500)).await?;

@@ -46,7 +46,7 @@ async fn terminate(world: &World, handlers: usize) -> Outcome {
     .await
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[tpro_testkit::test]
 async fn handlers_whose_connections_are_terminated_run_again_and_no_run_is_counted() -> Outcome {
     let world = Rogue::world().await?;
     let main = world.run("main").await?;
@@ -66,7 +66,7 @@ async fn handlers_whose_connections_are_terminated_run_again_and_no_run_is_count
     Ok(())
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[tpro_testkit::test]
 async fn a_restart_of_postgresql_with_handlers_at_work_costs_none_of_their_messages() -> Outcome {
     let cluster = Postgres::own().start().await?;
     let mut world = World::options().services(&["main", "rogue"]).cluster(cluster.clone()).start().await?;
@@ -89,7 +89,7 @@ async fn a_restart_of_postgresql_with_handlers_at_work_costs_none_of_their_messa
     Ok(())
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[tpro_testkit::test]
 async fn an_error_that_passes_is_no_outcome_and_any_other_is_one_at_once() -> Outcome {
     let world = Rogue::world().await?;
     world.admin.batch_execute(FAILS).await?;
@@ -119,7 +119,7 @@ async fn an_error_that_passes_is_no_outcome_and_any_other_is_one_at_once() -> Ou
     Ok(())
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[tpro_testkit::test]
 async fn a_copy_that_stops_leaves_what_its_database_keeps_from_ending_to_another() -> Outcome {
     let world = Rogue::world().await?;
     world.admin.batch_execute(FAILS).await?;
@@ -153,7 +153,7 @@ async fn a_copy_that_stops_leaves_what_its_database_keeps_from_ending_to_another
     Ok(())
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[tpro_testkit::test]
 async fn a_handler_that_gets_no_connection_waits_for_one_within_the_budget() -> Outcome {
     // Roles are the cluster's.
     let cluster = Postgres::own().start().await?;
@@ -189,7 +189,7 @@ async fn a_handler_that_gets_no_connection_waits_for_one_within_the_budget() -> 
     Ok(())
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[tpro_testkit::test]
 async fn a_reply_handler_that_meets_an_error_that_passes_runs_again_and_has_one_effect() -> Outcome {
     let world = Rogue::world().await?;
     world.admin.batch_execute(FAILS).await?;

@@ -284,12 +284,12 @@ async fn sweep(size: Size) -> Outcome {
     Ok(())
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[tpro_testkit::test]
 async fn no_statement_looks_at_more_than_it_has_to() -> Outcome {
     sweep(Size { partitions: 60, rows: 500 }).await
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[tpro_testkit::test]
 #[ignore = "slow: make faults"]
 async fn with_six_hundred_partitions_and_ten_million_rows_no_statement_does_either() -> Outcome {
     sweep(Size { partitions: 600, rows: 17_000 }).await

@@ -12,7 +12,7 @@ const RUNS: usize = 3;
 /// How many messages come at a time beside it, of each of two kinds.
 const OTHERS: i32 = 50;
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[tpro_testkit::test]
 async fn a_message_that_kills_its_copy_is_given_up_after_so_many_runs_and_blocks_nobody() -> Outcome {
     for (method, counted) in [("default.abort", 1), ("transactional.abort", 0)] {
         given_up(method, counted).await.map_err(|failure| failure.during(method))?;
@@ -75,7 +75,7 @@ async fn given_up(method: &str, counted: i64) -> Outcome {
     Ok(())
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[tpro_testkit::test]
 async fn a_message_to_its_own_service_that_kills_each_leader_is_given_up_too() -> Outcome {
     for method in ["default.abort", "transactional.abort"] {
         let world = Rogue::world().await?;

@@ -5,7 +5,7 @@ use tpro_testkit::{Message, Outcome, World, eventually};
 
 use crate::answerer::Answerer;
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[tpro_testkit::test]
 async fn a_sidecar_behind_a_pooler_in_transaction_mode_says_that_its_session_is_not_its_own() -> Outcome {
     let world = World::new().await?;
     let _answerer = Answerer::echo(&world.nats, "tpro.old.thing.ask").await?;
@@ -31,7 +31,7 @@ async fn a_sidecar_behind_a_pooler_in_transaction_mode_says_that_its_session_is_
     Ok(())
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[tpro_testkit::test]
 async fn a_sidecar_behind_a_pooler_in_session_mode_works() -> Outcome {
     let world = World::new().await?;
     let _answerer = Answerer::echo(&world.nats, "tpro.old.thing.ask").await?;

@@ -148,7 +148,7 @@ fn forgeries(first: &Forged) -> Vec<(&'static str, Forged)> {
     ]
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[tpro_testkit::test]
 async fn a_known_uid_gets_the_stored_result_for_nobody_but_its_sender() -> Outcome {
     let world = Rogue::world().await?;
     let main = world.run("main").await?;
@@ -178,7 +178,7 @@ async fn a_known_uid_gets_the_stored_result_for_nobody_but_its_sender() -> Outco
     Ok(())
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[tpro_testkit::test]
 async fn nobody_joins_a_run_by_its_uid_alone() -> Outcome {
     for method in METHODS {
         joins_nothing(method).await.map_err(|failure| failure.during(method))?;
@@ -245,7 +245,7 @@ async fn joins_nothing(method: &'static str) -> Outcome {
     Ok(())
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[tpro_testkit::test]
 async fn what_is_sent_again_by_a_database_that_was_restored_and_adopted_is_still_known() -> Outcome {
     let world = Rogue::world().await?;
     let main = world.run("main").await?;
@@ -295,7 +295,7 @@ async fn what_is_sent_again_by_a_database_that_was_restored_and_adopted_is_still
     Ok(())
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[tpro_testkit::test]
 async fn what_is_sent_again_by_a_cluster_that_pg_upgrade_has_made_is_still_known() -> Outcome {
     let old = Postgres::own().start().await?;
     let mut world = World::options().services(&["main", "rogue"]).cluster(old.clone()).start().await?;
@@ -338,7 +338,7 @@ async fn what_is_sent_again_by_a_cluster_that_pg_upgrade_has_made_is_still_known
     Ok(())
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[tpro_testkit::test]
 async fn what_a_release_without_keys_took_or_sends_is_still_known() -> Outcome {
     let world = Rogue::world().await?;
     let main = world.run("main").await?;
@@ -381,7 +381,7 @@ async fn what_a_release_without_keys_took_or_sends_is_still_known() -> Outcome {
     Ok(())
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[tpro_testkit::test]
 async fn a_service_whose_inbox_keeps_no_proof_is_told_to_upgrade() -> Outcome {
     let world = World::options().services(&["main"]).start().await?;
     world.admin.batch_execute("ALTER TABLE main_service.mq_receive DROP COLUMN proof").await?;

@@ -13,7 +13,7 @@ use crate::rogue::Rogue;
 /// More patience with an attempt than any test has.
 const PATIENCE_MS: u32 = 600_000;
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[tpro_testkit::test]
 async fn what_a_leader_has_under_way_is_sent_again_when_its_connection_is_made_anew() -> Outcome {
     let world = Rogue::world().await?;
     let line = Proxy::start(world.nats.port()).await?;
@@ -41,7 +41,7 @@ async fn what_a_leader_has_under_way_is_sent_again_when_its_connection_is_made_a
     Ok(())
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[tpro_testkit::test]
 async fn a_service_that_is_back_has_what_its_lost_connection_held_sent_again() -> Outcome {
     let world = Rogue::world().await?;
     let line = Proxy::start(world.nats.port()).await?;
@@ -64,7 +64,7 @@ async fn a_service_that_is_back_has_what_its_lost_connection_held_sent_again() -
     Ok(())
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[tpro_testkit::test]
 async fn a_handlers_call_is_sent_again_when_either_connection_is_made_anew() -> Outcome {
     let world = World::options().services(&["main", "rogue", "caller"]).start().await?;
     world.admin.batch_execute(Rogue::EFFECTS).await?;
@@ -105,7 +105,7 @@ async fn a_handlers_call_is_sent_again_when_either_connection_is_made_anew() -> 
     Ok(())
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[tpro_testkit::test]
 async fn a_stranger_who_says_that_a_service_is_back_has_little_sent_again() -> Outcome {
     let world = Rogue::world().await?;
     let main = world.start(world.sidecar("main")?.env("ATTEMPT_TIMEOUT_MS", PATIENCE_MS)).await?;
@@ -141,7 +141,7 @@ fn through(line: &Proxy, sidecar: Sidecar) -> Sidecar {
         .env("ATTEMPT_TIMEOUT_MS", PATIENCE_MS)
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[tpro_testkit::test]
 async fn what_speaks_json_is_not_repeated_before_its_time() -> Outcome {
     let world = World::new().await?;
     let main = world.start(world.sidecar("main")?.env("ATTEMPT_TIMEOUT_MS", 600_000)).await?;

@@ -4,7 +4,7 @@ use tpro_testkit::{Message, Outcome, World, eventually};
 
 use crate::answerer::Answerer;
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[tpro_testkit::test]
 async fn publishers_are_refused_while_too_much_waits_and_taken_again_when_it_is_settled() -> Outcome {
     let world = World::new().await?;
     let main = world.run("main").await?;

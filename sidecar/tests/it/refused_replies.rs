@@ -24,7 +24,7 @@ async fn complains(copy: &SidecarProcess, reason: &str) -> Outcome {
     .await
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[tpro_testkit::test]
 async fn a_leader_that_cannot_settle_sends_nothing_more_and_neither_does_the_next() -> Outcome {
     let world = World::new().await?;
     let answerer = Answerer::echo(&world.nats, "tpro.old.thing.ask").await?;
@@ -80,7 +80,7 @@ async fn keep(world: &World, service: &str) -> Outcome {
     Ok(())
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[tpro_testkit::test]
 async fn replies_that_a_trigger_takes_away_are_not_taken_for_written() -> Outcome {
     let world = World::new().await?;
     let _answerer = Answerer::echo(&world.nats, "tpro.old.thing.ask").await?;
@@ -97,7 +97,7 @@ async fn replies_that_a_trigger_takes_away_are_not_taken_for_written() -> Outcom
     Ok(())
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[tpro_testkit::test]
 async fn a_leader_that_takes_over_finds_that_replies_are_taken_away_before_it_sends() -> Outcome {
     let world = World::new().await?;
     let answerer = Answerer::echo(&world.nats, "tpro.old.thing.ask").await?;
@@ -122,7 +122,7 @@ async fn a_leader_that_takes_over_finds_that_replies_are_taken_away_before_it_se
     Ok(())
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[tpro_testkit::test]
 async fn a_reply_with_a_handler_that_a_trigger_takes_away_is_kept_and_its_handler_does_nothing() -> Outcome {
     let world = Rogue::world().await?;
     let _answerer = Answerer::echo(&world.nats, "tpro.old.thing.noted").await?;
@@ -141,7 +141,7 @@ async fn a_reply_with_a_handler_that_a_trigger_takes_away_is_kept_and_its_handle
     Ok(())
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[tpro_testkit::test]
 async fn no_more_replies_wait_to_be_written_than_may_be_in_flight() -> Outcome {
     const MOST: usize = 100;
     let world = World::new().await?;
@@ -185,7 +185,7 @@ async fn no_more_replies_wait_to_be_written_than_may_be_in_flight() -> Outcome {
     Ok(())
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[tpro_testkit::test]
 async fn a_reply_whose_partition_went_with_its_message_stops_nothing() -> Outcome {
     let world = World::new().await?;
     let main = world.start(world.sidecar("main")?.env("MAINTENANCE_INTERVAL", 0)).await?;

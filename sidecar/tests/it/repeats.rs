@@ -6,7 +6,7 @@ use tpro_testkit::{Outcome, Proxy, World, eventually};
 
 use crate::rogue::Rogue;
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[tpro_testkit::test]
 async fn a_repeat_after_both_copies_were_killed_gets_the_stored_outcome() -> Outcome {
     for method in ["transactional.effect", "default.tx", "default.effect"] {
         stored_outcome(method).await.map_err(|failure| failure.during(method))?;
@@ -55,7 +55,7 @@ async fn stored_outcome(method: &str) -> Outcome {
     Ok(())
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[tpro_testkit::test]
 async fn a_copy_that_is_killed_in_its_handler_leaves_the_message_to_another() -> Outcome {
     for (method, accepted, effects) in
         [("transactional.effect", 0, 1), ("default.tx", 1, 1), ("default.effect", 1, 2)]
@@ -91,7 +91,7 @@ async fn run_elsewhere(method: &str, accepted: i64, effects: i64) -> Outcome {
     Ok(())
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[tpro_testkit::test]
 async fn a_copy_that_is_killed_at_any_point_of_its_way_leaves_one_outcome() -> Outcome {
     for point in ["inbox.before_accept", "inbox.after_accept", "inbox.before_outcome", "inbox.after_outcome"]
     {
@@ -127,7 +127,7 @@ async fn killed_at(point: &str, method: &str) -> Outcome {
     Ok(())
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[tpro_testkit::test]
 async fn a_repeat_of_what_is_still_at_work_waits_for_it() -> Outcome {
     for method in ["transactional.effect", "default.tx", "default.effect"] {
         still_at_work(method).await.map_err(|failure| failure.during(method))?;
@@ -153,7 +153,7 @@ async fn still_at_work(method: &str) -> Outcome {
     Ok(())
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[tpro_testkit::test]
 async fn a_stateless_handler_runs_for_each_repeat() -> Outcome {
     let world = Rogue::world().await?;
     let main = world.start(world.sidecar("main")?.env("ATTEMPT_TIMEOUT_MS", 200)).await?;
@@ -171,7 +171,7 @@ async fn a_stateless_handler_runs_for_each_repeat() -> Outcome {
     Ok(())
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[tpro_testkit::test]
 async fn a_message_older_than_the_inbox_is_refused_as_stale() -> Outcome {
     let world = Rogue::world().await?;
     let rogue = world.start(Rogue::copy(&world, 1)?).await?;

@@ -16,7 +16,7 @@ const NO_ANSWERS: [(&str, &str); 6] = [
     (r#"{"jsonrpc": "2.0", "id": ID, "canary": 1}"#, "neither"),
 ];
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[tpro_testkit::test]
 async fn a_body_over_the_limit_is_refused_at_the_insert_with_both_sizes_and_one_at_the_limit_is_sent()
 -> Outcome {
     let world = World::new().await?;
@@ -45,7 +45,7 @@ async fn a_body_over_the_limit_is_refused_at_the_insert_with_both_sizes_and_one_
     Ok(())
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[tpro_testkit::test]
 async fn forged_replies_settle_nothing() -> Outcome {
     use futures_util::StreamExt;
 
@@ -90,7 +90,7 @@ async fn forged_replies_settle_nothing() -> Outcome {
     Ok(())
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[tpro_testkit::test]
 async fn what_is_no_answer_ends_the_message_at_once_and_it_is_said_what_came() -> Outcome {
     let world = Rogue::world().await?;
     let main = world.run("main").await?;
@@ -135,7 +135,7 @@ async fn what_is_no_answer_ends_the_message_at_once_and_it_is_said_what_came() -
     world.finish(&[&main, &rogue]).await?;
     Ok(())
 }
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[tpro_testkit::test]
 async fn a_forged_refusal_of_an_event_is_dropped() -> Outcome {
     use futures_util::StreamExt;
 

@@ -16,7 +16,7 @@ const SETTLED: &str =
     "SELECT count(*) FROM rogue_service.mq_reply r JOIN rogue_service.mq_publish p ON p.id = r.mq_id
     WHERE p.method_name = 'hangs'";
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[tpro_testkit::test]
 async fn a_flood_of_hanging_reply_handlers_holds_up_nobody_else() -> Outcome {
     let world = Rogue::world().await?;
     let answerer = Answerer::echo(&world.nats, "tpro.old.thing.hangs").await?;

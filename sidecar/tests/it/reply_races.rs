@@ -6,7 +6,7 @@ use tpro_testkit::{Message, Outcome, World, eventually};
 use crate::answerer::Answerer;
 use crate::rogue::Rogue;
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[tpro_testkit::test]
 async fn an_operator_who_has_cancelled_and_not_committed_holds_up_nobody() -> Outcome {
     let world = World::new().await?;
     let answerer = Answerer::echo(&world.nats, "tpro.old.thing.ask").await?;
@@ -37,7 +37,7 @@ async fn an_operator_who_has_cancelled_and_not_committed_holds_up_nobody() -> Ou
     Ok(())
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[tpro_testkit::test]
 async fn a_reply_with_a_handler_waits_for_an_operator_and_does_what_is_left() -> Outcome {
     let world = Rogue::world().await?;
     let rogue = world.start(Rogue::copy(&world, 1)?).await?;
@@ -67,7 +67,7 @@ async fn a_reply_with_a_handler_waits_for_an_operator_and_does_what_is_left() ->
     Ok(())
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[tpro_testkit::test]
 async fn a_reply_whose_message_is_another_by_now_is_not_written() -> Outcome {
     let world = Rogue::world().await?;
     // When its time is up the handler is thrown away with its connection, and the reply written anew on another.

@@ -10,7 +10,7 @@ use crate::maintenance::{
     stands_at, watched_world,
 };
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[tpro_testkit::test]
 async fn what_is_settled_goes_by_partitions_and_what_is_not_stays() -> Outcome {
     let world = World::new().await?;
     let main = world.start(forgetful(&world)?).await?;
@@ -39,7 +39,7 @@ async fn what_is_settled_goes_by_partitions_and_what_is_not_stays() -> Outcome {
     Ok(())
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[tpro_testkit::test]
 async fn without_a_sidecar_publishers_go_on_and_the_ranges_are_put_right_later() -> Outcome {
     let world = World::new().await?;
     let made = maintain(&world).await?;
@@ -84,7 +84,7 @@ async fn without_a_sidecar_publishers_go_on_and_the_ranges_are_put_right_later()
     Ok(())
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[tpro_testkit::test]
 async fn during_a_long_report_nobody_waits_and_afterwards_all_is_done() -> Outcome {
     let world = watched_world("1s").await?;
     maintain(&world).await?;
@@ -118,7 +118,7 @@ async fn during_a_long_report_nobody_waits_and_afterwards_all_is_done() -> Outco
     Ok(())
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[tpro_testkit::test]
 async fn a_run_that_is_killed_is_finished_by_the_next() -> Outcome {
     let world = World::new().await?;
     maintain(&world).await?;
@@ -143,7 +143,7 @@ async fn a_run_that_is_killed_is_finished_by_the_next() -> Outcome {
     Ok(())
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[tpro_testkit::test]
 async fn a_message_that_is_committed_late_keeps_its_range() -> Outcome {
     let world = World::new().await?;
     maintain(&world).await?;
@@ -169,7 +169,7 @@ async fn a_message_that_is_committed_late_keeps_its_range() -> Outcome {
     Ok(())
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[tpro_testkit::test]
 async fn a_row_that_was_written_to_what_is_detached_brings_it_back_and_is_sent() -> Outcome {
     let world = World::new().await?;
     maintain(&world).await?;
@@ -199,7 +199,7 @@ async fn a_row_that_was_written_to_what_is_detached_brings_it_back_and_is_sent()
     Ok(())
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[tpro_testkit::test]
 async fn a_long_read_of_the_replies_and_ids_that_jump_hold_up_nobody() -> Outcome {
     let world = World::new().await?;
     let _answerer = Answerer::echo(&world.nats, "tpro.old.thing.ask").await?;
@@ -243,7 +243,7 @@ async fn a_long_read_of_the_replies_and_ids_that_jump_hold_up_nobody() -> Outcom
     Ok(())
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[tpro_testkit::test]
 async fn partitions_that_somebody_has_dropped_are_made_again() -> Outcome {
     let world = World::new().await?;
     let main = world.start(forgetful(&world)?.env("RETENTION", 3_600)).await?;
@@ -266,7 +266,7 @@ async fn partitions_that_somebody_has_dropped_are_made_again() -> Outcome {
     Ok(())
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[tpro_testkit::test]
 async fn a_foreign_key_is_named_and_the_other_tables_are_maintained() -> Outcome {
     let world = World::new().await?;
     maintain(&world).await?;
@@ -302,7 +302,7 @@ async fn a_foreign_key_is_named_and_the_other_tables_are_maintained() -> Outcome
 }
 
 #[ignore = "slow: make faults"]
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[tpro_testkit::test]
 async fn after_a_million_messages_the_tables_are_small_again_and_nobody_has_waited() -> Outcome {
     const PUBLISHERS: u32 = 8;
     const COMMITS: u32 = 12_500;

@@ -12,7 +12,7 @@ use crate::rogue::Rogue;
 const RESTARTS: usize = 50;
 
 #[ignore = "slow: make faults"]
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[tpro_testkit::test]
 async fn fifty_rolling_restarts_of_the_target_are_seen_by_no_requester() -> Outcome {
     let world = Rogue::world().await?;
     let main = world.run("main").await?;
@@ -24,7 +24,7 @@ async fn fifty_rolling_restarts_of_the_target_are_seen_by_no_requester() -> Outc
 }
 
 #[ignore = "slow: make faults"]
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[tpro_testkit::test]
 async fn fifty_rolling_restarts_of_the_sender_are_seen_by_no_requester() -> Outcome {
     let world = Rogue::world().await?;
     let rogue = world.start(Rogue::copy(&world, 1)?).await?;

@@ -5,7 +5,7 @@ use tpro_testkit::Outcome;
 
 use crate::rogue::Rogue;
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[tpro_testkit::test]
 async fn an_error_undoes_the_effect_and_is_an_outcome_like_another() -> Outcome {
     let world = Rogue::world().await?;
     let main = world.run("main").await?;
@@ -24,7 +24,7 @@ async fn an_error_undoes_the_effect_and_is_an_outcome_like_another() -> Outcome 
     Ok(())
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[tpro_testkit::test]
 async fn the_calls_of_a_handler_that_runs_again_are_repeats() -> Outcome {
     let world = Rogue::world().await?;
     let main = world.start(world.sidecar("main")?.env("ATTEMPT_TIMEOUT_MS", 500)).await?;
@@ -47,7 +47,7 @@ async fn the_calls_of_a_handler_that_runs_again_are_repeats() -> Outcome {
     Ok(())
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[tpro_testkit::test]
 async fn the_calls_of_a_handler_that_a_stop_cut_off_are_on_record_once() -> Outcome {
     let world = Rogue::world().await?;
     let main = world.run("main").await?;
@@ -67,7 +67,7 @@ async fn the_calls_of_a_handler_that_a_stop_cut_off_are_on_record_once() -> Outc
     Ok(())
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[tpro_testkit::test]
 async fn a_transaction_that_must_be_run_again_is_run_again() -> Outcome {
     let world = Rogue::world().await?;
     // A sequence goes on through a rollback.

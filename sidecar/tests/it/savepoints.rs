@@ -87,7 +87,7 @@ fn publish(word: u32) -> String {
     format!("tpro.publish('old', 'thing', 'ask', '{{\"word\": {word}}}', protocol => 'json')")
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[tpro_testkit::test]
 async fn what_is_sent_is_what_was_committed_whatever_the_savepoints() -> Outcome {
     let world = World::new().await?;
     let sent = Arc::new(Mutex::new(BTreeMap::<u64, u32>::new()));

@@ -8,7 +8,7 @@ use crate::login;
 const BODY: &str = "canary-body-5e1f";
 const HEADER: &str = "canary-header-7a3c";
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[tpro_testkit::test]
 async fn no_secret_gets_into_spans_logs_or_metrics() -> Outcome {
     let world = World::demo().await?;
     // The most talkative level: what the libraries say counts, too.
@@ -117,7 +117,7 @@ async fn no_secret_gets_into_spans_logs_or_metrics() -> Outcome {
     Ok(())
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[tpro_testkit::test]
 async fn a_refused_insert_repeats_no_secret() -> Outcome {
     let world = World::new().await?;
     refused_inserts(&world).await?;

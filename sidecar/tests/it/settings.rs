@@ -34,7 +34,7 @@ const EVIL: &str = "CREATE SCHEMA evil;
     CREATE FUNCTION evil.unnest(anyarray) RETURNS SETOF anyelement LANGUAGE sql AS 'SELECT $1[1] WHERE false';
     GRANT USAGE ON SCHEMA evil TO PUBLIC";
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[tpro_testkit::test]
 async fn hostile_settings_of_the_role_change_nothing() -> Outcome {
     let world = Rogue::world().await?;
     world.admin.batch_execute(EVIL).await?;

@@ -17,7 +17,7 @@ use crate::commits::through;
 use crate::copies::leader;
 use crate::rogue::Rogue;
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[tpro_testkit::test]
 async fn a_leader_behind_a_black_hole_gives_way_to_another_copy() -> Outcome {
     let world = World::new().await?;
     let _answerer = Answerer::echo(&world.nats, "tpro.old.thing.ask").await?;
@@ -106,12 +106,12 @@ async fn stopped_backend(at_work: bool) -> Outcome {
     Ok(())
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[tpro_testkit::test]
 async fn followers_say_that_the_leaders_backend_stands_still_and_go_on_with_it() -> Outcome {
     stopped_backend(false).await
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[tpro_testkit::test]
 async fn a_backend_that_stands_still_in_a_statement_is_seen_too() -> Outcome {
     stopped_backend(true).await
 }
@@ -127,7 +127,7 @@ async fn has_deposed(copy: &Arc<SidecarProcess>) -> Outcome {
         .await
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[tpro_testkit::test]
 #[ignore = "slow: make faults"]
 async fn a_leader_that_stood_still_for_long_writes_nothing_when_it_wakes_up() -> Outcome {
     let world = Rogue::world().await?;

@@ -9,7 +9,7 @@ use tpro_testkit::{Context, Outcome, SidecarProcess, World, eventually, paths};
 
 use crate::rogue::Rogue;
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[tpro_testkit::test]
 async fn a_log_file_that_cannot_be_written_is_said_once_counted_and_no_reason_not_to_work() -> Outcome {
     let world = Rogue::world().await?;
     let main = world.run("main").await?;
@@ -28,7 +28,7 @@ async fn a_log_file_that_cannot_be_written_is_said_once_counted_and_no_reason_no
     Ok(())
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[tpro_testkit::test]
 async fn an_output_that_nobody_reads_is_said_once_counted_and_no_reason_not_to_work() -> Outcome {
     let world = Rogue::world().await?;
     let main = world.run("main").await?;

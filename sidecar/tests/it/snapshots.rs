@@ -58,7 +58,7 @@ async fn reads(cluster: &Postgres, what: &str) -> Outcome {
     Ok(())
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[tpro_testkit::test]
 #[ignore = "slow: make faults"]
 async fn transactions_that_stay_open_slow_nothing_down() -> Outcome {
     // The server itself says how long each read takes; its text has no values in it.

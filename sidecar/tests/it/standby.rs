@@ -18,7 +18,7 @@ async fn says_so(copy: &SidecarProcess) -> Outcome {
     .await
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[tpro_testkit::test]
 async fn a_leader_that_waits_for_a_synchronous_standby_leads_on_and_says_what_it_waits_for() -> Outcome {
     let cluster = Postgres::own().start().await?;
     let world = World::options().services(&["main", "rogue"]).cluster(cluster).start().await?;

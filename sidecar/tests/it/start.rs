@@ -17,7 +17,7 @@ struct Said {
     stderr: String,
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[tpro_testkit::test]
 async fn every_error_of_the_configuration_is_told_at_once() -> Outcome {
     let world = World::new().await?;
     let said = refused(
@@ -52,7 +52,7 @@ async fn every_error_of_the_configuration_is_told_at_once() -> Outcome {
     Ok(())
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[tpro_testkit::test]
 async fn a_wrong_token_ends_the_process_and_names_the_setting() -> Outcome {
     let world = World::new().await?;
     let said = refused(&world, main(&world)?.env("NATS_TOKEN", "canary-token-3d9f")).await?;
@@ -61,7 +61,7 @@ async fn a_wrong_token_ends_the_process_and_names_the_setting() -> Outcome {
     Ok(())
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[tpro_testkit::test]
 async fn a_wrong_database_password_ends_the_process_and_names_the_setting() -> Outcome {
     let world = World::new().await?;
     let url =
@@ -72,7 +72,7 @@ async fn a_wrong_database_password_ends_the_process_and_names_the_setting() -> O
     Ok(())
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[tpro_testkit::test]
 async fn a_nats_server_that_wants_tls_ends_the_process_and_names_the_setting() -> Outcome {
     let world = World::new().await?;
     let (key, certificate) = (world.folder().join("key.pem"), world.folder().join("certificate.pem"));
@@ -106,7 +106,7 @@ async fn a_nats_server_that_wants_tls_ends_the_process_and_names_the_setting() -
     Ok(())
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[tpro_testkit::test]
 async fn a_database_that_wants_tls_ends_the_process_and_names_the_setting() -> Outcome {
     let cluster = Postgres::own().start().await?;
     let world = World::options().services(&["main"]).cluster(cluster.clone()).start().await?;
@@ -133,7 +133,7 @@ async fn a_database_that_wants_tls_ends_the_process_and_names_the_setting() -> O
     Ok(())
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[tpro_testkit::test]
 async fn every_problem_of_a_file_is_told_at_once_with_its_line() -> Outcome {
     let world = World::new().await?;
     let file = world.folder().join("bad.env");
@@ -170,7 +170,7 @@ async fn every_problem_of_a_file_is_told_at_once_with_its_line() -> Outcome {
 }
 
 /// Unknown keys are no problem by themselves, but whoever corrects the others wants to know of them too.
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[tpro_testkit::test]
 async fn unknown_keys_of_a_file_are_told_with_its_problems() -> Outcome {
     let world = World::new().await?;
     let file = world.folder().join("bad.env");
@@ -185,7 +185,7 @@ async fn unknown_keys_of_a_file_are_told_with_its_problems() -> Outcome {
     Ok(())
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[tpro_testkit::test]
 async fn a_taken_port_ends_the_process_and_names_the_setting() -> Outcome {
     let world = World::new().await?;
     let taken = TcpListener::bind(("127.0.0.1", 0))?;
@@ -195,7 +195,7 @@ async fn a_taken_port_ends_the_process_and_names_the_setting() -> Outcome {
     Ok(())
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[tpro_testkit::test]
 async fn an_unknown_key_is_a_warning_that_knows_the_nearest() -> Outcome {
     let world = World::new().await?;
     let folder = world.folder().join("services/main");

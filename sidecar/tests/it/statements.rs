@@ -18,7 +18,7 @@ INSERT INTO main_service.mq_publish (protocol,space_name,service_name,entity,met
 VALUES ('jsonrpc','tpro','analytic','example','request_with_parallel_queries_with_transit_on_external_service',30,'{"request":{"type":"single"}, "content-language":"ru-RU"}','{"ip":"172.19.0.8", "login":"login3422", "password":"phnd26w"}');
 "#;
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[tpro_testkit::test]
 async fn the_three_statements_are_answered() -> Outcome {
     let world = World::demo().await?;
     let main = world.run("main").await?;
@@ -57,7 +57,7 @@ async fn the_three_statements_are_answered() -> Outcome {
     Ok(())
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[tpro_testkit::test]
 async fn a_wrong_login_is_an_error_that_names_the_field_and_not_the_value() -> Outcome {
     let world = World::demo().await?;
     let main = world.run("main").await?;
@@ -77,7 +77,7 @@ async fn a_wrong_login_is_an_error_that_names_the_field_and_not_the_value() -> O
     Ok(())
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[tpro_testkit::test]
 async fn a_body_that_does_not_fit_names_the_field() -> Outcome {
     let world = World::demo().await?;
     let main = world.run("main").await?;
@@ -93,7 +93,7 @@ async fn a_body_that_does_not_fit_names_the_field() -> Outcome {
     Ok(())
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[tpro_testkit::test]
 async fn an_unknown_method_is_an_error() -> Outcome {
     let world = World::new().await?;
     let main = world.run("main").await?;
@@ -106,7 +106,7 @@ async fn an_unknown_method_is_an_error() -> Outcome {
     Ok(())
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[tpro_testkit::test]
 async fn a_service_that_nobody_runs_is_unavailable_when_the_budget_is_spent() -> Outcome {
     let world = World::new().await?;
     let main = world.run("main").await?;
@@ -133,7 +133,7 @@ async fn a_service_that_nobody_runs_is_unavailable_when_the_budget_is_spent() ->
     Ok(())
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[tpro_testkit::test]
 async fn main_answers_too() -> Outcome {
     let world = World::new().await?;
     let main = world.run("main").await?;

@@ -7,7 +7,7 @@ use tpro_testkit::{Message, Outcome, Signal, World, eventually};
 use crate::answerer::Answerer;
 use crate::rogue::Rogue;
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[tpro_testkit::test]
 async fn each_stop_signal_ends_a_copy_in_good_order() -> Outcome {
     let world = World::new().await?;
     let _answerer = Answerer::echo(&world.nats, "tpro.old.thing.ask").await?;
@@ -29,7 +29,7 @@ async fn each_stop_signal_ends_a_copy_in_good_order() -> Outcome {
     Ok(())
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[tpro_testkit::test]
 async fn a_second_signal_forces_the_end() -> Outcome {
     let world = World::new().await?;
     // Somebody takes the request and never answers, so that the drain would last.
@@ -56,7 +56,7 @@ async fn a_second_signal_forces_the_end() -> Outcome {
     Ok(())
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[tpro_testkit::test]
 async fn a_second_signal_does_not_wait_for_a_handler_and_another_copy_takes_over() -> Outcome {
     let world = Rogue::world().await?;
     let main = world.start(world.sidecar("main")?.env("ATTEMPT_TIMEOUT_MS", 500)).await?;
@@ -81,7 +81,7 @@ async fn a_second_signal_does_not_wait_for_a_handler_and_another_copy_takes_over
     Ok(())
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[tpro_testkit::test]
 async fn a_handler_longer_than_the_drain_is_cut_off_and_another_copy_takes_over() -> Outcome {
     let world = Rogue::world().await?;
     let main = world.start(world.sidecar("main")?.env("ATTEMPT_TIMEOUT_MS", 500)).await?;
@@ -112,7 +112,7 @@ async fn a_handler_longer_than_the_drain_is_cut_off_and_another_copy_takes_over(
     Ok(())
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[tpro_testkit::test]
 async fn a_handler_at_work_is_finished_before_the_end() -> Outcome {
     let world = Rogue::world().await?;
     let main = world.start(world.sidecar("main")?.env("ATTEMPT_TIMEOUT_MS", 60_000)).await?;

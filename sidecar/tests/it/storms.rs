@@ -45,7 +45,7 @@ async fn round_trips(world: &World, what: &str) -> Outcome {
     Ok(())
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[tpro_testkit::test]
 #[ignore = "slow: make faults"]
 async fn five_terminations_a_second_lose_nothing() -> Outcome {
     let world = Rogue::world().await?;

@@ -15,7 +15,7 @@ use crate::rogue::Rogue;
 
 const METHOD: &str = "tpro.analytic.example.request_with_parallel_queries";
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[tpro_testkit::test]
 async fn a_stranger_answers_a_request_from_sql() -> Outcome {
     let world = World::new().await?;
     let _answerer = Answerer::start(&world.nats, "tpro.old.thing.double", |body| {
@@ -31,7 +31,7 @@ async fn a_stranger_answers_a_request_from_sql() -> Outcome {
     Ok(())
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[tpro_testkit::test]
 async fn a_stranger_calls_a_service_and_its_trace_goes_on() -> Outcome {
     let world = World::demo().await?;
     let analytic = world.run("analytic").await?;
@@ -60,7 +60,7 @@ async fn a_stranger_calls_a_service_and_its_trace_goes_on() -> Outcome {
     Ok(())
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[tpro_testkit::test]
 async fn broken_requests_are_answered_by_the_book() -> Outcome {
     let world = World::demo().await?;
     let analytic = world.run("analytic").await?;
@@ -95,7 +95,7 @@ async fn broken_requests_are_answered_by_the_book() -> Outcome {
     Ok(())
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[tpro_testkit::test]
 async fn the_same_request_of_a_stranger_is_answered_by_the_stored_outcome() -> Outcome {
     let world = World::demo().await?;
     let analytic = world.run("analytic").await?;
@@ -120,7 +120,7 @@ async fn the_same_request_of_a_stranger_is_answered_by_the_stored_outcome() -> O
     Ok(())
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[tpro_testkit::test]
 async fn the_monitor_shows_the_queue_group_once_per_copy() -> Outcome {
     let world = World::new().await?;
     let first = world.run("analytic").await?;
@@ -138,7 +138,7 @@ async fn the_monitor_shows_the_queue_group_once_per_copy() -> Outcome {
     Ok(())
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[tpro_testkit::test]
 async fn a_copy_that_is_ready_is_known_to_the_server_behind_a_slow_line_too() -> Outcome {
     let world = World::new().await?;
     let line = Proxy::start(world.nats.port()).await?;
@@ -152,7 +152,7 @@ async fn a_copy_that_is_ready_is_known_to_the_server_behind_a_slow_line_too() ->
     Ok(())
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[tpro_testkit::test]
 async fn a_service_of_tpro_that_is_asked_by_protocol_json_answers_and_its_errors_are_errors() -> Outcome {
     let world = Rogue::world().await?;
     let main = world.run("main").await?;
@@ -179,7 +179,7 @@ async fn a_service_of_tpro_that_is_asked_by_protocol_json_answers_and_its_errors
     Ok(())
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[tpro_testkit::test]
 async fn the_acknowledgement_of_a_stream_is_no_answer() -> Outcome {
     let world = World::options().nats(Nats::options().jetstream()).start().await?;
     let stranger = world.nats.client().await?;

@@ -39,7 +39,7 @@ impl Drop for Systemd {
     }
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[tpro_testkit::test]
 async fn systemd_hears_of_the_start_of_what_is_missing_of_life_and_of_the_end() -> Outcome {
     let world = World::new().await?;
     let mut systemd = Systemd::listen()?;

@@ -30,7 +30,7 @@ const SWALLOW: &str = "CREATE FUNCTION public.swallow() RETURNS trigger LANGUAGE
         AS 'BEGIN IF NEW.mq_id % 2 = 0 THEN RETURN NULL; END IF; RETURN NEW; END';
      CREATE TRIGGER swallow BEFORE INSERT ON main_service.mq_reply FOR EACH ROW EXECUTE FUNCTION public.swallow()";
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[tpro_testkit::test]
 async fn a_trigger_that_swallows_replies_is_named_and_they_are_written_when_it_is_gone() -> Outcome {
     let world = World::options().services(&["main"]).start().await?;
     let _answerer = Answerer::echo(&world.nats, "tpro.old.thing.ask").await?;
@@ -50,7 +50,7 @@ async fn a_trigger_that_swallows_replies_is_named_and_they_are_written_when_it_i
     Ok(())
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[tpro_testkit::test]
 async fn row_level_security_hides_no_message_from_the_dispatcher() -> Outcome {
     let world = World::options().services(&["main"]).start().await?;
     let _answerer = Answerer::echo(&world.nats, "tpro.old.thing.ask").await?;
@@ -86,7 +86,7 @@ async fn row_level_security_hides_no_message_from_the_dispatcher() -> Outcome {
     Ok(())
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[tpro_testkit::test]
 async fn a_missing_bell_is_named_and_messages_go_on() -> Outcome {
     let world = World::options().services(&["main"]).start().await?;
     let _answerer = Answerer::echo(&world.nats, "tpro.old.thing.ask").await?;
@@ -102,7 +102,7 @@ async fn a_missing_bell_is_named_and_messages_go_on() -> Outcome {
     Ok(())
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[tpro_testkit::test]
 async fn rows_that_are_put_back_are_sent_whatever_their_ids() -> Outcome {
     let world = World::options().services(&["main"]).start().await?;
     let _answerer = Answerer::echo(&world.nats, "tpro.old.thing.ask").await?;
@@ -132,7 +132,7 @@ async fn rows_that_are_put_back_are_sent_whatever_their_ids() -> Outcome {
     Ok(())
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[tpro_testkit::test]
 async fn a_service_that_is_renamed_waits_and_goes_on_when_it_is_renamed_back() -> Outcome {
     let world = World::options().services(&["main"]).start().await?;
     let _answerer = Answerer::echo(&world.nats, "tpro.old.thing.ask").await?;

@@ -8,7 +8,7 @@ use tpro_testkit::{Message, Outcome, Signal, Times, World, eventually};
 use crate::answerer::Answerer;
 use crate::copies::leader;
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[tpro_testkit::test]
 async fn a_leader_that_is_none_any_more_says_that_it_has_nothing_in_hand() -> Outcome {
     let world = World::new().await?;
     let first = world.run("main").await?;
@@ -37,7 +37,7 @@ async fn a_leader_that_is_none_any_more_says_that_it_has_nothing_in_hand() -> Ou
     Ok(())
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[tpro_testkit::test]
 async fn a_leader_that_is_stopped_in_the_middle_of_a_read_hands_over_at_once() -> Outcome {
     let world = World::new().await?;
     let _answerer = Answerer::echo(&world.nats, "tpro.old.thing.ask").await?;
@@ -74,7 +74,7 @@ const TERMINATE_LEADER: &str =
     "SELECT pg_terminate_backend(leader_pid) FROM tpro.services WHERE name = 'main'";
 
 #[ignore = "slow: make faults"]
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[tpro_testkit::test]
 async fn fifty_killed_leaders_are_followed_by_others_and_nothing_is_lost() -> Outcome {
     let world = World::new().await?;
     let _answerer = Answerer::echo(&world.nats, "tpro.old.thing.ask").await?;
@@ -99,7 +99,7 @@ async fn fifty_killed_leaders_are_followed_by_others_and_nothing_is_lost() -> Ou
 }
 
 #[ignore = "slow: make faults"]
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[tpro_testkit::test]
 async fn frozen_leaders_are_followed_by_others_and_nothing_is_lost() -> Outcome {
     let world = World::new().await?;
     let _answerer = Answerer::echo(&world.nats, "tpro.old.thing.ask").await?;

@@ -67,7 +67,7 @@ fn descendant(pid: u32) -> Outcome<Option<u32>> {
     Ok(None)
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[tpro_testkit::test]
 async fn a_copy_ends_in_good_order_with_the_terminal_that_it_runs_in() -> Outcome {
     let world = Rogue::world().await?;
     let main = world.start(world.sidecar("main")?.env("ATTEMPT_TIMEOUT_MS", 60_000)).await?;
@@ -90,7 +90,7 @@ async fn a_copy_ends_in_good_order_with_the_terminal_that_it_runs_in() -> Outcom
     Ok(())
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[tpro_testkit::test]
 async fn a_copy_that_is_to_outlive_its_terminal_does() -> Outcome {
     let world = Rogue::world().await?;
     let main = world.run("main").await?;

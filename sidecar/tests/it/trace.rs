@@ -12,7 +12,7 @@ use crate::rogue::Rogue;
 const TRANSIT: &str = "example.request_with_parallel_queries_with_transit_on_external_service";
 const PARALLEL: &str = "example.request_with_parallel_queries";
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[tpro_testkit::test]
 async fn a_request_over_three_services_is_one_trace() -> Outcome {
     let world = World::demo().await?;
     // With a pause in each query there is something to overlap.
@@ -75,7 +75,7 @@ async fn a_request_over_three_services_is_one_trace() -> Outcome {
     Ok(())
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[tpro_testkit::test]
 async fn a_session_that_has_a_trace_is_its_parent() -> Outcome {
     let world = World::new().await?;
     let _answerer = Answerer::echo(&world.nats, "tpro.old.thing.ask").await?;
@@ -95,7 +95,7 @@ async fn a_session_that_has_a_trace_is_its_parent() -> Outcome {
     Ok(())
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[tpro_testkit::test]
 async fn a_service_that_keeps_every_trace_names_its_spans_whatever_its_caller_keeps() -> Outcome {
     let world = Rogue::world().await?;
     let main = world.start(world.sidecar("main")?.env("OTEL_TRACES_SAMPLER", "always_off")).await?;
@@ -117,7 +117,7 @@ async fn a_service_that_keeps_every_trace_names_its_spans_whatever_its_caller_ke
     Ok(())
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[tpro_testkit::test]
 async fn a_dispatcher_that_finds_nothing_makes_no_spans() -> Outcome {
     let world = World::new().await?;
     let main = world.start(world.sidecar("main")?.env("POLL_INTERVAL_MS", 20)).await?;

@@ -11,7 +11,7 @@ use crate::rogue::Rogue;
 /// More patience with an attempt than any test has: nothing is sent again because it is over.
 const PATIENCE_MS: u32 = 600_000;
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[tpro_testkit::test]
 async fn a_stranger_who_sends_them_to_a_service_and_to_a_requester_disturbs_nobody() -> Outcome {
     let world = Rogue::world().await?;
     let main = world.start(world.sidecar("main")?.env("ATTEMPT_TIMEOUT_MS", PATIENCE_MS)).await?;
@@ -57,7 +57,7 @@ async fn a_stranger_who_sends_them_to_a_service_and_to_a_requester_disturbs_nobo
     Ok(())
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[tpro_testkit::test]
 async fn a_request_with_headers_that_cannot_be_read_is_answered_without_them() -> Outcome {
     let world = Rogue::world().await?;
     let rogue = world.start(Rogue::copy(&world, 1)?).await?;
@@ -81,7 +81,7 @@ async fn a_request_with_headers_that_cannot_be_read_is_answered_without_them() -
     Ok(())
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[tpro_testkit::test]
 async fn a_service_whose_answers_have_headers_that_cannot_be_read_is_answered_by_its_payloads() -> Outcome {
     let world = Rogue::world().await?;
     let main = world.start(world.sidecar("main")?.env("ATTEMPT_TIMEOUT_MS", PATIENCE_MS)).await?;

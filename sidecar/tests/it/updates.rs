@@ -31,7 +31,7 @@ async fn publish(session: Client, over: Arc<AtomicBool>, published: Arc<AtomicI6
     Ok(())
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[tpro_testkit::test]
 async fn an_update_of_the_extension_under_load_costs_nothing() -> Outcome {
     // Of its own, since every session of it goes through the update.
     let cluster = Postgres::own().start().await?;
@@ -86,7 +86,7 @@ async fn says(copy: &SidecarProcess, words: &str) -> Outcome {
     .map_err(|failure| failure.with_log(copy.process().log_path()))
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[tpro_testkit::test]
 async fn copies_wait_for_the_upgrade_of_a_running_database_and_then_settle_all() -> Outcome {
     // Of its own, since its roles are those of the release before.
     let cluster = Postgres::own().start().await?;

@@ -41,7 +41,7 @@ fn nested(depth: usize) -> String {
     format!(r#"{{"value": {}{}}}"#, "[".repeat(depth - 1), "]".repeat(depth - 1))
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[tpro_testkit::test]
 async fn an_odd_body_is_refused_at_the_publish_or_carried_as_it_is() -> Outcome {
     let world = Rogue::world().await?;
     let main = world.run("main").await?;
@@ -72,7 +72,7 @@ async fn an_odd_body_is_refused_at_the_publish_or_carried_as_it_is() -> Outcome 
     Ok(())
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[tpro_testkit::test]
 async fn odd_headers_are_refused_at_the_publish_or_carried_as_they_are() -> Outcome {
     let world = World::new().await?;
     let main = world.run("main").await?;
@@ -114,7 +114,7 @@ async fn odd_headers_are_refused_at_the_publish_or_carried_as_they_are() -> Outc
     Ok(())
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[tpro_testkit::test]
 async fn an_odd_reply_is_an_error_or_comes_as_it_is_and_spoils_no_other() -> Outcome {
     let world = World::new().await?;
     let mut replies: Vec<_> = values()

@@ -13,7 +13,7 @@ const NEXT: &str = "version.spoken=return(2)";
 /// And for those whom it answers: it understands the release before, too.
 const NEXT_TARGET: &str = "version.newest=return(2)";
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[tpro_testkit::test]
 async fn a_version_that_one_release_does_not_understand_is_answered_by_another() -> Outcome {
     let world = Rogue::world().await?;
     let main = world.start(world.sidecar("main")?.env("FAILPOINTS", NEXT)).await?;
@@ -56,7 +56,7 @@ async fn a_version_that_one_release_does_not_understand_is_answered_by_another()
     Ok(())
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[tpro_testkit::test]
 async fn the_release_before_is_answered_by_both() -> Outcome {
     let world = Rogue::world().await?;
     let main = world.run("main").await?;
@@ -74,7 +74,7 @@ async fn the_release_before_is_answered_by_both() -> Outcome {
     Ok(())
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[tpro_testkit::test]
 async fn a_handler_of_the_next_release_is_answered_by_the_next_release() -> Outcome {
     let world = World::options().services(&["main", "rogue", "co"]).start().await?;
     let main = world.run("main").await?;
@@ -90,7 +90,7 @@ async fn a_handler_of_the_next_release_is_answered_by_the_next_release() -> Outc
     Ok(())
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[tpro_testkit::test]
 async fn a_stranger_of_an_unknown_version_is_told_which_are_understood() -> Outcome {
     let world = World::options().services(&["main", "rogue"]).start().await?;
     let rogue = world.start(Rogue::copy(&world, 1)?).await?;

@@ -61,7 +61,7 @@ impl Demo {
     }
 }
 
-#[tokio::test]
+#[tpro_testkit::test]
 async fn all_eight_cases_are_as_expected() -> Outcome {
     let demo = Demo::start().await?;
     let (well, said) = demo.run().await?;
@@ -73,7 +73,7 @@ async fn all_eight_cases_are_as_expected() -> Outcome {
     demo.end().await
 }
 
-#[tokio::test]
+#[tpro_testkit::test]
 async fn without_co_the_third_case_is_named_and_no_other() -> Outcome {
     let demo = Demo::start().await?;
     demo.services[0].stop().await?;

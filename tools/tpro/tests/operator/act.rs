@@ -16,7 +16,7 @@ async fn two_messages() -> Outcome<(Database, String)> {
     Ok((database, operator))
 }
 
-#[tokio::test]
+#[tpro_testkit::test]
 async fn an_operator_cancels_and_retries_and_is_told_what_could_not_be_done() -> Outcome {
     let (database, operator) = two_messages().await?;
     let ask = |arguments: &[&str]| on(&database, &operator, arguments);
@@ -50,7 +50,7 @@ async fn an_operator_cancels_and_retries_and_is_told_what_could_not_be_done() ->
     Ok(())
 }
 
-#[tokio::test]
+#[tpro_testkit::test]
 async fn who_is_no_operator_is_told_the_right_that_is_missing() -> Outcome {
     let (database, _) = two_messages().await?;
     let reader = member(&database, "tpro_reader").await?;

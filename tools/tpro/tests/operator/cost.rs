@@ -7,7 +7,7 @@ use crate::tool::{member, on};
 /// Rows that a command may read: some pages of messages with their replies.
 const MOST: i64 = 5_000;
 
-#[tokio::test]
+#[tpro_testkit::test]
 async fn no_command_reads_more_than_some_pages_of_a_large_outbox() -> Outcome {
     let database = Postgres::shared().await?.database().await?;
     database.create_service("main").await?;

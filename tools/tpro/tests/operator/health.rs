@@ -5,7 +5,7 @@ use tpro_testkit::{Outcome, World, eventually};
 
 use crate::tool::{member, on};
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[tpro_testkit::test]
 async fn a_database_is_well_until_something_is_ill_and_each_finding_has_its_remedy() -> Outcome {
     let world = World::options().services(&["main", "co"]).start().await?;
     let main = world.run("main").await?;

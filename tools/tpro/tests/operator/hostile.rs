@@ -9,7 +9,7 @@ use crate::tool::on;
 /// kinds.
 const EVIL: &str = "\u{1b}[2J\u{1b}]0;owned\u{7}\u{202e}\u{9b}31m\r\n\u{7f}";
 
-#[tokio::test]
+#[tpro_testkit::test]
 async fn nothing_of_the_database_reaches_the_terminal_raw() -> Outcome {
     let database = Postgres::shared().await?.database().await?;
     database.create_service("main").await?;
@@ -107,7 +107,7 @@ fn each_key_is_documented(value: &Value, documents: &str) {
     }
 }
 
-#[tokio::test]
+#[tpro_testkit::test]
 async fn no_view_of_anybody_else_is_read() -> Outcome {
     let database = Postgres::shared().await?.database().await?;
     database.create_service("main").await?;

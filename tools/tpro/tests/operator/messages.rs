@@ -37,7 +37,7 @@ fn ids(found: &Value) -> Vec<i64> {
     found["messages"].as_array().into_iter().flatten().filter_map(|line| line["id"].as_i64()).collect()
 }
 
-#[tokio::test]
+#[tpro_testkit::test]
 async fn the_latest_come_first_and_each_filter_takes_out_what_does_not_match() -> Outcome {
     let database = thousand().await?;
     let reader = member(&database, "tpro_reader").await?;
@@ -71,7 +71,7 @@ async fn the_latest_come_first_and_each_filter_takes_out_what_does_not_match() -
     Ok(())
 }
 
-#[tokio::test]
+#[tpro_testkit::test]
 async fn times_are_found_by_ids_although_some_publishers_say_another_time() -> Outcome {
     // Many more than the ids around a bound that are read in any case.
     let database = over_a_thousand_minutes(8_000).await?;
@@ -123,7 +123,7 @@ async fn times_are_found_by_ids_although_some_publishers_say_another_time() -> O
     Ok(())
 }
 
-#[tokio::test]
+#[tpro_testkit::test]
 async fn a_search_that_ends_before_all_was_looked_at_says_so() -> Outcome {
     let database = thousand().await?;
     let arguments = ["messages", "main", "--status", "cancelled", "--scan", "500"];
@@ -134,7 +134,7 @@ async fn a_search_that_ends_before_all_was_looked_at_says_so() -> Outcome {
     Ok(())
 }
 
-#[tokio::test]
+#[tpro_testkit::test]
 async fn a_uid_finds_its_message_for_who_may_read_the_outbox() -> Outcome {
     let database = thousand().await?;
     let reader = member(&database, "tpro_reader").await?;
@@ -165,7 +165,7 @@ async fn a_uid_finds_its_message_for_who_may_read_the_outbox() -> Outcome {
     Ok(())
 }
 
-#[tokio::test]
+#[tpro_testkit::test]
 async fn a_service_that_is_not_there_and_one_that_may_not_be_read_are_told_apart() -> Outcome {
     let database = thousand().await?;
     let unknown = on(&database, "postgres", &["messages", "mian"])?.ended(2)?;

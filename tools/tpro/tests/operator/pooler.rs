@@ -5,7 +5,7 @@ use tpro_testkit::{Outcome, Postgres, postgres};
 
 use crate::tool::{member, run, tpro};
 
-#[tokio::test]
+#[tpro_testkit::test]
 async fn a_session_of_a_pooler_is_given_back_as_it_was() -> Outcome {
     let database = Postgres::shared().await?.database().await?;
     database.create_service("main").await?;

@@ -5,7 +5,7 @@ use tpro_testkit::{Message, Outcome, Postgres, World};
 
 use crate::tool::{member, on, run, tpro};
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[tpro_testkit::test]
 async fn a_message_is_shown_whole_to_who_may_read_it_and_without_its_body_to_a_reader() -> Outcome {
     let world = World::demo().await?;
     let (main, analytic) = (world.run("main").await?, world.run("analytic").await?);
@@ -52,7 +52,7 @@ async fn a_message_is_shown_whole_to_who_may_read_it_and_without_its_body_to_a_r
     Ok(())
 }
 
-#[tokio::test]
+#[tpro_testkit::test]
 async fn an_id_that_is_missing_or_in_two_outboxes_is_told() -> Outcome {
     let database = Postgres::shared().await?.database().await?;
     for service in ["main", "co"] {

@@ -5,7 +5,7 @@ use tpro_testkit::{Outcome, Postgres, World, eventually};
 
 use crate::tool::{member, on, run, tpro};
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[tpro_testkit::test]
 async fn it_shows_copies_leaders_and_what_waits_to_a_reader() -> Outcome {
     let world = World::options().services(&["main", "co"]).start().await?;
     let main = world.run("main").await?;
@@ -46,7 +46,7 @@ async fn it_shows_copies_leaders_and_what_waits_to_a_reader() -> Outcome {
     Ok(())
 }
 
-#[tokio::test]
+#[tpro_testkit::test]
 async fn a_standby_is_asked_like_any_server_and_nobody_is_missed_there() -> Outcome {
     let original = Postgres::shared().await?;
     let database = original.database().await?;
@@ -63,7 +63,7 @@ async fn a_standby_is_asked_like_any_server_and_nobody_is_missed_there() -> Outc
     Ok(())
 }
 
-#[tokio::test]
+#[tpro_testkit::test]
 async fn who_lacks_a_right_is_told_which() -> Outcome {
     let database = Postgres::shared().await?.database().await?;
     database.create_service("main").await?;
@@ -85,7 +85,7 @@ async fn who_lacks_a_right_is_told_which() -> Outcome {
     Ok(())
 }
 
-#[tokio::test]
+#[tpro_testkit::test]
 async fn a_database_that_cannot_be_asked_is_named_without_the_password() -> Outcome {
     let database = Postgres::shared().await?.database().await?;
     let password = database.cluster().role_password().to_owned();

@@ -8,7 +8,7 @@ use tpro_testkit::{Context, Outcome, Postgres, eventually_some};
 
 use crate::tool::{on, tpro};
 
-#[tokio::test]
+#[tpro_testkit::test]
 async fn without_a_terminal_it_looks_as_often_as_it_is_told() -> Outcome {
     let database = Postgres::shared().await?.database().await?;
     database.create_service("main").await?;
@@ -23,7 +23,7 @@ async fn without_a_terminal_it_looks_as_often_as_it_is_told() -> Outcome {
     Ok(())
 }
 
-#[tokio::test]
+#[tpro_testkit::test]
 async fn it_ends_when_its_reader_is_gone() -> Outcome {
     let database = Postgres::shared().await?.database().await?;
     database.create_service("main").await?;
@@ -40,7 +40,7 @@ async fn it_ends_when_its_reader_is_gone() -> Outcome {
     Ok(())
 }
 
-#[tokio::test]
+#[tpro_testkit::test]
 async fn bold_type_is_for_terminals_of_people_who_did_not_refuse_it() -> Outcome {
     let database = Postgres::shared().await?.database().await?;
     database.create_service("main").await?;
@@ -67,7 +67,7 @@ async fn bold_type_is_for_terminals_of_people_who_did_not_refuse_it() -> Outcome
 }
 
 /// `script` gives it a terminal.
-#[tokio::test]
+#[tpro_testkit::test]
 async fn in_a_terminal_it_ends_on_q_and_lines_are_no_wider_than_the_terminal() -> Outcome {
     let database = Postgres::shared().await?.database().await?;
     database.create_service("main").await?;
