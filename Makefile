@@ -19,7 +19,7 @@ export LOAD_SECONDS := $(value SECONDS)
 logs-% up-% roll-% stop-% down-% down-all-% maintain-% create-% create-env-% create-sql-%: export STEM = $*
 
 help all: ## this list
-	@awk -f make/help.awk Makefile
+	@case "$${LC_ALL:-$${LC_MESSAGES:-$${LANG:-}}}" in ru*) other=make/ru/help ;; esac; awk -f make/help.awk $$other Makefile
 
 #: Everything
 demo: ## from nothing to a message that went round: installs, builds, starts, runs eight cases (CASES=only: just these)

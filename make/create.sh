@@ -60,12 +60,13 @@ next_service_port() {
 # env NAME: services/NAME/.env. One that is there keeps every line that its user wrote; make's own
 # lines follow the local installation.
 env_file() {
-  local name=$1 file=services/$1/.env port
+  local name=$1 file=services/$1/.env template=make/service.env port
   lock "env-$name"
   if [ ! -e "$file" ]; then
+    [[ $PERSON_LANG != ru* ]] || template=make/ru/service.env
     (
       umask 077
-      sed "s/@NAME@/$name/g" make/service.env >"$file"
+      sed "s/@NAME@/$name/g" "$template" >"$file"
     )
     say "      $file written"
     # The keys that only make can fill in, once.

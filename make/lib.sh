@@ -25,6 +25,9 @@ cd -- "$ROOT"
 # The environment that make's own recursion adds would reach cargo, which would look for a job
 # server that is not there.
 unset MAKEFLAGS MFLAGS MAKELEVEL MAKEOVERRIDES
+# The language of the person, for what is written for people.
+# shellcheck disable=SC2034  # For the scripts that source this.
+PERSON_LANG=${LC_ALL:-${LC_MESSAGES:-${LANG:-}}}
 # One number format and one language for the messages that are parsed below.
 export LC_ALL=C.UTF-8
 # nats-server lies in /usr/sbin, which an ordinary user's PATH leaves out.

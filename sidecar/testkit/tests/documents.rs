@@ -198,3 +198,45 @@ fn the_readme_says_the_same_in_russian() -> Outcome {
     assert_eq!(english.len(), russian.len(), "one of them ends before the other");
     Ok(())
 }
+
+#[test]
+fn make_help_has_a_russian_text_for_each_line() -> Outcome {
+    let root = paths::checkout();
+    let makefile = fs::read_to_string(root.join("Makefile"))?;
+    let mut lines = Vec::new();
+    for line in makefile.lines() {
+        if line.starts_with("#: ") {
+            lines.push(line);
+        } else if let Some((names, _)) = line.split_once(':').filter(|(_, text)| text.contains("## ")) {
+            lines.extend(
+                names.split_whitespace().filter(|name| name.starts_with(|c: char| c.is_ascii_lowercase())),
+            );
+        }
+    }
+    let russian = fs::read_to_string(root.join("make/ru/help"))?;
+    let texts: Vec<&str> =
+        russian.lines().filter_map(|line| line.split_once('\t')).map(|(name, _)| name).collect();
+    assert!(lines.len() > 30, "{lines:?}");
+    assert_eq!(lines, texts, "Makefile (left) and make/ru/help (right)");
+    Ok(())
+}
+
+#[test]
+fn a_new_env_file_has_the_same_settings_in_russian() -> Outcome {
+    let settings = |name: &str| -> Outcome<Vec<String>> {
+        let text = fs::read_to_string(paths::checkout().join(name))?;
+        let keys = text.lines().filter_map(|line| {
+            let line = line.trim_start_matches(['#', ' ']);
+            let is_key =
+                |key: &&str| !key.is_empty() && key.bytes().all(|b| b.is_ascii_uppercase() || b == b'_');
+            // `KEY=value`, or `# KEY: what it is`, where make puts its own line.
+            let end = line.find(['=', ':'])?;
+            Some(&line[..end]).filter(is_key).map(|key| format!("{key}{}", &line[end..=end]))
+        });
+        Ok(keys.collect())
+    };
+    let english = settings("make/service.env")?;
+    assert!(english.len() > 20, "{english:?}");
+    assert_eq!(english, settings("make/ru/service.env")?);
+    Ok(())
+}
