@@ -49,7 +49,7 @@ load_seed() {
 # everything under it would be compiled twice. Programs that only developers run are left out:
 # nobody waits for them. BUILT=yes says that the caller has built everything.
 build() {
-  build_all "$@" --exclude tpro-bench --exclude tpro-chaos --exclude tpro-models --exclude tpro-house \
+  build_all "$@" --exclude tpro-bench --exclude tpro-chaos --exclude tpro-models --exclude tpro-simulation --exclude tpro-house \
     --exclude tpro-testkit --exclude tpro-testkit-macros
 }
 

@@ -1,0 +1,189 @@
+//! Statements of the outbox: `read.sql`, `look_back.sql`, `fetch.sql`, `unsettled.sql`, `settled.sql` of the dispatcher.
+
+use std::{collections::BTreeSet, sync::Arc};
+
+use super::{
+    row::{Key, Message, Row, Service, Table},
+    server::Server,
+    session::SessionId,
+    snapshot::Snapshot,
+    statement::{Answer, NewMessage, Page, Window},
+    transactions::View,
+    work::{Insert, Returns},
+    writing::Flow,
+    xid::Xid,
+};
+use crate::time::Time;
+
+impl Server {
+    /// INSERT into the outbox.
+    pub(super) fn publish(
+        &mut self,
+        session: SessionId,
+        service: Service,
+        messages: Vec<NewMessage>,
+        now: Time,
+    ) -> Flow {
+        let mut rows = Vec::with_capacity(messages.len());
+        for new in messages {
+            let id = new.id.map_or_else(|| self.draw(session, service), Ok);
+            let (id, tx) = match id.and_then(|id| Ok((id, self.xid(session)?))) {
+                Ok(place) => place,
+                Err(state) => return Flow::error(state),
+            };
+            rows.push(Row::Publish(Message {
+                id,
+                uid: new.uid,
+                tx,
+                lane: new.lane,
+                method: new.method,
+                protocol: new.protocol,
+                timeout: new.timeout,
+                created_at: now,
+                expires_at: new.expires_at,
+                direct: new.direct,
+                headers: new.headers,
+                body: new.body,
+            }));
+        }
+        let transaction = self.sessions.get_mut(&session).and_then(|session| session.transaction.as_mut());
+        if let Some(transaction) = transaction {
+            // The trigger for each statement.
+            transaction.published.insert(service);
+        }
+        let rows = rows.into();
+        self.insert(
+            session,
+            Insert { service, rows, skips: false, inserted: Vec::new(), returns: Returns::Ids },
+        )
+    }
+
+    /// `outbox.read`, window by window as the statement does it.
+    pub(super) fn read(&self, view: View, service: Service, window: &Window) -> Page {
+        if view.own.is_some() {
+            return Page { cur: None, rows: Vec::new() };
+        }
+        let cur = window.until.as_ref().unwrap_or(view.snapshot);
+        let (tx, id) = window.after;
+        let mut found: Vec<&Message> = Vec::new();
+        for (lo, hi) in windows(&window.seen, cur) {
+            if hi <= tx {
+                continue;
+            }
+            let after = (lo.max(tx), if lo >= tx { i64::MAX } else { id });
+            let rows = self.heap.messages(service, after, hi, view);
+            let wanted = rows.filter(|message| !message.direct && message.id >= window.first);
+            found.extend(wanted.take(window.rows));
+        }
+        found.sort_by_key(|message| (message.tx, message.id));
+        found.truncate(window.rows);
+        let is_whole =
+            |message: &Message| window.closed.as_ref().is_some_and(|closed| !closed.contains(&message.lane));
+        let rows = found.into_iter().map(|message| (message.clone(), is_whole(message))).collect();
+        Page { cur: Some(cur.clone()), rows }
+    }
+
+    /// `outbox.look_back`.
+    pub(super) fn look_back(
+        &self,
+        view: View,
+        service: Service,
+        (seen, until): (&Snapshot, &Snapshot),
+        last: i64,
+        after: (Xid, i64),
+        rows: usize,
+    ) -> Vec<(Xid, i64, Arc<str>, bool)> {
+        let messages = self.heap.messages(service, after, until.xmax(), view);
+        let wanted = messages.filter(|message| {
+            message.id <= last && until.sees(message.tx) && !seen.sees(message.tx) && !message.direct
+        });
+        let settled = |message: &Message| self.heap.get(&reply_key(service, message.id), view).is_some();
+        wanted
+            .take(rows)
+            .map(|message| (message.tx, message.id, message.lane.clone(), settled(message)))
+            .collect()
+    }
+
+    /// The rows of these ids, in their order; not the records of calls.
+    pub(super) fn fetch<'a>(
+        &'a self,
+        view: View<'a>,
+        service: Service,
+        ids: &[i64],
+    ) -> impl Iterator<Item = &'a Message> {
+        let ids: BTreeSet<i64> = ids.iter().copied().collect();
+        ids.into_iter()
+            .filter_map(move |id| self.message(view, service, id).filter(|message| !message.direct))
+    }
+
+    /// `outbox.unsettled`.
+    pub(super) fn unsettled(&self, view: View, service: Service, ids: &[i64]) -> Answer {
+        let open = self
+            .fetch(view, service, ids)
+            .filter(|message| self.heap.get(&reply_key(service, message.id), view).is_none());
+        Answer::Lanes(open.map(|message| (message.id, message.lane.clone())).collect())
+    }
+
+    /// `outbox.settled`.
+    pub(super) fn settled(&self, view: View, service: Service, ids: &[i64]) -> Answer {
+        let ids: BTreeSet<i64> = ids.iter().copied().collect();
+        let settled = |id: &i64| self.heap.get(&reply_key(service, *id), view).is_some();
+        Answer::Ids(ids.into_iter().filter(settled).collect())
+    }
+
+    /// The message with this id.
+    pub(super) fn message<'a>(&'a self, view: View<'a>, service: Service, id: i64) -> Option<&'a Message> {
+        let key = Key { service, table: Table::Publish, uid: 0, number: id };
+        match self.heap.get(&key, view)? {
+            Row::Publish(message) => Some(message),
+            _ => None,
+        }
+    }
+}
+
+/// The key of the reply of a message.
+pub(super) fn reply_key(service: Service, id: i64) -> Key {
+    Key { service, table: Table::Reply, uid: 0, number: id }
+}
+
+/// The ranges of transactions between two snapshots, both ends excluded: cut at those in progress, and those that have ended
+/// since.
+fn windows(seen: &Snapshot, cur: &Snapshot) -> Vec<(Xid, Xid)> {
+    let before = |xid: Xid| Xid(xid.0.saturating_sub(1));
+    let mut edges = vec![before(seen.xmax()), cur.xmax()];
+    edges.extend(cur.open().iter().copied().filter(|xid| *xid >= seen.xmax()));
+    edges.sort_unstable();
+    let mut windows: Vec<_> = edges.iter().copied().zip(edges.iter().copied().skip(1)).collect();
+    windows.extend(
+        seen.open().iter().copied().filter(|xid| cur.sees(*xid)).map(|xid| (before(xid), xid.next())),
+    );
+    windows
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::random::Random;
+
+    #[test]
+    fn the_windows_hold_what_one_snapshot_sees_and_the_other_does_not() {
+        let mut random = Random::new(3);
+        for _ in 0..2_000 {
+            // Two snapshots of one history: what was over stays over.
+            let mut over = [false; 24];
+            let mut snapshot = |until: u64, random: &mut Random| {
+                (0..until).for_each(|xid| over[xid as usize] |= random.one_in(2));
+                let xmax = (0..until).rev().find(|xid| over[*xid as usize]).map_or(1, |xid| xid + 1).max(1);
+                let open: Vec<Xid> = (0..xmax).filter(|xid| !over[*xid as usize]).map(Xid).collect();
+                Snapshot::new(open.first().copied().unwrap_or(Xid(xmax)), Xid(xmax), open)
+            };
+            let (seen, cur) = (snapshot(12, &mut random), snapshot(24, &mut random));
+            let windows = windows(&seen, &cur);
+            for xid in (1..24).map(Xid) {
+                let times = windows.iter().filter(|(lo, hi)| *lo < xid && xid < *hi).count();
+                let wanted = usize::from(cur.sees(xid) && !seen.sees(xid));
+                assert_eq!(times, wanted, "{xid:?} between {seen} and {cur}");
+            }
+        }
+    }
+}

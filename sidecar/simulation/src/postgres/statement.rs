@@ -1,0 +1,243 @@
+//! The statements of the product, by their names, and what they answer.
+
+use std::{sync::Arc, time::Duration};
+
+use super::{
+    row::{Cursor, Message, Outcome, Reply, Service},
+    snapshot::Snapshot,
+    sqlstate::SqlState,
+    xid::Xid,
+};
+use crate::time::Time;
+
+/// A row to be published.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct NewMessage {
+    /// An id that was drawn before, or the next one.
+    pub id: Option<i64>,
+    /// Its uid.
+    pub uid: u128,
+    /// `space.service`.
+    pub lane: Arc<str>,
+    /// `entity.method_name`.
+    pub method: Arc<str>,
+    /// `jsonrpc` or `json`.
+    pub protocol: Arc<str>,
+    /// Seconds.
+    pub timeout: i32,
+    /// The moment after which it is not worth sending.
+    pub expires_at: Option<Time>,
+    /// The record of a call.
+    pub direct: bool,
+    /// Headers, as text.
+    pub headers: Arc<str>,
+    /// Body, as text.
+    pub body: Arc<str>,
+}
+
+/// The part of the outbox that is read: the parameters of `outbox.read`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Window {
+    /// Read up to here.
+    pub seen: Snapshot,
+    /// The window's end while paging.
+    pub until: Option<Snapshot>,
+    /// The last (tx, id) of the page before.
+    pub after: (Xid, i64),
+    /// The most rows.
+    pub rows: usize,
+    /// Lanes whose rows come without headers and body; none for all of them.
+    pub closed: Option<Vec<Arc<str>>>,
+    /// The first id that is asked for.
+    pub first: i64,
+}
+
+/// A page of the outbox.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Page {
+    /// The snapshot it was read in; none if the transaction had an id of its own.
+    pub cur: Option<Snapshot>,
+    /// Messages; false for those that came without headers and body.
+    pub rows: Vec<(Message, bool)>,
+}
+
+/// A message to be taken into the inbox.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Taking {
+    /// The message.
+    pub uid: u128,
+    /// The number of the run.
+    pub run: i32,
+    /// Who asks.
+    pub source: Option<Arc<str>>,
+    /// The subject it came by.
+    pub target: Arc<str>,
+    /// The attempt of the requester.
+    pub attempt: i32,
+    /// The time that is left.
+    pub budget: Duration,
+    /// The proof that a repeat must give.
+    pub proof: Option<Arc<str>>,
+}
+
+/// A row of `inbox.known`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Known {
+    /// The message.
+    pub uid: u128,
+    /// Its stored answer.
+    pub answer: Option<Arc<str>>,
+    /// Its last run.
+    pub run: Option<i32>,
+    /// Another copy is at work on it.
+    pub at_work: bool,
+    /// That run is this copy's.
+    pub ours: bool,
+    /// Who asked, for what, and with which proof.
+    pub first: Option<(Option<Arc<str>>, Arc<str>, Option<Arc<str>>)>,
+    /// Its sender may still wait.
+    pub is_awaited: bool,
+}
+
+/// A statement.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Statement {
+    /// BEGIN.
+    Begin,
+    /// COMMIT.
+    Commit,
+    /// ROLLBACK.
+    Rollback,
+    /// PREPARE TRANSACTION.
+    Prepare(Arc<str>),
+    /// COMMIT PREPARED.
+    CommitPrepared(Arc<str>),
+    /// ROLLBACK PREPARED.
+    RollbackPrepared(Arc<str>),
+    /// SET LOCAL lock_timeout; none for no limit.
+    SetPatience(Option<Duration>),
+    /// `pg_current_xact_id()`.
+    TakeXid,
+    /// `pg_current_snapshot()`: `cursor.now`.
+    Snapshot,
+    /// `clock_timestamp()`: `leader.heartbeat`.
+    Heartbeat,
+    /// The server's timeline and the start of its postmaster: `leader.identity`.
+    Identity,
+    /// LISTEN.
+    Listen(Arc<str>),
+    /// NOTIFY.
+    Notify(Arc<str>, Arc<str>),
+    /// INSERT into the outbox.
+    Publish(Service, Vec<NewMessage>),
+    /// `nextval`.
+    Draw(Service),
+    /// `outbox.read`.
+    Read(Service, Window),
+    /// `outbox.look_back`: read up to, look up to, the last id, the place before, the most rows.
+    LookBack(Service, Snapshot, Snapshot, i64, (Xid, i64), usize),
+    /// `outbox.drawn`.
+    Drawn(Service),
+    /// `outbox.fetch`.
+    Fetch(Service, Vec<i64>),
+    /// `outbox.unsettled`.
+    Unsettled(Service, Vec<i64>),
+    /// `outbox.settled`.
+    Settled(Service, Vec<i64>),
+    /// `reply.settle`.
+    Settle(Service, Vec<Reply>),
+    /// `reply.settle_unsettled`.
+    SettleUnsettled(Service, Vec<Reply>),
+    /// The reply of a message that is there with this uid, as a reply handler's transaction writes it.
+    SettleOwn(Service, Reply),
+    /// `reply.try`.
+    TryToSettle(Service),
+    /// `tpro.cancel`.
+    Cancel(Service, i64),
+    /// `cursor.read`.
+    Cursor(Service),
+    /// `cursor.move`.
+    MoveCursor(Service, Cursor),
+    /// `backlog.note`: unsettled, whole, read.
+    NoteBacklog(Service, i64, bool, i64),
+    /// `tpro.lead`.
+    Lead(Service),
+    /// `tpro.sleep`.
+    Sleep(Service),
+    /// `tpro.wake`.
+    Wake(Service),
+    /// `tpro.present`.
+    Present(Service, i32),
+    /// `tpro.is_present`.
+    IsPresent(Service, i32),
+    /// `tpro.depose`.
+    Depose(Service),
+    /// True if the backend of this pid leads.
+    IsLed(Service, u32),
+    /// `inbox.accept_unaccepted`, by a copy.
+    Accept(Service, i32, Vec<Taking>),
+    /// `inbox.known`, for a copy.
+    Known(Service, i32, Vec<u128>),
+    /// `inbox.finish_unfinished`.
+    Finish(Service, Vec<Outcome>),
+    /// `inbox.outcome`.
+    Outcomes(Service, Vec<u128>),
+    /// `inbox.begun`.
+    Begun(Service, u128),
+    /// `inbox.count_repeat`, by a copy.
+    CountRepeat(Service, i32, Taking),
+    /// INSERT of a handler's effect.
+    Effect(Service, u128),
+}
+
+/// The answer to a statement.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Answer {
+    /// It is done.
+    Done,
+    /// COMMIT of a transaction that had failed: it was rolled back.
+    RolledBack,
+    /// A number of rows.
+    Count(usize),
+    /// A number.
+    Number(i64),
+    /// Yes or no.
+    Flag(bool),
+    /// A number that may be missing.
+    Maybe(Option<i64>),
+    /// A transaction's id.
+    Xid(Xid),
+    /// A snapshot.
+    Snapshot(Snapshot),
+    /// The time of the database.
+    Time(Time),
+    /// Timeline, and start of the postmaster.
+    Identity(u32, Time),
+    /// A page of the outbox.
+    Page(Page),
+    /// Messages, whole.
+    Messages(Vec<Message>),
+    /// Ids.
+    Ids(Vec<i64>),
+    /// Ids and lanes.
+    Lanes(Vec<(i64, Arc<str>)>),
+    /// Messages that were looked back at: place, lane, and whether they have a reply.
+    LookedBack(Vec<(Xid, i64, Arc<str>, bool)>),
+    /// The durable cursor.
+    Cursor(Cursor),
+    /// Uids.
+    Uids(Vec<u128>),
+    /// Rows of `inbox.known`.
+    Known(Vec<Known>),
+    /// Uids and stored answers.
+    Outcomes(Vec<(u128, Arc<str>)>),
+}
+
+/// The end of a step of a statement.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Step {
+    /// The statement is over.
+    Done(Result<Answer, SqlState>),
+    /// It waits; see [`super::Server::ready`] and [`super::Server::due`].
+    Waits,
+}
