@@ -10,7 +10,7 @@ use tpro_testkit::{Context, Failure, Outcome, paths};
 const FAULTS: u32 = 85;
 
 /// The crates that are named there, and their folders.
-const CRATES: [(&str, &str); 14] = [
+const CRATES: [(&str, &str); 15] = [
     ("sidecar", "sidecar"),
     ("wire", "sidecar/wire"),
     ("runtime", "sidecar/runtime"),
@@ -19,6 +19,7 @@ const CRATES: [(&str, &str); 14] = [
     ("maintenance", "sidecar/maintenance"),
     ("http", "sidecar/http"),
     ("models", "sidecar/models"),
+    ("simulation", "sidecar/simulation"),
     ("testkit", "sidecar/testkit"),
     ("pg_tpro", "pg_tpro"),
     ("chaos", "tools/chaos"),
