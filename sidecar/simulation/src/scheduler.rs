@@ -92,7 +92,9 @@ mod tests {
 
     fn run(seed: u64) -> Vec<(u64, u32)> {
         let mut scheduler = Scheduler::new(seed);
-        (0..4).for_each(|event| drop(scheduler.at(Time::of_micros(10), event)));
+        for event in 0..4 {
+            scheduler.at(Time::of_micros(10), event);
+        }
         let mut order = Vec::new();
         while let Some(event) = scheduler.next_event() {
             order.push((scheduler.now().micros(), event));

@@ -80,6 +80,9 @@ pub struct Taking {
     pub proof: Option<Arc<str>>,
 }
 
+/// A sender, the target it asked, and its proof.
+pub type Question = (Option<Arc<str>>, Arc<str>, Option<Arc<str>>);
+
 /// A row of `inbox.known`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Known {
@@ -93,8 +96,8 @@ pub struct Known {
     pub at_work: bool,
     /// That run is this copy's.
     pub ours: bool,
-    /// Who asked, for what, and with which proof.
-    pub first: Option<(Option<Arc<str>>, Arc<str>, Option<Arc<str>>)>,
+    /// The question that it was accepted for.
+    pub first: Option<Question>,
     /// Its sender may still wait.
     pub is_awaited: bool,
 }

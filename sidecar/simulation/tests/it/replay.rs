@@ -82,7 +82,9 @@ fn run(seed: u64) -> Trace {
                     chosen.push(members[at].0);
                     at
                 });
-                chosen.into_iter().for_each(|to| drop(scheduler.after(span, Event::Receive(to))));
+                for to in chosen {
+                    scheduler.after(span, Event::Receive(to));
+                }
             }
             Event::Receive(connection) => {
                 let delivery = broker.receive(connection);
