@@ -9,9 +9,9 @@
 //!    came to rest early does not count;
 //! 2. the slope of the whole is more than 0: a jump near the end that comes back is none;
 //! 3. its later half gains more by each doubling of time than its earlier half. Memory comes to
-//!    rest by the logarithm of time: the higher a high-water mark is, the less often it is passed, so
-//!    each doubling gains about the same, and for hours that is more than 1 MB an hour. A leak gains
-//!    with time itself: twice as much in twice the time.
+//!    rest by the logarithm of time: the higher a high-water mark is, the less often it is passed,
+//!    so each doubling gains about the same, and for hours that is more than 1 MB an hour. A leak
+//!    gains with time itself: twice as much in twice the time.
 //!
 //! A series **does not grow** if its later half surely gains no more than 1 an hour, and else the
 //! run cannot tell. With this confidence a run of forty series without growth fails less often than
