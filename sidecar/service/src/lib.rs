@@ -7,7 +7,7 @@
 
 pub mod handler;
 pub mod host;
-mod inbox;
+pub mod inbox;
 pub mod metrics;
 pub mod subscriber;
 pub mod turn;

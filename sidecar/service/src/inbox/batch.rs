@@ -1,4 +1,4 @@
-//! What is written together.
+//! Commands that are written together.
 
 use std::{
     collections::{HashMap, HashSet},
@@ -16,15 +16,16 @@ use uuid::Uuid;
 
 use super::{
     columns::{AcceptColumns, FinishColumns},
-    command::{Accepted, Command, Finish, Finished, is_suspect},
-    question::First,
+    command::{Accepted, Command, Finish, Finished},
+    known,
+    run_limit::RunLimit,
     sql::Prepared,
     taking::Taking,
+    verdict::{Taken, Verdict},
 };
 use crate::handler::{
     cause::describe,
     journal::{Columns, Journal},
-    outcome::Outcome,
 };
 use crate::host::Host;
 
@@ -46,9 +47,7 @@ pub(super) struct Lost(pub(super) Error);
 impl Batch {
     pub(super) fn add(&mut self, command: Command) {
         match command {
-            Command::Accept(accept, reply) => {
-                self.accepts.push(Taking { accept, run: 1, unsure: false, reply })
-            }
+            Command::Accept(accept, reply) => self.accepts.push(Taking::new(accept, reply)),
             Command::Finish(finish, reply) => self.finishes.push((finish, reply)),
             Command::Record(journal) => self.records.extend(journal),
         }
@@ -60,26 +59,27 @@ impl Batch {
 
     /// Writes everything and answers everybody.
     pub(super) async fn write(&mut self, app: &Host, client: &Client, sql: &Prepared) -> Result<(), Lost> {
-        // Whoever has given up waiting to be accepted must not be: the run would be counted, and not happen.
-        self.accepts.retain(|taking| !taking.reply.is_closed());
+        // A message that nobody waits for any more must not be taken: the run would be counted, and
+        // not happen.
+        self.accepts.retain(|taking| !taking.is_given_up());
         let mut backoff = Backoff::new(FIRST_PAUSE, LONGEST_PAUSE);
         while self.len() > 0 {
             match self.commit(app, client, sql).await {
                 Ok(written) => self.answer(app, client, sql, written).await?,
                 Err(error) if client.is_closed() || is_lost(&error) => {
-                    self.accepts.iter_mut().for_each(|taking| taking.unsure = true);
+                    self.accepts.iter_mut().for_each(|taking| taking.bid.lost());
                     return Err(Lost(error));
                 }
                 Err(error) if is_passing(&error) => {
-                    // A full disk, a deadlock, a statement that somebody cancelled: nothing is wrong with what is written,
-                    // and what is done must not be said to have failed.
+                    // A full disk, a deadlock, a statement that somebody cancelled: nothing is
+                    // wrong with what is written, and what is done must not be said to have failed.
                     tracing::warn!(
                         commands = self.len(),
                         "the inbox cannot be written: {}; trying again",
                         describe(&error)
                     );
                     tokio::time::sleep(backoff.next_pause()).await;
-                    self.accepts.retain(|taking| !taking.reply.is_closed());
+                    self.accepts.retain(|taking| !taking.is_given_up());
                 }
                 Err(error) if self.len() == 1 => self.refuse(&error),
                 Err(_) => self.write_singly(app, client, sql).await?,
@@ -88,8 +88,9 @@ impl Batch {
         Ok(())
     }
 
-    /// One transaction, sent at one go: outcomes first, then the calls that led to them, then accepts. All copies write
-    /// in this order, and each statement in the order of uids, so that none waits for another in a circle.
+    /// One transaction, sent at one go: outcomes first, then the calls that led to them, then
+    /// accepts. All copies write in this order, and each statement in the order of uids, so that
+    /// none waits for another in a circle.
     async fn commit(&self, app: &Host, client: &Client, sql: &Prepared) -> Result<Written, Error> {
         let finishes = FinishColumns::of(&self.finishes);
         let calls = Columns::of(self.calls());
@@ -128,7 +129,8 @@ impl Batch {
                 )
                 .await
         };
-        // Polled in this order, and so sent in it. If one fails, those after it fail too, and COMMIT rolls back.
+        // Polled in this order, and so sent in it. If one fails, those after it fail too, and
+        // COMMIT rolls back.
         let (begun, stored, recorded, taken, committed) = futures_util::join!(
             client.batch_execute("BEGIN"),
             store,
@@ -142,8 +144,8 @@ impl Batch {
         Ok(Written { stored: uids(&stored), taken: uids(&taken) })
     }
 
-    /// Answers those whose rows were written, and looks up what there was for the others. Accepts that are for another
-    /// run stay.
+    /// Answers those whose rows were written, and looks up what there was for the others. Accepts
+    /// that are for another run stay.
     async fn answer(
         &mut self,
         app: &Host,
@@ -160,19 +162,19 @@ impl Batch {
             }
         }
         for taking in std::mem::take(&mut self.accepts) {
-            if written.taken.contains(&taking.accept.question.uid.uuid()) {
-                let _ = taking.reply.send(Accepted::Run(taking.run));
-            } else {
-                self.accepts.push(taking);
-            }
+            let is_ours = written.taken.contains(&taking.accept.question.uid.uuid());
+            let step = taking.bid.taken(if is_ours { Taken::Ours } else { Taken::Before });
+            self.accepts.extend(taking.step(step, without_outcome));
         }
-        // What is left was there before. If a look-up is lost, it is written once more and found there once more.
+        // All that is left was there before. If a look-up is lost, it is written once more and
+        // found there once more.
         let uids: Vec<_> = self.finishes.iter().map(|(finish, _)| finish.uid.uuid()).collect();
         let outcomes = outcomes(client, sql, uids).await.map_err(Lost)?;
         answer_beaten(outcomes, std::mem::take(&mut self.finishes));
         let uids: Vec<_> = self.accepts.iter().map(|taking| taking.accept.question.uid.uuid()).collect();
         let known = known(app, client, sql, uids).await.map_err(Lost)?;
-        self.accepts = answer_repeats(app, &known, std::mem::take(&mut self.accepts));
+        let limit = RunLimit::new(app.config.limits.runs);
+        self.accepts = answer_repeats(limit, &known, std::mem::take(&mut self.accepts));
         Ok(())
     }
 
@@ -188,7 +190,7 @@ impl Batch {
         let mut singles = finishes.chain(records).chain(accepts);
         while let Some(mut single) = singles.next() {
             if let Err(lost) = Box::pin(single.write(app, client, sql)).await {
-                // What was not written goes back.
+                // All that was not written goes back.
                 self.join(single);
                 singles.for_each(|single| self.join(single));
                 return Err(lost);
@@ -203,13 +205,14 @@ impl Batch {
         self.records.extend(other.records);
     }
 
-    /// Deals with the one command that cannot be written. It stays in the batch where another try makes sense.
+    /// Deals with the one command that cannot be written. It stays in the batch where another try
+    /// makes sense.
     fn refuse(&mut self, error: &Error) {
         let waited = error.code() == Some(&SqlState::LOCK_NOT_AVAILABLE);
         for taking in self.accepts.drain(..) {
             if waited {
-                // Somebody holds the row and has not committed: that is being at work.
-                let _ = taking.reply.send(Accepted::Working);
+                let step = taking.bid.taken(Taken::Open);
+                taking.step(step, without_outcome);
             } else {
                 tracing::error!(message.id = %taking.accept.question.uid, "the inbox does not take a message: {}", describe(error));
             }
@@ -258,13 +261,13 @@ async fn outcomes(client: &Client, sql: &Prepared, uids: Vec<Uuid>) -> Result<Ha
 /// The losers answer with the winner's outcome.
 fn answer_beaten(mut outcomes: HashMap<Uuid, String>, beaten: Vec<(Finish, oneshot::Sender<Finished>)>) {
     for (Finish { uid, .. }, reply) in beaten {
-        if let Some(outcome) = outcomes.remove(&uid.uuid()).and_then(|answer| stored_outcome(uid, &answer)) {
-            let _ = reply.send(Finished::Beaten(outcome));
+        if let Some(answer) = outcomes.remove(&uid.uuid()) {
+            let _ = reply.send(Finished::Beaten(known::stored(uid, &answer)));
         }
     }
 }
 
-/// What is known of messages that were taken before.
+/// The rows of messages that were taken before.
 async fn known(
     app: &Host,
     client: &Client,
@@ -278,45 +281,21 @@ async fn known(
     Ok(rows.into_iter().map(|row| (row.get(0), row)).collect())
 }
 
-/// Says what is known of repeats; those that are to run again come back with the number of their next run.
-fn answer_repeats(app: &Host, known: &HashMap<Uuid, Row>, repeats: Vec<Taking>) -> Vec<Taking> {
-    let most = i32::try_from(app.config.limits.runs).unwrap_or(i32::MAX);
-    let mut again = Vec::new();
-    for mut taking in repeats {
-        let question = &taking.accept.question;
-        let Some(row) = known.get(&question.uid.uuid()) else { continue };
-        let (answer, run, at_work, ours): (Option<&str>, Option<i32>, Option<bool>, Option<bool>) =
-            (row.get(1), row.get(2), row.get(3), row.get(4));
-        let last = run.unwrap_or(0);
-        let is_repeat = First::of(row).is_none_or(|first| question.repeats(&first));
-        let accepted = match answer {
-            _ if !is_repeat => Accepted::Mismatch,
-            Some(answer) => match stored_outcome(question.uid, answer) {
-                Some(outcome) => Accepted::Done(outcome),
-                None => continue,
-            },
-            // This very accept: its commit had succeeded. Nobody else of this copy takes the message at the same time.
-            None if taking.unsure && ours == Some(true) && last == taking.run => Accepted::Run(last),
-            None if at_work == Some(true) => Accepted::Working,
-            None if last >= most => Accepted::Exhausted(last + 1),
-            None if !taking.accept.alone && is_suspect(last + 1, most) => Accepted::Suspect,
-            None => {
-                (taking.run, taking.unsure) = (last + 1, false);
-                again.push(taking);
-                continue;
-            }
-        };
-        let _ = taking.reply.send(accepted);
-    }
-    again
+/// Answers repeats by what is known of them. Those that are to be taken for their next run come
+/// back.
+fn answer_repeats(limit: RunLimit, known: &HashMap<Uuid, Row>, repeats: Vec<Taking>) -> Vec<Taking> {
+    let judge = |mut taking: Taking| {
+        let question = taking.accept.question.clone();
+        let row = known.get(&question.uid.uuid())?;
+        let step = taking.bid.judge(&known::facts(row, &question), limit);
+        taking.step(step, |verdict| known::accepted(verdict, row, question.uid))
+    };
+    repeats.into_iter().filter_map(judge).collect()
 }
 
-fn stored_outcome(uid: Uid, answer: &str) -> Option<Outcome> {
-    Outcome::from_stored(answer)
-        .inspect_err(|error| {
-            tracing::error!(message.id = %uid, "a stored outcome cannot be read: {}", describe(error));
-        })
-        .ok()
+/// A verdict after the INSERT, which is about no outcome.
+fn without_outcome(verdict: Verdict) -> Accepted {
+    Accepted::of(verdict, known::unreadable)
 }
 
 fn uids(rows: &[Row]) -> HashSet<Uuid> {

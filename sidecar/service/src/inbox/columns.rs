@@ -8,7 +8,7 @@ use super::{
     taking::Taking,
 };
 
-/// What is taken.
+/// The columns of messages to take.
 #[derive(Default)]
 pub(super) struct AcceptColumns<'a> {
     pub(super) uid: Vec<Uuid>,
@@ -23,9 +23,9 @@ pub(super) struct AcceptColumns<'a> {
 impl<'a> AcceptColumns<'a> {
     pub(super) fn of(accepts: &'a [Taking]) -> Self {
         let mut columns = Self::default();
-        for Taking { accept, run, .. } in accepts {
+        for Taking { accept, bid, .. } in accepts {
             columns.uid.push(accept.question.uid.uuid());
-            columns.run.push(*run);
+            columns.run.push(bid.run());
             columns.source.push(accept.question.source.as_deref());
             columns.target.push(&accept.question.target);
             columns.attempt.push(accept.attempt);
@@ -36,7 +36,7 @@ impl<'a> AcceptColumns<'a> {
     }
 }
 
-/// What is stored.
+/// The columns of outcomes to store.
 #[derive(Default)]
 pub(super) struct FinishColumns<'a> {
     pub(super) uid: Vec<Uuid>,

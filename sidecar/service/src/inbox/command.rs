@@ -1,11 +1,14 @@
-//! What the writer is asked to write.
+//! Commands to the writer.
 
 use std::sync::Arc;
 
 use tokio::sync::oneshot;
 use tpro_wire::Uid;
 
-use super::question::Question;
+use super::{
+    question::Question,
+    verdict::{Refusal, Verdict},
+};
 use crate::handler::{journal::Journal, outcome::Outcome};
 
 /// One thing to write.
@@ -23,32 +26,33 @@ pub(crate) struct Accept {
     pub(crate) question: Arc<Question>,
     pub(crate) attempt: i32,
     pub(crate) budget_ms: i64,
-    /// Whether it may be taken though it is suspect, since no other suspect runs in this copy.
+    /// No other suspect runs in this copy, so the message may be taken even if it is suspect.
     pub(crate) alone: bool,
 }
 
-/// Whether a run with this number is suspect of ending the process: half of the runs it may have ended with their
-/// process. It may have been another message that ended those, so suspects are run one at a time: then each is counted
-/// for its own runs, and the innocent end well.
-pub(crate) fn is_suspect(run: i32, most: i32) -> bool {
-    run > 1 && run.saturating_mul(2) > most
-}
-
-/// What became of it.
+/// The verdict on a message, with the outcome where there is one.
 #[derive(Debug)]
 pub(crate) enum Accepted {
-    /// It is ours: this is its number.
+    /// The handler runs, and this is the number of the run.
     Run(i32),
-    /// It is done.
-    Done(Outcome),
-    /// Another question was asked under its uid before.
-    Mismatch,
-    /// Another copy is at work on it.
-    Working,
-    /// It is suspect, and is to be taken when no other suspect runs.
-    Suspect,
-    /// It ran as often as it may: this would be the next number.
+    /// The outcome is stored. `ours`: this copy took the last run.
+    Done { outcome: Outcome, ours: bool },
+    /// All runs began and none was finished; this would be the number of the next.
     Exhausted(i32),
+    /// No handler runs here for it now.
+    Refused(Refusal),
+}
+
+impl Accepted {
+    /// The verdict, with the outcome that it may be about.
+    pub(super) fn of(verdict: Verdict, outcome: impl FnOnce() -> Outcome) -> Self {
+        match verdict {
+            Verdict::Run(run) => Self::Run(run),
+            Verdict::Done { ours } => Self::Done { outcome: outcome(), ours },
+            Verdict::Exhausted(run) => Self::Exhausted(run),
+            Verdict::Refused(refusal) => Self::Refused(refusal),
+        }
+    }
 }
 
 /// An outcome to be stored.
@@ -59,7 +63,7 @@ pub(crate) struct Finish {
     pub(crate) journal: Vec<Journal>,
 }
 
-/// What became of it.
+/// The end of it.
 #[derive(Debug)]
 pub(crate) enum Finished {
     /// It is the one that counts.

@@ -7,7 +7,10 @@ use std::{
 
 use tpro_wire::Uid;
 
-use super::question::Question;
+use super::{
+    question::Question,
+    verdict::{Refusal, meet},
+};
 
 /// Repeats of one message that may wait for its answer; the requester needs one of them.
 const MOST_JOINED: usize = 16;
@@ -17,7 +20,7 @@ pub(crate) struct Flight<J>(Mutex<HashMap<Uid, AtWork<J>>>);
 
 struct AtWork<J> {
     question: Arc<Question>,
-    /// Whether the inbox has taken it: only then is it the first that was asked under its uid.
+    /// The inbox has taken the message.
     is_taken: bool,
     joined: Vec<J>,
 }
@@ -28,16 +31,14 @@ pub(crate) struct Boarded<J> {
     uid: Uid,
 }
 
-/// What becomes of a message that comes.
+/// The fate of a message that comes.
 pub(crate) enum Boarding<J> {
     /// Its work begins.
     Begun(Boarded<J>),
     /// It is at work already, and the repeat waits with it.
     Joined,
     /// Another question is at work under its uid.
-    Mismatch,
-    /// The same, and which of the two came first is not known yet.
-    Unsure,
+    Refused(Refusal),
 }
 
 impl<J> Default for Flight<J> {
@@ -57,8 +58,9 @@ impl<J> Flight<J> {
         match flight.entry(question.uid) {
             Entry::Occupied(mut entry) => {
                 let at_work = entry.get_mut();
-                if !question.repeats(&at_work.question.as_first()) {
-                    return if at_work.is_taken { Boarding::Mismatch } else { Boarding::Unsure };
+                let is_repeat = question.repeats(&at_work.question.as_first());
+                if let Some(refusal) = meet(is_repeat, at_work.is_taken) {
+                    return Boarding::Refused(refusal);
                 }
                 if at_work.joined.len() < MOST_JOINED {
                     at_work.joined.push(joins());
@@ -135,9 +137,9 @@ mod tests {
         let flight = Arc::new(Flight::default());
         let first = begun(flight.board(&Arc::new(Question::sample("{}")), || "first")).unwrap();
         let other = Arc::new(Question::sample("[]"));
-        assert!(matches!(flight.board(&other, || "other"), Boarding::Unsure));
+        assert!(matches!(flight.board(&other, || "other"), Boarding::Refused(Refusal::Unsure)));
         first.is_taken();
-        assert!(matches!(flight.board(&other, || "other"), Boarding::Mismatch));
+        assert!(matches!(flight.board(&other, || "other"), Boarding::Refused(Refusal::Mismatch)));
         assert_eq!(first.leave().len(), 0);
         assert!(begun(flight.board(&other, || "other")).is_some());
     }

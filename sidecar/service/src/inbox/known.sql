@@ -1,11 +1,9 @@
--- inbox.known: what is known of messages that were taken before: their outcome, or their last run and whether its owner
--- is at work on it. An owner is another copy that lives and has time left; this copy ($3) looks into its own memory
--- before it asks. Then whether that run was this copy's, and last who asked what: each run of a message has the same. Its
--- sender may wait for its budget and, behind another leader, for as long again.
-SELECT k.uid, o.answer::text, r.run,
-       o.answer IS NULL AND r.copy_key <> $3 AND clock_timestamp() < r.deadline
-         AND tpro.is_present($2::text, r.copy_key) AS at_work,
-       r.copy_key = $3 AS ours,
+-- inbox.known: the facts about messages whose runs were taken before. What follows from them is decided in verdict.rs.
+-- `answer` is the outcome. Of the last run: its number, whether it is this copy's ($3), whether it has time left, and whether
+-- its owner is present; that tries a lock, so it is asked only of another copy's run that has no outcome. Last who asked what:
+-- each run of a message has the same. The sender may wait for its budget and, behind another leader, for as long again.
+SELECT k.uid, o.answer::text AS answer, r.run, r.copy_key = $3 AS ours, clock_timestamp() < r.deadline AS has_time,
+       CASE WHEN o.answer IS NULL AND r.copy_key <> $3 THEN tpro.is_present($2::text, r.copy_key) END AS is_present,
        r.source, r.target, r.proof, clock_timestamp() < r.deadline + (r.deadline - r.at) AS is_awaited
 FROM unnest($1::uuid[]) AS k (uid)
 -- LIMIT keeps the planner from joining whole tables, whatever it believes of their size.

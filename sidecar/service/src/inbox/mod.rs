@@ -1,20 +1,27 @@
-//! What this service has taken from others, and what it answered: the reason a repeat has no second effect.
+//! The messages that this service has taken from others, and its answers: the reason a repeat has
+//! no second effect.
 //!
-//! For handlers of the default way, accepts and outcomes are written in batches by one task per copy ([`writer`]) with
-//! a session of its own, which also holds the lock that says this copy lives. While one batch is being committed the
-//! next collects, so that a single message waits for nobody and many share a commit. Outcomes, the calls that led to
-//! them, and accepts of one batch are one transaction.
+//! For handlers of the default way, accepts and outcomes are written in batches by one task per
+//! copy (`writer.rs`) with a session of its own, which also holds the lock that says this copy
+//! lives. While one batch is being committed the next collects, so that a single message waits for
+//! nobody and many share a commit. Outcomes, the calls that led to them, and accepts of one batch
+//! are one transaction.
 //!
-//! A transactional handler writes its rows itself, in its own transaction ([`own`]).
+//! A transactional handler writes its rows itself, in its own transaction (`own.rs`).
+//!
+//! Both ways ask [`verdict`] what becomes of a message.
 
 mod batch;
 mod columns;
 pub(crate) mod command;
 pub(crate) mod flight;
+mod known;
 pub(crate) mod own;
-pub(crate) mod question;
+pub mod question;
+pub mod run_limit;
 mod sql;
 mod taking;
+pub mod verdict;
 mod writer;
 
 use tokio::{
@@ -27,8 +34,8 @@ use self::command::{Accept, Accepted, Command, Finish, Finished};
 use crate::handler::journal::Journal;
 use crate::host::Host;
 
-/// Commands that wait for the writer. Each belongs to a handler at work, which are bounded; this only keeps the
-/// channel's memory small.
+/// Commands that wait for the writer. Each belongs to a handler at work, which are bounded; this
+/// only keeps the channel's memory small.
 const QUEUE: usize = 4096;
 
 /// The way to the writer.

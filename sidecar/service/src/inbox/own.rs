@@ -3,10 +3,15 @@
 use tokio_postgres::error::SqlState;
 use tpro_wire::Uid;
 
-use super::{command::Accept, question::First, sql::Texts};
+use super::{
+    command::{Accept, Accepted},
+    known,
+    run_limit::RunLimit,
+    sql::Texts,
+    verdict::{Bid, Step, Taken},
+};
 use crate::handler::{
     QueryError, Statements,
-    cause::describe,
     journal::{Columns, Journal},
     outcome::Outcome,
 };
@@ -15,44 +20,34 @@ use crate::host::Host;
 /// The statements, as texts: each connection of the pool prepares them once.
 pub(crate) struct Own(Texts);
 
-/// What there is of a message.
-pub(crate) enum Entry {
-    /// Nothing that counts: it is ours, with this number.
-    Run(i32),
-    /// It is done, by this copy or another.
-    Done { outcome: Outcome, ours: bool },
-    /// Another question was asked under its uid before.
-    Mismatch,
-    /// Another transaction, or another copy, is at work on it.
-    Working,
-    /// It ran as often as it may.
-    Exhausted(i32),
-}
-
 impl Own {
     pub(crate) fn new(app: &Host) -> Self {
         Self(Texts::of(&app.source.service.schema()))
     }
 
-    /// Takes a message within this transaction. After [`Entry::Working`] the transaction may have failed, and must be
-    /// rolled back.
+    /// Takes a message within this transaction. After [`Refusal::Working`] the transaction may have
+    /// failed, and must be rolled back.
+    ///
+    /// [`Refusal::Working`]: super::verdict::Refusal::Working
     pub(crate) async fn accept(
         &self,
         app: &Host,
         tx: &Statements,
         accept: &Accept,
-    ) -> Result<Entry, QueryError> {
+    ) -> Result<Accepted, QueryError> {
         let question = &accept.question;
-        let mut run = 1;
+        let limit = RunLimit::new(app.config.limits.runs);
+        // Suspects of this kind are told by the runs that are counted before they begin.
+        let mut bid = Bid::new(true);
         loop {
-            match self.take(app, tx, accept, run).await {
-                Ok(true) => return Ok(Entry::Run(run)),
-                // An open transaction has the row: lock_timeout.
-                Err(error) if error.code() == Some(&SqlState::LOCK_NOT_AVAILABLE) => {
-                    return Ok(Entry::Working);
-                }
+            let taken = match self.take(app, tx, accept, bid.run()).await {
+                Ok(true) => Taken::Ours,
+                Ok(false) => Taken::Before,
+                Err(error) if error.code() == Some(&SqlState::LOCK_NOT_AVAILABLE) => Taken::Open,
                 Err(error) => return Err(error),
-                Ok(false) => {}
+            };
+            if let Step::End(verdict) = bid.taken(taken) {
+                return Ok(Accepted::of(verdict, known::unreadable));
             }
             let connection = tx.connection()?;
             let row = tx
@@ -64,34 +59,22 @@ impl Own {
                         .await
                 })
                 .await?;
-            if First::of(&row).is_some_and(|first| !question.repeats(&first)) {
-                return Ok(Entry::Mismatch);
-            }
-            let (answer, last, at_work): (Option<&str>, Option<i32>, Option<bool>) =
-                (row.get(1), row.get(2), row.get(3));
-            match answer {
-                Some(answer) => {
-                    let ours = row.get::<_, Option<bool>>(4) == Some(true);
-                    return Ok(Entry::Done { outcome: stored(question.uid, answer), ours });
-                }
-                None if at_work == Some(true) => return Ok(Entry::Working),
-                // Accepted, and not in a transaction of this kind: by an earlier release, in the default way.
-                None => run = last.unwrap_or(0) + 1,
-            }
-            if usize::try_from(run).unwrap_or(0) > app.config.limits.runs as usize {
-                return Ok(Entry::Exhausted(run));
+            // Without an outcome, an earlier release has taken the message, in the default way.
+            if let Step::End(verdict) = bid.judge(&known::facts(&row, question), limit) {
+                return Ok(known::accepted(verdict, &row, question.uid));
             }
         }
     }
 
-    /// How many repeats were begun and counted so far.
-    pub(crate) async fn begun(&self, app: &Host, uid: Uid) -> Result<i32, QueryError> {
+    /// The number of repeats that were counted so far.
+    pub(crate) async fn counted(&self, app: &Host, uid: Uid) -> Result<i32, QueryError> {
         let connection = app.pool.get().await?;
-        let statement = connection.prepare_cached(&self.0.begun).await?;
+        let statement = connection.prepare_cached(&self.0.counted).await?;
         Ok(connection.query_one(&statement, &[&uid.uuid()]).await?.get(0))
     }
 
-    /// Counts a run before it begins, in a transaction of its own: how many repeats were begun, if that could be told.
+    /// Counts a run before it begins, in a transaction of its own: the number of repeats, if
+    /// that could be told.
     pub(crate) async fn count_repeat(&self, app: &Host, accept: &Accept) -> Result<Option<i32>, QueryError> {
         let question = &accept.question;
         let connection = app.pool.get().await?;
@@ -133,7 +116,8 @@ impl Own {
         Ok(!taken.is_empty())
     }
 
-    /// Stores the outcome within this transaction, and the calls that led to it. `false`: another run was first.
+    /// Stores the outcome within this transaction, and the calls that led to it. `false`: another
+    /// run was first.
     pub(crate) async fn finish(
         &self,
         tx: &Statements,
@@ -177,13 +161,6 @@ impl Own {
         let connection = app.pool.get().await?;
         let statement = connection.prepare_cached(&self.0.outcome).await?;
         let row = connection.query_opt(&statement, &[&vec![uid.uuid()]]).await?;
-        Ok(row.map(|row| stored(uid, row.get(1))))
+        Ok(row.map(|row| known::stored(uid, row.get(1))))
     }
-}
-
-fn stored(uid: Uid, answer: &str) -> Outcome {
-    Outcome::from_stored(answer).unwrap_or_else(|error| {
-        tracing::error!(message.id = %uid, "a stored outcome cannot be read: {}", describe(&error));
-        Outcome::error(tpro_wire::error::code::INTERNAL, "internal error")
-    })
 }

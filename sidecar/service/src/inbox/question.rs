@@ -1,63 +1,56 @@
-//! Who asks what: by it a repeat is told from another question under the same uid.
+//! The question of a delivery and its sender: by them a repeat is told from another question under
+//! the same uid.
 //!
-//! A uid is in logs and traces, so it names a message and gives no right to its answer. Whoever asks again must ask the same
-//! target on behalf of the same service, and prove to be the one who asked first: by the header `Tpro-Key`, which only the
-//! sending service can make. The service counts and not the database, so that a message is known also after `tpro.adopt()`.
+//! A uid is in logs and traces, so it names a message and gives no right to its answer. Who
+//! asks again must ask the same target on behalf of the same service, and prove to be the one who
+//! asked first: by the header `Tpro-Key`, which only the sending service can make. The service
+//! counts and not the database, so that a message is known also after `tpro.adopt()`.
 //!
-//! A stranger has no key, and proves it by sending the same params again. What is compared is a digest of their bytes as
-//! they came: a client that repeats itself sends the same bytes, and no two questions become one by how JSON is read.
+//! A stranger has no key, and proves it by sending the same params again. What is compared is a
+//! digest of their bytes as they came: a client that repeats itself sends the same bytes, and no
+//! two questions become one by how JSON is read.
 
 use std::{borrow::Cow, sync::OnceLock};
 
 use bytes::Bytes;
 use ring::digest;
-use tokio_postgres::Row;
 use tpro_wire::{MessageKey, RequestHeaders, Source, Target, Uid, hex::hex, reply_subject};
 
-/// Bytes of the digest that are kept. What must not be found is another text with the digest of a given one, which 128 bits
-/// keep out of reach.
+/// Bytes of the digest that are kept. What must not be found is another text with the digest of a
+/// given one, which 128 bits keep out of reach.
 const DIGEST_LEN: usize = 16;
 
-/// What a delivery asks, and who asks it.
-pub(crate) struct Question {
-    pub(crate) uid: Uid,
-    /// Who asks: `service/instance`; none for a stranger.
-    pub(crate) source: Option<String>,
+/// The question of a delivery, and its sender.
+pub struct Question {
+    /// The message.
+    pub uid: Uid,
+    /// The source, `service/instance`; none for a stranger.
+    pub source: Option<String>,
     /// The subject.
-    pub(crate) target: String,
+    pub target: String,
     key: Option<MessageKey>,
     params: Bytes,
-    /// Whether the answer goes to the asking service and to nobody else.
+    /// The answer goes to the asking service and to nobody else.
     is_home: bool,
     /// Of the params, made once: they may be long, and many may ask.
     digest: OnceLock<String>,
 }
 
-/// What is known of the one who asked first.
-pub(crate) struct First<'a> {
-    pub(crate) source: Option<&'a str>,
-    pub(crate) target: &'a str,
-    /// None: a copy of 0.1.0 has taken it.
-    pub(crate) proof: Option<Cow<'a, str>>,
-    /// Whether its sender may still wait for the answer.
-    pub(crate) is_awaited: bool,
-}
-
-impl<'a> First<'a> {
-    /// Reads it from a row of `known.sql`; none if nobody has asked.
-    pub(super) fn of(row: &'a Row) -> Option<Self> {
-        Some(Self {
-            source: row.get("source"),
-            target: row.get::<_, Option<&str>>("target")?,
-            proof: row.get::<_, Option<&str>>("proof").map(Cow::Borrowed),
-            is_awaited: row.get("is_awaited"),
-        })
-    }
+/// The question that was asked first under a uid.
+pub struct First<'a> {
+    /// The source, `service/instance`; none for a stranger.
+    pub source: Option<&'a str>,
+    /// The subject.
+    pub target: &'a str,
+    /// The proof of its sender. None: a copy of 0.1.0 has taken it.
+    pub proof: Option<Cow<'a, str>>,
+    /// Its sender may still wait for the answer.
+    pub is_awaited: bool,
 }
 
 impl Question {
-    /// What this delivery asks. `payload` holds `params`.
-    pub(crate) fn new(
+    /// The question of this delivery. `payload` holds `params`.
+    pub fn new(
         uid: Uid,
         headers: &RequestHeaders,
         target: &Target,
@@ -88,7 +81,7 @@ impl Question {
     }
 
     /// The proof as an inbox keeps it: `k:<key>`, or `d:<digest of the params>` of a stranger.
-    pub(crate) fn proof(&self) -> String {
+    pub fn proof(&self) -> String {
         self.key.map_or_else(|| self.digest().to_owned(), |key| format!("k:{key}"))
     }
 
@@ -99,8 +92,8 @@ impl Question {
         })
     }
 
-    /// What others are compared with, while this one is at work.
-    pub(crate) fn as_first(&self) -> First<'_> {
+    /// This question as the first one, while it is at work.
+    pub fn as_first(&self) -> First<'_> {
         First {
             source: self.source.as_deref(),
             target: &self.target,
@@ -109,12 +102,12 @@ impl Question {
         }
     }
 
-    /// Whether this is a repeat of what was asked first, and from the same sender.
+    /// True if this is a repeat of the first question, and from the same sender.
     ///
-    /// A copy of 0.1.0 makes no key, and may send again what one of 0.1.1 has sent first: in a fleet with both, and after a
-    /// roll back. It asks for the answer in its own inbox, where only its own service hears it, and does so while the first is
-    /// awaited.
-    pub(crate) fn repeats(&self, first: &First<'_>) -> bool {
+    /// A copy of 0.1.0 makes no key, and may send again what one of 0.1.1 has sent first: in a
+    /// fleet with both, and after a roll back. It asks for the answer in its own inbox, where only
+    /// its own service hears it, and does so while the first is awaited.
+    pub fn repeats(&self, first: &First<'_>) -> bool {
         if (service(self.source.as_deref()), &*self.target) != (service(first.source), first.target) {
             return false;
         }
@@ -154,7 +147,7 @@ mod tests {
 
     const UID: &str = "017f22e2-79b0-7cc3-98c4-dc0c0c07398f";
     const ONE: &str = "main/019108f7-52d1-4320-9bac-f847db4148a8";
-    /// The same service after `tpro.adopt()`.
+    /// That service after `tpro.adopt()`.
     const TWO: &str = "main/1234abcd-52d1-4320-9bac-f847db4148a8";
 
     fn ask(source: Option<&str>, method: &str, key: Option<u8>, params: &str, reply: &str) -> Question {
@@ -215,7 +208,8 @@ mod tests {
         let first = ask(Some(ONE), "simple", None, "{}", "back");
         assert!(ask(Some(ONE), "simple", Some(1), "{}", "back").repeats(&first.as_first()));
         assert!(!ask(Some(ONE), "simple", Some(1), "[]", "back").repeats(&first.as_first()));
-        // And the other way round: for as long as its sender waits, and into the sender's own inbox.
+        // And the other way round: for as long as its sender waits, and into the sender's own
+        // inbox.
         let first = ask(Some(ONE), "simple", Some(1), "{}", "back");
         let home = format!("_INBOX.tpro.main.019108f7.{UID}.2");
         assert!(ask(Some(ONE), "simple", None, "{}", &home).repeats(&first.as_first()));

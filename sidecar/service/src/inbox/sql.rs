@@ -11,7 +11,7 @@ pub(super) struct Texts {
     pub(super) finish: String,
     pub(super) outcome: String,
     pub(super) record: String,
-    pub(super) begun: String,
+    pub(super) counted: String,
     pub(super) count_repeat: String,
 }
 
@@ -25,7 +25,7 @@ impl Texts {
             finish: of(include_str!("finish.sql")),
             outcome: of(include_str!("outcome.sql")),
             record: journal::statement(schema),
-            begun: of(include_str!("begun.sql")),
+            counted: of(include_str!("counted.sql")),
             count_repeat: of(include_str!("count_repeat.sql")),
         }
     }

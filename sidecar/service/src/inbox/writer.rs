@@ -25,20 +25,20 @@ use crate::host::Host;
 const CHECK: &str = "inbox";
 /// Commands that are written together.
 const MOST: usize = 512;
-/// How often an idle session is asked whether it is there.
+/// The pause before an idle session is asked whether it is there.
 const HEARTBEAT: Duration = Duration::from_secs(5);
-/// How long a batch may take before the session counts as lost.
+/// The longest time for a batch: after it the session counts as lost.
 const LIMIT: Duration = Duration::from_secs(10);
-/// A row that another copy is about to commit is waited for only briefly. No plan may scan a table: a plan is made
-/// once, perhaps while a partition is empty, and kept while it fills.
+/// A row that another copy is about to commit is waited for only briefly. No plan may scan a table:
+/// a plan is made once, perhaps while a partition is empty, and kept while it fills.
 const SETTINGS: &str = "SET lock_timeout = '50ms'; SET enable_seqscan = off";
 
 /// The session and what is prepared in it.
 struct Open {
     session: Session,
     sql: Prepared,
-    /// Whether this session holds the lock that says this copy lives. It may not at first, when an earlier session of
-    /// ours has not ended for the server yet.
+    /// This session holds the lock that says this copy lives. It may not at first, when an
+    /// earlier session of ours has not ended for the server yet.
     present: bool,
 }
 
@@ -77,8 +77,8 @@ pub(super) async fn write(app: Host, mut commands: mpsc::Receiver<Command>, over
     }
 }
 
-/// Collects while there is no session; returns when nothing is to be written and nothing more will come, for which no
-/// session is needed.
+/// Collects while there is no session; returns when nothing is to be written and nothing more will
+/// come, for which no session is needed.
 async fn closed(batch: &mut Batch, commands: &mut mpsc::Receiver<Command>) {
     let mut collected = Vec::new();
     while commands.recv_many(&mut collected, MOST).await > 0 {
@@ -103,7 +103,8 @@ async fn open(app: &Host, texts: &Texts) -> Result<Open, String> {
 }
 
 impl Open {
-    /// Says that this copy lives, for as long as the session does; also the question whether the session is there.
+    /// Says that this copy lives, for as long as the session does; also the question whether the
+    /// session is there.
     async fn appear(&mut self, app: &Host) -> Result<(), tokio_postgres::Error> {
         let client = &self.session.client;
         if self.present {
@@ -117,7 +118,8 @@ impl Open {
     }
 }
 
-/// Writes what is collected, or says why the session is lost. One that waits for a synchronous standby is not.
+/// Writes what is collected, or says why the session is lost. One that waits for a synchronous
+/// standby is not.
 async fn write_batch(
     app: &Host,
     client: &Client,
@@ -155,7 +157,7 @@ async fn serve(
     heartbeat.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut collected = Vec::with_capacity(MOST);
     loop {
-        // What a lost session has left is written first.
+        // The rest of a lost session is written first.
         if batch.len() > 0 {
             app.counts.inbox_batch.observe(batch.len() as f64);
             let Open { session: Session { client, pid, .. }, sql, .. } = &open;

@@ -21,6 +21,7 @@ use crate::{
     inbox::{
         command::{Accept, Accepted, Finish, Finished},
         flight::Boarded,
+        verdict::Refusal,
     },
 };
 
@@ -42,7 +43,7 @@ pub(super) async fn serve(serving: &Serving, work: Work<'_>, handler: &Erased<Ct
     failpoint::pass("inbox.before_accept");
     let mut alone = None;
     let mut accepted = timeout_at(work.origin.deadline, serving.inbox.accept(work.accept())).await;
-    if matches!(accepted, Ok(Ok(Accepted::Suspect))) {
+    if matches!(accepted, Ok(Ok(Accepted::Refused(Refusal::Suspect)))) {
         // Until the end of this.
         alone = serving.alone(work.origin.deadline).await;
         if alone.is_some() {
@@ -52,29 +53,16 @@ pub(super) async fn serve(serving: &Serving, work: Work<'_>, handler: &Erased<Ct
     }
     let run = match accepted {
         Ok(Ok(Accepted::Run(run))) => run,
-        Ok(Ok(Accepted::Done(outcome))) => {
+        Ok(Ok(Accepted::Done { outcome, .. })) => {
             serving.count_not_run("repeat");
             work.is_repeat(&outcome);
             return serving.answer_all(&work.back, &boarded.leave(), &outcome).await;
         }
-        Ok(Ok(Accepted::Mismatch)) => return serving.refuse_mismatch(&mut work, &boarded.leave()).await,
-        Ok(Ok(Accepted::Working)) => {
-            serving.count_not_run("working");
-            work.span.discard();
-            return serving.state_all(&work.back, &boarded.leave(), ReplyState::Working).await;
-        }
-        Ok(Ok(Accepted::Suspect)) => {
-            serving.count_not_run("overloaded");
-            work.span.discard();
-            return serving.state_all(&work.back, &boarded.leave(), ReplyState::Overloaded).await;
+        Ok(Ok(Accepted::Refused(refusal))) => {
+            return serving.refuse(refusal, work, &boarded.leave()).await;
         }
         Ok(Ok(Accepted::Exhausted(run))) => {
-            serving.count_not_run("exhausted");
-            let runs = run - 1;
-            let text = format!("the service began {runs} times with this message and finished none");
-            work.span.set("tpro.runs", i64::from(runs));
-            let outcome = Outcome::error(code::INTERNAL, text);
-            super::serving::mark(&mut work.span, &outcome);
+            let outcome = serving.exhausted(&mut work, run - 1);
             if let Came::Stored(outcome) = finish(serving, &work, run, outcome, None).await {
                 serving.answer_all(&work.back, &boarded.leave(), &outcome).await;
             }

@@ -19,12 +19,10 @@ use super::{
     stateless, transactional,
 };
 use crate::handler::{method::Method, outcome::Outcome, scope::Origin};
-use crate::host::Host;
+use crate::{host::Host, inbox::verdict};
 
 /// The budget of a message that does not name one: of strangers, and of events.
 const UNSAID_BUDGET: Duration = Duration::from_secs(30);
-/// The longest lead of a requester's database clock over ours.
-const FUTURE: Duration = Duration::from_secs(5 * 60);
 /// A younger answer of the database is not asked for again.
 const JUST_NOW: Duration = Duration::from_secs(1);
 
@@ -169,7 +167,8 @@ impl From<SpanName<'_>> for Cow<'static, str> {
 /// True if a repeat of this message could not be told, since the inbox does not reach that far.
 /// Also true if its time is still to come, since the inbox would forget it too late.
 async fn is_stale(app: &Host, uid: Uid) -> bool {
-    let looks_stale = || is_outside(uid, app.clock.unix_ms(), app.config.limits.inbox_window);
+    let looks_stale =
+        || verdict::is_stale(uid.unix_ms(), app.clock.unix_ms(), app.config.limits.inbox_window);
     if !looks_stale() {
         return false;
     }
@@ -180,27 +179,4 @@ async fn is_stale(app: &Host, uid: Uid) -> bool {
         let _ = ask_time(app).await;
     }
     looks_stale()
-}
-
-fn is_outside(uid: Uid, now: u64, window: Duration) -> bool {
-    let ms = |duration: Duration| u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
-    uid.unix_ms() < now.saturating_sub(ms(window)) || uid.unix_ms() > now.saturating_add(ms(FUTURE))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_uid_is_stale_before_the_window_and_in_the_future() {
-        const NOW: u64 = 1_700_000_000_000;
-        let stale_at = |ms: i64| {
-            is_outside(Uid::v7(NOW.saturating_add_signed(ms), [7; 10]), NOW, Duration::from_secs(3600))
-        };
-        assert!(!stale_at(0));
-        assert!(!stale_at(-3_500_000));
-        assert!(stale_at(-3_700_000));
-        assert!(!stale_at(4 * 60_000));
-        assert!(stale_at(6 * 60_000));
-    }
 }

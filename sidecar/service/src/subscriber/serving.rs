@@ -16,7 +16,7 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 use tpro_runtime::{db::DATABASE, metrics::Reason, telemetry::Span, version};
-use tpro_wire::{ReplyState, RpcError, TraceParent, Versions, error::code};
+use tpro_wire::{ReplyState, TraceParent, Versions, error::code};
 
 use super::{answer::ReplyHeaders, request::Back};
 use crate::{
@@ -34,12 +34,17 @@ use crate::{
         flight::{Boarded, Boarding, Flight},
         own::Own,
         question::Question,
+        run_limit::RunLimit,
+        verdict::Refusal,
     },
     metrics::{Handled, OfMethod},
 };
 
 /// The longest wait of a suspect for another one: it keeps a handler's place meanwhile.
 const SUSPECT_PATIENCE: Duration = Duration::from_secs(1);
+/// The answer to another question under a uid that is known.
+const MISMATCH: &str =
+    "another request was taken under this uid: its target, its sender, its key or its params differ";
 
 /// The state that all messages of a copy share.
 pub(super) struct Serving {
@@ -134,6 +139,11 @@ impl Serving {
         }
     }
 
+    /// The limit of a message's runs.
+    pub(super) fn run_limit(&self) -> RunLimit {
+        RunLimit::new(self.app.config.limits.runs)
+    }
+
     pub(super) fn counts(&self, method: &str) -> Option<&MethodCounts> {
         self.counts.get(method)
     }
@@ -144,33 +154,46 @@ impl Serving {
 
     /// Begins the work on a message. None: it is answered, or will be with the message that it has
     /// joined.
-    pub(super) async fn board<'m>(&self, mut work: Work<'m>) -> Option<(Work<'m>, Boarded<Back>)> {
+    pub(super) async fn board<'m>(&self, work: Work<'m>) -> Option<(Work<'m>, Boarded<Back>)> {
         match self.flight.board(work.question(), || work.back.clone()) {
             Boarding::Begun(boarded) => return Some((work, boarded)),
             Boarding::Joined => {
                 self.count_not_run("joined");
                 work.span.discard();
             }
-            Boarding::Mismatch => self.refuse_mismatch(&mut work, &[]).await,
-            // If this is the first after all, it comes again.
-            Boarding::Unsure => {
-                self.count_not_run("overloaded");
-                work.span.discard();
-                self.headers.state(&self.app, &work.back, ReplyState::Overloaded).await;
-            }
+            Boarding::Refused(refusal) => self.refuse(refusal, work, &[]).await,
         }
         None
     }
 
-    /// Refuses a message under whose uid another question was asked before.
-    pub(super) async fn refuse_mismatch(&self, work: &mut Work<'_>, joined: &[Back]) {
-        self.count_not_run("mismatch");
-        let text =
-            "another request was taken under this uid: its target, its sender, its key or its params differ";
-        let outcome = Outcome::Error(RpcError::new(code::INVALID_REQUEST, text));
-        // Its span is no run of the handler.
-        work.is_repeat(&outcome);
-        self.answer_all(&work.back, joined, &outcome).await;
+    /// Tells all who wait why no handler runs.
+    pub(super) async fn refuse(&self, refusal: Refusal, mut work: Work<'_>, joined: &[Back]) {
+        let (reason, state) = match refusal {
+            Refusal::Mismatch => {
+                self.count_not_run("mismatch");
+                let outcome = Outcome::error(code::INVALID_REQUEST, MISMATCH);
+                // Its span is no run of the handler.
+                work.is_repeat(&outcome);
+                return self.answer_all(&work.back, joined, &outcome).await;
+            }
+            Refusal::Working => ("working", ReplyState::Working),
+            // The message comes again: a suspect when another has ended, or the first that was
+            // asked after all.
+            Refusal::Suspect | Refusal::Unsure => ("overloaded", ReplyState::Overloaded),
+        };
+        self.count_not_run(reason);
+        work.span.discard();
+        self.state_all(&work.back, joined, state).await;
+    }
+
+    /// The outcome of a message whose handler began `runs` times.
+    pub(super) fn exhausted(&self, work: &mut Work<'_>, runs: i32) -> Outcome {
+        self.count_not_run("exhausted");
+        work.span.set("tpro.runs", i64::from(runs));
+        let text = format!("the service began {runs} times with this message and finished none");
+        let outcome = Outcome::error(code::INTERNAL, text);
+        mark(&mut work.span, &outcome);
+        outcome
     }
 
     /// Waits a moment until no other suspect runs. Without the permit the message is to come again

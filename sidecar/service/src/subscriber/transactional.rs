@@ -7,11 +7,11 @@ use tokio::{
     time::{Instant, timeout_at},
 };
 use tpro_runtime::failpoint;
-use tpro_wire::{ReplyState, error::code};
+use tpro_wire::ReplyState;
 
 use super::{
     request::Back,
-    serving::{Serving, Work, mark},
+    serving::{Serving, Work},
     tries::{Next, Tries},
 };
 use crate::{
@@ -23,7 +23,12 @@ use crate::{
         run::{Ended, run},
         transaction::INBOX_PATIENCE,
     },
-    inbox::{command::is_suspect, flight::Boarded, own::Entry},
+    inbox::{
+        command::Accepted,
+        flight::Boarded,
+        run_limit::{may_begin, may_count, must_count},
+        verdict::Refusal,
+    },
 };
 
 /// The result of a try.
@@ -32,12 +37,8 @@ enum Came {
     Stored { outcome: Outcome, repeat: bool, ours: bool },
     /// An outcome that is not to be stored.
     Unstored(Outcome),
-    /// Nothing: another question was asked under its uid before.
-    Mismatch,
-    /// Somebody else is at work on it.
-    Working,
-    /// It is suspect, and another suspect runs.
-    Suspect,
+    /// Nothing: no handler runs here for it now.
+    Refused(Refusal),
     /// The process stops.
     Stopped,
 }
@@ -59,17 +60,7 @@ pub(super) async fn serve(serving: &Serving, work: Work<'_>, handler: &Erased<Tx
             serving.answer_all(&work.back, &joined, &outcome).await;
         }
         Came::Unstored(outcome) => serving.answer_all(&work.back, &joined, &outcome).await,
-        Came::Mismatch => return serving.refuse_mismatch(&mut work, &joined).await,
-        Came::Working => {
-            serving.count_not_run("working");
-            work.span.discard();
-            return serving.state_all(&work.back, &joined, ReplyState::Working).await;
-        }
-        Came::Suspect => {
-            serving.count_not_run("overloaded");
-            work.span.discard();
-            return serving.state_all(&work.back, &joined, ReplyState::Overloaded).await;
-        }
+        Came::Refused(refusal) => return serving.refuse(refusal, work, &joined).await,
         Came::Stopped => {
             serving.stopped(&mut work);
             serving.state_all(&work.back, &joined, ReplyState::Overloaded).await;
@@ -93,9 +84,8 @@ async fn tries(
     // True if the handler has run in a try before.
     let mut ran = false;
     let deadline = work.origin.deadline;
-    // True if this run is counted. A first attempt is not: it would cost each message a commit
-    // more.
-    let mut counted = work.origin.headers.attempt <= 1;
+    // True if this run is counted, or need not be.
+    let mut counted = !must_count(work.origin.headers.attempt);
     // Held until it is done, if it is suspect.
     let mut alone = None;
     loop {
@@ -125,7 +115,7 @@ async fn tries(
                     instead = Some(outcome);
                     continue;
                 }
-                Ok(Counted::Suspect) => return Came::Suspect,
+                Ok(Counted::Suspect) => return Came::Refused(Refusal::Suspect),
                 Err(error) => Some(describe(&error)),
             },
             Failed::Passing(reason) => Some(reason),
@@ -177,26 +167,18 @@ async fn one_try(
     let tx = Arc::new(Statements::begin(app, work.context(), left, INBOX_PATIENCE).await?);
     failpoint::pass("inbox.before_accept");
     let number = match serving.own.accept(app, &tx, &work.accept()).await? {
-        Entry::Run(number) => number,
-        Entry::Mismatch => {
+        Accepted::Run(number) => number,
+        Accepted::Refused(refusal) => {
             tx.roll_back().await;
-            return Ok(Came::Mismatch);
+            return Ok(Came::Refused(refusal));
         }
-        Entry::Done { outcome, ours } => {
+        Accepted::Done { outcome, ours } => {
             tx.roll_back().await;
             return Ok(Came::Stored { outcome, repeat: true, ours });
         }
-        Entry::Working => {
-            tx.roll_back().await;
-            return Ok(Came::Working);
-        }
-        Entry::Exhausted(runs) => {
-            let outcome = Outcome::error(
-                code::INTERNAL,
-                format!("the service began {} times with this message", runs - 1),
-            );
-            mark(&mut work.span, &outcome);
-            store(serving, work, &tx, runs, &outcome).await?;
+        Accepted::Exhausted(run) => {
+            let outcome = serving.exhausted(work, run - 1);
+            store(serving, work, &tx, run, &outcome).await?;
             return Ok(Came::Stored { outcome, repeat: false, ours: true });
         }
     };
@@ -273,30 +255,18 @@ async fn count(
     work: &mut Work<'_>,
     alone: &mut Option<OwnedSemaphorePermit>,
 ) -> Result<Counted, QueryError> {
-    let (app, uid) = (&serving.app, work.origin.uid);
-    let most = i32::try_from(app.config.limits.runs).unwrap_or(i32::MAX);
-    if alone.is_none() && is_suspect(serving.own.begun(app, uid).await? + 1, most) {
+    let (app, uid, limit) = (&serving.app, work.origin.uid, serving.run_limit());
+    if alone.is_none() && !may_count(serving.own.counted(app, uid).await?, false, limit) {
         *alone = serving.alone(work.origin.deadline).await;
         if alone.is_none() {
             return Ok(Counted::Suspect);
         }
     }
-    let begun = serving.own.count_repeat(app, &work.accept()).await?.unwrap_or(0);
-    if begun < most {
-        // The first, which was not counted, makes one more.
-        return Ok(Counted::Go);
-    }
-    serving.count_not_run("exhausted");
-    let outcome = exhausted(begun);
-    mark(&mut work.span, &outcome);
-    Ok(Counted::Exhausted(outcome))
-}
-
-fn exhausted(runs: i32) -> Outcome {
-    Outcome::error(
-        code::INTERNAL,
-        format!("the service began {runs} times with this message and finished none"),
-    )
+    let counted = serving.own.count_repeat(app, &work.accept()).await?;
+    Ok(match may_begin(counted, limit) {
+        true => Counted::Go,
+        false => Counted::Exhausted(serving.exhausted(work, counted.unwrap_or(0))),
+    })
 }
 
 /// The outcome, then the commit.

@@ -1,4 +1,4 @@
-//! Statements of the inbox: `accept.sql`, `known.sql`, `finish.sql`, `outcome.sql`, `begun.sql`, `count_repeat.sql` of the service.
+//! Statements of the inbox: `accept.sql`, `known.sql`, `finish.sql`, `outcome.sql`, `counted.sql`, `count_repeat.sql` of the service.
 
 use super::{
     locks::LockKind,
@@ -63,7 +63,7 @@ impl Server {
         )
     }
 
-    /// `inbox.begun`: how many repeats were begun and counted.
+    /// `inbox.counted`: the number of repeats that were counted.
     pub(super) fn begun(&self, view: View, service: Service, uid: u128) -> i32 {
         let runs = self.heap.of_uid(service, Table::Receive, uid, view).filter_map(run_of);
         runs.min().map_or(0, |least| -least.min(0))
@@ -90,18 +90,18 @@ impl Server {
                 Row::Receive(receive) => Some(receive),
                 _ => None,
             });
-            let at_work = last.is_some_and(|last| {
+            let is_present = last.is_some_and(|last| {
                 answer.is_none()
                     && last.copy_key != copy_key
-                    && now < last.deadline
                     && self.locks.is_held_elsewhere((service, LockKind::Copy(last.copy_key)), session)
             });
             Known {
                 uid: *uid,
                 answer,
                 run: last.map(|last| last.run),
-                at_work,
                 ours: last.is_some_and(|last| last.copy_key == copy_key),
+                has_time: last.is_some_and(|last| now < last.deadline),
+                is_present,
                 first: last.map(|last| (last.source.clone(), last.target.clone(), last.proof.clone())),
                 is_awaited: last.is_some_and(|last| now < last.deadline + (last.deadline - last.at)),
             }

@@ -92,10 +92,12 @@ pub struct Known {
     pub answer: Option<Arc<str>>,
     /// Its last run.
     pub run: Option<i32>,
-    /// Another copy is at work on it.
-    pub at_work: bool,
     /// That run is this copy's.
     pub ours: bool,
+    /// Its deadline has not passed.
+    pub has_time: bool,
+    /// It is another copy's, which is present, and there is no answer.
+    pub is_present: bool,
     /// The question that it was accepted for.
     pub first: Option<Question>,
     /// Its sender may still wait.
@@ -185,7 +187,7 @@ pub enum Statement {
     Finish(Service, Vec<Outcome>),
     /// `inbox.outcome`.
     Outcomes(Service, Vec<u128>),
-    /// `inbox.begun`.
+    /// `inbox.counted`.
     Begun(Service, u128),
     /// `inbox.count_repeat`, by a copy.
     CountRepeat(Service, i32, Taking),

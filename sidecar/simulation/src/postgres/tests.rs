@@ -358,10 +358,10 @@ fn the_inbox_knows_a_message_by_its_last_run_and_its_owner() {
         other => panic!("{other:?}"),
     };
     let first = known(&mut bench, 2);
-    assert_eq!((first.run, first.at_work, first.ours), (Some(1), true, false));
-    assert!(known(&mut bench, 1).ours && !known(&mut bench, 1).at_work);
+    assert_eq!((first.run, first.is_present, first.has_time, first.ours), (Some(1), true, true, false));
+    assert!(known(&mut bench, 1).ours && !known(&mut bench, 1).is_present);
     bench.server.terminate(owner);
-    assert!(!known(&mut bench, 2).at_work, "its owner is dead");
+    assert!(!known(&mut bench, 2).is_present, "its owner is dead");
     assert_eq!(bench.run(other, Statement::Accept(MAIN, 2, vec![taking(5, 2)])), Ok(Uids(vec![5])));
     let outcome = |run, answer: &str| Outcome { uid: 5, run, answer: answer.into() };
     assert_eq!(bench.run(other, Statement::Finish(MAIN, vec![outcome(2, "2")])), Ok(Uids(vec![5])));

@@ -45,8 +45,8 @@ pub fn of_simulation(answer: &Answer) -> Vec<String> {
             .iter()
             .map(|k| {
                 format!(
-                    "{:x} {:?} {:?} {} {} {:?} {}",
-                    k.uid, k.answer, k.run, k.at_work, k.ours, k.first, k.is_awaited
+                    "{:x} {:?} {:?} {} {} {} {:?} {}",
+                    k.uid, k.answer, k.run, k.ours, k.has_time, k.is_present, k.first, k.is_awaited
                 )
             })
             .collect(),
@@ -122,14 +122,15 @@ pub fn of_postgres(statement: &Statement, messages: &[SimpleQueryMessage], by: &
         }
         Statement::Known(..) => each(&|row| {
             let run: Option<i32> = row.get(2).and_then(|run| run.parse().ok());
-            let first = run.map(|_| (opt(row, 5), opt(row, 6).unwrap_or_default(), opt(row, 7)));
+            let first = run.map(|_| (opt(row, 6), opt(row, 7).unwrap_or_default(), opt(row, 8)));
             format!(
-                "{:x} {:?} {run:?} {} {} {first:?} {}",
+                "{:x} {:?} {run:?} {} {} {} {first:?} {}",
                 read_uuid(&text(row, 0)),
                 opt(row, 1),
                 flag(row, 3),
                 flag(row, 4),
-                flag(row, 8)
+                flag(row, 5),
+                flag(row, 9)
             )
         }),
         Statement::Outcomes(..) => each(&|row| format!("{:x} {}", read_uuid(&text(row, 0)), text(row, 1))),

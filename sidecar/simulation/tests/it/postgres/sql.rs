@@ -41,7 +41,7 @@ const PREPARED: &[(&str, &str, &str)] = &[
     ("known", "uuid[], text, int", include_str!("../../../../service/src/inbox/known.sql")),
     ("finish", "uuid[], int[], text[]", include_str!("../../../../service/src/inbox/finish.sql")),
     ("outcome", "uuid[]", include_str!("../../../../service/src/inbox/outcome.sql")),
-    ("begun", "uuid", include_str!("../../../../service/src/inbox/begun.sql")),
+    ("begun", "uuid", include_str!("../../../../service/src/inbox/counted.sql")),
     (
         "count_repeat",
         "uuid, int, text, text, int, bigint, text",
