@@ -33,6 +33,7 @@ mod reply_ctx;
 pub(crate) mod run;
 pub(crate) mod scope;
 mod service;
+pub mod settling;
 mod statements;
 pub(crate) mod transaction;
 mod tx;

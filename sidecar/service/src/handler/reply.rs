@@ -11,6 +11,7 @@ use super::{
     cause::{describe, describe_fault},
     method::ReplyHandler,
     run::{Ended, run},
+    settling::{Ending, Settling},
 };
 use crate::host::Host;
 
@@ -119,15 +120,19 @@ async fn settle_once(
     // may last as long as ours, or by an operator who cancels. That end is waited for here and not
     // on the leader's session.
     let tx = Arc::new(Statements::begin(app, span, limit + MARGIN, limit + MARGIN).await?);
-    if !insert_unsettled(app, &tx, settlement).await? {
-        // The leader's own INSERT finds it out, too, and keeps the reply until it can be written.
-        let swallowed = is_swallowed(app, &tx, settlement).await?;
-        tx.roll_back().await;
-        return Ok(if swallowed { "swallowed" } else { "repeat" });
-    }
-    if !is_led(app, &tx, leader).await? {
-        tx.roll_back().await;
-        return Ok("deposed");
+    match insert(app, &tx, settlement, leader).await? {
+        Ending::Settled => {
+            // The leader's own INSERT finds it out, too, and keeps the reply until it can be
+            // written.
+            let swallowed = is_swallowed(app, &tx, settlement).await?;
+            tx.roll_back().await;
+            return Ok(if swallowed { "swallowed" } else { "repeat" });
+        }
+        Ending::Deposed => {
+            tx.roll_back().await;
+            return Ok("deposed");
+        }
+        Ending::Commit => {}
     }
     let Some(handler) = handler else {
         tx.commit().await?;
@@ -217,26 +222,43 @@ async fn keep(
     span: TraceParent,
 ) -> Result<bool, QueryError> {
     let tx = Statements::begin(app, span, MARGIN, MARGIN).await?;
-    if !insert_unsettled(app, &tx, settlement).await? {
+    match insert(app, &tx, settlement, leader).await? {
         // The commit whose answer was lost had succeeded.
-        tx.roll_back().await;
-        return Ok(true);
-    }
-    if !is_led(app, &tx, leader).await? {
-        tx.roll_back().await;
-        return Ok(false);
+        Ending::Settled => {
+            tx.roll_back().await;
+            return Ok(true);
+        }
+        Ending::Deposed => {
+            tx.roll_back().await;
+            return Ok(false);
+        }
+        Ending::Commit => {}
     }
     insert_fault(app, &tx, settlement, error).await?;
     tx.commit().await.map(|()| true)
 }
 
-/// True if that backend leads this service now; without one anybody may write.
-///
-/// It is asked when the reply is in the table and not yet committed. A leader after this one would
-/// find it there and wait for our commit, so nothing is said in the name of a leader that had been
-/// followed already.
-async fn is_led(app: &Host, tx: &Statements, leader: Option<i32>) -> Result<bool, QueryError> {
-    let Some(pid) = leader else { return Ok(true) };
+/// Inserts the reply and does not commit it. `leader` is the backend that must lead; without one
+/// anybody may write. Says how the transaction is to end.
+async fn insert(
+    app: &Host,
+    tx: &Statements,
+    settlement: &Settlement,
+    leader: Option<i32>,
+) -> Result<Ending, QueryError> {
+    let mut settling = Settling::begin(leader.is_some());
+    loop {
+        settling = match settling {
+            Settling::Insert { .. } => settling.inserted(insert_unsettled(app, tx, settlement).await?),
+            Settling::AskLeader => settling.asked(leads(app, tx, leader).await?),
+            Settling::End(ending) => return Ok(ending),
+        };
+    }
+}
+
+/// True if this backend leads the service now.
+async fn leads(app: &Host, tx: &Statements, leader: Option<i32>) -> Result<bool, QueryError> {
+    let Some(pid) = leader else { return Ok(false) };
     let sql = "SELECT EXISTS (SELECT FROM tpro.locks l \
          WHERE l.lock = 'leader' AND l.pid = $1::int4 AND l.schema_oid = $2::text::regnamespace)";
     let client = tx.connection()?;
