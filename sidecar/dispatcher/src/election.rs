@@ -3,5 +3,8 @@
 
 pub(crate) mod claim;
 pub mod gate;
-mod identity;
+pub mod identity;
+pub mod refusal;
 mod said;
+pub mod standing;
+pub(crate) mod watch;

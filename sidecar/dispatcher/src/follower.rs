@@ -1,9 +1,8 @@
 //! A copy that does not lead: tries to, and watches over the one that does.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use async_nats::connection::State;
-use tokio::time::Instant;
 use tokio_postgres::Client;
 use tpro_runtime::{
     backoff::{Backoff, jittered},
@@ -16,14 +15,12 @@ use super::{
     driver::{begin::begin, fall::Fall, leader::CHECK as REPLIES, outbox::Outbox},
     election::{
         claim::{Claim, ClaimError, Stance},
-        gate::{CHECK, STAYS_AFTER},
+        gate::CHECK,
+        refusal::Rivalry,
+        watch::Watch,
     },
 };
 
-/// The pause between two looks of a follower if the leader is frozen.
-const WATCH: Duration = Duration::from_millis(500);
-/// When to ask for the lock of a leader whose session was terminated: it takes a moment to end.
-const SOON: Duration = Duration::from_millis(50);
 /// A session that lasted so long was a good one: what ended it is no reason to wait before the
 /// next.
 const SETTLED_IN: Duration = Duration::from_millis(500);
@@ -63,8 +60,7 @@ pub(super) async fn run(app: Context) {
     let mut backoff = Backoff::new(Duration::from_millis(100), Duration::from_secs(3));
     // The schema, no matter what it is called.
     let mut schema = None;
-    // Since when the source is led from another server, each time we wanted to.
-    let mut rival_since = None;
+    let mut rivalry = Rivalry::default();
     loop {
         let begun = Instant::now();
         let trouble = match follow(&app, &mut schema).await {
@@ -79,17 +75,8 @@ pub(super) async fn run(app: Context) {
             // No retry brings it back.
             return app.stop.fatal(format!("the schema {} is gone: {trouble}", app.config.service.schema()));
         }
-        if trouble.is_rival() {
-            // It may have led for long meanwhile: then this is the first refusal.
-            if begun.elapsed() > STAYS_AFTER {
-                rival_since = None;
-            }
-            if rival_since.get_or_insert_with(Instant::now).elapsed() > STAYS_AFTER {
-                // Behind the gate nothing is taken from those who ask the other.
-                return app.stop.begin_anew(trouble.to_string());
-            }
-        } else {
-            rival_since = None;
+        if rivalry.ended(trouble.is_rival(), begun, Instant::now()) {
+            return app.stop.begin_anew(trouble.to_string());
         }
         app.health.fail(CHECK, trouble.to_string());
         if begun.elapsed() > SETTLED_IN {
@@ -116,24 +103,21 @@ async fn follow(app: &Context, schema: &mut Option<u32>) -> Result<(), Trouble> 
 async fn wait_for_the_lead(app: &Context, schema: &mut Option<u32>) -> Result<Session, Trouble> {
     let session = db::session(&app.servers, "leader").await?;
     look_for_schema(app, &session.client, schema).await?;
-    let mut watched = Instant::now();
-    // Terminations in a row that did not make the lock free.
-    let mut in_vain = 0;
+    let mut watch = Watch::new(Instant::now());
     loop {
         // A copy that cannot send leaves the lead to one that can.
         if app.nats.connection_state() == State::Connected {
             match ask_to_lead(app, &session.client).await? {
                 Some(true) => return Ok(session),
-                Some(false) if in_vain > 3 => app.health.fail(CHECK, FROZEN),
+                Some(false) if watch.is_in_vain() => app.health.fail(CHECK, FROZEN),
                 Some(false) => app.health.ok(CHECK),
                 None => app.health.fail(CHECK, NOT_ADOPTED),
             }
         }
-        if watched.elapsed() >= WATCH {
-            watched = Instant::now();
-            in_vain = if depose(app, &session.client).await? { in_vain + 1 } else { 0 };
+        if watch.looks(Instant::now()) {
+            watch.looked(depose(app, &session.client).await?);
         }
-        let pause = if (1..=3).contains(&in_vain) { SOON } else { app.config.dispatch.lead_interval };
+        let pause = watch.pause(app.config.dispatch.lead_interval);
         // Jittered, so that eight copies do not ask in step.
         tokio::time::sleep(jittered(pause)).await;
     }

@@ -15,7 +15,7 @@
 mod context;
 pub mod core;
 mod driver;
-mod election;
+pub mod election;
 mod follower;
 pub mod metrics;
 mod reply_handlers;

@@ -15,7 +15,7 @@ const FIRST_PAUSE: Duration = Duration::from_millis(1);
 const LONGEST_PAUSE: Duration = Duration::from_millis(16);
 
 /// Where the dispatcher is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 enum State {
     /// Reads from time to time; nobody rings.
     Awake { quiet_since: Option<Instant>, next: Instant, pause: Duration },
@@ -32,7 +32,7 @@ enum State {
 }
 
 /// A statement that is to be run now.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Act {
     /// Read a page.
     Read,
@@ -54,6 +54,7 @@ pub enum Found {
 }
 
 /// The dispatcher's side of the bell.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Bell {
     state: State,
     /// A statement of ours is under way.

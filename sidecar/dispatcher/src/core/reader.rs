@@ -2,9 +2,9 @@
 
 use super::snapshot::{Snapshot, Xid};
 
-/// The rows that are read next: those visible in `until` (or now) and was not in `seen`, after the
-/// row `after`.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// The rows that are read next: those visible in `until` (or now) and not in `seen`, after the row
+/// `after`.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Window {
     /// Everything visible in it has been read.
     pub seen: Snapshot,
@@ -15,6 +15,7 @@ pub struct Window {
 }
 
 /// The reader's place.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Reader {
     window: Window,
 }

@@ -1,7 +1,7 @@
 //! PostgreSQL's `pg_snapshot` and `xid8`: which transactions a statement saw.
 
 /// The transactions that a statement saw: all before `xmin`, none from `xmax` on, none of `open`.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Snapshot {
     xmin: u64,
     xmax: u64,
@@ -44,5 +44,5 @@ impl Snapshot {
 }
 
 /// A transaction's full id.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Xid(pub u64);

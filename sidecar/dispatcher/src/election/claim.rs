@@ -5,8 +5,7 @@
 //! since the other may have stood still when it was asked. Only what a copy of the service has
 //! signed is believed ([`Claims`]); the rest is counted.
 //!
-//! A question makes nobody give way: it may have been overheard and said again. A leader that hears
-//! one from a promoted server asks for itself, and gives way to the answer.
+//! The claim's [`Standing`] decides who gives way to whom.
 
 use std::time::{Duration, Instant};
 
@@ -15,18 +14,16 @@ use futures_util::{FutureExt as _, StreamExt as _};
 use tpro_runtime::{db::plain, metrics::Reason, random};
 use tpro_wire::hex::hex;
 
+pub(crate) use super::standing::{Heard, Stance};
 use super::{
     identity::Server,
     said::{Claims, Doubt},
+    standing::{Led, Standing},
 };
 use crate::{Context, metrics::Counts};
 
 /// The longest time for an answer. A leader that is slower than this has other troubles.
 const ANSWER: Duration = Duration::from_millis(150);
-/// The pause before a leader asks again.
-const ASK_AGAIN: Duration = Duration::from_secs(3);
-/// The shortest pause before it asks again, no matter what it hears.
-const ASK_SOON: Duration = Duration::from_millis(250);
 
 /// The reasons why the source cannot be led from here, or could not be asked about.
 #[derive(Debug, thiserror::Error)]
@@ -68,35 +65,20 @@ pub(crate) struct Claim {
     nats: Client,
     claims: Claims,
     counts: Counts,
-    server: Server,
-    stance: Stance,
+    standing: Standing,
     subject: String,
     questions: Subscriber,
     inbox: String,
     answers: Subscriber,
     /// The nonces of the last two questions: an answer may be a little late.
     open: [String; 2],
-    asked: Instant,
-    /// When to ask again.
-    due: Instant,
 }
 
-/// The purpose of a claim: to lead, or only to ask if somebody else does. A copy that only asks
-/// answers nobody.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Stance {
-    /// By a session that has the lock.
-    Leads,
-    /// By one that has not.
-    Asks,
-}
-
-/// A word that comes to a leader about its claim, and was signed by a copy of its service.
-pub(crate) enum Heard {
-    /// Somebody wants to lead this source.
-    Question(Server),
-    /// Somebody leads it, too.
-    Answer(Server),
+impl From<Led> for ClaimError {
+    fn from(led: Led) -> Self {
+        let Led { theirs, ours } = led;
+        Self::Led { theirs, ours }
+    }
 }
 
 impl Claim {
@@ -118,20 +100,16 @@ impl Claim {
         // In our own inbox prefix, which is what a server with permissions lets us have.
         let inbox = format!("_INBOX.tpro.{}.claim.{:016x}", app.source.service, random::next_u64());
         let answers = app.nats.subscribe(inbox.clone()).await?;
-        let now = Instant::now();
         let mut claim = Self {
             nats: app.nats.clone(),
             claims: Claims::new(&app.keys, &app.source),
             counts: app.counts.clone(),
-            server,
-            stance,
+            standing: Standing::new(server, stance, Instant::now()),
             subject,
             questions,
             inbox,
             answers,
             open: [nonce(), nonce()],
-            asked: now,
-            due: now + ASK_AGAIN,
         };
         let question = claim.claims.question(&server, &claim.open[0], &claim.inbox);
         // A client that is gone fails with everything else.
@@ -140,26 +118,28 @@ impl Claim {
         tokio::pin!(over);
         loop {
             tokio::select! {
-                () = &mut over => return Ok(claim),
-                Some(heard) = claim.next() => claim.heed(&heard, Server::may_begin_beside)?,
+                () = &mut over => {
+                    claim.standing.holds();
+                    return Ok(claim);
+                }
+                Some(heard) = claim.next() => claim.standing.heed(&heard)?,
             }
         }
     }
 
-    /// When to ask again: a leader that we asked may have stood still, or been cut off.
+    /// When to ask again.
     pub fn due(&self) -> Instant {
-        self.due
+        self.standing.due()
     }
 
     /// Asks again, if it is time.
     pub fn ask_again(&mut self, now: Instant) {
-        if now < self.due {
+        if !self.standing.ask(now) {
             return;
         }
-        (self.asked, self.due) = (now, now + ASK_AGAIN);
         self.open.swap(0, 1);
         self.open[0] = nonce();
-        let question = self.claims.question(&self.server, &self.open[0], &self.inbox);
+        let question = self.claims.question(self.standing.server(), &self.open[0], &self.inbox);
         self.say(self.subject.clone().into(), Some(self.inbox.clone().into()), question);
     }
 
@@ -178,32 +158,19 @@ impl Claim {
 
     /// Heeds what a leader hears; an error when another has the better right.
     pub fn heed_leading(&mut self, heard: &Heard) -> Result<(), ClaimError> {
-        self.heed(heard, Server::may_go_on_beside)
-    }
-
-    fn heed(&mut self, heard: &Heard, may_lead: impl Fn(&Server, &Server) -> bool) -> Result<(), ClaimError> {
-        match heard {
-            Heard::Question(theirs) if self.server.is_behind(theirs) => {
-                self.due = self.due.min(self.asked + ASK_SOON);
-                Ok(())
-            }
-            Heard::Answer(theirs) if !may_lead(&self.server, theirs) => {
-                Err(ClaimError::Led { theirs: theirs.timeline, ours: self.server.timeline })
-            }
-            _ => Ok(()),
-        }
+        Ok(self.standing.heed(heard)?)
     }
 
     /// Reads a question and answers it.
     fn read_question(&self, message: &Message) -> Option<Heard> {
         let back = message.reply.as_ref();
         let inbox = back.map_or("", |back| back.as_str());
-        let answers = self.stance == Stance::Leads;
-        match self.claims.read_question(&message.payload, inbox, &self.server) {
-            Ok(said) if said.server.asker == self.server.asker => None,
+        let (answers, ours) = (self.standing.answers(), self.standing.server());
+        match self.claims.read_question(&message.payload, inbox, ours) {
+            Ok(said) if self.standing.is_own(&said.server) => None,
             Ok(said) => {
                 if let Some(back) = back.filter(|_| answers) {
-                    self.say(back.clone(), None, self.claims.answer(&self.server, &said.nonce));
+                    self.say(back.clone(), None, self.claims.answer(ours, &said.nonce));
                 }
                 Some(Heard::Question(said.server))
             }
@@ -213,7 +180,7 @@ impl Claim {
                 if let Some(back) =
                     back.filter(|_| answers && doubt == Doubt::Unsigned && is_plain_inbox(inbox))
                 {
-                    self.say(back.clone(), None, self.claims.unsigned(&self.server));
+                    self.say(back.clone(), None, self.claims.unsigned(ours));
                 }
                 self.ignore(doubt);
                 None
@@ -223,8 +190,8 @@ impl Claim {
 
     /// Reads an answer to our own question.
     fn read_answer(&self, message: &Message) -> Option<Heard> {
-        match self.claims.read_answer(&message.payload, &self.open, &self.server) {
-            Ok(said) if said.server.asker == self.server.asker => None,
+        match self.claims.read_answer(&message.payload, &self.open, self.standing.server()) {
+            Ok(said) if self.standing.is_own(&said.server) => None,
             Ok(said) => Some(Heard::Answer(said.server)),
             Err(doubt) => {
                 self.ignore(doubt);

@@ -5,15 +5,10 @@
 //! source is led from another server with the better right ([`Claim`]). Where its own server has a
 //! leader there is nothing to ask: that one has asked, and goes on asking.
 //!
-//! **A refusal stays.** While the original's server restarts nobody objects, and a clone that asked
-//! again just then would lead, and refuse the original when it is back. A copy that was refused for
-//! a while is refused until its own server is another one (it has restarted), or the database is
-//! adopted, which gives it an identity of its own. For a while, since a leader that stood still may
-//! answer once more for a server that it has lost.
+//! A refusal that has lasted stays ([`Refusals`]).
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use tokio::time::Instant;
 use tpro_runtime::{
     backoff::jittered,
     db::{self, DbError, plain},
@@ -23,6 +18,7 @@ use uuid::Uuid;
 use super::{
     claim::{Claim, ClaimError, Stance},
     identity::Server,
+    refusal::Refusals,
 };
 use crate::Context;
 
@@ -32,9 +28,6 @@ pub(crate) const CHECK: &str = "dispatcher";
 const PAUSE: Duration = Duration::from_secs(1);
 /// The questions that it asks before it opens: an answer may be late once.
 const QUESTIONS: u32 = 2;
-/// A copy that was refused for so long is refused for good. A leader whose session is gone
-/// without a word notices by its next heartbeat (5 s) and the silence after it (10 s).
-pub(crate) const STAYS_AFTER: Duration = Duration::from_secs(20);
 
 /// The reasons why the gate is closed for now.
 #[derive(Debug, thiserror::Error)]
@@ -51,21 +44,14 @@ enum Closed {
     Renamed(Uuid),
 }
 
-/// A refusal so far: of which server, why, and since when.
-struct Refusal {
-    server: Server,
-    why: String,
-    since: Instant,
-}
-
 /// Waits until this copy may take part. False when the process is told to stop, or to begin again,
 /// meanwhile.
 pub async fn wait(app: &Context) -> bool {
-    let mut refusal: Option<Refusal> = None;
+    let mut refusals = Refusals::default();
     loop {
         let passed = tokio::select! {
             () = app.stop.soft.cancelled() => return false,
-            passed = pass(app, &mut refusal) => passed,
+            passed = pass(app, &mut refusals) => passed,
         };
         match passed {
             Ok(()) => {
@@ -85,7 +71,7 @@ pub async fn wait(app: &Context) -> bool {
     }
 }
 
-async fn pass(app: &Context, refusal: &mut Option<Refusal>) -> Result<(), Closed> {
+async fn pass(app: &Context, refusals: &mut Refusals) -> Result<(), Closed> {
     let client = db::session(&app.servers, "gate").await?.client;
     let look = "/* gate.look */ SELECT tpro.instance(), EXISTS (SELECT FROM tpro.locks l \
         WHERE l.lock = 'leader' AND l.schema_oid = $1::text::regnamespace)";
@@ -98,22 +84,17 @@ async fn pass(app: &Context, refusal: &mut Option<Refusal>) -> Result<(), Closed
         return Ok(());
     }
     let server = Server::of(&client).await?;
-    let before = refusal.take().filter(|refusal| refusal.server.is_same(&server));
-    if let Some(refused) = before.as_ref().filter(|refused| refused.since.elapsed() > STAYS_AFTER) {
-        let why = refused.why.clone();
-        *refusal = before;
-        return Err(ClaimError::Refused(why).into());
+    if let Some(why) = refusals.staying(&server, Instant::now()) {
+        return Err(ClaimError::Refused(why.to_owned()).into());
     }
     if !app.is_connected() {
-        *refusal = before;
         return Err(Closed::Unheard);
     }
     for _ in 0..QUESTIONS {
         match Claim::make(app, &client, Stance::Asks).await {
             Ok(_) => {}
             Err(led @ ClaimError::Led { .. }) => {
-                let since = before.map_or_else(Instant::now, |before| before.since);
-                *refusal = Some(Refusal { server, why: led.to_string(), since });
+                refusals.refuse(server, led.to_string(), Instant::now());
                 return Err(led.into());
             }
             Err(other) => return Err(other.into()),

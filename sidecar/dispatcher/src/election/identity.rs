@@ -3,7 +3,7 @@
 //! The database says whether it was adopted (`tpro.adopted()`), but a physical clone
 //! (`pg_basebackup`) has the same system identifier, the same oids and the same lock free to take.
 //! The difference shows only beside the original: in the timeline of the server and in the start of
-//! its postmaster. Copies tell these to each other on NATS ([`super::claim`]).
+//! its postmaster. Copies tell these to each other on NATS (`claim.rs`).
 //!
 //! The higher timeline wins, since a promoted standby is where the data is. Of two servers on one
 //! timeline the newcomer gives way, and of two that lead already, the server that was started first
@@ -19,13 +19,14 @@ use tpro_runtime::random;
 const MOST_PROMOTIONS: u32 = 1_000;
 
 /// A server, as it is told to others.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Server {
-    pub(crate) timeline: u32,
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Server {
+    /// Its timeline.
+    pub timeline: u32,
     /// The start of its postmaster, in microseconds since 1970.
-    pub(crate) started: i64,
+    pub started: i64,
     /// A random number: it tells our own question from others'.
-    pub(crate) asker: u64,
+    pub asker: u64,
 }
 
 impl Server {
