@@ -1,25 +1,36 @@
 //! The bell: no committed row is left while the dispatcher sleeps and nobody is about to wake it.
 //!
-//! Publishers follow PostgreSQL's order of commit: the callback before the commit (lock or NOTIFY), the commit made
-//! visible, and only then locks released and the notification signalled. The dispatcher's statements have PostgreSQL's
-//! order too: the snapshot first, and only then whatever the statement does, a lock that it takes included.
+//! The dispatcher is the product's own [`Bell`](tpro_dispatcher::core::bell::Bell). The model
+//! supplies PostgreSQL: publishers follow its order of commit, which is the callback before the
+//! commit (lock or NOTIFY), the commit made visible, and only then locks released and the
+//! notification signalled. The dispatcher's statements have its order too: the snapshot first, and
+//! only then what the statement does, a lock that it takes included.
 
+mod dispatcher;
+mod rows;
 mod state;
 
 use stateright::{Model, Property};
+use tpro_dispatcher::core::bell::Act;
 
-pub use self::state::{Dispatcher, Publisher, Rows, State};
-use crate::reach::can_reach;
+pub use self::{
+    dispatcher::{Dispatcher, Statement},
+    rows::Rows,
+    state::{Publisher, State},
+};
+use crate::reach::Reached;
+
+static REACHED: Reached<Variant, State> = Reached::new();
 
 /// Statements of one transaction at most.
-const STATEMENTS: u8 = 3;
+const STATEMENTS: u8 = 2;
 
-/// Which protocol is checked.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// The protocol that is checked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Variant {
     /// As built.
     AsBuilt,
-    /// The dispatcher sleeps as soon as it has the bell.
+    /// The second read is answered without having been made.
     WithoutSecondRead,
     /// The second read shares its statement, and so its snapshot, with the taking of the bell.
     LockAndReadInOneStatement,
@@ -32,7 +43,7 @@ pub enum Variant {
 pub struct Bell {
     /// Transactions that run at once.
     pub publishers: usize,
-    /// What is checked.
+    /// The protocol.
     pub variant: Variant,
 }
 
@@ -55,39 +66,28 @@ pub enum Action {
     Prepare(usize),
     /// COMMIT PREPARED.
     CommitPrepared(usize),
-    /// A read begins: its snapshot is taken. With the bell it is the second read, or one of the slow poll.
-    BeginRead,
-    /// A read ends.
-    EndRead,
-    /// The statement that takes the bell begins: its snapshot is taken.
-    BeginTaking,
-    /// The statement tries the bell.
-    TakeBell,
+    /// A statement of the dispatcher begins: its snapshot is taken.
+    Begin(Act),
+    /// The statement ends. One that takes the bell tries it now.
+    End,
     /// A notification reaches the dispatcher.
     Hear,
     /// The dispatcher has something to insert, and is woken for it.
     WakeToInsert,
-    /// The dispatcher lets the bell go.
-    LetGo,
     /// The dispatcher inserts into its own outbox.
     OwnInsert,
 }
 
 impl Bell {
-    /// Whether the visible rows are read though no publisher does anything more, other than end its commit.
+    /// The visible rows are read though no publisher does anything more, other than end its commit.
     fn can_read(&self, state: &State) -> bool {
         let honest = |state: &State, action: &Action| match action {
-            Action::Release(_)
-            | Action::EndRead
-            | Action::BeginTaking
-            | Action::TakeBell
-            | Action::Hear
-            | Action::LetGo => true,
+            Action::Release(_) | Action::End | Action::Hear => true,
             // Not the slow poll: it is for what cannot ring.
-            Action::BeginRead => state.dispatcher != Dispatcher::Asleep,
+            Action::Begin(act) => *act != Act::Read || !state.dispatcher.is_asleep(),
             _ => false,
         };
-        can_reach(self, state.clone(), honest, |state| state.unread.ringing == 0)
+        REACHED.can_reach(self, self.variant, state.clone(), honest, |state| state.unread.ringing == 0)
     }
 }
 
@@ -98,7 +98,7 @@ impl Model for Bell {
     fn init_states(&self) -> Vec<State> {
         vec![State {
             publishers: vec![Publisher::Open { statements: 0, rows: 0, flag: false }; self.publishers],
-            dispatcher: Dispatcher::Awake,
+            dispatcher: Dispatcher::awake(),
             unread: Rows::default(),
             signalled: false,
             own_inserts: 1,
@@ -133,30 +133,20 @@ impl Model for Bell {
         if state.signalled {
             actions.push(Action::Hear);
         }
-        let inserts = state.own_inserts > 0;
-        match state.dispatcher {
-            Dispatcher::Awake => {
-                actions.push(Action::BeginRead);
-                if inserts {
-                    actions.push(Action::OwnInsert);
-                }
-            }
-            Dispatcher::Reading { .. } | Dispatcher::ReadingAgain { .. } => actions.push(Action::EndRead),
-            Dispatcher::Parking => actions.push(Action::BeginTaking),
-            Dispatcher::Taking { .. } => actions.push(Action::TakeBell),
-            Dispatcher::Armed { rung: false } => actions.push(Action::BeginRead),
-            Dispatcher::Armed { rung: true } | Dispatcher::Woken => actions.push(Action::LetGo),
-            Dispatcher::Asleep => {
-                // The slow poll stands behind for what cannot ring, and only for that.
-                if state.unread.silent > 0 {
-                    actions.push(Action::BeginRead);
-                }
-                if inserts && self.variant != Variant::InsertsHoldingTheBell {
-                    actions.push(Action::WakeToInsert);
-                }
-                if inserts && self.variant == Variant::InsertsHoldingTheBell {
-                    actions.push(Action::OwnInsert);
-                }
+        let dispatcher = &state.dispatcher;
+        if dispatcher.statement.is_some() {
+            actions.push(Action::End);
+            return;
+        }
+        // The slow poll stands behind for what cannot ring, and only for that.
+        let polls = !dispatcher.is_asleep() || state.unread.silent > 0;
+        actions.extend(dispatcher.acts().filter(|act| *act != Act::Read || polls).map(Action::Begin));
+        if state.own_inserts > 0 {
+            let holding = self.variant == Variant::InsertsHoldingTheBell;
+            if !dispatcher.has_bell || (dispatcher.is_asleep() && holding) {
+                actions.push(Action::OwnInsert);
+            } else if dispatcher.is_asleep() {
+                actions.push(Action::WakeToInsert);
             }
         }
     }
@@ -172,51 +162,17 @@ impl Model for Bell {
             | Action::Abort(who)
             | Action::Prepare(who)
             | Action::CommitPrepared(who) => state.publish(who, action)?,
-            Action::BeginRead => {
-                let seen = state.unread;
-                state.dispatcher = match state.dispatcher {
-                    Dispatcher::Awake => Dispatcher::Reading { seen },
-                    _ => Dispatcher::ReadingAgain { seen, rung: false },
-                };
-            }
-            Action::EndRead => {
-                let (seen, next) = match state.dispatcher {
-                    Dispatcher::Reading { seen } => {
-                        (seen, if seen.any() { Dispatcher::Awake } else { Dispatcher::Parking })
-                    }
-                    Dispatcher::ReadingAgain { seen, rung } => {
-                        (seen, if seen.any() || rung { Dispatcher::Woken } else { Dispatcher::Asleep })
-                    }
-                    _ => return None,
-                };
-                // What became visible after the snapshot stays.
-                state.unread.ringing -= seen.ringing;
-                state.unread.silent -= seen.silent;
-                state.dispatcher = next;
-            }
-            Action::BeginTaking => {
-                let shows = self.variant == Variant::LockAndReadInOneStatement;
-                state.dispatcher =
-                    Dispatcher::Taking { seen: if shows { state.unread } else { Rows::default() } };
-            }
-            Action::TakeBell => {
-                let Dispatcher::Taking { seen } = state.dispatcher else { return None };
-                state.take_bell(seen, self.variant);
-            }
+            Action::Begin(act) => state.dispatcher.begin(act, state.unread),
+            Action::End => state.end(self.variant)?,
             Action::Hear => {
                 state.signalled = false;
-                state.dispatcher = match state.dispatcher {
-                    Dispatcher::Asleep => Dispatcher::Woken,
-                    Dispatcher::Armed { .. } => Dispatcher::Armed { rung: true },
-                    Dispatcher::ReadingAgain { seen, .. } => Dispatcher::ReadingAgain { seen, rung: true },
-                    // A ring for a sleep that is over: it must not be needed for the next one.
-                    other => other,
-                };
+                state.dispatcher.bell.rung();
             }
-            Action::WakeToInsert => state.dispatcher = Dispatcher::Woken,
-            Action::LetGo => state.dispatcher = Dispatcher::Awake,
+            // By a ring of its own.
+            Action::WakeToInsert => state.dispatcher.bell.rung(),
             Action::OwnInsert => {
-                // Its own share lock does not conflict with its own exclusive one, so nobody rings, asleep or not.
+                // Its own share lock does not conflict with its own exclusive one, so nobody rings,
+                // asleep or not.
                 state.own_inserts -= 1;
                 state.unread.ringing += 1;
             }
@@ -227,20 +183,15 @@ impl Model for Bell {
     fn properties(&self) -> Vec<Property<Self>> {
         vec![
             Property::always("a sleeper with work is about to be woken", |_, state: &State| {
-                // Whoever polls, and has seen nothing, is about to sleep on.
-                let sleeps = match state.dispatcher {
-                    Dispatcher::Asleep => true,
-                    Dispatcher::ReadingAgain { seen, rung } => !seen.any() && !rung,
-                    _ => false,
-                };
-                !sleeps || state.unread.ringing == 0 || state.about_to_ring()
+                !state.dispatcher.sleeps_on() || state.unread.ringing == 0 || state.about_to_ring()
             }),
             Property::always("what is visible is read", |model: &Bell, state: &State| model.can_read(state)),
             Property::sometimes("the dispatcher is woken by a publisher", |_, state: &State| {
-                state.dispatcher == Dispatcher::Woken && state.unread.ringing > 0 && state.own_inserts == 1
+                let wakes = state.dispatcher.acts().any(|act| act == Act::Wake);
+                wakes && state.unread.ringing > 0 && state.own_inserts == 1
             }),
             Property::sometimes("a prepared transaction keeps the dispatcher awake", |_, state: &State| {
-                matches!(state.dispatcher, Dispatcher::Taking { .. })
+                matches!(state.dispatcher.statement, Some(Statement::Take { .. }))
                     && state
                         .publishers
                         .iter()
@@ -249,7 +200,7 @@ impl Model for Bell {
             Property::sometimes(
                 "the dispatcher sleeps after everything was delivered",
                 |_, state: &State| {
-                    state.dispatcher == Dispatcher::Asleep
+                    state.dispatcher.is_asleep()
                         && !state.unread.any()
                         && state.own_inserts == 0
                         && state.publishers.iter().all(|publisher| *publisher == Publisher::Done)

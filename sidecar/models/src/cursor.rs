@@ -1,22 +1,32 @@
-//! The cursor: what is visible now and was not then is read once, whatever the order of commits.
+//! The cursor: what is visible now and was not then is read once, in each order of commits.
 //!
-//! Reads begin at a floor, an id below which partitions are left out. Here it rises as far as it can, behind every id that was
-//! drawn, also while its transaction is open or has not begun: what makes it safe is the look back below it, not its height.
+//! The reader is the product's own [`Reader`], page by page. The model supplies PostgreSQL:
+//! transactions, snapshots, and the rows that `read.sql` and `look_back.sql` find.
+//!
+//! Reads begin at a floor, an id below which partitions are left out. Here it rises as far as it
+//! can, behind every id that was drawn, also while its transaction is open or has not started: what
+//! makes it safe is the look back below it, not its height.
 
 use std::collections::BTreeSet;
 
 use stateright::{Model, Property};
+use tpro_dispatcher::core::{
+    reader::Reader,
+    snapshot::{Snapshot, Xid},
+};
 
-/// Which cursor is checked.
+/// The cursor that is checked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Variant {
-    /// The snapshot up to which was read; reads have no transaction id of their own, begin at the floor, and the cursor is where
-    /// it was looked back last.
+    /// The snapshot up to which was read; reads have no transaction id of their own, begin at the
+    /// floor, and the cursor is where it was looked back last.
     AsBuilt,
     /// Reads begin at the floor, and nobody looks back below it.
     WithoutLookingBack,
     /// The cursor is as far as was read from the floor on.
     CursorAtTheRead,
+    /// A page is read up to now, and not up to the end of its window.
+    PagesUpToNow,
     /// The highest id read so far.
     ById,
     /// A read inside a transaction that has an id, and that inserts afterwards.
@@ -28,7 +38,7 @@ pub enum Variant {
 pub struct Cursor {
     /// Writers.
     pub writers: usize,
-    /// What is checked.
+    /// The cursor.
     pub variant: Variant,
 }
 
@@ -65,17 +75,9 @@ pub enum Writer {
     Aborted,
 }
 
-/// PostgreSQL's snapshot: below `xmax` and not in `running` is over.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
-pub struct Snapshot {
-    xmax: u8,
-    running: BTreeSet<u8>,
-}
-
-impl Snapshot {
-    fn sees(&self, xid: u8) -> bool {
-        xid < self.xmax && !self.running.contains(&xid)
-    }
+/// `pg_visible_in_snapshot`.
+fn sees(snapshot: &Snapshot, xid: u8) -> bool {
+    u64::from(xid) < snapshot.xmax() && !snapshot.open().contains(&xid.into())
 }
 
 /// One state.
@@ -84,7 +86,7 @@ pub struct State {
     writers: Vec<Writer>,
     next_xid: u8,
     next_id: u8,
-    read_to: Snapshot,
+    reader: Reader,
     /// Up to which was looked back below the floor, so that everything is read.
     looked_back_to: Snapshot,
     /// Reads ask for ids from here on.
@@ -111,7 +113,7 @@ pub enum Action {
     Commit(usize),
     /// A writer rolls back.
     Abort(usize),
-    /// The reader reads everything that its cursor says is new.
+    /// The reader reads the next page.
     Read,
     /// The reader looks for what became visible below the floor, and raises it.
     LookBack,
@@ -120,14 +122,17 @@ pub enum Action {
 }
 
 impl State {
-    fn running(&self) -> BTreeSet<u8> {
-        self.writers
-            .iter()
-            .filter_map(|writer| match writer {
-                Writer::Begun { xid } | Writer::Inserted { xid, .. } => Some(*xid),
-                _ => None,
-            })
-            .collect()
+    /// `pg_current_snapshot`. A transaction does not list itself among the running ones: that is
+    /// what makes [`Variant::InsideXid`] lose its own row.
+    fn now(&self) -> Snapshot {
+        let running = self.writers.iter().filter_map(|writer| match writer {
+            Writer::Begun { xid } | Writer::Inserted { xid, .. } => Some(u64::from(*xid)),
+            _ => None,
+        });
+        let mut open: Vec<u64> = running.collect();
+        open.sort_unstable();
+        let xmax = self.next_xid.into();
+        Snapshot::new(open.first().copied().unwrap_or(xmax), xmax, open)
     }
 
     fn committed(&self) -> Vec<(u8, u8)> {
@@ -142,41 +147,54 @@ impl State {
             .collect()
     }
 
+    /// The next page, of one row: `read.sql`.
     fn read(&mut self, variant: Variant) {
-        // A transaction does not list itself among the running ones: that is what makes InsideXid lose its own row.
-        let now = Snapshot { xmax: self.next_xid, running: self.running() };
-        let mut found: Vec<u8> = self
-            .committed()
-            .into_iter()
-            .filter(|(xid, id)| match variant {
-                Variant::ById => *id > self.last_id,
-                _ => now.sees(*xid) && !self.read_to.sees(*xid) && *id >= self.floor,
-            })
-            .map(|(_, id)| id)
-            .collect();
-        found.sort_unstable();
-        self.last_id = self.last_id.max(found.last().copied().unwrap_or(0));
-        self.delivered.extend(found);
-        self.read_to = now;
+        let (window, now) = (self.reader.window(), self.now());
+        let until = window.until.filter(|_| variant != Variant::PagesUpToNow).unwrap_or_else(|| now.clone());
+        let place = |xid: u8, id: u8| (Xid(xid.into()), i64::from(id));
+        let is_new = |xid: u8, id: u8| match variant {
+            Variant::ById => id > self.last_id,
+            _ => {
+                let visible = sees(&until, xid) && !sees(&window.seen, xid);
+                visible && place(xid, id) > window.after && id >= self.floor
+            }
+        };
+        let order = |(xid, id): &(u8, u8)| (if variant == Variant::ById { 0 } else { *xid }, *id);
+        let found = self.committed().into_iter().filter(|(xid, id)| is_new(*xid, *id)).min_by_key(order);
+        if let Some((_, id)) = found {
+            self.last_id = self.last_id.max(id);
+            self.delivered.push(id);
+        }
+        self.reader.advance(until, found.map(|(xid, id)| place(xid, id)), found.is_some());
     }
 
+    /// All pages of a window.
+    fn read_window(&mut self, variant: Variant) {
+        self.read(variant);
+        while !self.reader.is_between() {
+            self.read(variant);
+        }
+    }
+
+    /// `look_back.sql`.
     fn look_back(&mut self, variant: Variant) {
+        let read_to = self.reader.seen().clone();
         if variant != Variant::WithoutLookingBack {
             let below =
-                |id: u8, xid: u8| id < self.floor && self.read_to.sees(xid) && !self.looked_back_to.sees(xid);
+                |id: u8, xid: u8| id < self.floor && sees(&read_to, xid) && !sees(&self.looked_back_to, xid);
             let found: Vec<u8> =
                 self.committed().into_iter().filter(|(xid, id)| below(*id, *xid)).map(|(_, id)| id).collect();
             self.delivered.extend(found);
         }
-        self.looked_back_to = self.read_to.clone();
+        self.looked_back_to = read_to;
         self.floor = self.next_id;
     }
 
-    /// Where whoever leads next begins.
+    /// The place where the next leader begins.
     fn cursor(&self, variant: Variant) -> &Snapshot {
         match variant {
             Variant::AsBuilt => &self.looked_back_to,
-            _ => &self.read_to,
+            _ => self.reader.seen(),
         }
     }
 }
@@ -196,8 +214,8 @@ impl Model for Cursor {
             writers: vec![Writer::Idle; self.writers],
             next_xid: 1,
             next_id: 1,
-            read_to: Snapshot::default(),
-            looked_back_to: Snapshot::default(),
+            reader: Reader::new(Snapshot::new(1, 1, Vec::new())),
+            looked_back_to: Snapshot::new(1, 1, Vec::new()),
             floor: 0,
             last_id: 0,
             delivered: Vec::new(),
@@ -219,10 +237,11 @@ impl Model for Cursor {
         }
         if state.own.is_some() {
             actions.push(Action::OwnInsert);
-        } else if state.reads_left > 0 {
+        } else if state.reads_left > 0 || !state.reader.is_between() {
             actions.push(Action::Read);
         }
-        if state.own.is_none() && state.looked_back_to != state.read_to && self.has_floor() {
+        let is_between = state.own.is_none() && state.reader.is_between();
+        if is_between && state.looked_back_to != *state.reader.seen() && self.has_floor() {
             actions.push(Action::LookBack);
         }
     }
@@ -253,7 +272,7 @@ impl Model for Cursor {
             }
             Action::Abort(who) => state.writers[who] = Writer::Aborted,
             Action::Read => {
-                state.reads_left -= 1;
+                state.reads_left -= u8::from(state.reader.is_between());
                 if self.variant == Variant::InsideXid {
                     state.own = Some(state.next_xid);
                     state.next_xid += 1;
@@ -283,15 +302,18 @@ impl Model for Cursor {
             Property::always(
                 "what is not delivered is not behind the cursor",
                 |model: &Cursor, state: &State| {
-                    let behind = |xid| model.has_floor() && state.cursor(model.variant).sees(xid);
+                    let behind = |xid| model.has_floor() && sees(state.cursor(model.variant), xid);
                     state.committed().iter().all(|(xid, id)| state.delivered.contains(id) || !behind(*xid))
                 },
             ),
             Property::always(
-                "one more read delivers whatever is committed",
+                "one more read delivers all that is committed",
                 |model: &Cursor, state: &State| {
                     let mut after = state.clone();
-                    after.read(model.variant);
+                    if !after.reader.is_between() {
+                        after.read_window(model.variant);
+                    }
+                    after.read_window(model.variant);
                     if model.has_floor() {
                         after.look_back(model.variant);
                     }

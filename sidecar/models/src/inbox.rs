@@ -1,22 +1,38 @@
 //! The inbox: one recorded outcome for a message, and one effect where that is promised.
 //!
-//! One message whose attempts are delivered in any order, to two copies that may crash, freeze and lose sessions at
-//! every line. What a copy really does, nobody else can know: a repeat is judged by what the database shows, which is
-//! whether the owner of the last run holds its instance lock, and whether that run's deadline is over. A copy that is
-//! frozen holds its lock; one that is at work may have lost it; one that is dead may seem to hold it for a while.
+//! One message whose attempts are delivered in any order, to two copies that may crash, freeze and
+//! lose sessions at every line, and a forger who has learned the uid. The copies decide by the code
+//! of the product: [`Bid`], [`meet`] and the counts of a run limit. The model supplies PostgreSQL
+//! (keys, open transactions, locks, deadlines) and NATS.
+//!
+//! A copy cannot know the doings of another: a repeat is judged by what the database shows, which
+//! is whether the owner of the last run holds its lock, and whether that run's deadline has passed.
+//! A copy that is frozen holds its lock; one that is at work may have lost it; one that is dead may
+//! seem to hold it for a while.
+//!
+//! [`Bid`]: tpro_service::inbox::verdict::Bid
+//! [`meet`]: tpro_service::inbox::verdict::meet
 
+mod asker;
+mod decide;
 mod state;
 
 use stateright::{Model, Property};
 
-pub use self::state::{Copy, Doing, Owner, State};
-use crate::reach::can_reach;
+use self::state::Turn;
+pub use self::{
+    asker::Asker,
+    state::{Copy, Delivery, Doing, Made, Owner, State},
+};
+use crate::reach::Reached;
+
+static REACHED: Reached<Variant, State> = Reached::new();
 
 /// Runs of one message at most; then it is answered with an error.
-const RUNS: u8 = 3;
+const RUNS: u8 = 2;
 
-/// How the handler was registered, or the simpler form that is to be refuted.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// The kind of handler, or the simpler form that is to be refuted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Variant {
     /// Inbox row, effect and outcome in one transaction.
     Transactional,
@@ -24,40 +40,55 @@ pub enum Variant {
     Default,
     /// No inbox.
     Stateless,
-    /// Default, but whatever was accepted counts as a duplicate.
+    /// Default, but all that was accepted counts as a duplicate.
     AcceptedMeansDuplicate,
     /// Default, but the table of outcomes has no primary key.
     WithoutOutcomeKey,
     /// Default, but an owner that is present counts as at work for ever.
     WithoutDeadline,
+    /// Default, but a repeat is known by its uid alone.
+    ByUidAlone,
     /// Transactional, but the inbox row has a transaction of its own, after the handler's.
     InboxOutsideTransaction,
     /// Transactional, but the inbox has no primary key.
     WithoutInboxKey,
     /// Transactional, but the server does not end the transaction of a copy that is frozen.
     WithoutIdleTimeout,
+    /// Transactional, but no run is counted before it begins.
+    Uncounted,
 }
 
-/// The model: attempts and faults.
+/// The model: deliveries and faults.
 #[derive(Clone, Debug)]
 pub struct Inbox {
-    /// How often the message is sent.
+    /// Attempts of the sender.
     pub attempts: u8,
-    /// How many crashes, freezes and losses of a session may happen.
+    /// Deliveries of the forger.
+    pub forgeries: u8,
+    /// Crashes, freezes and losses of a session that may happen.
     pub faults: u8,
-    /// What is checked.
+    /// The protocol.
     pub variant: Variant,
 }
 
 /// One step.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Action {
-    /// A copy takes an attempt; if it is at work on the message, that joins.
+    /// A copy takes a delivery; if it is at work on the message, that joins or is refused.
     Take(usize, usize),
-    /// It writes that it has accepted the message.
-    Accept(usize),
+    /// It inserts the run that it bids for.
+    Insert(usize),
+    /// It loses its session while it does, and learns nothing.
+    LoseInsert {
+        /// The copy.
+        who: usize,
+        /// The row is there all the same.
+        committed: bool,
+    },
     /// It looks at what is known and decides.
     Look(usize),
+    /// It counts a run of a transactional handler.
+    Count(usize),
     /// The handler has its effect.
     Effect(usize),
     /// The outcome is written.
@@ -91,7 +122,10 @@ impl Inbox {
     fn one_transaction(&self) -> bool {
         matches!(
             self.variant,
-            Variant::Transactional | Variant::WithoutInboxKey | Variant::WithoutIdleTimeout
+            Variant::Transactional
+                | Variant::WithoutInboxKey
+                | Variant::WithoutIdleTimeout
+                | Variant::Uncounted
         )
     }
 
@@ -99,64 +133,82 @@ impl Inbox {
         self.one_transaction() || self.variant == Variant::InboxOutsideTransaction
     }
 
-    fn accept(&self, state: &mut State, who: usize) -> Option<()> {
-        let Doing::Accepting { run } = state.copies[who].doing else { return None };
-        let doing = match self.variant {
-            Variant::Stateless | Variant::WithoutInboxKey => Doing::Running { run },
-            // The key makes it wait for the open transaction, and lock_timeout ends that.
-            Variant::Transactional | Variant::WithoutIdleTimeout if state.has_open_transaction(1 - who) => {
-                state.leave_unanswered(who);
-                return Some(());
-            }
-            Variant::Transactional | Variant::WithoutIdleTimeout | Variant::InboxOutsideTransaction => {
-                if state.outcomes.is_empty() {
-                    Doing::Running { run }
-                } else {
-                    Doing::Looking
-                }
-            }
-            _ if run <= state.runs => Doing::Looking,
-            _ => {
-                (state.runs, state.owner, state.late) = (run, Owner::Copy(who), false);
-                Doing::Running { run }
-            }
-        };
-        state.copies[who].doing = doing;
-        Some(())
-    }
-
-    fn look(&self, state: &mut State, who: usize) {
-        let doing = match state.outcomes.first() {
-            Some(answer) => Doing::Answering { answer: *answer },
-            None if self.variant == Variant::AcceptedMeansDuplicate
-                || state.seems_at_work(who, self.variant) =>
-            {
-                return state.leave_unanswered(who);
-            }
-            // It is not run again, and its outcome is an error.
-            None if state.runs >= RUNS => Doing::Finishing { run: state.runs + 1 },
-            None => Doing::Accepting { run: state.runs + 1 },
-        };
-        state.copies[who].doing = doing;
-    }
-
-    /// Whether somebody can be counted on to do it, once nothing breaks any more.
+    /// Somebody can be counted on to do it, once nothing breaks any more.
     fn is_honest(state: &State, action: &Action) -> bool {
         match action {
-            Action::Crash(_) | Action::Freeze(_) | Action::LosePresence(_) | Action::Stop(_) => false,
+            Action::Crash(_)
+            | Action::Freeze(_)
+            | Action::LosePresence(_)
+            | Action::LoseInsert { .. }
+            | Action::Stop(_) => false,
             // A frozen copy may stay so, as long as there is another.
             Action::Thaw(_) => state.copies.iter().all(|copy| copy.frozen),
             _ => true,
         }
     }
 
-    /// Whether the requester, who sends again, can get an answer.
+    /// The requester, who sends again, can get an answer.
     fn can_answer(&self, state: &State) -> bool {
         const FRESH: u8 = 100;
-        let calm = State { faults: 0, on_the_way: vec![FRESH, FRESH + 1], ..state.clone() };
-        can_reach(self, calm, Self::is_honest, |state| {
-            state.answers.iter().any(|(attempt, _)| *attempt >= FRESH)
+        let fresh = [FRESH, FRESH + 1].map(|number| Delivery { asker: Asker::Sender, number });
+        // Without what nothing more depends on.
+        let (effects, begun, answers) = (0, 0, Vec::new());
+        let calm = State { faults: 0, on_the_way: fresh.into(), effects, begun, answers, ..state.clone() };
+        REACHED.can_reach(self, self.variant, calm, Self::is_honest, |state| {
+            state.answers.iter().any(|(delivery, _)| delivery.number >= FRESH)
         })
+    }
+
+    fn copy_actions(&self, state: &State, who: usize, actions: &mut Vec<Action>) {
+        let (copy, owns) = (&state.copies[who], state.owner == Owner::Copy(who));
+        if state.faults > 0 && (owns || copy.doing != Doing::Nothing) {
+            actions.push(Action::Crash(who));
+            if copy.present {
+                actions.push(Action::LosePresence(who));
+            }
+            if !copy.frozen {
+                actions.push(Action::Freeze(who));
+            }
+        }
+        if copy.frozen {
+            actions.push(Action::Thaw(who));
+            let ends = self.one_transaction() && self.variant != Variant::WithoutIdleTimeout;
+            if ends && state.has_open_transaction(who) {
+                actions.push(Action::EndIdle(who));
+            }
+            return;
+        }
+        if !copy.present {
+            actions.push(Action::Appear(who));
+        }
+        match copy.doing {
+            Doing::Nothing => {}
+            Doing::Taking { .. } => {
+                actions.push(Action::Insert(who));
+                if state.faults > 0 && !self.one_effect() {
+                    actions.extend([true, false].map(|committed| Action::LoseInsert { who, committed }));
+                }
+            }
+            Doing::Looking { .. } => actions.push(Action::Look(who)),
+            Doing::Counting => actions.push(Action::Count(who)),
+            Doing::Running { .. } => {
+                actions.push(Action::Effect(who));
+                if !owns || state.late {
+                    actions.push(Action::Stop(who));
+                }
+            }
+            Doing::Finishing { .. } => actions.push(Action::Record(who)),
+            Doing::Undone => actions.push(Action::LearnUndone(who)),
+            Doing::Answering { .. } => actions.push(Action::Answer(who)),
+        }
+        // Runs of a stateless handler know nothing of each other.
+        let takes = match self.variant {
+            Variant::Stateless => copy.doing == Doing::Nothing,
+            _ => !matches!(copy.doing, Doing::Answering { .. }),
+        };
+        if takes {
+            actions.extend((0..state.on_the_way.len()).map(|at| Action::Take(who, at)));
+        }
     }
 }
 
@@ -165,14 +217,18 @@ impl Model for Inbox {
     type Action = Action;
 
     fn init_states(&self) -> Vec<State> {
-        let copy = Copy { frozen: false, present: true, doing: Doing::Nothing, attempts: Vec::new() };
+        let copy = Copy { frozen: false, present: true, doing: Doing::Nothing, waiting: Vec::new() };
+        let of = |asker, deliveries: u8| (1..=deliveries).map(move |number| Delivery { asker, number });
         vec![State {
             copies: [copy.clone(), copy],
-            on_the_way: (1..=self.attempts).collect(),
+            on_the_way: of(Asker::Sender, self.attempts).chain(of(Asker::Forger, self.forgeries)).collect(),
             faults: self.faults,
             runs: 0,
             owner: Owner::Nobody,
             late: false,
+            first: None,
+            counted: 0,
+            begun: 0,
             outcomes: Vec::new(),
             effects: 0,
             answers: Vec::new(),
@@ -180,45 +236,8 @@ impl Model for Inbox {
     }
 
     fn actions(&self, state: &State, actions: &mut Vec<Action>) {
-        for (who, copy) in state.copies.iter().enumerate() {
-            let owns = state.owner == Owner::Copy(who);
-            if state.faults > 0 && (owns || copy.doing != Doing::Nothing) {
-                actions.push(Action::Crash(who));
-                if copy.present {
-                    actions.push(Action::LosePresence(who));
-                }
-                if !copy.frozen {
-                    actions.push(Action::Freeze(who));
-                }
-            }
-            if copy.frozen {
-                actions.push(Action::Thaw(who));
-                let ends = self.one_transaction() && self.variant != Variant::WithoutIdleTimeout;
-                if ends && state.has_open_transaction(who) {
-                    actions.push(Action::EndIdle(who));
-                }
-                continue;
-            }
-            if !copy.present {
-                actions.push(Action::Appear(who));
-            }
-            match copy.doing {
-                Doing::Nothing => {}
-                Doing::Accepting { .. } => actions.push(Action::Accept(who)),
-                Doing::Looking => actions.push(Action::Look(who)),
-                Doing::Running { .. } => {
-                    actions.push(Action::Effect(who));
-                    if !owns || state.late {
-                        actions.push(Action::Stop(who));
-                    }
-                }
-                Doing::Finishing { .. } => actions.push(Action::Record(who)),
-                Doing::Undone => actions.push(Action::LearnUndone(who)),
-                Doing::Answering { .. } => actions.push(Action::Answer(who)),
-            }
-            if !matches!(copy.doing, Doing::Answering { .. }) {
-                actions.extend((0..state.on_the_way.len()).map(|at| Action::Take(who, at)));
-            }
+        for who in 0..state.copies.len() {
+            self.copy_actions(state, who, actions);
         }
         if state.owner == Owner::Ghost {
             actions.push(Action::EndGhost);
@@ -231,16 +250,11 @@ impl Model for Inbox {
     fn next_state(&self, last: &State, action: Action) -> Option<State> {
         let mut state = last.clone();
         match action {
-            Action::Take(who, at) => {
-                let attempt = state.on_the_way.remove(at);
-                state.copies[who].attempts.push(attempt);
-                state.copies[who].attempts.sort_unstable();
-                if state.copies[who].doing == Doing::Nothing {
-                    state.copies[who].doing = Doing::Accepting { run: 1 };
-                }
-            }
-            Action::Accept(who) => self.accept(&mut state, who)?,
-            Action::Look(who) => self.look(&mut state, who),
+            Action::Take(who, at) => self.take(&mut state, who, at),
+            Action::Insert(who) => self.insert(&mut state, who)?,
+            Action::LoseInsert { who, committed } => self.lose_insert(&mut state, who, committed)?,
+            Action::Look(who) => self.look(&mut state, who)?,
+            Action::Count(who) => self.count(&mut state, who),
             Action::Effect(who) => {
                 let Doing::Running { run } = state.copies[who].doing else { return None };
                 // In the transaction it counts when that commits; otherwise it has happened.
@@ -248,25 +262,14 @@ impl Model for Inbox {
                     state.effects = (state.effects + 1).min(2);
                 }
                 state.copies[who].doing = match self.variant {
-                    Variant::Stateless => Doing::Answering { answer: run },
-                    _ => Doing::Finishing { run },
+                    Variant::Stateless => Doing::Answering { answer: Made { run, asker: state.asker(who)? } },
+                    _ => Doing::Finishing { run, has_effect: true },
                 };
             }
-            Action::Record(who) => {
-                let Doing::Finishing { run } = state.copies[who].doing else { return None };
-                if self.one_transaction() {
-                    state.effects = (state.effects + 1).min(2);
-                }
-                let has_key = !matches!(self.variant, Variant::WithoutOutcomeKey | Variant::WithoutInboxKey);
-                let answer = state.record(run, has_key);
-                state.copies[who].doing = Doing::Answering { answer };
-            }
+            Action::Record(who) => self.record(&mut state, who)?,
             Action::Answer(who) => {
                 let Doing::Answering { answer } = state.copies[who].doing else { return None };
-                let answered = std::mem::take(&mut state.copies[who].attempts);
-                state.answers.extend(answered.into_iter().map(|attempt| (attempt, answer)));
-                state.answers.sort_unstable();
-                state.copies[who].doing = Doing::Nothing;
+                state.answer(who, Some(answer));
             }
             Action::Stop(who) | Action::LearnUndone(who) => state.leave_unanswered(who),
             Action::Expire => state.late = true,
@@ -301,28 +304,59 @@ impl Model for Inbox {
                 state.outcomes.len() <= 1
             }),
             Property::always("every answer is the recorded outcome", |model: &Inbox, state: &State| {
+                let recorded =
+                    |answer: &Option<Made>| answer.is_none_or(|made| state.outcomes.first() == Some(&made));
                 model.variant == Variant::Stateless
-                    || state.answers.iter().all(|(_, answer)| state.outcomes.first() == Some(answer))
+                    || state.answers.iter().all(|(_, answer)| recorded(answer))
+            }),
+            Property::always("an outcome is told to the one who asked", |_, state: &State| {
+                let theirs = |(to, answer): &(Delivery, Option<Made>)| {
+                    answer.is_none_or(|made| made.asker == to.asker)
+                };
+                state.answers.iter().all(theirs)
             }),
             Property::always("a transactional handler has one effect", |model: &Inbox, state: &State| {
                 !model.one_effect() || state.effects <= 1
             }),
+            Property::always("a handler begins so many runs at most", |_, state: &State| state.begun <= RUNS),
             Property::always(
                 "one more delivery is answered once nothing breaks any more",
                 |model: &Inbox, state: &State| model.can_answer(state),
             ),
             Property::sometimes("a later attempt is answered before an earlier one", |_, state: &State| {
-                state.on_the_way.contains(&1) && state.answers.iter().any(|(attempt, _)| *attempt == 2)
+                let waits = |number| state.on_the_way.contains(&Delivery { asker: Asker::Sender, number });
+                waits(1) && state.answers.iter().any(|(delivery, _)| delivery.number == 2)
             }),
         ];
         if self.variant == Variant::Default {
             properties.push(Property::sometimes(
                 "an earlier run ends after a later one's outcome",
                 |_, state: &State| {
-                    let earlier = |doing| matches!(doing, Doing::Finishing { run } if Some(&run) < state.outcomes.first());
+                    let winner = state.outcomes.first().map(|made| made.run);
+                    let earlier = |doing| matches!(doing, Doing::Finishing { run, .. } if Some(run) < winner);
                     state.copies.iter().any(|copy| earlier(copy.doing))
                 },
             ));
+        }
+        if self.variant != Variant::Stateless && self.attempts > RUNS {
+            properties.push(Property::sometimes("a message is given up", |_, state: &State| {
+                let gives_up = |doing| matches!(doing, Doing::Finishing { has_effect: false, .. });
+                state.copies.iter().any(|copy| gives_up(copy.doing))
+            }));
+        }
+        if self.forgeries > 0 && self.variant != Variant::Stateless {
+            properties.extend([Asker::Sender, Asker::Forger].map(|asker| match asker {
+                Asker::Sender => {
+                    Property::sometimes("a sender is refused behind a forger", |_, state: &State| {
+                        state.is_refused(Asker::Sender)
+                    })
+                }
+                Asker::Forger => {
+                    Property::sometimes("a forger is refused behind the sender", |_, state: &State| {
+                        state.is_refused(Asker::Forger)
+                    })
+                }
+            }));
         }
         properties
     }

@@ -1,35 +1,42 @@
-//! Leadership and settling: one reply per committed row, its own, and nothing that only a leader may say by a deposed one.
+//! Leadership and settling: one reply per committed row, its own, and nothing that only a leader
+//! may say by a deposed one.
 //!
-//! Two copies, one row at a time. The lock lives and dies with the session; a copy that lost its session may not know
-//! yet. A failover may take back the committed row and hand out its id again under another uid.
+//! Two copies, one row at a time. The lock lives and dies with the session; a copy that lost its
+//! session may not know yet. A failover may take back the committed row and hand out its id again
+//! under another uid.
 //!
-//! A reply is written in the leader's session, or by a reply handler's transaction on a connection of the pool, which
-//! outlives the session. What the target said, any copy may write there, for the row that has this id *and* this uid.
-//! That a row timed out, only its leader may say: such a transaction inserts first, then asks whether its leader still
-//! has the lock, then commits. Whoever inserts the same row meanwhile waits, so what the next leader does comes after.
+//! A reply is written in the leader's session, or by a reply handler's transaction on a connection
+//! of the pool, which outlives the session and goes on as the product's own [`Settling`] says. What
+//! the target said, any copy may write there, for the row that has this id *and* this uid. That a
+//! row timed out, only its leader may say: this transaction inserts first, then asks whether its
+//! leader still has the lock, then commits. Who inserts the same row meanwhile waits, so what
+//! the next leader does comes after.
 
 mod rules;
 mod state;
 
 use stateright::{Model, Property};
+use tpro_service::handler::settling::Settling;
 
-pub use self::state::{Copy, Outcome, Process, Reply, Stage, State, Task, Term, Uid};
+pub use self::state::{Copy, Outcome, Process, Reply, State, Task, Term, Uid};
 use self::state::{FORGED, NEW};
 
-/// Which protocol is checked.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// The protocol that is checked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Variant {
     /// As built.
     AsBuilt,
-    /// A reply settles whatever row has its id now.
+    /// A reply settles the row that has its id now.
     IdentityById,
-    /// The table of replies has no primary key, so that neither a conflict nor a wait comes of a second reply.
+    /// The table of replies has no primary key, so that neither a conflict nor a wait comes of a
+    /// second reply.
     WithoutPrimaryKey,
     /// A reply handler's transaction does not look whether the row with its id has its uid.
     PoolWithoutUid,
     /// A timeout on a pool connection: whether the leader still leads is asked before the insert.
     CheckThenInsert,
-    /// A timeout on a pool connection: what is asked is whether the copy leads, be it in another session.
+    /// A timeout on a pool connection: what is asked is whether the copy leads, be it in another
+    /// session.
     ChecksTheCopy,
     /// A timeout on a pool connection: nobody asks whether the leader still leads.
     WritesOutsideItsSession,
@@ -48,7 +55,7 @@ pub struct Leadership {
     pub faults: u8,
     /// Requests or replies that are lost.
     pub losses: u8,
-    /// What is checked.
+    /// The protocol.
     pub variant: Variant,
 }
 
@@ -145,7 +152,7 @@ impl Model for Leadership {
                     if watched && state.lock.is_some_and(|(holder, _)| holder == who) {
                         actions.push(Action::Depose(who));
                     }
-                    let open = copy.task.is_some_and(|task| task.stage != Stage::Held);
+                    let open = copy.task.is_some_and(|task| !task.is_held());
                     if open && self.variant != Variant::WithoutIdleTimeout {
                         actions.push(Action::EndIdle(who));
                     }
@@ -197,14 +204,12 @@ impl Model for Leadership {
                 let uid = state.on_the_way.remove(at);
                 if self.may_settle(uid, in_flight) {
                     state.copies[who].in_flight = None;
-                    state.copies[who].task =
-                        Some(Task { uid, outcome: Outcome::Said, term, stage: Stage::Held });
+                    state.copies[who].task = Some(Task::new(uid, Outcome::Said, term, self.variant));
                 }
             }
             Action::GiveUp(who) => {
                 let (term, uid) = (state.copies[who].leads?, state.copies[who].in_flight.take()?);
-                state.copies[who].task =
-                    Some(Task { uid, outcome: Outcome::Timeout, term, stage: Stage::Held });
+                state.copies[who].task = Some(Task::new(uid, Outcome::Timeout, term, self.variant));
             }
             Action::Settle(who) => {
                 let Task { uid, outcome, .. } = state.copies[who].task.take()?;
@@ -215,10 +220,7 @@ impl Model for Leadership {
             Action::Insert(who) => self.insert(&mut state, who)?,
             Action::Check(who) => self.check(&mut state, who)?,
             Action::Commit(who) => {
-                let Task { uid, outcome, stage: Stage::Sure { led }, .. } = state.copies[who].task.take()?
-                else {
-                    return None;
-                };
+                let Task { uid, outcome, led, .. } = state.copies[who].task.take()?;
                 state.replies.push(Reply { uid, outcome, led });
             }
             Action::Notice(who) => {
@@ -227,11 +229,10 @@ impl Model for Leadership {
                 if let (Variant::DeposedSettlesTimeout, Some(uid), None) =
                     (self.variant, given_up, state.copies[who].task)
                 {
-                    state.copies[who].task =
-                        Some(Task { uid, outcome: Outcome::Timeout, term, stage: Stage::Held });
+                    state.copies[who].task = Some(Task::new(uid, Outcome::Timeout, term, self.variant));
                 }
             }
-            Action::EndIdle(who) => state.roll_back(who),
+            Action::EndIdle(who) => state.roll_back(who, self.variant),
             Action::Crash(who) => {
                 state.faults -= 1;
                 state.copies[who] = Copy { process: Process::Dead, ..NEW };
@@ -245,12 +246,13 @@ impl Model for Leadership {
             Action::Thaw(who) => state.copies[who].process = Process::Runs,
             Action::Depose(_) => state.lock = None,
             Action::Failover { row_lost } => {
-                // All sessions die with the server, those of the pool included; a copy finds out when it speaks to it.
+                // All sessions die with the server, those of the pool included; a copy finds out
+                // when it speaks to it.
                 state.failovers -= 1;
                 state.lock = None;
                 state.row += u8::from(row_lost);
                 state.replies.clear();
-                (0..state.copies.len()).for_each(|who| state.roll_back(who));
+                (0..state.copies.len()).for_each(|who| state.roll_back(who, self.variant));
             }
             Action::Forge => {
                 state.forgeries -= 1;
@@ -286,12 +288,13 @@ impl Model for Leadership {
                 },
             ),
             Property::sometimes("one leader's reply waits for the end of another's", |_, state: &State| {
-                let held = |task: Task| task.stage == Stage::Held && state.has_lock(0, task.term);
+                let held = |task: Task| task.is_held() && state.has_lock(0, task.term);
                 state.copies[0].task.is_some_and(held) && state.waits(Variant::AsBuilt)
             }),
             Property::sometimes("a timeout is rolled back behind a new leader", |_, state: &State| {
                 let late = |who: usize, task: Task| {
-                    matches!(task.stage, Stage::Inserted { led: true })
+                    task.settling == Settling::AskLeader
+                        && task.led
                         && state.lock.is_some_and(|(by, _)| by != who)
                 };
                 state

@@ -1,6 +1,8 @@
-//! What there is in the bell's model.
+//! The state of the bell's model: publishers, and what PostgreSQL shows and holds.
 
-use super::{Action, Variant};
+use tpro_dispatcher::core::bell::{Act, Found};
+
+use super::{Action, Dispatcher, Rows, Statement, Variant};
 
 /// Where a publisher's transaction is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -11,84 +13,34 @@ pub enum Publisher {
         statements: u8,
         /// Rows that will be visible if it commits.
         rows: u8,
-        /// Whether the trigger's flag is set; a rolled back savepoint leaves the flag, not the row.
+        /// The trigger's flag is set; a rolled back savepoint leaves the flag, not the row.
         flag: bool,
     },
     /// The callback before the commit has run.
     Committing {
         /// Rows that are about to be visible.
         rows: u8,
-        /// Whether it holds the bell's lock in share mode.
+        /// It holds the bell's lock in share mode.
         share: bool,
-        /// Whether it will notify.
+        /// It will notify.
         notify: bool,
     },
     /// Rows are visible; locks are still held, the notification not yet signalled.
     Visible {
-        /// Whether it still holds the bell's lock in share mode.
+        /// It still holds the bell's lock in share mode.
         share: bool,
-        /// Whether it will notify.
+        /// It will notify.
         notify: bool,
     },
     /// Prepared: the lock, if it was to be had, is kept.
     Prepared {
         /// Rows that will be visible.
         rows: u8,
-        /// Whether it holds the bell's lock in share mode.
+        /// It holds the bell's lock in share mode.
         share: bool,
     },
     /// Over.
     Done,
-}
-
-/// Rows that are visible and were not read, or what a snapshot shows of them.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Rows {
-    /// Of transactions that ring if need be.
-    pub(super) ringing: u8,
-    /// Prepared while the dispatcher slept: PostgreSQL refuses a NOTIFY there, so the slow poll reads them.
-    pub(super) silent: u8,
-}
-
-impl Rows {
-    pub(super) fn any(self) -> bool {
-        self != Self::default()
-    }
-}
-
-/// Where the dispatcher is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Dispatcher {
-    /// Reads from time to time.
-    Awake,
-    /// A read has its snapshot, and not yet its end.
-    Reading {
-        /// What the snapshot shows.
-        seen: Rows,
-    },
-    /// A read found nothing; the bell is to be taken.
-    Parking,
-    /// The statement that takes the bell has its snapshot, and not yet the bell.
-    Taking {
-        /// What the snapshot shows. Only [`Variant::LockAndReadInOneStatement`] looks at it.
-        seen: Rows,
-    },
-    /// Has the bell; to read once more.
-    Armed {
-        /// Whether it was rung meanwhile.
-        rung: bool,
-    },
-    /// Has the bell; a read has its snapshot, and not yet its end: the second read, or one of the slow poll.
-    ReadingAgain {
-        /// What the snapshot shows.
-        seen: Rows,
-        /// Whether it was rung meanwhile.
-        rung: bool,
-    },
-    /// Has the bell; waits for a notification.
-    Asleep,
-    /// Still has the bell; to let it go.
-    Woken,
 }
 
 /// One state.
@@ -102,12 +54,6 @@ pub struct State {
     pub(super) signalled: bool,
     /// Own inserts left.
     pub(super) own_inserts: u8,
-}
-
-impl Dispatcher {
-    pub(super) fn has_bell(self) -> bool {
-        matches!(self, Self::Armed { .. } | Self::ReadingAgain { .. } | Self::Asleep | Self::Woken)
-    }
 }
 
 impl Publisher {
@@ -135,7 +81,7 @@ impl State {
     }
 
     pub(super) fn publish(&mut self, who: usize, action: Action) -> Option<()> {
-        let taken = self.dispatcher.has_bell();
+        let taken = self.dispatcher.has_bell;
         self.publishers[who] = match (action, self.publishers[who]) {
             (Action::Insert(_), Publisher::Open { statements, rows, .. }) => {
                 Publisher::Open { statements: statements + 1, rows: rows + 1, flag: true }
@@ -167,13 +113,33 @@ impl State {
         Some(())
     }
 
-    pub(super) fn take_bell(&mut self, seen: Rows, variant: Variant) {
-        self.dispatcher = match variant {
-            _ if self.bell_shared() => Dispatcher::Awake,
-            Variant::WithoutSecondRead => Dispatcher::Asleep,
-            // The read goes on in the same statement, with the snapshot that it has.
-            Variant::LockAndReadInOneStatement => Dispatcher::ReadingAgain { seen, rung: false },
-            _ => Dispatcher::Armed { rung: false },
-        };
+    /// The dispatcher's statement ends, and PostgreSQL answers.
+    pub(super) fn end(&mut self, variant: Variant) -> Option<()> {
+        let shared = self.bell_shared();
+        let dispatcher = &mut self.dispatcher;
+        match dispatcher.statement.take()? {
+            Statement::Read { seen } => {
+                // Rows that became visible after the snapshot stay.
+                self.unread.ringing -= seen.ringing;
+                self.unread.silent -= seen.silent;
+                dispatcher.read(if seen.any() { Found::Some } else { Found::Nothing });
+            }
+            Statement::Take { seen } => {
+                dispatcher.taken(!shared);
+                match variant {
+                    _ if shared => {}
+                    Variant::WithoutSecondRead => {
+                        dispatcher.begin(Act::Read, Rows::default());
+                        dispatcher.statement = None;
+                        dispatcher.read(Found::Nothing);
+                    }
+                    // The read goes on in the same statement, with the snapshot that it has.
+                    Variant::LockAndReadInOneStatement => dispatcher.begin(Act::Read, seen),
+                    _ => {}
+                }
+            }
+            Statement::LetGo => dispatcher.let_go(),
+        }
+        Some(())
     }
 }

@@ -1,35 +1,77 @@
-//! What there is in the inbox's model, and the database's part of it.
+//! The state of the inbox's model, and the database's part of it.
 
-use super::Variant;
+use tpro_service::inbox::verdict::Bid;
 
-/// What a copy does with the message.
+use super::Asker;
+
+/// A delivery of the message, or of a forgery.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Delivery {
+    /// Its sender.
+    pub asker: Asker,
+    /// The attempt, as its sender counts them.
+    pub number: u8,
+}
+
+/// An outcome.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Made {
+    /// The run that made it.
+    pub run: u8,
+    /// The one whose question it answers.
+    pub asker: Asker,
+}
+
+/// The right to a run that a copy bids for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Turn {
+    /// It must be counted before it begins.
+    ToCount,
+    /// It may begin.
+    Free,
+    /// All runs are used up: an error takes the place of the handler's doing.
+    GivesUp,
+}
+
+/// The step of a copy that works on the message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Doing {
     /// Nothing.
     Nothing,
-    /// To be accepted as this run.
-    Accepting {
-        /// The run's number.
-        run: u8,
+    /// It inserts the run that it bids for.
+    Taking {
+        /// The bid.
+        bid: Bid,
+        /// The right to that run.
+        turn: Turn,
     },
     /// Somebody has that run; to look at what is known.
-    Looking,
+    Looking {
+        /// The bid.
+        bid: Bid,
+        /// The right to its run.
+        turn: Turn,
+    },
+    /// Transactional: rolled back; to count the run that is about to begin.
+    Counting,
     /// Accepted as this run; the handler runs. Transactional: the transaction is open.
     Running {
         /// The run's number.
         run: u8,
     },
-    /// The handler has had its effect (transactional: not committed), its outcome is not written.
+    /// The handler has run (transactional: nothing is committed), its outcome is not written.
     Finishing {
         /// The run's number.
         run: u8,
+        /// The handler had its effect; none had it where an error takes its place.
+        has_effect: bool,
     },
     /// The server has ended its transaction.
     Undone,
     /// The outcome is committed, the answer not sent.
     Answering {
-        /// What will be answered: the run whose outcome won.
-        answer: u8,
+        /// The outcome that won.
+        answer: Made,
     },
 }
 
@@ -37,14 +79,14 @@ pub enum Doing {
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Copy {
     pub(super) frozen: bool,
-    /// Whether its instance lock is held.
+    /// Its instance lock is held.
     pub(super) present: bool,
     pub(super) doing: Doing,
-    /// The attempts that will be answered with what it does: the one it took, and those that joined.
-    pub(super) attempts: Vec<u8>,
+    /// The deliveries that wait for what it does: the one it took, and those that joined.
+    pub(super) waiting: Vec<Delivery>,
 }
 
-/// Who has accepted the last run.
+/// The process that has accepted the last run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Owner {
     /// Nobody yet.
@@ -61,52 +103,75 @@ pub enum Owner {
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct State {
     pub(super) copies: [Copy; 2],
-    /// Attempts on their way, by number; which is delivered next is anybody's guess.
-    pub(super) on_the_way: Vec<u8>,
+    /// Deliveries on their way; which is next is anybody's guess.
+    pub(super) on_the_way: Vec<Delivery>,
     pub(super) faults: u8,
-    /// How many runs were accepted: the rows of `mq_receive`, whose key is message and run.
+    /// Runs that were accepted: the rows of `mq_receive`, whose key is message and run.
     pub(super) runs: u8,
     pub(super) owner: Owner,
-    /// Whether the deadline of the last run is over.
+    /// The deadline of the last run is over.
     pub(super) late: bool,
-    /// The rows of `mq_outcome`, by the runs that made them.
-    pub(super) outcomes: Vec<u8>,
+    /// The one who asked, in the last row of `mq_receive`.
+    pub(super) first: Option<Asker>,
+    /// Transactional: the runs that were counted.
+    pub(super) counted: u8,
+    /// Runs that a handler began on behalf of the sender.
+    pub(super) begun: u8,
+    /// The rows of `mq_outcome`.
+    pub(super) outcomes: Vec<Made>,
     /// Counted up to two.
     pub(super) effects: u8,
-    /// What was answered: attempt, and the run whose outcome it was.
-    pub(super) answers: Vec<(u8, u8)>,
+    /// The answers; none is the error of a mismatch.
+    pub(super) answers: Vec<(Delivery, Option<Made>)>,
 }
 
 /// The database's part.
 impl State {
-    /// Whether the last run's owner seems to be at work on it: what the product asks, by lock and deadline.
-    pub(super) fn seems_at_work(&self, asks: usize, variant: Variant) -> bool {
-        let present = match self.owner {
-            Owner::Copy(who) => who != asks && self.copies[who].present,
-            Owner::Ghost => true,
-            Owner::Nobody | Owner::Dead => false,
-        };
-        present && (!self.late || variant == Variant::WithoutDeadline)
-    }
-
     pub(super) fn has_open_transaction(&self, who: usize) -> bool {
         matches!(self.copies[who].doing, Doing::Running { .. } | Doing::Finishing { .. })
     }
 
+    /// A row for a run, in the way of default handlers.
+    pub(super) fn accept(&mut self, who: usize, run: u8) {
+        (self.runs, self.owner, self.late, self.first) = (run, Owner::Copy(who), false, self.asker(who));
+    }
+
     /// ON CONFLICT DO NOTHING: the first outcome wins, the loser answers with the winner's.
-    pub(super) fn record(&mut self, run: u8, has_key: bool) -> u8 {
+    pub(super) fn store(&mut self, made: Made, has_key: bool) -> Made {
         if has_key && let Some(first) = self.outcomes.first() {
             return *first;
         }
-        self.outcomes.push(run);
-        run
+        self.outcomes.push(made);
+        made
     }
 }
 
 impl State {
-    /// "Working on it", or nothing: the requester sends again.
+    /// The one whose question a copy is at work on: all who wait have asked the same.
+    pub(super) fn asker(&self, who: usize) -> Option<Asker> {
+        self.copies[who].waiting.first().map(|delivery| delivery.asker)
+    }
+
+    /// All who wait are answered.
+    pub(super) fn answer(&mut self, who: usize, answer: Option<Made>) {
+        for delivery in std::mem::take(&mut self.copies[who].waiting) {
+            self.tell(delivery, answer);
+        }
+        self.copies[who].doing = Doing::Nothing;
+    }
+
+    pub(super) fn tell(&mut self, delivery: Delivery, answer: Option<Made>) {
+        self.answers.push((delivery, answer));
+        self.answers.sort_unstable();
+    }
+
+    /// "Working on it", "overloaded", or nothing: the requester sends again.
     pub(super) fn leave_unanswered(&mut self, who: usize) {
         self.copies[who].doing = Doing::Nothing;
-        self.copies[who].attempts.clear();
+        self.copies[who].waiting.clear();
+    }
+
+    pub(super) fn is_refused(&self, asker: Asker) -> bool {
+        self.answers.iter().any(|(to, answer)| to.asker == asker && answer.is_none())
     }
 }

@@ -1,43 +1,40 @@
-//! What a copy may do, what a reply handler's transaction comes to, and what can be counted on.
+//! The steps of a copy, those of a reply handler's transaction, and those that can be counted on.
 
-use super::{Action, Leadership, Outcome, Process, Stage, State, Task, Uid, Variant};
-use crate::reach::can_reach;
+use tpro_service::handler::settling::{Ending, Settling};
+
+use super::{Action, Leadership, Outcome, Process, State, Uid, Variant};
+use crate::reach::Reached;
+
+static REACHED: Reached<Variant, State> = Reached::new();
 
 impl Leadership {
     pub(super) fn may_settle(&self, answered: Uid, in_flight: Uid) -> bool {
         self.variant == Variant::IdentityById || in_flight == answered
     }
 
-    /// What is to be inserted on a pool connection, and what comes after.
+    /// The INSERT on a connection of the pool.
     pub(super) fn insert(&self, state: &mut State, who: usize) -> Option<()> {
         let mut task = state.copies[who].task?;
-        let led = state.has_lock(who, task.term);
         let is_the_row = task.uid == state.row || self.variant == Variant::PoolWithoutUid;
-        if state.conflicts(self.variant) || !is_the_row {
-            state.copies[who].task = None;
-            return Some(());
-        }
-        let unchecked =
-            matches!(self.variant, Variant::WritesOutsideItsSession | Variant::DeposedSettlesTimeout);
-        task.stage = match (task.outcome, task.stage) {
-            (Outcome::Timeout, Stage::Held) if !unchecked => Stage::Inserted { led },
-            _ => Stage::Sure { led },
-        };
-        state.copies[who].task = Some(task);
+        task.settling = task.settling.inserted(is_the_row && !state.conflicts(self.variant));
+        task.led = state.has_lock(who, task.term);
+        state.copies[who].task = (task.settling != Settling::End(Ending::Settled)).then_some(task);
         Some(())
     }
 
+    /// The look at the leader's lock.
     pub(super) fn check(&self, state: &mut State, who: usize) -> Option<()> {
-        let task = state.copies[who].task?;
-        let stage = match task.stage {
-            Stage::Inserted { led } => Stage::Sure { led },
-            _ => Stage::Checked,
-        };
+        let mut task = state.copies[who].task?;
         let leads = match self.variant {
             Variant::ChecksTheCopy => state.lock.is_some_and(|(holder, _)| holder == who),
             _ => state.has_lock(who, task.term),
         };
-        state.copies[who].task = leads.then_some(Task { stage, ..task });
+        match task.settling {
+            Settling::AskLeader => task.settling = task.settling.asked(leads),
+            _ => task.checked = leads,
+        }
+        let goes_on = task.checked || task.settling == Settling::End(Ending::Commit);
+        state.copies[who].task = goes_on.then_some(task);
         Some(())
     }
 
@@ -68,8 +65,8 @@ impl Leadership {
         }
         let Some(task) = copy.task else { return };
         let check_first = self.variant == Variant::CheckThenInsert && task.outcome == Outcome::Timeout;
-        match task.stage {
-            Stage::Held => {
+        match task.settling {
+            Settling::Insert { .. } if !task.checked => {
                 if !state.waits(self.variant) {
                     if state.has_lock(who, task.term) {
                         actions.push(Action::Settle(who));
@@ -82,14 +79,14 @@ impl Leadership {
                     actions.push(Action::Check(who));
                 }
             }
-            Stage::Checked if state.waits(self.variant) => {}
-            Stage::Checked => actions.push(Action::Insert(who)),
-            Stage::Inserted { .. } => actions.push(Action::Check(who)),
-            Stage::Sure { .. } => actions.push(Action::Commit(who)),
+            Settling::Insert { .. } if state.waits(self.variant) => {}
+            Settling::Insert { .. } => actions.push(Action::Insert(who)),
+            Settling::AskLeader => actions.push(Action::Check(who)),
+            Settling::End(_) => actions.push(Action::Commit(who)),
         }
     }
 
-    /// Whether somebody can be counted on to do it, once nothing breaks any more.
+    /// True if somebody can be counted on to do it, once nothing breaks any more.
     fn is_honest(state: &State, action: &Action) -> bool {
         match action {
             Action::LoseRequest(_)
@@ -110,7 +107,18 @@ impl Leadership {
         if !state.replies.is_empty() {
             return true;
         }
-        let calm = State { faults: 0, losses: 0, failovers: 0, forgeries: 0, sends: 2, ..state.clone() };
-        can_reach(self, calm, Self::is_honest, |state| !state.replies.is_empty())
+        // Without what nothing more depends on.
+        let (leaders, reply_lost) = (0, false);
+        let calm = State {
+            leaders,
+            reply_lost,
+            faults: 0,
+            losses: 0,
+            failovers: 0,
+            forgeries: 0,
+            sends: 2,
+            ..state.clone()
+        };
+        REACHED.can_reach(self, self.variant, calm, Self::is_honest, |state| !state.replies.is_empty())
     }
 }

@@ -1,4 +1,6 @@
-//! What there is in the model of leadership, and the database's part of it.
+//! The state of the model of leadership, and the database's part of it.
+
+use tpro_service::handler::settling::{Ending, Settling};
 
 use super::Variant;
 
@@ -8,7 +10,8 @@ pub type Uid = u8;
 /// A uid that no row ever had.
 pub(super) const FORGED: Uid = 99;
 
-/// Which session has the lock, or had. The number of one that nobody remembers is used again, to have fewer states.
+/// The session that has the lock, or had it. The number of one that nobody remembers is used again,
+/// to have fewer states.
 pub type Term = u8;
 
 /// An outcome.
@@ -25,42 +28,43 @@ pub enum Outcome {
 pub struct Reply {
     pub(super) uid: Uid,
     pub(super) outcome: Outcome,
-    /// Whether, when this was inserted, the lock was with the session that had sent the request.
+    /// When this was inserted, the lock was with the session that had sent the request.
     pub(super) led: bool,
 }
 
-/// How far an outcome is on its way into the table.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Stage {
-    /// Held; no statement yet.
-    Held,
-    /// Pool: the leader was seen to have the lock; nothing inserted.
-    Checked,
-    /// Pool: inserted; the leader's lock is to be looked at.
-    Inserted {
-        /// Whether the leader had the lock when it was inserted.
-        led: bool,
-    },
-    /// Pool: only the commit is left.
-    Sure {
-        /// Whether the leader had the lock when it was inserted.
-        led: bool,
-    },
-}
-
-/// What a copy is about to write.
+/// A reply that a copy is about to write.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Task {
     pub(super) uid: Uid,
     pub(super) outcome: Outcome,
     /// When it was sent.
     pub(super) term: Term,
-    pub(super) stage: Stage,
+    /// The next statement, on a connection of the pool.
+    pub(super) settling: Settling,
+    /// [`Variant::CheckThenInsert`]: the leader was seen to have the lock, and nothing is inserted.
+    pub(super) checked: bool,
+    /// The leader had the lock when it was inserted.
+    pub(super) led: bool,
 }
 
 impl Task {
+    pub(super) fn new(uid: Uid, outcome: Outcome, term: Term, variant: Variant) -> Self {
+        // In these forms nobody asks after the INSERT.
+        let asks = !matches!(
+            variant,
+            Variant::WritesOutsideItsSession | Variant::DeposedSettlesTimeout | Variant::CheckThenInsert
+        );
+        let settling = Settling::begin(outcome == Outcome::Timeout && asks);
+        Self { uid, outcome, term, settling, checked: false, led: false }
+    }
+
     pub(super) fn is_inserted(&self) -> bool {
-        matches!(self.stage, Stage::Inserted { .. } | Stage::Sure { .. })
+        matches!(self.settling, Settling::AskLeader | Settling::End(Ending::Commit))
+    }
+
+    /// No statement of it was run.
+    pub(super) fn is_held(&self) -> bool {
+        !self.is_inserted() && !self.checked
     }
 }
 
@@ -81,9 +85,9 @@ pub struct Copy {
     pub(super) process: Process,
     /// The term in which it believes to lead.
     pub(super) leads: Option<Term>,
-    /// What was sent and not answered, in that term.
+    /// The message that was sent and not answered, in that term.
     pub(super) in_flight: Option<Uid>,
-    /// What it is about to write; a handler's transaction goes on when the term is over.
+    /// The reply that it is about to write; a handler's transaction goes on when the term is over.
     pub(super) task: Option<Task>,
 }
 
@@ -93,9 +97,9 @@ pub(super) const NEW: Copy = Copy { process: Process::Runs, leads: None, in_flig
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct State {
     pub(super) copies: [Copy; 2],
-    /// Whose session holds the lock, and in which term.
+    /// The copy whose session holds the lock, and the term.
     pub(super) lock: Option<(usize, Term)>,
-    /// How many led so far, counted up to two.
+    /// Leaders so far, counted up to two.
     pub(super) leaders: u8,
     /// The row that the database has committed now.
     pub(super) row: Uid,
@@ -129,7 +133,7 @@ impl State {
         (0..).find(|term| !remembered(*term)).expect("two copies remember four at most")
     }
 
-    /// Which copy is which does not matter: the lesser comes first.
+    /// The copies are in order, since it does not matter which is which.
     pub(super) fn in_order(mut self) -> Self {
         if self.copies[1] < self.copies[0] {
             self.copies.swap(0, 1);
@@ -143,7 +147,8 @@ impl State {
         self.replies.iter().any(|reply| reply.outcome == Outcome::Said)
     }
 
-    /// A statement that inserts a reply waits for whoever has inserted one and not committed.
+    /// A statement that inserts a reply waits for a transaction that has inserted one and not
+    /// committed.
     pub(super) fn waits(&self, variant: Variant) -> bool {
         variant != Variant::WithoutPrimaryKey
             && self.copies.iter().any(|copy| copy.task.is_some_and(|task| task.is_inserted()))
@@ -154,10 +159,11 @@ impl State {
         variant != Variant::WithoutPrimaryKey && !self.replies.is_empty()
     }
 
-    /// What was not committed is rolled back; its copy learns it at its next statement, and tries again.
-    pub(super) fn roll_back(&mut self, who: usize) {
+    /// All that was not committed is rolled back; its copy learns it at its next statement, and
+    /// tries again.
+    pub(super) fn roll_back(&mut self, who: usize, variant: Variant) {
         if let Some(task) = &mut self.copies[who].task {
-            task.stage = Stage::Held;
+            *task = Task::new(task.uid, task.outcome, task.term, variant);
         }
     }
 }

@@ -1,11 +1,13 @@
 //! The protocols hold in every reachable state, and each simpler form is refuted.
 
 use stateright::{Checker, HasDiscoveries, Model};
+use tpro_dispatcher::core::bell::Act;
 use tpro_models::{
     bell::{self, Bell},
     cursor::{self, Cursor},
     inbox::{self, Inbox},
     leadership::{self, Leadership},
+    rivals::{self, Rivals},
 };
 
 fn holds<M>(model: M)
@@ -37,7 +39,8 @@ where
 }
 
 const WOKEN: &str = "a sleeper with work is about to be woken";
-const DELIVERED: &str = "one more read delivers whatever is committed";
+const DELIVERED: &str = "one more read delivers all that is committed";
+const ONCE: &str = "no row is delivered twice";
 const BEHIND: &str = "what is not delivered is not behind the cursor";
 const OWN_ROW: &str = "a reply answers its own row";
 const DEPOSED: &str = "a deposed leader writes no timeout";
@@ -45,6 +48,11 @@ const ONE_REPLY: &str = "a row has one reply";
 const SETTLED: &str = "a row can be settled once nothing breaks any more";
 const ONE_EFFECT: &str = "a transactional handler has one effect";
 const ONE_OUTCOME: &str = "a message has one recorded outcome";
+const OWN_OUTCOME: &str = "an outcome is told to the one who asked";
+const SO_MANY_RUNS: &str = "a handler begins so many runs at most";
+const ONE_LEADS: &str = "one leads once nothing breaks any more";
+const GIVES_WAY: &str = "a leader gives way to one that leads";
+const REFUSED: &str = "who was refused for a while does not lead";
 const ANSWERED: &str = "one more delivery is answered once nothing breaks any more";
 
 #[test]
@@ -62,8 +70,9 @@ fn the_bell_with_lock_and_read_in_one_statement_is_refuted_by_its_snapshot() {
     let model = Bell { publishers: 2, variant: bell::Variant::LockAndReadInOneStatement };
     let steps = is_refuted(model, WOKEN);
     // The reason must be this one: the snapshot, then the commit, then the lock.
-    let last = |step| steps.iter().rposition(|taken| *taken == step).expect("the step was taken");
-    let between = &steps[last(bell::Action::BeginTaking)..last(bell::Action::TakeBell)];
+    let begun = steps.iter().rposition(|step| *step == bell::Action::Begin(Act::Sleep));
+    let between = &steps[begun.expect("the bell was asked for")..];
+    let between = between.split(|step| *step == bell::Action::End).next().expect("up to its end");
     let commits = |step: &_| matches!(step, bell::Action::BecomeVisible(_) | bell::Action::CommitPrepared(_));
     assert!(between.iter().any(commits), "{steps:?}");
 }
@@ -81,6 +90,11 @@ fn the_snapshot_cursor_delivers_each_committed_row_once() {
 #[test]
 fn a_cursor_by_id_is_refuted() {
     is_refuted(Cursor { writers: 2, variant: cursor::Variant::ById }, DELIVERED);
+}
+
+#[test]
+fn a_page_that_is_read_beyond_its_window_is_refuted() {
+    is_refuted(Cursor { writers: 2, variant: cursor::Variant::PagesUpToNow }, ONCE);
 }
 
 #[test]
@@ -156,21 +170,40 @@ fn an_open_transaction_of_a_frozen_copy_that_nobody_ends_is_refuted() {
 
 #[test]
 fn a_transactional_inbox_has_one_outcome_and_one_effect() {
-    holds(Inbox { attempts: 3, faults: 3, variant: inbox::Variant::Transactional });
+    holds(Inbox { attempts: 3, forgeries: 0, faults: 3, variant: inbox::Variant::Transactional });
 }
 
 #[test]
 fn a_default_inbox_has_one_outcome() {
-    holds(Inbox { attempts: 3, faults: 3, variant: inbox::Variant::Default });
+    holds(Inbox { attempts: 3, forgeries: 0, faults: 2, variant: inbox::Variant::Default });
 }
 
 #[test]
 fn a_stateless_handler_answers_after_any_crash() {
-    holds(Inbox { attempts: 3, faults: 3, variant: inbox::Variant::Stateless });
+    holds(Inbox { attempts: 3, forgeries: 0, faults: 3, variant: inbox::Variant::Stateless });
+}
+
+#[test]
+fn a_forger_who_knows_the_uid_gets_nobodys_outcome() {
+    for variant in [inbox::Variant::Default, inbox::Variant::Transactional] {
+        holds(Inbox { attempts: 2, forgeries: 1, faults: 1, variant });
+    }
+}
+
+#[test]
+fn a_repeat_that_is_known_by_its_uid_alone_is_refuted_by_a_forger() {
+    let model = Inbox { attempts: 1, forgeries: 1, faults: 0, variant: inbox::Variant::ByUidAlone };
+    is_refuted(model, OWN_OUTCOME);
+}
+
+#[test]
+fn runs_of_transactional_handlers_that_nobody_counts_are_refuted() {
+    let model = Inbox { attempts: 3, forgeries: 0, faults: 2, variant: inbox::Variant::Uncounted };
+    is_refuted(model, SO_MANY_RUNS);
 }
 
 fn inbox_is_refuted(variant: inbox::Variant, property: &'static str) -> Vec<inbox::Action> {
-    is_refuted(Inbox { attempts: 2, faults: 1, variant }, property)
+    is_refuted(Inbox { attempts: 2, forgeries: 0, faults: 1, variant }, property)
 }
 
 #[test]
@@ -202,4 +235,33 @@ fn an_inbox_without_a_primary_key_is_refuted() {
 #[test]
 fn a_frozen_handlers_transaction_that_nobody_ends_is_refuted() {
     inbox_is_refuted(inbox::Variant::WithoutIdleTimeout, ANSWERED);
+}
+
+#[test]
+fn of_a_server_and_its_clone_one_leads() {
+    holds(Rivals { promoted: false, faults: 2, restarts: 2, whiles: 2, variant: rivals::Variant::AsBuilt });
+}
+
+#[test]
+fn a_promoted_server_leads_and_the_one_before_it_gives_way() {
+    holds(Rivals { promoted: true, faults: 2, restarts: 2, whiles: 2, variant: rivals::Variant::AsBuilt });
+}
+
+#[test]
+fn leaders_that_do_not_ask_again_are_refuted() {
+    let variant = rivals::Variant::AsksOnce;
+    is_refuted(Rivals { promoted: false, faults: 2, restarts: 0, whiles: 0, variant }, ONE_LEADS);
+}
+
+#[test]
+fn a_question_that_makes_a_leader_give_way_is_refuted() {
+    let variant = rivals::Variant::QuestionsDepose;
+    is_refuted(Rivals { promoted: true, faults: 0, restarts: 0, whiles: 0, variant }, GIVES_WAY);
+}
+
+#[test]
+fn a_refusal_that_is_forgotten_is_refuted_by_a_restart_of_the_original() {
+    let variant = rivals::Variant::ForgetsRefusals;
+    let steps = is_refuted(Rivals { promoted: false, faults: 0, restarts: 1, whiles: 1, variant }, REFUSED);
+    assert!(steps.contains(&rivals::Action::StopServer), "{steps:?}");
 }
