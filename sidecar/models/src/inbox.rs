@@ -13,16 +13,20 @@
 //! [`Bid`]: tpro_service::inbox::verdict::Bid
 //! [`meet`]: tpro_service::inbox::verdict::meet
 
+mod action;
 mod asker;
 mod decide;
 mod state;
+mod variant;
 
 use stateright::{Model, Property};
 
 use self::state::Turn;
 pub use self::{
+    action::Action,
     asker::Asker,
     state::{Copy, Delivery, Doing, Made, Owner, State},
+    variant::Variant,
 };
 use crate::reach::Reached;
 
@@ -30,33 +34,6 @@ static REACHED: Reached<Variant, State> = Reached::new();
 
 /// Runs of one message at most; then it is answered with an error.
 const RUNS: u8 = 2;
-
-/// The kind of handler, or the simpler form that is to be refuted.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Variant {
-    /// Inbox row, effect and outcome in one transaction.
-    Transactional,
-    /// Accepts and outcomes written apart from the handler's effects.
-    Default,
-    /// No inbox.
-    Stateless,
-    /// Default, but all that was accepted counts as a duplicate.
-    AcceptedMeansDuplicate,
-    /// Default, but the table of outcomes has no primary key.
-    WithoutOutcomeKey,
-    /// Default, but an owner that is present counts as at work for ever.
-    WithoutDeadline,
-    /// Default, but a repeat is known by its uid alone.
-    ByUidAlone,
-    /// Transactional, but the inbox row has a transaction of its own, after the handler's.
-    InboxOutsideTransaction,
-    /// Transactional, but the inbox has no primary key.
-    WithoutInboxKey,
-    /// Transactional, but the server does not end the transaction of a copy that is frozen.
-    WithoutIdleTimeout,
-    /// Transactional, but no run is counted before it begins.
-    Uncounted,
-}
 
 /// The model: deliveries and faults.
 #[derive(Clone, Debug)]
@@ -69,52 +46,6 @@ pub struct Inbox {
     pub faults: u8,
     /// The protocol.
     pub variant: Variant,
-}
-
-/// One step.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Action {
-    /// A copy takes a delivery; if it is at work on the message, that joins or is refused.
-    Take(usize, usize),
-    /// It inserts the run that it bids for.
-    Insert(usize),
-    /// It loses its session while it does, and learns nothing.
-    LoseInsert {
-        /// The copy.
-        who: usize,
-        /// The row is there all the same.
-        committed: bool,
-    },
-    /// It looks at what is known and decides.
-    Look(usize),
-    /// It counts a run of a transactional handler.
-    Count(usize),
-    /// The handler has its effect.
-    Effect(usize),
-    /// The outcome is written.
-    Record(usize),
-    /// The answer is sent.
-    Answer(usize),
-    /// The handler's time is over, and the copy stops it.
-    Stop(usize),
-    /// It learns that its transaction was ended.
-    LearnUndone(usize),
-    /// The last run's deadline passes.
-    Expire,
-    /// The copy dies, and another process starts in its place.
-    Crash(usize),
-    /// The server learns that the dead process is gone.
-    EndGhost,
-    /// SIGSTOP.
-    Freeze(usize),
-    /// SIGCONT.
-    Thaw(usize),
-    /// The server ends the open transaction of a copy that says nothing.
-    EndIdle(usize),
-    /// The copy loses the session that holds its presence, and goes on.
-    LosePresence(usize),
-    /// It has a session again.
-    Appear(usize),
 }
 
 impl Inbox {
