@@ -11,6 +11,9 @@ pub const SERVICES: [&str; 4] = ["main", "analytic", "co", "rogue"];
 /// Copies of each service.
 pub const COPIES: u32 = 2;
 
+/// The tables of a service that somebody may read for long.
+pub const TABLES: [&str; 4] = ["mq_publish", "mq_reply", "mq_receive", "mq_outcome"];
+
 /// The victim of a fault.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Whom {
@@ -50,6 +53,11 @@ pub enum What {
     DatabaseLine(Whom, Fault, Duration),
     /// A bad line between the publishers and PostgreSQL.
     PublisherLine(Fault, Duration),
+    /// A transaction that has read one table of a service stays open.
+    Reader(&'static str, &'static str, Duration),
+    /// The ids of a service's outbox go on this much higher, as after a large transaction that was
+    /// rolled back.
+    Jump(&'static str, i64),
 }
 
 impl What {
@@ -63,7 +71,10 @@ impl What {
             | Self::Nats(_, length)
             | Self::NatsLine(_, _, length)
             | Self::DatabaseLine(_, _, length)
-            | Self::PublisherLine(_, length) => length,
+            | Self::PublisherLine(_, length)
+            | Self::Reader(_, _, length) => length,
+            // Done in a moment; the next one waits until the maintenance may have seen it.
+            Self::Jump(..) => Duration::from_secs(8),
             Self::Terminate(sessions) => Duration::from_millis(200) * sessions,
         }
     }
@@ -89,6 +100,10 @@ impl fmt::Display for What {
             Self::PublisherLine(fault, _) => {
                 write!(out, "publishers to PostgreSQL: {fault:?} for {seconds:.1} s")
             }
+            Self::Reader(service, table, _) => {
+                write!(out, "a transaction that reads {table} of {service}, open for {seconds:.1} s")
+            }
+            Self::Jump(service, ids) => write!(out, "the ids of {service} jump by {ids}"),
         }
     }
 }

@@ -105,6 +105,14 @@ impl Nemesis {
                 spoil(&self.stand.publishers, fault, length).await;
                 Ok(true)
             }
+            What::Reader(service, table, length) => {
+                self.read(service, table, length).await;
+                Ok(true)
+            }
+            What::Jump(service, ids) => {
+                self.jump(service, ids).await;
+                Ok(true)
+            }
             What::Kill(whom, _)
             | What::Stop(whom, _)
             | What::Freeze(whom, _)
@@ -162,6 +170,26 @@ impl Nemesis {
             Whom::Leader(service) => (service, self.takeovers.leader(service)?),
         };
         self.fleet.berth(service, number).cloned()
+    }
+
+    /// Reads a row of the table, and holds the transaction open. A restart of the server ends it.
+    async fn read(&self, service: &str, table: &str, length: Duration) {
+        let Ok(reader) = self.stand.admin().await else { return };
+        let read =
+            format!("BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT 1 FROM {service}_service.{table} LIMIT 1");
+        if reader.batch_execute(&read).await.is_ok() {
+            tokio::time::sleep(length).await;
+            let _ = reader.batch_execute("COMMIT").await;
+        }
+    }
+
+    async fn jump(&self, service: &str, ids: i64) {
+        let sequence = format!("{service}_service.mq_publish_id_seq");
+        let jump = format!("SELECT setval('{sequence}', last_value + {ids}) FROM {sequence}");
+        // While PostgreSQL is away there is nothing to move.
+        if let Ok(admin) = self.stand.admin().await {
+            let _ = admin.batch_execute(&jump).await;
+        }
     }
 
     async fn terminate(&self, sessions: u32) {

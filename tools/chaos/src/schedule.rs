@@ -8,7 +8,7 @@ use std::time::Duration;
 use tpro_testkit::StopMode;
 use tpro_testkit::proxy::Fault;
 
-use crate::act::{Act, COPIES, SERVICES, What, Whom};
+use crate::act::{Act, COPIES, SERVICES, TABLES, What, Whom};
 use crate::random::Random;
 
 /// A round, its quiet quarter included.
@@ -39,9 +39,13 @@ pub enum Kind {
     DatabaseLine,
     /// A bad line of the publishers.
     PublisherLine,
+    /// Somebody reads one table for long.
+    Reader,
+    /// Ids jump.
+    Jump,
 }
 
-const KINDS: [Kind; 10] = [
+const KINDS: [Kind; 12] = [
     Kind::Kill,
     Kind::Stop,
     Kind::Freeze,
@@ -52,6 +56,8 @@ const KINDS: [Kind; 10] = [
     Kind::NatsLine,
     Kind::DatabaseLine,
     Kind::PublisherLine,
+    Kind::Reader,
+    Kind::Jump,
 ];
 
 /// A mix of faults and the quiet after it.
@@ -124,6 +130,15 @@ fn act(random: &mut Random, kind: Kind) -> What {
         Kind::NatsLine => What::NatsLine(whom(random), fault(random), random.millis(300, 14_000)),
         Kind::DatabaseLine => What::DatabaseLine(whom(random), fault(random), random.millis(300, 14_000)),
         Kind::PublisherLine => What::PublisherLine(fault(random), random.millis(300, 6_000)),
+        Kind::Reader => {
+            let (service, table) = (*random.pick(&SERVICES), *random.pick(&TABLES));
+            What::Reader(service, table, random.millis(1_000, 20_000))
+        }
+        // Within a partition, and past those that are made ahead.
+        Kind::Jump => {
+            let service = *random.pick(&SERVICES);
+            What::Jump(service, random.between(100, 8_000_000) as i64)
+        }
     }
 }
 
