@@ -13,8 +13,7 @@ cargo_fits() {
   [ -n "$version" ] && [ "$(printf '%s\n' "$RUST_NEEDED" "$version" | sort -V | head -n 1)" = "$RUST_NEEDED" ]
 }
 
-# use_cargo: rustup's own folder goes first on PATH where the cargo found otherwise is none or too
-# old.
+# use_cargo: puts rustup's own folder first on PATH if the cargo on PATH is missing or too old.
 use_cargo() {
   local bin=${CARGO_HOME:-$HOME/.cargo}/bin
   cargo_fits || [ ! -x "$bin/cargo" ] || PATH=$bin:$PATH

@@ -104,7 +104,7 @@ pub enum Question {
         subject: String,
     },
     /// To a service, of a version that no release understands: each copy refuses it at once.
-    /// Whether it went out is [`Input::Asked`](super::Input::Asked).
+    /// [`Input::Asked`](super::Input::Asked) says if the client took it.
     Presence {
         /// The lane of the service.
         lane: LaneId,

@@ -110,9 +110,8 @@ impl Core {
     /// Gives outcomes to reply handlers, as many at a time as there are connections for them.
     pub(super) fn begin_handlers(&mut self) {
         while let Some((place, settled)) = self.settling.next_to_handle() {
-            // Words of the target may be written by anybody. Words that only a leader may say
-            // (nobody answered) are dropped when this one is none any more, or its session is not
-            // the leader's.
+            // A reply of the target stays true after a takeover. That nobody has answered is the
+            // word of a leader: it is dropped when this copy no longer leads.
             let by_leader = !matches!(settled.settlement.status, Status::Ok | Status::Error);
             self.actions.push_back(Action::Handle(Handling { place, settled, by_leader }));
         }

@@ -21,8 +21,8 @@ pub struct Slots {
 }
 
 impl Slots {
-    /// The lane with this name. A new lane is made if there is none; its window holds so many
-    /// messages.
+    /// The lane with this name. If there is none, a new lane is made, with room for `window`
+    /// messages in flight.
     pub fn of(&mut self, name: &str, window: usize) -> LaneId {
         if let Some(id) = self.by_name.get(name) {
             return *id;
