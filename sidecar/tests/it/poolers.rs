@@ -32,6 +32,31 @@ async fn a_sidecar_behind_a_pooler_in_transaction_mode_says_that_its_session_is_
 }
 
 #[tpro_testkit::test]
+async fn a_pooler_in_transaction_mode_is_known_among_other_clients_too() -> Outcome {
+    const CLIENTS: usize = 3;
+    /// Looks at the database, each with two new sessions.
+    const LOOKS: u32 = 15;
+    let world = World::new().await?;
+    let pooler = Pooler::start(world.database.cluster(), "transaction", &["main"]).await?;
+    let url = pooler.role_url(&world.database, "main");
+    // They take and return sessions of the server all the time.
+    let mut others = tokio::task::JoinSet::new();
+    for _ in 0..CLIENTS {
+        let client = tpro_testkit::postgres::connect(&url).await?;
+        others.spawn(async move { while client.simple_query("SELECT 1").await.is_ok() {} });
+    }
+    for copy in 1..=LOOKS {
+        let pooled = world.spawn(world.sidecar("main")?.copy(copy).env("DATABASE_URL", &url))?;
+        eventually("it has looked", async || Ok(pooled.log().contains("check=\"database\""))).await?;
+        let ready = pooled.get("/readyz").await?;
+        assert!(ready.body.contains("pooler in transaction mode"), "{}", ready.body);
+        assert!(!pooled.log().contains("ready again"), "{}", pooled.log());
+        pooled.kill().await?;
+    }
+    Ok(())
+}
+
+#[tpro_testkit::test]
 async fn a_sidecar_behind_a_pooler_in_session_mode_works() -> Outcome {
     let world = World::new().await?;
     let _answerer = Answerer::echo(&world.nats, "tpro.old.thing.ask").await?;

@@ -7,19 +7,30 @@ use tokio_postgres::{Client, Error, SimpleQueryMessage, error::SqlState};
 
 const PID: &str = "SELECT pg_catalog.pg_backend_pid()";
 
+/// Times that both sessions are asked. Each is a chance of its own to see another session.
+const ROUNDS: usize = 10;
+
 /// True if each of two open sessions is one of the server's, and stays it.
 ///
 /// While the second is in a transaction, a pooler has given it a session of the server. Mostly that
 /// is the session which the first had for its statement before, and it shows at once. If not, the
 /// first gets yet another session for its next statement, or its old one, since there is no other
-/// client. So each is asked twice.
+/// client. So each is asked twice. Other clients of the pooler take and return sessions meanwhile,
+/// and once in a while they do it so that both get their own again: hence the rounds.
 pub(super) async fn are_own(first: &Client, second: &Client) -> Result<bool, Error> {
-    let before = pid(first, PID).await?;
-    let other = pid(second, &format!("BEGIN; {PID}")).await?;
-    // If the pooler has but one session, the first would wait for the second's end.
-    let own = other != before && pid(first, PID).await? == before;
-    second.batch_execute("ROLLBACK").await?;
-    Ok(own)
+    let mut seen = None;
+    for _ in 0..ROUNDS {
+        let before = pid(first, PID).await?;
+        let other = pid(second, &format!("BEGIN; {PID}")).await?;
+        // If the pooler has but one session, the first would wait for the second's end.
+        let own = other != before && pid(first, PID).await? == before;
+        second.batch_execute("ROLLBACK").await?;
+        let both = (before, other);
+        if !own || *seen.get_or_insert_with(|| both.clone()) != both {
+            return Ok(false);
+        }
+    }
+    Ok(true)
 }
 
 /// By the simple protocol: a prepared statement would be one of another session's.
