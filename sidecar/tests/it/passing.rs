@@ -1,5 +1,7 @@
 //! Errors of the database that pass: they are no outcome, and the handler runs again inside its message's budget.
 
+use std::time::{Duration, Instant};
+
 use serde_json::json;
 use tpro_testkit::{Message, Outcome, Postgres, Signal, StopMode, World, eventually};
 
@@ -62,6 +64,31 @@ async fn handlers_whose_connections_are_terminated_run_again_and_no_run_is_count
     Rogue::waiting(&world, ALL).await?;
     drop(hold);
     all_well(&world, 1).await?;
+    world.finish(&[&main, &rogue]).await?;
+    Ok(())
+}
+
+#[tpro_testkit::test]
+async fn a_requester_is_told_that_tries_go_on_however_short_each_of_them_is() -> Outcome {
+    let world = Rogue::world().await?;
+    let main = world.run("main").await?;
+    let rogue = world.start(Rogue::copy(&world, 1)?).await?;
+    let hold = Rogue::hold(&world).await?;
+    for method in METHODS {
+        world.publish(&Rogue::request(method, Rogue::held()).timeout(120)).await?;
+    }
+    // Longer than a requester waits for a word (5 s), and no try as long as the copy's patience
+    // (2 s).
+    let begun = Instant::now();
+    while begun.elapsed() < Duration::from_secs(11) {
+        Rogue::waiting(&world, METHODS.len() as i64).await?;
+        terminate(&world, METHODS.len()).await?;
+    }
+    Rogue::waiting(&world, METHODS.len() as i64).await?;
+    drop(hold);
+    world.recon().await?;
+    assert!(world.replies("main").await?.iter().all(|reply| reply.status == "ok"));
+    assert_eq!(main.metric("tpro_sent_total").await?, METHODS.len() as f64, "none was sent again");
     world.finish(&[&main, &rogue]).await?;
     Ok(())
 }

@@ -44,13 +44,18 @@ impl Rogue {
         Ok(session)
     }
 
-    /// Waits until so many handlers wait for it.
+    /// Waits until so many handlers wait for it. Fails with all that the service's sessions do.
     pub async fn waiting(world: &World, handlers: i64) -> Outcome {
-        eventually(
-            &format!("{handlers} handlers wait"),
-            async || Ok(Rogue::held_up(world).await? == handlers),
-        )
-        .await
+        let what = format!("{handlers} handlers wait");
+        let waited = eventually(&what, async || Ok(Rogue::held_up(world).await? == handlers));
+        let Err(failure) = waited.await else { return Ok(()) };
+        let sessions =
+            "SELECT coalesce(string_agg(concat_ws(' ', a.pid, a.application_name, a.state, a.wait_event,
+                clock_timestamp() - a.state_change, a.query), E'\n' ORDER BY a.pid), '')
+            FROM pg_stat_activity a WHERE a.datname = current_database()";
+        let sessions: String = world.admin.query_one(sessions, &[]).await?.get(0);
+        Err(failure
+            .during(format!("{} wait, and the sessions are\n{sessions}", Rogue::held_up(world).await?)))
     }
 
     /// How many handlers wait for it.

@@ -20,7 +20,6 @@ use crate::{
     },
     inbox::{
         command::{Accept, Accepted, Finish, Finished},
-        flight::Boarded,
         verdict::Refusal,
     },
 };
@@ -75,7 +74,9 @@ pub(super) async fn serve(serving: &Serving, work: Work<'_>, handler: &Erased<Ct
     boarded.is_taken();
     work.span.set("tpro.run", i64::from(run));
     failpoint::pass("inbox.after_accept");
-    let came = handle(serving, &mut work, handler, run, &boarded).await;
+    let (knows, back) = (work.knows_states(), work.back.clone());
+    let handling = handle(serving, &mut work, handler, run);
+    let came = serving.saying_so(knows, &back, Some(&boarded), handling).await;
     failpoint::pass("inbox.after_outcome");
     let joined: Vec<Back> = boarded.leave();
     match came {
@@ -90,19 +91,12 @@ pub(super) async fn serve(serving: &Serving, work: Work<'_>, handler: &Erased<Ct
 }
 
 /// Runs the handler, again where its database asks for it or has failed it, and stores its outcome.
-async fn handle(
-    serving: &Serving,
-    work: &mut Work<'_>,
-    handler: &Erased<Ctx, String>,
-    number: i32,
-    boarded: &Boarded<Back>,
-) -> Came {
+async fn handle(serving: &Serving, work: &mut Work<'_>, handler: &Erased<Ctx, String>, number: i32) -> Came {
     let mut tries = Tries::new();
     loop {
         let scope = work.scope(serving);
         let running = async { handler(Ctx::new(scope.clone()), work.params).await };
-        let running = run(running, work.origin.deadline, &serving.stop);
-        let ended = serving.saying_so(work.knows_states(), &work.back, Some(boarded), running).await;
+        let ended = run(running, work.origin.deadline, &serving.stop).await;
         let tx = scope.take_tx();
         let result = match ended {
             Ended::Done(result) => result,

@@ -9,21 +9,41 @@ use super::{
 use crate::handler::{
     Ctx, Fault, Statements,
     cause::describe_fault,
+    journal::Journal,
     method::Erased,
+    outcome::Outcome,
     run::{Ended, run},
 };
 
 /// Serves a message: also one for a handler of the default way, if its sender gave it no uid to
 /// tell a repeat by.
 pub(super) async fn serve(serving: &Serving, mut work: Work<'_>, handler: &Erased<Ctx, String>) {
+    let (knows, back) = (work.knows_states(), work.back.clone());
+    let tries = tries(serving, &mut work, handler);
+    let Some((outcome, journal)) = serving.saying_so(knows, &back, None, tries).await else {
+        serving.stopped(&mut work);
+        return serving.headers.state(&serving.app, &work.back, ReplyState::Overloaded).await;
+    };
+    if !journal.is_empty() {
+        Box::pin(serving.inbox.record(journal)).await;
+    }
+    serving.headers.answer(&serving.app, &work.back, &outcome).await;
+    work.observe();
+}
+
+/// Runs the handler, again where its database asks for it or has failed it. None if the process
+/// stops.
+async fn tries(
+    serving: &Serving,
+    work: &mut Work<'_>,
+    handler: &Erased<Ctx, String>,
+) -> Option<(Outcome, Vec<Journal>)> {
     // Made when one is needed, since most runs need none.
     let mut tries = None;
-    let (outcome, journal) = loop {
+    loop {
         let scope = work.scope(serving);
         let running = async { handler(Ctx::new(scope.clone()), work.params).await };
-        let running = run(running, work.origin.deadline, &serving.stop);
-        let ended = serving.saying_so(work.knows_states(), &work.back, None, running).await;
-        let next = match ended {
+        let next = match run(running, work.origin.deadline, &serving.stop).await {
             Ended::Done(mut result) => {
                 let mut again = false;
                 if let Some(tx) = scope.take_tx() {
@@ -31,10 +51,10 @@ pub(super) async fn serve(serving: &Serving, mut work: Work<'_>, handler: &Erase
                 }
                 let error = result.as_ref().err().filter(|fault| fault.is_passing()).map(describe_fault);
                 if error.is_none() && !again {
-                    break (serving.outcome(&mut work, result), scope.take_journal());
+                    return Some((serving.outcome(work, result), scope.take_journal()));
                 }
                 let tries = tries.get_or_insert_with(|| Box::new(Tries::new()));
-                Box::pin(tries.next(serving, &mut work, error.filter(|_| !again))).await
+                Box::pin(tries.next(serving, work, error.filter(|_| !again))).await
             }
             Ended::Late => Next::Late,
             Ended::Stopped => Next::Stopped,
@@ -43,22 +63,12 @@ pub(super) async fn serve(serving: &Serving, mut work: Work<'_>, handler: &Erase
             // The calls of this try are made again, under the same uids: they go on record once.
             Next::Try => {}
             Next::Late => {
-                break (
-                    serving.late(&mut work, tries.as_deref().is_some_and(Tries::met)),
-                    scope.take_journal(),
-                );
+                let met = tries.as_deref().is_some_and(Tries::met);
+                return Some((serving.late(work, met), scope.take_journal()));
             }
-            Next::Stopped => {
-                serving.stopped(&mut work);
-                return serving.headers.state(&serving.app, &work.back, ReplyState::Overloaded).await;
-            }
+            Next::Stopped => return None,
         }
-    };
-    if !journal.is_empty() {
-        Box::pin(serving.inbox.record(journal)).await;
     }
-    serving.headers.answer(&serving.app, &work.back, &outcome).await;
-    work.observe();
 }
 
 /// Ends the handler's transaction as the handler has ended, and says whether the server asks to run
