@@ -810,7 +810,10 @@ BEGIN
     SELECT t.name, format('has the rule %s', w.rulename), format('DROP RULE %I ON %s', w.rulename, t.name)
       FROM tables t JOIN pg_rewrite w ON w.ev_class = t.oid AND NOT (t.relkind = 'v' AND w.rulename = '_RETURN')
     UNION ALL
-    SELECT t.name, format('has the trigger %s, which is not of tpro', g.tgname), format('DROP TRIGGER %I ON %s', g.tgname, t.name)
+    -- DROP TRIGGER locks the partitions before their table, and everybody else the table first: without the lock, a deadlock.
+    SELECT t.name, format('has the trigger %s, which is not of tpro', g.tgname),
+           format(CASE t.relkind WHEN 'p' THEN 'BEGIN; LOCK TABLE %2$s; DROP TRIGGER %1$I ON %2$s; COMMIT'
+                                 ELSE 'DROP TRIGGER %1$I ON %2$s' END, g.tgname, t.name)
       FROM tables t JOIN pg_trigger g ON g.tgrelid = t.oid
      WHERE NOT g.tgisinternal AND g.tgparentid = 0 AND g.tgfoid NOT IN ('tpro.bell()'::regprocedure, 'tpro.refuse()'::regprocedure)
     UNION ALL

@@ -140,6 +140,14 @@ impl World {
         Ok(self.admin.query_one(query, &[]).await.context(query)?.get(0))
     }
 
+    /// Drops a trigger of a partitioned table that copies use, if it is there. DROP TRIGGER locks
+    /// the partitions before their table, and a copy locks the table first. Without a lock before
+    /// both, that is a deadlock now and then.
+    pub async fn drop_trigger(&self, trigger: &str, table: &str) -> Outcome {
+        let sql = format!("BEGIN; LOCK TABLE {table}; DROP TRIGGER IF EXISTS {trigger} ON {table}; COMMIT");
+        self.admin.batch_execute(&sql).await.context(sql)
+    }
+
     /// Waits until every outbox is settled, then asks the oracle.
     pub async fn recon(&self) -> Outcome<Recon> {
         Recon::drained(&self.admin, &self.services).await?;

@@ -76,8 +76,7 @@ async fn swallow(world: &World, service: &str) -> Outcome {
 }
 
 async fn keep(world: &World, service: &str) -> Outcome {
-    world.admin.batch_execute(&format!("DROP TRIGGER swallow ON {service}_service.mq_reply")).await?;
-    Ok(())
+    world.drop_trigger("swallow", &format!("{service}_service.mq_reply")).await
 }
 
 #[tpro_testkit::test]

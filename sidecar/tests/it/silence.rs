@@ -98,7 +98,7 @@ async fn stopped_backend(at_work: bool) -> Outcome {
     times.add(begun.elapsed());
     times.report();
     // A trigger that is not of tpro keeps a copy from being ready.
-    world.admin.batch_execute("DROP TRIGGER IF EXISTS held ON main_service.mq_reply").await?;
+    world.drop_trigger("held", "main_service.mq_reply").await?;
     for copy in &copies {
         copy.ready().await?;
     }
