@@ -24,6 +24,7 @@ mod copies;
 mod core_dumps;
 mod crashes;
 mod cursor;
+mod discovery;
 mod disk;
 mod doubles;
 mod doubt;

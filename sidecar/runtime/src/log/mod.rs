@@ -21,7 +21,14 @@ use std::{
 };
 
 use tokio::sync::Notify;
-use tracing_subscriber::{EnvFilter, fmt::MakeWriter};
+use tracing_subscriber::{
+    EnvFilter,
+    fmt::{
+        MakeWriter,
+        format::Writer,
+        time::{FormatTime as _, SystemTime},
+    },
+};
 
 pub use self::counts::LineCounts;
 use self::{file::RollingFile, sink::Sink};
@@ -64,6 +71,14 @@ pub async fn reopen_when_told(hangup: Arc<Notify>, log: Log) {
         // So that there is a next line.
         tracing::info!("SIGHUP: the log file is opened again");
     }
+}
+
+/// The time in the form of the log's lines: `2026-01-30T12:00:00.123456Z`.
+pub fn now() -> String {
+    let mut text = String::new();
+    // Writing into a String does not fail.
+    let _ = SystemTime.format_time(&mut Writer::new(&mut text));
+    text
 }
 
 /// Starts logging, for the whole process.

@@ -18,6 +18,9 @@ const LOG_PAUSE: Duration = Duration::from_secs(1);
 /// Different ones within that pause; all others share one line.
 const LOGGED: usize = 64;
 
+/// Subjects of discovery by the tools of NATS. A service does its work without them.
+const DISCOVERY: &str = "$SRV.";
+
 /// A subscription by its subject and its queue group.
 pub(super) type Subscription = (String, Option<String>);
 
@@ -99,7 +102,7 @@ impl Said {
         } else if let Some(subject) = quoted("violation for subscription to \"") {
             let queue = quoted("using queue \"");
             let mut state = self.lock();
-            if state.subscriptions.len() < KEPT {
+            if state.subscriptions.len() < KEPT && !subject.starts_with(DISCOVERY) {
                 state.subscriptions.insert((subject, queue), ());
             }
         } else if lower.contains("authorization") || lower.contains("authentication") {
@@ -201,6 +204,13 @@ mod tests {
         assert_eq!(said.refused_subscriptions(), [("tpro.main.>".to_owned(), Some("main-queue".to_owned()))]);
         said.accepted();
         assert!(said.refused_subscriptions().is_empty(), "a new connection asks for all of them again");
+    }
+
+    #[test]
+    fn what_only_discovery_needs_is_not_missed() {
+        let said = Said::default();
+        said.no("Permissions Violation for Subscription to \"$SRV.*.main\"");
+        assert!(said.refusals("user main").is_none() && said.refused_subscriptions().is_empty());
     }
 
     #[test]

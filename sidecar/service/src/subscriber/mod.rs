@@ -6,6 +6,7 @@
 
 mod answer;
 mod batched;
+mod discovery;
 mod intake;
 mod request;
 mod serve;
@@ -23,7 +24,7 @@ use tokio::{sync::oneshot, task::JoinHandle};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tpro_runtime::nats;
 
-use self::{answer::ReplyHeaders, intake::Intake, serving::Serving};
+use self::{answer::ReplyHeaders, discovery::Discovery, intake::Intake, serving::Serving};
 use crate::{
     handler::{Service, calls::Calls},
     host::Host,
@@ -70,6 +71,8 @@ pub async fn start(
     let at_work = TaskTracker::new();
     let serving = Arc::new(Serving::new(app.clone(), service, calls, inbox, stop.clone()));
     let replies = serving.headers.clone();
+    let discovery = Discovery::start(serving.clone()).await?;
+    app.stop.tasks.spawn(discovery.run(app.stop.soft.clone()));
     let intake = Intake::new(serving, at_work.clone());
     let intake = app.stop.tasks.spawn(intake.run(messages, drained));
     // A flush only says that the client has written the subscription. Without a connection there is

@@ -2,7 +2,10 @@
 
 use std::{
     collections::HashMap,
-    sync::{Arc, OnceLock},
+    sync::{
+        Arc, OnceLock,
+        atomic::{AtomicU64, Ordering},
+    },
     task::Poll,
     time::Duration,
 };
@@ -77,9 +80,22 @@ pub(super) struct MethodCounts {
     stopped: Counter,
     again: Counter,
     seconds: Histogram,
+    /// Messages that were worked on, and the nanoseconds that they took.
+    requests: AtomicU64,
+    nanos: AtomicU64,
 }
 
 impl MethodCounts {
+    /// The number of messages that were worked on, and the nanoseconds that they took together.
+    pub(super) fn spent(&self) -> (u64, u64) {
+        (self.requests.load(Ordering::Relaxed), self.nanos.load(Ordering::Relaxed))
+    }
+
+    /// The number of messages that ended with an error, of the handler or of ours.
+    pub(super) fn errors(&self) -> u64 {
+        self.error.get() + self.internal.get() + self.late.get()
+    }
+
     /// A run met an error that passes.
     pub(super) fn again(&self) {
         self.again.inc();
@@ -120,6 +136,8 @@ impl Serving {
                 stopped: of("stopped"),
                 again: of("again"),
                 seconds: of_all.handler_seconds.get_or_create(&OfMethod { method: name.to_owned() }).clone(),
+                requests: AtomicU64::new(0),
+                nanos: AtomicU64::new(0),
             };
             (name.to_owned(), counts)
         });
@@ -337,7 +355,10 @@ impl Work<'_> {
     }
 
     pub(super) fn observe(&self) {
-        self.counts.seconds.observe(self.received.elapsed().as_secs_f64());
+        let took = self.received.elapsed();
+        self.counts.seconds.observe(took.as_secs_f64());
+        self.counts.requests.fetch_add(1, Ordering::Relaxed);
+        self.counts.nanos.fetch_add(u64::try_from(took.as_nanos()).unwrap_or(u64::MAX), Ordering::Relaxed);
     }
 }
 
