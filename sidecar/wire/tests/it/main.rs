@@ -16,4 +16,5 @@ mod support;
 mod target;
 mod trace;
 mod uid;
+mod vectors;
 mod words;
