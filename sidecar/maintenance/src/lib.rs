@@ -24,6 +24,7 @@
 //! was given out and not written yet is in use.
 #![forbid(unsafe_code)]
 
+pub mod bounds;
 pub mod metrics;
 mod report;
 mod run;

@@ -48,7 +48,7 @@ pub async fn run(config: &Config, servers: &Servers) -> Result<Report, Maintenan
     for table in TABLES {
         report.parts.push((table, parts.iter().filter(|part| part.table == table).count()));
     }
-    let ahead = |part: &&Partition| part.table == PUBLISH && part.low >= next && !part.is_rest();
+    let ahead = |part: &&Partition| part.table == PUBLISH && part.bounds.is_ahead(next);
     report.ahead = parts.iter().filter(ahead).count();
     Ok(report)
 }
@@ -116,8 +116,8 @@ async fn candidates(
     // Replies go when their messages have gone.
     let (parts, next) = (session.partitions().await?, session.next_id().await?);
     let (replies, others): (Vec<_>, Vec<_>) = parts.into_iter().partition(|part| part.table == REPLY);
-    let wanted = |reply: &Partition| others.iter().any(|part| part.table == PUBLISH && part.overlaps(reply));
-    Ok(replies.into_iter().filter(|reply| reply.high <= next && !wanted(reply)).collect())
+    let messages = || others.iter().filter(|part| part.table == PUBLISH).map(|part| part.bounds);
+    Ok(replies.into_iter().filter(|reply| reply.bounds.have_outlived(messages(), next)).collect())
 }
 
 /// Seconds that rows are kept: after the reply, or in the inbox after the uid's time.

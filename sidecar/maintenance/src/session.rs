@@ -8,6 +8,8 @@ use tpro_runtime::{
     db::{self, DbError, Servers, plain},
 };
 
+use super::bounds::Bounds;
+
 /// The reason why a run failed.
 #[derive(Debug, thiserror::Error)]
 pub enum MaintenanceError {
@@ -60,26 +62,16 @@ pub(super) struct Partition {
     pub table: String,
     /// The partition's own table.
     part: u32,
-    /// The first key, an id or days since 1970. 0: no lower bound.
-    pub low: i64,
-    /// The first key behind it. The greatest number: no upper bound.
-    pub high: i64,
+    /// Its keys.
+    pub bounds: Bounds,
     /// Its name for a person.
     pub words: String,
 }
 
 impl Partition {
     fn read(row: &Row) -> Self {
-        Self { table: row.get(0), part: row.get(1), low: row.get(2), high: row.get(3), words: row.get(4) }
-    }
-
-    /// True if it is the overflow partition.
-    pub fn is_rest(&self) -> bool {
-        self.high == i64::MAX
-    }
-
-    pub fn overlaps(&self, other: &Self) -> bool {
-        self.low < other.high && other.low < self.high
+        let bounds = Bounds { low: row.get(2), high: row.get(3) };
+        Self { table: row.get(0), part: row.get(1), bounds, words: row.get(4) }
     }
 }
 

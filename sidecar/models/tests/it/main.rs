@@ -1,5 +1,7 @@
 //! The protocols hold in every reachable state, and each simpler form is refuted.
 
+mod partitions;
+
 use stateright::{Checker, HasDiscoveries, Model};
 use tpro_dispatcher::core::bell::Act;
 use tpro_models::{
