@@ -1,5 +1,5 @@
 //! The house of tpro as its sources show it: the crates, their arrows, the circles among
-//! modules, and the English of comments and texts.
+//! modules, the English of comments and texts, and the length of files.
 //!
 //! `make crates` prints it, and the tests of this crate say what must hold.
 #![forbid(unsafe_code)]
@@ -7,6 +7,7 @@
 pub mod arrows;
 pub mod crates;
 pub mod english;
+pub mod length;
 pub mod modules;
 mod named;
 pub mod pure;

@@ -2,11 +2,11 @@
 //!
 //! The exit code is 1 when an arrow points up or a circle is found.
 
-use std::{fs, io, path::Path, process::ExitCode};
+use std::{io, process::ExitCode};
 
 use tpro_house::{
     crates::{self, Crate},
-    modules,
+    length,
 };
 
 fn main() -> ExitCode {
@@ -36,12 +36,10 @@ fn print() -> io::Result<usize> {
     let arrows: usize = crates.iter().map(|it| it.needs.len()).sum();
     let up: Vec<String> = crates.iter().flat_map(Crate::problems).collect();
     let (mut count, mut circles) = (0, Vec::new());
-    let mut largest = (0, String::new());
     for it in &crates {
         let (modules, found) = it.circles()?;
         count += modules;
         circles.extend(found);
-        measure(&it.sources(), &mut largest)?;
     }
     println!();
     println!(
@@ -50,27 +48,11 @@ fn print() -> io::Result<usize> {
         up.len()
     );
     println!("Modules: {count}. Circles among them: {}", circles.len());
-    println!("Largest file, its tests not counted: {} ({} lines)", largest.1, largest.0);
+    if let Some((lines, place)) = length::all()?.first() {
+        println!("Largest file, its tests not counted: {place} ({lines} lines)");
+    }
     for problem in up.iter().chain(&circles) {
         println!("  {problem}");
     }
     Ok(up.len() + circles.len())
-}
-
-/// Finds the file with the most lines before its tests.
-fn measure(folder: &Path, largest: &mut (usize, String)) -> io::Result<()> {
-    for entry in fs::read_dir(folder)? {
-        let path = entry?.path();
-        let is_test = path.file_stem().is_some_and(|stem| stem == "tests");
-        if path.is_dir() && !is_test {
-            measure(&path, largest)?;
-        } else if path.extension().is_some_and(|it| it == "rs") && !is_test {
-            let lines = modules::without_tests(&fs::read_to_string(&path)?).lines().count();
-            if lines > largest.0 {
-                let within = path.strip_prefix(tpro_house::checkout()).unwrap_or(&path);
-                *largest = (lines, within.display().to_string());
-            }
-        }
-    }
-    Ok(())
 }

@@ -30,6 +30,7 @@ mod query_error;
 mod record;
 pub mod reply;
 mod reply_ctx;
+mod reply_row;
 pub(crate) mod run;
 pub(crate) mod scope;
 mod service;

@@ -13,7 +13,7 @@ use serde_json::{Map, Value, json};
 use tokio_util::sync::CancellationToken;
 use tpro_runtime::{log, random};
 
-use super::serving::{MethodCounts, Serving};
+use super::{method_counts::MethodCounts, serving::Serving};
 use crate::host::Host;
 
 /// The start of all subjects of the protocol.

@@ -2,17 +2,13 @@
 
 use std::{
     collections::HashMap,
-    sync::{
-        Arc, OnceLock,
-        atomic::{AtomicU64, Ordering},
-    },
+    sync::{Arc, OnceLock},
     task::Poll,
     time::Duration,
 };
 
 use bytes::Bytes;
 use futures_util::poll;
-use prometheus_client::metrics::{counter::Counter, histogram::Histogram};
 use tokio::{
     sync::{OwnedSemaphorePermit, Semaphore},
     time::{Instant, timeout, timeout_at},
@@ -21,7 +17,7 @@ use tokio_util::sync::CancellationToken;
 use tpro_runtime::{db::DATABASE, metrics::Reason, telemetry::Span, version};
 use tpro_wire::{ReplyState, TraceParent, Versions, error::code};
 
-use super::{answer::ReplyHeaders, request::Back};
+use super::{answer::ReplyHeaders, method_counts::MethodCounts, request::Back};
 use crate::{
     handler::{
         Fault, Service,
@@ -40,7 +36,6 @@ use crate::{
         run_limit::RunLimit,
         verdict::Refusal,
     },
-    metrics::{Handled, OfMethod},
 };
 
 /// The longest wait of a suspect for another one: it keeps a handler's place meanwhile.
@@ -71,37 +66,6 @@ pub(super) struct Serving {
     counts: HashMap<String, MethodCounts>,
 }
 
-/// The counters of one method, looked up once.
-pub(super) struct MethodCounts {
-    ok: Counter,
-    error: Counter,
-    internal: Counter,
-    late: Counter,
-    stopped: Counter,
-    again: Counter,
-    seconds: Histogram,
-    /// Messages that were worked on, and the nanoseconds that they took.
-    requests: AtomicU64,
-    nanos: AtomicU64,
-}
-
-impl MethodCounts {
-    /// The number of messages that were worked on, and the nanoseconds that they took together.
-    pub(super) fn spent(&self) -> (u64, u64) {
-        (self.requests.load(Ordering::Relaxed), self.nanos.load(Ordering::Relaxed))
-    }
-
-    /// The number of messages that ended with an error, of the handler or of ours.
-    pub(super) fn errors(&self) -> u64 {
-        self.error.get() + self.internal.get() + self.late.get()
-    }
-
-    /// A run met an error that passes.
-    pub(super) fn again(&self) {
-        self.again.inc();
-    }
-}
-
 /// A message that is served.
 pub(super) struct Work<'m> {
     pub(super) origin: Origin,
@@ -124,23 +88,8 @@ impl Serving {
         inbox: Inbox,
         stop: CancellationToken,
     ) -> Self {
-        let of_all = &app.counts;
-        let counts = service.methods().into_iter().map(|(name, _)| {
-            let of =
-                |result| of_all.handled.get_or_create(&Handled { method: name.to_owned(), result }).clone();
-            let counts = MethodCounts {
-                ok: of("ok"),
-                error: of("error"),
-                internal: of("internal"),
-                late: of("late"),
-                stopped: of("stopped"),
-                again: of("again"),
-                seconds: of_all.handler_seconds.get_or_create(&OfMethod { method: name.to_owned() }).clone(),
-                requests: AtomicU64::new(0),
-                nanos: AtomicU64::new(0),
-            };
-            (name.to_owned(), counts)
-        });
+        let methods = service.methods().into_iter();
+        let counts = methods.map(|(name, _)| (name.to_owned(), MethodCounts::new(&app.counts, name)));
         Self {
             counts: counts.collect(),
             own: Own::new(&app),
@@ -355,10 +304,7 @@ impl Work<'_> {
     }
 
     pub(super) fn observe(&self) {
-        let took = self.received.elapsed();
-        self.counts.seconds.observe(took.as_secs_f64());
-        self.counts.requests.fetch_add(1, Ordering::Relaxed);
-        self.counts.nanos.fetch_add(u64::try_from(took.as_nanos()).unwrap_or(u64::MAX), Ordering::Relaxed);
+        self.counts.observe(self.received.elapsed());
     }
 }
 

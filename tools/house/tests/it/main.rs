@@ -1,4 +1,5 @@
 //! The rules that the sources keep.
 
 mod english;
+mod length;
 mod walls;
