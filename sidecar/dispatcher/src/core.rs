@@ -21,7 +21,6 @@ mod attempts;
 mod barrier;
 pub mod bell;
 pub mod cursor;
-mod dice;
 pub mod floor;
 mod hand_over;
 pub(crate) mod in_flight;
@@ -71,6 +70,7 @@ use std::{
 };
 
 use tpro_runtime::telemetry::Spans;
+use tpro_wire::random::Random;
 
 pub use self::{
     action::{Action, End, Handling, Notice, Question, Statement},
@@ -91,7 +91,7 @@ pub use self::{
     writing::{Trouble, Unwritten, Writing},
 };
 use self::{
-    bell::Bell, dice::Dice, lanes::Lanes, link::Link, messages::Messages, pulse::Pulse, reading::Reading,
+    bell::Bell, lanes::Lanes, link::Link, messages::Messages, pulse::Pulse, reading::Reading,
     schedule::CursorSchedule, settling::Settling,
 };
 use crate::metrics::Counts;
@@ -153,7 +153,7 @@ impl Core {
             pulse: Pulse::new(settings.heartbeat, now),
             reading: Reading::new(bell, seen, until, settings.partition_rows, now),
             messages: Messages::new(now),
-            lanes: Lanes::new(settings.bounds, Dice::new(settings.seed)),
+            lanes: Lanes::new(settings.bounds, Random::new(settings.seed)),
             settling: Settling::new(settings.pool, stuck, now),
             schedule: CursorSchedule::new(now),
             state: State::Leading,

@@ -39,7 +39,7 @@ impl Backoff {
 
 /// Between half of the pause and the whole of it ("equal jitter": it never hits at once).
 pub fn jittered(pause: Duration) -> Duration {
-    pause.mul_f64(0.5 + random::unit() / 2.0)
+    random::with(|random| random.jittered(pause))
 }
 
 #[cfg(test)]

@@ -1,7 +1,8 @@
 //! The words of tpro on the wire: names, targets, identities, traces, envelopes, headers, and the
 //! rules of a published row.
 //!
-//! The crate knows no IO, no clock and no random source; callers hand these in. Each value is
+//! The crate knows no IO, no clock and no random source; callers hand these in, for random numbers
+//! the seed. Each value is
 //! checked once, where it enters the program, and is a type from then on. The sidecar uses the
 //! crate to speak to NATS and the PostgreSQL extension to check a row, so both agree on each form.
 //!
@@ -22,6 +23,7 @@ pub mod limits;
 mod message_key;
 pub mod name;
 pub mod protocol;
+pub mod random;
 pub mod refusal;
 pub mod reply;
 pub mod reply_state;

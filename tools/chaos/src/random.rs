@@ -2,37 +2,28 @@
 
 use std::time::Duration;
 
-/// SplitMix64 (Steele, Lea, Flood, "Fast splittable pseudorandom number generators", 2014): one
-/// word of state, and every seed is a good one.
+use tpro_wire::random;
+
+/// The numbers of a part of the run.
 #[derive(Clone, Debug)]
-pub struct Random(u64);
+pub struct Random(random::Random);
 
 impl Random {
     /// The numbers of a seed, for one part of the run; other parts have others, so that none
     /// disturbs the rest.
     pub fn part(seed: u64, part: u64) -> Self {
-        let mut random = Self(seed ^ part.wrapping_mul(0x9e37_79b9_7f4a_7c15));
-        Self(random.word())
-    }
-
-    /// The next 64 bits.
-    pub fn word(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ (z >> 31)
+        let mut part = random::Random::new(seed ^ part.wrapping_mul(0x9e37_79b9_7f4a_7c15));
+        Self(part.fork())
     }
 
     /// From `low` to `high`, both included.
     pub fn between(&mut self, low: u64, high: u64) -> u64 {
-        // The remainder favours small numbers by less than one in 2^40 for the ranges used here.
-        low + self.word() % (high - low + 1)
+        self.0.between(low, high)
     }
 
     /// One case in so many.
     pub fn one_in(&mut self, cases: u64) -> bool {
-        self.between(1, cases) == 1
+        self.0.one_in(cases)
     }
 
     /// A length of time within these milliseconds.
@@ -71,7 +62,7 @@ mod tests {
 
     #[test]
     fn a_seed_gives_the_same_numbers_again_and_its_parts_give_others() {
-        let words = |mut random: Random| (0..8).map(|_| random.word()).collect::<Vec<_>>();
+        let words = |mut random: Random| (0..8).map(|_| random.between(0, u64::MAX)).collect::<Vec<_>>();
         assert_eq!(words(Random::part(7, 1)), words(Random::part(7, 1)));
         assert_ne!(words(Random::part(7, 1)), words(Random::part(8, 1)));
         assert_ne!(words(Random::part(7, 1)), words(Random::part(7, 2)));

@@ -10,6 +10,7 @@ mod window;
 use std::time::Instant;
 
 use tpro_runtime::presence::Presence;
+use tpro_wire::random::Random;
 
 #[cfg(test)]
 pub use self::refused::{FIRST_REST, LONGEST_REST, REFUSED_PER_LANE};
@@ -19,7 +20,7 @@ pub use self::{
     share::{OWN_BYTES, OWN_SHARE, Share},
 };
 use self::{news::News, queue::Queue, refused::Refused, window::Window};
-use super::{dice::Dice, in_flight::Key, message::Refusal};
+use super::{in_flight::Key, message::Refusal};
 
 /// One lane.
 pub struct Lane {
@@ -153,9 +154,16 @@ impl Lane {
 
     /// A flying message found nobody; it waits among the refused. Returns whether it is news that
     /// nobody runs the service.
-    pub fn refuse(&mut self, key: Key, refusal: Refusal, who: CopyId, dice: &mut Dice, now: Instant) -> bool {
+    pub fn refuse(
+        &mut self,
+        key: Key,
+        refusal: Refusal,
+        who: CopyId,
+        random: &mut Random,
+        now: Instant,
+    ) -> bool {
         self.flying -= 1;
-        if self.refused.push(key, refusal, dice, now) {
+        if self.refused.push(key, refusal, random, now) {
             self.window.on_overload(who, now);
         }
         refusal == Refusal::NoResponders && self.news.on_absence(now)
@@ -166,12 +174,12 @@ impl Lane {
     pub fn next_refused(
         &mut self,
         share: Share,
-        dice: &mut Dice,
+        random: &mut Random,
         now: Instant,
         refused: impl FnMut(Key) -> Option<Refusal>,
     ) -> Option<Key> {
         let has_room = self.window_left(share) > 0;
-        let key = self.refused.next(has_room, dice, now, refused)?;
+        let key = self.refused.next(has_room, random, now, refused)?;
         self.flying += 1;
         Some(key)
     }

@@ -27,6 +27,7 @@ mod tests;
 use std::time::Instant;
 
 use tpro_runtime::presence::Presence;
+use tpro_wire::random::Random;
 
 pub use self::load::Bounds;
 use self::{
@@ -35,7 +36,6 @@ use self::{
     slots::Slots,
 };
 use super::{
-    dice::Dice,
     in_flight::Key,
     lane::{CopyId, Lane, Waiting},
     lane_id::LaneId,
@@ -53,12 +53,12 @@ pub struct Lanes {
     waiting: usize,
     hold: Hold,
     /// The jitter of back-offs.
-    dice: Dice,
+    random: Random,
 }
 
 impl Lanes {
-    pub fn new(bounds: Bounds, dice: Dice) -> Self {
-        Self { slots: Slots::default(), load: Load::new(bounds), waiting: 0, hold: Hold::default(), dice }
+    pub fn new(bounds: Bounds, random: Random) -> Self {
+        Self { slots: Slots::default(), load: Load::new(bounds), waiting: 0, hold: Hold::default(), random }
     }
 
     /// The lane with this name (`space.service`). A new lane is made if there is none.
@@ -148,7 +148,7 @@ impl Lanes {
     /// nobody runs its service.
     pub fn refuse(&mut self, id: LaneId, key: Key, refusal: Refusal, who: CopyId, now: Instant) -> bool {
         let Some(lane) = self.slots.get_mut(id) else { return false };
-        let news = lane.refuse(key, refusal, who, &mut self.dice, now);
+        let news = lane.refuse(key, refusal, who, &mut self.random, now);
         self.load.refuse();
         news
     }
@@ -161,8 +161,9 @@ impl Lanes {
         mut refused: impl FnMut(Key) -> Option<Refusal>,
     ) -> Option<Key> {
         let share = self.load.share();
-        let dice = &mut self.dice;
-        let key = self.slots.iter_mut().find_map(|lane| lane.next_refused(share, dice, now, &mut refused))?;
+        let random = &mut self.random;
+        let key =
+            self.slots.iter_mut().find_map(|lane| lane.next_refused(share, random, now, &mut refused))?;
         self.load.try_again();
         Some(key)
     }

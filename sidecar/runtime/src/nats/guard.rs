@@ -191,23 +191,15 @@ mod tests {
     use bytes::BytesMut;
     use futures_util::StreamExt as _;
     use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    use tpro_wire::random::Random;
 
     use super::*;
 
     const MESSAGES: u64 = 5_000;
 
-    /// A generator that gives these numbers at each run.
-    struct Dice(u64);
-
-    impl Dice {
-        fn next(&mut self, below: u64) -> u64 {
-            self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-            (self.0 >> 33) % below
-        }
-
-        fn pick(&mut self, from: &[&[u8]], most: u64) -> Vec<u8> {
-            (0..self.next(most)).flat_map(|_| from[self.next(from.len() as u64) as usize].to_vec()).collect()
-        }
+    /// Some of these, fewer than `most`, one behind the other.
+    fn some(random: &mut Random, from: &[&[u8]], most: u64) -> Vec<u8> {
+        (0..random.below(most)).filter_map(|_| random.pick(from)).flat_map(|piece| piece.to_vec()).collect()
     }
 
     /// Pieces of headers, among them all that the client library looks at.
@@ -237,20 +229,20 @@ mod tests {
     const LETTERS: [&[u8]; 9] =
         [b"a", b".", b"\xff", b"\xc3", b"\xc3\xa9", b"\xc2\xa0", b"\xc2\x85", b"\x0b", b"\x00"];
 
-    fn message(dice: &mut Dice) -> Vec<u8> {
-        let subject = [b"tpro.", &dice.pick(&LETTERS, 5)[..]].concat();
-        let reply = match dice.next(3) {
-            0 => [b" r", &dice.pick(&LETTERS, 5)[..]].concat(),
+    fn message(random: &mut Random) -> Vec<u8> {
+        let subject = [b"tpro.", &some(random, &LETTERS, 5)[..]].concat();
+        let reply = match random.below(3) {
+            0 => [b" r", &some(random, &LETTERS, 5)[..]].concat(),
             _ => Vec::new(),
         };
-        let payload = dice.pick(&PIECES, 4);
-        if dice.next(4) == 0 {
+        let payload = some(random, &PIECES, 4);
+        if random.below(4) == 0 {
             let numbers = format!(" {}\r\n", payload.len());
             return [b"MSG ", &subject[..], b" 1", &reply, numbers.as_bytes(), &payload, b"\r\n"].concat();
         }
-        let mut block = if dice.next(5) > 0 { b"NATS/1.0".to_vec() } else { Vec::new() };
-        block.extend(dice.pick(&PIECES, 12));
-        if dice.next(5) > 0 {
+        let mut block = if random.below(5) > 0 { b"NATS/1.0".to_vec() } else { Vec::new() };
+        block.extend(some(random, &PIECES, 12));
+        if random.below(5) > 0 {
             block.extend_from_slice(b"\r\n\r\n");
         }
         let numbers = format!(" {} {}\r\n", block.len(), block.len() + payload.len());
@@ -270,9 +262,9 @@ mod tests {
             }
             stream.write_all(answer).await?;
         }
-        let mut dice = Dice(7);
+        let mut random = Random::new(7);
         for _ in 0..MESSAGES {
-            stream.write_all(&message(&mut dice)).await?;
+            stream.write_all(&message(&mut random)).await?;
         }
         stream.write_all(b"MSG end 1 0\r\n\r\n").await?;
         std::future::pending().await

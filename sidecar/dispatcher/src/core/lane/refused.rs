@@ -5,7 +5,9 @@ use std::{
     time::{Duration, Instant},
 };
 
-use crate::core::{dice::Dice, in_flight::Key, message::Refusal};
+use tpro_wire::random::Random;
+
+use crate::core::{in_flight::Key, message::Refusal};
 
 /// Refused messages kept per lane, with their bodies; beyond it the lane's rows wait as ids.
 pub const REFUSED_PER_LANE: usize = 8192;
@@ -85,11 +87,11 @@ impl Refused {
     }
 
     /// A message was refused. Returns whether it keeps its place in the window.
-    pub fn push(&mut self, key: Key, refusal: Refusal, dice: &mut Dice, now: Instant) -> bool {
+    pub fn push(&mut self, key: Key, refusal: Refusal, random: &mut Random, now: Instant) -> bool {
         self.keys.push_back(key);
         self.alive += 1;
         self.overloaded += usize::from(keeps_its_place(refusal));
-        self.rest.get_or_insert_with(|| Rest { until: now + dice.jittered(FIRST_REST), pause: FIRST_REST });
+        self.rest.get_or_insert_with(|| Rest { until: now + random.jittered(FIRST_REST), pause: FIRST_REST });
         keeps_its_place(refusal)
     }
 
@@ -98,7 +100,7 @@ impl Refused {
     pub fn next(
         &mut self,
         has_room: bool,
-        dice: &mut Dice,
+        random: &mut Random,
         now: Instant,
         mut refused: impl FnMut(Key) -> Option<Refusal>,
     ) -> Option<Key> {
@@ -122,7 +124,7 @@ impl Refused {
                     (rest.pause * 2).min(LONGEST_REST)
                 }
             };
-            rest.until = now + dice.jittered(rest.pause);
+            rest.until = now + random.jittered(rest.pause);
         }
         self.leave(refusal);
         Some(key)

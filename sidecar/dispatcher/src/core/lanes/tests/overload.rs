@@ -14,7 +14,7 @@ struct Target {
     workers: usize,
     each_ms: u64,
     /// The place of the random choice among copies.
-    dice: u32,
+    random: u32,
 }
 
 /// A message of one of the requesters.
@@ -26,7 +26,7 @@ struct Job {
 
 impl Target {
     fn new(copies: usize, at_once: usize, each_ms: u64) -> Self {
-        Self { copies: vec![Vec::new(); copies], hung: 0, at_once, workers: at_once, each_ms, dice: 1 }
+        Self { copies: vec![Vec::new(); copies], hung: 0, at_once, workers: at_once, each_ms, random: 1 }
     }
 
     /// The work that is done by now.
@@ -55,8 +55,8 @@ impl Target {
     }
 
     fn random(&mut self, below: u64) -> u64 {
-        self.dice = self.dice.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
-        u64::from(self.dice >> 16) % below
+        self.random = self.random.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        u64::from(self.random >> 16) % below
     }
 }
 
@@ -85,7 +85,7 @@ impl Requester {
     }
 
     fn with(bounds: Bounds, rows: i64) -> Self {
-        let mut lanes = Lanes::new(bounds, Dice::new(1));
+        let mut lanes = Lanes::new(bounds, Random::new(1));
         let lane = lanes.of("tpro.co");
         for id in 1..=rows {
             lanes.wait(lane, Waiting::new(id, false));
