@@ -1936,7 +1936,8 @@ BEGIN
                                  tpro.partition_words(make_partitions.table_name, bound - 1, latest)),
                 HINT = 'Delete that row.';
         END IF;
-        bound := ((bound + width) / width + 1) * width;
+        -- Its rows may all be rolled back, and the sequence set back before it: it ends behind its own begin all the same.
+        bound := ((greatest(bound, used.low) + width) / width + 1) * width;
     END IF;
     cut := coalesce(bound < used.high AND used.high - used.low > width AND pg_relation_size(used.name) > 0, false);
     cut_rest := cut AND used.high = latest;

@@ -176,6 +176,28 @@ async fn nobodys_insert_is_refused_while_an_overflow_partition_waits_to_be_cut()
 }
 
 #[tpro_testkit::test]
+async fn a_sequence_that_is_set_back_before_rows_that_were_rolled_back_stops_no_maintenance() -> Outcome {
+    let database = database().await?;
+    let (admin, main) = (database.connect().await?, database.connect_as("main").await?);
+    // The jump counts as messages that wait.
+    admin.batch_execute("SELECT tpro.uuid7(); SET tpro.max_backlog = 0").await?;
+    let set = "SELECT setval('main_service.mq_publish_id_seq', $1::bigint, false)";
+    admin.execute(set, &[&9_000_000_i64]).await?;
+    admin.batch_execute("BEGIN").await?;
+    publish(&admin, 1).await?;
+    settle(&admin).await?;
+    admin.batch_execute("ROLLBACK").await?;
+    admin.execute(set, &[&1_i64]).await?;
+    for table in TABLES {
+        // No row is in the overflow partition, and its file is not empty.
+        make(&main, table, 1_000_000).await?;
+        assert_eq!(make(&main, table, 1_000_000).await?, [""; 0]);
+        sound(&admin, table).await?;
+    }
+    publish(&admin, 1).await
+}
+
+#[tpro_testkit::test]
 async fn a_bound_that_release_0_1_0_has_left_is_removed() -> Outcome {
     let database = database().await?;
     let (admin, main) = (database.connect().await?, database.connect_as("main").await?);

@@ -53,6 +53,8 @@ pub struct Partitions {
     pub reads: u8,
     /// Times that ids may jump.
     pub jumps: u8,
+    /// After a jump the sequence may be set back to where it was.
+    pub sets_back: bool,
     /// Partitions of both tables at the beginning, beside the overflow partition.
     pub parts: i64,
     /// The work of the maintainers.
@@ -94,7 +96,7 @@ impl Partitions {
     /// Maintenance comes back to partitions ahead, and all that is published is settled, once
     /// nobody reads any more.
     fn recovers(&self, state: &State) -> bool {
-        let calm = State { reads: 0, jumps: 0, ..state.clone() };
+        let calm = State { reads: 0, jumps: 0, jumped_from: None, ..state.clone() };
         let is_settled = |message: &Message| !matches!(message, Message::Committed(_) | Message::Replying(_));
         let goal =
             |state: &State| !state.refused && self.is_ahead(state) && state.messages.iter().all(is_settled);
@@ -158,8 +160,10 @@ impl Partitions {
             }
             Action::Jump => {
                 state.jumps -= 1;
+                state.jumped_from = self.sets_back.then_some(state.next);
                 state.next += JUMP;
             }
+            Action::SetBack => state.next = state.jumped_from.take()?,
             Action::Read(reader) => {
                 state.reads -= 1;
                 state.reader = Some(reader);
@@ -224,6 +228,9 @@ impl Model for Partitions {
         }
         if state.jumps > 0 {
             actions.push(Action::Jump);
+        }
+        if state.jumped_from.is_some() {
+            actions.push(Action::SetBack);
         }
         if state.reader.is_some() {
             actions.push(Action::EndRead);

@@ -23,6 +23,8 @@ pub enum Action {
     Age,
     /// Ids jump: `setval`, or a bulk insert that is rolled back.
     Jump,
+    /// The sequence is set back to where it was before it jumped.
+    SetBack,
     /// A long read begins.
     Read(Reader),
     /// It ends.
@@ -53,7 +55,7 @@ pub enum Action {
 impl Action {
     /// True if it belongs to work that ends by itself, once nobody reads and nobody publishes.
     pub(super) fn is_calm(&self) -> bool {
-        !matches!(self, Self::Draw | Self::Jump | Self::Read(_) | Self::RollBackReply(_))
+        !matches!(self, Self::Draw | Self::Jump | Self::SetBack | Self::Read(_) | Self::RollBackReply(_))
     }
 
     /// The maintainer's next steps that need nothing but its own place.

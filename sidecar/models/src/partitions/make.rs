@@ -50,7 +50,8 @@ impl Plan {
         let bound = in_use.map(|used| {
             let last = used.rows.without(open).last().unwrap_or(0);
             let last = if variant == Variant::BoundBySequence { 0 } else { last };
-            let beyond = next.max(last + 1);
+            let low = if variant == Variant::BoundByRowsAlone { 0 } else { used.bounds.low };
+            let beyond = next.max(last + 1).max(low);
             let all = ((beyond + width) / width + 1) * width;
             let is_single = variant.cuts_singly() && used.bounds.is_rest();
             if is_single { (used.bounds.low / width + 1) * width } else { all }

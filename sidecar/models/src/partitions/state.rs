@@ -117,6 +117,8 @@ pub struct State {
     pub(super) reader: Option<Reader>,
     pub(super) reads: u8,
     pub(super) jumps: u8,
+    /// The sequence may be set back to this id.
+    pub(super) jumped_from: Option<i64>,
     /// An INSERT was refused.
     pub(super) refused: bool,
 }
@@ -133,6 +135,7 @@ impl State {
             reader: None,
             reads: model.reads,
             jumps: model.jumps,
+            jumped_from: None,
             refused: false,
         };
         if let Some(id) = model.leftover {

@@ -14,6 +14,9 @@ pub enum Variant {
     /// The overflow partition is cut beyond what the sequence has given out, also where it has rows
     /// with greater ids.
     BoundBySequence,
+    /// The overflow partition is cut beyond its rows, though it may begin beyond the bound, and
+    /// have none.
+    BoundByRowsAlone,
     /// The overflow partition is cut without a look, under the lock, for rows beyond the bound.
     CutWithoutLook,
     /// Partitions ahead are replaced without a look, under the lock, for rows in them.

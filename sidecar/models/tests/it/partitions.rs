@@ -23,6 +23,7 @@ fn quiet(work: Work, messages: usize) -> Partitions {
         widths: vec![2],
         reads: 0,
         jumps: 0,
+        sets_back: false,
         parts: 1,
         work,
         variant: Variant::AsBuilt,
@@ -78,6 +79,19 @@ fn a_cut_at_the_next_single_partition_is_refuted_by_ids_that_jump() {
 fn a_cut_by_the_sequence_alone_is_refuted_by_one_that_is_behind() {
     let variant = Variant::BoundBySequence;
     is_refuted(Partitions { leftover: Some(7), variant, ..quiet(OUTBOX, 0) }, RECOVERS);
+}
+
+#[test]
+fn a_sequence_that_is_set_back_stops_no_maintenance() {
+    holds(Partitions { jumps: 1, sets_back: true, ..quiet(OUTBOX, 2) });
+    holds(Partitions { jumps: 1, sets_back: true, ..quiet(REPLIES, 1) });
+}
+
+#[test]
+fn a_bound_that_may_lie_below_its_partition_is_refuted_by_a_sequence_that_is_set_back() {
+    let variant = Variant::BoundByRowsAlone;
+    let steps = is_refuted(Partitions { jumps: 1, sets_back: true, variant, ..quiet(OUTBOX, 2) }, RECOVERS);
+    assert!(steps.contains(&Action::SetBack), "{steps:?}");
 }
 
 #[test]
