@@ -11,6 +11,7 @@
 
 mod headers;
 mod line;
+mod plain;
 
 use bytes::{Buf as _, Bytes, BytesMut};
 

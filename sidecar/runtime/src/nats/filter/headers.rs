@@ -1,10 +1,17 @@
 //! The headers of a message, judged as the client library reads them.
 
+use super::plain::is_usual;
+
 /// The beginning of a block.
 const VERSION: &str = "NATS/1.0";
 
 /// The part of a block of headers that the client cannot read.
 pub(super) fn flaw(block: &[u8]) -> Option<&'static str> {
+    if is_usual(block) { None } else { flaw_of_odd(block) }
+}
+
+/// [`flaw`] of any block, line by line.
+pub(super) fn flaw_of_odd(block: &[u8]) -> Option<&'static str> {
     let Ok(text) = str::from_utf8(block) else { return Some("its headers are not UTF-8") };
     let mut lines = text.lines();
     match lines.next().and_then(|first| first.strip_prefix(VERSION)) {

@@ -1,7 +1,9 @@
 //! The line of a message: its subject, its subscription, the subject for its reply, and numbers of
 //! bytes.
 
-use super::NotNats;
+use memchr::{memchr, memchr_iter};
+
+use super::{NotNats, plain::is_visible};
 
 /// The arguments of a message's line.
 pub(super) struct Line<'l> {
@@ -15,14 +17,16 @@ pub(super) struct Line<'l> {
 impl<'l> Line<'l> {
     /// Reads a line that ends with so many numbers.
     pub fn read(arguments: &'l [u8], numbers: usize) -> Result<Self, NotNats> {
-        let mut words = arguments.split(|byte| *byte == b' ').filter(|word| !word.is_empty());
         let mut line = [&[][..]; 5];
-        let mut count = 0;
-        for (place, word) in line.iter_mut().zip(&mut words) {
-            (*place, count) = (word, count + 1);
+        let (mut count, mut from) = (0, 0);
+        for end in memchr_iter(b' ', arguments).chain([arguments.len()]) {
+            if end > from {
+                *line.get_mut(count).ok_or(NotNats)? = &arguments[from..end];
+                count += 1;
+            }
+            from = end + 1;
         }
-        let words_are_right = words.next().is_none() && (count == 2 + numbers || count == 3 + numbers);
-        if !words_are_right {
+        if count != 2 + numbers && count != 3 + numbers {
             return Err(NotNats);
         }
         let first = count - numbers;
@@ -36,7 +40,8 @@ impl<'l> Line<'l> {
     /// The part of it that the client cannot read.
     pub fn flaw(&self) -> Option<&'static str> {
         let words = [Some(self.subject), self.reply];
-        words.into_iter().flatten().find_map(|subject| match str::from_utf8(subject) {
+        let mut odd = words.into_iter().flatten().filter(|subject| !is_visible(subject));
+        odd.find_map(|subject| match str::from_utf8(subject) {
             Err(_) => Some("its subject is not UTF-8"),
             // The client takes any of Unicode's spaces for the end of a subject, the server four of
             // them.
@@ -74,7 +79,7 @@ fn writable(subject: &[u8]) -> String {
 pub(super) fn line_end(bytes: &[u8]) -> Option<usize> {
     let mut from = 0;
     loop {
-        let end = from + bytes.get(from..)?.iter().position(|byte| *byte == b'\r')?;
+        let end = from + memchr(b'\r', bytes.get(from..)?)?;
         match bytes.get(end + 1)? {
             b'\n' => return Some(end),
             _ => from = end + 1,
