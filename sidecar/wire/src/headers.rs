@@ -99,32 +99,35 @@ impl Default for RequestHeaders {
 }
 
 impl RequestHeaders {
-    /// Reads the headers that are there. A header that makes no sense counts as missing: strangers
-    /// call too, and a bad trace is no reason to refuse them.
+    /// Reads headers from their names and first values. A header that makes no sense counts as
+    /// missing: strangers call too, and a bad trace is no reason to refuse them.
     ///
     /// Hops and version are exceptions. A text that is no number counts as too many hops, so that
     /// nobody gets around the limit, and as a version that nobody understands.
-    pub fn read<'h>(get: impl Fn(&str) -> Option<&'h str>) -> Self {
-        let traceparent = get(TRACEPARENT).and_then(TraceParent::read);
-        Self {
-            traceparent,
-            tracestate: traceparent
-                .and_then(|_| get(TRACESTATE))
-                .filter(|text| tracestate::is_valid(text))
-                .map(str::to_owned),
-            uid: get(MSG_ID).and_then(|text| text.parse().ok()),
-            budget_ms: get(BUDGET_MS).and_then(crate::Budget::parse_ms).map(crate::Budget::ms),
-            attempt: get(ATTEMPT).and_then(digits).unwrap_or(1),
-            protocol: get(PROTOCOL).and_then(|text| text.parse().ok()).unwrap_or(Protocol::JsonRpc),
-            version: get(VERSION).map_or(Version::FIRST, |text| text.parse().unwrap_or(Version::UNKNOWN)),
-            source: get(SOURCE).and_then(|text| text.parse().ok()),
-            key: get(KEY).and_then(|text| text.parse().ok()),
-            hops: get(HOPS).map_or(0, |text| digits(text).unwrap_or(u32::MAX)),
-            language: get(CONTENT_LANGUAGE).filter(|text| is_language(text)).map(str::to_owned),
-            headers: get(HEADERS)
-                .filter(|text| text.len() <= MAX_HEADERS && text.starts_with('{') && !has_line_break(text))
-                .map(str::to_owned),
+    pub fn read<'h>(headers: impl IntoIterator<Item = (&'h str, &'h str)>) -> Self {
+        let mut read = Self::default();
+        let mut tracestate = None;
+        // One walk for all of them: to look each one up costs as much as all the rest.
+        for (name, text) in headers {
+            match name {
+                TRACEPARENT => read.traceparent = TraceParent::read(text),
+                TRACESTATE => tracestate = Some(text),
+                MSG_ID => read.uid = text.parse().ok(),
+                BUDGET_MS => read.budget_ms = crate::Budget::parse_ms(text).map(crate::Budget::ms),
+                ATTEMPT => read.attempt = digits(text).unwrap_or(1),
+                PROTOCOL => read.protocol = text.parse().unwrap_or(Protocol::JsonRpc),
+                VERSION => read.version = text.parse().unwrap_or(Version::UNKNOWN),
+                SOURCE => read.source = text.parse().ok(),
+                KEY => read.key = text.parse().ok(),
+                HOPS => read.hops = digits(text).unwrap_or(u32::MAX),
+                CONTENT_LANGUAGE => read.language = is_language(text).then(|| text.to_owned()),
+                HEADERS => read.headers = is_object(text).then(|| text.to_owned()),
+                _ => {}
+            }
         }
+        let tracestate = read.traceparent.and(tracestate).filter(|text| tracestate::is_valid(text));
+        read.tracestate = tracestate.map(str::to_owned);
+        read
     }
 
     /// The names and values to send. A header without a value is left out; the attempt is always
@@ -163,6 +166,11 @@ pub fn is_language(text: &str) -> bool {
 fn digits(text: &str) -> Option<u32> {
     // `parse` alone would take a plus sign.
     text.bytes().all(|b| b.is_ascii_digit()).then(|| text.parse().ok()).flatten()
+}
+
+/// True if the text begins as an object does, and may be passed on.
+fn is_object(text: &str) -> bool {
+    text.len() <= MAX_HEADERS && text.starts_with('{') && !has_line_break(text)
 }
 
 fn has_line_break(text: &str) -> bool {

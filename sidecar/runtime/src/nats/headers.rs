@@ -24,6 +24,11 @@ pub fn find<'h>(headers: &'h HeaderMap, name: &str) -> Option<&'h str> {
     values.first().map(HeaderValue::as_str)
 }
 
+/// The names and first values of all headers.
+pub fn pairs(headers: &HeaderMap) -> impl Iterator<Item = (&str, &str)> {
+    headers.iter().filter_map(|(name, values)| Some((name.as_ref(), values.first()?.as_str())))
+}
+
 /// Reads a reply to the message with this uid.
 pub fn read_reply(uid: &Uid, protocol: Protocol, message: &Message) -> Reply {
     let status = message.status.map(|status| status.as_u16());

@@ -5,7 +5,7 @@ use std::{borrow::Cow, sync::OnceLock, time::Duration};
 use async_nats::Message;
 use tokio::time::Instant;
 use tpro_runtime::{
-    nats::headers::find,
+    nats::headers::pairs,
     random,
     telemetry::{Span, SpanKind},
     watch::ask_time,
@@ -34,7 +34,7 @@ const JUST_NOW: Duration = Duration::from_secs(1);
 pub(super) async fn serve(serving: &Serving, message: Message) {
     let received = Instant::now();
     let headers = match &message.headers {
-        Some(map) => RequestHeaders::read(|name| find(map, name)),
+        Some(map) => RequestHeaders::read(pairs(map)),
         None => RequestHeaders::default(),
     };
     if !serving.versions.contain(headers.version) {
