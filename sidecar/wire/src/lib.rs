@@ -20,7 +20,7 @@ pub mod headers;
 pub mod hex;
 pub mod jsonb;
 pub mod limits;
-mod message_key;
+pub mod message_key;
 pub mod name;
 pub mod protocol;
 pub mod random;

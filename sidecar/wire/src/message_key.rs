@@ -3,7 +3,10 @@
 use std::fmt;
 use std::str::FromStr;
 
-use crate::hex::{hex, take_hex};
+use crate::hex::{put_hex, take_hex};
+
+/// Length of a key as text.
+pub const TEXT_LEN: usize = 2 * LEN;
 
 /// Bytes of a key: half of an HMAC-SHA256. RFC 2104 (section 5) asks a shortened HMAC to keep at
 /// least half. Nobody can guess 128 bits, and each message and each row of an inbox is 32
@@ -30,6 +33,12 @@ impl MessageKey {
         key.copy_from_slice(&hmac[..LEN]);
         Self(key)
     }
+
+    /// Writes the text form into a buffer of the caller's.
+    pub fn encode<'b>(&self, buffer: &'b mut [u8; TEXT_LEN]) -> &'b str {
+        put_hex(&self.0, buffer);
+        str::from_utf8(buffer).unwrap_or_default()
+    }
 }
 
 impl PartialEq for MessageKey {
@@ -52,7 +61,7 @@ impl FromStr for MessageKey {
 
 impl fmt::Display for MessageKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&hex(&self.0))
+        f.pad(self.encode(&mut [0; TEXT_LEN]))
     }
 }
 

@@ -9,19 +9,33 @@ use crate::token;
 /// Names that no service can have: a word or a pattern a line. `make` reads this file, too.
 const RESERVED: &str = include_str!("reserved.txt");
 
-/// Its patterns, without comments.
-static PATTERNS: LazyLock<Box<[&str]>> = LazyLock::new(|| {
-    let lines = RESERVED.lines().map(str::trim);
-    lines.filter(|line| !line.is_empty() && !line.starts_with('#')).collect()
+/// The lines of [`RESERVED`], without comments, sorted by their kind: each message names the
+/// service that it comes from.
+static PATTERNS: LazyLock<Patterns> = LazyLock::new(|| {
+    let mut patterns = Patterns::default();
+    for line in RESERVED.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#')) {
+        match (line.strip_suffix('*'), line.strip_prefix('*')) {
+            (Some(start), _) => patterns.starts.push(start),
+            (None, Some(end)) => patterns.ends.push(end),
+            (None, None) => patterns.names.push(line),
+        }
+    }
+    patterns
 });
+
+#[derive(Default)]
+struct Patterns {
+    names: Vec<&'static str>,
+    starts: Vec<&'static str>,
+    ends: Vec<&'static str>,
+}
 
 /// True if [`RESERVED`] keeps the name.
 fn is_reserved(name: &str) -> bool {
-    PATTERNS.iter().any(|pattern| match (pattern.strip_suffix('*'), pattern.strip_prefix('*')) {
-        (Some(start), _) => name.starts_with(start),
-        (None, Some(end)) => name.ends_with(end),
-        (None, None) => name == *pattern,
-    })
+    let Patterns { names, starts, ends } = &*PATTERNS;
+    names.contains(&name)
+        || starts.iter().any(|start| name.starts_with(start))
+        || ends.iter().any(|end| name.ends_with(end))
 }
 
 /// The name of a service: `^[a-z][a-z0-9_]{0,39}$`, and not one of `reserved.txt`. These are names

@@ -2,7 +2,9 @@
 
 use async_nats::{HeaderMap, HeaderName, HeaderValue, Subject, message::OutboundMessage};
 use tpro_runtime::{keys::Keys, version};
-use tpro_wire::{Protocol, Version, headers, reply_subject::ReplyPrefix, source::Source, trace, uid};
+use tpro_wire::{
+    Protocol, Version, headers, message_key, reply_subject::ReplyPrefix, source::Source, trace, uid,
+};
 
 use crate::core::Outgoing;
 
@@ -56,7 +58,7 @@ impl Sender {
         set(TRACESTATE, row.tracestate.as_deref().and_then(parse));
         set(MSG_ID, parse(row.uid.encode(&mut [0; uid::TEXT_LEN])));
         set(SOURCE, self.source.clone());
-        set(KEY, parse(&self.keys.of_message(&row.uid).to_string()));
+        set(KEY, parse(self.keys.of_message(&row.uid).encode(&mut [0; message_key::TEXT_LEN])));
         set(VERSION, self.version.clone());
         if let Some(left) = message.left {
             set(BUDGET_MS, Some((left.as_millis() as u64).into()));
