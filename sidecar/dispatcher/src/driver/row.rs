@@ -49,6 +49,7 @@ const NAMES: usize = 16;
 pub(crate) fn rows(rows: &[Row]) -> Result<Vec<published::Row>, tokio_postgres::Error> {
     let mut read: Vec<published::Row> = Vec::with_capacity(rows.len());
     let mut lanes: Vec<Arc<str>> = Vec::new();
+    let mut last = None;
     for row in rows {
         let (tx, id) = place(row)?;
         let name = lane(row)?;
@@ -62,7 +63,7 @@ pub(crate) fn rows(rows: &[Row]) -> Result<Vec<published::Row>, tokio_postgres::
                 lane
             }
         };
-        read.push(published::Row { tx, id, lane, content: content(row)? });
+        read.push(published::Row { tx, id, lane, content: content(row, &mut last)? });
     }
     Ok(read)
 }
@@ -74,16 +75,25 @@ fn lane(row: &Row) -> Result<&str, tokio_postgres::Error> {
     Ok(&subject[..end])
 }
 
-/// Makes a message of a row.
-fn content(row: &Row) -> Result<Content, tokio_postgres::Error> {
+/// The target of a row. Mostly it is the one of the row before, `last`, whose text it shares then.
+fn target(row: &Row, last: &mut Option<Target>) -> Result<Option<Target>, tokio_postgres::Error> {
+    let subject: &str = row.try_get(column::SUBJECT)?;
+    if last.as_ref().is_none_or(|last| last.subject() != subject) {
+        *last = Target::parse(subject).ok();
+    }
+    Ok(last.clone())
+}
+
+/// Makes a message of a row; `last` is the target of the row before.
+fn content(row: &Row, last: &mut Option<Target>) -> Result<Content, tokio_postgres::Error> {
     let Some(body): Option<&str> = row.try_get(column::BODY)? else { return Ok(Content::Bare) };
-    let target = Target::parse(row.try_get(column::SUBJECT)?);
+    let target = target(row, last)?;
     let broken = |uid, column| {
-        let target = target.as_ref().ok().cloned();
+        let target = target.clone();
         Ok(Content::Broken(Box::new(Broken { column, uid, target })))
     };
     let Ok(uid) = Uid::from_uuid(row.try_get::<_, Uuid>(column::UID)?) else { return broken(None, "uid") };
-    let Ok(target) = &target else { return broken(Some(uid), "service_name") };
+    let Some(target) = &target else { return broken(Some(uid), "service_name") };
     let Ok(protocol) = row.try_get::<_, &str>(column::PROTOCOL)?.parse() else {
         return broken(Some(uid), "protocol");
     };
