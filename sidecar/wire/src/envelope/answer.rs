@@ -8,7 +8,12 @@ use serde_json::value::RawValue;
 use super::object::{Broken, Text, present, read_object};
 use super::request_id::{RequestId, quoted_uid};
 use crate::error::RpcError;
-use crate::uid::Uid;
+use crate::uid::{TEXT_LEN, Uid};
+
+/// The parts of an answer as it is written.
+const HEAD: &str = r#"{"jsonrpc":"2.0","id":"#;
+const RESULT: &str = r#","result":"#;
+const ERROR: &str = r#","error":"#;
 
 /// An answer that was read.
 #[derive(Debug)]
@@ -76,7 +81,7 @@ impl NotAnswer {
 
 /// Writes an answer with a result. `result` is JSON text.
 pub fn success(id: &RequestId, result: &str) -> Vec<u8> {
-    let mut payload = answer_head(Some(id), br#","result":"#, result.len());
+    let mut payload = answer_head(Some(id), RESULT, result.len());
     payload.extend_from_slice(result.as_bytes());
     payload.push(b'}');
     payload
@@ -86,7 +91,7 @@ pub fn success(id: &RequestId, result: &str) -> Vec<u8> {
 /// the id of the request could not be read.
 pub fn failure(id: Option<&RequestId>, error: &RpcError) -> Vec<u8> {
     let error = error.to_json();
-    let mut payload = answer_head(id, br#","error":"#, error.len());
+    let mut payload = answer_head(id, ERROR, error.len());
     payload.extend_from_slice(error.as_bytes());
     payload.push(b'}');
     payload
@@ -100,6 +105,9 @@ pub fn failure(id: Option<&RequestId>, error: &RpcError) -> Vec<u8> {
 /// error: programs write these that learned it from JSON-RPC 1.0.
 pub fn answer(uid: &Uid, payload: &[u8]) -> Result<Answer, AnswerError> {
     let text = str::from_utf8(payload).map_err(|_| NotAnswer::NotUtf8)?;
+    if let Some(result) = written_result(uid, text) {
+        return Ok(Answer::Result(result.to_owned()));
+    }
     let members: AnswerMembers<'_> = read_object(text).map_err(|broken| match broken {
         Broken::NotJson => NotAnswer::not_json(payload),
         Broken::OtherShape => kind(text).map_or(NotAnswer::Members, NotAnswer::Kind),
@@ -128,6 +136,16 @@ pub fn answer(uid: &Uid, payload: &[u8]) -> Result<Answer, AnswerError> {
         (None, _) => Err(NotAnswer::Neither.into()),
         (Some(_), _) => Err(NotAnswer::Both.into()),
     }
+}
+
+/// The result of an answer whose text is the one that [`success`] writes. Any other answer is read
+/// member by member, which takes three times as long.
+fn written_result<'a>(uid: &Uid, text: &'a str) -> Option<&'a RawValue> {
+    let id = text.strip_prefix(HEAD)?.strip_prefix('"')?;
+    let member = id.strip_prefix(uid.encode(&mut [0; TEXT_LEN]))?.strip_prefix('"')?;
+    let result = member.strip_prefix(RESULT)?.strip_suffix('}')?;
+    // The text of one value has no further member in it.
+    serde_json::from_str(result).ok()
 }
 
 /// The kind of a JSON text that is no object.
@@ -167,15 +185,14 @@ fn names(id: &str, uid: &Uid) -> Result<bool, AnswerError> {
     }
 }
 
-fn answer_head(id: Option<&RequestId>, member: &[u8], body: usize) -> Vec<u8> {
-    const HEAD: &[u8] = br#"{"jsonrpc":"2.0","id":"#;
+fn answer_head(id: Option<&RequestId>, member: &str, body: usize) -> Vec<u8> {
     let id_len = id.map_or(4, RequestId::len);
     let mut payload = Vec::with_capacity(HEAD.len() + id_len + member.len() + body + 1);
-    payload.extend_from_slice(HEAD);
+    payload.extend_from_slice(HEAD.as_bytes());
     match id {
         Some(id) => id.push_to(&mut payload),
         None => payload.extend_from_slice(b"null"),
     }
-    payload.extend_from_slice(member);
+    payload.extend_from_slice(member.as_bytes());
     payload
 }

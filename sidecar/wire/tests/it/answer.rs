@@ -32,6 +32,27 @@ fn a_result_is_passed_through_as_it_came() {
 }
 
 #[test]
+fn what_follows_a_result_is_read_too() {
+    let answers = |rest: &str| read(&format!(r#"{{"jsonrpc":"2.0","id":"{UID}","result":{rest}"#));
+    for rest in ["1}", " 1 } ", r#"1,"more":2}"#, r#"1,"error":null}"#] {
+        assert!(matches!(answers(rest), Ok(Answer::Result(raw)) if raw.get() == "1"), "{rest}");
+    }
+    let error = r#"null,"error":{"code":1,"message":"no"}}"#;
+    assert!(matches!(answers(error), Ok(Answer::Error(error)) if error.code == 1));
+    for rest in [
+        "1,\"result\":2}",
+        "1,\"id\":2}",
+        "1,\"error\":{\"code\":1,\"message\":\"no\"}}",
+        "1}}",
+        "1",
+        "}",
+        "1 2}",
+    ] {
+        assert!(matches!(answers(rest), Err(AnswerError::No(_))), "{rest}");
+    }
+}
+
+#[test]
 fn an_error_is_read_with_its_data() {
     let payload = format!(
         r#"{{"jsonrpc":"2.0","id":"{UID}","error":{{"code":-32601,"message":"Method not found","data":{{"method": 1.0}},"more":1}}}}"#
