@@ -3,6 +3,7 @@
 //! The session is the leadership: a copy that has lost it can write nothing. So all of these run on
 //! it and on nothing else, each a transaction of its own, pipelined as they come.
 
+mod asked;
 mod error;
 mod statements;
 #[cfg(test)]
@@ -16,7 +17,7 @@ use tpro_wire::{name::ServiceName, uid::Uid};
 use uuid::Uuid;
 
 pub(crate) use self::error::OutboxError;
-use self::{error::unwritten, statements::Statements};
+use self::{asked::Asked, error::unwritten, statements::Statements};
 use super::row;
 use crate::core::{
     Settled, Unwritten,
@@ -120,11 +121,17 @@ impl Outbox {
 
     /// The rows of these ids, whole.
     pub async fn fetch(&self, ids: &[i64]) -> Result<Vec<published::Row>, OutboxError> {
-        let (least, greatest) = ends(ids);
-        let result = self.client.query(&self.statements.fetch, &[&ids, &least, &greatest]).await;
-        result
-            .and_then(|found| row::rows(&found))
-            .map_err(|source| OutboxError::Run { name: "outbox.fetch", source })
+        let run = |source| OutboxError::Run { name: "outbox.fetch", source };
+        let asked = Asked::of(ids);
+        if !asked.is_dense() {
+            let found =
+                self.client.query(&self.statements.fetch, &[&ids, &asked.least, &asked.greatest]).await;
+            return found.and_then(|found| row::rows(&found)).map_err(run);
+        }
+        let found = self.client.query(&self.statements.fetch_range, &[&asked.least, &asked.greatest]).await;
+        let mut rows = found.and_then(|found| row::rows(&found)).map_err(run)?;
+        rows.retain(|row| asked.has(row.id));
+        Ok(rows)
     }
 
     /// Those of these rows that have no reply, and their lanes.
@@ -139,10 +146,18 @@ impl Outbox {
     /// Those of these rows that have a reply, in order.
     pub async fn settled(&self, ids: &[i64]) -> Result<Vec<i64>, OutboxError> {
         let run = |source| OutboxError::Run { name: "outbox.settled", source };
-        let (least, greatest) = ends(ids);
-        let rows =
-            self.client.query(&self.statements.settled, &[&ids, &least, &greatest]).await.map_err(run)?;
-        rows.iter().map(|row| row.try_get(0)).collect::<Result<_, _>>().map_err(run)
+        let asked = Asked::of(ids);
+        let found = match asked.is_dense() {
+            true => self.client.query(&self.statements.settled_range, &[&asked.least, &asked.greatest]).await,
+            false => {
+                self.client.query(&self.statements.settled, &[&ids, &asked.least, &asked.greatest]).await
+            }
+        };
+        let found = found.map_err(run)?;
+        let mut settled: Vec<i64> =
+            found.iter().map(|row| row.try_get(0)).collect::<Result<_, _>>().map_err(run)?;
+        settled.retain(|id| asked.has(*id));
+        Ok(settled)
     }
 
     /// Writes outcomes; the first reply of a row wins. Returns how many rows were written, or why

@@ -21,7 +21,7 @@ use crate::core::{
     snapshot::Xid,
 };
 
-/// The columns of `read.sql` and `fetch.sql`, by place.
+/// The columns of `read.sql`, `fetch.sql` and `fetch_range.sql`, by place.
 mod column {
     pub const TX: usize = 1;
     pub const ID: usize = 2;

@@ -159,6 +159,42 @@ async fn rows_of_a_closed_lane_come_without_their_bodies() {
 }
 
 #[tokio::test]
+async fn rows_are_found_by_their_ids_whether_they_are_near_each_other_or_not() {
+    let database = database().await;
+    let outbox = outbox(&database).await;
+    let client = database.connect().await.expect("connects");
+    let many = INSERT
+        .replace("VALUES (", "SELECT ")
+        .replace(") RETURNING id", " FROM generate_series(1, 40) RETURNING id");
+    let rows = client.query(&many, &[]).await.expect("inserts");
+    let ids: Vec<i64> = rows.iter().map(|row| row.get(0)).collect();
+    let gone = [ids[7], ids[30]];
+    client
+        .execute("DELETE FROM main_service.mq_publish WHERE id = ANY ($1)", &[&&gone[..]])
+        .await
+        .expect("deletes");
+    let reply = "INSERT INTO main_service.mq_reply (mq_id, uid, status)
+        SELECT id, uid, 'ok' FROM main_service.mq_publish WHERE id % 3 = 0";
+    client.batch_execute(reply).await.expect("replies");
+    let there = |ids: Vec<i64>| -> Vec<i64> { ids.into_iter().filter(|id| !gone.contains(id)).collect() };
+    let every = |step: usize| -> Vec<i64> { ids.iter().copied().step_by(step).collect() };
+    let but_some: Vec<i64> = ids.iter().copied().filter(|id| id % 7 != 0).collect();
+    for asked in [ids.clone(), but_some, every(2), every(39), vec![ids[3]], vec![ids[7]]] {
+        let backwards: Vec<i64> = asked.iter().rev().copied().collect();
+        for asked in [asked, backwards] {
+            let mut fetched = outbox.fetch(&asked).await.expect("fetches");
+            assert!(fetched.iter().all(|row| matches!(row.content, Content::Whole(_))));
+            fetched.sort_unstable_by_key(|row| row.id);
+            let mut wanted = there(asked.clone());
+            wanted.sort_unstable();
+            assert_eq!(fetched.iter().map(|row| row.id).collect::<Vec<_>>(), wanted);
+            wanted.retain(|id| id % 3 == 0);
+            assert_eq!(outbox.settled(&asked).await.expect("looks"), wanted);
+        }
+    }
+}
+
+#[tokio::test]
 async fn a_read_with_a_transaction_id_of_its_own_is_refused() {
     let database = database().await;
     let outbox = outbox(&database).await;
