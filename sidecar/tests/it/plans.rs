@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
 use serde_json::Value;
-use tpro_testkit::{Message, Outcome, Postgres, Sidecar, World, eventually, paths};
+use tpro_testkit::{Failure, Message, Outcome, Postgres, Sidecar, World, eventually, paths};
 
 use crate::answerer::Answerer;
 
@@ -216,9 +216,16 @@ async fn sweep(size: Size) -> Outcome {
     let main = world.start(settings(world.sidecar("main")?)).await?;
     let message = Message::to("old.thing.ask").protocol("json").timeout(60);
     let _answerer = Answerer::echo(&world.nats, "tpro.old.thing.ask").await?;
-    // Until the floor has risen, reads look into all partitions.
+    // Until the floor has risen, reads look into all partitions. One message each time that the cursor moves: quick answers must
+    // not fill the partition in use.
+    let moved = async || {
+        let row = world.admin.query_one("SELECT moved_at::text FROM main_service.mq_cursor", &[]).await?;
+        Ok::<_, Failure>(row.get::<_, Option<String>>(0))
+    };
     eventually("the floor has risen", async || {
+        let before = moved().await?;
         world.ask(&message).await?;
+        eventually("the cursor moves", async || Ok(moved().await? != before)).await?;
         let reads = main.metric("tpro_floor").await?;
         Ok(reads > 0.0)
     })

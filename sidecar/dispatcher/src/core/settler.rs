@@ -10,6 +10,9 @@ use super::settled::Settled;
 /// A batch is written when it has so many outcomes, or when the first of them is so old.
 const BATCH: usize = 500;
 const PATIENCE: Duration = Duration::from_millis(1);
+/// After a batch of no more outcomes than these, the next is written at once: few come, and one
+/// that waits for company waits in vain.
+const FEW: usize = 2;
 /// The most outcomes of one statement: what collected while two batches were being written.
 const LARGEST: usize = 2000;
 /// The most bytes of one statement; a larger single outcome goes alone.
@@ -49,6 +52,8 @@ pub struct Settler {
     queue: VecDeque<Settled>,
     oldest: Option<Instant>,
     writing: usize,
+    /// The number of outcomes of the last batch.
+    last: usize,
     /// Outcomes whose rows others have in hand, and when each is tried again: alone, since it would
     /// fail all of a batch.
     held: VecDeque<(Instant, Settled)>,
@@ -90,6 +95,7 @@ impl Settler {
         let outcomes: Vec<_> = self.queue.drain(..count).collect();
         self.oldest = (!self.queue.is_empty()).then_some(now);
         self.writing += 1;
+        self.last = count;
         Some(Batch { outcomes, retry: false })
     }
 
@@ -120,6 +126,7 @@ impl Settler {
         let oldest = self.oldest?;
         match self.queue.len() >= BATCH {
             true => (self.writing < WRITERS).then_some(oldest),
+            false if self.last <= FEW => (self.writing == 0).then_some(oldest),
             false => (self.writing == 0).then_some(oldest + PATIENCE),
         }
     }
@@ -144,6 +151,9 @@ mod tests {
     #[test]
     fn a_batch_waits_a_moment_for_company_unless_it_is_full() {
         let (mut settler, now) = (Settler::default(), Instant::now());
+        (0..BATCH).for_each(|_| settler.push(settled(1), now));
+        assert!(settler.batch(now).is_some());
+        settler.written(Vec::new(), false, now);
         settler.push(settled(1), now);
         assert!(settler.batch(now).is_none());
         assert_eq!(settler.due(), Some(now + PATIENCE));
@@ -152,6 +162,26 @@ mod tests {
         assert!(!settler.is_idle());
         settler.written(Vec::new(), false, now);
         assert!(settler.is_idle());
+    }
+
+    #[test]
+    fn an_outcome_that_has_no_company_is_written_at_once() {
+        let (mut settler, now) = (Settler::default(), Instant::now());
+        for _ in 0..3 {
+            settler.push(settled(1), now);
+            assert_eq!(settler.batch(now).map(|batch| batch.outcomes.len()), Some(1));
+            // Those that come meanwhile are a batch when it is written.
+            settler.push(settled(1), now);
+            assert!(settler.batch(now).is_none());
+            settler.written(Vec::new(), false, now);
+            assert_eq!(settler.batch(now).map(|batch| batch.outcomes.len()), Some(1));
+            settler.written(Vec::new(), false, now);
+        }
+        (0..=FEW).for_each(|_| settler.push(settled(1), now));
+        assert!(settler.batch(now).is_some());
+        settler.written(Vec::new(), false, now);
+        settler.push(settled(1), now);
+        assert_eq!(settler.due(), Some(now + PATIENCE), "more come, and the next waits for them");
     }
 
     #[test]
