@@ -10,9 +10,10 @@
 
 use std::time::{Duration, Instant};
 
-/// Pauses between reads that find nothing, before the dispatcher tries to sleep.
+/// Pauses between reads that find nothing, before the dispatcher tries to sleep. A message waits
+/// for half of the longest, and a dozen reads are made before the sleep.
 const FIRST_PAUSE: Duration = Duration::from_millis(1);
-const LONGEST_PAUSE: Duration = Duration::from_millis(16);
+const LONGEST_PAUSE: Duration = Duration::from_millis(4);
 
 /// Where the dispatcher is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
