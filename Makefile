@@ -13,7 +13,7 @@ $(foreach name,$(.VARIABLES),$(if $(filter command,$(origin $(name))),$(eval ove
 # bash counts in SECONDS itself.
 export LOAD_SECONDS := $(value SECONDS)
 
-.PHONY: help all setup up down status demo test faults check crates bench chaos soak psql env clean install-extension \
+.PHONY: help all setup up down status demo test faults check crates bench chaos soak simulate psql env clean install-extension \
 	up-db up-nats up-jaeger stop-db stop-nats stop-jaeger FORCE
 
 logs-% up-% roll-% stop-% down-% down-all-% maintain-% create-% create-env-% create-sql-%: export STEM = $*
@@ -93,5 +93,7 @@ bench: ## what a publish costs, and messages a second end to end
 	@make/bench.sh
 chaos: ## load under random faults, then: was the promise kept? (SECONDS=600, SEED: the same faults again)
 	@make/chaos.sh
+simulate: ## the real cores on simulated servers, under random faults; a broken seed is made smaller (SECONDS=60, SEED)
+	@make/simulate.sh
 soak: ## the same load without faults: does anything grow? (SECONDS=1800, SEED)
 	@make/soak.sh

@@ -16,6 +16,7 @@ pub mod keys;
 pub mod log;
 pub mod metrics;
 pub mod nats;
+pub mod plant;
 pub mod presence;
 pub mod random;
 pub mod settlement;

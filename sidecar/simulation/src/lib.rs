@@ -11,3 +11,4 @@ pub mod random;
 pub mod scheduler;
 pub mod time;
 pub mod trace;
+pub mod world;

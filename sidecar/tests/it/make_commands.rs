@@ -231,6 +231,8 @@ fn a_hostile_value_is_refused_by_the_script_that_reads_it_and_runs_nothing() -> 
         for (goal, setting) in [
             ("chaos", "SECONDS"),
             ("chaos", "SEED"),
+            ("simulate", "SECONDS"),
+            ("simulate", "SEED"),
             ("soak", "SECONDS"),
             ("soak", "SEED"),
             ("faults", "FILTER"),

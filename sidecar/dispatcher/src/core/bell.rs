@@ -10,6 +10,8 @@
 
 use std::time::{Duration, Instant};
 
+use tpro_runtime::plant;
+
 /// Pauses between reads that find nothing, before the dispatcher tries to sleep. A message waits
 /// for half of the longest, and a dozen reads are made before the sleep.
 const FIRST_PAUSE: Duration = Duration::from_millis(1);
@@ -143,9 +145,14 @@ impl Bell {
     pub fn taken(&mut self, ours: bool, now: Instant) {
         self.busy = false;
         self.state = match ours {
+            true if plant::is_planted("no second read") => self.fall_asleep(now),
             true => State::Armed { rung: false },
-            // Its row is about to be visible.
-            false => State::Awake { quiet_since: Some(now), next: now + FIRST_PAUSE, pause: FIRST_PAUSE },
+            // Its row is about to be visible: it reads before it tries again. A transaction that is
+            // prepared may keep the bell for hours.
+            false => {
+                let quiet_since = plant::is_planted("sleep without a read").then_some(now);
+                State::Awake { quiet_since, next: now + FIRST_PAUSE, pause: FIRST_PAUSE }
+            }
         };
     }
 
@@ -247,6 +254,24 @@ mod tests {
         bell.taken(false, now);
         assert_eq!(bell.act(now), None);
         assert_eq!(bell.act(now + FIRST_PAUSE), Some(Act::Read));
+    }
+
+    #[test]
+    fn a_bell_that_cannot_be_had_is_tried_again_only_after_a_read() {
+        let now = Instant::now();
+        let mut bell = Bell::new(Duration::ZERO, None, now);
+        bell.begun(Act::Read);
+        bell.read(Found::Nothing, now);
+        for ms in 0..10 {
+            let now = now + ms * FIRST_PAUSE;
+            assert_eq!(bell.act(now), Some(Act::Sleep));
+            bell.begun(Act::Sleep);
+            bell.taken(false, now);
+            let next = bell.next().expect("it is awake");
+            assert_eq!(bell.act(next), Some(Act::Read), "else it would never read again");
+            bell.begun(Act::Read);
+            bell.read(Found::Nothing, next);
+        }
     }
 
     #[test]

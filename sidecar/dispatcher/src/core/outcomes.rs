@@ -1,7 +1,7 @@
 //! Outcomes on their way out: to a reply handler or straight into the batch, and off the books once
 //! they are written.
 
-use tpro_runtime::settlement::Settlement;
+use tpro_runtime::{plant, settlement::Settlement};
 use tpro_wire::{status::Status, target::Target, trace::TraceParent, uid::Uid};
 
 use super::{
@@ -29,7 +29,11 @@ impl Core {
             );
         }
         let bytes = outcome.len();
-        self.lanes.land(message.lane, message.row.weight(), message.refused(), bytes);
+        let refused = match plant::is_planted("last retry counted twice") {
+            true => message.last_refusal(),
+            false => message.refused(),
+        };
+        self.lanes.land(message.lane, message.row.weight(), refused, bytes);
         let settlement = Settlement {
             id: message.row.id,
             uid: message.row.uid,

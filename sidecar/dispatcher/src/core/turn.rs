@@ -2,6 +2,8 @@
 
 use std::time::Instant;
 
+use tpro_runtime::plant;
+
 use super::{
     Action, Core, Done, End, Notice, State, Statement, bell::Act, cursor::Cursor, snapshot::Snapshot,
     writing::Step,
@@ -149,7 +151,11 @@ impl Core {
     /// The place where the next leader begins; none when too much is pending.
     pub(super) fn cursor(&self, clean: bool) -> Option<Cursor> {
         let pending = self.schedule.unsettled().pending()?;
-        Some(Cursor { snapshot: self.reading.floor().seen().clone(), pending, clean })
+        let mut snapshot = self.reading.floor().seen().clone();
+        if plant::is_planted("cursor without open transactions") {
+            snapshot = Snapshot::new(snapshot.xmax(), snapshot.xmax(), Vec::new());
+        }
+        Some(Cursor { snapshot, pending, clean })
     }
 
     /// Notes how much waits, for publishers; a new leader does not know yet.

@@ -10,7 +10,7 @@ use super::{
     heap::Heap,
     locks::Locks,
     notify::{Note, Queue},
-    row::{Backlog, Cursor, Row, Service},
+    row::{Backlog, Cursor, Key, Reply, Row, Service, Table},
     sequence::Sequence,
     session::{Session, SessionId},
     snapshot::Snapshot,
@@ -148,15 +148,24 @@ impl Server {
 
     /// The sessions that can go on: their reason to wait is gone, or their time is over, or they are terminated.
     pub fn ready(&self, now: Time) -> Vec<SessionId> {
-        let ready = |(id, session): &(&SessionId, &Session)| {
-            !session.frozen
-                && (due(session).is_some_and(|due| due <= now)
-                    || session
-                        .waiting
-                        .as_ref()
-                        .is_some_and(|waiting| session.terminated || !self.blocks(waiting.on, **id)))
-        };
+        let ready = |(id, session): &(&SessionId, &Session)| self.is_ready(**id, session, now);
         self.sessions.iter().filter(ready).map(|(id, _)| *id).collect()
+    }
+
+    /// The next moment at which this session has waited, or stood idle, for long enough.
+    pub fn due_of(&self, session: SessionId) -> Option<Time> {
+        self.sessions.get(&session).filter(|session| !session.frozen).and_then(due)
+    }
+
+    /// True if this session can go on: as [`Server::ready`] has it.
+    pub fn can_go_on(&self, id: SessionId, now: Time) -> bool {
+        self.sessions.get(&id).is_some_and(|session| self.is_ready(id, session, now))
+    }
+
+    fn is_ready(&self, id: SessionId, session: &Session, now: Time) -> bool {
+        let goes_on = |waiting: &super::work::Waiting| session.terminated || !self.blocks(waiting.on, id);
+        let is_due = due(session).is_some_and(|due| due <= now);
+        !session.frozen && (is_due || session.waiting.as_ref().is_some_and(goes_on))
     }
 
     /// The snapshot of this moment, for those who look at the server from outside.
@@ -170,6 +179,34 @@ impl Server {
         let snapshot = self.snapshot();
         let view = View { transactions: &self.transactions, snapshot: &snapshot, own: None };
         self.heap.scan(service, table, view).map(|(_, row)| row.clone()).collect()
+    }
+
+    /// The committed row of a key, for those who look at the server from outside.
+    fn row(&self, key: Key) -> Option<&Row> {
+        let snapshot = self.snapshot();
+        self.heap.get(&key, View { transactions: &self.transactions, snapshot: &snapshot, own: None })
+    }
+
+    /// True if a message of this id and uid is committed.
+    pub fn is_published(&self, service: Service, id: i64, uid: u128) -> bool {
+        let row = self.row(Key { service, table: Table::Publish, uid: 0, number: id });
+        matches!(row, Some(Row::Publish(message)) if message.uid == uid)
+    }
+
+    /// The committed reply of a message.
+    pub fn reply_of(&self, service: Service, id: i64) -> Option<Reply> {
+        match self.row(Key { service, table: Table::Reply, uid: 0, number: id })? {
+            Row::Reply(reply) => Some(reply.clone()),
+            _ => None,
+        }
+    }
+
+    /// The committed outcome of a message in the inbox of a service.
+    pub fn stored(&self, service: Service, uid: u128) -> Option<Arc<str>> {
+        match self.row(Key { service, table: Table::Outcome, uid, number: 0 })? {
+            Row::Outcome(outcome) => Some(outcome.answer.clone()),
+            _ => None,
+        }
     }
 
     /// The session that leads a service.

@@ -1,0 +1,63 @@
+//! The book of a run: what was published, and what became of it, seen from outside.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use super::plan::Letter;
+use crate::time::Time;
+
+/// The fate of a message.
+#[derive(Clone, Debug)]
+pub struct Fate {
+    /// The service that has published it.
+    pub service: usize,
+    /// The transaction of the plan; none for a message of the end.
+    pub transaction: Option<usize>,
+    /// The message.
+    pub letter: Letter,
+    /// Its number in the outbox.
+    pub id: Option<i64>,
+    /// When others saw it.
+    pub committed: Option<Time>,
+    /// When others saw its reply.
+    pub settled: Option<Time>,
+    /// When it was first handed to NATS.
+    pub sent: Option<Time>,
+    /// Attempts that were handed to NATS.
+    pub attempts: u32,
+    /// Runs of its handler that began.
+    pub runs: u32,
+}
+
+/// A stretch of time in which something was wrong.
+#[derive(Clone, Copy, Debug)]
+pub struct Trouble {
+    /// The begin.
+    pub from: Time,
+    /// The end; none while it lasts.
+    pub until: Option<Time>,
+}
+
+/// The book.
+#[derive(Default)]
+pub struct Book {
+    /// Messages by their uids.
+    pub fates: BTreeMap<u128, Fate>,
+    /// Stretches of trouble.
+    pub troubles: Vec<Trouble>,
+    /// When the database has lost a part of what was committed, the last time.
+    pub lost: Option<Time>,
+    /// Requests or replies were doubled.
+    pub doubled: bool,
+    /// Violations that were seen on the way.
+    pub broken: Vec<String>,
+}
+
+impl Book {
+    /// True if something was wrong between two moments, or so shortly before that it may have
+    /// consequences.
+    pub fn is_troubled(&self, from: Time, until: Time, after: Duration) -> bool {
+        let meets =
+            |trouble: &Trouble| trouble.from <= until && trouble.until.is_none_or(|end| end + after >= from);
+        self.troubles.iter().any(meets)
+    }
+}

@@ -1,0 +1,33 @@
+//! Moments of a run as the product has them.
+
+use std::{
+    sync::OnceLock,
+    time::{Duration, Instant, SystemTime},
+};
+
+use crate::time::Time;
+
+/// Seconds since 1970 at the beginning of each run.
+const BEGAN: u64 = 1_700_000_000;
+
+/// The moment as an instant. An instant cannot be made of a number, so all of them are counted from
+/// one that is taken once. Nothing but distances between them counts.
+pub fn instant(time: Time) -> Instant {
+    static ORIGIN: OnceLock<Instant> = OnceLock::new();
+    *ORIGIN.get_or_init(Instant::now) + Duration::from_secs(3_600) + Duration::from_micros(time.micros())
+}
+
+/// The moment of an instant.
+pub fn time(at: Instant) -> Time {
+    Time::START + at.saturating_duration_since(instant(Time::START))
+}
+
+/// The moment by the clock of the database.
+pub fn wall(time: Time) -> SystemTime {
+    SystemTime::UNIX_EPOCH + Duration::from_secs(BEGAN) + Duration::from_micros(time.micros())
+}
+
+/// The moment by the clock of the database, in milliseconds since 1970.
+pub fn unix_ms(time: Time) -> u64 {
+    BEGAN * 1_000 + time.micros() / 1_000
+}

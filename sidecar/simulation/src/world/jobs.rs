@@ -1,0 +1,238 @@
+//! The statements that the core asks for, as the statements of the database that they are.
+//!
+//! It is the part of the driver that knows PostgreSQL. A job asks one statement after the other, and
+//! those of several jobs come to the session in the order in which they are asked.
+
+use std::{sync::Arc, time::Duration};
+
+use tpro_dispatcher::core::{
+    Done, LaneId, Statement, Trouble, Unwritten, Waiting, Writing,
+    published::Row,
+    reader::Window,
+    recovery::{PAGE, Recovered},
+    snapshot::{Snapshot, Xid},
+};
+
+use super::{line::Ended, rows};
+use crate::{
+    postgres::{self, Answer, Service, SqlState},
+    time::Time,
+};
+
+/// The next step of a job.
+pub enum Next {
+    /// Ask this, and go on with the job.
+    Ask(Job, postgres::Statement),
+    /// It is over.
+    Done(Done),
+    /// The session is of no use any more.
+    Fall(SqlState),
+}
+
+/// A job that waits for an answer.
+pub enum Job {
+    Page { limit: usize, doubted: bool },
+    PageSettled { limit: usize, cur: Snapshot, rows: Vec<Row> },
+    Recover,
+    Recovered { cur: Snapshot, last: Option<(Xid, i64)>, full: bool },
+    Fetch { asked: Vec<(LaneId, Waiting)>, doubted: bool },
+    FetchSettled { asked: Vec<(LaneId, Waiting)>, rows: Vec<Row> },
+    Recall,
+    Sleep,
+    Wake,
+    Settle(Box<Writing>),
+    SettleUnsettled(Box<Writing>),
+    Missing(Box<Writing>),
+    LookBack { seen: Snapshot, until: Snapshot, last: i64, moves: bool, found: Vec<(i64, String)> },
+    Drawn { until: Snapshot, moves: bool, found: Vec<(i64, String)> },
+    MoveCursor,
+    Note,
+    TryToSettle,
+    Heartbeat,
+}
+
+/// Begins what the core asks for.
+pub fn begin(service: Service, statement: Statement) -> Next {
+    use postgres::Statement as Sql;
+    match statement {
+        Statement::Page { window, first, limit, closed, doubted } => {
+            let closed = Some(closed.into_iter().map(Arc::from).collect());
+            Next::Ask(Job::Page { limit, doubted }, read(service, &window, first, limit, closed))
+        }
+        Statement::Recover(window) => Next::Ask(Job::Recover, read(service, &window, i64::MIN, PAGE, None)),
+        Statement::Fetch { asked, doubted } => {
+            let ids = asked.iter().map(|(_, row)| row.id()).collect();
+            Next::Ask(Job::Fetch { asked, doubted }, Sql::Fetch(service, ids))
+        }
+        Statement::Recall(ids) if ids.is_empty() => Next::Done(Done::Recalled(Vec::new())),
+        Statement::Recall(ids) => Next::Ask(Job::Recall, Sql::Settled(service, ids)),
+        Statement::Sleep => Next::Ask(Job::Sleep, Sql::Sleep(service)),
+        Statement::Wake => Next::Ask(Job::Wake, Sql::Wake(service)),
+        Statement::Settle(writing) => {
+            let replies = replies(&writing);
+            Next::Ask(Job::Settle(writing), Sql::Settle(service, replies))
+        }
+        Statement::Missing(writing) => {
+            let ids = writing.part().iter().map(|settled| settled.settlement.id).collect();
+            Next::Ask(Job::Missing(writing), Sql::Unsettled(service, ids))
+        }
+        Statement::LookBack { seen, until, last: Some(last), moves } => {
+            look_back(service, seen, until, last, moves, Vec::new(), None)
+        }
+        Statement::LookBack { until, last: None, moves, .. } => {
+            Next::Ask(Job::Drawn { until, moves, found: Vec::new() }, Sql::Drawn(service))
+        }
+        Statement::MoveCursor(cursor) => {
+            Next::Ask(Job::MoveCursor, Sql::MoveCursor(service, rows::to_cursor(&cursor)))
+        }
+        Statement::Note { unsettled, whole, read } => {
+            Next::Ask(Job::Note, Sql::NoteBacklog(service, unsettled, whole, read))
+        }
+        Statement::TryToSettle => Next::Ask(Job::TryToSettle, Sql::TryToSettle(service)),
+        Statement::Heartbeat => Next::Ask(Job::Heartbeat, Sql::Heartbeat),
+    }
+}
+
+impl Job {
+    /// The outcomes that it is about to write.
+    pub fn outcomes(self) -> Option<Vec<postgres::Reply>> {
+        match self {
+            Self::Settle(writing) | Self::SettleUnsettled(writing) => Some(replies(&writing)),
+            _ => None,
+        }
+    }
+
+    /// Goes on with an answer.
+    pub fn go_on(self, service: Service, ended: Ended) -> Next {
+        use postgres::Statement as Sql;
+        let Ended { result, at, .. } = ended;
+        let answer = match (self, result) {
+            (Self::Settle(writing), Err(SqlState::UNIQUE)) => {
+                let replies = replies(&writing);
+                return Next::Ask(Self::SettleUnsettled(writing), Sql::SettleUnsettled(service, replies));
+            }
+            (Self::Settle(writing) | Self::SettleUnsettled(writing), Err(state)) => {
+                return match unwritten(state) {
+                    Some(unwritten) => Next::Done(Done::Settled(writing, Err(unwritten))),
+                    None => Next::Fall(state),
+                };
+            }
+            (_, Err(state)) => return Next::Fall(state),
+            (job, Ok(answer)) => (job, answer),
+        };
+        match answer {
+            (Self::Page { limit, doubted }, Answer::Page(page)) => {
+                let Some(cur) = page.cur else { return Next::Fall(SqlState::FAILED_TRANSACTION) };
+                let (cur, rows) = (rows::snapshot(&cur), read_rows(&page.rows, at));
+                if !doubted || rows.is_empty() {
+                    return Next::Done(Done::Page { cur, rows, limit, gone: Vec::new() });
+                }
+                let ids = rows.iter().map(|row| row.id).collect();
+                Next::Ask(Self::PageSettled { limit, cur, rows }, Sql::Settled(service, ids))
+            }
+            (Self::PageSettled { limit, cur, rows }, Answer::Ids(gone)) => {
+                Next::Done(Done::Page { cur, rows, limit, gone })
+            }
+            (Self::Recover, Answer::Page(page)) => {
+                let Some(cur) = page.cur else { return Next::Fall(SqlState::FAILED_TRANSACTION) };
+                let (cur, full) = (rows::snapshot(&cur), page.rows.len() == PAGE);
+                let last = page.rows.last().map(|(message, _)| (Xid(message.tx.0), message.id));
+                let ids: Vec<i64> = page.rows.iter().map(|(message, _)| message.id).collect();
+                if ids.is_empty() {
+                    return Next::Done(Done::Recovered(Recovered { cur, last, full, rows: Vec::new() }));
+                }
+                Next::Ask(Self::Recovered { cur, last, full }, Sql::Unsettled(service, ids))
+            }
+            (Self::Recovered { cur, last, full }, Answer::Lanes(open)) => {
+                let rows = open.into_iter().map(|(id, lane)| (id, lane.to_string())).collect();
+                Next::Done(Done::Recovered(Recovered { cur, last, full, rows }))
+            }
+            (Self::Fetch { asked, doubted }, Answer::Messages(messages)) => {
+                let rows: Vec<Row> = messages.iter().map(|message| rows::row(message, true, at)).collect();
+                if !doubted || rows.is_empty() {
+                    return Next::Done(Done::Fetched { asked, rows, gone: Vec::new() });
+                }
+                let ids = rows.iter().map(|row| row.id).collect();
+                Next::Ask(Self::FetchSettled { asked, rows }, Sql::Settled(service, ids))
+            }
+            (Self::FetchSettled { asked, rows }, Answer::Ids(gone)) => {
+                Next::Done(Done::Fetched { asked, rows, gone })
+            }
+            (Self::Recall, Answer::Ids(gone)) => Next::Done(Done::Recalled(gone)),
+            (Self::Sleep, Answer::Flag(ours)) => Next::Done(Done::Slept(ours)),
+            (Self::Wake, Answer::Done) => Next::Done(Done::Woken),
+            (Self::Settle(writing) | Self::SettleUnsettled(writing), Answer::Count(rows)) => {
+                Next::Done(Done::Settled(writing, Ok(rows as u64)))
+            }
+            (Self::Missing(writing), Answer::Lanes(open)) => {
+                Next::Done(Done::Missing(writing, open.into_iter().map(|(id, _)| id).collect()))
+            }
+            (Self::LookBack { seen, until, last, moves, mut found }, Answer::LookedBack(rows)) => {
+                let place = rows.last().map(|(tx, id, ..)| (*tx, *id)).filter(|_| rows.len() == PAGE);
+                let open = rows.into_iter().filter(|(.., settled)| !settled);
+                found.extend(open.map(|(_, id, lane, _)| (id, lane.to_string())));
+                match place {
+                    Some(_) => look_back(service, seen, until, last, moves, found, place),
+                    None => Next::Ask(Self::Drawn { until, moves, found }, Sql::Drawn(service)),
+                }
+            }
+            (Self::Drawn { until, moves, found }, Answer::Number(drawn)) => {
+                Next::Done(Done::LookedBack { until, found, drawn, moves })
+            }
+            (Self::MoveCursor, Answer::Count(_)) => Next::Done(Done::Moved),
+            (Self::Note, Answer::Count(_)) => Next::Done(Done::Noted),
+            (Self::TryToSettle, Answer::Done) => Next::Done(Done::Tried(None)),
+            (Self::Heartbeat, Answer::Time(_)) => Next::Done(Done::Beat),
+            (_, answer) => unreachable!("no statement of the core is answered by {answer:?} here"),
+        }
+    }
+}
+
+fn read(
+    service: Service,
+    window: &Window,
+    first: i64,
+    rows: usize,
+    closed: Option<Vec<Arc<str>>>,
+) -> postgres::Statement {
+    let Window { seen, until, after: (tx, id) } = window;
+    let (seen, until) = (rows::to_snapshot(seen), until.as_ref().map(rows::to_snapshot));
+    let after = (postgres::Xid(tx.0), *id);
+    postgres::Statement::Read(service, postgres::Window { seen, until, after, rows, closed, first })
+}
+
+fn look_back(
+    service: Service,
+    seen: Snapshot,
+    until: Snapshot,
+    last: i64,
+    moves: bool,
+    found: Vec<(i64, String)>,
+    after: Option<(postgres::Xid, i64)>,
+) -> Next {
+    let (from, to) = (rows::to_snapshot(&seen), rows::to_snapshot(&until));
+    let after = after.unwrap_or((postgres::Xid(seen.xmin().saturating_sub(1)), i64::MAX));
+    let statement = postgres::Statement::LookBack(service, from, to, last, after, PAGE);
+    Next::Ask(Job::LookBack { seen, until, last, moves, found }, statement)
+}
+
+fn read_rows(found: &[(postgres::Message, bool)], at: Time) -> Vec<Row> {
+    found.iter().map(|(message, whole)| rows::row(message, *whole, at)).collect()
+}
+
+fn replies(writing: &Writing) -> Vec<postgres::Reply> {
+    writing.part().iter().map(rows::reply).collect()
+}
+
+/// The reason why outcomes could not be written; none if it is the session's.
+fn unwritten(state: SqlState) -> Option<Unwritten> {
+    let kind = match state {
+        SqlState::LOCK_NOT_AVAILABLE => Trouble::Held,
+        SqlState::UNTRANSLATABLE => Trouble::BadValue,
+        _ => return None,
+    };
+    Some(Unwritten { kind, sqlstate: state.0.to_owned(), text: state.0.to_owned() })
+}
+
+/// The pause of a copy that has lost its session, the first and the longest.
+pub const BACK_OFF: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(3));

@@ -1,0 +1,230 @@
+//! Publishers, and operators who cancel.
+
+use std::time::Duration;
+
+use super::{
+    World,
+    event::{Event, Owner},
+    line::{Ended, Settles},
+    names::{NOBODY, SPACE, names},
+    plan::{Conclusion, Letter, Way},
+};
+use crate::postgres::{Answer, NewMessage, Service, SessionId, SqlState, Statement};
+
+/// A publisher at work.
+pub struct Publishing {
+    session: SessionId,
+    uids: Vec<u128>,
+    /// Its COMMIT, or COMMIT PREPARED, is under way.
+    commits: bool,
+}
+
+/// An operator at work.
+pub struct Operating {
+    session: SessionId,
+    uid: u128,
+    open: Duration,
+    commits: bool,
+}
+
+impl World {
+    pub(super) fn publish(&mut self, at: usize) {
+        let transaction = self.plan.transactions[at].clone();
+        let letters = transaction.letters.iter();
+        let uids: Vec<u128> =
+            letters.map(|letter| self.new_uid(transaction.service, Some(at), letter)).collect();
+        self.begin_to_publish(at, transaction.service, uids);
+    }
+
+    /// A publisher begins: one of the plan, or one after it.
+    pub(super) fn begin_to_publish(&mut self, at: usize, service: usize, uids: Vec<u128>) {
+        // A publisher without a database publishes nothing.
+        let Some(session) = self.connect(Owner::Publisher(at), None) else { return };
+        let now = self.now();
+        let messages = uids.iter().map(|uid| {
+            let letter = &self.book.fates[uid].letter;
+            let lane = if letter.way == Way::Nobody { NOBODY } else { names(letter.target).service.as_str() };
+            NewMessage {
+                id: None,
+                uid: *uid,
+                lane: format!("{SPACE}.{lane}").into(),
+                method: method(letter).into(),
+                protocol: "jsonrpc".into(),
+                timeout: letter.budget,
+                expires_at: letter.expires.map(|after| now + after),
+                direct: false,
+                headers: "{}".into(),
+                body: "{}".into(),
+            }
+        });
+        let messages = messages.collect();
+        self.publishers.insert(at, Publishing { session, uids, commits: false });
+        self.ask(session, Statement::Begin);
+        self.ask(session, Statement::Publish(Service(service), messages));
+    }
+
+    pub(super) fn publisher_hears(&mut self, at: usize, session: SessionId, ended: Ended) {
+        let Some(publishing) = self.publishers.get_mut(&at).filter(|it| it.session == session) else {
+            return;
+        };
+        let open = self.plan.transactions.get(at).map(|transaction| transaction.open);
+        match ended.result {
+            Ok(Answer::Ids(ids)) => {
+                for (uid, id) in publishing.uids.iter().zip(ids) {
+                    if let Some(fate) = self.book.fates.get_mut(uid) {
+                        fate.id = Some(id);
+                    }
+                }
+                self.scheduler.after(open.unwrap_or_default(), Event::Conclude(at));
+                if let Some((after, _)) =
+                    self.plan.transactions.get(at).and_then(|transaction| transaction.cancel)
+                {
+                    self.scheduler.after(after, Event::Cancel(at));
+                }
+            }
+            Err(_) => self.end_publishing(at),
+            Ok(Answer::Done | Answer::RolledBack) if publishing.commits => self.end_publishing(at),
+            Ok(_) => {}
+        }
+    }
+
+    /// A publisher whose session is gone does not know whether it has published. What it has
+    /// prepared is committed later.
+    pub(super) fn publisher_lost(&mut self, at: usize, session: SessionId) {
+        if self.publishers.get(&at).is_none_or(|it| it.session != session) {
+            return;
+        }
+        self.publishers.remove(&at);
+        let prepares =
+            |transaction: &super::plan::Transaction| matches!(transaction.conclusion, Conclusion::Prepare(_));
+        if self.plan.transactions.get(at).is_some_and(prepares) {
+            self.scheduler.after(Duration::from_secs(1), Event::Conclude(at));
+        }
+    }
+
+    /// Commits what another session has prepared.
+    fn commit_prepared(&mut self, at: usize) {
+        let of = self.book.fates.iter().filter(|(_, fate)| fate.transaction == Some(at));
+        let uids = of.map(|(uid, _)| *uid).collect();
+        let Some(session) = self.connect(Owner::Publisher(at), None) else {
+            self.scheduler.after(Duration::from_secs(1), Event::Conclude(at));
+            return;
+        };
+        self.publishers.insert(at, Publishing { session, uids, commits: true });
+        self.ask(session, Statement::CommitPrepared(format!("p{at}").into()));
+    }
+
+    fn end_publishing(&mut self, at: usize) {
+        if let Some(publishing) = self.publishers.remove(&at) {
+            self.close(publishing.session);
+        }
+    }
+
+    pub(super) fn conclude(&mut self, at: usize) {
+        let conclusion =
+            self.plan.transactions.get(at).map_or(Conclusion::Commit, |transaction| transaction.conclusion);
+        let Some(publishing) = self.publishers.get_mut(&at) else {
+            if matches!(conclusion, Conclusion::Prepare(_)) {
+                self.commit_prepared(at);
+            }
+            return;
+        };
+        let session = publishing.session;
+        if std::mem::replace(&mut publishing.commits, true) {
+            return;
+        }
+        let statement = match conclusion {
+            Conclusion::Commit => Statement::Commit,
+            Conclusion::Rollback => {
+                publishing.uids.clear();
+                Statement::Rollback
+            }
+            Conclusion::Prepare(after) => {
+                // Another session commits it.
+                self.scheduler.after(after + Duration::from_millis(50), Event::Conclude(at));
+                Statement::Prepare(format!("p{at}").into())
+            }
+        };
+        self.ask(session, statement);
+    }
+
+    pub(super) fn cancel(&mut self, at: usize) {
+        let found = self.book.fates.iter().find(|(_, fate)| fate.transaction == Some(at));
+        let Some((uid, fate)) = found else { return };
+        let (uid, service) = (*uid, fate.service);
+        let (Some(id), Some(_)) = (fate.id, fate.committed) else { return };
+        let open = self.plan.transactions[at].cancel.map_or(Duration::ZERO, |(_, open)| open);
+        let Some(session) = self.connect(Owner::Operator(at), None) else { return };
+        self.operators.insert(at, Operating { session, uid, open, commits: false });
+        self.ask(session, Statement::Begin);
+        self.ask(session, Statement::Cancel(Service(service), id));
+    }
+
+    pub(super) fn operator_hears(&mut self, at: usize, session: SessionId, ended: Ended) {
+        let Some(operating) = self.operators.get_mut(&at).filter(|it| it.session == session) else { return };
+        match ended.result {
+            Ok(Answer::Flag(_)) => {
+                let open = operating.open;
+                self.scheduler.after(open, Event::ConcludeCancel(at));
+            }
+            Ok(_) if !operating.commits => {}
+            _ => {
+                self.operators.remove(&at);
+                self.close(session);
+            }
+        }
+    }
+
+    pub(super) fn conclude_cancel(&mut self, at: usize) {
+        let Some(operating) = self.operators.get_mut(&at) else { return };
+        operating.commits = true;
+        let session = operating.session;
+        self.ask(session, Statement::Commit);
+    }
+
+    /// A statement has ended on the server: the book is kept by what others see.
+    pub(super) fn executed(&mut self, owner: Owner, settles: Settles, result: &Result<Answer, SqlState>) {
+        let now = self.now();
+        if result.is_err() {
+            return;
+        }
+        let (mut committed, mut settled) = (Vec::new(), settles);
+        match owner {
+            Owner::Publisher(at) if *result == Ok(Answer::Done) => {
+                if let Some(publishing) = self.publishers.get(&at).filter(|it| it.commits) {
+                    committed.clone_from(&publishing.uids);
+                }
+            }
+            Owner::Operator(at) if *result == Ok(Answer::Done) => {
+                settled.extend(self.operators.get(&at).filter(|it| it.commits).map(|it| it.uid));
+            }
+            Owner::Handler(handler) => {
+                let commits = result.as_ref().ok().and_then(|answer| self.handler_executes(handler, answer));
+                settled.extend(commits);
+            }
+            _ => {}
+        }
+        for uid in committed {
+            if let Some(fate) = self.book.fates.get_mut(&uid)
+                && self.database.is_published(Service(fate.service), fate.id.unwrap_or_default(), uid)
+            {
+                fate.committed.get_or_insert(now);
+            }
+        }
+        for uid in settled {
+            if let Some(fate) = self.book.fates.get_mut(&uid) {
+                fate.settled.get_or_insert(now);
+            }
+        }
+    }
+}
+
+/// The method of a message, `entity.method_name`.
+fn method(letter: &Letter) -> String {
+    let way = match letter.way {
+        Way::Transactional => "transactional",
+        Way::Batched | Way::Nobody => "batched",
+        Way::Event => "event",
+    };
+    format!("example.{}{way}", if letter.handled { "handled_" } else { "" })
+}

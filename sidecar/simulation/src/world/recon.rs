@@ -1,0 +1,265 @@
+//! The oracle, asked when the faults are over and all is quiet: RECON, and that no message has
+//! waited longer than its reasons.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
+
+use tpro_dispatcher::core::Input;
+
+use super::{
+    CONSEQUENCES, Finished, World,
+    book::Fate,
+    event::Event,
+    names::SERVICES,
+    plan::{Conclusion, Letter, Transaction, Way},
+    process::Lead,
+    replying::REPLY_EFFECT,
+};
+use crate::{
+    postgres::{Reply, Row, Service, Table},
+    time::Time,
+};
+
+/// A message that meets no fault is settled within the time of its handler and so long: where its
+/// lane may be full, and where it has room for all.
+const PROMPT: (Duration, Duration) = (Duration::from_millis(1_500), Duration::from_millis(700));
+/// A lane with so much room is never full.
+const ROOMY: usize = 64;
+/// An outcome that says that nobody answered has its reason at most so long before.
+const REASON: Duration = Duration::from_secs(5);
+
+impl World {
+    /// Nothing has been wrong for a while: one more message of each service.
+    pub(super) fn on_probe(&mut self) {
+        let first = self.plan.transactions.len();
+        for service in 0..SERVICES.len() {
+            let letter = Letter {
+                target: (service + 1) % SERVICES.len(),
+                way: Way::Transactional,
+                handled: false,
+                budget: 15,
+                expires: None,
+                work: Duration::from_millis(1),
+                fails: false,
+            };
+            let uid = self.new_uid(service, None, &letter);
+            self.begin_to_publish(first + service, service, vec![uid]);
+        }
+        self.scheduler.after(super::AFTERWARDS, Event::Stop);
+    }
+
+    /// The leaders are told to stop. What is not settled by now has waited for too long.
+    pub(super) fn on_stop(&mut self) {
+        let waiting: Vec<_> = self
+            .book
+            .fates
+            .iter()
+            .filter(|(_, fate)| fate.committed.is_some() && fate.settled.is_none())
+            .map(|(uid, fate)| format!("message {:?} of {uid:x} is not settled: {fate:?}", fate.id))
+            .collect();
+        self.book.broken.extend(waiting);
+        let now = self.now();
+        for at in 0..self.processes.len() {
+            if matches!(self.processes[at].lead, Lead::Leads(..)) {
+                self.processes[at].serves = false;
+                self.tell(at, |leader| {
+                    leader.told = Some(now);
+                    Some(Input::Stop)
+                });
+            }
+        }
+        self.scheduler.after(Duration::from_secs(8), Event::End);
+    }
+
+    /// Asks the oracle.
+    pub(super) fn ask_the_oracle(mut self, planned: (usize, usize), events: u64) -> Finished {
+        let mut broken = std::mem::take(&mut self.book.broken);
+        for service in 0..SERVICES.len() {
+            self.look_at(service, &mut broken);
+        }
+        for fate in self.book.fates.values() {
+            self.look_at_fate(fate, &mut broken);
+        }
+        for at in 0..self.processes.len() {
+            if let Lead::Leads(session, leader) = &self.processes[at].lead
+                && leader.told.is_some()
+            {
+                broken.push(format!("process {at} leads on {session:?}, though it was told to stop"));
+            }
+        }
+        let passed = self.now() - Time::START;
+        Finished {
+            broken,
+            hash: self.trace.hash(),
+            lines: self.trace.last().map(str::to_owned).collect(),
+            messages: self.book.fates.values().filter(|fate| fate.committed.is_some()).count(),
+            faults: self.faults,
+            coverage: self.coverage,
+            planned,
+            passed,
+            events,
+        }
+    }
+
+    /// The tables of a service.
+    fn look_at(&mut self, service: usize, broken: &mut Vec<String>) {
+        let name = SERVICES[service];
+        let rows = |table| self.database.rows(Service(service), table);
+        let mut replies: BTreeMap<i64, Reply> = BTreeMap::new();
+        for row in rows(Table::Reply) {
+            if let Row::Reply(reply) = row {
+                replies.insert(reply.mq_id, reply);
+            }
+        }
+        let mut statuses = Vec::new();
+        for row in rows(Table::Publish) {
+            let Row::Publish(message) = row else { continue };
+            match replies.remove(&message.id) {
+                None => broken.push(format!("message {} of {name} has no reply", message.id)),
+                Some(reply) if reply.uid != message.uid => {
+                    broken.push(format!("message {} of {name} has the reply of another", message.id));
+                }
+                Some(reply) => {
+                    self.look_at_reply(&reply, broken);
+                    statuses.push(reply.status);
+                }
+            }
+        }
+        for reply in replies.values() {
+            broken.push(format!("reply {} of {name} has no message", reply.mq_id));
+        }
+        // Effects and outcomes of this service, as the one that is asked.
+        let mut effects: BTreeMap<u128, usize> = BTreeMap::new();
+        for row in rows(Table::Effect) {
+            if let Row::Effect(uid) = row {
+                *effects.entry(uid).or_default() += 1;
+            }
+        }
+        let outcomes: BTreeSet<u128> = uids(&rows(Table::Outcome));
+        let accepted: BTreeSet<u128> = uids(&rows(Table::Receive));
+        for (uid, times) in &effects {
+            if *times > 1 {
+                broken.push(format!("{uid:x} has {times} effects in {name}"));
+            }
+            let of_handler = uid & REPLY_EFFECT == 0;
+            if of_handler && !(outcomes.contains(uid) && accepted.contains(uid)) {
+                broken.push(format!("{uid:x} has an effect in {name} and no outcome"));
+            }
+        }
+        for uid in &outcomes {
+            // A copy that has lost its accept with the newest part of its database stores the outcome
+            // of what it was working on all the same.
+            if !accepted.contains(uid) && !self.has_lost() {
+                broken.push(format!("{uid:x} has an outcome in {name} and was not accepted"));
+            }
+            let is_own = self.book.fates.get(uid).is_some_and(|fate| {
+                matches!(fate.letter.way, Way::Transactional | Way::Event) && !fate.letter.fails
+            });
+            let is_done = self.stored(service, *uid).is_some_and(|answer| answer.starts_with("{\"result\""));
+            if is_own && is_done && !effects.contains_key(uid) {
+                broken.push(format!("{uid:x} has an outcome in {name} and no effect"));
+            }
+        }
+        for status in statuses {
+            self.coverage.status(&status);
+        }
+    }
+
+    /// The stored outcome of a message in the inbox of a service.
+    fn stored(&self, service: usize, uid: u128) -> Option<std::sync::Arc<str>> {
+        self.database.stored(Service(service), uid)
+    }
+
+    /// A reply, beside what its target has stored.
+    fn look_at_reply(&self, reply: &Reply, broken: &mut Vec<String>) {
+        let Some(fate) = self.book.fates.get(&reply.uid) else {
+            return broken.push(format!("nobody has published the message of reply {}", reply.mq_id));
+        };
+        if fate.letter.way == Way::Event || fate.letter.way == Way::Nobody {
+            return;
+        }
+        let stored = self.stored(fate.letter.target, reply.uid);
+        let result = reply.result.as_ref().map(|result| format!("{{\"result\":{result}}}"));
+        match &*reply.status {
+            "ok" if !self.has_lost() && stored.as_deref() != result.as_deref() => broken
+                .push(format!("reply {} says {result:?}, and the target has stored {stored:?}", reply.mq_id)),
+            "unavailable" | "expired" if fate.runs > 0 && !self.book.doubled && !self.has_lost() => {
+                broken.push(format!("message {} ran, and its reply says {}", reply.mq_id, reply.status));
+            }
+            _ => {}
+        }
+    }
+
+    /// True if the database may have lost a part of what was committed.
+    fn has_lost(&self) -> bool {
+        use super::fault::Kind::{Crash, FailOver};
+        self.faults.contains_key(&Crash) || self.faults.contains_key(&FailOver)
+    }
+
+    /// The wait of a message, and its end.
+    fn look_at_fate(&self, fate: &Fate, broken: &mut Vec<String>) {
+        let (Some(committed), Some(settled), Some(id)) = (fate.committed, fate.settled, fate.id) else {
+            return;
+        };
+        let is_troubled = |from, until| self.book.is_troubled(from, until, CONSEQUENCES);
+        // With its outcome lost and its accept kept, a message seems to be at work until its deadline.
+        let may_be_half = self.book.lost.is_some_and(|lost| committed <= lost);
+        let is_plain = !self.plan.knobs.tight && fate.letter.way != Way::Nobody && !may_be_half;
+        let transaction = fate.transaction.and_then(|at| self.plan.transactions.get(at));
+        let was_cancelled = transaction.is_some_and(|transaction| transaction.cancel.is_some());
+        // What is prepared while the dispatcher sleeps cannot ring when it is committed.
+        let is_prepared =
+            |transaction: &Transaction| matches!(transaction.conclusion, Conclusion::Prepare(_));
+        let poll = match (transaction.is_some_and(is_prepared), self.plan.knobs.slow_poll) {
+            (true, None) => Duration::MAX,
+            (true, Some(poll)) => poll,
+            (false, _) => Duration::ZERO,
+        };
+        let prompt = if self.plan.knobs.lane >= ROOMY { PROMPT.1 } else { PROMPT.0 };
+        let limit = poll.saturating_add(fate.letter.work + prompt);
+        if is_plain && !was_cancelled && settled - committed > limit && !is_troubled(committed, settled) {
+            broken.push(format!(
+                "message {id} of {} waited {:?} without a reason",
+                SERVICES[fate.service],
+                settled - committed
+            ));
+        }
+        let late = committed.max(Time::of_micros(settled.micros().saturating_sub(REASON.as_micros() as u64)));
+        if let Some(reply) = self.database.reply_of(Service(fate.service), id)
+            && is_plain
+            && is_failure(&reply)
+            && fate.letter.expires.is_none()
+            && !is_troubled(late, settled)
+        {
+            broken.push(format!(
+                "message {id} of {} ends as {} ({:?}) without a reason",
+                SERVICES[fate.service], reply.status, reply.error
+            ));
+        }
+    }
+}
+
+/// True if a reply says that nobody has done it.
+fn is_failure(reply: &Reply) -> bool {
+    let is_by_us = reply.error.as_deref().is_some_and(|error| !error.contains("it fails"));
+    match &*reply.status {
+        "timeout" | "unavailable" => true,
+        "error" => is_by_us,
+        _ => false,
+    }
+}
+
+/// The uids of rows.
+pub fn uids(rows: &[Row]) -> BTreeSet<u128> {
+    let uid = |row: &Row| match row {
+        Row::Publish(message) => Some(message.uid),
+        Row::Reply(reply) => Some(reply.uid),
+        Row::Receive(receive) => Some(receive.uid),
+        Row::Outcome(outcome) => Some(outcome.uid),
+        Row::Effect(uid) => Some(*uid),
+        Row::Cursor(_) | Row::Backlog(_) => None,
+    };
+    rows.iter().filter_map(uid).collect()
+}

@@ -1,0 +1,95 @@
+//! The way of a leader to NATS: attempts of messages, and questions.
+
+use std::sync::Arc;
+
+use tpro_dispatcher::core::{Input, Key, Question};
+use tpro_wire::{MessageKey, Uid, Version, headers};
+
+use super::{World, clock::instant, names::names, plan::Way, process::Leader, rows};
+use crate::{nats::Message, time::Time};
+
+impl World {
+    /// An attempt of a message goes to NATS.
+    pub(super) fn send(&mut self, at: usize, leader: &mut Leader, key: Key) {
+        let now = instant(self.now());
+        let Some(outgoing) = leader.core.outgoing(key) else { return };
+        let (row, names) = (outgoing.row, names(self.processes[at].service));
+        let uid = row.uid;
+        let mut map: Vec<(Arc<str>, Arc<str>)> = vec![
+            (headers::MSG_ID.into(), uid.to_string().into()),
+            (headers::SOURCE.into(), names.source.clone()),
+            (headers::KEY.into(), key_of(&uid).to_string().into()),
+        ];
+        if let Some(left) = outgoing.left {
+            map.push((headers::BUDGET_MS.into(), left.as_millis().to_string().into()));
+        }
+        if outgoing.told > 1 {
+            map.push((headers::ATTEMPT.into(), outgoing.told.to_string().into()));
+        }
+        let reply = (!row.budget.is_event())
+            .then(|| names.replies.subject(row.target.service(), &uid, outgoing.attempt).into());
+        let message = Message {
+            subject: row.target.subject().into(),
+            reply,
+            headers: map,
+            status: None,
+            payload: (&*row.payload).into(),
+        };
+        let (id, attempt, told, left) = (row.id, outgoing.attempt, outgoing.told, outgoing.left);
+        let lane = self.book.fates.get(&rows::number(&uid)).map_or(0, |fate| match fate.letter.way {
+            Way::Nobody => usize::MAX,
+            _ => fate.letter.target,
+        });
+        self.coverage.at(match (attempt, told) {
+            (1, 1) => "action:send",
+            (1, _) => "action:send-as-repeat",
+            _ => "action:send-again",
+        });
+        self.note(format_args!("process {at} sends {id} {attempt} {told} {uid}"));
+        let moment = self.now();
+        // An event is settled by the echo that comes after it.
+        if let Some(left) = left {
+            leader.flying.insert(uid, (lane, moment + left));
+            leader.ids.insert(id, uid);
+        }
+        let is_flying = |(other, end): &&(usize, Time)| *other == lane && *end > moment;
+        let flying = leader.flying.values().filter(is_flying).count();
+        if flying > self.plan.knobs.lane {
+            let text = format!("{flying} messages to one service are in flight at {id}");
+            self.book.broken.push(text);
+        }
+        if let Some(fate) = self.book.fates.get_mut(&rows::number(&uid)) {
+            fate.attempts += 1;
+            fate.sent.get_or_insert(moment);
+        }
+        self.say(at, message);
+        leader.core.handle(Input::Sent(key), now);
+    }
+
+    /// A question without a body goes to NATS.
+    pub(super) fn ask_service(&mut self, at: usize, leader: &mut Leader, question: Question) {
+        match question {
+            Question::Echo { subject } => {
+                self.say(at, Message { subject: subject.into(), ..Message::default() });
+            }
+            Question::Presence { lane, subject, reply } => {
+                let version = (headers::VERSION.into(), Version::UNKNOWN.to_string().into());
+                let message = Message {
+                    subject: subject.into(),
+                    reply: Some(reply.into()),
+                    headers: vec![version],
+                    ..Message::default()
+                };
+                let went = self.say(at, message);
+                leader.core.handle(Input::Asked { lane, went }, instant(self.now()));
+            }
+        }
+    }
+}
+
+/// The key of a message, in place of a secret of its service.
+fn key_of(uid: &Uid) -> MessageKey {
+    let mut hmac = [7; 32];
+    hmac[..16].copy_from_slice(uid.uuid().as_bytes());
+    MessageKey::of(&hmac)
+}

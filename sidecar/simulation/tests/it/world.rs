@@ -1,0 +1,4 @@
+//! Runs of real cores on the simulated servers.
+
+mod planted;
+mod seeds;
