@@ -21,6 +21,10 @@ pub const QUESTION: u32 = 0;
 /// The shortest pause between two questions to a service.
 const PAUSE: Duration = Duration::from_millis(250);
 
+/// The time for the answer to a question. A message with little time asks when the answer can
+/// hardly come before its end, and so short a silence says nothing.
+const ANSWER: Duration = Duration::from_millis(250);
+
 /// The knowledge about a service.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Presence {
@@ -55,9 +59,11 @@ impl Presence {
         self.asked = Some((now, connection));
     }
 
-    /// True if it was asked since then, over the present connection, and has never said anything.
-    pub fn is_absent(&self, since: Instant, connection: u64) -> bool {
-        !self.heard && self.asked.is_some_and(|(last, over)| last >= since && over == connection)
+    /// True if it was asked since then, over the present connection, had the time to answer by now,
+    /// and has never said anything.
+    pub fn is_absent(&self, since: Instant, now: Instant, connection: u64) -> bool {
+        let is_silent = |(last, over)| last >= since && now >= last + ANSWER && over == connection;
+        !self.heard && self.asked.is_some_and(is_silent)
     }
 }
 
@@ -80,13 +86,14 @@ mod tests {
         let start = Instant::now();
         let at = |ms: u64| start + Duration::from_millis(ms);
         let mut service = Presence::default();
-        assert!(service.may_ask(at(0)) && !service.is_absent(at(0), 1), "nobody has asked");
+        assert!(service.may_ask(at(0)) && !service.is_absent(at(0), at(900), 1), "nobody has asked");
         service.asked(at(100), 1);
         assert!(!service.may_ask(at(300)) && service.may_ask(at(400)));
-        assert!(service.is_absent(at(50), 1));
-        assert!(!service.is_absent(at(150), 1), "not since then");
-        assert!(!service.is_absent(at(50), 2), "the question may have gone with its connection");
+        assert!(service.is_absent(at(50), at(350), 1));
+        assert!(!service.is_absent(at(50), at(349), 1), "its answer may be on its way");
+        assert!(!service.is_absent(at(150), at(900), 1), "not since then");
+        assert!(!service.is_absent(at(50), at(900), 2), "the question may have gone with its connection");
         service.hear();
-        assert!(!service.may_ask(at(900)) && !service.is_absent(at(50), 1));
+        assert!(!service.may_ask(at(900)) && !service.is_absent(at(50), at(900), 1));
     }
 }

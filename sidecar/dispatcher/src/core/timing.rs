@@ -1,5 +1,7 @@
 //! The time of messages in flight: when each is looked at, and what is done then.
 
+use std::time::Instant;
+
 use tpro_runtime::presence::{Presence, QUESTION};
 
 use super::{
@@ -59,7 +61,8 @@ impl Core {
     fn time_out(&mut self, key: Key) {
         let Some(message) = self.messages.get(key) else { return };
         let service = self.lanes.presence(message.lane);
-        let absent = service.as_ref().is_some_and(|service| is_absent(message, service, self.link.number()));
+        let (now, connection) = (self.now, self.link.number());
+        let absent = service.as_ref().is_some_and(|service| is_absent(message, service, now, connection));
         let outcome = match absent {
             true => Outcome::unheard(message),
             false => Outcome::timeout(message, service.is_none_or(|service| service.is_heard())),
@@ -87,7 +90,7 @@ impl Core {
 /// True if nothing has ever come from a message's service, and it was asked if it is there while
 /// the message waited. A message that a leader before us may have sent is another matter: that
 /// leader may have heard more than we.
-fn is_absent(message: &Message, service: &Presence, connection: u64) -> bool {
+fn is_absent(message: &Message, service: &Presence, now: Instant, connection: u64) -> bool {
     let sent = message.deadline.and_then(|deadline| deadline.checked_sub(message.row.budget.duration()));
-    !message.ran.is_by_earlier_leader() && sent.is_some_and(|sent| service.is_absent(sent, connection))
+    !message.ran.is_by_earlier_leader() && sent.is_some_and(|sent| service.is_absent(sent, now, connection))
 }

@@ -194,7 +194,9 @@ impl Call {
     fn nobody_or_late(&self, reached: Reached) -> CallError {
         let begun = self.deadline.checked_sub(self.budget).map(Instant::into_std);
         let connection = nats::connection(&self.scope.app.nats);
-        let absent = |service: &mut Presence| begun.is_some_and(|begun| service.is_absent(begun, connection));
+        let now = Instant::now().into_std();
+        let absent =
+            |service: &mut Presence| begun.is_some_and(|begun| service.is_absent(begun, now, connection));
         let seconds = self.budget.as_secs();
         match reached {
             Reached::Nobody(refusal) => {

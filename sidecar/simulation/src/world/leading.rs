@@ -19,7 +19,6 @@ use super::{
     line::Ended,
     names::names,
     process::{Lead, Leader},
-    rows,
 };
 use crate::{
     nats::Message,

@@ -36,7 +36,7 @@ fn find(name: &'static str, first: u64, most: u64) -> Option<(u64, String)> {
 
 #[test]
 fn planted_faults_are_found_soon() {
-    for name in ["answer before outcome", "lane without a bound"] {
+    for name in ["cursor without open transactions", "lane without a bound"] {
         assert!(find(name, 0, 300).is_some(), "{name} is not found");
     }
 }

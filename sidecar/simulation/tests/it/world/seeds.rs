@@ -7,7 +7,7 @@ use std::{
 
 use tpro_simulation::world::{Case, KINDS, Total};
 
-/// Seeds that are always run. They are the same each time, so that the test says the same each time.
+/// Seeds that are always run: the test says the same each time.
 const SEEDS: u64 = 40;
 
 #[test]
