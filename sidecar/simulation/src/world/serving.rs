@@ -33,11 +33,8 @@ const MOST_JOINED: usize = 16;
 impl World {
     /// A request has come to a copy.
     pub(super) fn on_request(&mut self, at: usize, message: &Message) {
-        let header = |name: &str| {
-            let found = message.headers.iter().find(|(header, _)| **header == *name);
-            found.map(|(_, value)| &**value)
-        };
-        let asked = RequestHeaders::read(header);
+        let pairs = message.headers.iter().map(|(name, value)| (&**name, &**value));
+        let asked = RequestHeaders::read(pairs);
         let mut back = Back { subject: message.reply.clone(), id: None };
         if !tpro_runtime::version::understood().contain(asked.version) {
             return self.say_state(at, &back, ReplyState::Unsupported);
