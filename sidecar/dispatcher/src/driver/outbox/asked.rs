@@ -1,6 +1,6 @@
 //! The ids that a statement asks about, in order.
 
-/// Ids, sorted.
+/// Ids, sorted, each once.
 pub(super) struct Asked {
     ids: Vec<i64>,
     /// The least of them; 0 if there are none.
@@ -13,8 +13,14 @@ impl Asked {
     pub fn of(ids: &[i64]) -> Self {
         let mut ids = ids.to_vec();
         ids.sort_unstable();
+        ids.dedup();
         let (least, greatest) = (ids.first().copied().unwrap_or(0), ids.last().copied().unwrap_or(0));
         Self { ids, least, greatest }
+    }
+
+    /// True if they are all that lie between their ends.
+    pub fn is_whole(&self) -> bool {
+        self.greatest.abs_diff(self.least) < self.ids.len() as u64
     }
 
     /// True if they are nearly all that lie between their ends: at most one in five is not among
@@ -32,6 +38,20 @@ impl Asked {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn ids_are_whole_if_none_between_them_is_left_out() {
+        for (ids, whole) in [
+            (&[5][..], true),
+            (&[5, 3, 4], true),
+            (&[1, 2, 3, 5], false),
+            (&[1, 1, 3], false),
+            (&[i64::MIN, i64::MAX], false),
+            (&[], false),
+        ] {
+            assert_eq!(Asked::of(ids).is_whole(), whole, "{ids:?}");
+        }
+    }
 
     #[test]
     fn ids_are_dense_if_few_between_them_are_left_out() {

@@ -1,4 +1,4 @@
--- outbox.fetch_range: the rows from id $1 to id $2 as they were published, where nearly all of them are asked for. Each row has a way
+-- outbox.fetch_range: the rows from id $1 to id $2 as they were published, where all of them are asked for. Each row has a way
 -- of its own in outbox.fetch, to its partition and through the index.
 SELECT NULL::pg_snapshot AS cur, p.tx, p.id, p.uid,
        p.space_name || '.' || p.service_name || '.' || p.entity || '.' || p.method_name AS subject,
