@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use tpro_dispatcher::core::{Begin, Finding, Inquiry, TakeOver};
+use tpro_dispatcher::core::{Begin, Finding, Inquiry};
 use tpro_runtime::plant;
 
 use super::{
@@ -134,7 +134,7 @@ impl World {
     fn begin_to_lead(&mut self, at: usize, session: SessionId) {
         self.note(format_args!("process {at} begins to lead on {session:?}"));
         let service = Service(self.processes[at].service);
-        self.processes[at].lead = Lead::Begins(session, Box::new(TakeOver::default()));
+        self.processes[at].lead = Lead::Begins(session, Box::default());
         self.processes[at].asked = None;
         self.ask(session, Statement::Listen(self.database.bell_channel(service)));
         self.ask(session, Statement::Listen(self.database.cancel_channel(service)));

@@ -10,6 +10,8 @@ use crate::{random::Random, time::Time};
 
 /// Messages of a run, at least.
 const MESSAGES: usize = 240;
+/// The shortest fault: within a microsecond its end could come before its begin.
+const SHORTEST_FAULT: Duration = Duration::from_millis(1);
 /// The time in which messages are published and faults begin.
 pub const BUSY: Duration = Duration::from_secs(40);
 
@@ -235,7 +237,7 @@ fn faults(random: &mut Random, knobs: &Knobs) -> Vec<Fault> {
             Fault {
                 at: Time::of_micros(at),
                 began: None,
-                lasts: spread(random, Duration::from_secs(16)),
+                lasts: spread(random, Duration::from_secs(16)).max(SHORTEST_FAULT),
                 kind: Kind::draw(random, knobs.synchronous),
                 copy: random.below(copies) as usize,
                 leads: random.one_in(2),
