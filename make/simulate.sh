@@ -8,5 +8,5 @@ seconds=$(whole_number LOAD_SECONDS 60 SECONDS)
 load_seed
 "$ROOT/make/setup.sh"
 use_measured
-build_all "building" --bins --lib
+build_all "building" --bin tpro-simulate
 exec "$PROFILE/tpro-simulate" "$seconds" "${LOAD_SEED[@]:1}"

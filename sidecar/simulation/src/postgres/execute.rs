@@ -12,7 +12,7 @@ use super::{
     sqlstate::SqlState,
     statement::{Answer, Statement, Step},
     transactions::View,
-    work::{Blocker, Change, Insert, Phase, Returns, Waiting, Work},
+    work::{Change, Insert, Phase, Returns, Waiting, Work},
     writing::Flow,
 };
 use crate::time::Time;
@@ -69,7 +69,7 @@ impl Server {
             self.end(id);
             return Step::Done(Err(SqlState::IDLE_IN_TRANSACTION));
         };
-        let in_commit = matches!(waiting.work, Work::Commit(..)) && waiting.on == Blocker::Nobody;
+        let in_commit = waiting.is_commit();
         if session.terminated && !in_commit {
             self.end(id);
             return Step::Done(Err(SqlState::ADMIN_SHUTDOWN));
@@ -98,6 +98,18 @@ impl Server {
             Work::Commit(phase, answer) => self.commit(id, phase, answer),
         };
         self.follow(id, flow, now)
+    }
+
+    /// Lets a session end the commit that it is in, if it waits for nobody: what is in the log has happened.
+    pub(super) fn finish_commit(&mut self, id: SessionId, now: Time) {
+        while self
+            .sessions
+            .get(&id)
+            .and_then(|session| session.waiting.as_ref())
+            .is_some_and(Waiting::is_commit)
+        {
+            self.resume(id, now);
+        }
     }
 
     /// Ends a backend as `pg_terminate_backend` does: at once, or as soon as it goes on or its commit is over.

@@ -29,6 +29,7 @@ impl Server {
     /// Stops in good order and starts again: every session ends, and no commit is lost.
     pub fn restart(&mut self, now: Time) {
         for session in self.sessions().collect::<Vec<_>>() {
+            self.finish_commit(session, now);
             self.end(session);
         }
         self.wal.flush();

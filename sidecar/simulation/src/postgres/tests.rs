@@ -300,6 +300,26 @@ fn a_crash_loses_no_commit_that_was_said_to_have_happened_unless_it_was_asynchro
 }
 
 #[test]
+fn a_commit_that_is_under_way_at_a_restart_happens_for_good() {
+    // It has come as far as this.
+    for steps in 0..3 {
+        let mut bench = Bench::new();
+        bench.server.pause_commits(true);
+        let session = bench.connect();
+        let publish = Statement::Publish(MAIN, vec![NewMessage::default()]);
+        assert_eq!(bench.server.execute(session, publish, bench.now), Step::Waits);
+        for _ in 0..steps {
+            bench.resume(session);
+        }
+        bench.server.restart(bench.now);
+        assert!(!bench.server.is_open(session));
+        assert_eq!(bench.server.rows(MAIN, Table::Publish).len(), 1, "after {steps} steps");
+        bench.server.crash(bench.server.log_flushed(), bench.now);
+        assert_eq!(bench.server.rows(MAIN, Table::Publish).len(), 1, "nor does a crash change it");
+    }
+}
+
+#[test]
 fn a_lost_session_keeps_its_transaction_and_locks_until_the_server_notices() {
     let mut bench = Bench::new();
     let (lost, other) = (bench.connect(), bench.connect());

@@ -104,3 +104,10 @@ pub struct Waiting {
     /// It was looked for a deadlock.
     pub checked: bool,
 }
+
+impl Waiting {
+    /// True if it is a commit that goes on by itself: nothing stops it any more.
+    pub fn is_commit(&self) -> bool {
+        matches!(self.work, Work::Commit(..)) && self.on == Blocker::Nobody
+    }
+}
