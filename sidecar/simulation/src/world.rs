@@ -133,6 +133,8 @@ pub struct World {
     owners: BTreeMap<ConnectionId, usize>,
     runs: BTreeMap<u64, Run>,
     handlers: BTreeMap<u64, AtHandler>,
+    /// Reply handlers of processes that were killed: the server may end what they had said.
+    orphans: BTreeMap<u64, AtHandler>,
     next_run: u64,
     weather: Weather,
     /// Sessions of publishers and operators, by transaction.
@@ -195,6 +197,7 @@ impl World {
             owners: BTreeMap::new(),
             runs: BTreeMap::new(),
             handlers: BTreeMap::new(),
+            orphans: BTreeMap::new(),
             next_run: 0,
             weather: Weather::default(),
             publishers: BTreeMap::new(),

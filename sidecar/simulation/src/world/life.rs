@@ -44,7 +44,7 @@ impl World {
             self.close(session);
         }
         self.runs.retain(|_, run| run.process != at);
-        self.handlers.retain(|_, handler| handler.process != at);
+        self.orphans.extend(self.handlers.extract_if(.., |_, handler| handler.process == at));
         self.leave_nats(at);
     }
 

@@ -125,7 +125,10 @@ impl World {
 
     /// A statement of a reply handler has ended. Returns the message that its COMMIT settles.
     pub(super) fn handler_executes(&mut self, handler: u64, answer: &Answer) -> Option<u128> {
-        let at_handler = self.handlers.get_mut(&handler)?;
+        let at_handler = match self.handlers.get_mut(&handler) {
+            Some(at_handler) => at_handler,
+            None => self.orphans.get_mut(&handler)?,
+        };
         match (at_handler.stage, at_handler.leader, answer) {
             (Stage::Settling, Some(leader), Answer::Count(_)) => {
                 let service = Service(self.processes[at_handler.process].service);
