@@ -212,13 +212,9 @@ impl World {
         // What is prepared while the dispatcher sleeps cannot ring when it is committed.
         let is_prepared =
             |transaction: &Transaction| matches!(transaction.conclusion, Conclusion::Prepare(_));
-        let poll = match (transaction.is_some_and(is_prepared), self.plan.knobs.slow_poll) {
-            (true, None) => Duration::MAX,
-            (true, Some(poll)) => poll,
-            (false, _) => Duration::ZERO,
-        };
+        let poll = self.plan.knobs.slow_poll.filter(|_| transaction.is_some_and(is_prepared));
         let prompt = if self.plan.knobs.lane >= ROOMY { PROMPT.1 } else { PROMPT.0 };
-        let limit = poll.saturating_add(fate.letter.work + prompt);
+        let limit = poll.unwrap_or_default() + fate.letter.work + prompt;
         if is_plain && !was_cancelled && settled - committed > limit && !is_troubled(committed, settled) {
             broken.push(format!(
                 "message {id} of {} waited {:?} without a reason",
