@@ -4,6 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use super::{
     World,
+    book::Trouble,
     event::Event,
     names::{BACK, names},
     process::{Lead, Life},
@@ -160,8 +161,11 @@ impl World {
             return;
         }
         self.note(format_args!("process {at} has lost {connection:?}"));
+        let lingers = self.broker.is_open(connection);
         self.broker.abandon(connection);
-        self.scheduler.after(SERVER_PINGS, Event::Closed(connection));
+        if lingers {
+            self.close_late(connection);
+        }
         self.processes[at].connection = None;
         self.owners.remove(&connection);
         self.coming.remove(&connection);
@@ -169,6 +173,13 @@ impl World {
         let span = Duration::from_micros(self.scheduler.random().between(1_000, 200_000));
         self.scheduler.after(span, Event::Connect(at, turn));
         self.wake(at);
+    }
+
+    /// The server has not noticed yet that a client is gone, and goes on giving it requests.
+    fn close_late(&mut self, connection: ConnectionId) {
+        let from = self.now();
+        self.book.troubles.push(Trouble { from, until: Some(from + SERVER_PINGS) });
+        self.scheduler.after(SERVER_PINGS, Event::Closed(connection));
     }
 
     /// The server notices that a client is gone.
@@ -183,7 +194,7 @@ impl World {
         self.coming.remove(&connection);
         self.broker.abandon(connection);
         match self.processes[at].nats_cut {
-            true => drop(self.scheduler.after(SERVER_PINGS, Event::Closed(connection))),
+            true => self.close_late(connection),
             false => self.soon(Event::Closed(connection)),
         }
     }
