@@ -52,11 +52,16 @@ impl World {
 
     /// The leaders are told to stop. What is not settled by now has waited for too long.
     pub(super) fn on_stop(&mut self) {
+        // The tables know of a commit that nobody was told of.
+        let replied: BTreeSet<u128> = (0..SERVICES.len())
+            .flat_map(|service| uids(&self.database.rows(Service(service), Table::Reply)))
+            .collect();
         let waiting: Vec<_> = self
             .book
             .fates
             .iter()
             .filter(|(_, fate)| fate.committed.is_some() && fate.settled.is_none())
+            .filter(|(uid, _)| !replied.contains(uid))
             .map(|(uid, fate)| format!("message {:?} of {uid:x} is not settled: {fate:?}", fate.id))
             .collect();
         self.book.broken.extend(waiting);
