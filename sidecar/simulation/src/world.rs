@@ -92,7 +92,7 @@ pub struct LeftOut {
 /// The end of a run.
 #[derive(Clone, Debug, Default)]
 pub struct Finished {
-    /// What was violated.
+    /// The rules that were broken, each in a line.
     pub broken: Vec<String>,
     /// The hash of its trace.
     pub hash: u64,

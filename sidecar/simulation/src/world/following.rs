@@ -1,5 +1,5 @@
-//! A copy that does not lead: it asks for the lock, watches over the one that leads, and finds out
-//! what there is to do when it gets the lock.
+//! A copy that does not lead: it asks for the lock and watches over the one that leads. When it gets
+//! the lock, it looks up the messages that are left.
 
 use std::time::Duration;
 

@@ -35,7 +35,7 @@ pub enum Stage {
     Commit,
     /// Outcomes that were first.
     Beaten,
-    /// What is known of repeats.
+    /// The knowledge about repeats.
     Known,
     /// ROLLBACK, before another try.
     Undo,

@@ -208,7 +208,7 @@ impl World {
             self.scheduler.after(PINGS, Event::Disconnected(at, connection));
             return;
         }
-        // What was planned to come meanwhile has come to nothing.
+        // The deliveries planned during the cut did not happen: they are planned again.
         let (to_server, to_client) = self.broker.on_the_lines(connection);
         (0..to_server).for_each(|_| self.soon(Event::Carry(connection)));
         self.coming.insert(connection, to_client);

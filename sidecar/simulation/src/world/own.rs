@@ -1,6 +1,6 @@
 //! The transactional way: inbox row, effect and outcome are one transaction.
 //!
-//! What becomes of a delivery is the product's verdict (`tpro_service::inbox::verdict`).
+//! The product's verdict (`tpro_service::inbox::verdict`) decides about a delivery.
 
 use std::{borrow::Cow, sync::Arc, time::Duration};
 
