@@ -46,7 +46,7 @@ pub use envelope::{Answer, AnswerError, NotAnswer, Request, RequestId};
 pub use error::RpcError;
 pub use headers::RequestHeaders;
 pub use message_key::{MessageKey, MessageKeyError};
-pub use name::ServiceName;
+pub use name::{NameError, ServiceName};
 pub use protocol::Protocol;
 pub use refusal::Refusal;
 pub use reply::Reply;

@@ -2,6 +2,7 @@
 
 use clap::{Parser, Subcommand};
 
+use crate::local::Local;
 use crate::options::{Act, Filter, Health, Output, Show, Top};
 use crate::values::Shell;
 
@@ -100,6 +101,19 @@ Examples:
   tpro top --interval 10s
   tpro top --json --count 3")]
     Top(Top),
+    /// Make and run the local installation of a checkout: the targets of its Makefile
+    #[command(
+        subcommand,
+        after_help = "\
+In the folder of the Makefile. Settings come from the environment, as with make: PG_PORT, NATS_PORT,
+COPY_NUMBER and the others that `make help` names.
+
+Examples:
+  tpro local up-nats
+  NATS_PORT=4223 tpro local up-nats
+  eval \"$(tpro local env)\""
+    )]
+    Local(Local),
     /// Print the completions of a shell
     #[command(after_help = "\
 Examples:

@@ -1,5 +1,5 @@
-//! `tpro`: the command of operators. It shows and mends the messages of any database with the
-//! extension.
+//! `tpro`: the command of operators, which shows and mends the messages of any database with the
+//! extension, and of developers, whose local installation it makes.
 #![forbid(unsafe_code)]
 
 mod act;
@@ -10,6 +10,7 @@ mod findings;
 mod health;
 mod keys;
 mod line;
+mod local;
 mod message;
 mod messages;
 mod options;
@@ -120,6 +121,7 @@ async fn run(task: Task) -> Result<Ending, Problem> {
             top::watch(&open(&top.output).await?, &top, variable).await?;
             Ok(Ending::Well)
         }
+        Task::Local(task) => Ok(local::run(&task)),
         Task::Completions { shell } => {
             let mut script = Vec::new();
             let mut command = Command::command();

@@ -2,12 +2,9 @@
 
 use std::{collections::BTreeMap, fmt, fs, io, path::PathBuf, sync::Arc};
 
-use super::{
-    dotenv::{self, Line},
-    key,
-    origin::Origin,
-    problem::Problem,
-};
+use tpro_dotenv::Line;
+
+use super::{key, origin::Origin, problem::Problem};
 
 /// A value and its place.
 pub(super) struct Found<'a> {
@@ -95,10 +92,10 @@ impl Layers {
 
     /// Takes the lines of a file. The environment of the process is not changed.
     fn take_file(&mut self, name: &Arc<str>, text: &str) {
-        let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+        let text = tpro_dotenv::without_mark(text);
         for (n, line) in text.split('\n').enumerate() {
             let origin = Origin::Line(name.clone(), n + 1);
-            match dotenv::read(line) {
+            match tpro_dotenv::read(line) {
                 Line::Nothing => {}
                 Line::Set(key, value) => {
                     // The last line wins, as in a shell that sources the file.

@@ -6,7 +6,6 @@
 mod collector;
 mod database;
 mod dispatch;
-mod dotenv;
 mod dsn;
 mod key;
 mod layers;

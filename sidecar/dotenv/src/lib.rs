@@ -14,12 +14,13 @@
 //! - Behind a closing quote nothing but a comment may follow.
 //! - Nothing is replaced: neither `$NAME` nor `${NAME}`. A value ends on its line.
 //!
-//! `make` reads these files, too, by `make/lib/dotenv.sh`, before anything is built. A crate would
-//! be a third reader with rules of its own; dotenvy 0.15 cannot be told to leave `$` alone.
+//! The sidecar and the local installation (`tpro local`) both read by this crate. The scripts that
+//! are still shell read by `make/lib/dotenv.sh`. dotenvy 0.15 cannot be told to leave `$` alone.
+#![forbid(unsafe_code)]
 
 /// The meaning of a line.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Line<'a> {
+pub enum Line<'a> {
     /// Blank, or a comment.
     Nothing,
     /// It sets a key.
@@ -29,7 +30,7 @@ pub(super) enum Line<'a> {
 }
 
 /// Reads a line, which holds no line feed.
-pub(super) fn read(line: &str) -> Line<'_> {
+pub fn read(line: &str) -> Line<'_> {
     let line = line.trim_matches(is_blank);
     // No shell can hold it, and no setting has it.
     if line.contains('\0') {
@@ -44,6 +45,33 @@ pub(super) fn read(line: &str) -> Line<'_> {
     match assignment.and_then(|(key, rest)| Some((key, value(rest)?))) {
         Some((key, value)) => Line::Set(key, value),
         None => Line::Malformed,
+    }
+}
+
+/// The text of a file, without the mark that some editors put before its first line.
+pub fn without_mark(text: &str) -> &str {
+    text.strip_prefix('\u{feff}').unwrap_or(text)
+}
+
+/// The value that a file sets for a key: of several lines the last one. None if no line sets it.
+pub fn get(text: &str, key: &str) -> Option<String> {
+    let set = without_mark(text).split('\n').filter_map(|line| match read(line) {
+        Line::Set(name, value) if name == key => Some(value),
+        _ => None,
+    });
+    set.last()
+}
+
+/// A value as it stands in a file, on one line.
+pub fn quoted(value: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "_./:@%+,=-".contains(c);
+    if value.chars().all(plain) {
+        value.to_owned()
+    } else if !value.contains(['\'', '\n']) {
+        format!("'{value}'")
+    } else {
+        let value = value.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n");
+        format!("\"{value}\"")
     }
 }
 
@@ -215,6 +243,22 @@ mod tests {
         ];
         let value = prop::collection::vec(piece, 0..10).prop_map(|pieces| pieces.concat());
         ("[ \t]{0,2}", key, "[ \t]{0,2}=?[ \t]{0,2}", value).prop_map(|(a, b, c, d)| [a, b, c, d].concat())
+    }
+
+    #[test]
+    fn of_several_lines_the_last_one_counts() {
+        assert_eq!(get("\u{feff}KEY=a\nexport KEY='b' # c\nKEYS=d\n", "KEY").as_deref(), Some("b"));
+        assert_eq!(get("KEY=a\nKEY=\n", "KEY").as_deref(), Some(""));
+        assert_eq!(get("OTHER=a\nKEY='b\n", "KEY"), None);
+    }
+
+    proptest! {
+        #[test]
+        fn a_value_that_is_quoted_reads_as_it_was(value in "([ \t'\"#$\\\\=na\n]|[^\\x00\r]){0,12}") {
+            let line = format!("KEY={}", quoted(&value));
+            prop_assert!(!line.contains('\n'), "{:?}", line);
+            prop_assert_eq!(read(&line), Line::Set("KEY", value), "{:?}", line);
+        }
     }
 
     proptest! {

@@ -1,0 +1,151 @@
+//! Processes that outlive the command that started them.
+
+use std::fs::{self, File};
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use rustix::process::{Pid, kill_process};
+
+use crate::checkout::{Checkout, first_line};
+use crate::failure::{Context as _, Outcome};
+use crate::state;
+
+pub use rustix::process::Signal;
+
+/// The time between two looks at a process.
+pub const LOOK: Duration = Duration::from_millis(50);
+
+/// The boot and the tick that a process started at; none for one that is gone, or dead and not
+/// reaped. A process id comes round again, after a reboot above all, so a process is known by its
+/// id and this moment.
+pub fn started_at(pid: u32) -> Option<String> {
+    let stat = fs::read(format!("/proc/{pid}/stat")).ok()?;
+    let stat = String::from_utf8_lossy(&stat);
+    // The name, in brackets, may hold anything; state and numbers follow it.
+    let fields: Vec<&str> = stat.rsplit_once(") ")?.1.split(' ').collect();
+    if matches!(fields.first(), Some(&"Z" | &"X")) {
+        return None;
+    }
+    let boot = first_line(Path::new("/proc/sys/kernel/random/boot_id"))?;
+    Some(format!("{boot}/{}", fields.get(19)?))
+}
+
+/// The id of the running process of this name.
+pub fn pid_of(checkout: &Checkout, name: &str) -> Option<u32> {
+    let pid = first_line(&checkout.run_folder().join(format!("{name}.pid")))?.parse().ok()?;
+    let started = started_at(pid)?;
+    (state::get(checkout, name, "started")? == started).then_some(pid)
+}
+
+/// True if the process of this name runs.
+pub fn running(checkout: &Checkout, name: &str) -> bool {
+    pid_of(checkout, name).is_some()
+}
+
+/// Starts a command detached and returns its process id. Its standard output goes nowhere (each
+/// program keeps a log of its own), its last words on standard error to NAME.err.
+pub fn spawn(checkout: &Checkout, name: &str, command: &Command) -> Outcome<u32> {
+    let path = checkout.run_folder().join(format!("{name}.err"));
+    let errors = File::create(&path).context(format!("making {}", path.display()))?;
+    // setsid is that process itself in the end, since it leads no group of processes.
+    let mut detached = Command::new("setsid");
+    detached.arg(command.get_program()).args(command.get_args());
+    detached.current_dir(command.get_current_dir().unwrap_or(&checkout.root)).env_clear();
+    detached.envs(command.get_envs().filter_map(|(key, value)| Some((key, value?))));
+    detached.stdin(Stdio::null()).stdout(Stdio::null()).stderr(errors);
+    let child = detached.spawn().context(format!("starting {name}"))?;
+    Ok(child.id())
+}
+
+/// Remembers a process and its settings. One that has ended already does not run.
+pub fn remember(checkout: &Checkout, name: &str, pid: u32, settings: &[(&str, &str)]) -> Outcome {
+    let started = started_at(pid).unwrap_or_default();
+    let mut values = vec![("started", started.as_str())];
+    values.extend(settings);
+    state::put(checkout, name, &values)?;
+    state::replace(&checkout.run_folder().join(format!("{name}.pid")), &format!("{pid}\n"))
+}
+
+/// Forgets the id of a process that was stopped; its settings stay.
+pub fn forget_pid(checkout: &Checkout, name: &str) {
+    // It may not be there.
+    let _ = fs::remove_file(checkout.run_folder().join(format!("{name}.pid")));
+}
+
+/// Waits for the end of a process. False: it goes on after this time.
+pub fn gone_within(checkout: &Checkout, name: &str, patience: Duration) -> bool {
+    let since = Instant::now();
+    while running(checkout, name) {
+        if since.elapsed() >= patience {
+            return false;
+        }
+        std::thread::sleep(LOOK);
+    }
+    true
+}
+
+/// Waits until a process that was started is ready. False, with its last words told: it has ended,
+/// or is not ready within this time.
+pub fn is_up_within(
+    checkout: &Checkout,
+    name: &str,
+    log: Option<&Path>,
+    patience: Duration,
+    mut ready: impl FnMut() -> bool,
+) -> bool {
+    let since = Instant::now();
+    while !ready() {
+        if !running(checkout, name) || since.elapsed() >= patience {
+            last_words(checkout, name, log);
+            return false;
+        }
+        std::thread::sleep(LOOK);
+    }
+    true
+}
+
+/// Sends a signal. A process that has ended meanwhile takes none.
+pub fn signal(pid: u32, signal: Signal) {
+    if let Some(pid) = i32::try_from(pid).ok().and_then(Pid::from_raw) {
+        let _ = kill_process(pid, signal);
+    }
+}
+
+/// Tells the last output of a process that failed: of its log, if it has one, and of NAME.err.
+pub fn last_words(checkout: &Checkout, name: &str, log: Option<&Path>) {
+    let errors = checkout.run_folder().join(format!("{name}.err"));
+    for file in log.into_iter().chain([errors.as_path()]) {
+        let text = String::from_utf8_lossy(&fs::read(file).unwrap_or_default()).into_owned();
+        if text.is_empty() {
+            continue;
+        }
+        let lines: Vec<&str> = text.lines().collect();
+        let shown = file.strip_prefix(&checkout.root).unwrap_or(file).display();
+        checkout.screen.to_stderr(|| {
+            checkout.screen.say(format!("--- the end of {shown}"));
+            lines[lines.len().saturating_sub(15)..].iter().for_each(|line| checkout.screen.say(line));
+        });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_process_is_known_by_the_moment_it_started() {
+        let me = std::process::id();
+        let started = started_at(me).expect("this process runs");
+        assert_eq!(started_at(me).as_deref(), Some(started.as_str()));
+        assert!(started.len() > 37, "{started}");
+        let mut child = Command::new("true").spawn().expect("a process");
+        let pid = child.id();
+        // Dead, and not reaped until it is waited for.
+        while started_at(pid).is_some() {
+            std::thread::yield_now();
+        }
+        assert!(Path::new(&format!("/proc/{pid}")).exists());
+        child.wait().expect("its end");
+    }
+}

@@ -1,0 +1,94 @@
+//! The services of the checkout: folders, and the copies that run or have run.
+
+use std::fs;
+
+use tpro_wire::{NameError, ServiceName};
+
+use crate::checkout::Checkout;
+use crate::env_file::EnvFile;
+use crate::failure::{Failure, Outcome, fail};
+use crate::port;
+
+/// Folders of services/ that are no service one could run.
+const NO_SERVICE: [&str; 2] = ["template", "contracts"];
+
+/// The names of all services, main first.
+pub fn all(checkout: &Checkout) -> Vec<String> {
+    // A folder of another name is no service: the callers print the name and make variables of it.
+    let is_service = |name: &String| {
+        !NO_SERVICE.contains(&name.as_str())
+            && is_name(name)
+            && (name == "main" || checkout.path("services").join(name).join("Cargo.toml").is_file())
+    };
+    let mut names: Vec<String> = folders(checkout).into_iter().filter(is_service).collect();
+    names.sort_by_key(|name| (name != "main", name.clone()));
+    names
+}
+
+/// The ports that the services' files give.
+pub fn ports(checkout: &Checkout) -> Vec<u16> {
+    let given = |name: &String| port::number(&env_file(checkout, name).get("SERVICE_PORT")?);
+    folders(checkout).iter().filter_map(given).collect()
+}
+
+/// The settings of a service.
+pub fn env_file(checkout: &Checkout, name: &str) -> EnvFile {
+    EnvFile::at(checkout.path("services").join(name).join(".env"))
+}
+
+/// Fails if a service cannot have this name.
+pub fn must_be_name(name: &str) -> Outcome {
+    match ServiceName::parse(name) {
+        Ok(_) => Ok(()),
+        Err(NameError::Malformed) => Err(Failure::new(format!("'{name}' is no name for a service"))
+            .remedy("a small letter, then small letters, digits and _, at most 40 in all")),
+        Err(NameError::Reserved) => Err(Failure::new(format!("'{name}' is a reserved name"))
+            .remedy("choose another name for the service")),
+    }
+}
+
+/// Fails if this is no service of the checkout.
+pub fn must_be(checkout: &Checkout, name: &str) -> Outcome {
+    if NO_SERVICE.contains(&name) {
+        return fail(format!(
+            "services/{name} is no service that runs; make create-NAME makes one from the template"
+        ));
+    }
+    must_be_name(name)?;
+    if checkout.path("services").join(name).join("Cargo.toml").is_file() {
+        return Ok(());
+    }
+    let here = all(checkout).join(" ");
+    fail(format!("there is no service '{name}' (here are: {here}); make create-{name} makes it"))
+}
+
+/// The numbers of the copies that run, or ran until they were stopped.
+pub fn known_copies(checkout: &Checkout, name: &str) -> Vec<u32> {
+    let states = fs::read_dir(checkout.run_folder()).into_iter().flatten().flatten();
+    let number = |file: String| {
+        let number = file.strip_prefix(name)?.strip_prefix('-')?.strip_suffix(".state")?;
+        number.parse().ok().filter(|_| number.bytes().all(|c| c.is_ascii_digit()))
+    };
+    let mut copies: Vec<u32> =
+        states.filter_map(|state| number(state.file_name().into_string().ok()?)).collect();
+    copies.sort_unstable();
+    copies
+}
+
+/// The log of a copy, seen from the checkout.
+pub fn log(name: &str, copy: u32) -> String {
+    if copy == 1 { format!("logs/{name}_service.log") } else { format!("logs/{name}-{copy}_service.log") }
+}
+
+fn folders(checkout: &Checkout) -> Vec<String> {
+    let entries = fs::read_dir(checkout.path("services")).into_iter().flatten().flatten();
+    entries
+        .filter(|entry| entry.path().is_dir())
+        .filter_map(|entry| entry.file_name().into_string().ok())
+        .collect()
+}
+
+/// True for the grammar of a name; it may be reserved.
+fn is_name(name: &str) -> bool {
+    !matches!(ServiceName::parse(name), Err(NameError::Malformed))
+}
