@@ -37,9 +37,9 @@ clean: ## stop all of it and remove the cluster, .local and logs (.env files and
 
 #: Looking on
 psql: ## SQL as service main (AS=postgres: as the local superuser)
-	@make/postgres.sh psql
+	@make/setup.sh run psql
 env: ## lines `export NAME=value` of addresses and secrets: eval "$(make env)"
-	@make/env.sh print
+	@make/setup.sh run env
 logs-%: FORCE ## follow the log of a service (COPY_NUMBER)
 	@make/service.sh logs "$$STEM"
 
@@ -65,20 +65,19 @@ create-sql-%: FORCE ## schema and login role of NAME in the local database
 
 #: Parts
 up-db: ## the private PostgreSQL with the extension (PG_PORT)
-	@make/postgres.sh up
-	@make/extension.sh up
+	@make/setup.sh run up-db
 up-nats: ## the local nats-server (NATS_PORT, NATS_MONITOR_PORT)
-	@make/nats.sh up
+	@make/setup.sh run up-nats
 up-jaeger: ## the local trace viewer (JAEGER_PORT, OTLP_PORT)
-	@make/jaeger.sh up
+	@make/setup.sh run up-jaeger
 stop-db: ## stop PostgreSQL; its data stays
-	@make/postgres.sh stop
+	@make/setup.sh run stop-db
 stop-nats: ## stop nats-server
-	@make/nats.sh stop
+	@make/setup.sh run stop-nats
 stop-jaeger: ## stop the trace viewer; its traces are gone
-	@make/jaeger.sh stop
+	@make/setup.sh run stop-jaeger
 install-extension: ## put the extension into a PostgreSQL of your own (PG_CONFIG)
-	@make/extension.sh install
+	@make/setup.sh run install-extension
 
 #: Working on it
 test: ## all tests, on real servers of their own

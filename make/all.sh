@@ -21,9 +21,9 @@ up() {
 down() {
   local name
   for name in $(all_services); do "$ROOT/make/service.sh" down "$name"; done
-  "$ROOT/make/jaeger.sh" stop
-  "$ROOT/make/nats.sh" stop
-  "$ROOT/make/postgres.sh" stop
+  tpro_local stop-jaeger
+  tpro_local stop-nats
+  tpro_local stop-db
 }
 
 case ${1:-} in

@@ -33,8 +33,8 @@ crate() {
   say "      services/$name made from the template"
   "$ROOT/make/create.sh" env "$name"
   if [ -z "$(users DATABASE_URL "$name")" ]; then
-    "$ROOT/make/postgres.sh" up
-    "$ROOT/make/extension.sh" need
+    tpro_local part cluster
+    tpro_local part extension-of-release
     "$ROOT/make/create.sh" sql "$name"
   fi
   say "      make up-$name runs it; what it answers is in services/$name/src/handlers_subscribe.rs"
@@ -82,7 +82,7 @@ env_file() {
     if dotenv_is_ours "$file" NATS_URL && [ -z "$(dotenv_get "$file" NATS_TOKEN)" ]; then
       dotenv_put "$file" NATS_USER "$name"
       dotenv_put "$file" NATS_PASSWORD "$(nats_password "$name")"
-      "$ROOT/make/nats.sh" users
+      tpro_local part nats-users
     else
       dotenv_drop "$file" NATS_USER
       dotenv_drop "$file" NATS_PASSWORD
@@ -107,7 +107,7 @@ sql() {
   # Somebody else's server gets nothing from us without being asked to.
   [ -z "$(users DATABASE_URL "$name")" ] ||
     die "DATABASE_URL of $name is your own: psql \"\$DATABASE_URL\" -v name=$name -f sql/login.sql as a superuser there makes role and schema (README: your own PostgreSQL)"
-  "$ROOT/make/postgres.sh" up >/dev/null
+  tpro_local part cluster >/dev/null
   lock "sql-$name"
   env_file "$name"
   password=$(password_in "$file")
@@ -150,7 +150,7 @@ unsettled() {
     echo 0
     return
   fi
-  "$ROOT/make/postgres.sh" up >&2
+  tpro_local part cluster >&2
   admin --set=name="$1" <<<"SELECT to_regclass('tpro.services') IS NOT NULL AS made \\gset
 \\if :made
 SELECT coalesce(sum(unsettled), 0) FROM tpro.services WHERE name = :'name';
@@ -163,7 +163,7 @@ SELECT 0;
 forget() {
   local name=$1
   [ -f "$RUN/postgres.state" ] || return 0
-  "$ROOT/make/postgres.sh" up
+  tpro_local part cluster
   admin --set=name="$name" --file=sql/logout.sql >"$LOGS/sql.log" 2>&1 || {
     tail -n 15 -- "$LOGS/sql.log" >&2
     die "removing the schema of $name failed; all of its output is in logs/sql.log"

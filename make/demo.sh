@@ -18,7 +18,7 @@ chosen() {
 if [ "${CASES:-}" = only ]; then
   # On the services that run; if co is stopped, without it.
   [ -x "$PROFILE/tpro-demo" ] || die "CASES=only runs the cases on what is there, and nothing is: make demo first"
-  "$ROOT/make/env.sh" save
+  tpro_local part env
   # shellcheck source=/dev/null
   . "$LOCAL/env"
   exec "$PROFILE/tpro-demo"
@@ -33,16 +33,16 @@ build "building" --bins --lib
 export BUILT=yes
 
 step "PostgreSQL"
-if chosen DATABASE_URL; then say "      DATABASE_URL is yours: none is started"; else "$ROOT/make/postgres.sh" up; fi
+if chosen DATABASE_URL; then say "      DATABASE_URL is yours: none is started"; else tpro_local part cluster; fi
 
 step "NATS"
-if chosen NATS_URL; then say "      NATS_URL is yours: none is started"; else "$ROOT/make/nats.sh" up; fi
+if chosen NATS_URL; then say "      NATS_URL is yours: none is started"; else tpro_local up-nats; fi
 
 step "Traces"
-if chosen OTEL_EXPORTER_OTLP_ENDPOINT; then say "      OTEL_EXPORTER_OTLP_ENDPOINT is yours: no viewer is started"; else "$ROOT/make/jaeger.sh" up; fi
+if chosen OTEL_EXPORTER_OTLP_ENDPOINT; then say "      OTEL_EXPORTER_OTLP_ENDPOINT is yours: no viewer is started"; else tpro_local up-jaeger; fi
 
 step "The extension"
-if chosen DATABASE_URL; then say "      DATABASE_URL is yours: the extension is taken to be there"; else "$ROOT/make/extension.sh" up; fi
+if chosen DATABASE_URL; then say "      DATABASE_URL is yours: the extension is taken to be there"; else tpro_local part extension; fi
 
 step "Services ${SERVICES[*]}"
 for name in "${SERVICES[@]}"; do
@@ -52,7 +52,7 @@ for name in "${SERVICES[@]}"; do
 done
 
 step "Eight cases"
-"$ROOT/make/env.sh" save
+tpro_local part env
 # shellcheck source=/dev/null
 . "$LOCAL/env"
 "$PROFILE/tpro-demo"

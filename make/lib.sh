@@ -60,4 +60,7 @@ export PATH
 [ "${RUNTIME:-native}" = native ] ||
   die "RUNTIME=$RUNTIME is still to come: without RUNTIME everything runs natively"
 
+# tpro_local ARGUMENTS...: what is not a script any more.
+tpro_local() { "$ROOT/make/setup.sh" run "$@"; }
+
 forget_leftovers

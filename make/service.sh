@@ -13,8 +13,8 @@ database() {
   export QUIET=yes
   "$ROOT/make/create.sh" env "$1"
   if [ -z "$(users DATABASE_URL "$1")" ]; then
-    "$ROOT/make/postgres.sh" up
-    "$ROOT/make/extension.sh" need
+    tpro_local part cluster
+    tpro_local part extension-of-release
     "$ROOT/make/create.sh" sql "$1"
     # The function that the example asks of the user's own application, unless it is there.
     [ "$1" != analytic ] || "$ROOT/make/create.sh" demo
@@ -24,8 +24,8 @@ database() {
 # ready NAME: everything that the service needs is there and runs.
 ready() {
   database "$1"
-  [ -n "$(users NATS_URL "$1")" ] || "$ROOT/make/nats.sh" up
-  [ -n "$(users OTEL_EXPORTER_OTLP_ENDPOINT "$1")" ] || "$ROOT/make/jaeger.sh" up
+  [ -n "$(users NATS_URL "$1")" ] || tpro_local up-nats
+  [ -n "$(users OTEL_EXPORTER_OTLP_ENDPOINT "$1")" ] || tpro_local up-jaeger
   # Once more: the local addresses may be others than when the file was written.
   "$ROOT/make/create.sh" env "$1"
 }
@@ -108,7 +108,7 @@ begin() {
     fi
     sleep 0.05
   done
-  "$ROOT/make/env.sh" save
+  tpro_local part env
   say "      $name $copy  http://127.0.0.1:$PORT, ready in $(since "$at"), log $log"
 }
 
@@ -153,7 +153,7 @@ roll() {
     stop_copies "$name" "$old"
     state_forget "$name-$old"
   done
-  "$ROOT/make/env.sh" save
+  tpro_local part env
   say "      $name  is version $version now (${#olds[@]} replaced); kept: $(kept_versions "$name" | xargs)"
   [ "$(SERVICE_VERSION='' release_version "$name")" = "$version" ] ||
     note "      copies started later have the version of services/$name/.env: set SERVICE_VERSION=$version there"
@@ -211,7 +211,7 @@ stop() {
     return
   fi
   stop_copies "$1" "${copies[@]}"
-  "$ROOT/make/env.sh" save
+  tpro_local part env
 }
 
 down() {
@@ -219,7 +219,7 @@ down() {
   stop "$1"
   mapfile -t copies < <(chosen_copies "$1")
   for copy in "${copies[@]}"; do state_forget "$1-$copy"; done
-  "$ROOT/make/env.sh" save
+  tpro_local part env
 }
 
 # down_all NAME: also what was built and made for it. Its source stays. Messages that are unsettled

@@ -1,13 +1,171 @@
 #!/usr/bin/env bash
-# Installs missing packages: setup.sh [tests]. Names each with its reason, and changes nothing where
-# everything is there.
-# shellcheck source=make/lib.sh
-. "$(dirname -- "${BASH_SOURCE[0]}")/lib.sh"
+# Installs what is missing, and starts tpro, which does all else that a make target does.
+#   setup.sh [tests]        packages and Rust, each with its reason; changes nothing where all is
+#                           there; tests: also what only the tests need
+#   setup.sh run ARGS...    tpro local ARGS; tpro is built first if its sources are newer
+#   setup.sh first ARGS...  like run; if tpro has to be built, what is missing is installed before
+#
+# With BUILT=yes tpro is taken as it is.
 
-FOR=${1:-}
+# A bash older than 4 would not even parse the rest: elsewhere than on Linux one line says what is
+# needed.
+if [ "$(uname -s)" != Linux ]; then
+  echo "error: this needs Linux (Debian or Ubuntu; else PostgreSQL 15 with its headers, nats-server, protoc, libclang, gcc and Rust, all on PATH)" >&2
+  exit 1
+fi
+set -euo pipefail
+umask 022
+
+# Everything is addressed from the checkout, so that a path with spaces works and the caller's
+# directory does not matter.
+cd -- "$(dirname -- "${BASH_SOURCE[0]}")/.."
+# The environment that make's own recursion adds would reach cargo, which would look for a job
+# server that is not there.
+unset MAKEFLAGS MFLAGS MAKELEVEL MAKEOVERRIDES
+# nats-server lies in /usr/sbin, which an ordinary user's PATH leaves out.
+case ":$PATH:" in *:/usr/sbin:*) ;; *) export PATH=$PATH:/usr/sbin ;; esac
+
+# --- output
+
+if [ -t 1 ] && [ -z "${NO_COLOR:-}" ] && [ "${TERM:-dumb}" != dumb ]; then
+  DIM=$'\e[2m' RED=$'\e[31m' PLAIN=$'\e[0m'
+else
+  DIM='' RED='' PLAIN=''
+fi
+
+say() { printf '%s\n' "$*"; }
+die() {
+  printf '%serror:%s %s\n' "$RED" "$PLAIN" "$*" >&2
+  exit 1
+}
+
+# ticker LOG LABEL PID: progress of the command that writes LOG, until PID is gone; on a terminal in
+# place, else a line now and then.
+ticker() {
+  local log=$1 label=$2 pid=$3 crates last pause=30 never
+  SECONDS=0
+  # A pipe that nobody writes to: reading it with a time limit is a sleep that is no process of its
+  # own, which would outlive us and hold the output open.
+  exec {never}<> <(:)
+  [ ! -t 1 ] || pause=1
+  while ! read -r -t "$pause" -u "$never" && kill -0 "$pid" 2>/dev/null; do
+    last=$(tail -n 1 -- "$log" 2>/dev/null | tr -cd '[:print:]' | sed 's/^ *//')
+    crates=$(grep -c '^ *\(Compiling\|Checking\) ' -- "$log" 2>/dev/null || true)
+    [ "${crates:-0}" = 0 ] || last="$crates crates so far, $last"
+    if [ -t 1 ]; then
+      printf '\r\e[K      %s  %d s  %s' "$label" "$SECONDS" "${last:0:70}"
+    else
+      printf '      %s  %d s  %s\n' "$label" "$SECONDS" "${last:0:100}"
+    fi
+  done
+}
+
+# logged LOG LABEL COMMAND...: runs COMMAND with its output in LOG and its progress on the screen.
+logged() {
+  local log=$1 label=$2 rc=0 ticking
+  shift 2
+  mkdir -p -- logs
+  : >"$log"
+  ticker "$log" "$label" $$ &
+  ticking=$!
+  "$@" >>"$log" 2>&1 </dev/null || rc=$?
+  kill "$ticking" 2>/dev/null || true
+  wait "$ticking" 2>/dev/null || true
+  [ ! -t 1 ] || printf '\r\e[K'
+  if ((rc != 0)); then
+    tail -n 25 -- "$log" >&2
+    printf '%serror:%s %s failed; all of its output is in %s\n' "$RED" "$PLAIN" "$label" "$log" >&2
+  fi
+  return "$rc"
+}
+
+# --- Rust
+
+# The oldest Rust that the workspace says it builds with.
+RUST_NEEDED=$(sed -n 's/^rust-version = "\(.*\)"/\1/p' Cargo.toml)
+RUST_PINNED=$(sed -n 's/^channel = "\(.*\)"/\1/p' rust-toolchain.toml)
+
+# cargo_fits: a cargo that is new enough is on PATH.
+cargo_fits() {
+  local version
+  version=$(cargo --version 2>/dev/null | sed -nE 's/^cargo ([0-9]+\.[0-9]+).*/\1/p')
+  [ -n "$version" ] && [ "$(printf '%s\n' "$RUST_NEEDED" "$version" | sort -V | head -n 1)" = "$RUST_NEEDED" ]
+}
+
+# use_cargo: puts rustup's own folder first on PATH if the cargo on PATH is missing or too old.
+use_cargo() {
+  local bin=${CARGO_HOME:-$HOME/.cargo}/bin
+  cargo_fits || [ ! -x "$bin/cargo" ] || export PATH="$bin:$PATH"
+  cargo_fits || die "no cargo $RUST_NEEDED or newer here: run make setup"
+}
+
+rust_there() (use_cargo) 2>/dev/null
+
+# --- tpro
+
+PROFILE=${CARGO_TARGET_DIR:-target}/debug
+TPRO=$PROFILE/tpro
+# The time at which its last build here began: cargo leaves a program that is still right as old as
+# it was.
+MADE=$PROFILE/tpro.made
+SOURCES=(Cargo.toml Cargo.lock rust-toolchain.toml tools/tpro/Cargo.toml tools/tpro/src tools/local sidecar/dotenv sidecar/wire)
+
+# tpro_is_fresh: it is there, and none of its sources has changed since it was built.
+tpro_is_fresh() {
+  local built=$TPRO
+  [ -x "$TPRO" ] || return 1
+  [ ! "$MADE" -nt "$TPRO" ] || built=$MADE
+  [ -z "$(find "${SOURCES[@]}" -newer "$built" -print -quit 2>/dev/null)" ]
+}
+
+# build_tpro: with the features of all crates that make demo builds, or what is under it would be
+# compiled twice.
+build_tpro() {
+  local flags=() left
+  use_cargo
+  # The unattended run builds the locked versions and nothing else.
+  [ -z "${CI:-}" ] || flags=(--locked)
+  for left in bench chaos models simulation house testkit testkit-macros; do flags+=(--exclude "tpro-$left"); done
+  mkdir -p -- "$PROFILE"
+  : >"$MADE.$$"
+  logged logs/tpro.log "building tpro" cargo build --workspace --bin tpro "${flags[@]}" || {
+    rm -f -- "$MADE.$$"
+    exit 1
+  }
+  mv -f -- "$MADE.$$" "$MADE"
+}
+
+# run FIRST ARGS...
+run() {
+  local first=$1
+  shift
+  if [ "${BUILT:-}" = yes ]; then
+    [ -x "$TPRO" ] || die "BUILT=yes, but there is no $TPRO: leave BUILT out, and it is built"
+  elif ! tpro_is_fresh; then
+    # Aside: the output of `make env` is for eval.
+    [ "$first" != yes ] || install_all '' >&2
+    build_tpro >&2
+  fi
+  let_go
+  exec "$TPRO" local "$@"
+}
+
+# let_go: closes all but the three standard files. A process that tpro starts and that lives on must
+# keep no pipe of make's open.
+let_go() {
+  local fd
+  for fd in /proc/self/fd/*; do
+    fd=${fd##*/}
+    ((fd <= 2)) || eval "exec $fd>&-" 2>/dev/null || true
+  done
+}
+
+# --- packages
+
 POLICY=/usr/sbin/policy-rc.d
 SAVED=$POLICY.before-tpro
 NO_CLUSTER=/etc/postgresql-common/createcluster.d/tpro.conf
+PG_MAJOR=15
 
 # The packages that are missing, and what each is for.
 PACKAGES=() REASONS=()
@@ -19,8 +177,9 @@ need() {
 find_missing() {
   local headers=''
   if [ -n "${PG_CONFIG:-}" ]; then
-    use_pg_config
-    [ -f "$("$PG" --includedir-server)/postgres.h" ] || die "PG_CONFIG=$PG has no headers in $("$PG" --includedir-server): install the development files of that PostgreSQL"
+    [ -x "$PG_CONFIG" ] || die "PG_CONFIG=$PG_CONFIG is no program: set PG_CONFIG to the pg_config of a PostgreSQL $PG_MAJOR, or leave it out"
+    [ -f "$("$PG_CONFIG" --includedir-server)/postgres.h" ] ||
+      die "PG_CONFIG=$PG_CONFIG has no headers in $("$PG_CONFIG" --includedir-server): install the development files of that PostgreSQL"
     headers=own
   fi
   [ -n "$headers" ] || [ -x "/usr/lib/postgresql/$PG_MAJOR/bin/postgres" ] || need "postgresql-$PG_MAJOR" "the database"
@@ -31,18 +190,13 @@ find_missing() {
   command -v cc >/dev/null || need gcc "the compiler's linker"
   [ -f /usr/include/stdlib.h ] || need libc6-dev "the C library's headers"
   command -v setpriv >/dev/null || need util-linux "setpriv, to run PostgreSQL as its own user"
-  if [ "$FOR" = tests ]; then
+  if [ "$1" = tests ]; then
     [ -x /usr/sbin/pgbouncer ] || need pgbouncer "a pooler, for the tests"
   fi
   if ! rust_there; then
     command -v curl >/dev/null || need curl "to fetch rustup"
     [ -f /etc/ssl/certs/ca-certificates.crt ] || need ca-certificates "to fetch rustup"
   fi
-}
-
-rust_there() {
-  local bin=${CARGO_HOME:-$HOME/.cargo}/bin
-  cargo_fits || { [ -x "$bin/cargo" ] && PATH=$bin:$PATH cargo_fits; }
 }
 
 # While packages are installed nothing is started, and PostgreSQL's package makes no cluster; the
@@ -109,7 +263,7 @@ install_rust() {
         die "rustup could not be installed; install Rust $RUST_NEEDED or newer by yourself (https://rustup.rs) and run this again"
     fi
   fi
-  cargo_fits || PATH=$bin:$PATH
+  cargo_fits || export PATH="$bin:$PATH"
   # The pinned toolchain, where rustup is the one that has it.
   if command -v rustup >/dev/null && ! rustup toolchain list 2>/dev/null | grep -q "^$RUST_PINNED-"; then
     say "      installing Rust $RUST_PINNED"
@@ -119,8 +273,25 @@ install_rust() {
   cargo_fits || die "no cargo $RUST_NEEDED or newer after all: logs/rustup.log says why"
 }
 
-lock setup
-find_missing
-if ((${#PACKAGES[@]} > 0)); then install_packages; fi
-install_rust "$(cargo --version 2>/dev/null | sed -nE 's/^cargo ([0-9.]+).*/\1, too old/p')"
-use_pg_config
+# install_all FOR: one at a time.
+install_all() (
+  local waits
+  # One number format and one language for the messages that are parsed here.
+  export LC_ALL=C.UTF-8
+  mkdir -p -- .local/lock logs
+  exec {waits}>.local/lock/setup
+  if ! flock --nonblock "$waits"; then
+    printf '%s%s%s\n' "$DIM" "waiting for another make that is at work on setup" "$PLAIN"
+    flock "$waits"
+  fi
+  find_missing "$1"
+  if ((${#PACKAGES[@]} > 0)); then install_packages; fi
+  install_rust "$(cargo --version 2>/dev/null | sed -nE 's/^cargo ([0-9.]+).*/\1, too old/p')"
+)
+
+case ${1:-} in
+  '' | tests) install_all "${1:-}" ;;
+  run) run no "${@:2}" ;;
+  first) run yes "${@:2}" ;;
+  *) die "usage: setup.sh [tests] | run ARGS... | first ARGS..." ;;
+esac

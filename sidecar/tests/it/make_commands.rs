@@ -2,10 +2,12 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
+use tpro_local::process;
+use tpro_local::settings::Settings;
 use tpro_testkit::ports::free_port;
 use tpro_testkit::{Context, Failure, Outcome, eventually, paths};
 use tpro_wire::ServiceName;
@@ -80,7 +82,9 @@ impl Checkout {
             copy(&paths::checkout().join(path), &root.join(path))?;
         }
         let _ = fs::remove_file(root.join("services/co/.env"));
-        fs::create_dir_all(root.join("target"))?;
+        // What the targets call. It is not built, since that would be done with other features.
+        fs::create_dir_all(root.join("target/debug"))?;
+        symlink(paths::binary("tpro", "tpro")?, root.join("target/debug/tpro"))?;
         let mut environment = BTreeMap::from([("BUILT".to_owned(), "yes".to_owned())]);
         for kept in ["PATH", "HOME", "PG_CONFIG", "PGRX_PG_CONFIG_PATH"] {
             if let Ok(value) = std::env::var(kept) {
@@ -92,7 +96,8 @@ impl Checkout {
 
     /// With the programs that cargo has built.
     pub fn with_programs(self) -> Outcome<Checkout> {
-        std::os::unix::fs::symlink(paths::binaries()?, self.root.join("target/debug"))?;
+        fs::remove_dir_all(self.root.join("target/debug"))?;
+        symlink(paths::binaries()?, self.root.join("target/debug"))?;
         Ok(self)
     }
 
@@ -330,18 +335,23 @@ fn make_and_the_program_know_the_same_names() -> Outcome {
     Ok(())
 }
 
-/// Starts something that runs for long under a name of make's.
-const RUN_AS_NATS: &str =
-    r#". make/lib.sh; spawn nats sleep 600; remember nats "$PID" port=1 monitor=2; echo "$PID""#;
+/// Starts something that runs for long under a name of make's. Returns its process id.
+fn run_as_nats(root: &Path) -> Outcome<u32> {
+    let checkout = tpro_local::checkout::Checkout::open(root.to_path_buf(), Settings::of_process())?;
+    let mut long = checkout.command("sleep");
+    let pid = process::spawn(&checkout, "nats", long.arg("600"))?;
+    process::remember(&checkout, "nats", pid, &[("port", "1"), ("monitor", "2")])?;
+    Ok(pid)
+}
 
 #[tpro_testkit::test]
 async fn a_copied_checkout_leaves_processes_and_places_of_the_original_alone() -> Outcome {
     let original = Checkout::new("original")?;
     let profile = original.root.join("target/debug");
     fs::create_dir_all(&profile)?;
-    let (well, pid) = original.call("bash", &["-c", RUN_AS_NATS], &[])?;
-    assert!(well, "{pid}");
-    let alive = |pid: &str| Path::new("/proc").join(pid.trim()).exists();
+    let pid = run_as_nats(&original.root)?;
+    // It is this process's child: dead, it has an entry in /proc until it is waited for.
+    let alive = |pid: u32| process::started_at(pid).is_some();
     // As the tests' kit notes it.
     let place = original.root.join("the place of the tests");
     fs::create_dir(&place)?;
@@ -360,10 +370,10 @@ async fn a_copied_checkout_leaves_processes_and_places_of_the_original_alone() -
     let told = copied.well(&["stop-nats"])?;
     assert!(told.contains(&format!("this checkout is a copy of {}", original.root.display())), "{told}");
     assert!(told.contains("not running"), "{told}");
-    assert!(alive(&pid), "the original's process was ended");
+    assert!(alive(pid), "the original's process was ended");
     let told = copied.well(&["clean"])?;
     assert!(told.contains("left: ") && !told.contains(", /"), "{told}");
-    assert!(place.exists() && cluster.exists() && alive(&pid), "{told}");
+    assert!(place.exists() && cluster.exists() && alive(pid), "{told}");
 
     // Release 0.1.0 left no mark in .local.
     fs::remove_dir_all(&copied.root)?;
@@ -371,7 +381,7 @@ async fn a_copied_checkout_leaves_processes_and_places_of_the_original_alone() -
     let done = Command::new("cp").arg("-a").arg(&original.root).arg(&copied.root).status()?;
     assert!(done.success());
     copied.well(&["clean"])?;
-    assert!(place.exists() && cluster.exists() && alive(&pid));
+    assert!(place.exists() && cluster.exists() && alive(pid));
 
     // One that was moved is still itself.
     fs::remove_dir_all(&copied.root)?;
@@ -379,7 +389,7 @@ async fn a_copied_checkout_leaves_processes_and_places_of_the_original_alone() -
     fs::rename(&original.root, &copied.root)?;
     let told = copied.well(&["stop-nats"])?;
     assert!(told.contains("stopped in"), "{told}");
-    eventually("the process has ended", async || Ok(!alive(&pid))).await?;
+    eventually("the process has ended", async || Ok(!alive(pid))).await?;
     Ok(())
 }
 

@@ -2,17 +2,18 @@
 
 use std::env;
 use std::fs;
+use std::os::unix::fs::symlink;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
 use futures_util::StreamExt as _;
 use serde_json::Value;
+use tpro_local::env_file::EnvFile;
 use tpro_testkit::ports::free_port;
 use tpro_testkit::{Context as _, Outcome, Process, Signal, World, eventually, http, paths};
 
 /// Waits to be told that the test is over, or that it has died, and then ends what make has started, which outlives make.
-const KEEPER: &str =
-    "trap '' INT HUP QUIT; trap 'kill $!; make/nats.sh stop; exit' TERM; sleep infinity & wait";
+const KEEPER: &str = "trap '' INT HUP QUIT; trap 'kill $!; make stop-nats; exit' TERM; sleep infinity & wait";
 
 /// What the scripts need of a checkout.
 struct Checkout {
@@ -30,19 +31,24 @@ impl Checkout {
         fs::create_dir_all(root.join("sidecar/wire/src"))?;
         fs::copy(paths::checkout().join(reserved), root.join(reserved))?;
         let done = Command::new("cp")
-            .args(["-R", "make", "docker", "sql", "Cargo.toml", "rust-toolchain.toml"])
+            .args(["-R", "Makefile", "make", "docker", "sql", "Cargo.toml", "rust-toolchain.toml"])
             .arg(&root)
             .current_dir(paths::checkout())
             .status()?;
         assert!(done.success());
         let (port, monitor) = (free_port()?, free_port()?);
-        let mut environment =
-            vec![("NATS_PORT", port.to_string()), ("NATS_MONITOR_PORT", monitor.to_string())];
+        fs::create_dir(root.join("target"))?;
+        symlink(paths::binaries()?, root.join("target/debug"))?;
+        let mut environment = vec![
+            ("BUILT", "yes".to_owned()),
+            ("NATS_PORT", port.to_string()),
+            ("NATS_MONITOR_PORT", monitor.to_string()),
+        ];
         environment.extend(["PATH", "HOME"].map(|name| (name, env::var(name).unwrap_or_default())));
         let mut keeper = Command::new("bash");
         keeper.args(["-c", KEEPER]).current_dir(&root).env_clear().envs(environment.iter().cloned());
         let keeper =
-            Process::start("nats.sh stop", keeper, &world.folder().join("keeper.out"), Signal::TERM, None)?;
+            Process::start("make stop-nats", keeper, &world.folder().join("keeper.out"), Signal::TERM, None)?;
         let checkout = Checkout { root, environment, port, monitor, _keeper: keeper };
         services.iter().try_for_each(|service| checkout.add(service))?;
         Ok(checkout)
@@ -72,14 +78,17 @@ impl Checkout {
     }
 
     /// A value of a service's `.env`.
-    async fn setting(&self, service: &str, key: &str) -> Outcome<String> {
-        self.run(&format!(". make/lib.sh; dotenv_get services/{service}/.env {key}")).await
+    fn setting(&self, service: &str, key: &str) -> String {
+        self.env_file(service).get(key).unwrap_or_default()
+    }
+
+    fn env_file(&self, service: &str) -> EnvFile {
+        EnvFile::at(self.root.join("services").join(service).join(".env"))
     }
 
     /// A client with the login in a service's `.env`.
     async fn client(&self, service: &str) -> Outcome<async_nats::Client> {
-        let (user, password) =
-            (self.setting(service, "NATS_USER").await?, self.setting(service, "NATS_PASSWORD").await?);
+        let (user, password) = (self.setting(service, "NATS_USER"), self.setting(service, "NATS_PASSWORD"));
         async_nats::ConnectOptions::with_user_and_password(user, password)
             .connect(format!("nats://127.0.0.1:{}", self.port))
             .await
@@ -92,21 +101,22 @@ async fn a_new_service_gets_its_user_while_the_server_runs_and_old_tokens_give_w
     let world = World::options().services(&["main"]).start().await?;
     let checkout = Checkout::new(&world, &["main", "analytic"])?;
     // As an installation of before had it.
-    checkout.run("make/create.sh env main && . make/lib.sh && dotenv_put services/main/.env NATS_TOKEN told_by_make").await?;
+    checkout.run("make create-env-main").await?;
+    checkout.env_file("main").put("NATS_TOKEN", "told_by_make")?;
     fs::write(
         checkout.root.join("services/analytic/targets"),
         "# what it asks\ntpro.co.>  # sums\n$$.nats-pwl-reply.>\n",
     )?;
-    checkout.run("make/nats.sh up").await?;
-    checkout.run("make/create.sh env main && make/create.sh env analytic").await?;
-    assert_eq!(checkout.setting("main", "NATS_TOKEN").await?, "");
-    assert_eq!(checkout.setting("main", "NATS_USER").await?, "main");
+    checkout.run("make up-nats").await?;
+    checkout.run("make create-env-main create-env-analytic").await?;
+    assert_eq!(checkout.setting("main", "NATS_TOKEN"), "");
+    assert_eq!(checkout.setting("main", "NATS_USER"), "main");
     let first = checkout.client("main").await?;
     let mut inbox = first.subscribe("_INBOX.tpro.main.x").await?;
     first.flush().await?;
 
     checkout.add("billing")?;
-    checkout.run("make/create.sh env billing").await?;
+    checkout.run("make create-env-billing").await?;
     let billing = checkout.client("billing").await?;
     billing.publish("tpro.main.a.b", "".into()).await?;
     billing.flush().await?;
@@ -125,7 +135,7 @@ async fn a_new_service_gets_its_user_while_the_server_runs_and_old_tokens_give_w
     assert!(users.contains("\"tpro.>\""), "without a file it is all of its space: {users}");
 
     // People have a user who may do everything, and no secret is on a page.
-    let told = checkout.run("make/env.sh print").await?;
+    let told = checkout.run("make env").await?;
     assert!(told.contains("NATS_USER='admin'") && !told.contains("NATS_TOKEN"), "{told}");
     let mut secrets = Vec::new();
     for user in ["admin", "main", "analytic", "billing"] {
@@ -144,7 +154,7 @@ async fn a_new_service_gets_its_user_while_the_server_runs_and_old_tokens_give_w
             .contains("\"authorized_user\": \"billing\""))
     })
     .await?;
-    checkout.run("make/nats.sh stop").await?;
+    checkout.run("make stop-nats").await?;
     world.finish(&[]).await?;
     Ok(())
 }

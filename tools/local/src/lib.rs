@@ -2,17 +2,22 @@
 //! private PostgreSQL, a nats-server, the trace viewer and the copies of services.
 #![forbid(unsafe_code)]
 
+pub mod cargo;
 pub mod checkout;
 pub mod chosen;
 pub mod cluster;
 pub mod cluster_files;
+pub mod console;
 pub mod digest;
 pub mod env_file;
 pub mod environment;
+pub mod extension;
 pub mod extension_files;
 pub mod failure;
 pub mod http;
+pub mod install_extension;
 pub mod installation;
+pub mod jaeger;
 pub mod libpq;
 pub mod lock;
 pub mod nats;
@@ -21,6 +26,7 @@ pub mod pg_config;
 pub mod place;
 pub mod port;
 pub mod process;
+pub mod progress;
 pub mod psql;
 pub mod say;
 pub mod secret;

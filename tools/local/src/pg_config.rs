@@ -27,8 +27,8 @@ impl PgConfig {
         ask(checkout, &self.path, option).map(PathBuf::from)
     }
 
-    /// Tells cargo of it. Of the distribution's .cargo/config.toml tells: a path
-    /// that comes from another place makes cargo build the bindings again.
+    /// Names it to cargo. .cargo/config.toml names the distribution's: a path that comes from
+    /// another place makes cargo build the bindings again.
     pub fn for_cargo(&self, cargo: &mut Command) {
         if self.path != Path::new(DEFAULT) {
             cargo.env("PGRX_PG_CONFIG_PATH", &self.path);

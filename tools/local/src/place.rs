@@ -60,7 +60,7 @@ impl Place {
     pub fn make(&self, checkout: &Checkout) -> Outcome {
         let base = self.base.display();
         fs::create_dir_all(&self.base).context(format!("making {base}"))?;
-        // /var/lib is root's, .local is ours: a folder of somebody else's there is not to be trusted.
+        // /var/lib is root's, .local is ours: nobody else's folder there is to be trusted.
         let found = fs::symlink_metadata(&self.base).context(format!("looking at {base}"))?;
         if found.uid() != geteuid().as_raw() {
             return Err(Failure::new(format!("{base} belongs to somebody else"))

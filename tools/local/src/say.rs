@@ -96,12 +96,12 @@ impl Screen {
         self.without_remarks.set(true);
     }
 
-    /// What `work` says goes to standard error.
+    /// Does work whose lines go to standard error.
     pub fn to_stderr<T>(&self, work: impl FnOnce() -> T) -> T {
         self.elsewhere(Place::Errors, work)
     }
 
-    /// What `work` says is not told. Warnings and errors are.
+    /// Does work whose lines are not told. Its warnings and errors are.
     pub fn nowhere<T>(&self, work: impl FnOnce() -> T) -> T {
         self.elsewhere(Place::Nowhere, work)
     }

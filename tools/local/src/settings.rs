@@ -76,8 +76,8 @@ impl Settings {
 
     /// Takes away what is no choice of the user's.
     ///
-    /// A shell that has run `eval "$(make env)"` carries the local addresses in its environment, and
-    /// DATABASE_URL there is that of main. `make env` lists their digests, by which they are known.
+    /// A shell that ran `eval "$(make env)"` carries the local addresses in its environment; its
+    /// DATABASE_URL is that of main. `make env` lists their digests, by which they are known.
     pub fn forget_leftovers(&mut self, screen: &Screen) {
         let ours = self.get("MAKE_ENV_DIGESTS").unwrap_or_default();
         for key in OF_MAKE_ENV {

@@ -4,19 +4,30 @@
 use clap::Subcommand;
 use tpro_local::checkout::Checkout;
 use tpro_local::failure::Outcome;
-use tpro_local::{cluster, environment, nats};
+use tpro_local::{cluster, console, environment, extension, install_extension, jaeger, nats};
 
+use crate::plain::plain;
 use crate::problem::Ending;
 
 /// A task on the local installation.
 #[derive(Debug, Subcommand)]
 pub enum Local {
+    /// Start the private PostgreSQL with the extension (PG_PORT)
+    UpDb,
     /// Stop PostgreSQL; its data stays
     StopDb,
     /// Start the nats-server (NATS_PORT, NATS_MONITOR_PORT)
     UpNats,
     /// Stop the nats-server
     StopNats,
+    /// Start the trace viewer (JAEGER_PORT, OTLP_PORT)
+    UpJaeger,
+    /// Stop the trace viewer; its traces are gone
+    StopJaeger,
+    /// Put the extension into a PostgreSQL of your own (PG_CONFIG)
+    InstallExtension,
+    /// SQL as service main (AS=postgres: as the local superuser)
+    Psql,
     /// Print addresses and secrets as lines for a shell to eval
     Env,
     /// A part of a command that is still a script
@@ -32,6 +43,10 @@ pub enum Local {
 pub enum Part {
     /// PostgreSQL runs
     Cluster,
+    /// The extension is built, and in the local database
+    Extension,
+    /// A build of this release of the extension is in the local database
+    ExtensionOfRelease,
     /// The running nats-server knows the users that there are
     NatsUsers,
     /// .local/env is written
@@ -50,7 +65,7 @@ pub fn run(task: &Local) -> Ending {
     match done(&checkout, task) {
         Ok(()) => Ending::Well,
         Err(failure) => {
-            checkout.screen.error(failure.to_string());
+            checkout.screen.error(plain(&failure.to_string()));
             Ending::Ill
         }
     }
@@ -58,11 +73,18 @@ pub fn run(task: &Local) -> Ending {
 
 fn done(checkout: &Checkout, task: &Local) -> Outcome {
     match task {
+        Local::UpDb => cluster::up(checkout).and_then(|()| extension::up(checkout)),
         Local::StopDb => cluster::stop(checkout),
         Local::UpNats => nats::up(checkout),
         Local::StopNats => nats::stop(checkout),
+        Local::UpJaeger => jaeger::up(checkout),
+        Local::StopJaeger => jaeger::stop(checkout),
+        Local::InstallExtension => install_extension::install(checkout),
+        Local::Psql => console::open(checkout),
         Local::Env => environment::print(checkout),
         Local::Part { part: Part::Cluster } => cluster::up(checkout),
+        Local::Part { part: Part::Extension } => extension::up(checkout),
+        Local::Part { part: Part::ExtensionOfRelease } => extension::need(checkout),
         Local::Part { part: Part::NatsUsers } => nats::follow_users(checkout),
         Local::Part { part: Part::Env } => environment::save(checkout),
     }
