@@ -5,10 +5,12 @@
 //! handlers. Authors of services see all of this through `tpro_sidecar`.
 #![forbid(unsafe_code)]
 
+mod as_text;
 pub mod handler;
 pub mod host;
 pub mod inbox;
 pub mod metrics;
+mod peers;
 pub mod subscriber;
 pub mod turn;
 

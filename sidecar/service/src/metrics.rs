@@ -38,8 +38,8 @@ pub struct Counts {
     pub at_work: Gauge,
     /// Messages for which no handler ran: `repeat` (answered with the stored outcome), `joined` (at
     /// work here already), `working` (at work elsewhere), `mismatch` (another question was asked
-    /// under its uid), `overloaded`, `stale`, `unsupported`, `hops`, `unknown`, `malformed`,
-    /// `exhausted`.
+    /// under its uid), `overloaded`, `stale`, `unsupported`, `hops`, `unknown`, `passed` (to a
+    /// copy that has the method), `malformed`, `exhausted`.
     pub not_run: Family<Reason, Counter>,
     /// Outcomes dropped because another run was first.
     pub beaten: Counter,

@@ -53,6 +53,7 @@ mod make_down_all;
 mod make_nats;
 mod make_roll;
 mod make_upgrade;
+mod methods;
 mod monitoring;
 mod nats_says;
 mod nats_users;

@@ -48,6 +48,9 @@ pub const STATE: &str = "Tpro-State";
 /// The copy that answered: see [`crate::Responder`].
 pub const RESPONDER: &str = "Tpro-Responder";
 
+/// The subject of a request that one copy of a service passes on to another copy of it.
+pub const PASSED: &str = "Tpro-Passed";
+
 /// The headers of a request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RequestHeaders {

@@ -74,13 +74,23 @@ impl Intake {
         }
     }
 
-    /// Takes messages until told to drain, then those that are on their way.
-    pub(super) async fn run(mut self, mut messages: Subscriber, drain: oneshot::Receiver<()>) {
+    /// Takes messages, also those that other copies pass on, until told to drain. Then it takes
+    /// those that are on their way.
+    pub(super) async fn run(
+        mut self,
+        mut messages: Subscriber,
+        mut passed: Subscriber,
+        drain: oneshot::Receiver<()>,
+    ) {
         let mut drain = std::pin::pin!(drain);
         loop {
             let message = tokio::select! {
                 biased;
                 message = messages.next() => message,
+                Some(message) = passed.next() => {
+                    let Some(message) = self.serving.peers.unpack(message) else { continue };
+                    Some(message)
+                }
                 _ = &mut drain => break,
                 () = self.serving.stop.cancelled() => return,
             };
@@ -92,6 +102,12 @@ impl Intake {
             self.take(message).await;
         }
         self.take_the_last(messages).await;
+        // The last of the others came before the echo by which the server has answered.
+        while let Some(Some(message)) = passed.next().now_or_never() {
+            if let Some(message) = self.serving.peers.unpack(message) {
+                self.take(message).await;
+            }
+        }
     }
 
     /// Leaves the queue group and takes the messages on their way. Without a connection there are

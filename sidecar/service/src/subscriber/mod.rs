@@ -30,6 +30,7 @@ use crate::{
     handler::{Service, calls::Calls},
     host::Host,
     inbox::Inbox,
+    peers::Peers,
     turn::Turn,
 };
 
@@ -40,6 +41,7 @@ const KNOWN: Duration = Duration::from_secs(2);
 pub struct Subscriber {
     app: Arc<Host>,
     replies: Arc<ReplyHeaders>,
+    peers: Arc<Peers>,
     /// Tells the intake to take no more; it says when it has taken the last.
     drain: oneshot::Sender<()>,
     intake: JoinHandle<()>,
@@ -65,22 +67,24 @@ pub async fn start(
     app.stop.tasks.spawn(turn.serve());
     let calls = Calls::start(&app, over.clone()).await?;
     let (inbox, writer) = Inbox::start(&app, over.clone());
+    // Before the queue group: each copy is to know this one before it can get a message.
+    let (peers, passed) = Peers::start(&app, &service, over.clone()).await?;
     let name = &app.source.service;
     let subject = format!("{}.{name}.>", app.config.space);
     let messages = app.nats.queue_subscribe(subject, name.queue_group()).await?;
     let (drain, drained) = oneshot::channel();
     let at_work = TaskTracker::new();
-    let serving = Arc::new(Serving::new(app.clone(), service, calls, inbox, stop.clone()));
+    let serving = Arc::new(Serving::new(app.clone(), service, calls, inbox, peers.clone(), stop.clone()));
     let replies = serving.headers.clone();
     let discovery = Discovery::start(serving.clone()).await?;
     app.stop.tasks.spawn(discovery.run(app.stop.soft.clone()));
     let intake = Intake::new(serving, at_work.clone());
-    let intake = app.stop.tasks.spawn(intake.run(messages, drained));
+    let intake = app.stop.tasks.spawn(intake.run(messages, passed, drained));
     // A flush only says that the client has written the subscription. Without a connection there is
     // nothing to wait for: with the next one the subscription is made again.
     let known = nats::delivered(&app.nats, &app.config.service);
     let _ = tokio::time::timeout(KNOWN, app.stop.soft.run_until_cancelled(known)).await;
-    Ok(Subscriber { app, replies, drain, intake, at_work, stop, over, writer })
+    Ok(Subscriber { app, replies, peers, drain, intake, at_work, stop, over, writer })
 }
 
 impl Subscriber {
@@ -91,6 +95,7 @@ impl Subscriber {
     /// requesters are told to try elsewhere.
     pub async fn drain(self, deadline: Instant) {
         let deadline = deadline.into();
+        self.peers.leave().await;
         // It fails if the intake has ended by itself, with the connection.
         let _ = self.drain.send(());
         let finished = async {

@@ -19,10 +19,12 @@ use super::{
     stateless, transactional,
 };
 use crate::handler::{method::Method, outcome::Outcome, scope::Origin};
-use crate::{host::Host, inbox::verdict};
+use crate::{host::Host, inbox::verdict, peers};
 
 /// The budget of a message that does not name one: of strangers, and of events.
 const UNSAID_BUDGET: Duration = Duration::from_secs(30);
+/// The budget of a message that is passed on at its end. No budget would make it an event.
+const LEAST: Duration = Duration::from_millis(1);
 /// A younger answer of the database is not asked for again.
 const JUST_NOW: Duration = Duration::from_secs(1);
 
@@ -89,6 +91,15 @@ pub(super) async fn serve(serving: &Serving, message: Message) {
                 }
             };
         }
+        Err(error) if error.code == code::METHOD_NOT_FOUND && peers::passed(&message).is_none() => {
+            let Some(copy) = elsewhere(serving, target.as_ref()).await else {
+                return refuse(serving, &back, &mut span, "unknown", error).await;
+            };
+            let left = headers.budget_ms.filter(|ms| *ms > 0).map(Duration::from_millis);
+            let left = left.map(|budget| budget.saturating_sub(received.elapsed()).max(LEAST));
+            span.discard();
+            return pass(serving, message, &copy, left).await;
+        }
         Err(error) => (if error.code == code::METHOD_NOT_FOUND { "unknown" } else { "malformed" }, error),
     };
     refuse(serving, &back, &mut span, reason, error).await;
@@ -107,6 +118,20 @@ async fn refuse_version(serving: &Serving, message: Message, version: Version) {
     }
     let back = Back { subject: message.reply, form: Form::Json };
     serving.headers.state(&serving.app, &back, ReplyState::Unsupported).await;
+}
+
+/// Another copy of this service that has the method.
+async fn elsewhere(serving: &Serving, target: Option<&Target>) -> Option<String> {
+    serving.peers.find(target?.method()).await
+}
+
+/// Passes a message on to a copy that has its method. If NATS does not take it, the requester sends
+/// it again.
+async fn pass(serving: &Serving, message: Message, copy: &str, left: Option<Duration>) {
+    serving.count_not_run("passed");
+    if let Err(error) = serving.peers.pass(copy, message, left).await {
+        tracing::warn!("a message could not be passed on to a copy that has its method: {error}");
+    }
 }
 
 /// Answers a message for which no handler runs.

@@ -36,6 +36,7 @@ use crate::{
         run_limit::RunLimit,
         verdict::Refusal,
     },
+    peers::Peers,
 };
 
 /// The longest wait of a suspect for another one: it keeps a handler's place meanwhile.
@@ -51,6 +52,7 @@ pub(super) struct Serving {
     pub(super) service: Arc<Service>,
     pub(super) calls: Arc<Calls>,
     pub(super) inbox: Inbox,
+    pub(super) peers: Arc<Peers>,
     pub(super) own: Own,
     pub(super) flight: Arc<Flight<Back>>,
     pub(super) headers: Arc<ReplyHeaders>,
@@ -86,6 +88,7 @@ impl Serving {
         service: Arc<Service>,
         calls: Arc<Calls>,
         inbox: Inbox,
+        peers: Arc<Peers>,
         stop: CancellationToken,
     ) -> Self {
         let methods = service.methods().into_iter();
@@ -103,6 +106,7 @@ impl Serving {
             service,
             calls,
             inbox,
+            peers,
         }
     }
 

@@ -22,13 +22,13 @@ pub(super) enum State {
 /// A copy's word about itself. Nobody signs it: keys are a database's own.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Word {
-    #[serde(with = "as_text")]
+    #[serde(with = "crate::as_text")]
     pub(super) instance: Uuid,
     pub(super) state: State,
     /// True if it shares its service with other databases.
     pub(super) shares: bool,
     /// The copy that says it: service/version/copy.
-    #[serde(with = "as_text")]
+    #[serde(with = "crate::as_text")]
     pub(super) copy: Responder,
     /// The release of tpro that it is built with.
     pub(super) release: String,
@@ -73,24 +73,6 @@ impl Word {
         let mut others = heard.iter().filter(|word| !(same(word) || self.shares && word.shares));
         let first = others.by_ref().filter(in_the_way).max_by_key(|word| word.state);
         first.map_or(Verdict::Free, Verdict::Refused)
-    }
-}
-
-/// Values that are told as their text.
-mod as_text {
-    use std::{fmt::Display, str::FromStr};
-
-    use serde::{Deserialize as _, Deserializer, Serializer, de::Error as _};
-
-    pub(super) fn serialize<T: Display, S: Serializer>(value: &T, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(value)
-    }
-
-    pub(super) fn deserialize<'de, T: FromStr, D: Deserializer<'de>>(deserializer: D) -> Result<T, D::Error>
-    where
-        T::Err: Display,
-    {
-        String::deserialize(deserializer)?.parse().map_err(D::Error::custom)
     }
 }
 

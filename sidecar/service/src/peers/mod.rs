@@ -1,0 +1,213 @@
+//! The other copies of this service, and the methods that each of them has.
+//!
+//! While a service is replaced by its next release, copies of both are in its queue group, and NATS
+//! gives a message to any of them. A copy that does not have the method passes the message on to
+//! one that does. Only if no copy has it, the requester is told that the method is unknown.
+//!
+//! Copies tell each other their methods on `_INBOX.tpro.<service>.peers.<space>`: each when it
+//! comes and when it leaves, and all when one of them asks. A copy asks only when it gets a method
+//! that it does not have, at most once in [`ASK_AGAIN`]. Messages that were passed on come to a
+//! copy on `_INBOX.tpro.<service>.passed.<copy>`. On a server with permissions only the service itself may
+//! publish to these subjects. Copies of another database count as strangers: they have another
+//! inbox.
+//!
+//! Copies of release 0.1.0 neither tell nor ask.
+
+mod company;
+mod word;
+
+use std::{
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
+
+use async_nats::{HeaderMap, HeaderName, HeaderValue, Message, PublishError, SubscribeError, Subscriber};
+use futures_util::StreamExt as _;
+use tokio::{
+    sync::Notify,
+    time::{Instant, timeout_at},
+};
+use tokio_util::sync::CancellationToken;
+use tpro_runtime::random;
+use tpro_wire::{Target, headers};
+
+use self::{company::Company, word::Word};
+use crate::{handler::Service, host::Host};
+
+#[cfg(doc)]
+use self::company::ASK_AGAIN;
+
+/// The longest wait for the words of copies that are known. One that has died costs it once.
+const PATIENCE: Duration = Duration::from_secs(2);
+/// The wait for copies of which nothing is known.
+const STRANGERS: Duration = Duration::from_millis(250);
+
+/// The other copies of this service, as this copy knows them.
+pub(crate) struct Peers {
+    app: Arc<Host>,
+    /// The subject of the words.
+    subject: String,
+    /// The name of this copy among them.
+    copy: String,
+    methods: Vec<String>,
+    company: Mutex<Company>,
+    /// Held while this copy asks: one question serves all messages that wait for the answers.
+    asking: tokio::sync::Mutex<()>,
+    heard: Notify,
+    /// This copy takes no more: it has told so, and answers no question.
+    left: AtomicBool,
+}
+
+impl Peers {
+    /// Listens to the other copies until `over`. The subscription is for the messages that they
+    /// pass on. To be started before this copy joins the queue group: then each of them knows its
+    /// methods before it can get a message.
+    pub(crate) async fn start(
+        app: &Arc<Host>,
+        service: &Service,
+        over: CancellationToken,
+    ) -> Result<(Arc<Self>, Subscriber), SubscribeError> {
+        let name = &app.source.service;
+        let peers = Arc::new(Self {
+            subject: format!("_INBOX.tpro.{name}.peers.{}", app.config.space),
+            copy: format!("{:016x}", random::next_u64()),
+            methods: service.methods().into_iter().map(|(method, _)| method.to_owned()).collect(),
+            company: Mutex::default(),
+            asking: tokio::sync::Mutex::default(),
+            heard: Notify::new(),
+            left: AtomicBool::new(false),
+            app: app.clone(),
+        });
+        let passed = app.nats.subscribe(peers.takes(&peers.copy)).await?;
+        let words = app.nats.subscribe(peers.subject.clone()).await?;
+        app.stop.tasks.spawn(peers.clone().listen(words, over));
+        peers.tell(true, &peers.methods).await;
+        Ok((peers, passed))
+    }
+
+    /// Hears the words of the others, and answers those who ask.
+    async fn listen(self: Arc<Self>, mut words: Subscriber, over: CancellationToken) {
+        while let Some(Some(message)) = over.run_until_cancelled(words.next()).await {
+            let Some(word) = Word::read(&message.payload) else { continue };
+            if word.instance != self.app.source.instance || word.copy == self.copy {
+                continue;
+            }
+            let asks = word.asks;
+            self.company().hear(word, std::time::Instant::now());
+            self.heard.notify_waiters();
+            if asks && !self.left.load(Ordering::Relaxed) {
+                self.tell(false, &self.methods).await;
+            }
+        }
+    }
+
+    /// Tells the others that this copy leaves: nothing is passed on to it from now on.
+    pub(crate) async fn leave(&self) {
+        self.left.store(true, Ordering::Relaxed);
+        self.tell(false, &[]).await;
+    }
+
+    /// Tells all others the methods of this copy.
+    async fn tell(&self, asks: bool, methods: &[String]) {
+        let word = Word {
+            instance: self.app.source.instance,
+            copy: self.copy.clone(),
+            asks,
+            methods: methods.to_vec(),
+        };
+        if let Err(error) = self.app.nats.publish(self.subject.clone(), word.text()).await {
+            tracing::debug!("the other copies could not be told the methods of this one: {error}");
+        }
+    }
+
+    /// A copy that has this method. None when all that are there have told that they do not.
+    pub(crate) async fn find(&self, method: &str) -> Option<String> {
+        if let Some(copy) = self.known(method) {
+            return Some(copy);
+        }
+        let _asking = self.asking.lock().await;
+        let asked = Instant::now();
+        if self.company().asked_lately(asked.into_std()) {
+            // Another message had them asked.
+            return self.known(method);
+        }
+        self.tell(true, &self.methods_to_tell()).await;
+        let until = asked + if self.company().is_empty() { STRANGERS } else { PATIENCE };
+        loop {
+            let mut heard = std::pin::pin!(self.heard.notified());
+            // From here on no word is missed.
+            heard.as_mut().enable();
+            if let Some(copy) = self.known(method) {
+                return Some(copy);
+            }
+            if self.company().has_answered(asked.into_std()) || timeout_at(until, heard).await.is_err() {
+                break;
+            }
+        }
+        self.company().asked(asked.into_std());
+        None
+    }
+
+    /// The methods of this copy for those that take new messages, and none when it has left.
+    fn methods_to_tell(&self) -> Vec<String> {
+        if self.left.load(Ordering::Relaxed) { Vec::new() } else { self.methods.clone() }
+    }
+
+    fn known(&self, method: &str) -> Option<String> {
+        self.company().find(method, std::time::Instant::now(), random::next_u64()).map(str::to_owned)
+    }
+
+    /// Passes a message on to another copy, with the rest of its budget.
+    pub(crate) async fn pass(
+        &self,
+        copy: &str,
+        message: Message,
+        left: Option<Duration>,
+    ) -> Result<(), PublishError> {
+        let mut map = message.headers.unwrap_or_default();
+        set(&mut map, headers::PASSED, message.subject.as_str());
+        if let Some(left) = left {
+            set(&mut map, headers::BUDGET_MS, &left.as_millis().to_string());
+        }
+        let (nats, subject) = (&self.app.nats, self.takes(copy));
+        match message.reply {
+            Some(reply) => nats.publish_with_reply_and_headers(subject, reply, map, message.payload).await,
+            None => nats.publish_with_headers(subject, map, message.payload).await,
+        }
+    }
+
+    /// The message as its sender sent it. None if nobody can have sent it to this service.
+    pub(crate) fn unpack(&self, mut message: Message) -> Option<Message> {
+        let subject = passed(&message)?.to_owned();
+        let target = Target::parse(&subject).ok()?;
+        let ours = format!("{}.{}.{}", self.app.config.space, self.app.source.service, target.method());
+        (subject == ours).then(|| {
+            message.subject = subject.into();
+            message
+        })
+    }
+
+    /// The subject from which a copy takes messages that were passed on.
+    fn takes(&self, copy: &str) -> String {
+        format!("_INBOX.tpro.{}.passed.{copy}", self.app.source.service)
+    }
+
+    fn company(&self) -> MutexGuard<'_, Company> {
+        self.company.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The subject that a message had before another copy passed it on; none if no copy did.
+pub(crate) fn passed(message: &Message) -> Option<&str> {
+    Some(message.headers.as_ref()?.get(headers::PASSED)?.as_str())
+}
+
+fn set(map: &mut HeaderMap, name: &'static str, value: &str) {
+    // A subject and a number are letters, digits and a few signs.
+    if let Ok(value) = value.parse::<HeaderValue>() {
+        map.insert(HeaderName::from_static(name), value);
+    }
+}
