@@ -1,7 +1,8 @@
-# The commands of this checkout. Each is a script in make/; a line with ## is what `make help` shows.
+# The commands of this checkout. Each is a command of `tpro local` (tools/local), which make/setup.sh builds if need be; a line
+# with ## is what `make help` shows. `first` also installs what that build needs.
 # Settings come from the environment or the command line alike: COPY_NUMBER=2 make up-analytic, make up-analytic COPY_NUMBER=2.
 #
-# A name or a value reaches its script through the environment and never through a line that a shell reads: anything in it
+# A name or a value reaches its command through the environment and never through a line that a shell reads: anything in it
 # is text. The stem of a target is STEM there.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
@@ -23,17 +24,17 @@ help all: ## this list
 
 #: Everything
 demo: ## from nothing to a message that went round: installs, builds, starts, runs eight cases (CASES=only: just these)
-	@make/demo.sh
+	@make/setup.sh first demo
 setup: ## install what is missing (packages by apt, Rust by rustup)
 	@make/setup.sh
 up: ## start all services and what they need
-	@make/all.sh up
+	@make/setup.sh first up
 down: ## stop all of it; data stays
-	@make/all.sh down
+	@make/setup.sh run down
 status: ## what runs, where
-	@make/status.sh
+	@make/setup.sh run status
 clean: ## stop all of it and remove the cluster, .local and logs (.env files and target/ stay)
-	@make/clean.sh
+	@make/setup.sh run clean
 
 #: Looking on
 psql: ## SQL as service main (AS=postgres: as the local superuser)
@@ -41,27 +42,27 @@ psql: ## SQL as service main (AS=postgres: as the local superuser)
 env: ## lines `export NAME=value` of addresses and secrets: eval "$(make env)"
 	@make/setup.sh run env
 logs-%: FORCE ## follow the log of a service (COPY_NUMBER)
-	@make/service.sh logs "$$STEM"
+	@make/setup.sh run logs -- "$$STEM"
 
 #: Services (NAME: main, analytic, co, your own; all copies, or the one of COPY_NUMBER)
 up-%: FORCE ## start a copy of NAME and what it needs (COPY_NUMBER, SERVICE_VERSION, SERVICE_PORT)
-	@make/service.sh up "$$STEM"
+	@make/setup.sh run up -- "$$STEM"
 roll-%: FORCE ## replace NAME by release SERVICE_VERSION without a pause; kept versions come back as they were (REBUILD)
-	@make/service.sh roll "$$STEM"
+	@make/setup.sh run roll -- "$$STEM"
 stop-%: FORCE ## stop NAME gracefully
-	@make/service.sh stop "$$STEM"
+	@make/setup.sh run stop -- "$$STEM"
 down-%: FORCE ## stop NAME and forget its ports
-	@make/service.sh down "$$STEM"
+	@make/setup.sh run down -- "$$STEM"
 down-all-%: FORCE ## also remove binaries, .env, schema, role and logs of NAME; its source stays (FORCE=yes: unsettled messages, too)
-	@make/service.sh down-all "$$STEM"
+	@make/setup.sh run down-all -- "$$STEM"
 maintain-%: FORCE ## partitions of NAME, once and now: make them ahead, drop what is settled and old (the copies do it each minute)
-	@make/service.sh maintain "$$STEM"
+	@make/setup.sh run maintain -- "$$STEM"
 create-%: FORCE ## a new service NAME: crate from the template, .env, schema
-	@make/create.sh crate "$$STEM"
+	@make/setup.sh run create -- "$$STEM"
 create-env-%: FORCE ## services/NAME/.env, unless it is there
-	@TOLD=yes make/create.sh env "$$STEM"
+	@make/setup.sh run create-env -- "$$STEM"
 create-sql-%: FORCE ## schema and login role of NAME in the local database
-	@TOLD=yes make/create.sh sql "$$STEM"
+	@make/setup.sh run create-sql -- "$$STEM"
 
 #: Parts
 up-db: ## the private PostgreSQL with the extension (PG_PORT)
@@ -81,18 +82,18 @@ install-extension: ## put the extension into a PostgreSQL of your own (PG_CONFIG
 
 #: Working on it
 test: ## all tests, on real servers of their own
-	@make/test.sh
+	@make/setup.sh first test
 faults: ## the slow tests: faults, takeovers, their times in figures (FILTER=words)
-	@make/faults.sh
+	@make/setup.sh first faults
 check: ## fmt, clippy, doc, deny, shellcheck, pgspot
-	@make/check.sh
+	@make/setup.sh first check
 crates: ## the crates, which needs which, and the circles among their modules
-	@make/crates.sh
+	@make/setup.sh run crates
 bench: ## what a publish costs, and messages a second end to end
-	@make/bench.sh
+	@make/setup.sh first bench
 chaos: ## load under random faults, then: was the promise kept? (SECONDS=600, SEED: the same faults again)
-	@make/chaos.sh
+	@make/setup.sh first chaos
 simulate: ## the real cores on simulated servers, under random faults; a broken seed is made smaller (SECONDS=60, SEED)
-	@make/simulate.sh
+	@make/setup.sh first simulate
 soak: ## the same load without faults: does anything grow? (SECONDS=1800, SEED)
-	@make/soak.sh
+	@make/setup.sh first soak

@@ -50,6 +50,7 @@ mod logs;
 mod maintenance;
 mod make_commands;
 mod make_down_all;
+mod make_launcher;
 mod make_nats;
 mod make_roll;
 mod make_upgrade;

@@ -6,8 +6,8 @@ use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use tpro_local::process;
 use tpro_local::settings::Settings;
+use tpro_local::{process, psql, services};
 use tpro_testkit::ports::free_port;
 use tpro_testkit::{Context, Failure, Outcome, eventually, paths};
 use tpro_wire::ServiceName;
@@ -127,6 +127,16 @@ impl Checkout {
         let (well, told) = self.call("make", goals, &[])?;
         assert!(well, "make {goals:?} failed: {told}");
         Ok(told)
+    }
+
+    /// Calls psql as the local superuser; whether it succeeded, and what it said.
+    pub fn admin(&self, arguments: &[&str]) -> Outcome<(bool, String)> {
+        let mut settings = Settings::default();
+        self.environment.iter().for_each(|(name, value)| settings.set(name, value));
+        let checkout = tpro_local::checkout::Checkout::open(self.root.clone(), settings)?;
+        let done = psql::admin(&checkout)?.args(arguments).stdin(Stdio::null()).output().context("psql")?;
+        let told = [done.stdout, done.stderr].map(|bytes| String::from_utf8_lossy(&bytes).into_owned());
+        Ok((done.status.success(), told.concat()))
     }
 
     /// Puts programs in the place of the scripts that only write down what reaches them.
@@ -318,19 +328,9 @@ fn make_and_the_program_know_the_same_names() -> Outcome {
         names.push("a".repeat(length));
     }
     names.extend(patterns.iter().map(|pattern| format!("{}9", pattern.replace('*', "z"))));
-    let script = r#"set -euo pipefail; LC_ALL=C.UTF-8
-        . make/lib/say.sh; . make/lib/service.sh
-        for name; do if (must_be_name "$name") 2>/dev/null; then printf y; else printf n; fi; done"#;
-    let output = Command::new("bash")
-        .args(["-c", script, "bash"])
-        .args(&names)
-        .current_dir(paths::checkout())
-        .output()
-        .context("bash")?;
-    let told = String::from_utf8(output.stdout)?;
-    assert_eq!(told.len(), names.len(), "{}", String::from_utf8_lossy(&output.stderr));
-    for (name, by_make) in names.iter().zip(told.chars()) {
-        assert_eq!(by_make == 'y', ServiceName::parse(name).is_ok(), "{name:?}");
+    for name in &names {
+        let by_make = services::must_be_name(name);
+        assert_eq!(by_make.is_ok(), ServiceName::parse(name).is_ok(), "{name:?}: {by_make:?}");
     }
     Ok(())
 }

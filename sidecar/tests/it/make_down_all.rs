@@ -24,21 +24,21 @@ fn unsettled_messages_are_lost_only_when_somebody_says_so() -> Outcome {
     checkout.well(&["up-db"])?;
     checkout.well(&["create-env-co"])?;
     checkout.well(&["create-sql-co"])?;
-    let admin = |asked: &str| checkout.call("bash", &["-c", &format!(". make/lib.sh; admin {asked}")], &[]);
-    let publish =
-        "--command=\"SELECT tpro.publish('a', 'b', 'c', sender => 'co') FROM generate_series(1, 3)\"";
-    assert!(admin(publish)?.0);
+    let admin = |asked: &str| checkout.admin(&["--command", asked]);
+    let (well, told) =
+        admin("SELECT tpro.publish('a', 'b', 'c', sender => 'co') FROM generate_series(1, 3)")?;
+    assert!(well, "{told}");
 
     let (well, told) = checkout.call("make", &["down-all-co"], &[])?;
     assert!(!well && told.contains("3 messages of co are unsettled") && told.contains("FORCE=yes"), "{told}");
-    let left = "--command=\"SELECT count(*) FROM co_service.mq_publish\"";
+    let left = "SELECT count(*) FROM co_service.mq_publish";
     assert_eq!(admin(left)?.1.trim(), "3");
     assert!(checkout.root.join("services/co/.env").exists(), "nothing is removed");
 
     let told = checkout.well(&["down-all-co", "FORCE=yes"])?;
     assert!(told.contains("schema, role and logs are removed"), "{told}");
     assert!(!checkout.root.join("services/co/.env").exists());
-    let gone = "--command=\"SELECT to_regnamespace('co_service') IS NULL\"";
+    let gone = "SELECT to_regnamespace('co_service') IS NULL";
     assert_eq!(admin(gone)?.1.trim(), "t");
     checkout.well(&["stop-db"])?;
     Ok(())

@@ -1,4 +1,4 @@
-//! `make roll-NAME` itself: the scripts of `make/`, in a checkout of the test's own, with what cargo has built already.
+//! `make roll-NAME` itself, in a checkout of the test's own, with what cargo has built already.
 
 use std::env;
 use std::fs;

@@ -28,18 +28,18 @@ fn make_up_db_upgrades_a_local_database_of_the_release_before() -> Outcome {
     assert!(told.contains("extension pg_tpro created"), "{told}");
     let publish = "SELECT tpro.publish('a', 'b', 'c', sender => 'old');\n";
     fs::write(checkout.root.join("old.sql"), released_service("0.1.0", "old")? + publish)?;
-    let admin = |asked: &str| checkout.call("bash", &["-c", &format!(". make/lib.sh; admin {asked}")], &[]);
-    let (well, told) = admin("--file=old.sql")?;
+    let (well, told) = checkout.admin(&["--file=old.sql"])?;
     assert!(well, "{told}");
 
     fs::write(&control, now)?;
     let told = checkout.well(&["up-db"])?;
     assert!(told.contains("extension pg_tpro 0.1.0 is 0.1.1 now"), "{told}");
     assert!(told.contains("services of an earlier release: 1 upgraded"), "{told}");
-    let (well, left) = admin(
-        "--command=\"SELECT extversion, (SELECT count(*) FROM tpro.outdated('old')), (SELECT count(*) FROM old_service.mq_publish) \
-         FROM pg_extension WHERE extname = 'pg_tpro'\"",
-    )?;
+    let (well, left) = checkout.admin(&[
+        "--command",
+        "SELECT extversion, (SELECT count(*) FROM tpro.outdated('old')), (SELECT count(*) FROM old_service.mq_publish) \
+         FROM pg_extension WHERE extname = 'pg_tpro'",
+    ])?;
     assert!(well && left.trim() == "0.1.1|0|1", "{left}");
     let told = checkout.well(&["up-db"])?;
     assert!(told.contains("extension pg_tpro 0.1.1 is there") && !told.contains("has changed"), "{told}");

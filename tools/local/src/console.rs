@@ -1,10 +1,8 @@
 //! SQL for a person: psql as the service main, or as the local superuser.
 
-use std::io;
-
 use crate::checkout::Checkout;
 use crate::failure::{Context as _, Outcome, fail};
-use crate::{chosen, cluster, psql, services};
+use crate::{chosen, cluster, psql, ready, services};
 
 /// Puts psql in the place of this process: as AS says, else as main.
 pub fn open(checkout: &Checkout) -> Outcome {
@@ -26,11 +24,7 @@ fn as_main(checkout: &Checkout) -> Outcome {
     if let Some(url) = chosen::by_user(checkout, "DATABASE_URL", Some("main")) {
         return psql::be_at(checkout, &url, false);
     }
-    let mut script = checkout.command(checkout.path("make/service.sh"));
-    script.args(["database", "main"]).stdout(io::stderr());
-    if !script.status().context("starting make/service.sh")?.success() {
-        return fail("the database of main is not there");
-    }
+    checkout.screen.to_stderr(|| ready::database(checkout, "main"))?;
     let url = services::env_file(checkout, "main").get("DATABASE_URL");
     psql::be_at(checkout, &url.context("services/main/.env has no DATABASE_URL")?, true)
 }

@@ -1,0 +1,38 @@
+//! `make up` and `make down`: all services and what they need.
+
+use crate::checkout::Checkout;
+use crate::failure::Outcome;
+use crate::setup::{self, Use};
+use crate::{cargo, cluster, jaeger, nats, service, services};
+
+/// Starts all services and what they need.
+pub fn up(checkout: &mut Checkout) -> Outcome {
+    checkout.screen.steps(3);
+    checkout.screen.step("What it needs");
+    setup::install(checkout, Use::Services)?;
+    checkout.screen.step("Building");
+    build(checkout)?;
+    let names = services::all(checkout);
+    checkout.screen.step(format!("Starting {} and what they need", names.join(" ")));
+    names.iter().try_for_each(|name| service::up(checkout, name))?;
+    checkout.screen.step_done();
+    checkout.screen.say("make status shows what runs, make down ends it.");
+    Ok(())
+}
+
+/// Builds all programs that are run here; nothing after it builds again.
+pub fn build(checkout: &mut Checkout) -> Outcome {
+    cargo::build(checkout, "building", &["--bins", "--lib"])?;
+    checkout.settings.set("BUILT", "yes");
+    Ok(())
+}
+
+/// Stops all of it. Data stays.
+pub fn down(checkout: &Checkout) -> Outcome {
+    for name in services::all(checkout) {
+        service::down(checkout, &name)?;
+    }
+    jaeger::stop(checkout)?;
+    nats::stop(checkout)?;
+    cluster::stop(checkout)
+}

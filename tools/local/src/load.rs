@@ -1,0 +1,71 @@
+//! The programs that load tpro and measure it: `make bench`, `chaos`, `soak` and `simulate`.
+
+use crate::cargo::{self, Profile};
+use crate::checkout::Checkout;
+use crate::failure::{Outcome, fail};
+use crate::replace::by;
+use crate::setup::{self, Use};
+
+/// The benchmark, in a database of its own beside the local services.
+pub fn bench(checkout: &Checkout) -> Outcome {
+    setup::install(checkout, Use::Services)?;
+    measured(checkout, "building the benchmark", &["--bins", "--lib"])?;
+    by(checkout.command(Profile::Measured.folder(checkout).join("tpro-bench")))
+}
+
+/// Load under random faults, on servers of its own; then a look if the promise was kept.
+pub fn chaos(checkout: &Checkout) -> Outcome {
+    load(checkout, "run", 600)
+}
+
+/// Load without faults; then a look if anything grows.
+pub fn soak(checkout: &Checkout) -> Outcome {
+    load(checkout, "soak", 1800)
+}
+
+/// Random runs of the real cores on simulated servers.
+pub fn simulate(checkout: &Checkout) -> Outcome {
+    let (seconds, seed) = (seconds(checkout, 60)?, seed(checkout)?);
+    setup::install(checkout, Use::Services)?;
+    measured(checkout, "building", &["--bin", "tpro-simulate"])?;
+    let mut program = checkout.command(Profile::Measured.folder(checkout).join("tpro-simulate"));
+    program.arg(seconds).args(seed);
+    by(program)
+}
+
+fn load(checkout: &Checkout, kind: &str, default: u64) -> Outcome {
+    let (seconds, seed) = (seconds(checkout, default)?, seed(checkout)?);
+    setup::install(checkout, Use::Services)?;
+    // Examples too: one of them is `rogue`, the service whose handlers have effects. Building any
+    // turns the feature `failpoints` on in all services (cargo tree -e features -i fail: the crate
+    // is a dev-dependency of itself). Built without, the crate would be compiled a second time for
+    // minutes, and that one service would have it all the same. A point that nobody has set is a
+    // look into an empty map, which grows by nothing.
+    measured(checkout, "building", &["--bins", "--lib", "--examples"])?;
+    let mut program = checkout.command(Profile::Measured.folder(checkout).join("tpro-chaos"));
+    program.args([kind, "--seconds", &seconds]);
+    if let Some(seed) = seed {
+        program.args(["--seed", &seed]);
+    }
+    program.arg("--logs").arg(checkout.logs());
+    by(program)
+}
+
+fn measured(checkout: &Checkout, label: &str, arguments: &[&str]) -> Outcome {
+    cargo::build_all(checkout, Profile::Measured, label, arguments)
+}
+
+/// SECONDS. make hands it on as LOAD_SECONDS, since bash counts in SECONDS itself.
+fn seconds(checkout: &Checkout, default: u64) -> Outcome<String> {
+    Ok(checkout.settings.whole_number("LOAD_SECONDS", default, "SECONDS")?.to_string())
+}
+
+/// SEED, which gives the faults of an earlier run again.
+fn seed(checkout: &Checkout) -> Outcome<Option<String>> {
+    let Some(seed) = checkout.settings.get("SEED") else { return Ok(None) };
+    if (1..=20).contains(&seed.len()) && seed.bytes().all(|digit| digit.is_ascii_digit()) {
+        return Ok(Some(seed));
+    }
+    let shown: String = seed.chars().take(40).collect();
+    fail(format!("SEED={shown}: a seed is a whole number, as the run before has printed it"))
+}

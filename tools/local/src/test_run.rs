@@ -1,0 +1,56 @@
+//! A run of `cargo test`: all of its output goes to a log, the lines worth a look to the screen.
+
+use std::fs::{self, File};
+use std::io::{self, BufRead as _, BufReader, Write as _};
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+use crate::checkout::Checkout;
+use crate::failure::{Context as _, Outcome};
+use crate::{cargo, pg_config};
+
+/// Runs the tests of the workspace that the arguments select, also after some have failed. Returns
+/// true if all passed.
+pub fn run(
+    checkout: &Checkout,
+    log: &Path,
+    times: Option<&Path>,
+    arguments: &[&str],
+    is_shown: impl Fn(&str) -> bool,
+) -> Outcome<bool> {
+    let mut cargo = cargo::command(checkout)?;
+    pg_config::checked(checkout)?.for_cargo(&mut cargo);
+    cargo.args(["test", "--workspace"]).args(cargo::flags(checkout)).args(arguments);
+    if let Some(times) = times {
+        cargo.env("TPRO_TEST_TIMES", times);
+    }
+    let writing = || format!("writing {}", log.display());
+    let mut file = File::create(log).context(writing())?;
+    let (mut child, output) = start(cargo).context("starting cargo test")?;
+    let mut output = BufReader::new(output);
+    let mut line = Vec::new();
+    while output.read_until(b'\n', &mut line).context("reading the output of cargo test")? > 0 {
+        file.write_all(&line).context(writing())?;
+        let text = String::from_utf8_lossy(&line);
+        let text = text.trim_end_matches('\n');
+        if is_shown(text) {
+            checkout.screen.say(text);
+        }
+        line.clear();
+    }
+    Ok(child.wait().context("waiting for cargo test")?.success())
+}
+
+/// Starts it with one pipe for what it says and for its errors. The command goes, so that the pipe
+/// ends with the programs.
+fn start(mut command: Command) -> io::Result<(std::process::Child, io::PipeReader)> {
+    let (reader, writer) = io::pipe()?;
+    command.stdin(Stdio::null()).stdout(writer.try_clone()?).stderr(writer);
+    Ok((command.spawn()?, reader))
+}
+
+/// The log as text.
+pub fn text(log: &Path) -> Outcome<String> {
+    let bytes = fs::read(log).context(format!("reading {}", log.display()))?;
+    Ok(String::from_utf8_lossy(&bytes).into_owned())
+}
