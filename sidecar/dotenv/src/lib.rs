@@ -55,11 +55,10 @@ pub fn without_mark(text: &str) -> &str {
 
 /// The value that a file sets for a key: of several lines the last one. None if no line sets it.
 pub fn get(text: &str, key: &str) -> Option<String> {
-    let set = without_mark(text).split('\n').filter_map(|line| match read(line) {
+    without_mark(text).rsplit('\n').find_map(|line| match read(line) {
         Line::Set(name, value) if name == key => Some(value),
         _ => None,
-    });
-    set.last()
+    })
 }
 
 /// A value as it stands in a file, on one line.
