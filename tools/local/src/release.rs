@@ -125,7 +125,11 @@ pub fn kept(checkout: &Checkout, service: &str) -> Vec<String> {
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::fs::MetadataExt as _;
+    use std::time::Duration;
+
     use super::*;
+    use crate::settings::Settings;
 
     #[test]
     fn a_version_is_a_safe_name_of_a_folder() {
@@ -135,5 +139,28 @@ mod tests {
         for text in ["", ".", "..", "../x", "a/b", "-n", "a b", "$(touch pwned)", &"1".repeat(65)] {
             assert!(!is_version(text), "{text}");
         }
+    }
+
+    #[test]
+    fn the_last_builds_are_kept_newest_first_and_each_of_them_once() -> Outcome {
+        let root = std::env::temp_dir().join(format!("tpro-local-release-{}", std::process::id()));
+        fs::create_dir_all(root.join("target/debug")).context("a folder")?;
+        let checkout = Checkout::open(root.clone(), Settings::default())?;
+        let program = built(&checkout, "co");
+        for build in 1..=7 {
+            fs::write(&program, build.to_string()).context("a build")?;
+            let file = File::options().write(true).open(&program).context("a build")?;
+            file.set_modified(SystemTime::UNIX_EPOCH + Duration::from_secs(build)).context("its time")?;
+            keep(&checkout, "co", &format!("{build}.0"))?;
+        }
+        assert_eq!(kept(&checkout, "co"), ["7.0", "6.0", "5.0", "4.0", "3.0"]);
+        // The build that is kept already is not copied again.
+        let kept = super::program(&checkout, "co", "7.0");
+        let place = fs::metadata(&kept).context("a kept build")?.ino();
+        keep(&checkout, "co", "7.0")?;
+        assert_eq!(fs::metadata(&kept).context("a kept build")?.ino(), place);
+        fs::remove_file(&program).context("a build")?;
+        assert!(keep(&checkout, "co", "7.0").unwrap_err().to_string().contains("does not exist"));
+        fs::remove_dir_all(&root).context("removing it")
     }
 }
