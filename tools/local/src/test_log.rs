@@ -70,13 +70,13 @@ fn of_result(log: &str, result: &str) -> Vec<String> {
 pub fn only_tests_failed(log: &str) -> bool {
     let lists = log.lines().filter(|line| line.starts_with("test result: FAILED")).count();
     // error: 2 targets failed:
-    let targets = log.lines().filter_map(|line| {
+    let mut targets = log.lines().filter_map(|line| {
         let count = line.strip_prefix("error: ")?;
         let count =
             count.strip_suffix(" targets failed:").or_else(|| count.strip_suffix(" target failed:"))?;
         count.parse::<usize>().ok()
     });
-    targets.last().is_some_and(|targets| targets > 0 && targets == lists)
+    targets.next_back().is_some_and(|targets| targets > 0 && targets == lists)
 }
 
 /// The names in the lists at the end of each program. Of tests that print while they run, the line
