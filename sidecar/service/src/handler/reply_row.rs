@@ -4,7 +4,7 @@ use tpro_runtime::settlement::Settlement;
 
 use super::{
     QueryError, Statements,
-    settling::{Ending, Settling},
+    settling::{Ending, Settling, asks_for_uid},
 };
 use crate::host::Host;
 
@@ -44,11 +44,12 @@ async fn leads(app: &Host, tx: &Statements, leader: Option<i32>) -> Result<bool,
 /// The reply, if there is none yet, and if the message is still the one that was asked. After a
 /// failover this connection may be to a server that never had it, and has given its id to another.
 async fn insert_unsettled(app: &Host, tx: &Statements, settlement: &Settlement) -> Result<bool, QueryError> {
+    let same = if asks_for_uid() { " AND p.uid = $2::uuid" } else { "" };
     let sql = format!(
         "INSERT INTO {schema}.mq_reply (mq_id, uid, status, result, error, headers, attempts, sent_at, responder) \
          SELECT $1::int8, $2::uuid, $3::text, $4::text::jsonb, $5::text::jsonb, $6::text::jsonb, $7::int4, \
          $8::timestamptz, $9::text \
-         WHERE EXISTS (SELECT FROM {schema}.mq_publish p WHERE p.id = $1::int8 AND p.uid = $2::uuid) \
+         WHERE EXISTS (SELECT FROM {schema}.mq_publish p WHERE p.id = $1::int8{same}) \
          ON CONFLICT DO NOTHING",
         schema = app.source.service.schema()
     );

@@ -60,6 +60,12 @@ impl Settling {
     }
 }
 
+/// True if the INSERT asks for the message by its uid as well. After a failover another message may
+/// have its id.
+pub fn asks_for_uid() -> bool {
+    !plant::is_planted("settle by id without uid")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
