@@ -90,8 +90,11 @@ pub fn of_postgres(statement: &Statement, messages: &[SimpleQueryMessage], by: &
         Statement::Wake(_) => Vec::new(),
         Statement::TakeXid => each(&|row| by.read_xid(&text(row, 0)).0.to_string()),
         Statement::Snapshot => each(&|row| by.read_snapshot(&text(row, 0)).to_string()),
-        Statement::Publish(..) | Statement::Draw(_) | Statement::Drawn(_) | Statement::Settled(..) => {
-            each(&|row| text(row, 0))
+        Statement::Publish(..) | Statement::Draw(_) | Statement::Drawn(_) => each(&|row| text(row, 0)),
+        // The product leaves out what lies between the ids and was not asked for.
+        Statement::Settled(_, ids) => {
+            let found = rows.iter().map(|row| text(row, 0));
+            found.filter(|id| ids.iter().any(|asked| asked.to_string() == *id)).collect()
         }
         Statement::Begun(..) | Statement::CountRepeat(..) => each(&|row| text(row, 0)),
         Statement::Read(..) | Statement::Fetch(..) => each(&message),

@@ -30,6 +30,12 @@ const PREPARED: &[(&str, &str, &str)] = &[
         "bigint[], bigint, bigint",
         include_str!("../../../../dispatcher/src/driver/sql/settled.sql"),
     ),
+    ("fetch_range", "bigint, bigint", include_str!("../../../../dispatcher/src/driver/sql/fetch_range.sql")),
+    (
+        "settled_range",
+        "bigint, bigint",
+        include_str!("../../../../dispatcher/src/driver/sql/settled_range.sql"),
+    ),
     ("settle", REPLIES, include_str!("../../../../dispatcher/src/driver/sql/settle.sql")),
     ("settle_unsettled", REPLIES, include_str!("../../../../dispatcher/src/driver/sql/settle_unsettled.sql")),
     ("settle_own", "bigint, uuid, text, text, text, int", SETTLE_OWN),
@@ -126,8 +132,15 @@ pub fn write(statement: &Statement, translation: &Translation) -> String {
             translation.snapshot(until),
             translation.xid(*tx)
         ),
+        Statement::Fetch(_, ids) if between(ids) <= ids.len() as u64 => {
+            format!("EXECUTE tpro_fetch_range ({})", ends(ids))
+        }
         Statement::Fetch(_, ids) => format!("EXECUTE tpro_fetch ({})", ids_and_ends(ids)),
         Statement::Unsettled(_, ids) => format!("EXECUTE tpro_unsettled ({})", ids_and_ends(ids)),
+        // A range that others lie in, too, as the product asks where it is dense.
+        Statement::Settled(_, ids) if between(ids) <= 2 * ids.len() as u64 => {
+            format!("EXECUTE tpro_settled_range ({})", ends(ids))
+        }
         Statement::Settled(_, ids) => format!("EXECUTE tpro_settled ({})", ids_and_ends(ids)),
         Statement::Settle(_, replies) => format!("EXECUTE tpro_settle ({})", columns(replies)),
         Statement::SettleUnsettled(_, replies) => {
@@ -198,8 +211,18 @@ fn quoted(uid: u128) -> String {
 }
 
 fn ids_and_ends(ids: &[i64]) -> String {
-    let ends = (ids.iter().min().unwrap_or(&0), ids.iter().max().unwrap_or(&0));
-    format!("{}, {}, {}", array(ids, "bigint", i64::to_string), ends.0, ends.1)
+    format!("{}, {}", array(ids, "bigint", i64::to_string), ends(ids))
+}
+
+/// The least and the greatest.
+fn ends(ids: &[i64]) -> String {
+    format!("{}, {}", ids.iter().min().unwrap_or(&0), ids.iter().max().unwrap_or(&0))
+}
+
+/// The ids from the least to the greatest.
+fn between(ids: &[i64]) -> u64 {
+    let ends = ids.iter().max().zip(ids.iter().min());
+    ends.map_or(0, |(greatest, least)| greatest.abs_diff(*least) + 1)
 }
 
 fn columns(replies: &[Reply]) -> String {
