@@ -6,6 +6,7 @@
 #![forbid(unsafe_code)]
 
 pub mod nats;
+pub mod plants;
 pub mod postgres;
 pub mod random;
 pub mod scheduler;

@@ -1,7 +1,10 @@
 //! `tpro-simulate`: seeds, one after the other, for so many seconds; or one case.
 //!
 //! `tpro-simulate SECONDS [SEED]` runs seeds from SEED on. `tpro-simulate case 'LINE'` runs the case
-//! of that line, prints its trace and what is broken. Exit code 1: something is broken.
+//! of that line, prints its trace and what is broken. `tpro-simulate find SECONDS` tries seeds from 0
+//! on and names the first that is broken. Exit code 1: something is broken. With the
+//! feature `plants`, `tpro-simulate plants SECONDS [NAME]` plants faults and prints how soon each is
+//! found; exit code 1: one is not.
 #![forbid(unsafe_code)]
 
 use std::{
@@ -10,7 +13,10 @@ use std::{
     time::{Duration, Instant, SystemTime},
 };
 
-use tpro_simulation::world::{self, Case, KINDS};
+use tpro_simulation::{
+    plants,
+    world::{self, Case, KINDS},
+};
 
 /// Runs that are spent on making a broken case smaller.
 const SHRINKING: usize = 400;
@@ -19,6 +25,11 @@ fn main() -> ExitCode {
     let arguments: Vec<String> = env::args().skip(1).collect();
     match arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
         ["case", line] => show(line),
+        ["find", seconds] => find(seconds),
+        #[cfg(feature = "plants")]
+        ["plants", seconds] => planted(seconds, ""),
+        #[cfg(feature = "plants")]
+        ["plants", seconds, name] => planted(seconds, name),
         [seconds] => many(seconds, None),
         [seconds, seed] => many(seconds, seed.parse().ok()),
         _ => {
@@ -39,6 +50,22 @@ fn show(line: &str) -> ExitCode {
     finished.broken.iter().for_each(|broken| println!("broken: {broken}"));
     println!("trace {:016x}", finished.hash);
     ExitCode::from(u8::from(!finished.broken.is_empty()))
+}
+
+/// Tries the same seeds each time, until one is broken; it is named in a line and not made smaller.
+fn find(seconds: &str) -> ExitCode {
+    let Ok(seconds) = seconds.parse() else {
+        eprintln!("{seconds}: no number of seconds");
+        return ExitCode::from(2);
+    };
+    match plants::find(0, Duration::from_secs(seconds), 1) {
+        None => ExitCode::SUCCESS,
+        Some(found) => {
+            let took = found.took.as_secs_f64();
+            println!("{} seeds, {took:.1} s: seed {}: {}", found.tried, found.seed, found.broken);
+            ExitCode::FAILURE
+        }
+    }
 }
 
 /// Runs seeds until the time is over, or one is broken.
@@ -75,6 +102,35 @@ fn broken(seed: u64, finished: &world::Finished, after: Duration) -> ExitCode {
     small.run().broken.iter().take(10).for_each(|broken| println!("  {broken}"));
     println!("its trace: tpro-simulate case '{small}'");
     ExitCode::FAILURE
+}
+
+/// Plants the faults with this part of a name, one after the other, and says how soon each is found.
+#[cfg(feature = "plants")]
+fn planted(seconds: &str, name: &str) -> ExitCode {
+    let Ok(seconds) = seconds.parse() else {
+        eprintln!("{seconds}: no number of seconds");
+        return ExitCode::from(2);
+    };
+    let (first, limit) = (fresh(), Duration::from_secs(seconds));
+    println!("seeds from {first} on");
+    let mut missing = 0;
+    for (plant, _) in plants::PLANTS.into_iter().filter(|(plant, _)| plant.contains(name)) {
+        tpro_runtime::plant::plant(plant);
+        match plants::find(first, limit, 1) {
+            Some(find) => println!(
+                "{plant:34} {:5} seeds {:6.1} s  seed {}: {}",
+                find.tried,
+                find.took.as_secs_f64(),
+                find.seed,
+                find.broken
+            ),
+            None => {
+                missing += 1;
+                println!("{plant:34} NOT FOUND within {seconds} s");
+            }
+        }
+    }
+    ExitCode::from(u8::from(missing > 0))
 }
 
 /// A seed that nobody has chosen.

@@ -10,6 +10,7 @@
 mod batching;
 mod book;
 mod case;
+mod claiming;
 mod clock;
 mod coverage;
 mod database;
@@ -23,6 +24,7 @@ mod jobs;
 mod leading;
 mod life;
 mod line;
+mod moments;
 mod names;
 mod network;
 mod own;
@@ -31,6 +33,7 @@ mod process;
 mod publishing;
 mod recon;
 mod replying;
+mod rival;
 mod rows;
 mod run;
 mod sending;
@@ -79,6 +82,11 @@ const MOST_EVENTS: u64 = 4_000_000;
 const STOP: Duration = Duration::from_secs(2);
 /// The time after the end of a fault in which it may have consequences.
 const CONSEQUENCES: Duration = Duration::from_secs(16);
+/// A copy asks the database for the time after so long.
+const ASK_TIME: Duration = Duration::from_secs(5);
+/// The lead of the database's clock over the time of the run, in microseconds, while nobody has set
+/// it: it can be set back.
+const AHEAD: i64 = 2 * 3_600 * 1_000_000;
 
 /// The parts of a run's plan that are left out.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -142,12 +150,16 @@ pub struct World {
     operators: BTreeMap<usize, publishing::Operating>,
     strangers: BTreeMap<usize, SessionId>,
     frozen_backends: BTreeMap<usize, SessionId>,
-    /// Outcomes of leaders that were deposed: only where a test has planted that fault.
-    late_words: Vec<(postgres::Service, Vec<postgres::Reply>)>,
     book: Book,
     counts: Counts,
     coverage: Coverage,
     faults: BTreeMap<Kind, u64>,
+    /// Rivals, by their faults.
+    rivals: BTreeMap<usize, rival::Rival>,
+    /// Faults of a full disk that last.
+    full_disks: u32,
+    /// Ids that publishers have drawn before they begin.
+    drawn: BTreeMap<usize, Vec<i64>>,
     /// Faults that last.
     lasting: usize,
     /// The end has come.
@@ -178,6 +190,7 @@ impl World {
         let mut random = Random::new(seed);
         let plan = Plan::draw(&mut random);
         let mut database = postgres::Server::new(&SERVICES);
+        database.set_clock(AHEAD);
         database.pause_commits(plan.knobs.stepwise);
         database.commit_synchronously(plan.knobs.synchronous);
         let processes = (0..SERVICES.len() * COPIES).map(|at| Process::new(at / COPIES, at % COPIES));
@@ -204,11 +217,13 @@ impl World {
             operators: BTreeMap::new(),
             strangers: BTreeMap::new(),
             frozen_backends: BTreeMap::new(),
-            late_words: Vec::new(),
             book: Book::default(),
             counts: Counts::new(&mut Registry::default(), Family::default()),
             coverage: Coverage::default(),
             faults: BTreeMap::new(),
+            rivals: BTreeMap::new(),
+            full_disks: 0,
+            drawn: BTreeMap::new(),
             lasting: 0,
             over: false,
             plan,
@@ -229,8 +244,7 @@ impl World {
         for (at, fault) in self.plan.faults.iter().enumerate() {
             if !left_out.faults.contains(&at) {
                 self.scheduler.at(fault.at, Event::Fault(at));
-                self.scheduler.at(fault.at + fault.lasts, Event::Heal(at));
-                end = end.max(fault.at + fault.lasts);
+                end = end.max(fault.at + fault.lasts + fault.patience());
             }
         }
         self.scheduler.at(end + CONSEQUENCES, Event::Probe);
@@ -254,26 +268,6 @@ impl World {
     fn soon(&mut self, event: Event) {
         let span = self.latency();
         self.scheduler.after(span, event);
-    }
-
-    /// The process that an event is for.
-    fn process_of(&self, event: &Event) -> Option<usize> {
-        match event {
-            Event::Answer(session) | Event::Lost(session) | Event::Notes(session) => {
-                self.lines.get(session)?.process
-            }
-            Event::Receive(connection) | Event::Late(connection, _) => self.owners.get(connection).copied(),
-            Event::Disconnected(process, _)
-            | Event::Connect(process, _)
-            | Event::Wake(process, _)
-            | Event::Follow(process, _)
-            | Event::OpenInbox(process, _) => Some(*process),
-            Event::Run(run) | Event::Overdue(run) | Event::SayWorking(run) => {
-                self.runs.get(run).map(|run| run.process)
-            }
-            Event::Handle(handler) => self.handlers.get(handler).map(|handler| handler.process),
-            _ => None,
-        }
     }
 
     fn on_event(&mut self, event: Event) {
@@ -306,6 +300,9 @@ impl World {
             Event::Connect(process, turn) => self.connect_nats(process, turn),
             Event::Wake(process, token) => self.on_wake(process, token),
             Event::Follow(process, token) => self.on_follow(process, token),
+            Event::Claimed(process, session) => self.on_claimed(process, session),
+            Event::AskAgain(process, session) => self.on_ask_again(process, session),
+            Event::Rival(at) => self.on_rival(at),
             Event::OpenInbox(process, turn) => self.open_inbox(process, turn),
             Event::Handle(handler) => self.begin_handler(handler),
             Event::Run(run) => self.go_on_with_run(run),

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use tpro_runtime::plant;
+use tpro_service::handler::settling::asks_for_uid;
 
 use super::{
     locks::LockKind,
@@ -26,9 +26,10 @@ impl Server {
     /// # Panics
     /// When the session's last statement is not over, or its backend stands still: statements wait in the connection then.
     pub fn execute(&mut self, id: SessionId, statement: Statement, now: Time) -> Step {
+        let clock = self.clock(now);
         let Some(session) = self.sessions.get_mut(&id) else { return Step::Done(Err(SqlState::LOST)) };
         assert!(session.waiting.is_none() && !session.frozen, "{id:?} is not free for {statement:?}");
-        session.changed = now;
+        (session.changed, session.shown) = (now, clock);
         let (explicit, failed) =
             session.transaction.as_ref().map_or((false, false), |open| (open.explicit, open.failed));
         let flow = match statement {
@@ -56,7 +57,7 @@ impl Server {
             }
             other => {
                 session.transaction.get_or_insert_default();
-                self.start(id, other, now)
+                self.start(id, other, clock)
             }
         };
         self.follow(id, flow, now)
@@ -181,8 +182,9 @@ impl Server {
     /// The statement is over.
     fn over(&mut self, id: SessionId, result: Result<Answer, SqlState>, now: Time) -> Step {
         self.hear(id);
+        let clock = self.clock(now);
         if let Some(session) = self.sessions.get_mut(&id) {
-            session.changed = now;
+            (session.changed, session.shown) = (now, clock);
             if session.terminated || session.gone {
                 self.end(id);
             }
@@ -190,7 +192,8 @@ impl Server {
         Step::Done(result)
     }
 
-    fn start(&mut self, id: SessionId, statement: Statement, now: Time) -> Flow {
+    /// Begins a statement, at this time by the clock of the host.
+    fn start(&mut self, id: SessionId, statement: Statement, clock: Time) -> Flow {
         let own = self.sessions.get(&id).and_then(|session| session.xid());
         let snapshot = self.transactions.snapshot(own);
         macro_rules! view {
@@ -205,7 +208,7 @@ impl Server {
             }
             Statement::TakeXid => return from(self.xid(id).map(Answer::Xid)),
             Statement::Snapshot => Answer::Snapshot(snapshot),
-            Statement::Heartbeat => Answer::Time(now),
+            Statement::Heartbeat => Answer::Time(clock),
             Statement::Identity => Answer::Identity(self.timeline, self.started),
             Statement::Listen(channel) => {
                 if let Some(open) =
@@ -221,7 +224,7 @@ impl Server {
             }
             Statement::CommitPrepared(name) => return from(self.finish_prepared(&name, true)),
             Statement::RollbackPrepared(name) => return from(self.finish_prepared(&name, false)),
-            Statement::Publish(service, messages) => return self.publish(id, service, messages, now),
+            Statement::Publish(service, messages) => return self.publish(id, service, messages, clock),
             Statement::Draw(service) => return from(self.draw(id, service).map(Answer::Number)),
             Statement::Read(service, window) => Answer::Page(self.read(view!(), service, &window)),
             Statement::LookBack(service, seen, until, last, after, rows) => {
@@ -237,9 +240,9 @@ impl Server {
             Statement::SettleUnsettled(service, replies) => return self.settle(id, service, replies, true),
             Statement::SettleOwn(service, reply) => {
                 let uid = self.uid_of(view!(), service, reply.mq_id);
-                let is_there = match plant::is_planted("settle by id without uid") {
-                    true => uid.is_some(),
-                    false => uid == Some(reply.uid),
+                let is_there = match asks_for_uid() {
+                    true => uid == Some(reply.uid),
+                    false => uid.is_some(),
                 };
                 return self.settle_own(id, is_there, service, reply);
             }
@@ -275,15 +278,18 @@ impl Server {
             Statement::IsLed(service, pid) => {
                 Answer::Flag(self.leader(service).is_some_and(|leader| leader.0 == pid))
             }
-            Statement::Depose(service) => return self.depose(service, now),
-            Statement::Accept(service, key, takings) => return self.accept(id, service, key, takings, now),
-            Statement::Known(service, key, uids) => self.known(view!(), id, service, key, &uids, now),
-            Statement::Finish(service, outcomes) => return self.finish(id, service, outcomes),
+            Statement::Depose(service) => return self.depose(service, clock),
+            Statement::Accept(service, key, takings) => return self.accept(id, service, key, takings, clock),
+            Statement::Known(service, key, uids) => self.known(view!(), id, service, key, &uids, clock),
+            Statement::Finish(service, mut outcomes) => {
+                outcomes.retain(|outcome| self.is_accepted(view!(), service, outcome.uid));
+                return self.finish(id, service, outcomes);
+            }
             Statement::Outcomes(service, uids) => self.outcomes(view!(), service, &uids),
             Statement::Begun(service, uid) => Answer::Number(self.begun(view!(), service, uid).into()),
             Statement::CountRepeat(service, key, taking) => {
                 let begun = self.begun(view!(), service, taking.uid);
-                return self.count_repeat(id, service, key, taking, begun, now);
+                return self.count_repeat(id, service, key, taking, begun, clock);
             }
             Statement::Effect(service, uid) => {
                 let rows = [Row::Effect(uid)].into();
@@ -306,12 +312,12 @@ impl Server {
     }
 
     /// `tpro.depose`: ends the session of a leader that has been silent, unless its commit is under way.
-    fn depose(&mut self, service: Service, now: Time) -> Flow {
+    fn depose(&mut self, service: Service, clock: Time) -> Flow {
         let silent = self.leader(service).filter(|leader| {
             self.sessions.get(leader).is_some_and(|session| {
                 let in_commit =
                     session.waiting.as_ref().is_some_and(|waiting| matches!(waiting.work, Work::Commit(..)));
-                !in_commit && session.changed + SILENCE < now && session.started + SILENCE < now
+                !in_commit && session.shown + SILENCE < clock && session.started + SILENCE < clock
             })
         });
         if let Some(silent) = silent {

@@ -7,6 +7,7 @@ use super::{
     heap::Heap,
     locks::{LockKind, Locks},
     notify::Queue,
+    row::Service,
     sequence::Sequence,
     server::Server,
     session::SessionId,
@@ -19,6 +20,12 @@ impl Server {
     /// The length of the log: what a standby has got when it has got everything.
     pub fn log_length(&self) -> usize {
         self.wal.len()
+    }
+
+    /// The place in the log at which the ids of a service were logged ahead for the last time, and the
+    /// first id behind it.
+    pub fn last_ids(&self, service: Service) -> Option<(usize, i64)> {
+        self.wal.last_sequence(service)
     }
 
     /// The part of the log that no crash takes away.

@@ -73,6 +73,9 @@ impl Server {
     /// `reply.try`: a reply is written within a subtransaction and taken back, which costs two ids. The statement answers at
     /// once where PostgreSQL would wait for 20 ms and then answer the same.
     pub(super) fn try_to_settle(&mut self, session: SessionId, service: Service) -> Flow {
+        if self.full {
+            return Flow::error(SqlState::DISK_FULL);
+        }
         let newest = self.sequences[service.0].last();
         for tried in [newest, newest + 1] {
             let found = self.heap.newest(&reply_key(service, tried), &self.transactions);

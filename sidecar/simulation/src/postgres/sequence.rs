@@ -4,7 +4,7 @@
 //! behind all of them; one that has lost this part of the log gives them out again.
 
 /// Numbers that are logged ahead.
-const AHEAD: i64 = 32;
+pub const AHEAD: i64 = 32;
 
 /// A sequence with CACHE 1, from 1 on.
 #[derive(Clone, Debug, PartialEq, Eq)]

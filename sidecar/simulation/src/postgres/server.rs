@@ -49,6 +49,10 @@ pub struct Server {
     pub(super) synchronous: bool,
     /// It is a standby.
     pub(super) in_recovery: bool,
+    /// Its disk has no room for rows.
+    pub(super) full: bool,
+    /// Microseconds by which its host's clock is ahead of the time that passes.
+    pub(super) ahead: i64,
 }
 
 impl Server {
@@ -71,6 +75,8 @@ impl Server {
             stepwise: false,
             synchronous: true,
             in_recovery: false,
+            full: false,
+            ahead: 0,
         };
         let xid = server.transactions.begin();
         for service in (0..services.len()).map(Service) {
@@ -94,11 +100,31 @@ impl Server {
         self.synchronous = synchronous;
     }
 
+    /// Has its disk be full, or have room again.
+    pub fn fill_disk(&mut self, full: bool) {
+        self.full = full;
+    }
+
+    /// Sets the clock of its host, which is ahead by so many microseconds of the time that passes.
+    pub fn set_clock(&mut self, ahead: i64) {
+        self.ahead = ahead;
+    }
+
+    /// Its timeline, and the start of its postmaster, for those who look at the server from outside.
+    pub fn identity(&self) -> (u32, Time) {
+        (self.timeline, self.started)
+    }
+
+    /// The time by the clock of its host: what `clock_timestamp()` says. Timeouts do not go by it.
+    pub fn clock(&self, now: Time) -> Time {
+        Time::of_micros(now.micros().saturating_add_signed(self.ahead))
+    }
+
     /// Opens a session.
     pub fn connect(&mut self, now: Time) -> SessionId {
         let id = SessionId(self.next_session);
         self.next_session += 1;
-        self.sessions.insert(id, Session::new(now));
+        self.sessions.insert(id, Session::new(now, self.clock(now)));
         id
     }
 

@@ -12,10 +12,12 @@ pub struct SessionId(pub u32);
 /// A session.
 #[derive(Clone, Debug)]
 pub struct Session {
-    /// The begin of its backend.
+    /// The begin of its backend, by the clock of the server's host: `backend_start`.
     pub started: Time,
-    /// The begin or end of its last statement: `state_change`.
+    /// The begin or end of its last statement.
     pub changed: Time,
+    /// That moment by the clock of the server's host: `state_change`.
+    pub shown: Time,
     /// Its transaction.
     pub transaction: Option<Transaction>,
     /// Its statement, when that waits.
@@ -43,11 +45,12 @@ pub struct Session {
 }
 
 impl Session {
-    /// A session that begins now.
-    pub fn new(now: Time) -> Self {
+    /// A session that begins now, at this time by the clock of the server's host.
+    pub fn new(now: Time, clock: Time) -> Self {
         Self {
-            started: now,
+            started: clock,
             changed: now,
+            shown: clock,
             transaction: None,
             waiting: None,
             lock_timeout: None,

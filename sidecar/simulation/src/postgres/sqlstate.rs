@@ -29,6 +29,8 @@ impl SqlState {
     pub const UNDEFINED: Self = Self("42704");
     /// A prepared transaction of this name is there.
     pub const DUPLICATE: Self = Self("42710");
+    /// The disk is full.
+    pub const DISK_FULL: Self = Self("53100");
     /// `lock_timeout`.
     pub const LOCK_NOT_AVAILABLE: Self = Self("55P03");
     /// `statement_timeout`.

@@ -407,3 +407,57 @@ fn a_cancel_settles_and_notifies_the_leader_once() {
     assert_eq!(bench.run(leader, Statement::Unsettled(MAIN, vec![1, 2])), Ok(Lanes(vec![])));
     assert_eq!(bench.run(leader, Statement::Settled(MAIN, vec![1, 2])), Ok(Ids(vec![1])));
 }
+
+#[test]
+fn an_outcome_is_stored_only_for_what_is_accepted() {
+    let mut bench = Bench::new();
+    let session = bench.connect();
+    let outcome = Outcome { uid: 5, run: 1, answer: "1".into() };
+    assert_eq!(bench.run(session, Statement::Finish(MAIN, vec![outcome])), Ok(Uids(vec![])));
+    assert_eq!(bench.run(session, Statement::Outcomes(MAIN, vec![5])), Ok(Outcomes(vec![])));
+}
+
+#[test]
+fn the_clock_of_the_host_jumps_and_timeouts_do_not_go_by_it() {
+    let mut bench = Bench::new();
+    let (leader, other) = (bench.connect(), bench.connect());
+    assert_eq!(bench.run(leader, Statement::Lead(MAIN)), Ok(Flag(true)));
+    bench.server.set_timeouts(other, None, None, Some(Duration::from_secs(60)));
+    bench.run(other, Statement::Begin).expect("begins");
+    let hour = Duration::from_secs(3_600);
+    bench.server.set_clock(hour.as_micros() as i64);
+    assert_eq!(bench.run(other, Statement::Heartbeat), Ok(Answer::Time(bench.now + hour)));
+    assert_eq!(bench.server.due_of(other), Some(bench.now + Duration::from_secs(60)));
+    // The leader's last statement seems to be an hour old.
+    assert_eq!(bench.run(other, Statement::Depose(MAIN)), Ok(Flag(true)));
+    assert!(!bench.server.is_open(leader));
+}
+
+#[test]
+fn a_full_disk_takes_no_rows_and_has_room_again() {
+    let mut bench = Bench::new();
+    let session = bench.connect();
+    bench.publish(session, 1);
+    bench.server.fill_disk(true);
+    let publish = || Statement::Publish(MAIN, vec![NewMessage::default()]);
+    assert_eq!(bench.run(session, publish()), Err(SqlState::DISK_FULL));
+    assert_eq!(bench.run(session, Statement::TryToSettle(MAIN)), Err(SqlState::DISK_FULL));
+    assert_eq!(bench.run(session, Statement::Unsettled(MAIN, vec![1])), Ok(Lanes(vec![(1, "".into())])));
+    bench.server.fill_disk(false);
+    bench.publish(session, 1);
+    assert_eq!(bench.run(session, Statement::TryToSettle(MAIN)), Ok(Done));
+}
+
+#[test]
+fn the_place_is_known_from_which_on_ids_are_given_out_again() {
+    let mut bench = Bench::new();
+    let session = bench.connect();
+    bench.publish(session, 33);
+    let before = bench.server.log_length();
+    let ids = bench.publish(session, 2);
+    let (place, first) = bench.server.last_ids(MAIN).expect("ids were drawn");
+    assert_eq!((ids[0], place), (first, before));
+    bench.server.fail_over(place, bench.now);
+    let session = bench.connect();
+    assert_eq!(bench.publish(session, 1), ids[..1]);
+}

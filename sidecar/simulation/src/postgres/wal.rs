@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::{
     row::{Row, Service},
+    sequence::AHEAD,
     xid::Xid,
 };
 
@@ -54,6 +55,14 @@ impl Wal {
     /// The records before a place.
     pub fn before(&self, end: usize) -> &[Record] {
         &self.records[..end.min(self.records.len())]
+    }
+
+    /// The place of the last record of a service's sequence, and the first number that it is for.
+    pub fn last_sequence(&self, service: Service) -> Option<(usize, i64)> {
+        self.records.iter().enumerate().rev().find_map(|(place, record)| match record {
+            Record::Sequence(of, logged) if *of == service => Some((place, logged - AHEAD)),
+            _ => None,
+        })
     }
 
     /// Everything from a place on is lost.

@@ -69,6 +69,9 @@ impl Server {
             if is_bad(row) {
                 return Flow::error(SqlState::UNTRANSLATABLE);
             }
+            if self.full {
+                return Flow::error(SqlState::DISK_FULL);
+            }
             // Without DO NOTHING the row is written first, and only then found to be one too many.
             if !insert.skips
                 && let Err(state) = self.xid(session)
@@ -125,6 +128,9 @@ impl Server {
         change: Change,
         seen: Option<&Snapshot>,
     ) -> Flow {
+        if self.full {
+            return Flow::error(SqlState::DISK_FULL);
+        }
         let table = match change {
             Change::Cursor(_) => Table::Cursor,
             Change::Backlog { .. } => Table::Backlog,

@@ -14,6 +14,8 @@ pub struct Fate {
     pub transaction: Option<usize>,
     /// The message.
     pub letter: Letter,
+    /// When its uid was made.
+    pub made: Time,
     /// Its number in the outbox.
     pub id: Option<i64>,
     /// When others saw it.
@@ -35,6 +37,12 @@ pub struct Trouble {
     pub from: Time,
     /// The end; none while it lasts.
     pub until: Option<Time>,
+    /// It may have consequences for so long after its end.
+    pub after: Duration,
+    /// It is one for those who ask this service; none: for everybody.
+    pub target: Option<usize>,
+    /// It is one for the messages of this service; none: for all.
+    pub source: Option<usize>,
 }
 
 /// The book.
@@ -44,6 +52,9 @@ pub struct Book {
     pub fates: BTreeMap<u128, Fate>,
     /// Stretches of trouble.
     pub troubles: Vec<Trouble>,
+    /// When the clock of the database has jumped so far that messages may seem to come from the
+    /// future.
+    pub jumps: Vec<Time>,
     /// When the database has lost a part of what was committed, the last time.
     pub lost: Option<Time>,
     /// Requests or replies were doubled.
@@ -53,11 +64,22 @@ pub struct Book {
 }
 
 impl Book {
-    /// True if something was wrong between two moments, or so shortly before that it may have
-    /// consequences.
-    pub fn is_troubled(&self, from: Time, until: Time, after: Duration) -> bool {
-        let meets =
-            |trouble: &Trouble| trouble.from <= until && trouble.until.is_none_or(|end| end + after >= from);
+    /// True if something was wrong between two moments, for this message or for everybody, or so
+    /// shortly before that it may have consequences.
+    pub fn is_troubled(&self, from: Time, until: Time, fate: Option<&Fate>) -> bool {
+        let target = fate.map(|fate| fate.letter.target);
+        let source = fate.map(|fate| fate.service);
+        let meets = |trouble: &Trouble| {
+            trouble.from <= until
+                && trouble.until.is_none_or(|end| end + trouble.after >= from)
+                && trouble.target.is_none_or(|of| Some(of) == target)
+                && trouble.source.is_none_or(|of| Some(of) == source)
+        };
         self.troubles.iter().any(meets)
+    }
+
+    /// True if the clock has jumped while this message was on its way.
+    pub fn has_jumped(&self, fate: &Fate, until: Time) -> bool {
+        self.jumps.iter().any(|jump| fate.made <= *jump && *jump <= until)
     }
 }

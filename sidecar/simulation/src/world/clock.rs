@@ -7,7 +7,7 @@ use std::{
 
 use crate::time::Time;
 
-/// Seconds since 1970 at the beginning of each run.
+/// Seconds since 1970 at the beginning of time by the database's clock.
 const BEGAN: u64 = 1_700_000_000;
 
 /// The moment as an instant. An instant cannot be made of a number, so all of them are counted from

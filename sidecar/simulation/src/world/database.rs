@@ -109,7 +109,7 @@ impl World {
             }
             Step::Done(result) => {
                 self.blocked.remove(&session);
-                let at = self.now();
+                let at = self.database.clock(self.now());
                 if let Some(line) = self.lines.get_mut(&session)
                     && let Some((tag, settles)) = line.busy.take()
                 {
@@ -289,6 +289,7 @@ pub fn passes(state: SqlState) -> bool {
             | SqlState::CANCELLED
             | SqlState::IDLE_IN_TRANSACTION
             | SqlState::READ_ONLY
+            | SqlState::DISK_FULL
             | SqlState::LOCK_NOT_AVAILABLE
             | SqlState::FAILED_TRANSACTION
     )

@@ -69,6 +69,12 @@ pub enum Event {
     Wake(usize, u64),
     /// A copy looks whether it can lead.
     Follow(usize, u64),
+    /// Nobody has objected to the claim of a copy, on this session.
+    Claimed(usize, SessionId),
+    /// A copy that leads asks again whether its service is led from another server.
+    AskAgain(usize, SessionId),
+    /// A rival looks about.
+    Rival(usize),
     /// The inbox of a copy opens its session.
     OpenInbox(usize, u64),
     /// The reply handler tries again.

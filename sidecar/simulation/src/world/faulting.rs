@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::{
-    World,
+    AHEAD, CONSEQUENCES, World,
     book::Trouble,
     event::Event,
     fault::{Fault, Kind},
@@ -16,25 +16,37 @@ use crate::{
 
 /// The longest part of the log that a standby lacks, in records.
 const BEHIND: [u64; 3] = [20, 100, 800];
+/// The pause between two looks for a bad moment.
+const LOOK: Duration = Duration::from_millis(3);
+/// A jump of the clock that is shorter than this makes no leader seem silent, and no message seem to
+/// come from the future.
+const SMALL_JUMP: Duration = Duration::from_secs(7);
+/// The time that another copy may take to lead in place of one that seemed silent.
+const DEPOSED: Duration = Duration::from_secs(4);
 /// The server and a client notice within this time that nothing comes from the other any more.
 const KEEPALIVE: Duration = Duration::from_secs(11);
 
 impl World {
     pub(super) fn on_fault(&mut self, at: usize) {
         let fault = self.plan.faults[at].clone();
+        if fault.is_patient() && self.now() < fault.at + fault.patience() && !self.is_bad_moment(fault.kind) {
+            self.scheduler.after(LOOK, Event::Fault(at));
+            return;
+        }
+        self.scheduler.after(fault.lasts, Event::Heal(at));
         let process = self.victim(&fault);
         self.note(format_args!("fault {at}: {:?} of process {process}", fault.kind));
         *self.faults.entry(fault.kind).or_default() += 1;
         let from = self.now();
         let until = fault.kind.is_harmless().then_some(from);
         if !fault.kind.is_harmless() {
-            self.book.troubles.push(Trouble { from, until });
+            self.book.troubles.push(Trouble { from, until, after: CONSEQUENCES, target: None, source: None });
         }
         self.lasting += 1;
         match fault.kind {
             Kind::Kill => {
                 self.kill(process);
-                self.scheduler.after(fault.lasts.min(Duration::from_secs(4)), Event::Start(process));
+                self.scheduler.after(fault.lasts, Event::Start(process));
             }
             Kind::Freeze => {
                 if self.runs(process) {
@@ -55,10 +67,13 @@ impl World {
             Kind::NoRoom => self.processes[process].full = true,
             Kind::SlowConsumer => self.processes[process].slow = true,
             Kind::Restart | Kind::Crash | Kind::FailOver => self.stop_database(&fault),
+            Kind::DiskFull => self.fill_disk(1),
+            Kind::Terminate if fault.is_patient() && self.is_bad_moment(fault.kind) => self.end_unheard(),
             Kind::Terminate => self.terminate(&Fault { copy: process, ..fault }),
             Kind::FreezeBackend => self.freeze_backend(at, process),
             Kind::LongTransaction => self.begin_long(at),
-            Kind::Clock => {}
+            Kind::Clock => self.set_clock(fault.jump()),
+            Kind::Rival => self.begin_rival(at, &fault),
         }
         // Kept for its end.
         (self.plan.faults[at].copy, self.plan.faults[at].began) = (process, Some(from));
@@ -67,6 +82,9 @@ impl World {
     /// The process that a fault hits.
     fn victim(&self, fault: &Fault) -> usize {
         let service = self.processes[fault.copy].service;
+        if let Some(process) = self.victim_of_moment(fault) {
+            return process;
+        }
         let leads = |at: &usize| {
             let process = &self.processes[*at];
             process.service == service
@@ -95,13 +113,13 @@ impl World {
                 self.wake(process);
             }
             Kind::SlowConsumer => self.processes[process].slow = false,
-            Kind::Restart | Kind::Crash | Kind::FailOver => {
-                self.database_up = true;
-                self.write_late_words();
-            }
+            Kind::Restart | Kind::Crash | Kind::FailOver => self.database_up = true,
             Kind::FreezeBackend => self.thaw_backend(at),
             Kind::LongTransaction => self.end_long(at),
-            Kind::Kill | Kind::Stop | Kind::Terminate | Kind::Clock => {}
+            Kind::DiskFull => self.fill_disk(-1),
+            Kind::Clock => self.set_clock(0),
+            Kind::Rival => self.end_rival(at),
+            Kind::Kill | Kind::Stop | Kind::Terminate => {}
         }
         self.lasting -= 1;
         let now = self.now();
@@ -138,6 +156,26 @@ impl World {
         });
         let turn = self.processes[at].turn;
         self.scheduler.after(Duration::from_secs(5), Event::Kill(at, turn));
+    }
+
+    /// One more reason, or one less, why the disk is full.
+    fn fill_disk(&mut self, more: i32) {
+        self.full_disks = self.full_disks.saturating_add_signed(more);
+        self.database.fill_disk(self.full_disks > 0);
+    }
+
+    /// The clock of the database's host jumps.
+    fn set_clock(&mut self, jump: i64) {
+        let now = self.now();
+        let before = self.database.clock(now);
+        self.database.set_clock(AHEAD + jump);
+        let after = self.database.clock(now);
+        self.note(format_args!("the clock of the database goes from {before:?} to {after:?}"));
+        if (after - before).max(before - after) >= SMALL_JUMP {
+            self.book.jumps.push(now);
+            let (from, until) = (now, Some(now));
+            self.book.troubles.push(Trouble { from, until, after: DEPOSED, target: None, source: None });
+        }
     }
 
     fn lines_of(&self, at: usize) -> Vec<SessionId> {
@@ -186,7 +224,8 @@ impl World {
             _ => {
                 let lost = self.behind();
                 let got = (self.database.log_length() as u64).saturating_sub(lost).max(10);
-                self.database.fail_over(got as usize, now);
+                let bad = self.loses_handled().filter(|_| fault.is_patient());
+                self.database.fail_over(bad.unwrap_or(got as usize), now);
             }
         }
         self.note(format_args!("the database begins again at {}", self.database.snapshot()));

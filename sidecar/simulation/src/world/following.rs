@@ -4,17 +4,16 @@
 use std::time::Duration;
 
 use tpro_dispatcher::core::{Begin, Finding, Inquiry};
-use tpro_runtime::plant;
 
 use super::{
     World,
     event::{Event, Owner},
-    jobs::{BACK_OFF, Job},
+    jobs::BACK_OFF,
     line::Ended,
     process::{Lead, Life},
     rows,
 };
-use crate::postgres::{Answer, Service, SessionId, Statement};
+use crate::postgres::{Answer, Service, SessionId, SqlState, Statement};
 
 /// The pause between two questions for the lock.
 const INTERVAL: u64 = 500_000;
@@ -52,7 +51,7 @@ impl World {
             }
             Lead::Follows(session) => session,
             // It hears of the answers.
-            Lead::Begins(..) | Lead::Leads(..) => return,
+            Lead::Claims(_) | Lead::Begins(..) | Lead::Leads(..) => return,
         };
         let process = &self.processes[at];
         if let Some(asked) = process.asked {
@@ -89,6 +88,7 @@ impl World {
             Lead::Leads(..) => self.job_hears(at, session, ended),
             Lead::Away => {}
             Lead::Follows(_) => self.follower_hears(at, session, ended),
+            Lead::Claims(_) => self.claimer_hears(at, session, ended),
             Lead::Begins(_, take_over) => {
                 let finding = match ended.result {
                     Ok(Answer::Cursor(cursor)) => Finding::Cursor(rows::cursor(&cursor)),
@@ -101,6 +101,9 @@ impl World {
                     Ok(Answer::Done) => Finding::Tried(None),
                     // Of a question before it had the lock.
                     Ok(Answer::Flag(_)) => return,
+                    Err(SqlState::DISK_FULL) if tries => {
+                        Finding::Tried(Some(SqlState::DISK_FULL.0.to_owned()))
+                    }
                     Ok(Answer::Snapshot(snapshot)) => Finding::Snapshot(rows::snapshot(&snapshot)),
                     _ => return self.leader_falls(at, session),
                 };
@@ -125,13 +128,14 @@ impl World {
             Ok(Answer::Flag(true))
                 if self.database.leader(Service(self.processes[at].service)) == Some(session) =>
             {
-                self.begin_to_lead(at, session);
+                self.begin_to_claim(at, session);
             }
             Ok(_) => {}
         }
     }
 
-    fn begin_to_lead(&mut self, at: usize, session: SessionId) {
+    /// Nobody leads from another server.
+    pub(super) fn begin_to_lead(&mut self, at: usize, session: SessionId) {
         self.note(format_args!("process {at} begins to lead on {session:?}"));
         let service = Service(self.processes[at].service);
         self.processes[at].lead = Lead::Begins(session, Box::default());
@@ -166,30 +170,8 @@ impl World {
     pub(super) fn leader_falls(&mut self, at: usize, session: SessionId) {
         if self.processes[at].lead.session() == Some(session) {
             self.note(format_args!("process {at} has no {session:?} any more"));
-            let lead = std::mem::replace(&mut self.processes[at].lead, Lead::Away);
-            if plant::is_planted("deposed leader writes") {
-                self.write_though_deposed(at, lead);
-            }
+            self.processes[at].lead = Lead::Away;
             self.falls(at, session, false);
-        }
-    }
-
-    /// A leader writes on another session, though its own is gone: a fault that tests plant.
-    fn write_though_deposed(&mut self, at: usize, lead: Lead) {
-        let Lead::Leads(_, leader) = lead else { return };
-        let service = Service(self.processes[at].service);
-        let open = leader.jobs.into_values().filter_map(Job::outcomes);
-        self.late_words.extend(open.map(|replies| (service, replies)));
-        self.write_late_words();
-    }
-
-    /// Writes what deposed leaders still had to say, if the database is there.
-    pub(super) fn write_late_words(&mut self) {
-        while !self.late_words.is_empty()
-            && let Some(session) = self.connect(Owner::Operator(usize::MAX), None)
-            && let Some((service, replies)) = self.late_words.pop()
-        {
-            self.ask(session, Statement::SettleUnsettled(service, replies));
         }
     }
 
@@ -198,6 +180,7 @@ impl World {
         let now = self.now();
         self.close(session);
         self.hear_no_replies(at);
+        self.hear_no_claims(at);
         self.end_words_of(session);
         let process = &mut self.processes[at];
         process.handled.clear();

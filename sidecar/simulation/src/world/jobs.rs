@@ -45,7 +45,7 @@ pub enum Job {
     Missing(Box<Writing>),
     LookBack { seen: Snapshot, until: Snapshot, last: i64, moves: bool, found: Vec<(i64, String)> },
     Drawn { until: Snapshot, moves: bool, found: Vec<(i64, String)> },
-    MoveCursor,
+    MoveCursor { clean: bool },
     Note,
     TryToSettle,
     Heartbeat,
@@ -82,9 +82,10 @@ pub fn begin(service: Service, statement: Statement) -> Next {
         Statement::LookBack { until, last: None, moves, .. } => {
             Next::Ask(Job::Drawn { until, moves, found: Vec::new() }, Sql::Drawn(service))
         }
-        Statement::MoveCursor(cursor) => {
-            Next::Ask(Job::MoveCursor, Sql::MoveCursor(service, rows::to_cursor(&cursor)))
-        }
+        Statement::MoveCursor(cursor) => Next::Ask(
+            Job::MoveCursor { clean: cursor.clean },
+            Sql::MoveCursor(service, rows::to_cursor(&cursor)),
+        ),
         Statement::Note { unsettled, whole, read } => {
             Next::Ask(Job::Note, Sql::NoteBacklog(service, unsettled, whole, read))
         }
@@ -94,14 +95,6 @@ pub fn begin(service: Service, statement: Statement) -> Next {
 }
 
 impl Job {
-    /// The outcomes that it is about to write.
-    pub fn outcomes(self) -> Option<Vec<postgres::Reply>> {
-        match self {
-            Self::Settle(writing) | Self::SettleUnsettled(writing) => Some(replies(&writing)),
-            _ => None,
-        }
-    }
-
     /// Goes on with an answer.
     pub fn go_on(self, service: Service, ended: Ended) -> Next {
         use postgres::Statement as Sql;
@@ -116,6 +109,11 @@ impl Job {
                     Some(unwritten) => Next::Done(Done::Settled(writing, Err(unwritten))),
                     None => Next::Fall(state),
                 };
+            }
+            // The old one is as good, only older.
+            (Self::MoveCursor { clean: false }, Err(SqlState::DISK_FULL)) => return Next::Done(Done::Moved),
+            (Self::TryToSettle, Err(SqlState::DISK_FULL)) => {
+                return Next::Done(Done::Tried(Some(SqlState::DISK_FULL.0.to_owned())));
             }
             (_, Err(state)) => return Next::Fall(state),
             (job, Ok(answer)) => (job, answer),
@@ -179,7 +177,7 @@ impl Job {
             (Self::Drawn { until, moves, found }, Answer::Number(drawn)) => {
                 Next::Done(Done::LookedBack { until, found, drawn, moves })
             }
-            (Self::MoveCursor, Answer::Count(_)) => Next::Done(Done::Moved),
+            (Self::MoveCursor { .. }, Answer::Count(_)) => Next::Done(Done::Moved),
             (Self::Note, Answer::Count(_)) => Next::Done(Done::Noted),
             (Self::TryToSettle, Answer::Done) => Next::Done(Done::Tried(None)),
             (Self::Heartbeat, Answer::Time(_)) => Next::Done(Done::Beat),
@@ -229,6 +227,7 @@ fn unwritten(state: SqlState) -> Option<Unwritten> {
     let kind = match state {
         SqlState::LOCK_NOT_AVAILABLE => Trouble::Held,
         SqlState::UNTRANSLATABLE => Trouble::BadValue,
+        SqlState::DISK_FULL => Trouble::Shortage,
         _ => return None,
     };
     Some(Unwritten { kind, sqlstate: state.0.to_owned(), text: state.0.to_owned() })

@@ -89,7 +89,8 @@ impl World {
         let connection = Input::Connection { up, number: self.processes[at].number };
         self.coverage.input(&connection);
         leader.core.handle(connection, now);
-        leader.core.handle(Input::Clock(wall(self.now())), now);
+        let clock = self.clock_of(at, super::ASK_TIME);
+        leader.core.handle(Input::Clock(wall(clock)), now);
         if let Some(input) = input(&mut leader) {
             self.coverage.input(&input);
             leader.core.handle(input, now);
@@ -273,7 +274,7 @@ impl World {
             && *end == End::Stopped
             && self.book.fates.values().all(|fate| fate.committed.is_none() || fate.settled.is_some())
             && now - told > super::STOP
-            && !self.book.is_troubled(told, now, super::CONSEQUENCES)
+            && !self.book.is_troubled(told, now, None)
         {
             let text = format!("process {at} took {:?} to stop, with nothing in hand", now - told);
             self.book.broken.push(text);

@@ -18,7 +18,7 @@ pub struct Ended {
     pub tag: Tag,
     /// Its answer.
     pub result: Result<Answer, SqlState>,
-    /// When it ended.
+    /// When it ended, by the clock of the database.
     pub at: Time,
 }
 

@@ -30,6 +30,8 @@ pub struct Names {
     pub wildcard: Arc<str>,
     /// `service/instance`.
     pub source: Arc<str>,
+    /// The subject on which it is asked who leads it.
+    pub lead: Arc<str>,
     /// The subject on which its copies say that they are back.
     pub back: Arc<str>,
 }
@@ -51,6 +53,7 @@ impl Names {
             served: format!("{SPACE}.{name}.>").into(),
             wildcard: replies.wildcard().into(),
             source: format!("{name}/{instance}").into(),
+            lead: format!("_TPRO.lead.{name}").into(),
             back: format!("{BACK}{SPACE}.{name}").into(),
             service,
             replies,

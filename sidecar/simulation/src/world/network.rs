@@ -5,6 +5,7 @@ use std::{sync::Arc, time::Duration};
 use super::{
     World,
     book::Trouble,
+    claiming::inbox,
     event::Event,
     names::{BACK, names},
     process::{Lead, Life},
@@ -17,8 +18,14 @@ const SERVED: u64 = 1;
 const REPLIES: u64 = 2;
 /// The subscription to those who are back.
 const RETURNS: u64 = 3;
+/// The subscription to those who ask who leads.
+const CLAIMS: u64 = 4;
+/// The subscription to answers to that question.
+const ANSWERS: u64 = 5;
 /// A client notices within this time that nothing comes any more.
 pub const PINGS: Duration = Duration::from_secs(6);
+/// The longest time after which a message that nobody has got is sent again, and answered.
+const UNANSWERED: Duration = Duration::from_secs(7);
 /// The server notices within this time that a client is gone.
 pub const SERVER_PINGS: Duration = Duration::from_secs(20);
 
@@ -45,9 +52,10 @@ impl World {
             self.subscribe(at, SERVED, names(service).served.clone(), Some(names(service).lane.clone()));
         }
         self.subscribe(at, RETURNS, format!("{BACK}>").into(), None);
-        if leads.is_some() && !matches!(self.processes[at].lead, Lead::Follows(_)) {
+        if leads.is_some() && matches!(self.processes[at].lead, Lead::Begins(..) | Lead::Leads(..)) {
             self.hear_replies(at);
         }
+        self.hear_claims(at);
         if serves && number > 1 {
             let subject = names(service).back.clone();
             self.say(at, Message { subject, ..Message::default() });
@@ -68,6 +76,22 @@ impl World {
     /// A copy that leads no more.
     pub(super) fn hear_no_replies(&mut self, at: usize) {
         self.operate(at, Operation::Unsubscribe { sid: REPLIES, after: None });
+    }
+
+    /// A copy that claims to lead hears who else does.
+    pub(super) fn hear_claims(&mut self, at: usize) {
+        let Some(server) = self.processes[at].claim.map(|standing| *standing.server()) else { return };
+        let lead = names(self.processes[at].service).lead.clone();
+        self.subscribe(at, CLAIMS, lead, None);
+        self.subscribe(at, ANSWERS, inbox(&server), None);
+    }
+
+    /// A copy that leads no more.
+    pub(super) fn hear_no_claims(&mut self, at: usize) {
+        if self.processes[at].claim.take().is_some() {
+            self.operate(at, Operation::Unsubscribe { sid: CLAIMS, after: None });
+            self.operate(at, Operation::Unsubscribe { sid: ANSWERS, after: None });
+        }
     }
 
     /// A copy that is told to stop takes no requests any more.
@@ -100,8 +124,9 @@ impl World {
 
     /// Has what is on the lines to clients arrive.
     fn plan_deliveries(&mut self) {
-        for at in 0..self.processes.len() {
-            let Some(connection) = self.processes[at].connection else { continue };
+        let processes = self.processes.iter().filter_map(|process| process.connection);
+        let rivals = self.rivals.values().map(|rival| rival.connection);
+        for connection in processes.chain(rivals).collect::<Vec<_>>() {
             let (_, on_line) = self.broker.on_the_lines(connection);
             let coming = self.coming.get(&connection).copied().unwrap_or(0);
             if on_line > coming {
@@ -134,7 +159,13 @@ impl World {
     }
 
     pub(super) fn deliver(&mut self, connection: ConnectionId, delivery: Delivery) {
-        let Some(at) = self.owners.get(&connection).copied() else { return };
+        let Some(at) = self.owners.get(&connection).copied() else {
+            let rival = self.rivals.iter().find(|(_, rival)| rival.connection == connection);
+            if let (Some(at), Delivery::Message { sid, message }) = (rival.map(|(at, _)| *at), delivery) {
+                self.rival_hears(at, sid, &message);
+            }
+            return;
+        };
         if self.processes[at].connection != Some(connection) {
             return;
         }
@@ -145,6 +176,8 @@ impl World {
             }
             SERVED => self.on_request(at, &message),
             REPLIES => self.on_reply(at, &message),
+            CLAIMS => self.on_claim(at, &message),
+            ANSWERS => self.on_claim_answer(at, &message),
             RETURNS => {
                 if let Some(service) = message.subject.strip_prefix(BACK) {
                     self.on_return(at, service);
@@ -164,7 +197,7 @@ impl World {
         let lingers = self.broker.is_open(connection);
         self.broker.abandon(connection);
         if lingers {
-            self.close_late(connection);
+            self.close_late(at, connection);
         }
         self.processes[at].connection = None;
         self.owners.remove(&connection);
@@ -176,9 +209,10 @@ impl World {
     }
 
     /// The server has not noticed yet that a client is gone, and goes on giving it requests.
-    fn close_late(&mut self, connection: ConnectionId) {
-        let from = self.now();
-        self.book.troubles.push(Trouble { from, until: Some(from + SERVER_PINGS) });
+    fn close_late(&mut self, at: usize, connection: ConnectionId) {
+        let (from, target) = (self.now(), Some(self.processes[at].service));
+        let until = Some(from + SERVER_PINGS);
+        self.book.troubles.push(Trouble { from, until, after: UNANSWERED, target, source: None });
         self.scheduler.after(SERVER_PINGS, Event::Closed(connection));
     }
 
@@ -194,7 +228,7 @@ impl World {
         self.coming.remove(&connection);
         self.broker.abandon(connection);
         match self.processes[at].nats_cut {
-            true => self.close_late(connection),
+            true => self.close_late(at, connection),
             false => self.soon(Event::Closed(connection)),
         }
     }

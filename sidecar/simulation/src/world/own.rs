@@ -16,6 +16,7 @@ use super::{
     database::passes,
     event::{Event, Owner},
     line::Ended,
+    plan::Way,
     run::{Outcome, Run, Stage},
 };
 use crate::postgres::{self, Answer, Service, SessionId, SqlState, Statement, Taking};
@@ -174,7 +175,7 @@ impl World {
     }
 
     /// The handler works.
-    fn work(&mut self, run: u64) {
+    pub(super) fn work(&mut self, run: u64) {
         let Some(done) = self.handler_begins(run) else { return };
         if let Some(at_work) = self.runs.get_mut(&run) {
             at_work.stage = Stage::Work;
@@ -188,12 +189,14 @@ impl World {
         match at_work.stage {
             Stage::Work => {
                 let (outcome, session) = (self.outcome_of(at_work, run), at_work.session);
-                if plant::is_planted("answer before outcome") {
+                let is_kept = at_work.letter.way != Way::Stateless;
+                if plant::is_planted("answer before outcome") && is_kept {
                     self.answer_early(run, &outcome);
                 }
                 match session {
                     Some(session) => self.store(run, session, outcome),
-                    None => self.finish(run, outcome),
+                    None if is_kept => self.finish(run, outcome),
+                    None => self.end_run(run, &outcome),
                 }
             }
             Stage::Pause => self.begin_try(run),

@@ -22,6 +22,8 @@ pub enum Way {
     Transactional,
     /// Accepts and outcomes are written in batches.
     Batched,
+    /// Without an inbox: it runs for each delivery.
+    Stateless,
     /// An event, which nobody answers.
     Event,
     /// To a service that nobody runs.
@@ -45,6 +47,8 @@ pub struct Letter {
     pub work: Duration,
     /// Its handler ends with an error.
     pub fails: bool,
+    /// Its result is JSON that PostgreSQL does not hold.
+    pub bad: bool,
 }
 
 /// The end of a transaction.
@@ -71,6 +75,10 @@ pub struct Transaction {
     pub open: Duration,
     /// Its end.
     pub conclusion: Conclusion,
+    /// The time between the draw of its ids and its begin.
+    pub early: Option<Duration>,
+    /// Its publisher waits for a database that is away.
+    pub waits: bool,
     /// When its first message is cancelled, and for how long that is not committed.
     pub cancel: Option<(Duration, Duration)>,
 }
@@ -94,6 +102,8 @@ pub struct Knobs {
     pub handlers: usize,
     /// Runs of a message.
     pub runs: u32,
+    /// One in so many replies has a handler.
+    pub handled: u64,
     /// A commit is on the disk before it is visible.
     pub synchronous: bool,
     /// Commits pause before each of their phases.
@@ -139,6 +149,7 @@ impl Knobs {
             slow_poll: (!random.one_in(3)).then_some(Duration::from_secs(5)),
             handlers: handlers as usize,
             runs: random.pick(&[3, 5, 8]).copied().unwrap_or(5),
+            handled: random.pick(&[1, 3, 5, 5]).copied().unwrap_or(5),
             synchronous: !random.one_in(4),
             stepwise: !random.one_in(5),
             latency: random.pick(&[200, 1_000, 5_000]).copied().unwrap_or(1_000),
@@ -197,16 +208,20 @@ fn transaction(random: &mut Random, knobs: &Knobs, at: Time) -> Transaction {
         2 if knobs.slow_poll.is_some() => Conclusion::Prepare(spread(random, Duration::from_secs(5))),
         _ => Conclusion::Commit,
     };
-    let cancel = random
-        .one_in(15)
-        .then(|| (spread(random, Duration::from_secs(1)), spread(random, Duration::from_secs(3))));
-    Transaction { at, service, letters, open, conclusion, cancel }
+    let cancel = random.one_in(15).then(|| {
+        // Now and then longer than a reply handler tries.
+        let most = if random.one_in(4) { Duration::from_secs(14) } else { Duration::from_secs(3) };
+        (spread(random, Duration::from_secs(1)), spread(random, most))
+    });
+    let early = random.one_in(20).then(|| spread(random, Duration::from_secs(15)));
+    Transaction { at, service, letters, open, conclusion, early, waits: !random.one_in(3), cancel }
 }
 
 fn letter(random: &mut Random, knobs: &Knobs) -> Letter {
     let way = match random.below(20) {
         0..9 => Way::Transactional,
-        9..17 => Way::Batched,
+        9..15 => Way::Batched,
+        15..17 => Way::Stateless,
         17..19 => Way::Event,
         _ => Way::Nobody,
     };
@@ -220,11 +235,12 @@ fn letter(random: &mut Random, knobs: &Knobs) -> Letter {
     Letter {
         target: random.below(SERVICES.len() as u64) as usize,
         way,
-        handled: random.one_in(if way == Way::Nobody { 2 } else { 5 }) && way != Way::Event,
+        handled: random.one_in(if way == Way::Nobody { 2 } else { knobs.handled }) && way != Way::Event,
         budget,
         expires: random.one_in(25).then(|| spread(random, Duration::from_secs(4))),
         work,
         fails: random.one_in(12),
+        bad: way == Way::Stateless && random.one_in(8),
     }
 }
 
@@ -247,6 +263,9 @@ fn faults(random: &mut Random, knobs: &Knobs) -> Vec<Fault> {
             }
         })
         .collect();
+    for fault in &mut faults {
+        fault.lasts = fault.span();
+    }
     faults.sort_by_key(|fault| fault.at);
     faults
 }

@@ -2,7 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use tpro_dispatcher::core::{Core, Handled, TakeOver};
+use tpro_dispatcher::{
+    core::{Core, Handled, TakeOver},
+    election::standing::Standing,
+};
 use tpro_wire::Uid;
 
 use super::{event::Event, inbox::Inbox, jobs::Job, line::Tag};
@@ -39,6 +42,8 @@ pub enum Lead {
     Away,
     /// It wants to lead.
     Follows(SessionId),
+    /// It has the lock, and asks whether its service is led from another server.
+    Claims(SessionId),
     /// It has the lock, and finds out what there is to do.
     Begins(SessionId, Box<TakeOver>),
     /// It leads.
@@ -50,7 +55,10 @@ impl Lead {
     pub fn session(&self) -> Option<SessionId> {
         match self {
             Self::Away => None,
-            Self::Follows(session) | Self::Begins(session, _) | Self::Leads(session, _) => Some(*session),
+            Self::Follows(session)
+            | Self::Claims(session)
+            | Self::Begins(session, _)
+            | Self::Leads(session, _) => Some(*session),
         }
     }
 }
@@ -83,6 +91,8 @@ pub struct Process {
     pub slow: bool,
     /// It leads or follows.
     pub lead: Lead,
+    /// Its claim to lead.
+    pub claim: Option<Standing>,
     /// What it waits for in its own time has this number.
     pub token: u64,
     /// When it asked for the lead last.
@@ -93,6 +103,8 @@ pub struct Process {
     pub failures: u32,
     /// When its session for leading began.
     pub since: Time,
+    /// The time that the database has said last, and when.
+    pub said: Option<(Time, Time)>,
     /// Its inbox.
     pub inbox: Inbox,
     /// Handlers at work.
@@ -122,11 +134,13 @@ impl Process {
             full: false,
             slow: false,
             lead: Lead::Away,
+            claim: None,
             token: 0,
             asked: None,
             looked: Time::START,
             failures: 0,
             since: Time::START,
+            said: None,
             inbox: Inbox::default(),
             at_work: 0,
             suspect: None,

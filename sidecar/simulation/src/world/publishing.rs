@@ -9,7 +9,7 @@ use super::{
     names::{NOBODY, SPACE, names},
     plan::{Conclusion, Letter, Way},
 };
-use crate::postgres::{Answer, NewMessage, Service, SessionId, SqlState, Statement};
+use crate::postgres::{Answer, NewMessage, Service, SessionId, SqlState, Statement, Step};
 
 /// A publisher at work.
 pub struct Publishing {
@@ -30,22 +30,55 @@ pub struct Operating {
 impl World {
     pub(super) fn publish(&mut self, at: usize) {
         let transaction = self.plan.transactions[at].clone();
+        if !self.database_up && transaction.waits {
+            // Those who have waited come all at once when it is back.
+            let pause = Duration::from_micros(self.scheduler.random().between(5_000, 200_000));
+            self.scheduler.after(pause, Event::Publish(at));
+            return;
+        }
+        if let Some(early) = transaction.early
+            && self.database_up
+            && !self.drawn.contains_key(&at)
+        {
+            self.draw(at, transaction.service, transaction.letters.len());
+            self.scheduler.after(early, Event::Publish(at));
+            return;
+        }
         let letters = transaction.letters.iter();
         let uids: Vec<u128> =
             letters.map(|letter| self.new_uid(transaction.service, Some(at), letter)).collect();
         self.begin_to_publish(at, transaction.service, uids);
     }
 
+    /// Draws the ids of a transaction that begins later.
+    fn draw(&mut self, at: usize, service: usize, count: usize) {
+        let now = self.now();
+        let session = self.database.connect(now);
+        let mut ids = Vec::new();
+        for _ in 0..count {
+            let mut step = self.database.execute(session, Statement::Draw(Service(service)), now);
+            while step == Step::Waits {
+                step = self.database.resume(session, now);
+            }
+            if let Step::Done(Ok(Answer::Number(id))) = step {
+                ids.push(id);
+            }
+        }
+        self.database.hang_up(session);
+        self.drawn.insert(at, ids);
+    }
+
     /// A publisher begins: one of the plan, or one after it.
     pub(super) fn begin_to_publish(&mut self, at: usize, service: usize, uids: Vec<u128>) {
         // A publisher without a database publishes nothing.
         let Some(session) = self.connect(Owner::Publisher(at), None) else { return };
-        let now = self.now();
+        let now = self.database.clock(self.now());
+        let mut drawn = self.drawn.get(&at).cloned().unwrap_or_default().into_iter();
         let messages = uids.iter().map(|uid| {
             let letter = &self.book.fates[uid].letter;
             let lane = if letter.way == Way::Nobody { NOBODY } else { names(letter.target).service.as_str() };
             NewMessage {
-                id: None,
+                id: drawn.next(),
                 uid: *uid,
                 lane: format!("{SPACE}.{lane}").into(),
                 method: method(letter).into(),
@@ -224,6 +257,7 @@ fn method(letter: &Letter) -> String {
     let way = match letter.way {
         Way::Transactional => "transactional",
         Way::Batched | Way::Nobody => "batched",
+        Way::Stateless => "stateless",
         Way::Event => "event",
     };
     format!("example.{}{way}", if letter.handled { "handled_" } else { "" })

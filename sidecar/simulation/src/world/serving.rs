@@ -25,6 +25,8 @@ use crate::{nats::Message, time::Time};
 const UNSAID_BUDGET: Duration = Duration::from_secs(30);
 /// The inbox knows messages of so long.
 const WINDOW: Duration = Duration::from_secs(24 * 3_600);
+/// A time that the database has said so recently is not asked for again.
+const JUST_NOW: Duration = Duration::from_secs(1);
 /// The pause before it is said again that a message is at work.
 const SAY_SO: Duration = Duration::from_secs(2);
 /// Repeats of a message that may wait for its answer.
@@ -51,20 +53,23 @@ impl World {
         };
         back.id = request.id;
         let now = self.now();
-        if verdict::is_stale(rows::uid(uid).unix_ms(), unix_ms(now), WINDOW) {
+        if self.is_stale(at, uid) {
             return self.say_state(at, &back, ReplyState::Stale);
         }
         let payload = Bytes::copy_from_slice(&message.payload);
         let params = request.params.get();
         let question =
             Question::new(rows::uid(uid), &asked, &target, message.reply.as_deref(), &payload, params);
-        if let Some(run) = self.processes[at].flight.get(&uid).copied() {
+        if letter.way != Way::Stateless
+            && let Some(run) = self.processes[at].flight.get(&uid).copied()
+        {
             return self.join(at, run, &question, back);
         }
         let budget = asked.budget_ms.filter(|ms| *ms > 0).map_or(UNSAID_BUDGET, Duration::from_millis);
         self.next_run += 1;
         let run = self.next_run;
-        let is_transactional = letter.way == Way::Transactional || letter.way == Way::Event;
+        let way = letter.way;
+        let is_transactional = way == Way::Transactional || way == Way::Event;
         self.note(format_args!("process {at} takes {uid:x} as {run}, attempt {}", asked.attempt));
         self.runs.insert(
             run,
@@ -88,14 +93,26 @@ impl World {
             },
         );
         let process = &mut self.processes[at];
-        process.flight.insert(uid, run);
+        if way != Way::Stateless {
+            process.flight.insert(uid, run);
+        }
         process.at_work += 1;
         self.scheduler.at(now + budget, Event::Overdue(run));
         self.scheduler.after(SAY_SO, Event::SayWorking(run));
-        match is_transactional {
-            true => self.begin_try(run),
-            false => self.bid(run),
+        match way {
+            Way::Transactional | Way::Event => self.begin_try(run),
+            Way::Stateless => self.work(run),
+            Way::Batched | Way::Nobody => self.bid(run),
         }
+    }
+
+    /// True if the inbox does not reach to the time of a message. The database is asked before that
+    /// is said.
+    fn is_stale(&mut self, at: usize, uid: u128) -> bool {
+        let sent = rows::uid(uid).unix_ms();
+        [super::ASK_TIME, JUST_NOW]
+            .into_iter()
+            .all(|age| verdict::is_stale(sent, unix_ms(self.clock_of(at, age)), WINDOW))
     }
 
     /// A message is at work already: a repeat of it waits for the same answer.
@@ -205,6 +222,7 @@ impl World {
     pub(super) fn outcome_of(&self, run: &Run, id: u64) -> Outcome {
         match run.letter.fails {
             true => Outcome::Error(7, "it fails"),
+            false if run.letter.bad => Outcome::Result(r#""\u0000""#.to_owned()),
             false => Outcome::Result(format!(r#"{{"run":{id},"number":{}}}"#, run.number)),
         }
     }
