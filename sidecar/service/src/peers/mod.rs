@@ -7,9 +7,9 @@
 //! Copies tell each other their methods on `_INBOX.tpro.<service>.peers.<space>`: each when it
 //! comes and when it leaves, and all when one of them asks. A copy asks only when it gets a method
 //! that it does not have, at most once in [`ASK_AGAIN`]. Messages that were passed on come to a
-//! copy on `_INBOX.tpro.<service>.passed.<copy>`. On a server with permissions only the service itself may
-//! publish to these subjects. Copies of another database count as strangers: they have another
-//! inbox.
+//! copy on `_INBOX.tpro.<service>.passed.<copy>`. On a server with permissions only the service
+//! itself may publish to these subjects. Copies of another database count as strangers: they have
+//! another inbox.
 //!
 //! Copies of release 0.1.0 neither tell nor ask.
 
