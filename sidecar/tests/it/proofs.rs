@@ -396,34 +396,3 @@ async fn a_service_whose_inbox_keeps_no_proof_is_told_to_upgrade() -> Outcome {
     world.finish(&[&main]).await?;
     Ok(())
 }
-
-#[tpro_testkit::test]
-async fn a_message_whose_accept_was_lost_is_accepted_again_before_its_outcome_is_stored() -> Outcome {
-    for (method, effects) in [("default.effect", 2), ("default.tx", 1)] {
-        lost_accept(method, effects).await.map_err(|failure| failure.during(method))?;
-    }
-    Ok(())
-}
-
-/// While a copy works on a message, its inbox row goes: a standby that lagged has taken over. An
-/// outcome without that row would be given to everybody who knows the uid.
-async fn lost_accept(method: &str, effects: i64) -> Outcome {
-    let world = Rogue::world().await?;
-    let main = world.start(world.sidecar("main")?.env("ATTEMPT_TIMEOUT_MS", 500)).await?;
-    let copy = world.start(Rogue::copy(&world, 1)?).await?;
-    let hold = Rogue::hold(&world).await?;
-    let id = world.publish(&Rogue::request(method, Rogue::held())).await?;
-    Rogue::waiting(&world, 1).await?;
-    let lost = world.admin.execute("DELETE FROM rogue_service.mq_receive", &[]).await?;
-    assert_eq!(lost, 1, "it was accepted");
-    drop(hold);
-    let reply = world.await_reply(id).await?;
-    reply.clone().ok()?;
-    assert!(reply.attempts > 1, "{reply:?}");
-    let proven = "SELECT count(*) FROM rogue_service.mq_outcome o JOIN rogue_service.mq_receive r USING (uid)
-        WHERE r.proof IS NOT NULL";
-    assert_eq!(world.count(proven).await?, 1);
-    assert_eq!(Rogue::effects(&world).await?, effects);
-    world.finish(&[&main, &copy]).await?;
-    Ok(())
-}

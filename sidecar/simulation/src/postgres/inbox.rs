@@ -45,11 +45,6 @@ impl Server {
         )
     }
 
-    /// True if a message is accepted, as a statement sees it: `inbox.finish_unfinished` asks for it.
-    pub(super) fn is_accepted(&self, view: View, service: Service, uid: u128) -> bool {
-        self.heap.of_uid(service, Table::Receive, uid, view).next().is_some()
-    }
-
     /// `inbox.count_repeat`: by the least number that is seen.
     pub(super) fn count_repeat(
         &mut self,
