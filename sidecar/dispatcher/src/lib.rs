@@ -19,6 +19,7 @@ pub mod election;
 mod follower;
 pub mod metrics;
 mod reply_handlers;
+mod tally;
 
 use tokio::task::JoinHandle;
 

@@ -1,18 +1,12 @@
 //! The counters and gauges of the dispatcher.
 
 use prometheus_client::{
-    encoding::EncodeLabelSet,
     metrics::{counter::Counter, family::Family, gauge::Gauge, histogram::Histogram},
     registry::Registry,
 };
 use tpro_runtime::metrics::Reason;
 
-/// The end of a message.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-pub struct Ended {
-    /// `ok`, `error`, `timeout`, ...
-    pub status: &'static str,
-}
+use crate::tally::Tally;
 
 /// The dispatcher's counters and gauges.
 #[derive(Clone)]
@@ -36,8 +30,8 @@ pub struct Counts {
     pub waiting: Gauge,
     /// Rows read and not known to be settled.
     pub unsettled: Gauge,
-    /// Outcomes written, by status.
-    pub settled: Family<Ended, Counter>,
+    /// Outcomes written, by target service and status.
+    pub settled: Tally,
     /// Messages that were in hand and that somebody else has settled.
     pub cancelled: Counter,
     /// Outcomes per statement.
@@ -73,7 +67,7 @@ impl Counts {
             resent: Counter::default(),
             waiting: Gauge::default(),
             unsettled: Gauge::default(),
-            settled: Family::default(),
+            settled: Tally::default(),
             cancelled: Counter::default(),
             batch: Histogram::new([1.0, 10.0, 50.0, 100.0, 250.0, 500.0, 1000.0, 2000.0]),
             late_replies: Counter::default(),
@@ -97,7 +91,7 @@ impl Counts {
         r.register("resent", "Attempts after the first", counts.resent.clone());
         r.register("waiting", "Rows that wait because their lane has no room", counts.waiting.clone());
         r.register("unsettled", "Rows read and not known to be settled", counts.unsettled.clone());
-        r.register("settled", "Outcomes written, by status", counts.settled.clone());
+        r.register("settled", "Outcomes written, by target and status", counts.settled.family());
         r.register("cancelled", "Messages in hand that somebody else has settled", counts.cancelled.clone());
         r.register("settle_batch", "Outcomes per statement", counts.batch.clone());
         r.register("late_replies", "Replies to no message in flight", counts.late_replies.clone());

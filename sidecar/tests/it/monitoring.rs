@@ -71,7 +71,12 @@ async fn alerts_and_dashboard_ask_for_what_a_copy_shows() -> Outcome {
     for copy in [&main, &rogue] {
         read(&copy.get("/metrics").await?.body, &mut metrics);
     }
-    assert!(metrics["tpro_settled_total"].contains("status"), "{metrics:?}");
+    assert!(
+        ["target", "status"].iter().all(|label| metrics["tpro_settled_total"].contains(*label)),
+        "{metrics:?}"
+    );
+    let to = async |target: &str| main.metric_of("tpro_settled_total", &format!("target=\"{target}\"")).await;
+    assert_eq!((to("rogue").await?, to("gone").await?), (2.0, 1.0));
 
     let mut asked = BTreeSet::new();
     for expression in expressions()? {

@@ -15,7 +15,6 @@ use super::{
     stuck::Hold,
     trace,
 };
-use crate::metrics::Ended;
 
 impl Core {
     /// A message has its outcome.
@@ -127,7 +126,7 @@ impl Core {
         self.lanes.handled(settled.lane);
         match end {
             HandlerEnd::Written => {
-                self.count_settled(settled.settlement.status, 1);
+                self.count_settled(std::slice::from_ref(&settled));
                 self.forget(&settled);
                 self.schedule.news();
             }
@@ -145,10 +144,12 @@ impl Core {
         self.counts.batch.observe(batch.len() as f64);
         // Mostly all of a batch end alike: the counter is looked up once for those in a row that
         // do.
-        for alike in batch.chunk_by(|a, b| a.settlement.status == b.settlement.status) {
-            self.count_settled(alike[0].settlement.status, alike.len());
-            alike.iter().for_each(|settled| self.forget(settled));
-        }
+        let alike = |a: &Settled, b: &Settled| {
+            let (a, b) = (&a.settlement, &b.settlement);
+            a.status == b.status && a.target.service() == b.target.service()
+        };
+        batch.chunk_by(alike).for_each(|alike| self.count_settled(alike));
+        batch.iter().for_each(|settled| self.forget(settled));
         self.schedule.news();
     }
 
@@ -158,7 +159,9 @@ impl Core {
         self.lanes.settled(1, settled.bytes);
     }
 
-    fn count_settled(&self, status: Status, count: usize) {
-        self.counts.settled.get_or_create(&Ended { status: status.as_str() }).inc_by(count as u64);
+    /// Counts outcomes of one target service with one status.
+    fn count_settled(&self, alike: &[Settled]) {
+        let Some(first) = alike.first().map(|settled| &settled.settlement) else { return };
+        self.counts.settled.count(first.target.service(), first.status, alike.len() as u64);
     }
 }
