@@ -396,3 +396,39 @@ async fn a_service_whose_inbox_keeps_no_proof_is_told_to_upgrade() -> Outcome {
     world.finish(&[&main]).await?;
     Ok(())
 }
+
+#[tpro_testkit::test]
+async fn a_message_whose_accept_was_lost_is_accepted_again_before_its_outcome_is_stored() -> Outcome {
+    for (method, effects) in [("default.effect", 2), ("default.tx", 1)] {
+        lost_accept(method, effects).await.map_err(|failure| failure.during(method))?;
+    }
+    Ok(())
+}
+
+/// While a copy works on a message, its inbox row goes, and the session that wrote it: a standby that
+/// lagged has taken over. An outcome without that row would be given to everybody who knows the uid.
+async fn lost_accept(method: &str, effects: i64) -> Outcome {
+    let world = Rogue::world().await?;
+    let main = world.start(world.sidecar("main")?.env("ATTEMPT_TIMEOUT_MS", 500)).await?;
+    // Without spans: the run whose accept is lost has the number of the one after it, and the oracle
+    // would take the two for one run that happened twice.
+    let copy = world.start(Rogue::copy(&world, 1)?.env("OTEL_TRACES_SAMPLER", "always_off")).await?;
+    let hold = Rogue::hold(&world).await?;
+    let id = world.publish(&Rogue::request(method, Rogue::held())).await?;
+    Rogue::waiting(&world, 1).await?;
+    let lost = world.admin.execute("DELETE FROM rogue_service.mq_receive", &[]).await?;
+    assert_eq!(lost, 1, "it was accepted");
+    let terminate = "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity
+        WHERE datname = current_database() AND application_name = 'tpro/rogue/1/inbox'";
+    assert_eq!(world.count(terminate).await?, 1, "the writer of the inbox has a session");
+    drop(hold);
+    let reply = world.await_reply(id).await?;
+    reply.clone().ok()?;
+    assert!(reply.attempts > 1, "{reply:?}");
+    let proven = "SELECT count(*) FROM rogue_service.mq_outcome o JOIN rogue_service.mq_receive r USING (uid)
+        WHERE r.proof IS NOT NULL";
+    assert_eq!(world.count(proven).await?, 1);
+    assert_eq!(Rogue::effects(&world).await?, effects);
+    world.finish(&[&main, &copy]).await?;
+    Ok(())
+}

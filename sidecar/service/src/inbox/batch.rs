@@ -6,7 +6,7 @@ use std::{
 };
 
 use tokio::sync::oneshot;
-use tokio_postgres::{Client, Error, Row, error::SqlState};
+use tokio_postgres::{Client, Error, Row, Statement, error::SqlState};
 use tpro_runtime::{
     backoff::Backoff,
     db::{is_lost, is_passing},
@@ -100,7 +100,7 @@ impl Batch {
             if finishes.uid.is_empty() {
                 return Ok(Vec::new());
             }
-            client.query(&sql.finish, &[&finishes.uid, &finishes.run, &finishes.answer]).await
+            client.query(self.finish(sql), &[&finishes.uid, &finishes.run, &finishes.answer]).await
         };
         let record = async {
             if calls.is_empty() {
@@ -142,6 +142,13 @@ impl Batch {
         let (stored, _, taken) = (stored?, recorded?, taken?);
         committed?;
         Ok(Written { stored: uids(&stored), taken: uids(&taken) })
+    }
+
+    /// The statement that stores the outcomes. Messages that came since the session was opened were
+    /// accepted in it, so nothing has to be asked.
+    fn finish<'s>(&self, sql: &'s Prepared) -> &'s Statement {
+        let here = self.finishes.iter().all(|(finish, _)| finish.received >= sql.since);
+        if here { &sql.finish } else { &sql.finish_accepted }
     }
 
     /// Answers those whose rows were written, and looks up what there was for the others. Accepts
@@ -258,7 +265,8 @@ async fn outcomes(client: &Client, sql: &Prepared, uids: Vec<Uuid>) -> Result<Ha
     Ok(client.query(&sql.outcome, &[&uids]).await?.iter().map(|row| (row.get(0), row.get(1))).collect())
 }
 
-/// The losers answer with the winner's outcome.
+/// The losers answer with the winner's outcome. Where there is none, a failover has lost that the
+/// message was accepted: nobody is answered, and the requester sends it again.
 fn answer_beaten(mut outcomes: HashMap<Uuid, String>, beaten: Vec<(Finish, oneshot::Sender<Finished>)>) {
     for (Finish { uid, .. }, reply) in beaten {
         if let Some(answer) = outcomes.remove(&uid.uuid()) {

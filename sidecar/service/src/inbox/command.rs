@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use tokio::sync::oneshot;
+use tokio::{sync::oneshot, time::Instant};
 use tpro_wire::Uid;
 
 use super::{
@@ -58,6 +58,8 @@ impl Accepted {
 /// An outcome to be stored.
 pub(crate) struct Finish {
     pub(crate) uid: Uid,
+    /// When the message came. It was accepted later.
+    pub(crate) received: Instant,
     pub(crate) run: i32,
     pub(crate) answer: String,
     pub(crate) journal: Vec<Journal>,

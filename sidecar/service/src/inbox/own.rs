@@ -116,9 +116,20 @@ impl Own {
         Ok(!taken.is_empty())
     }
 
-    /// Stores the outcome within this transaction, and the calls that led to it. `false`: another
-    /// run was first.
+    /// Stores the outcome within this transaction, which has accepted the message.
     pub(crate) async fn finish(
+        &self,
+        tx: &Statements,
+        uid: Uid,
+        run: i32,
+        outcome: &Outcome,
+    ) -> Result<(), QueryError> {
+        self.store(&self.0.finish, tx, uid, run, outcome).await.map(|_| ())
+    }
+
+    /// Stores the outcome within this transaction, and the calls that led to it. `false`: another
+    /// run was first, or a failover has lost that the message was accepted.
+    pub(crate) async fn finish_accepted(
         &self,
         tx: &Statements,
         uid: Uid,
@@ -126,19 +137,30 @@ impl Own {
         outcome: &Outcome,
         journal: &[Journal],
     ) -> Result<bool, QueryError> {
-        let connection = tx.connection()?;
-        let stored = tx
-            .quiet(async {
-                let statement = connection.prepare_cached(&self.0.finish).await?;
-                let (uid, run, answer) = (vec![uid.uuid()], vec![run], vec![outcome.to_stored()]);
-                connection.query(&statement, &[&uid, &run, &answer]).await
-            })
-            .await?;
-        if stored.is_empty() {
+        if !self.store(&self.0.finish_accepted, tx, uid, run, outcome).await? {
             return Ok(false);
         }
         self.record(tx, journal).await?;
         Ok(true)
+    }
+
+    async fn store(
+        &self,
+        text: &str,
+        tx: &Statements,
+        uid: Uid,
+        run: i32,
+        outcome: &Outcome,
+    ) -> Result<bool, QueryError> {
+        let connection = tx.connection()?;
+        let stored = tx
+            .quiet(async {
+                let statement = connection.prepare_cached(text).await?;
+                let (uid, run, answer) = (vec![uid.uuid()], vec![run], vec![outcome.to_stored()]);
+                connection.query(&statement, &[&uid, &run, &answer]).await
+            })
+            .await?;
+        Ok(!stored.is_empty())
     }
 
     /// Puts calls on record within this transaction.

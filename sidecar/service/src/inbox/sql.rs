@@ -1,5 +1,6 @@
 //! The statements of the inbox, for the schema of one service.
 
+use tokio::time::Instant;
 use tokio_postgres::{Client, Error, Statement};
 
 use crate::handler::journal;
@@ -9,6 +10,7 @@ pub(super) struct Texts {
     pub(super) accept: String,
     pub(super) known: String,
     pub(super) finish: String,
+    pub(super) finish_accepted: String,
     pub(super) outcome: String,
     pub(super) record: String,
     pub(super) counted: String,
@@ -23,6 +25,7 @@ impl Texts {
             accept: of(include_str!("accept.sql")),
             known: of(include_str!("known.sql")),
             finish: of(include_str!("finish.sql")),
+            finish_accepted: of(include_str!("finish_accepted.sql")),
             outcome: of(include_str!("outcome.sql")),
             record: journal::statement(schema),
             counted: of(include_str!("counted.sql")),
@@ -33,9 +36,12 @@ impl Texts {
 
 /// The statements, prepared in the writer's session.
 pub(super) struct Prepared {
+    /// When the session was opened.
+    pub(super) since: Instant,
     pub(super) accept: Statement,
     pub(super) known: Statement,
     pub(super) finish: Statement,
+    pub(super) finish_accepted: Statement,
     pub(super) outcome: Statement,
     pub(super) record: Statement,
 }
@@ -43,9 +49,11 @@ pub(super) struct Prepared {
 impl Prepared {
     pub(super) async fn new(client: &Client, texts: &Texts) -> Result<Self, Error> {
         Ok(Self {
+            since: Instant::now(),
             accept: client.prepare(&texts.accept).await?,
             known: client.prepare(&texts.known).await?,
             finish: client.prepare(&texts.finish).await?,
+            finish_accepted: client.prepare(&texts.finish_accepted).await?,
             outcome: client.prepare(&texts.outcome).await?,
             record: client.prepare(&texts.record).await?,
         })

@@ -6,9 +6,9 @@
 //! through every reachable state.
 //!
 //! Three decisions stay in SQL, because each must be atomic with the row that it is about: who gets
-//! a run (`accept.sql`), whose outcome counts (`finish.sql`), and the number of a counted run
-//! (`count_repeat.sql`). The first to insert wins; what the others do is decided here. Times are
-//! compared in `known.sql`: the clock of the database is the one that copies share.
+//! a run (`accept.sql`), whose outcome counts (`finish.sql`, `finish_accepted.sql`), and the number
+//! of a counted run (`count_repeat.sql`). The first to insert wins; what the others do is decided
+//! here. Times are compared in `known.sql`: the clock of the database is the one that copies share.
 
 use std::time::Duration;
 

@@ -136,7 +136,7 @@ async fn handle(serving: &Serving, work: &mut Work<'_>, handler: &Erased<Ctx, St
         let committed = async {
             let journal = scope.take_journal();
             failpoint::pass("inbox.before_outcome");
-            if !serving.own.finish(&tx, work.origin.uid, number, &outcome, &journal).await? {
+            if !serving.own.finish_accepted(&tx, work.origin.uid, number, &outcome, &journal).await? {
                 return Ok(false);
             }
             tx.commit().await.map(|()| true)
@@ -203,7 +203,8 @@ async fn finish(
 ) -> Came {
     failpoint::pass("inbox.before_outcome");
     let journal = scope.map(Scope::take_journal).unwrap_or_default();
-    let finish = Finish { uid: work.origin.uid, run, answer: outcome.to_stored(), journal };
+    let (uid, received) = (work.origin.uid, work.received);
+    let finish = Finish { uid, received, run, answer: outcome.to_stored(), journal };
     match serving.inbox.finish(finish).await {
         Ok(Finished::Stored) => Came::Stored(outcome),
         Ok(Finished::Beaten(winner)) => {
@@ -212,8 +213,7 @@ async fn finish(
         }
         Ok(Finished::Unstorable) => {
             let outcome = Outcome::error(code::INTERNAL, "the result cannot be stored as jsonb");
-            let finish =
-                Finish { uid: work.origin.uid, run, answer: outcome.to_stored(), journal: Vec::new() };
+            let finish = Finish { uid, received, run, answer: outcome.to_stored(), journal: Vec::new() };
             match serving.inbox.finish(finish).await {
                 Ok(Finished::Beaten(winner)) => Came::Stored(winner),
                 Ok(_) => Came::Stored(outcome),

@@ -278,6 +278,6 @@ async fn store(
     outcome: &Outcome,
 ) -> Result<(), QueryError> {
     failpoint::pass("inbox.before_outcome");
-    serving.own.finish(tx, work.origin.uid, number, outcome, &[]).await?;
+    serving.own.finish(tx, work.origin.uid, number, outcome).await?;
     tx.commit().await
 }

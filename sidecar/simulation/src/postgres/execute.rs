@@ -281,7 +281,10 @@ impl Server {
             Statement::Depose(service) => return self.depose(service, clock),
             Statement::Accept(service, key, takings) => return self.accept(id, service, key, takings, clock),
             Statement::Known(service, key, uids) => self.known(view!(), id, service, key, &uids, clock),
-            Statement::Finish(service, outcomes) => return self.finish(id, service, outcomes),
+            Statement::Finish(service, mut outcomes) => {
+                outcomes.retain(|outcome| self.is_accepted(view!(), service, outcome.uid));
+                return self.finish(id, service, outcomes);
+            }
             Statement::Outcomes(service, uids) => self.outcomes(view!(), service, &uids),
             Statement::Begun(service, uid) => Answer::Number(self.begun(view!(), service, uid).into()),
             Statement::CountRepeat(service, key, taking) => {

@@ -1,4 +1,4 @@
-//! Statements of the inbox: `accept.sql`, `known.sql`, `finish.sql`, `outcome.sql`, `counted.sql`, `count_repeat.sql` of the service.
+//! Statements of the inbox: `accept.sql`, `known.sql`, `finish_accepted.sql`, `outcome.sql`, `counted.sql`, `count_repeat.sql` of the service.
 
 use super::{
     locks::LockKind,
@@ -30,7 +30,7 @@ impl Server {
         )
     }
 
-    /// `inbox.finish_unfinished`.
+    /// `inbox.finish_accepted`.
     pub(super) fn finish(
         &mut self,
         session: SessionId,
@@ -43,6 +43,11 @@ impl Server {
             session,
             Insert { service, rows, skips: true, inserted: Vec::new(), returns: Returns::Uids },
         )
+    }
+
+    /// True if a message is accepted, as a statement sees it: `inbox.finish_accepted` asks for it.
+    pub(super) fn is_accepted(&self, view: View, service: Service, uid: u128) -> bool {
+        self.heap.of_uid(service, Table::Receive, uid, view).next().is_some()
     }
 
     /// `inbox.count_repeat`: by the least number that is seen.

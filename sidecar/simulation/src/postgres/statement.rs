@@ -183,7 +183,7 @@ pub enum Statement {
     Accept(Service, i32, Vec<Taking>),
     /// `inbox.known`, for a copy.
     Known(Service, i32, Vec<u128>),
-    /// `inbox.finish_unfinished`.
+    /// `inbox.finish_accepted`.
     Finish(Service, Vec<Outcome>),
     /// `inbox.outcome`.
     Outcomes(Service, Vec<u128>),

@@ -409,6 +409,15 @@ fn a_cancel_settles_and_notifies_the_leader_once() {
 }
 
 #[test]
+fn an_outcome_is_stored_only_for_what_is_accepted() {
+    let mut bench = Bench::new();
+    let session = bench.connect();
+    let outcome = Outcome { uid: 5, run: 1, answer: "1".into() };
+    assert_eq!(bench.run(session, Statement::Finish(MAIN, vec![outcome])), Ok(Uids(vec![])));
+    assert_eq!(bench.run(session, Statement::Outcomes(MAIN, vec![5])), Ok(Outcomes(vec![])));
+}
+
+#[test]
 fn the_clock_of_the_host_jumps_and_timeouts_do_not_go_by_it() {
     let mut bench = Bench::new();
     let (leader, other) = (bench.connect(), bench.connect());

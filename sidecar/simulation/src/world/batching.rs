@@ -167,8 +167,12 @@ impl World {
             (Stage::Commit, Answer::Done) => self.inbox_written(at, session),
             (Stage::Beaten, Answer::Outcomes(outcomes)) => {
                 for finish in std::mem::take(&mut inbox.finishes) {
-                    if let Some((_, answer)) = outcomes.iter().find(|(uid, _)| *uid == finish.uid) {
-                        self.end_run(finish.run, &Outcome::Stored(answer.to_string()));
+                    match outcomes.iter().find(|(uid, _)| *uid == finish.uid) {
+                        Some((_, answer)) => {
+                            self.end_run(finish.run, &Outcome::Stored(answer.to_string()));
+                        }
+                        // The accept was lost: nobody is answered.
+                        None => drop(self.leave(finish.run)),
                     }
                 }
                 self.look_up(at, session);

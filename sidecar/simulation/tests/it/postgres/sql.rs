@@ -45,7 +45,7 @@ const PREPARED: &[(&str, &str, &str)] = &[
         include_str!("../../../../service/src/inbox/accept.sql"),
     ),
     ("known", "uuid[], text, int", include_str!("../../../../service/src/inbox/known.sql")),
-    ("finish", "uuid[], int[], text[]", include_str!("../../../../service/src/inbox/finish.sql")),
+    ("finish", "uuid[], int[], text[]", include_str!("../../../../service/src/inbox/finish_accepted.sql")),
     ("outcome", "uuid[]", include_str!("../../../../service/src/inbox/outcome.sql")),
     ("begun", "uuid", include_str!("../../../../service/src/inbox/counted.sql")),
     (
