@@ -107,6 +107,7 @@ fn start(checkout: &Checkout, place: &Place, port: u16) -> Outcome<(u32, u16)> {
     let mut pg_ctl = place.as_postgres(checkout, place.program("pg_ctl")?);
     pg_ctl.args(["start", "--wait", "--timeout=60", "--silent"]);
     pg_ctl.arg("--pgdata").arg(&place.data).arg("--log").arg(&place.log);
+    let mut pg_ctl = process::letting_go(&pg_ctl, None);
     pg_ctl.stdin(Stdio::null()).stdout(Stdio::null()).stderr(errors);
     let started = pg_ctl.status().context("running pg_ctl")?.success();
     match server(checkout, place)?.filter(|_| started) {

@@ -16,6 +16,15 @@ pub use rustix::process::Signal;
 /// The time between two looks at a process.
 pub const LOOK: Duration = Duration::from_millis(50);
 
+/// Closes all but the three standard files, and becomes the command.
+const LET_GO: &str = r#"
+for fd in /proc/self/fd/*; do
+  fd=${fd##*/}
+  ((fd <= 2)) || eval "exec $fd>&-" 2>/dev/null || true
+done
+exec "$@"
+"#;
+
 /// The boot and the tick that a process started at; none for one that is gone, or dead and not
 /// reaped. A process id comes round again, after a reboot above all, so a process is known by its
 /// id and this moment.
@@ -49,13 +58,24 @@ pub fn spawn(checkout: &Checkout, name: &str, command: &Command) -> Outcome<u32>
     let path = checkout.run_folder().join(format!("{name}.err"));
     let errors = File::create(&path).context(format!("making {}", path.display()))?;
     // setsid is that process itself in the end, since it leads no group of processes.
-    let mut detached = Command::new("setsid");
-    detached.arg(command.get_program()).args(command.get_args());
-    detached.current_dir(command.get_current_dir().unwrap_or(&checkout.root)).env_clear();
-    detached.envs(command.get_envs().filter_map(|(key, value)| Some((key, value?))));
+    let mut detached = letting_go(command, Some("setsid"));
     detached.stdin(Stdio::null()).stdout(Stdio::null()).stderr(errors);
     let child = detached.spawn().context(format!("starting {name}"))?;
     Ok(child.id())
+}
+
+/// The same command, which inherits none but the three standard files, run by another program if
+/// one is named. A process that lives on must keep neither a lock nor a pipe of our caller. Files
+/// that this program has opened itself are closed anyway.
+pub fn letting_go(command: &Command, by: Option<&str>) -> Command {
+    let mut alone = Command::new("bash");
+    alone.args(["--norc", "-c", LET_GO, "bash"]).args(by);
+    alone.arg(command.get_program()).args(command.get_args());
+    alone.env_clear().envs(command.get_envs().filter_map(|(key, value)| Some((key, value?))));
+    if let Some(folder) = command.get_current_dir() {
+        alone.current_dir(folder);
+    }
+    alone
 }
 
 /// Remembers a process and its settings. One that has ended already does not run.
@@ -131,7 +151,26 @@ pub fn last_words(checkout: &Checkout, name: &str, log: Option<&Path>) {
 
 #[cfg(test)]
 mod tests {
+    use std::os::fd::AsFd as _;
+
     use super::*;
+
+    #[test]
+    fn a_process_that_lives_on_keeps_no_file_of_the_caller() {
+        let file = File::open("/dev/null").expect("a file");
+        // A copy that a child would inherit.
+        let inherited = rustix::io::dup(file.as_fd()).expect("a copy");
+        let mut sees = Command::new("bash");
+        sees.args(["--norc", "-c", "echo /proc/self/fd/*"]).env("PATH", "/usr/bin:/bin");
+        let files = |command: &mut Command| {
+            let output = command.stdin(Stdio::null()).output().expect("bash runs");
+            String::from_utf8_lossy(&output.stdout).split_whitespace().count()
+        };
+        let (all, kept) = (files(&mut sees), files(&mut letting_go(&sees, None)));
+        // The last one is the folder that bash reads.
+        assert!(all >= 5 && kept == 4, "{all} {kept}");
+        drop(inherited);
+    }
 
     #[test]
     fn a_process_is_known_by_the_moment_it_started() {
