@@ -14,8 +14,8 @@
 //! - Behind a closing quote nothing but a comment may follow.
 //! - Nothing is replaced: neither `$NAME` nor `${NAME}`. A value ends on its line.
 //!
-//! The sidecar and the local installation (`tpro local`) both read by this crate. dotenvy 0.15 cannot
-//! be told to leave `$` alone.
+//! The sidecar and the local installation (`tpro local`) both read by this crate. dotenvy 0.15
+//! cannot be told to leave `$` alone.
 #![forbid(unsafe_code)]
 
 /// The meaning of a line.

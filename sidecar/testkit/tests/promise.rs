@@ -10,8 +10,9 @@ use tpro_testkit::{Context, Failure, Outcome, paths};
 const FAULTS: u32 = 85;
 
 /// The crates that are named there, and their folders.
-const CRATES: [(&str, &str); 15] = [
+const CRATES: [(&str, &str); 16] = [
     ("sidecar", "sidecar"),
+    ("dotenv", "sidecar/dotenv"),
     ("wire", "sidecar/wire"),
     ("runtime", "sidecar/runtime"),
     ("dispatcher", "sidecar/dispatcher"),

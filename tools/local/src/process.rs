@@ -64,7 +64,7 @@ pub fn spawn(checkout: &Checkout, name: &str, command: &Command) -> Outcome<u32>
     Ok(child.id())
 }
 
-/// The same command, which inherits none but the three standard files, run by another program if
+/// A copy of the command that inherits none but the three standard files, run by another program if
 /// one is named. A process that lives on must keep neither a lock nor a pipe of our caller. Files
 /// that this program has opened itself are closed anyway.
 pub fn letting_go(command: &Command, by: Option<&str>) -> Command {
