@@ -26,12 +26,15 @@ pub struct Ended {
     status: &'static str,
 }
 
+/// The counters of one target.
+type Statuses = HashMap<Status, Counter>;
+
 /// The tally of outcomes.
 #[derive(Clone, Default)]
 pub struct Tally {
     family: Family<Ended, Counter>,
     /// The counters that are in use, so that counting makes no label.
-    targets: Arc<Mutex<HashMap<Arc<str>, HashMap<Status, Counter>>>>,
+    targets: Arc<Mutex<HashMap<Arc<str>, Statuses>>>,
 }
 
 impl Tally {
