@@ -76,7 +76,7 @@ impl Programs {
 
 /// The last program that cargo has built.
 fn executable(said: &str) -> Option<PathBuf> {
-    let named = said.lines().filter_map(|line| line.split_once("\"executable\":\"")).last()?;
+    let named = said.lines().rev().find_map(|line| line.split_once("\"executable\":\""))?;
     Some(PathBuf::from(named.1.split_once('"')?.0))
 }
 

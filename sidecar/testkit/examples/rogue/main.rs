@@ -16,10 +16,13 @@ mod replies;
 
 use tpro_sidecar::Service;
 
+/// Registers the handlers of a part.
+type Register = fn(Service) -> Service;
+
 fn main() -> std::process::ExitCode {
     let name = std::env::var("SERVICE_NAME").unwrap_or_else(|_| "rogue".to_owned());
     let without = std::env::var("ROGUE_WITHOUT").unwrap_or_default();
-    let parts: [(&str, fn(Service) -> Service); 7] = [
+    let parts: [(&str, Register); 7] = [
         ("answers", answers::register),
         ("calls", calls::register),
         ("effects", effects::register),
