@@ -5,8 +5,8 @@ use std::{
     time::Duration,
 };
 
-use tokio::sync::oneshot;
-use tokio_postgres::{Client, Error, Row, Statement, error::SqlState};
+use tokio::{sync::oneshot, time::Instant};
+use tokio_postgres::{Client, Error, Row, error::SqlState};
 use tpro_runtime::{
     backoff::Backoff,
     db::{is_lost, is_passing},
@@ -100,7 +100,14 @@ impl Batch {
             if finishes.uid.is_empty() {
                 return Ok(Vec::new());
             }
-            client.query(self.finish(sql), &[&finishes.uid, &finishes.run, &finishes.answer]).await
+            let f = &finishes;
+            match self.came_since(sql.since) {
+                true => client.query(&sql.finish, &[&f.uid, &f.run, &f.answer]).await,
+                false => {
+                    let copy = &app.copy_key;
+                    client.query(&sql.finish_accepted, &[&f.uid, &f.run, &f.answer, copy]).await
+                }
+            }
         };
         let record = async {
             if calls.is_empty() {
@@ -144,11 +151,10 @@ impl Batch {
         Ok(Written { stored: uids(&stored), taken: uids(&taken) })
     }
 
-    /// The statement that stores the outcomes. Messages that came since the session was opened were
-    /// accepted in it, so nothing has to be asked.
-    fn finish<'s>(&self, sql: &'s Prepared) -> &'s Statement {
-        let here = self.finishes.iter().all(|(finish, _)| finish.received >= sql.since);
-        if here { &sql.finish } else { &sql.finish_accepted }
+    /// True if all messages with an outcome came since the session was opened. Then they were
+    /// accepted in it, and nothing has to be asked.
+    fn came_since(&self, opened: Instant) -> bool {
+        self.finishes.iter().all(|(finish, _)| finish.received >= opened)
     }
 
     /// Answers those whose rows were written, and looks up what there was for the others. Accepts

@@ -1,6 +1,6 @@
 //! The inbox within a handler's own transaction.
 
-use tokio_postgres::error::SqlState;
+use tokio_postgres::{error::SqlState, types::ToSql};
 use tpro_wire::Uid;
 
 use super::{
@@ -116,7 +116,7 @@ impl Own {
         Ok(!taken.is_empty())
     }
 
-    /// Stores the outcome within this transaction, which has accepted the message.
+    /// Stores the outcome within the transaction that has taken the message.
     pub(crate) async fn finish(
         &self,
         tx: &Statements,
@@ -124,20 +124,23 @@ impl Own {
         run: i32,
         outcome: &Outcome,
     ) -> Result<(), QueryError> {
-        self.store(&self.0.finish, tx, uid, run, outcome).await.map(|_| ())
+        let (uid, run, answer) = (vec![uid.uuid()], vec![run], vec![outcome.to_stored()]);
+        self.store(tx, &self.0.finish, &[&uid, &run, &answer]).await.map(|_| ())
     }
 
     /// Stores the outcome within this transaction, and the calls that led to it. `false`: another
-    /// run was first, or a failover has lost that the message was accepted.
+    /// run was first, or a failover has lost that this copy accepted the message.
     pub(crate) async fn finish_accepted(
         &self,
+        app: &Host,
         tx: &Statements,
         uid: Uid,
         run: i32,
         outcome: &Outcome,
         journal: &[Journal],
     ) -> Result<bool, QueryError> {
-        if !self.store(&self.0.finish_accepted, tx, uid, run, outcome).await? {
+        let (uid, run, answer) = (vec![uid.uuid()], vec![run], vec![outcome.to_stored()]);
+        if !self.store(tx, &self.0.finish_accepted, &[&uid, &run, &answer, &app.copy_key]).await? {
             return Ok(false);
         }
         self.record(tx, journal).await?;
@@ -146,18 +149,15 @@ impl Own {
 
     async fn store(
         &self,
-        text: &str,
         tx: &Statements,
-        uid: Uid,
-        run: i32,
-        outcome: &Outcome,
+        text: &str,
+        values: &[&(dyn ToSql + Sync)],
     ) -> Result<bool, QueryError> {
         let connection = tx.connection()?;
         let stored = tx
             .quiet(async {
                 let statement = connection.prepare_cached(text).await?;
-                let (uid, run, answer) = (vec![uid.uuid()], vec![run], vec![outcome.to_stored()]);
-                connection.query(&statement, &[&uid, &run, &answer]).await
+                connection.query(&statement, values).await
             })
             .await?;
         Ok(!stored.is_empty())

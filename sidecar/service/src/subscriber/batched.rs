@@ -136,7 +136,11 @@ async fn handle(serving: &Serving, work: &mut Work<'_>, handler: &Erased<Ctx, St
         let committed = async {
             let journal = scope.take_journal();
             failpoint::pass("inbox.before_outcome");
-            if !serving.own.finish_accepted(&tx, work.origin.uid, number, &outcome, &journal).await? {
+            if !serving
+                .own
+                .finish_accepted(&serving.app, &tx, work.origin.uid, number, &outcome, &journal)
+                .await?
+            {
                 return Ok(false);
             }
             tx.commit().await.map(|()| true)

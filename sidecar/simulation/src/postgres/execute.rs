@@ -281,8 +281,9 @@ impl Server {
             Statement::Depose(service) => return self.depose(service, clock),
             Statement::Accept(service, key, takings) => return self.accept(id, service, key, takings, clock),
             Statement::Known(service, key, uids) => self.known(view!(), id, service, key, &uids, clock),
-            Statement::Finish(service, mut outcomes) => {
-                outcomes.retain(|outcome| self.is_accepted(view!(), service, outcome.uid));
+            Statement::Finish(service, outcomes) => return self.finish(id, service, outcomes),
+            Statement::FinishAccepted(service, key, mut outcomes) => {
+                outcomes.retain(|outcome| self.is_accepted(view!(), service, key, outcome.uid));
                 return self.finish(id, service, outcomes);
             }
             Statement::Outcomes(service, uids) => self.outcomes(view!(), service, &uids),

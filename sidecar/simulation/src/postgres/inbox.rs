@@ -1,4 +1,4 @@
-//! Statements of the inbox: `accept.sql`, `known.sql`, `finish_accepted.sql`, `outcome.sql`, `counted.sql`, `count_repeat.sql` of the service.
+//! Statements of the inbox: `accept.sql`, `known.sql`, `finish.sql`, `finish_accepted.sql`, `outcome.sql`, `counted.sql`, `count_repeat.sql` of the service.
 
 use super::{
     locks::LockKind,
@@ -30,7 +30,7 @@ impl Server {
         )
     }
 
-    /// `inbox.finish_accepted`.
+    /// `inbox.finish_unfinished`.
     pub(super) fn finish(
         &mut self,
         session: SessionId,
@@ -45,9 +45,11 @@ impl Server {
         )
     }
 
-    /// True if a message is accepted, as a statement sees it: `inbox.finish_accepted` asks for it.
-    pub(super) fn is_accepted(&self, view: View, service: Service, uid: u128) -> bool {
-        self.heap.of_uid(service, Table::Receive, uid, view).next().is_some()
+    /// True if a copy has accepted a message, as a statement sees it: `inbox.finish_accepted` asks
+    /// for it.
+    pub(super) fn is_accepted(&self, view: View, service: Service, copy_key: i32, uid: u128) -> bool {
+        let by_copy = |row: &Row| matches!(row, Row::Receive(receive) if receive.copy_key == copy_key);
+        self.heap.of_uid(service, Table::Receive, uid, view).any(by_copy)
     }
 
     /// `inbox.count_repeat`: by the least number that is seen.

@@ -183,8 +183,10 @@ pub enum Statement {
     Accept(Service, i32, Vec<Taking>),
     /// `inbox.known`, for a copy.
     Known(Service, i32, Vec<u128>),
-    /// `inbox.finish_accepted`.
+    /// `inbox.finish_unfinished`.
     Finish(Service, Vec<Outcome>),
+    /// `inbox.finish_accepted`, by a copy.
+    FinishAccepted(Service, i32, Vec<Outcome>),
     /// `inbox.outcome`.
     Outcomes(Service, Vec<u128>),
     /// `inbox.counted`.

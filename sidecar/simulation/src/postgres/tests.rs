@@ -409,12 +409,15 @@ fn a_cancel_settles_and_notifies_the_leader_once() {
 }
 
 #[test]
-fn an_outcome_is_stored_only_for_what_is_accepted() {
+fn an_outcome_that_needs_its_accept_is_stored_only_for_what_the_copy_has_accepted() {
     let mut bench = Bench::new();
     let session = bench.connect();
-    let outcome = Outcome { uid: 5, run: 1, answer: "1".into() };
-    assert_eq!(bench.run(session, Statement::Finish(MAIN, vec![outcome])), Ok(Uids(vec![])));
-    assert_eq!(bench.run(session, Statement::Outcomes(MAIN, vec![5])), Ok(Outcomes(vec![])));
+    let finish =
+        |key| Statement::FinishAccepted(MAIN, key, vec![Outcome { uid: 5, run: 1, answer: "1".into() }]);
+    assert_eq!(bench.run(session, finish(2)), Ok(Uids(vec![])));
+    assert_eq!(bench.run(session, Statement::Accept(MAIN, 2, vec![taking(5, 1)])), Ok(Uids(vec![5])));
+    assert_eq!(bench.run(session, finish(1)), Ok(Uids(vec![])));
+    assert_eq!(bench.run(session, finish(2)), Ok(Uids(vec![5])));
 }
 
 #[test]

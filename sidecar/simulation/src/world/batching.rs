@@ -38,7 +38,9 @@ impl World {
             return;
         };
         self.database.set_timeouts(session, Some(PATIENCE), None, None);
-        self.processes[at].inbox.session = Some(session);
+        let now = self.now();
+        let inbox = &mut self.processes[at].inbox;
+        (inbox.session, inbox.since) = (Some(session), now);
         self.appear(at, session);
     }
 
@@ -74,11 +76,11 @@ impl World {
     /// The outcome of a run is to be stored.
     pub(super) fn finish(&mut self, run: u64, outcome: Outcome) {
         let Some(at_work) = self.runs.get_mut(&run) else { return };
-        let (at, uid, number) = (at_work.process, at_work.uid, at_work.number);
+        let (at, uid, number, received) = (at_work.process, at_work.uid, at_work.number, at_work.received);
         at_work.stage = RunStage::Inbox;
         let answer = outcome.to_stored();
         at_work.outcome = Some(outcome);
-        self.processes[at].inbox.next_finishes.push(Finish { run, uid, number, answer });
+        self.processes[at].inbox.next_finishes.push(Finish { run, uid, received, number, answer });
         self.write_inbox(at);
     }
 
@@ -135,13 +137,18 @@ impl World {
             }
             (Stage::Begin, _) => {
                 inbox.stage = Stage::Finish;
+                let here = inbox.finishes.iter().all(|finish| finish.received >= inbox.since);
                 let outcomes = inbox.finishes.iter();
                 let outcomes = outcomes.map(|finish| postgres::Outcome {
                     uid: finish.uid,
                     run: finish.number,
                     answer: finish.answer.as_str().into(),
                 });
-                let statement = Statement::Finish(service, outcomes.collect());
+                let outcomes = outcomes.collect();
+                let statement = match here {
+                    true => Statement::Finish(service, outcomes),
+                    false => Statement::FinishAccepted(service, self.processes[at].key(), outcomes),
+                };
                 self.ask(session, statement);
             }
             (Stage::Finish, Answer::Uids(stored)) => {

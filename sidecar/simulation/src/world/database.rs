@@ -310,6 +310,7 @@ fn statement_name(statement: &Statement) -> String {
         Statement::Known(..) => "Known",
         Statement::Accept(..) => "Accept",
         Statement::Finish(..) => "Finish",
+        Statement::FinishAccepted(..) => "FinishAccepted",
         Statement::SettleOwn(..) => "SettleOwn",
         Statement::CountRepeat(..) => "CountRepeat",
         other => return format!("{other:?}"),

@@ -2,7 +2,7 @@
 
 use tpro_service::inbox::verdict::Bid;
 
-use crate::postgres::SessionId;
+use crate::{postgres::SessionId, time::Time};
 
 /// An outcome to be stored.
 #[derive(Clone, Debug)]
@@ -11,6 +11,8 @@ pub struct Finish {
     pub run: u64,
     /// The message.
     pub uid: u128,
+    /// When it came. It was accepted later.
+    pub received: Time,
     /// The number of the run.
     pub number: i32,
     /// The stored form.
@@ -48,6 +50,8 @@ pub enum Stage {
 pub struct Inbox {
     /// Its session.
     pub session: Option<SessionId>,
+    /// When the session was opened.
+    pub since: Time,
     /// The session holds the lock that says that the copy lives.
     pub is_present: bool,
     /// The answer that is awaited.

@@ -95,6 +95,8 @@ pub struct Run {
     pub letter: Letter,
     /// The attempt of the requester.
     pub attempt: u32,
+    /// When it came.
+    pub received: Time,
     /// The end of its time.
     pub deadline: Time,
     /// The inbox has taken it.

@@ -80,6 +80,7 @@ impl World {
                 backs: vec![back],
                 letter,
                 attempt: asked.attempt,
+                received: now,
                 deadline: now + budget,
                 is_taken: false,
                 is_counted: !must_count(asked.attempt),

@@ -118,7 +118,7 @@ pub fn of_postgres(statement: &Statement, messages: &[SimpleQueryMessage], by: &
         | Statement::Present(..)
         | Statement::IsPresent(..)
         | Statement::IsLed(..) => each(&|row| flag(row, 0)),
-        Statement::Accept(..) | Statement::Finish(..) => {
+        Statement::Accept(..) | Statement::Finish(..) | Statement::FinishAccepted(..) => {
             let mut uids: Vec<u128> = rows.iter().map(|row| read_uuid(&text(row, 0))).collect();
             uids.sort_unstable();
             uids.iter().map(|uid| format!("{uid:x}")).collect()

@@ -115,7 +115,11 @@ impl Script {
                     run: 1 + script.random.below(2) as i32,
                     answer: format!("{{\"result\": {}}}", script.random.below(9)).into(),
                 };
-                Statement::Finish(MAIN, (0..=self.random.below(2)).map(|_| outcome(self)).collect())
+                let outcomes: Vec<_> = (0..=self.random.below(2)).map(|_| outcome(self)).collect();
+                match self.flag() {
+                    true => Statement::Finish(MAIN, outcomes),
+                    false => Statement::FinishAccepted(MAIN, self.copy(), outcomes),
+                }
             }
             96 => Statement::Outcomes(MAIN, vec![self.inbox_uid()]),
             97 => Statement::Begun(MAIN, self.inbox_uid()),

@@ -1,6 +1,6 @@
 //! The product's statements as SQL: its own files, prepared, and the texts that lie in its sources.
 
-use tpro_simulation::postgres::{Reply, Statement, Taking};
+use tpro_simulation::postgres::{Outcome, Reply, Statement, Taking};
 
 use super::text::{Translation, array, text, uuid};
 
@@ -45,7 +45,12 @@ const PREPARED: &[(&str, &str, &str)] = &[
         include_str!("../../../../service/src/inbox/accept.sql"),
     ),
     ("known", "uuid[], text, int", include_str!("../../../../service/src/inbox/known.sql")),
-    ("finish", "uuid[], int[], text[]", include_str!("../../../../service/src/inbox/finish_accepted.sql")),
+    ("finish", "uuid[], int[], text[]", include_str!("../../../../service/src/inbox/finish.sql")),
+    (
+        "finish_accepted",
+        "uuid[], int[], text[], int",
+        include_str!("../../../../service/src/inbox/finish_accepted.sql"),
+    ),
     ("outcome", "uuid[]", include_str!("../../../../service/src/inbox/outcome.sql")),
     ("begun", "uuid", include_str!("../../../../service/src/inbox/counted.sql")),
     (
@@ -183,12 +188,10 @@ pub fn write(statement: &Statement, translation: &Translation) -> String {
         Statement::Known(_, key, uids) => {
             format!("EXECUTE tpro_known ({}, '{SERVICE}', {key})", array(uids, "uuid", |uid| quoted(*uid)))
         }
-        Statement::Finish(_, outcomes) => format!(
-            "EXECUTE tpro_finish ({}, {}, {})",
-            array(outcomes, "uuid", |outcome| quoted(outcome.uid)),
-            array(outcomes, "int", |outcome| outcome.run.to_string()),
-            array(outcomes, "text", |outcome| text(Some(&outcome.answer)))
-        ),
+        Statement::Finish(_, outcomes) => format!("EXECUTE tpro_finish ({})", finished(outcomes)),
+        Statement::FinishAccepted(_, key, outcomes) => {
+            format!("EXECUTE tpro_finish_accepted ({}, {key})", finished(outcomes))
+        }
         Statement::Outcomes(_, uids) => {
             format!("EXECUTE tpro_outcome ({})", array(uids, "uuid", |uid| quoted(*uid)))
         }
@@ -223,6 +226,15 @@ fn ends(ids: &[i64]) -> String {
 fn between(ids: &[i64]) -> u64 {
     let ends = ids.iter().max().zip(ids.iter().min());
     ends.map_or(0, |(greatest, least)| greatest.abs_diff(*least) + 1)
+}
+
+fn finished(outcomes: &[Outcome]) -> String {
+    format!(
+        "{}, {}, {}",
+        array(outcomes, "uuid", |outcome| quoted(outcome.uid)),
+        array(outcomes, "int", |outcome| outcome.run.to_string()),
+        array(outcomes, "text", |outcome| text(Some(&outcome.answer)))
+    )
 }
 
 fn columns(replies: &[Reply]) -> String {
