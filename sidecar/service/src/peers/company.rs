@@ -7,21 +7,24 @@ use std::{
 
 use super::word::Word;
 
-/// The time for which a word counts: a copy that was killed gets no messages after it.
+/// The time for which a word counts. Copies that were heard in it come first.
 const FRESH: Duration = Duration::from_secs(5);
+/// The time after which a copy that does not answer is forgotten. Until then it may be slow, or
+/// away from NATS for a moment.
+const FORGOTTEN: Duration = Duration::from_secs(30);
 /// The time after which the others are asked again. It is shorter than [`FRESH`], so that a word
 /// counts until the next one can be there.
 pub(super) const ASK_AGAIN: Duration = Duration::from_secs(3);
 /// More copies than any service has.
-const MOST: usize = 256;
+const MOST: usize = 64;
 
 /// The other copies of the service.
 #[derive(Default)]
 pub(super) struct Company {
-    /// By the names of the copies. Each stays until it leaves, or is asked and does not answer.
+    /// By the names of the copies. Each stays until it leaves, or has not answered for long.
     peers: HashMap<String, Peer>,
-    /// When all others were asked last.
-    asked: Option<Instant>,
+    /// When all others were asked last, and over which connection to NATS.
+    asked: Option<(Instant, u64)>,
 }
 
 /// A copy.
@@ -45,33 +48,44 @@ impl Company {
         self.peers.insert(word.copy, Peer { methods, heard: now });
     }
 
-    /// True if copies are known, and each has told its methods since this moment.
-    pub(super) fn has_answered(&self, since: Instant) -> bool {
-        !self.peers.is_empty() && self.peers.values().all(|peer| peer.heard >= since)
+    /// True if each copy that is known has told its methods since this moment.
+    pub(super) fn have_answered(&self, since: Instant) -> bool {
+        self.peers.values().all(|peer| peer.heard >= since)
     }
 
-    /// True if no other copy is known.
-    pub(super) fn is_empty(&self) -> bool {
-        self.peers.is_empty()
+    /// True if the others were asked over this connection before. Then copies that nobody knows are
+    /// not to be expected: each tells its methods when it comes.
+    pub(super) fn knows_all(&self, connection: u64) -> bool {
+        self.asked.is_some_and(|(_, over)| over == connection)
     }
 
     /// All others were asked at this moment, and have had the time to answer.
-    pub(super) fn asked(&mut self, at: Instant) {
-        self.asked = Some(at);
-        self.peers.retain(|_, peer| peer.heard >= at);
+    pub(super) fn asked(&mut self, at: Instant, connection: u64, now: Instant) {
+        self.asked = Some((at, connection));
+        self.peers.retain(|_, peer| now.saturating_duration_since(peer.heard) < FORGOTTEN);
     }
 
     /// True if they need not be asked again: a copy that has come since has told its methods.
-    pub(super) fn asked_lately(&self, now: Instant) -> bool {
-        self.asked.is_some_and(|asked| now.saturating_duration_since(asked) < ASK_AGAIN)
+    pub(super) fn asked_lately(&self, connection: u64, now: Instant) -> bool {
+        self.asked.is_some_and(|(asked, over)| {
+            over == connection && now.saturating_duration_since(asked) < ASK_AGAIN
+        })
     }
 
-    /// A copy that has this method, by lot.
+    /// A copy that has this method and was heard lately, by lot.
     pub(super) fn find(&self, method: &str, now: Instant, lot: u64) -> Option<&str> {
-        let has = |(_, peer): &(&String, &Peer)| {
-            now.saturating_duration_since(peer.heard) < FRESH && peer.methods.contains(method)
-        };
-        let mut copies: Vec<&str> = self.peers.iter().filter(has).map(|(copy, _)| copy.as_str()).collect();
+        self.choose(method, lot, |peer| now.saturating_duration_since(peer.heard) < FRESH)
+    }
+
+    /// A copy that had this method when it was heard last, by lot.
+    pub(super) fn find_silent(&self, method: &str, lot: u64) -> Option<&str> {
+        self.choose(method, lot, |_| true)
+    }
+
+    fn choose(&self, method: &str, lot: u64, counts: impl Fn(&Peer) -> bool) -> Option<&str> {
+        let has = |peer: &Peer| counts(peer) && peer.methods.contains(method);
+        let copies = self.peers.iter().filter(|(_, peer)| has(peer));
+        let mut copies: Vec<&str> = copies.map(|(copy, _)| copy.as_str()).collect();
         copies.sort_unstable();
         let chosen = lot.checked_rem(copies.len() as u64)?;
         copies.get(usize::try_from(chosen).ok()?).copied()
@@ -100,36 +114,41 @@ mod tests {
     }
 
     #[test]
-    fn a_copy_that_has_left_or_was_not_heard_for_a_while_gets_nothing() {
+    fn a_copy_that_has_left_gets_nothing_and_one_that_is_silent_comes_last() {
         let (mut company, now) = (Company::default(), Instant::now());
         company.hear(word("1", &["a.x"]), now);
         company.hear(word("2", &["a.x"]), now);
         company.hear(word("1", &[]), now);
         assert_eq!(company.find("a.x", now, 0), Some("2"));
-        assert_eq!(company.find("a.x", now + FRESH, 0), None);
+        assert_eq!((company.find("a.x", now + FRESH, 0), company.find_silent("a.x", 0)), (None, Some("2")));
+        company.asked(now + FRESH, 1, now + FRESH);
+        assert_eq!(company.find_silent("a.x", 0), Some("2"), "it may be slow");
+        company.asked(now + FORGOTTEN, 1, now + FORGOTTEN);
+        assert_eq!(company.find_silent("a.x", 0), None);
     }
 
     #[test]
-    fn a_copy_that_does_not_answer_is_waited_for_once() {
+    fn the_others_are_asked_again_after_a_while_and_over_another_connection() {
         let (mut company, now) = (Company::default(), Instant::now());
-        assert!(!company.has_answered(now) && !company.asked_lately(now));
+        assert!(!company.asked_lately(1, now) && !company.knows_all(1));
         company.hear(word("1", &["a.x"]), now);
-        company.hear(word("2", &["a.x"]), now);
         let asked = now + ASK_AGAIN;
+        assert!(!company.have_answered(asked));
         company.hear(word("1", &["a.x"]), asked);
-        assert!(!company.has_answered(asked));
-        company.asked(asked);
-        assert!(company.has_answered(asked));
-        assert!(company.asked_lately(asked) && !company.asked_lately(asked + ASK_AGAIN));
+        assert!(company.have_answered(asked));
+        company.asked(asked, 1, asked);
+        assert!(company.asked_lately(1, asked) && company.knows_all(1));
+        assert!(!company.asked_lately(1, asked + ASK_AGAIN));
+        assert!(!company.asked_lately(2, asked) && !company.knows_all(2));
     }
 
     #[test]
     fn what_counts_when_the_others_were_asked_counts_until_they_are_asked_again() {
         let (mut company, now) = (Company::default(), Instant::now());
-        company.asked(now);
+        company.asked(now, 1, now);
         company.hear(word("1", &["a.x"]), now);
         let last = now + ASK_AGAIN - Duration::from_nanos(1);
-        assert!(company.asked_lately(last));
+        assert!(company.asked_lately(1, last));
         assert_eq!(company.find("a.x", last, 0), Some("1"));
     }
 
@@ -140,6 +159,6 @@ mod tests {
             company.hear(word(&copy.to_string(), &["a.x"]), now + Duration::from_nanos(copy as u64));
         }
         assert_eq!(company.peers.len(), MOST);
-        assert!(!company.peers.contains_key("0") && company.peers.contains_key("511"));
+        assert!(!company.peers.contains_key("0") && company.peers.contains_key("127"));
     }
 }

@@ -6,7 +6,9 @@
 //!
 //! Copies tell each other their methods on `_INBOX.tpro.<service>.peers.<space>`: each when it
 //! comes and when it leaves, and all when one of them asks. A copy asks only when it gets a method
-//! that it does not have, at most once in [`ASK_AGAIN`]. Messages that were passed on come to a
+//! that it does not have, at most once in [`ASK_AGAIN`]. A message goes to a copy that was heard
+//! lately, and else to one that had the method when it was heard last: if that copy is gone, NATS
+//! says so to the requester. Messages that were passed on come to a
 //! copy on `_INBOX.tpro.<service>.passed.<copy>`. On a server with permissions only the service
 //! itself may publish to these subjects. Copies of another database count as strangers: they have
 //! another inbox.
@@ -27,11 +29,11 @@ use std::{
 use async_nats::{HeaderMap, HeaderName, HeaderValue, Message, PublishError, SubscribeError, Subscriber};
 use futures_util::StreamExt as _;
 use tokio::{
-    sync::Notify,
+    sync::{Notify, Semaphore},
     time::{Instant, timeout_at},
 };
 use tokio_util::sync::CancellationToken;
-use tpro_runtime::random;
+use tpro_runtime::{nats, random};
 use tpro_wire::{Target, headers};
 
 use self::{company::Company, word::Word};
@@ -40,10 +42,23 @@ use crate::{handler::Service, host::Host};
 #[cfg(doc)]
 use self::company::ASK_AGAIN;
 
-/// The longest wait for the words of copies that are known. One that has died costs it once.
-const PATIENCE: Duration = Duration::from_secs(2);
-/// The wait for copies of which nothing is known.
+/// The longest wait for the words of other copies. One that has died costs it until it is
+/// forgotten.
+const PATIENCE: Duration = Duration::from_millis(500);
+/// The time for copies of which nothing is known.
 const STRANGERS: Duration = Duration::from_millis(250);
+/// Messages that may wait for the answers of others.
+const WAITING_MAX: usize = 16;
+
+/// The result of a search for a copy that has a method.
+pub(crate) enum Found {
+    /// This copy has it.
+    Copy(String),
+    /// All that are there have told that they do not.
+    Nobody,
+    /// Too many messages wait for the answers of the others.
+    Later,
+}
 
 /// The other copies of this service, as this copy knows them.
 pub(crate) struct Peers {
@@ -56,6 +71,7 @@ pub(crate) struct Peers {
     company: Mutex<Company>,
     /// Held while this copy asks: one question serves all messages that wait for the answers.
     asking: tokio::sync::Mutex<()>,
+    waiting: Semaphore,
     heard: Notify,
     /// This copy takes no more: it has told so, and answers no question.
     left: AtomicBool,
@@ -77,6 +93,7 @@ impl Peers {
             methods: service.methods().into_iter().map(|(method, _)| method.to_owned()).collect(),
             company: Mutex::default(),
             asking: tokio::sync::Mutex::default(),
+            waiting: Semaphore::new(WAITING_MAX),
             heard: Notify::new(),
             left: AtomicBool::new(false),
             app: app.clone(),
@@ -84,13 +101,17 @@ impl Peers {
         let passed = app.nats.subscribe(peers.takes(&peers.copy)).await?;
         let words = app.nats.subscribe(peers.subject.clone()).await?;
         app.stop.tasks.spawn(peers.clone().listen(words, over));
-        peers.tell(true, &peers.methods).await;
+        peers.tell(true).await;
         Ok((peers, passed))
     }
 
     /// Hears the words of the others, and answers those who ask.
     async fn listen(self: Arc<Self>, mut words: Subscriber, over: CancellationToken) {
         while let Some(Some(message)) = over.run_until_cancelled(words.next()).await {
+            // An answer of this service has headers, and may have been asked to come here.
+            if message.headers.is_some() {
+                continue;
+            }
             let Some(word) = Word::read(&message.payload) else { continue };
             if word.instance != self.app.source.instance || word.copy == self.copy {
                 continue;
@@ -98,20 +119,26 @@ impl Peers {
             let asks = word.asks;
             self.company().hear(word, std::time::Instant::now());
             self.heard.notify_waiters();
-            if asks && !self.left.load(Ordering::Relaxed) {
-                self.tell(false, &self.methods).await;
+            if asks {
+                self.tell(false).await;
             }
         }
     }
 
-    /// Tells the others that this copy leaves: nothing is passed on to it from now on.
-    pub(crate) async fn leave(&self) {
+    /// Tells the others that this copy leaves: nothing is passed on to it from now on. Waits a
+    /// moment for their words: what each has passed on before its word is here, too.
+    pub(crate) async fn leave(&self, deadline: Instant) {
         self.left.store(true, Ordering::Relaxed);
-        self.tell(false, &[]).await;
+        let asked = Instant::now();
+        let until = deadline.min(asked + STRANGERS);
+        if timeout_at(until, self.tell(true)).await.is_ok() {
+            self.hear_until(until, || self.company().have_answered(asked.into_std())).await;
+        }
     }
 
-    /// Tells all others the methods of this copy.
-    async fn tell(&self, asks: bool, methods: &[String]) {
+    /// Tells all others the methods of this copy, and none when it has left.
+    async fn tell(&self, asks: bool) {
+        let methods = if self.left.load(Ordering::Relaxed) { &[][..] } else { &self.methods };
         let word = Word {
             instance: self.app.source.instance,
             copy: self.copy.clone(),
@@ -123,37 +150,50 @@ impl Peers {
         }
     }
 
-    /// A copy that has this method. None when all that are there have told that they do not.
-    pub(crate) async fn find(&self, method: &str) -> Option<String> {
-        if let Some(copy) = self.known(method) {
-            return Some(copy);
-        }
-        let _asking = self.asking.lock().await;
-        let asked = Instant::now();
-        if self.company().asked_lately(asked.into_std()) {
-            // Another message had them asked.
-            return self.known(method);
-        }
-        self.tell(true, &self.methods_to_tell()).await;
-        let until = asked + if self.company().is_empty() { STRANGERS } else { PATIENCE };
+    /// Hears words until this is true, or until a moment.
+    async fn hear_until(&self, until: Instant, done: impl Fn() -> bool) {
         loop {
             let mut heard = std::pin::pin!(self.heard.notified());
             // From here on no word is missed.
             heard.as_mut().enable();
-            if let Some(copy) = self.known(method) {
-                return Some(copy);
-            }
-            if self.company().has_answered(asked.into_std()) || timeout_at(until, heard).await.is_err() {
-                break;
+            if done() || timeout_at(until, heard).await.is_err() {
+                return;
             }
         }
-        self.company().asked(asked.into_std());
-        None
     }
 
-    /// The methods of this copy for those that take new messages, and none when it has left.
-    fn methods_to_tell(&self) -> Vec<String> {
-        if self.left.load(Ordering::Relaxed) { Vec::new() } else { self.methods.clone() }
+    /// Looks for a copy that has this method.
+    pub(crate) async fn find(&self, method: &str) -> Found {
+        if let Some(copy) = self.known(method) {
+            return Found::Copy(copy);
+        }
+        let Ok(_waiting) = self.waiting.try_acquire() else { return Found::Later };
+        let _asking = self.asking.lock().await;
+        let (asked, connection) = (Instant::now(), nats::connection(&self.app.nats));
+        if !self.company().asked_lately(connection, asked.into_std()) {
+            self.ask(method, asked, connection).await;
+        }
+        let found = self.known(method).or_else(|| self.silent(method));
+        found.map_or(Found::Nobody, Found::Copy)
+    }
+
+    /// Asks all others for their methods, until one has this method or all have answered.
+    async fn ask(&self, method: &str, asked: Instant, connection: u64) {
+        self.tell(true).await;
+        let all_known = self.company().knows_all(connection);
+        let is_enough = || {
+            let time = all_known || asked.elapsed() >= STRANGERS;
+            self.known(method).is_some() || time && self.company().have_answered(asked.into_std())
+        };
+        self.hear_until(asked + STRANGERS, is_enough).await;
+        if !is_enough() {
+            self.hear_until(asked + PATIENCE, is_enough).await;
+        }
+        self.company().asked(asked.into_std(), connection, std::time::Instant::now());
+    }
+
+    fn silent(&self, method: &str) -> Option<String> {
+        self.company().find_silent(method, random::next_u64()).map(str::to_owned)
     }
 
     fn known(&self, method: &str) -> Option<String> {

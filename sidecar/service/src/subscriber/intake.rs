@@ -84,12 +84,14 @@ impl Intake {
     ) {
         let mut drain = std::pin::pin!(drain);
         loop {
+            // One of these for each of the others, so that neither waits behind a flood.
+            self.take_passed(passed.next().now_or_never().flatten()).await;
             let message = tokio::select! {
                 biased;
                 message = messages.next() => message,
                 Some(message) = passed.next() => {
-                    let Some(message) = self.serving.peers.unpack(message) else { continue };
-                    Some(message)
+                    self.take_passed(Some(message)).await;
+                    continue;
                 }
                 _ = &mut drain => break,
                 () = self.serving.stop.cancelled() => return,
@@ -104,10 +106,15 @@ impl Intake {
         self.take_the_last(messages).await;
         // The last of the others came before the echo by which the server has answered.
         while let Some(Some(message)) = passed.next().now_or_never() {
-            if let Some(message) = self.serving.peers.unpack(message) {
-                self.take(message).await;
-            }
+            self.take_passed(Some(message)).await;
         }
+    }
+
+    /// Takes a message that another copy has passed on, if there is one.
+    async fn take_passed(&mut self, message: Option<Message>) {
+        let Some(message) = message.and_then(|message| self.serving.peers.unpack(message)) else { return };
+        self.taken = Some(Instant::now());
+        self.take(message).await;
     }
 
     /// Leaves the queue group and takes the messages on their way. Without a connection there are

@@ -95,7 +95,7 @@ impl Subscriber {
     /// requesters are told to try elsewhere.
     pub async fn drain(self, deadline: Instant) {
         let deadline = deadline.into();
-        self.peers.leave().await;
+        self.peers.leave(deadline).await;
         // It fails if the intake has ended by itself, with the connection.
         let _ = self.drain.send(());
         let finished = async {

@@ -3,7 +3,7 @@
 use std::{borrow::Cow, sync::OnceLock, time::Duration};
 
 use async_nats::Message;
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout_at};
 use tpro_runtime::{
     nats::headers::pairs,
     random,
@@ -19,7 +19,11 @@ use super::{
     stateless, transactional,
 };
 use crate::handler::{method::Method, outcome::Outcome, scope::Origin};
-use crate::{host::Host, inbox::verdict, peers};
+use crate::{
+    host::Host,
+    inbox::verdict,
+    peers::{self, Found},
+};
 
 /// The budget of a message that does not name one: of strangers, and of events.
 const UNSAID_BUDGET: Duration = Duration::from_secs(30);
@@ -92,13 +96,22 @@ pub(super) async fn serve(serving: &Serving, message: Message) {
             };
         }
         Err(error) if error.code == code::METHOD_NOT_FOUND && peers::passed(&message).is_none() => {
-            let Some(copy) = elsewhere(serving, target.as_ref()).await else {
-                return refuse(serving, &back, &mut span, "unknown", error).await;
-            };
-            let left = headers.budget_ms.filter(|ms| *ms > 0).map(Duration::from_millis);
-            let left = left.map(|budget| budget.saturating_sub(received.elapsed()).max(LEAST));
-            span.discard();
-            return pass(serving, message, &copy, left).await;
+            let budget = headers.budget_ms.filter(|ms| *ms > 0).map(Duration::from_millis);
+            let deadline = received + budget.unwrap_or(UNSAID_BUDGET);
+            // Boxed for the sake of the stateless way, as above.
+            match Box::pin(elsewhere(serving, target.as_ref(), deadline)).await {
+                Found::Nobody => return refuse(serving, &back, &mut span, "unknown", error).await,
+                Found::Later => {
+                    serving.count_not_run("overloaded");
+                    span.discard();
+                    return serving.headers.state(app, &back, ReplyState::Overloaded).await;
+                }
+                Found::Copy(copy) => {
+                    span.discard();
+                    let left = deadline.saturating_duration_since(Instant::now()).max(LEAST);
+                    return Box::pin(pass(serving, message, &copy, budget.map(|_| left))).await;
+                }
+            }
         }
         Err(error) => (if error.code == code::METHOD_NOT_FOUND { "unknown" } else { "malformed" }, error),
     };
@@ -120,9 +133,19 @@ async fn refuse_version(serving: &Serving, message: Message, version: Version) {
     serving.headers.state(&serving.app, &back, ReplyState::Unsupported).await;
 }
 
-/// Another copy of this service that has the method.
-async fn elsewhere(serving: &Serving, target: Option<&Target>) -> Option<String> {
-    serving.peers.find(target?.method()).await
+/// Looks for another copy that has the method of the subject. The envelope may name another method,
+/// which no copy would take.
+async fn elsewhere(serving: &Serving, target: Option<&Target>, deadline: Instant) -> Found {
+    let Some(method) = target.map(Target::method).filter(|method| serving.service.method(method).is_none())
+    else {
+        return Found::Nobody;
+    };
+    let found = serving.stop.run_until_cancelled(timeout_at(deadline, serving.peers.find(method)));
+    match found.await {
+        Some(Ok(found)) => found,
+        // The process stops, or the time of the message is over.
+        Some(Err(_)) | None => Found::Later,
+    }
 }
 
 /// Passes a message on to a copy that has its method. If NATS does not take it, the requester sends
