@@ -54,10 +54,16 @@ impl Tally {
             counter.inc_by(messages);
             return;
         }
-        let label = Ended { target: target.into(), status: status.as_str() };
-        let counter = self.family.get_or_create(&label).clone();
-        counter.inc_by(messages);
-        targets.entry(label.target).or_default().insert(status, counter);
+        // All of a target begin at zero: the first error of a service is to be seen as a change.
+        let label = |status: Status| Ended { target: target.into(), status: status.as_str() };
+        let statuses: Statuses = Status::ALL
+            .into_iter()
+            .map(|status| (status, self.family.get_or_create(&label(status)).clone()))
+            .collect();
+        if let Some(counter) = statuses.get(&status) {
+            counter.inc_by(messages);
+        }
+        targets.insert(target.into(), statuses);
     }
 }
 
