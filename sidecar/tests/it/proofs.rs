@@ -16,7 +16,12 @@ const METHODS: [&str; 3] = ["default.effect", "default.tx", "transactional.effec
 async fn overhear(world: &World) -> Outcome<Subscriber> {
     let bystander = world.nats.client().await?;
     let requests = bystander.subscribe("tpro.rogue.>").await?;
-    bystander.flush().await?;
+    // A flush only says that the client has written it: a message of its own that is back says that
+    // the server knows the subscription.
+    let inbox = bystander.new_inbox();
+    let mut echo = bystander.subscribe(inbox.clone()).await?;
+    bystander.publish(inbox, "".into()).await?;
+    tokio::time::timeout(DEADLINE, echo.next()).await?.context("an echo")?;
     Ok(requests)
 }
 
