@@ -28,12 +28,13 @@ case ":$PATH:" in *:/usr/sbin:*) ;; *) export PATH=$PATH:/usr/sbin ;; esac
 # --- output
 
 if [ -t 1 ] && [ -z "${NO_COLOR:-}" ] && [ "${TERM:-dumb}" != dumb ]; then
-  DIM=$'\e[2m' RED=$'\e[31m' PLAIN=$'\e[0m'
+  DIM=$'\e[2m' RED=$'\e[31m' YELLOW=$'\e[33m' PLAIN=$'\e[0m'
 else
-  DIM='' RED='' PLAIN=''
+  DIM='' RED='' YELLOW='' PLAIN=''
 fi
 
 say() { printf '%s\n' "$*"; }
+warn() { printf '%swarning:%s %s\n' "$YELLOW" "$PLAIN" "$*" >&2; }
 die() {
   printf '%serror:%s %s\n' "$RED" "$PLAIN" "$*" >&2
   exit 1
@@ -44,6 +45,7 @@ die() {
 ticker() {
   local log=$1 label=$2 pid=$3 crates last pause=30 never
   SECONDS=0
+  let_go
   # A pipe that nobody writes to: reading it with a time limit is a sleep that is no process of its
   # own, which would outlive us and hold the output open.
   exec {never}<> <(:)
@@ -105,35 +107,36 @@ rust_there() (use_cargo) 2>/dev/null
 
 PROFILE=${CARGO_TARGET_DIR:-target}/debug
 TPRO=$PROFILE/tpro
-# The time at which its last build here began: cargo leaves a program that is still right as old as
-# it was.
+# The time at which its last build here began. An edit during a build is newer than this mark, and
+# cargo leaves a program that is still right as old as it was. A build by hand leaves no mark.
 MADE=$PROFILE/tpro.made
 SOURCES=(Cargo.toml Cargo.lock rust-toolchain.toml tools/tpro/Cargo.toml tools/tpro/src tools/local sidecar/dotenv sidecar/wire)
 
-# tpro_is_fresh: it is there, and none of its sources has changed since it was built.
+# tpro_is_fresh: it is there, and none of its sources has changed since its build began.
 tpro_is_fresh() {
   local built=$TPRO
   [ -x "$TPRO" ] || return 1
-  [ ! "$MADE" -nt "$TPRO" ] || built=$MADE
+  [ ! -e "$MADE" ] || built=$MADE
   [ -z "$(find "${SOURCES[@]}" -newer "$built" -print -quit 2>/dev/null)" ]
 }
 
 # build_tpro: with the features of all crates that make demo builds, or what is under it would be
-# compiled twice.
-build_tpro() {
-  local flags=() left
+# compiled twice. A failure in it does not end the script.
+build_tpro() (
+  local flags=() left mark=.local/tpro.made.$$
   use_cargo
   # The unattended run builds the locked versions and nothing else.
   [ -z "${CI:-}" ] || flags=(--locked)
   for left in bench chaos models simulation house testkit testkit-macros; do flags+=(--exclude "tpro-$left"); done
-  mkdir -p -- "$PROFILE"
-  : >"$MADE.$$"
+  # Not in the folder of the programs: cargo marks target/ for backups only if it makes it.
+  mkdir -p -- .local || exit 1
+  : >"$mark" || exit 1
   logged logs/tpro.log "building tpro" cargo build --workspace --bin tpro "${flags[@]}" || {
-    rm -f -- "$MADE.$$"
+    rm -f -- "$mark"
     exit 1
   }
-  mv -f -- "$MADE.$$" "$MADE"
-}
+  mv -f -- "$mark" "$MADE"
+)
 
 # run FIRST ARGS...
 run() {
@@ -144,7 +147,11 @@ run() {
   elif ! tpro_is_fresh; then
     # Aside: the output of `make env` is for eval.
     [ "$first" != yes ] || install_all '' >&2
-    build_tpro >&2
+    if ! build_tpro >&2; then
+      # Services that run can be stopped while the sources do not compile.
+      if [ "$first" = yes ] || [ ! -x "$TPRO" ]; then exit 1; fi
+      warn "$TPRO could not be built from the sources as they are: its earlier build goes on"
+    fi
   fi
   let_go
   exec "$TPRO" local "$@"
@@ -175,9 +182,14 @@ need() {
 }
 
 find_missing() {
-  local headers=''
+  local headers='' version
   if [ -n "${PG_CONFIG:-}" ]; then
     [ -x "$PG_CONFIG" ] || die "PG_CONFIG=$PG_CONFIG is no program: set PG_CONFIG to the pg_config of a PostgreSQL $PG_MAJOR, or leave it out"
+    version=$("$PG_CONFIG" --version || true)
+    case $version in
+      "PostgreSQL $PG_MAJOR" | "PostgreSQL $PG_MAJOR."* | "PostgreSQL $PG_MAJOR "*) ;;
+      *) die "PG_CONFIG=$PG_CONFIG is of $version: the extension is built for PostgreSQL $PG_MAJOR" ;;
+    esac
     [ -f "$("$PG_CONFIG" --includedir-server)/postgres.h" ] ||
       die "PG_CONFIG=$PG_CONFIG has no headers in $("$PG_CONFIG" --includedir-server): install the development files of that PostgreSQL"
     headers=own

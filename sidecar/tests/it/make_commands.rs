@@ -415,6 +415,21 @@ fn clean_removes_what_its_own_tests_have_made() -> Outcome {
     Ok(())
 }
 
+#[test]
+fn clean_touches_nothing_in_the_folder_of_another_project() -> Outcome {
+    for missing in ["docker/nats.conf", "make/service.env"] {
+        let project = Checkout::new("foreign")?;
+        fs::remove_file(project.root.join(missing))?;
+        let kept = ["logs", ".local"].map(|name| project.root.join(name));
+        kept.iter().try_for_each(fs::create_dir)?;
+        let (well, told) = project.call("make", &["clean"], &[])?;
+        assert!(!well && told.contains("is no checkout of tpro"), "without {missing}: {told}");
+        assert!(kept.iter().all(|folder| folder.is_dir()), "without {missing}: {told}");
+        assert!(!project.root.join(".local/checkout").exists(), "without {missing}: {told}");
+    }
+    Ok(())
+}
+
 #[ignore = "slow: make faults"]
 #[tpro_testkit::test]
 async fn variables_that_are_meant_for_others_lead_the_local_installation_nowhere() -> Outcome {

@@ -78,6 +78,7 @@ impl Checkout {
             "rust-toolchain.toml",
             ".cargo",
             "sql",
+            "docker",
             "services/co/Cargo.toml",
             "sidecar/wire/src/reserved.txt",
         ] {

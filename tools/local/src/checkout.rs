@@ -17,6 +17,10 @@ use crate::settings::Settings;
 /// server that is not there.
 const OF_MAKE: [&str; 4] = ["MAKEFLAGS", "MFLAGS", "MAKELEVEL", "MAKEOVERRIDES"];
 
+/// Files that only a checkout of tpro has. The folder of another project often has a Makefile and
+/// a folder `make`, and its own logs/ and .local are not ours to claim or to clean.
+const OF_CHECKOUT: [&str; 3] = ["Makefile", "make/service.env", "docker/nats.conf"];
+
 /// The checkout.
 #[derive(Debug)]
 pub struct Checkout {
@@ -36,7 +40,7 @@ impl Checkout {
     pub fn here() -> Outcome<Self> {
         guard_the_process()?;
         let root = std::env::current_dir().and_then(fs::canonicalize).context("the current folder")?;
-        if !root.join("Makefile").is_file() || !root.join("make").is_dir() {
+        if !OF_CHECKOUT.iter().all(|file| root.join(file).is_file()) {
             return Err(Failure::new(format!("{} is no checkout of tpro", root.display()))
                 .remedy("run tpro local in the folder of the Makefile"));
         }

@@ -110,7 +110,11 @@ fn dependencies(checkout: &Checkout, _: &PgConfig) -> Outcome {
 fn failpoints(checkout: &Checkout) -> Outcome {
     let mut tree = cargo::command(checkout)?;
     tree.args(["tree", "--workspace", "--edges", "normal,build,features", "--invert", "fail"]);
-    let output = tree.stderr(Stdio::null()).output().context("starting cargo tree")?;
+    let output = tree.output().context("starting cargo tree")?;
+    if !output.status.success() {
+        let said = String::from_utf8_lossy(&output.stderr);
+        return fail(format!("cargo tree failed: {}", said.trim_end()));
+    }
     let text = String::from_utf8_lossy(&output.stdout);
     let lines: Vec<&str> = text.lines().filter(|line| line.contains("failpoints")).collect();
     if lines.is_empty() {

@@ -4,6 +4,7 @@ use crate::cargo::{self, Profile};
 use crate::checkout::Checkout;
 use crate::failure::{Outcome, fail};
 use crate::replace::by;
+use crate::settings::Settings;
 use crate::setup::{self, Use};
 
 /// The benchmark, in a database of its own beside the local services.
@@ -25,7 +26,7 @@ pub fn soak(checkout: &Checkout) -> Outcome {
 
 /// Random runs of the real cores on simulated servers.
 pub fn simulate(checkout: &Checkout) -> Outcome {
-    let (seconds, seed) = (seconds(checkout, 60)?, seed(checkout)?);
+    let (seconds, seed) = (seconds(&checkout.settings, 60)?, seed(checkout)?);
     setup::install(checkout, Use::Services)?;
     measured(checkout, "building", &["--bin", "tpro-simulate"])?;
     let mut program = checkout.command(Profile::Measured.folder(checkout).join("tpro-simulate"));
@@ -34,7 +35,7 @@ pub fn simulate(checkout: &Checkout) -> Outcome {
 }
 
 fn load(checkout: &Checkout, kind: &str, default: u64) -> Outcome {
-    let (seconds, seed) = (seconds(checkout, default)?, seed(checkout)?);
+    let (seconds, seed) = (seconds(&checkout.settings, default)?, seed(checkout)?);
     setup::install(checkout, Use::Services)?;
     // Examples too: one of them is `rogue`, the service whose handlers have effects. Building any
     // turns the feature `failpoints` on in all services (cargo tree -e features -i fail: the crate
@@ -55,9 +56,11 @@ fn measured(checkout: &Checkout, label: &str, arguments: &[&str]) -> Outcome {
     cargo::build_all(checkout, Profile::Measured, label, arguments)
 }
 
-/// SECONDS. make hands it on as LOAD_SECONDS, since bash counts in SECONDS itself.
-fn seconds(checkout: &Checkout, default: u64) -> Outcome<String> {
-    Ok(checkout.settings.whole_number("LOAD_SECONDS", default, "SECONDS")?.to_string())
+/// SECONDS. make hands it on as LOAD_SECONDS, since bash counts in SECONDS itself; without make it
+/// is taken as it is.
+fn seconds(settings: &Settings, default: u64) -> Outcome<String> {
+    let key = if settings.get("LOAD_SECONDS").is_some() { "LOAD_SECONDS" } else { "SECONDS" };
+    Ok(settings.whole_number(key, default, "SECONDS")?.to_string())
 }
 
 /// SEED, which gives the faults of an earlier run again.
@@ -68,4 +71,23 @@ fn seed(checkout: &Checkout) -> Outcome<Option<String>> {
     }
     let shown: String = seed.chars().take(40).collect();
     fail(format!("SEED={shown}: a seed is a whole number, as the run before has printed it"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_seconds_of_make_come_first_and_those_without_make_count_too() {
+        let of = |pairs: &[(&str, &str)]| {
+            let mut settings = Settings::default();
+            pairs.iter().for_each(|(key, value)| settings.set(key, *value));
+            seconds(&settings, 7).map_err(|failure| failure.to_string())
+        };
+        assert_eq!(of(&[]).as_deref(), Ok("7"));
+        assert_eq!(of(&[("SECONDS", "60")]).as_deref(), Ok("60"));
+        assert_eq!(of(&[("SECONDS", "61"), ("LOAD_SECONDS", "60")]).as_deref(), Ok("60"));
+        assert_eq!(of(&[("SECONDS", "60"), ("LOAD_SECONDS", "")]).as_deref(), Ok("60"));
+        assert!(of(&[("SECONDS", "1.5")]).is_err_and(|refused| refused.starts_with("SECONDS=1.5: ")));
+    }
 }

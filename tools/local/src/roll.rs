@@ -13,9 +13,11 @@ use crate::{environment, ready, release, service, services, state};
 pub fn run(checkout: &Checkout, name: &str) -> Outcome {
     services::must_be(checkout, name)?;
     let screen = &checkout.screen;
-    let copies = service::chosen_copies(checkout, name)?;
+    // A bad number ends the command before it waits.
+    checkout.settings.copy_number()?;
     let _lock = checkout.lock(&format!("service-{name}"))?;
     let version = release::version(checkout, name)?;
+    let copies = service::chosen_copies(checkout, name)?;
     let runs = |number: &u32| ServiceCopy::new(name, *number).pid(checkout).is_some();
     let old: Vec<u32> = copies.into_iter().filter(runs).collect();
     if old.is_empty() {

@@ -3,7 +3,7 @@
 
 use std::fs::{self, File};
 use std::io::Write as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use crate::checkout::Checkout;
@@ -70,11 +70,18 @@ fn is_made(checkout: &Checkout, service: &str, password: &str) -> bool {
 fn scripts(checkout: &Checkout, service: &str) -> Vec<PathBuf> {
     let folder = PathBuf::from("services").join(service).join("sql");
     let entries = fs::read_dir(checkout.path(&folder)).into_iter().flatten().flatten();
-    let names = entries.map(|entry| folder.join(entry.file_name()));
+    let names = entries.map(|entry| PathBuf::from(entry.file_name()));
     let mut scripts: Vec<PathBuf> =
-        names.filter(|name| name.extension().is_some_and(|end| end == "sql")).collect();
+        names.filter(|name| is_script(name)).map(|name| folder.join(name)).collect();
     scripts.sort();
     scripts
+}
+
+/// True for the name of a script. A name that begins with a dot is an editor's own file, such as
+/// `.#tables.sql`.
+fn is_script(name: &Path) -> bool {
+    let is_hidden = name.as_os_str().as_encoded_bytes().starts_with(b".");
+    !is_hidden && name.extension().is_some_and(|end| end == "sql")
 }
 
 /// The data of the demo: people who can log in through analytic.
@@ -144,4 +151,17 @@ fn run(checkout: &Checkout, mut psql: Command, log: Log, failed: &str) -> Outcom
     }
     last_lines(&path, 15).iter().for_each(|line| eprintln!("{line}"));
     fail(format!("{failed}; all of its output is in {LOG}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_files_of_an_editor_are_no_scripts() {
+        assert!(is_script(Path::new("10.tables.sql")));
+        for other in [".#tables.sql", ".tables.sql", ".sql", "tables.sql~", "tables.sql.orig", "sql"] {
+            assert!(!is_script(Path::new(other)), "{other}");
+        }
+    }
 }

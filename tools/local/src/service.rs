@@ -42,7 +42,8 @@ pub fn build(checkout: &Checkout, service: &str) -> Outcome {
     cargo::build(checkout, &format!("building {service}"), &["--bin", &format!("{service}_service")])
 }
 
-/// The copy of COPY_NUMBER, or all that are known.
+/// The copy of COPY_NUMBER, or all that are known. Another command changes these unless the caller
+/// holds the lock of the service.
 pub fn chosen_copies(checkout: &Checkout, service: &str) -> Outcome<Vec<u32>> {
     Ok(match checkout.settings.copy_number()? {
         Some(number) => vec![number],
@@ -53,6 +54,9 @@ pub fn chosen_copies(checkout: &Checkout, service: &str) -> Outcome<Vec<u32>> {
 /// Stops copies gracefully.
 pub fn stop(checkout: &Checkout, service: &str) -> Outcome {
     services::must_be(checkout, service)?;
+    // A bad number ends the command before it waits.
+    checkout.settings.copy_number()?;
+    let _lock = checkout.lock(&format!("service-{service}"))?;
     let copies = chosen_copies(checkout, service)?;
     if copies.is_empty() {
         checkout.screen.say(format!("      {service}  not running"));
@@ -71,6 +75,7 @@ pub fn stop_copies(checkout: &Checkout, service: &str, numbers: &[u32]) -> Outco
 /// Stops copies, and forgets their ports.
 pub fn down(checkout: &Checkout, service: &str) -> Outcome {
     services::must_be(checkout, service)?;
+    checkout.settings.copy_number()?;
     let _lock = checkout.lock(&format!("service-{service}"))?;
     stop(checkout, service)?;
     for number in chosen_copies(checkout, service)? {
