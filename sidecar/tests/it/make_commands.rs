@@ -82,7 +82,7 @@ impl Checkout {
             copy(&paths::checkout().join(path), &root.join(path))?;
         }
         let _ = fs::remove_file(root.join("services/co/.env"));
-        // What the targets call. It is not built, since that would be done with other features.
+        // The targets call this program. Built here, it would have other features.
         fs::create_dir_all(root.join("target/debug"))?;
         symlink(paths::binary("tpro", "tpro")?, root.join("target/debug/tpro"))?;
         let mut environment = BTreeMap::from([("BUILT".to_owned(), "yes".to_owned())]);

@@ -271,8 +271,8 @@ async fn outcomes(client: &Client, sql: &Prepared, uids: Vec<Uuid>) -> Result<Ha
     Ok(client.query(&sql.outcome, &[&uids]).await?.iter().map(|row| (row.get(0), row.get(1))).collect())
 }
 
-/// The losers answer with the winner's outcome. Where there is none, a failover has lost that the
-/// message was accepted: nobody is answered, and the requester sends it again.
+/// The losers answer with the winner's outcome. No outcome is there if a failover has lost the row
+/// of an accepted message. Then nobody is answered, and the requester sends the message again.
 fn answer_beaten(mut outcomes: HashMap<Uuid, String>, beaten: Vec<(Finish, oneshot::Sender<Finished>)>) {
     for (Finish { uid, .. }, reply) in beaten {
         if let Some(answer) = outcomes.remove(&uid.uuid()) {
