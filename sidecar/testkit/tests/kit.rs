@@ -5,12 +5,15 @@ use std::os::unix::fs::PermissionsExt;
 use std::process::Command;
 use std::time::Duration;
 
+use futures_util::StreamExt;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
+use tpro_testkit::eventually::DEADLINE;
 use tpro_testkit::process::signal_pid;
 use tpro_testkit::proxy::Fault;
 use tpro_testkit::{
     Context, Nats, Outcome, Postgres, Process, Proxy, Recon, Sidecar, Signal, StopMode, World, eventually,
+    listen,
 };
 
 #[tpro_testkit::test(threads = 3)]
@@ -56,6 +59,25 @@ async fn a_nats_server_wants_its_token_and_restarts_on_its_port() -> Outcome {
     })
     .await?;
     assert!(nats.monitor("/varz").await?["version"].is_string());
+    Ok(())
+}
+
+#[tpro_testkit::test]
+async fn a_subscription_is_known_to_the_server_before_anybody_else_publishes() -> Outcome {
+    let nats = Nats::new().await?;
+    let far = Proxy::start(nats.port()).await?;
+    let listener = async_nats::ConnectOptions::with_token(nats.token().to_owned())
+        .connect(format!("nats://127.0.0.1:{}", far.port()))
+        .await?;
+    let speaker = nats.client().await?;
+    // The listener has written its subscription long before the server has it.
+    far.set(Fault::Latency(Duration::from_millis(300)));
+    for subject in ["far.one", "far.two"] {
+        let mut messages = listen(&listener, subject).await?;
+        speaker.publish(subject, "a word".into()).await?;
+        let message = tokio::time::timeout(DEADLINE, messages.next()).await?.context("a message")?;
+        assert_eq!(message.payload, "a word");
+    }
     Ok(())
 }
 

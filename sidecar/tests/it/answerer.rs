@@ -7,7 +7,7 @@ use async_nats::Message;
 use futures_util::StreamExt;
 use serde_json::Value;
 use tokio::task::JoinHandle;
-use tpro_testkit::{Nats, Outcome};
+use tpro_testkit::{Nats, Outcome, listen};
 
 /// Answers until it is dropped.
 pub struct Answerer {
@@ -35,9 +35,7 @@ impl Answerer {
         answer: impl Fn(&Message) -> Vec<u8> + Send + 'static,
     ) -> Outcome<Answerer> {
         let client = nats.client().await?;
-        let mut messages = client.subscribe(subject.to_owned()).await?;
-        // The server knows the subscription before anybody publishes.
-        client.flush().await?;
+        let mut messages = listen(&client, subject.to_owned()).await?;
         let taken = Arc::new(AtomicUsize::new(0));
         let counter = taken.clone();
         let task = tokio::spawn(async move {

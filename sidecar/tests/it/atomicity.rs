@@ -1,7 +1,7 @@
 //! A publish is atomic with the user's transaction.
 
 use serde_json::json;
-use tpro_testkit::{Message, Outcome, World, eventually};
+use tpro_testkit::{Message, Outcome, World, eventually, listen};
 
 use crate::answerer::Answerer;
 use crate::cursor::asleep;
@@ -96,8 +96,7 @@ async fn an_event_is_sent_without_a_reply_subject_and_settled_when_the_server_ha
 
     let world = World::new().await?;
     let listener = world.nats.client().await?;
-    let mut events = listener.subscribe("tpro.old.thing.happened").await?;
-    listener.flush().await?;
+    let mut events = listen(&listener, "tpro.old.thing.happened").await?;
     let main = world.run("main").await?;
 
     let reply = world.ask(&Message::to("old.thing.happened").timeout(0).body(json!({"n": 1}))).await?;

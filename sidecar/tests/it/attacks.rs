@@ -3,7 +3,7 @@
 use async_nats::HeaderMap;
 use futures_util::StreamExt;
 use serde_json::json;
-use tpro_testkit::{Outcome, eventually};
+use tpro_testkit::{Outcome, eventually, heard};
 
 use crate::rogue::Rogue;
 
@@ -100,7 +100,7 @@ async fn headers_and_bodies_that_mean_harm_are_answered_or_passed_over_and_the_s
         stranger.publish_with_reply(subject, inbox.clone(), payload.into()).await?;
         sent += 1;
     }
-    stranger.flush().await?;
+    heard(&stranger).await?;
     // Each is answered, by an error or by a state that says why not; nothing is left to wait for.
     for n in 0..sent {
         let answer = tokio::time::timeout(tpro_testkit::eventually::DEADLINE, answers.next()).await;

@@ -7,7 +7,7 @@ use futures_util::StreamExt;
 use serde_json::json;
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 use tokio::task::JoinSet;
-use tpro_testkit::{Message as Row, Outcome, World};
+use tpro_testkit::{Message as Row, Outcome, World, listen};
 
 use crate::rogue::Rogue;
 
@@ -65,9 +65,8 @@ async fn with_the_defaults_messages_of_a_fifth_of_a_second_are_sent_hardly_more_
 /// A copy that has room for one kind of message and none for the other. It says what is left of the budgets of those it refuses.
 async fn picky(world: &World) -> Outcome<(JoinSet<()>, UnboundedReceiver<u64>)> {
     let client = world.nats.client().await?;
-    let mut taken = client.subscribe("tpro.picky.thing.answer").await?;
-    let mut refused = client.subscribe("tpro.picky.thing.refuse").await?;
-    client.flush().await?;
+    let mut taken = listen(&client, "tpro.picky.thing.answer").await?;
+    let mut refused = listen(&client, "tpro.picky.thing.refuse").await?;
     let (sees, seen) = unbounded_channel();
     let mut tasks = JoinSet::new();
     let headers = HeaderMap::from_iter([("Tpro-Responder".parse()?, "picky/1/1".parse()?)]);

@@ -3,7 +3,7 @@
 use futures_util::StreamExt;
 use serde_json::json;
 use tokio::task::JoinHandle;
-use tpro_testkit::{Message, Outcome, World, eventually};
+use tpro_testkit::{Message, Outcome, World, eventually, listen};
 
 use crate::answerer::Answerer;
 use crate::rogue::Rogue;
@@ -81,8 +81,7 @@ async fn what_a_leader_before_has_sent_is_never_called_untaken() -> Outcome {
 /// Takes everything and says nothing.
 async fn bystander(world: &World) -> Outcome<JoinHandle<()>> {
     let client = world.nats.client().await?;
-    let mut everything = client.subscribe(">").await?;
-    client.flush().await?;
+    let mut everything = listen(&client, ">").await?;
     Ok(tokio::spawn(async move {
         while everything.next().await.is_some() {}
         drop(client);

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use futures_util::StreamExt;
 use serde_json::json;
 use tokio::task::JoinHandle;
-use tpro_testkit::{Message, Outcome, SidecarProcess, Times, World, eventually};
+use tpro_testkit::{Message, Outcome, SidecarProcess, Times, World, eventually, listen};
 
 use crate::answerer::Answerer;
 use crate::copies::leader;
@@ -26,8 +26,7 @@ impl Silent {
     /// Begins to take.
     pub async fn on(world: &World, subject: &str) -> Outcome<Silent> {
         let client = world.nats.client().await?;
-        let mut messages = client.subscribe(subject.to_owned()).await?;
-        client.flush().await?;
+        let mut messages = listen(&client, subject.to_owned()).await?;
         let taken = Arc::new(Mutex::new(Vec::new()));
         let noted = taken.clone();
         let task = tokio::spawn(async move {

@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use futures_util::StreamExt;
 use serde_json::json;
 use tokio::sync::watch;
-use tpro_testkit::{Context, Message, Nats, Outcome, Postgres, World, eventually};
+use tpro_testkit::{Context, Message, Nats, Outcome, Postgres, World, eventually, listen};
 
 use crate::rogue::Rogue;
 
@@ -165,8 +165,7 @@ struct Held {
 impl Held {
     async fn start(nats: &Nats, subject: &str) -> Outcome<Held> {
         let client = nats.client().await?;
-        let mut messages = client.subscribe(subject.to_owned()).await?;
-        client.flush().await?;
+        let mut messages = listen(&client, subject.to_owned()).await?;
         let (go, mut told) = watch::channel(false);
         let taken = Arc::new(AtomicUsize::new(0));
         let counter = taken.clone();

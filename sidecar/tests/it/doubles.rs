@@ -7,7 +7,7 @@ use async_nats::HeaderMap;
 use futures_util::StreamExt;
 use serde_json::json;
 use tokio::task::JoinHandle;
-use tpro_testkit::{Nats, Outcome, eventually};
+use tpro_testkit::{Nats, Outcome, eventually, listen};
 
 use crate::rogue::Rogue;
 
@@ -24,8 +24,7 @@ impl Doubler {
     async fn start(nats: &Nats, subject: &str) -> Outcome<Doubler> {
         let client = nats.client().await?;
         // No queue group: it hears all that the copies hear.
-        let mut messages = client.subscribe(subject.to_owned()).await?;
-        client.flush().await?;
+        let mut messages = listen(&client, subject.to_owned()).await?;
         let doubled = Arc::new(AtomicU32::new(0));
         let counter = doubled.clone();
         let task = tokio::spawn(async move {

@@ -7,7 +7,7 @@ use futures_util::StreamExt;
 use serde_json::json;
 use tpro_testkit::{
     Database, Message, Outcome, Postgres, Recon, Sidecar, SidecarProcess, Signal, StopMode, World,
-    eventually, paths,
+    eventually, listen, paths,
 };
 
 use crate::answerer::Answerer;
@@ -100,8 +100,7 @@ async fn ids_that_a_failover_hands_out_again_are_new_messages() -> Outcome {
 
     // Somebody takes this one and answers when the row is long lost.
     let slow = world.nats.client().await?;
-    let mut requests = slow.subscribe("tpro.old.thing.ask").await?;
-    slow.flush().await?;
+    let mut requests = listen(&slow, "tpro.old.thing.ask").await?;
     publish_words(&world, "lost", 2 * AHEAD + 40).await?;
     each_by_its_own_words(&world).await?;
     let silent = Message::to("old.thing.ask").protocol("json").timeout(120);

@@ -10,7 +10,7 @@ use ring::hmac;
 use serde_json::{Value, json};
 use tokio::task::JoinHandle;
 use tpro_testkit::{
-    Context, Message, Nats, Outcome, SidecarProcess, World, eventually, eventually::DEADLINE,
+    Context, Message, Nats, Outcome, SidecarProcess, World, eventually, eventually::DEADLINE, heard, listen,
 };
 
 use crate::answerer::Answerer;
@@ -29,8 +29,7 @@ struct Forger {
 impl Forger {
     async fn start(nats: &Nats, sources: Vec<String>) -> Outcome<Forger> {
         let client = nats.client().await?;
-        let mut heard = client.subscribe("_TPRO.lead.>").await?;
-        client.flush().await?;
+        let mut heard = listen(&client, "_TPRO.lead.>").await?;
         let over = Arc::new(AtomicBool::new(false));
         let until = over.clone();
         let task = tokio::spawn(async move {
@@ -180,8 +179,7 @@ async fn a_signed_claim_that_is_said_again_stops_nobody_and_a_fresh_one_does() -
     let subject = format!("_TPRO.lead.{}", insider.source);
     let mut questions = stranger.subscribe(subject.clone()).await?;
     let back = stranger.new_inbox();
-    let mut answers = stranger.subscribe(back.clone()).await?;
-    stranger.flush().await?;
+    let mut answers = listen(&stranger, back.clone()).await?;
 
     // A question that a promoted server has asked some time: it is answered, and its asker is asked in turn.
     let question = insider.signed("question", 2, &back, "some time ago");
@@ -248,7 +246,7 @@ async fn a_clone_of_a_release_that_does_not_sign_hears_that_it_is_led() -> Outco
     assert_eq!(told["timeline"], 1);
     assert!(told["started"].as_i64() > Some(1) && told["asker"].is_u64(), "{told}");
     assert_eq!(told.get("signature"), None, "what is signed answers a nonce");
-    clone.flush().await?;
+    heard(&clone).await?;
     let said = tokio::time::timeout(Duration::from_millis(50), replies.next()).await;
     assert!(said.is_err(), "{said:?}");
     world.finish(&[&main]).await?;

@@ -3,7 +3,7 @@
 use async_nats::HeaderMap;
 use futures_util::StreamExt as _;
 use serde_json::json;
-use tpro_testkit::{Message, Nats, Outcome, World, eventually};
+use tpro_testkit::{Message, Nats, Outcome, World, eventually, heard, listen};
 
 use crate::answerer::Answerer;
 use crate::rogue::Rogue;
@@ -126,11 +126,11 @@ async fn a_call_that_nobody_takes_ends_as_a_message_does_and_says_why() -> Outco
     ];
     for (service, header, code, words) in refused {
         // A service that refuses everything, as a copy does that has no place or is of another time.
-        let mut requests = client.subscribe(format!("tpro.{service}.>")).await?;
+        let mut requests = listen(&client, format!("tpro.{service}.>")).await?;
         if service == "nobody" {
             requests.unsubscribe().await?;
+            heard(&client).await?;
         }
-        client.flush().await?;
         let (answers, header) = (client.clone(), header.to_owned());
         let refusing = tokio::spawn(async move {
             while let Some(request) = requests.next().await {

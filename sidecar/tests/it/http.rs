@@ -5,7 +5,7 @@ use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tpro_testkit::process::open_files_max;
-use tpro_testkit::{Failure, Message, Outcome, SidecarProcess, World, eventually};
+use tpro_testkit::{Failure, Message, Outcome, SidecarProcess, World, eventually, listen};
 
 use crate::answerer::Answerer;
 
@@ -36,8 +36,7 @@ async fn a_copy_is_alive_and_not_ready_while_it_is_drained() -> Outcome {
     let world = World::new().await?;
     // Nobody answers, so that the drain has something to wait for.
     let silent = world.nats.client().await?;
-    let _requests = silent.subscribe("tpro.old.>").await?;
-    silent.flush().await?;
+    let _requests = listen(&silent, "tpro.old.>").await?;
     let main = world.start(world.sidecar("main")?.env("STOP_TIMEOUT", 600)).await?;
     let id = world.publish(&Message::to("old.thing.ask").timeout(8)).await?;
     eventually("the request is on its way", async || {

@@ -2,7 +2,7 @@
 
 use futures_util::StreamExt;
 use serde_json::json;
-use tpro_testkit::{Message, Outcome, SidecarProcess, World, eventually};
+use tpro_testkit::{Message, Outcome, SidecarProcess, World, eventually, listen};
 
 use crate::rogue::Rogue;
 
@@ -17,8 +17,7 @@ async fn ten_thousand_timed_out_requests_leave_every_map_empty() -> Outcome {
     let world = World::new().await?;
     // Somebody who takes everything and answers nothing.
     let silent = world.nats.client().await?;
-    let mut taken = silent.subscribe("tpro.old.thing.ask").await?;
-    silent.flush().await?;
+    let mut taken = listen(&silent, "tpro.old.thing.ask").await?;
     let taking = tokio::spawn(async move { while taken.next().await.is_some() {} });
     let main = world.start(world.sidecar("main")?.env("LANE_MAX", 5_000).env("IN_FLIGHT_MAX", 5_000)).await?;
     let tasks = settled_tasks(&main).await?;
@@ -43,8 +42,7 @@ async fn ten_thousand_timed_out_requests_leave_every_map_empty() -> Outcome {
 async fn timed_out_calls_of_handlers_leave_every_map_empty() -> Outcome {
     let world = Rogue::world().await?;
     let silent = world.nats.client().await?;
-    let mut taken = silent.subscribe("tpro.old.thing.ask").await?;
-    silent.flush().await?;
+    let mut taken = listen(&silent, "tpro.old.thing.ask").await?;
     let taking = tokio::spawn(async move { while taken.next().await.is_some() {} });
     let main = world.run("main").await?;
     let rogue = world.start(Rogue::copy(&world, 1)?).await?;

@@ -10,7 +10,7 @@ use futures_util::StreamExt as _;
 use serde_json::Value;
 use tpro_local::env_file::EnvFile;
 use tpro_testkit::ports::free_port;
-use tpro_testkit::{Context as _, Outcome, Process, Signal, World, eventually, http, paths};
+use tpro_testkit::{Context as _, Outcome, Process, Signal, World, eventually, heard, http, listen, paths};
 
 /// Waits to be told that the test is over, or that it has died, and then ends what make has started, which outlives make.
 const KEEPER: &str = "trap '' INT HUP QUIT; trap 'kill $!; make stop-nats; exit' TERM; sleep infinity & wait";
@@ -90,6 +90,7 @@ impl Checkout {
     async fn client(&self, service: &str) -> Outcome<async_nats::Client> {
         let (user, password) = (self.setting(service, "NATS_USER"), self.setting(service, "NATS_PASSWORD"));
         async_nats::ConnectOptions::with_user_and_password(user, password)
+            .custom_inbox_prefix(format!("_INBOX.tpro.{service}"))
             .connect(format!("nats://127.0.0.1:{}", self.port))
             .await
             .context(format!("logging in as {service}"))
@@ -112,14 +113,13 @@ async fn a_new_service_gets_its_user_while_the_server_runs_and_old_tokens_give_w
     assert_eq!(checkout.setting("main", "NATS_TOKEN"), "");
     assert_eq!(checkout.setting("main", "NATS_USER"), "main");
     let first = checkout.client("main").await?;
-    let mut inbox = first.subscribe("_INBOX.tpro.main.x").await?;
-    first.flush().await?;
+    let mut inbox = listen(&first, "_INBOX.tpro.main.x").await?;
 
     checkout.add("billing")?;
     checkout.run("make create-env-billing").await?;
     let billing = checkout.client("billing").await?;
     billing.publish("tpro.main.a.b", "".into()).await?;
-    billing.flush().await?;
+    heard(&billing).await?;
     // Whoever was there has not been sent away.
     first.publish("_INBOX.tpro.main.x", "still here".into()).await?;
     let message = inbox.next().await.context("the connection is the same")?;

@@ -10,7 +10,9 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::time::{Duration, timeout};
 use tpro_testkit::ports::free_port;
-use tpro_testkit::{Context as _, Message, Nats, Outcome, Process, Signal, World, eventually, paths};
+use tpro_testkit::{
+    Context as _, Message, Nats, Outcome, Process, Signal, World, eventually, heard, listen, paths,
+};
 
 use crate::raw::Raw;
 use crate::rogue::Rogue;
@@ -65,14 +67,13 @@ async fn every_kind_of_message_passes_between_services_with_a_user_each() -> Out
     let answer = stranger.request("tpro.rogue.default.echo", request.into()).await?;
     let answer: Value = serde_json::from_slice(&answer.payload)?;
     assert_eq!(answer["result"], json!({"a": 1}));
-    let mut asked = stranger.subscribe("tpro.old.thing.ask").await?;
-    stranger.flush().await?;
+    let mut asked = listen(&stranger, "tpro.old.thing.ask").await?;
     let answering = tokio::spawn(async move {
         if let Some(message) = asked.next().await
             && let Some(reply) = message.reply
         {
             let _ = stranger.publish(reply, "{\"old\":true}".into()).await;
-            let _ = stranger.flush().await;
+            let _ = heard(&stranger).await;
         }
     });
     let reply = world.ask(&Message::to("old.thing.ask").protocol("json").timeout(60)).await?;

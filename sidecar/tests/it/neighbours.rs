@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use futures_util::StreamExt;
 use serde_json::json;
-use tpro_testkit::{Outcome, Sidecar, SidecarProcess, World, eventually};
+use tpro_testkit::{Outcome, Sidecar, SidecarProcess, World, eventually, listen};
 
 use crate::rogue::Rogue;
 
@@ -175,8 +175,7 @@ async fn who_serves_goes_on_whatever_anybody_says_and_who_waits_waits_no_longer_
     let main = world.run("main").await?;
     let first = world.start(copy(&world, &world, 1, 500)?).await?;
     let stranger = world.nats.client().await?;
-    let mut questions = stranger.subscribe("_TPRO.serve.>").await?;
-    stranger.flush().await?;
+    let mut questions = listen(&stranger, "_TPRO.serve.>").await?;
     let word = json!({"instance": "00000000-0000-0000-0000-000000000000", "state": "serving", "shares": false,
         "copy": "rogue/9.9/9", "release": "9.9.9"});
     let speaks = tokio::spawn(async move {

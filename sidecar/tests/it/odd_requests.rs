@@ -2,7 +2,7 @@
 
 use futures_util::StreamExt as _;
 use serde_json::Value;
-use tpro_testkit::{Context, Outcome, eventually};
+use tpro_testkit::{Context, Outcome, eventually, listen};
 
 use crate::raw::Raw;
 use crate::rogue::Rogue;
@@ -120,8 +120,7 @@ async fn each_odd_request_has_one_answer_or_none_and_the_service_goes_on() -> Ou
     let main = world.run("main").await?;
     let rogue = world.start(Rogue::copy(&world, 1)?).await?;
     let listener = world.nats.client().await?;
-    let mut backs = listener.subscribe("back.*").await?;
-    listener.flush().await?;
+    let mut backs = listen(&listener, "back.*").await?;
     let mut stranger = Raw::connect(&world.nats).await?;
     let odds = all();
     for (case, odd) in odds.iter().enumerate() {

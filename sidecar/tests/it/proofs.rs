@@ -5,7 +5,9 @@ use std::time::Duration;
 use async_nats::{Client, HeaderMap, Message as Delivery, Subscriber};
 use futures_util::StreamExt;
 use serde_json::{Value, json};
-use tpro_testkit::{Context, Outcome, Postgres, Recon, Reply, World, eventually, eventually::DEADLINE};
+use tpro_testkit::{
+    Context, Outcome, Postgres, Recon, Reply, World, eventually, eventually::DEADLINE, listen,
+};
 
 use crate::rogue::Rogue;
 
@@ -15,14 +17,7 @@ const METHODS: [&str; 3] = ["default.effect", "default.tx", "transactional.effec
 /// Hears every request to the service, as a bystander does.
 async fn overhear(world: &World) -> Outcome<Subscriber> {
     let bystander = world.nats.client().await?;
-    let requests = bystander.subscribe("tpro.rogue.>").await?;
-    // A flush only says that the client has written it: a message of its own that is back says that
-    // the server knows the subscription.
-    let inbox = bystander.new_inbox();
-    let mut echo = bystander.subscribe(inbox.clone()).await?;
-    bystander.publish(inbox, "".into()).await?;
-    tokio::time::timeout(DEADLINE, echo.next()).await?.context("an echo")?;
-    Ok(requests)
+    listen(&bystander, "tpro.rogue.>").await
 }
 
 async fn next(requests: &mut Subscriber) -> Outcome<Delivery> {

@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use serde_json::{Value, json};
 use tpro_testkit::proxy::Fault;
-use tpro_testkit::{Message, Outcome, Proxy, Sidecar, World, eventually};
+use tpro_testkit::{Message, Outcome, Proxy, Sidecar, World, eventually, heard};
 
 use crate::cancels::Silent;
 use crate::rogue::Rogue;
@@ -120,7 +120,7 @@ async fn a_stranger_who_says_that_a_service_is_back_has_little_sent_again() -> O
         let subject = if n % 2 == 0 { "_TPRO.back.tpro.rogue".to_owned() } else { format!("_TPRO.back.{n}") };
         stranger.publish(subject, "".into()).await?;
     }
-    stranger.flush().await?;
+    heard(&stranger).await?;
     eventually("it is heeded", async || Ok(main.metric("tpro_resent_total").await? >= 5.0)).await?;
     drop(lock);
     world.recon().await?;
@@ -155,7 +155,7 @@ async fn what_speaks_json_is_not_repeated_before_its_time() -> Outcome {
     // The service says that it is back, until the one that knows repeats has come three times.
     eventually("the other is repeated", async || {
         stranger.publish("_TPRO.back.tpro.deaf", "".into()).await?;
-        stranger.flush().await?;
+        heard(&stranger).await?;
         Ok(silent.taken().len() >= 4)
     })
     .await?;

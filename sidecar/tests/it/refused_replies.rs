@@ -1,6 +1,6 @@
 //! Replies that the database does not take: nothing more is sent, readiness says why, and it goes on by itself.
 
-use tpro_testkit::{Message, Outcome, Reply, SidecarProcess, World, eventually};
+use tpro_testkit::{Message, Outcome, Reply, SidecarProcess, World, eventually, heard, listen};
 
 use crate::answerer::Answerer;
 use crate::cancels::Silent;
@@ -191,8 +191,7 @@ async fn a_reply_whose_partition_went_with_its_message_stops_nothing() -> Outcom
     // It waits for an answer, is settled by an operator, and goes by retention.
     let waiting = Message::to("late.thing.ask").protocol("json").timeout(600);
     let client = world.nats.client().await?;
-    let mut asked = client.subscribe("tpro.late.thing.ask").await?;
-    client.flush().await?;
+    let mut asked = listen(&client, "tpro.late.thing.ask").await?;
     world.publish(&waiting).await?;
     let message = futures_util::StreamExt::next(&mut asked).await.expect("it is sent");
     world
@@ -204,7 +203,7 @@ async fn a_reply_whose_partition_went_with_its_message_stops_nothing() -> Outcom
         ))
         .await?;
     client.publish(message.reply.expect("it wants an answer"), "{}".into()).await?;
-    client.flush().await?;
+    heard(&client).await?;
     let _answerer = Answerer::echo(&world.nats, "tpro.old.thing.ask").await?;
     let id = world.publish(&request()).await?;
     world.await_reply(id).await?.ok()?;

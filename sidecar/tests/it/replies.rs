@@ -1,7 +1,7 @@
 //! What is too large to be sent, and replies that nobody asked for.
 
 use serde_json::json;
-use tpro_testkit::{Message, Outcome, World, eventually, eventually_some};
+use tpro_testkit::{Message, Outcome, World, eventually, eventually_some, listen};
 
 use crate::answerer::Answerer;
 use crate::rogue::Rogue;
@@ -51,8 +51,7 @@ async fn forged_replies_settle_nothing() -> Outcome {
 
     let world = World::new().await?;
     let stranger = world.nats.client().await?;
-    let mut requests = stranger.subscribe("tpro.old.thing.ask").await?;
-    stranger.flush().await?;
+    let mut requests = listen(&stranger, "tpro.old.thing.ask").await?;
     let main = world.run("main").await?;
     let id = world.publish(&Message::to("old.thing.ask")).await?;
     let request = requests.next().await.expect("the request has come");
@@ -141,8 +140,7 @@ async fn a_forged_refusal_of_an_event_is_dropped() -> Outcome {
 
     let world = World::options().services(&["main"]).start().await?;
     let stranger = world.nats.client().await?;
-    let mut events = stranger.subscribe("tpro.old.thing.>").await?;
-    stranger.flush().await?;
+    let mut events = listen(&stranger, "tpro.old.thing.>").await?;
     // The server's word that it has an event is lost some times, so that the event is in flight for as long.
     let main = world
         .sidecar("main")?

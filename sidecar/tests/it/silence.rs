@@ -8,7 +8,7 @@ use futures_util::StreamExt;
 use serde_json::json;
 use tpro_testkit::proxy::Fault;
 use tpro_testkit::{
-    Context as _, Message, Outcome, Postgres, Proxy, SidecarProcess, Signal, Times, World, eventually,
+    Context as _, Message, Outcome, Postgres, Proxy, SidecarProcess, Signal, Times, World, eventually, listen,
 };
 
 use crate::answerer::Answerer;
@@ -132,8 +132,7 @@ async fn has_deposed(copy: &Arc<SidecarProcess>) -> Outcome {
 async fn a_leader_that_stood_still_for_long_writes_nothing_when_it_wakes_up() -> Outcome {
     let world = Rogue::world().await?;
     let silent = world.nats.client().await?;
-    let mut requests = silent.subscribe("tpro.old.thing.ask").await?;
-    silent.flush().await?;
+    let mut requests = listen(&silent, "tpro.old.thing.ask").await?;
     let rogue = world.start(Rogue::copy(&world, 1)?).await?;
     let first = world.start(world.sidecar("main")?).await?;
     assert_eq!(leader(&world).await?, 1);

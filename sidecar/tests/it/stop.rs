@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use tpro_testkit::{Message, Outcome, Signal, World, eventually};
+use tpro_testkit::{Message, Outcome, Signal, World, eventually, listen};
 
 use crate::answerer::Answerer;
 use crate::rogue::Rogue;
@@ -34,8 +34,7 @@ async fn a_second_signal_forces_the_end() -> Outcome {
     let world = World::new().await?;
     // Somebody takes the request and never answers, so that the drain would last.
     let silent = world.nats.client().await?;
-    let _requests = silent.subscribe("tpro.old.>").await?;
-    silent.flush().await?;
+    let _requests = listen(&silent, "tpro.old.>").await?;
     let main = world.start(world.sidecar("main")?.env("STOP_TIMEOUT", 600)).await?;
     let id = world.publish(&Message::to("old.thing.ask").timeout(120)).await?;
     eventually("the request is on its way", async || Ok(main.metric("tpro_in_flight").await? > 0.0)).await?;

@@ -2,7 +2,7 @@
 
 use futures_util::StreamExt as _;
 use tokio::task::JoinHandle;
-use tpro_testkit::{Nats, Outcome};
+use tpro_testkit::{Nats, Outcome, listen};
 
 /// Answers until it is dropped.
 pub struct Outside(JoinHandle<()>);
@@ -11,8 +11,7 @@ impl Outside {
     /// Starts it. Its client finds a restarted server again by itself.
     pub async fn start(nats: &Nats) -> Outcome<Self> {
         let client = nats.client().await?;
-        let mut messages = client.subscribe("tpro.outside.thing.echo").await?;
-        client.flush().await?;
+        let mut messages = listen(&client, "tpro.outside.thing.echo").await?;
         Ok(Self(tokio::spawn(async move {
             while let Some(message) = messages.next().await {
                 if let Some(reply) = message.reply {
