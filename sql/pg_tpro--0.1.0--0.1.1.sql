@@ -10,6 +10,35 @@ CREATE OR REPLACE FUNCTION tpro.check_body(value pg_catalog.jsonb) RETURNS boole
     AS 'MODULE_PATHNAME', 'check_body_wrapper' LANGUAGE c IMMUTABLE PARALLEL SAFE;
 COMMENT ON FUNCTION tpro.check_body(pg_catalog.jsonb) IS 'rule of column body: not null (else 22023), at most 64 MiB of text and 127 levels (else 54000)';
 
+-- The function itself is the library's, which takes labels now.
+COMMENT ON FUNCTION tpro.check_reply_to(pg_catalog.text) IS 'rule of column reply_to: a label, tokens of a NATS subject with dots between, or null; else 22023';
+COMMENT ON DOMAIN tpro.reply_to IS 'the label to which the sidecar publishes the bare reply';
+
+CREATE OR REPLACE FUNCTION tpro.retry(id pg_catalog.int8, sender pg_catalog.text DEFAULT NULL) RETURNS pg_catalog.int8
+    LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    schema_name text := tpro.sender_schema(retry.sender)::text;
+    copy bigint;
+    settled boolean;
+BEGIN
+    EXECUTE format('SELECT NOT p.direct AND EXISTS (SELECT FROM %1$s.mq_reply r WHERE r.mq_id = p.id)
+                      FROM %1$s.mq_publish p WHERE p.id = $1', schema_name) INTO settled USING retry.id;
+    IF settled IS NULL THEN
+        PERFORM tpro.no_message(retry.id, schema_name);
+    ELSIF NOT settled THEN
+        RAISE object_not_in_prerequisite_state USING
+            MESSAGE = format('message %s of %s is not settled yet, or was a call that its service made itself', retry.id, schema_name),
+            HINT = 'Wait until it is settled, or settle it by tpro.cancel().';
+    END IF;
+    -- A message of its own: another uid, so that its target runs it, and another trace. What had expired may go now.
+    EXECUTE format('INSERT INTO %1$s.mq_publish (protocol, space_name, service_name, entity, method_name, timeout, headers, body, reply_to)
+                    SELECT p.protocol, p.space_name, p.service_name, p.entity, p.method_name, p.timeout, p.headers, p.body, p.reply_to
+                      FROM %1$s.mq_publish p WHERE p.id = $1 RETURNING id', schema_name) INTO copy USING retry.id;
+    RETURN copy;
+END
+$$;
+
 CREATE FUNCTION tpro.refuse() RETURNS trigger
     AS 'MODULE_PATHNAME', 'refuse_wrapper' LANGUAGE c;
 COMMENT ON FUNCTION tpro.refuse() IS
@@ -460,6 +489,13 @@ BEGIN
              ''refuses a body larger than tpro.max_body, and a transaction that is not the one that inserts''', schema_name)
      WHERE NOT EXISTS (SELECT FROM pg_trigger g WHERE g.tgrelid = to_regclass(format('%s.mq_publish', schema_name))
                           AND g.tgfoid = 'tpro.refuse()'::regprocedure)
+    UNION ALL
+    SELECT 'the comment of mq_publish.reply_to is of a release without it', 'mq_publish', 3, format(
+        'COMMENT ON COLUMN %1$s.mq_publish.reply_to IS
+             ''label to which the sidecar publishes the bare reply as well, behind its setting REPLY_TO_PREFIX; null: to none''', schema_name)
+     WHERE col_description(to_regclass(format('%s.mq_publish', schema_name)),
+                           (SELECT a.attnum FROM pg_attribute a WHERE a.attrelid = to_regclass(format('%s.mq_publish', schema_name))
+                               AND a.attname = 'reply_to')) = 'for a later release'
     UNION ALL
     SELECT 'mq_receive has no column proof', 'mq_receive', 3, format(
         'ALTER TABLE %1$s.mq_receive ADD COLUMN proof text;

@@ -100,7 +100,7 @@ COMMENT ON FUNCTION tpro.check_body_for(pg_catalog.text, pg_catalog.jsonb) IS 'r
 COMMENT ON FUNCTION tpro.check_uid(pg_catalog.uuid) IS 'rule of column uid: a uuid of version 7; else 22023';
 COMMENT ON FUNCTION tpro.check_created_at(pg_catalog.timestamptz) IS 'rule of column created_at: a finite time; else 22023';
 COMMENT ON FUNCTION tpro.check_expires_at(pg_catalog.timestamptz) IS 'rule of column expires_at: a finite time or null; else 22023';
-COMMENT ON FUNCTION tpro.check_reply_to(pg_catalog.text) IS 'rule of column reply_to: null in this release; else 22023 or 0A000';
+COMMENT ON FUNCTION tpro.check_reply_to(pg_catalog.text) IS 'rule of column reply_to: a label, tokens of a NATS subject with dots between, or null; else 22023';
 COMMENT ON FUNCTION tpro.check_traceparent(pg_catalog.text) IS 'rule of column traceparent: W3C Trace Context, version 00; else 22023';
 COMMENT ON FUNCTION tpro.check_tracestate(pg_catalog.text) IS 'rule of column tracestate: W3C Trace Context, or null; else 22023';
 COMMENT ON FUNCTION tpro.check_status(pg_catalog.text) IS 'rule of column status: one of the six; else 22023';
@@ -136,7 +136,7 @@ COMMENT ON DOMAIN tpro.body IS 'what is sent: params of a JSON-RPC request, or a
 COMMENT ON DOMAIN tpro.uid IS 'identity of a message everywhere: a uuid of version 7';
 COMMENT ON DOMAIN tpro.created_at IS 'when a message was published';
 COMMENT ON DOMAIN tpro.expires_at IS 'after which a message is no longer worth sending';
-COMMENT ON DOMAIN tpro.reply_to IS 'for a later release';
+COMMENT ON DOMAIN tpro.reply_to IS 'the label to which the sidecar publishes the bare reply';
 COMMENT ON DOMAIN tpro.traceparent IS 'the span of publishing: W3C Trace Context';
 COMMENT ON DOMAIN tpro.tracestate IS 'W3C Trace Context; its member tpro names the parent of the span of publishing';
 COMMENT ON DOMAIN tpro.status IS 'how a message was settled: ok, error, timeout, unavailable, expired or cancelled';
@@ -928,6 +928,13 @@ BEGIN
      WHERE NOT EXISTS (SELECT FROM pg_trigger g WHERE g.tgrelid = to_regclass(format('%s.mq_publish', schema_name))
                           AND g.tgfoid = 'tpro.refuse()'::regprocedure)
     UNION ALL
+    SELECT 'the comment of mq_publish.reply_to is of a release without it', 'mq_publish', 3, format(
+        'COMMENT ON COLUMN %1$s.mq_publish.reply_to IS
+             ''label to which the sidecar publishes the bare reply as well, behind its setting REPLY_TO_PREFIX; null: to none''', schema_name)
+     WHERE col_description(to_regclass(format('%s.mq_publish', schema_name)),
+                           (SELECT a.attnum FROM pg_attribute a WHERE a.attrelid = to_regclass(format('%s.mq_publish', schema_name))
+                               AND a.attname = 'reply_to')) = 'for a later release'
+    UNION ALL
     SELECT 'mq_receive has no column proof', 'mq_receive', 3, format(
         'ALTER TABLE %1$s.mq_receive ADD COLUMN proof text;
          COMMENT ON COLUMN %1$s.mq_receive.proof IS
@@ -1468,8 +1475,8 @@ BEGIN
             HINT = 'Wait until it is settled, or settle it by tpro.cancel().';
     END IF;
     -- A message of its own: another uid, so that its target runs it, and another trace. What had expired may go now.
-    EXECUTE format('INSERT INTO %1$s.mq_publish (protocol, space_name, service_name, entity, method_name, timeout, headers, body)
-                    SELECT p.protocol, p.space_name, p.service_name, p.entity, p.method_name, p.timeout, p.headers, p.body
+    EXECUTE format('INSERT INTO %1$s.mq_publish (protocol, space_name, service_name, entity, method_name, timeout, headers, body, reply_to)
+                    SELECT p.protocol, p.space_name, p.service_name, p.entity, p.method_name, p.timeout, p.headers, p.body, p.reply_to
                       FROM %1$s.mq_publish p WHERE p.id = $1 RETURNING id', schema_name) INTO copy USING retry.id;
     RETURN copy;
 END

@@ -83,7 +83,7 @@ COMMENT ON COLUMN @schema@.mq_publish.headers IS 'what travels beside the body';
 COMMENT ON COLUMN @schema@.mq_publish.body IS 'what is sent';
 COMMENT ON COLUMN @schema@.mq_publish.created_at IS 'when it was published';
 COMMENT ON COLUMN @schema@.mq_publish.direct IS 'journal of a call that the service made itself: never dispatched';
-COMMENT ON COLUMN @schema@.mq_publish.reply_to IS 'for a later release';
+COMMENT ON COLUMN @schema@.mq_publish.reply_to IS 'label to which the sidecar publishes the bare reply as well, behind its setting REPLY_TO_PREFIX; null: to none';
 COMMENT ON COLUMN @schema@.mq_publish.expires_at IS 'after which it is no longer worth sending';
 COMMENT ON COLUMN @schema@.mq_publish.traceparent IS 'the span of publishing';
 COMMENT ON COLUMN @schema@.mq_publish.tracestate IS 'names the parent of that span';

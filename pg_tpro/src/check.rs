@@ -100,15 +100,11 @@ fn check_expires_at(value: Option<TimestampWithTimeZone>) -> bool {
     finite("expires_at", value)
 }
 
-/// The column is there for the release that will forward replies. Until then nothing may rely on
-/// it.
+/// The prefix that makes a subject of the label is a setting of the sidecar, which is not known
+/// here.
 #[pg_extern]
 fn check_reply_to(value: Option<&str>) -> bool {
-    let Some(subject) = value else { return true };
-    accepted(rules::reply_to(subject));
-    Fault::new(SqlState::ERRCODE_FEATURE_NOT_SUPPORTED, "reply_to is not supported by this release")
-        .hint("Leave the column out and read the reply from mq_reply or by tpro.wait().")
-        .raise()
+    value.is_none_or(|value| accepted(rules::reply_to(value)))
 }
 
 #[pg_extern]
@@ -175,6 +171,10 @@ fn hint(rule: Rule) -> Option<&'static str> {
         Rule::Timeout => Some("0 makes the message an event, which nobody answers."),
         Rule::RequestType => Some("Requests in batches are to come."),
         Rule::BodyStructured => Some("Use an object or an array, or protocol json."),
+        Rule::Label => Some(
+            "Give the label alone, without the prefix of its subject: the sidecar has that as its setting REPLY_TO_PREFIX. \
+             Without a reply_to the reply is in mq_reply only.",
+        ),
         Rule::TraceParent => Some("Leave the column out: tpro.new_traceparent() makes one."),
         _ => None,
     }

@@ -54,7 +54,20 @@ const REFUSED: &[(&str, &str, &str, &str)] = &[
     ("created_at", "'infinity'", "22023", "created_at must be finite"),
     ("created_at", "NULL", "22023", "created_at must not be null"),
     ("expires_at", "'-infinity'", "22023", "expires_at must be finite"),
-    ("reply_to", "'a.b'", "0A000", "reply_to is not supported by this release"),
+    (
+        "reply_to",
+        "'a..b'",
+        "22023",
+        "reply_to must be a label of at most 255 bytes: letters, digits, underscores and dashes, with single dots between \
+         them, and no underscore first, not \"a..b\"",
+    ),
+    (
+        "reply_to",
+        "'$$.nats-pwl-reply.canary'",
+        "22023",
+        "reply_to must be a label of at most 255 bytes: letters, digits, underscores and dashes, with single dots between \
+         them, and no underscore first",
+    ),
     (
         "traceparent",
         "'00-0'",
@@ -105,7 +118,8 @@ const STRAY: [&str; 6] = [
     r#"canary-stray-6b3d", "login": "#,
     "canary-stray-6b3d!",
     "Bearer canary-stray-6b3d",
-    "canary-stray-6b3d.0123456789.0123456789",
+    // A label of reply_to would be one without the last dot.
+    "canary-stray-6b3d.0123456789.0123456789.",
     "canary-stray-6b3d\nERROR:  made up",
 ];
 
@@ -199,6 +213,9 @@ async fn what_is_just_allowed_is_taken() -> Outcome {
         ("tracestate", "NULL"),
         ("tracestate", "'vendor=1,other=2'"),
         ("reply_to", "NULL"),
+        ("reply_to", "'1'"),
+        ("reply_to", "'orders.42.A-b_c'"),
+        ("reply_to", "repeat('a', 255)"),
     ] {
         admin.batch_execute(&insert(column, value)).await?;
     }

@@ -12,8 +12,9 @@
 //!
 //! Each part has its state for itself: [`reading`] the place in the outbox, [`messages`] what is in
 //! flight, [`lanes`] the room of each target, [`settling`] the outcomes, [`schedule`] the rows that
-//! the cursor is about. This file puts them together, and the files `turn`, `intake`, `attempts`,
-//! `replies`, `timing`, `outcomes`, `recalls` and `hand_over` are what passes between them.
+//! the cursor is about, [`forwarding`] the replies for subscribers of labels. This file puts them
+//! together, and the files `turn`, `intake`, `attempts`, `replies`, `timing`, `outcomes`,
+//! `recalls`, `forwards` and `hand_over` are what passes between them.
 
 pub(crate) mod action;
 mod answer;
@@ -22,6 +23,8 @@ mod barrier;
 pub mod bell;
 pub mod cursor;
 pub mod floor;
+pub(crate) mod forwarding;
+mod forwards;
 mod hand_over;
 pub(crate) mod in_flight;
 pub mod incoming;
@@ -74,6 +77,7 @@ use tpro_wire::random::Random;
 
 pub use self::{
     action::{Action, End, Handling, Notice, Question, Statement},
+    forwarding::Forward,
     in_flight::Key,
     incoming::{Headers, Incoming},
     input::{Done, Handled, HandlerEnd, Input},
@@ -91,8 +95,8 @@ pub use self::{
     writing::{Trouble, Unwritten, Writing},
 };
 use self::{
-    bell::Bell, lanes::Lanes, link::Link, messages::Messages, pulse::Pulse, reading::Reading,
-    schedule::CursorSchedule, settling::Settling,
+    bell::Bell, forwarding::Forwarding, lanes::Lanes, link::Link, messages::Messages, pulse::Pulse,
+    reading::Reading, schedule::CursorSchedule, settling::Settling,
 };
 use crate::metrics::Counts;
 
@@ -126,6 +130,7 @@ pub struct Core {
     lanes: Lanes,
     settling: Settling,
     schedule: CursorSchedule,
+    forwarding: Forwarding,
     state: State,
     /// The reason why nothing can be settled, as it was shown last.
     shown: Option<String>,
@@ -144,7 +149,7 @@ pub struct Core {
 impl Core {
     /// A leader that has found all this. It counts and makes spans by what it is handed.
     pub fn new(settings: Settings, found: Found, counts: Counts, spans: Spans, now: Instant) -> Self {
-        let Found { seen, until, pending, stuck } = found;
+        let Found { seen, until, pending, owed, stuck } = found;
         let bell = Bell::new(settings.park_after, settings.slow_poll, now);
         let mut core = Self {
             counts,
@@ -156,6 +161,7 @@ impl Core {
             lanes: Lanes::new(settings.bounds, Random::new(settings.seed)),
             settling: Settling::new(settings.pool, stuck, now),
             schedule: CursorSchedule::new(now),
+            forwarding: Forwarding::default(),
             state: State::Leading,
             shown: None,
             actions: VecDeque::new(),
@@ -168,6 +174,7 @@ impl Core {
         for (id, lane) in pending {
             core.keep(id, &lane);
         }
+        owed.into_iter().for_each(|id| core.note_reply(id, true));
         core.pulse.first_beat();
         core.run(Statement::Heartbeat);
         core
@@ -217,6 +224,9 @@ impl Core {
             if let Some(action) = self.actions.pop_front() {
                 return Some(action);
             }
+            if let Some(reply) = self.next_to_forward() {
+                return Some(Action::Forward(reply));
+            }
             if let Some(key) = self.next_to_send() {
                 return Some(Action::Send(key));
             }
@@ -234,7 +244,7 @@ impl Core {
 
     /// True if messages wait for room at NATS.
     pub fn wants_room(&self) -> bool {
-        !self.room && self.may_send() && self.messages.has_queued()
+        !self.room && (self.may_forward() || self.may_send() && self.messages.has_queued())
     }
 
     /// True if messages may be sent.

@@ -4,6 +4,7 @@
 pub(crate) mod begin;
 mod binary;
 pub(crate) mod fall;
+mod forward;
 mod handlers;
 mod headers;
 mod jobs;

@@ -34,6 +34,8 @@ pub struct Counts {
     pub settled: Tally,
     /// Messages that were in hand and that somebody else has settled.
     pub cancelled: Counter,
+    /// Replies that were published to the labels of their rows, and that the server has.
+    pub forwarded: Counter,
     /// Outcomes per statement.
     pub batch: Histogram,
     /// Replies to no message in flight: late, or to a leader before.
@@ -69,6 +71,7 @@ impl Counts {
             unsettled: Gauge::default(),
             settled: Tally::default(),
             cancelled: Counter::default(),
+            forwarded: Counter::default(),
             batch: Histogram::new([1.0, 10.0, 50.0, 100.0, 250.0, 500.0, 1000.0, 2000.0]),
             late_replies: Counter::default(),
             dropped_replies,
@@ -93,6 +96,7 @@ impl Counts {
         r.register("unsettled", "Rows read and not known to be settled", counts.unsettled.clone());
         r.register("settled", "Outcomes written, by target and status", counts.settled.family());
         r.register("cancelled", "Messages in hand that somebody else has settled", counts.cancelled.clone());
+        r.register("forwarded", "Replies published to a label in reply_to", counts.forwarded.clone());
         r.register("settle_batch", "Outcomes per statement", counts.batch.clone());
         r.register("late_replies", "Replies to no message in flight", counts.late_replies.clone());
         r.register(

@@ -27,6 +27,8 @@ pub struct Settlement {
     pub sent_at: Option<SystemTime>,
     /// The copy that answered.
     pub responder: Option<String>,
+    /// The label to which the bare reply is published as well.
+    pub reply_to: Option<String>,
     /// The PRODUCER span: parent of the `settle` span.
     pub traceparent: TraceParent,
 }

@@ -38,6 +38,6 @@ pub use self::{
     session::SessionId,
     snapshot::Snapshot,
     sqlstate::SqlState,
-    statement::{Answer, Known, NewMessage, Page, Statement, Step, Taking, Window},
+    statement::{Answer, Known, LookedBack, NewMessage, Page, Statement, Step, Taking, Window},
     xid::Xid,
 };

@@ -17,6 +17,7 @@ pub struct Message {
     timeout: i32,
     headers: Value,
     body: Value,
+    reply_to: Option<String>,
 }
 
 impl Message {
@@ -35,6 +36,7 @@ impl Message {
             timeout: 20,
             headers: json!({}),
             body: json!({}),
+            reply_to: None,
         }
     }
 
@@ -74,13 +76,19 @@ impl Message {
         self
     }
 
+    /// The label to which the bare reply is published as well.
+    pub fn reply_to(mut self, label: &str) -> Message {
+        self.reply_to = Some(label.to_owned());
+        self
+    }
+
     /// Publishes it by `tpro.publish` and returns its id.
     pub async fn publish(&self, session: &Client) -> Outcome<i64> {
         let row = session
             .query_one(
                 "SELECT tpro.publish(service_name => $1::text, entity => $2::text, method_name => $3::text,
                     body => $4::text::jsonb, headers => $5::text::jsonb, timeout => $6::int, protocol => $7::text,
-                    sender => $8::text, space_name => $9::text)",
+                    sender => $8::text, space_name => $9::text, reply_to => $10::text)",
                 &[
                     &self.service,
                     &self.entity,
@@ -91,6 +99,7 @@ impl Message {
                     &self.protocol,
                     &self.sender,
                     &self.space,
+                    &self.reply_to,
                 ],
             )
             .await
@@ -102,9 +111,9 @@ impl Message {
     pub async fn publish_many(&self, session: &Client, count: i32) -> Outcome {
         let statement = format!(
             "INSERT INTO {}_service.mq_publish
-                (protocol, space_name, service_name, entity, method_name, timeout, headers, body)
-             SELECT $1::text, $2::text, $3::text, $4::text, $5::text, $6::int, $7::text::jsonb, $8::text::jsonb
-             FROM generate_series(1, $9::int)",
+                (protocol, space_name, service_name, entity, method_name, timeout, headers, body, reply_to)
+             SELECT $1::text, $2::text, $3::text, $4::text, $5::text, $6::int, $7::text::jsonb, $8::text::jsonb, $9::text
+             FROM generate_series(1, $10::int)",
             self.sender
         );
         session
@@ -119,6 +128,7 @@ impl Message {
                     &self.timeout,
                     &self.headers.to_string(),
                     &self.body.to_string(),
+                    &self.reply_to,
                     &count,
                 ],
             )

@@ -69,6 +69,7 @@ impl NatsOptions {
     pub fn service(mut self, name: &str, targets: &str) -> Outcome<NatsOptions> {
         let template = fs::read_to_string(paths::checkout().join("docker/nats-user.conf"))?;
         let user = template.replace("@NAME@", name).replace("@SPACE@", "tpro").replace("@TARGETS@", targets);
+        let user = user.replace("@REPLY_TO_PREFIX@", "$$.nats-pwl-reply.");
         self.services.insert(name.to_owned());
         Ok(self.user(&user))
     }

@@ -40,6 +40,7 @@ mod handlers;
 mod hangs;
 mod http;
 mod inbox_window;
+mod labels;
 mod last_words;
 mod leftovers;
 mod listeners;

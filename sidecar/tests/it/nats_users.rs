@@ -14,6 +14,7 @@ use tpro_testkit::{
     Context as _, Message, Nats, Outcome, Process, Signal, World, eventually, heard, listen, paths,
 };
 
+use crate::labels::Listener;
 use crate::raw::Raw;
 use crate::rogue::Rogue;
 
@@ -49,6 +50,10 @@ async fn every_kind_of_message_passes_between_services_with_a_user_each() -> Out
     let call = json!({"target": "tpro.rogue.default.echo", "body": {"n": 1}});
     let reply = world.ask(&Message::to("caller.default.call").body(call)).await?;
     assert_eq!(reply.ok()?, json!([{"n": 1}, {"n": 1}]));
+    // A reply that is published to the label of its message.
+    let listener = Listener::on(&world, "$$.nats-pwl-reply.orders").await?;
+    world.ask(&Rogue::request("default.echo", json!({"n": 1})).reply_to("orders")).await?.ok()?;
+    assert_eq!(listener.hears(1).await?[0].payload, "{\"n\":1}");
     // "Working on it", more than once, and then the answer.
     let lock = Rogue::hold(&world).await?;
     let id = world.publish(&Rogue::request("default.effect", Rogue::held()).timeout(600)).await?;
@@ -118,6 +123,7 @@ async fn a_bystander_sees_no_body_forges_no_reply_and_joins_no_queue() -> Outcom
         ("_TPRO.serve.tpro.rogue", ""),
         ("$SYS.>", ""),
         ("$SRV.>", ""),
+        ("$$.nats-pwl-reply.>", ""),
     ] {
         let told = bystander.told_of(format!("SUB {subject} {queue} 9").as_bytes()).await?;
         assert!(told.contains("Permissions Violation for Subscription"), "{subject} {queue}: {told}");
@@ -143,6 +149,7 @@ async fn a_bystander_sees_no_body_forges_no_reply_and_joins_no_queue() -> Outcom
         "tpro.main.default.echo".to_owned(),
         "_TPRO.back.tpro.rogue".to_owned(),
         "_TPRO.serve.tpro.rogue".to_owned(),
+        "$$.nats-pwl-other.x".to_owned(),
         "$SYS.REQ.SERVER.PING".to_owned(),
     ] {
         let told =

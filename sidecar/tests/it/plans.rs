@@ -234,8 +234,9 @@ async fn sweep(size: Size) -> Outcome {
     record(&world, true).await?;
     let publisher = world.database.connect_as("main").await?;
     let mut last = 0;
+    let labelled = message.clone().reply_to("orders");
     for _ in 0..20 {
-        last = message.publish(&publisher).await?;
+        last = labelled.publish(&publisher).await?;
         world.await_reply(last).await?.ok()?;
     }
     let waiting = Message::to("gone.thing.ask").protocol("json").timeout(3_600).publish(&publisher).await?;
@@ -264,6 +265,8 @@ async fn sweep(size: Size) -> Outcome {
         "outbox.read",
         "outbox.fetch_range",
         "outbox.settled_range",
+        "outbox.owed",
+        "outbox.forward",
         "reply.settle",
         "cursor.move",
         "mq_status",

@@ -30,8 +30,8 @@ pub const MAX_NAME: usize = 40;
 /// Longest entity or method name, in bytes.
 pub const MAX_WORD: usize = 100;
 
-/// Longest subject a row may name in `reply_to`, in bytes.
-pub const MAX_SUBJECT: usize = 255;
+/// Longest label a row may name in `reply_to`, in bytes.
+pub const MAX_LABEL: usize = 255;
 
 /// Longest `tracestate`, in bytes, that every participant has to carry (W3C Trace Context,
 /// 3.3.1.5).

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::limits::{MAX_DEPTH, MAX_HEADERS, MAX_SUBJECT, MAX_TIMEOUT, MAX_TRACESTATE};
+use crate::limits::{MAX_DEPTH, MAX_HEADERS, MAX_LABEL, MAX_TIMEOUT, MAX_TRACESTATE};
 
 /// A value that a column does not take.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -47,8 +47,8 @@ pub enum Rule {
     BodyDepth,
     /// A value that JSON-RPC takes as `params`.
     BodyStructured,
-    /// A plain subject.
-    Subject,
+    /// A label of a subscriber.
+    Label,
     /// W3C Trace Context.
     TraceParent,
     /// W3C Trace Context.
@@ -72,9 +72,9 @@ impl fmt::Display for Rule {
             Self::BodyStructured => {
                 f.write_str("must be a JSON object or array when the protocol is jsonrpc")
             }
-            Self::Subject => write!(
+            Self::Label => write!(
                 f,
-                "must be a NATS subject of at most {MAX_SUBJECT} bytes, its tokens of letters, digits, underscores and dashes"
+                "must be a label of at most {MAX_LABEL} bytes: letters, digits, underscores and dashes, with single dots between them, and no underscore first"
             ),
             Self::TraceParent => {
                 f.write_str("must be a W3C traceparent of version 00, in small letters, neither id zero")

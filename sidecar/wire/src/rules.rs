@@ -10,7 +10,7 @@ use serde_json::value::RawValue;
 
 use crate::budget::Budget;
 use crate::headers::is_language;
-use crate::limits::{MAX_DEPTH, MAX_HEADERS, MAX_SUBJECT};
+use crate::limits::{MAX_DEPTH, MAX_HEADERS, MAX_LABEL};
 use crate::protocol::Protocol;
 pub use crate::rule::{Rule, RuleError};
 use crate::shape::Shape;
@@ -111,16 +111,17 @@ pub fn body_for(protocol: Protocol, shape: Shape) -> Result<(), RuleError> {
     }
 }
 
-/// Column `reply_to`: a NATS subject without wildcards, outside the subjects that begin with `$` or
-/// `_`, which belong to the server and to inboxes.
+/// Column `reply_to`: a label, which a sidecar puts behind its prefix to get a subject. It has
+/// tokens of a subject and no wildcards. The first does not begin with `_`, so that the subject of
+/// an inbox is no label.
 pub fn reply_to(value: &str) -> Result<(), RuleError> {
     let allowed = |token: &str| {
         !token.is_empty() && token.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-'))
     };
-    if value.len() <= MAX_SUBJECT && !value.starts_with('_') && value.split('.').all(allowed) {
+    if value.len() <= MAX_LABEL && !value.starts_with('_') && value.split('.').all(allowed) {
         Ok(())
     } else {
-        Err(RuleError::shown("reply_to", Rule::Subject, value))
+        Err(RuleError::shown("reply_to", Rule::Label, value))
     }
 }
 

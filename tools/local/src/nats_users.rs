@@ -14,6 +14,9 @@ pub const ADMIN: &str = "admin";
 /// The entry of a service's user, with places for what differs.
 const TEMPLATE: &str = "docker/nats-user.conf";
 
+/// The prefix of a service that sets none.
+const REPLY_TO_PREFIX: &str = "$$.nats-pwl-reply.";
+
 /// The password of a user. It is made at the first time.
 pub fn password(checkout: &Checkout, user: &str) -> Outcome<String> {
     let folder = checkout.path(".local/nats/users");
@@ -28,16 +31,18 @@ pub fn entries(checkout: &Checkout) -> Outcome<String> {
     let template = fs::read_to_string(checkout.path(TEMPLATE)).context(format!("reading {TEMPLATE}"))?;
     let mut entries = format!("  {{ user: {ADMIN}, password: \"{}\" }}\n", password(checkout, ADMIN)?);
     for name in services::all(checkout) {
-        let entry = entry(&template, &name, &space(checkout, &name)?, &targets(checkout, &name)?);
+        let prefix = reply_to_prefix(checkout, &name)?;
+        let entry = entry(&template, &name, [&space(checkout, &name)?, &prefix, &targets(checkout, &name)?]);
         entries.push_str(&entry.replace("@PASSWORD@", &password(checkout, &name)?));
     }
     Ok(entries)
 }
 
-fn entry(template: &str, name: &str, space: &str, targets: &str) -> String {
+fn entry(template: &str, name: &str, [space, prefix, targets]: [&str; 3]) -> String {
     // A line that begins with a hash is a comment of the template.
     let lines = template.lines().filter(|line| !line.starts_with('#'));
     let filled = lines.map(|line| line.replace("@NAME@", name).replace("@SPACE@", space));
+    let filled = filled.map(|line| line.replace("@REPLY_TO_PREFIX@", prefix));
     filled.map(|line| format!("  {}\n", line.replace("@TARGETS@", targets))).collect()
 }
 
@@ -48,6 +53,17 @@ fn space(checkout: &Checkout, name: &str) -> Outcome<String> {
         return Ok(space);
     }
     fail(format!("services/{name}/.env: TPRO_SPACE={space} is no token"))
+}
+
+/// The prefix of the subjects of replies that a service publishes to labels.
+fn reply_to_prefix(checkout: &Checkout, name: &str) -> Outcome<String> {
+    let prefix = services::env_file(checkout, name).get("REPLY_TO_PREFIX").filter(|text| !text.is_empty());
+    let prefix = prefix.unwrap_or_else(|| REPLY_TO_PREFIX.to_owned());
+    // It goes into the server's configuration.
+    if prefix.ends_with('.') && is_subject(&format!("{prefix}>")) && !prefix.contains('*') {
+        return Ok(prefix);
+    }
+    fail(format!("services/{name}/.env: REPLY_TO_PREFIX={prefix} is no prefix, such as {REPLY_TO_PREFIX}"))
 }
 
 /// The subjects that a service may publish to, as a list of quoted subjects: the lines of its file
@@ -94,12 +110,11 @@ mod tests {
 
     #[test]
     fn an_entry_has_no_place_left_but_that_of_the_password() {
-        let template =
-            "# about\n{\n  user: \"@NAME@\"\n  # its\n  @TARGETS@ \"@SPACE@.@NAME@.>\" @PASSWORD@\n}\n";
-        let entry = entry(template, "co", "tpro", "\"tpro.main.>\"");
+        let template = "# about\n{\n  user: \"@NAME@\"\n  # its\n  @TARGETS@ \"@SPACE@.@NAME@.>\" \"@REPLY_TO_PREFIX@>\" @PASSWORD@\n}\n";
+        let entry = entry(template, "co", ["tpro", "a.", "\"tpro.main.>\""]);
         assert_eq!(
             entry,
-            "  {\n    user: \"co\"\n    # its\n    \"tpro.main.>\" \"tpro.co.>\" @PASSWORD@\n  }\n"
+            "  {\n    user: \"co\"\n    # its\n    \"tpro.main.>\" \"tpro.co.>\" \"a.>\" @PASSWORD@\n  }\n"
         );
     }
 }

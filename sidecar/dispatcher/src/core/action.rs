@@ -1,8 +1,8 @@
 //! The actions that the core asks for.
 
 use super::{
-    cursor::Cursor, in_flight::Key, lane::Waiting, lane_id::LaneId, reader::Window, reply_queue::Place,
-    settled::Settled, snapshot::Snapshot, writing::Writing,
+    cursor::Cursor, forwarding::Forward, in_flight::Key, lane::Waiting, lane_id::LaneId, reader::Window,
+    reply_queue::Place, settled::Settled, snapshot::Snapshot, writing::Writing,
 };
 
 /// An action for the driver.
@@ -15,6 +15,8 @@ pub enum Action {
     /// Hand [`Core::outgoing`](super::Core::outgoing) to NATS, which has room for one message; the
     /// end is [`Input::Sent`](super::Input::Sent) or [`Input::TooLarge`](super::Input::TooLarge).
     Send(Key),
+    /// Publish a reply to the subject of its label. NATS has room for one message.
+    Forward(Forward),
     /// Publish a message without a body, if NATS has room for it just now.
     Ask(Question),
     /// Have an outcome written with its reply handler; the end is
@@ -56,8 +58,10 @@ pub enum Statement {
         /// Rows may have a reply.
         doubted: bool,
     },
-    /// Look which of these rows have a reply.
+    /// Look which of these rows have a reply, and which of those name a label for it.
     Recall(Vec<i64>),
+    /// Read the replies of these rows that name a label.
+    Forward(Vec<i64>),
     /// Take the bell.
     Sleep,
     /// Let the bell go.

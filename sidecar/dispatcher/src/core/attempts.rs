@@ -5,6 +5,7 @@ use tpro_wire::Protocol;
 
 use super::{
     Core,
+    barrier::Unanswered,
     in_flight::Key,
     message::{Message, Stage},
     outcome::Outcome,
@@ -59,7 +60,7 @@ impl Core {
         let asks = unheard && !message.is_event() && message.row.protocol == Protocol::JsonRpc;
         message.question = asks.then(|| presence::ask_at(self.now, message.due));
         if message.is_event() {
-            self.link.event_sent(key);
+            self.link.unanswered_sent(Unanswered::Event(key));
         }
         self.messages.set_timer(key);
     }
@@ -69,13 +70,21 @@ impl Core {
         self.settle(key, Outcome::too_large(size, most));
     }
 
-    /// The connection now. An event is known only for the connection that it went over to be at the
-    /// server, and requests and replies that a lost connection held are lost: after a reconnect,
-    /// these are sent again.
+    /// The connection now. An event or a published reply is known only for the connection that it
+    /// went over to be at the server, and requests and replies that a lost connection held are
+    /// lost: after a reconnect, these are sent again.
     pub(super) fn on_connection(&mut self, up: bool, number: u64) {
-        if let Some(events) = self.link.is_now(up, number, self.now) {
-            events.into_iter().for_each(|key| self.messages.send_again(key));
+        if let Some(sent) = self.link.is_now(up, number, self.now) {
+            sent.into_iter().for_each(|message| self.send_unanswered_again(message));
             self.send_flying_again(|_| true);
+        }
+    }
+
+    /// Nobody knows if the server has it.
+    pub(super) fn send_unanswered_again(&mut self, message: Unanswered) {
+        match message {
+            Unanswered::Event(key) => self.messages.send_again(key),
+            Unanswered::Reply(id) => self.forwarding.again(id),
         }
     }
 

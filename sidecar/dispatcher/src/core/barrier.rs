@@ -1,10 +1,11 @@
-//! The way in which the leader learns that the NATS server has its events.
+//! The way in which the leader learns that the NATS server has its events, and the replies that it
+//! has published.
 //!
-//! An event has no reply, and the client's `flush` only says that the bytes have left the process.
-//! So after a batch of events the leader publishes to a reply subject of its own and waits for that
+//! Nobody answers these, and the client's `flush` only says that the bytes have left the process.
+//! So after a batch of them the leader publishes to a reply subject of its own and waits for that
 //! message to come back: a connection is handled in order, so by then the server has all that went
-//! before it. That holds for one connection only; when there was another one in between, the events
-//! are sent again.
+//! before it. That holds for one connection only; when there was another one in between, they are
+//! sent again.
 
 use std::time::{Duration, Instant};
 
@@ -14,30 +15,39 @@ use tpro_wire::uid::Uid;
 /// The time for an echo after which another is asked for.
 const OVERDUE: Duration = Duration::from_secs(2);
 
+/// A message that nobody answers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Unanswered {
+    /// An event.
+    Event(Key),
+    /// The reply of this row, for the subscribers of its label.
+    Reply(i64),
+}
+
 struct Asked {
     number: u32,
     at: Instant,
-    events: Vec<Key>,
+    sent: Vec<Unanswered>,
 }
 
-/// Events on their way to the server.
+/// Messages on their way to the server that nobody answers.
 pub struct Barrier {
     /// Random: nobody else can send the echo.
     uid: Uid,
     next: u32,
-    /// The connection that the events and the question went over; it changes with each reconnect.
+    /// The connection that they and the question went over; it changes with each reconnect.
     connection: u64,
-    sent: Vec<Key>,
+    sent: Vec<Unanswered>,
     asked: Option<Asked>,
 }
 
-/// The word of an echo on the events before it.
+/// The word of an echo on what went before it.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Echo {
     /// The server has them.
-    Taken(Vec<Key>),
+    Taken(Vec<Unanswered>),
     /// The connection was another one; who knows.
-    Unsure(Vec<Key>),
+    Unsure(Vec<Unanswered>),
 }
 
 impl Barrier {
@@ -49,9 +59,9 @@ impl Barrier {
         &self.uid
     }
 
-    /// An event was published.
-    pub fn sent(&mut self, event: Key) {
-        self.sent.push(event);
+    /// A message was published.
+    pub fn sent(&mut self, message: Unanswered) {
+        self.sent.push(message);
     }
 
     /// The number of the echo to ask for now, if there is something to ask for and no other is
@@ -59,14 +69,14 @@ impl Barrier {
     pub fn ask(&mut self, now: Instant) -> Option<u32> {
         let overdue = self.asked.as_ref().is_some_and(|asked| now >= asked.at + OVERDUE);
         if overdue && let Some(asked) = self.asked.take() {
-            self.sent.extend(asked.events);
+            self.sent.extend(asked.sent);
         }
         if self.sent.is_empty() || self.asked.is_some() {
             return None;
         }
         let number = self.next;
         self.next = self.next.wrapping_add(1);
-        self.asked = Some(Asked { number, at: now, events: std::mem::take(&mut self.sent) });
+        self.asked = Some(Asked { number, at: now, sent: std::mem::take(&mut self.sent) });
         Some(number)
     }
 
@@ -79,24 +89,24 @@ impl Barrier {
     pub fn echo(&mut self, number: u32, connection: u64) -> Option<Echo> {
         let asked = self.asked.take_if(|asked| asked.number == number)?;
         Some(if connection == self.connection {
-            Echo::Taken(asked.events)
+            Echo::Taken(asked.sent)
         } else {
-            self.unsure(connection, asked.events)
+            self.unsure(connection, asked.sent)
         })
     }
 
     /// The connection now; what was sent over another one is to be sent again.
     pub fn connected(&mut self, connection: u64) -> Option<Echo> {
         (connection != self.connection).then(|| {
-            let events = self.asked.take().map(|asked| asked.events).unwrap_or_default();
-            self.unsure(connection, events)
+            let sent = self.asked.take().map(|asked| asked.sent).unwrap_or_default();
+            self.unsure(connection, sent)
         })
     }
 
-    fn unsure(&mut self, connection: u64, mut events: Vec<Key>) -> Echo {
+    fn unsure(&mut self, connection: u64, mut sent: Vec<Unanswered>) -> Echo {
         self.connection = connection;
-        events.append(&mut self.sent);
-        Echo::Unsure(events)
+        sent.append(&mut self.sent);
+        Echo::Unsure(sent)
     }
 }
 
@@ -108,8 +118,8 @@ mod tests {
         Barrier::new(Uid::v7(1, [1; 10]), 1)
     }
 
-    fn key(slot: u32) -> Key {
-        Key { slot, turn: 0 }
+    fn key(slot: u32) -> Unanswered {
+        Unanswered::Event(Key { slot, turn: 0 })
     }
 
     #[test]
@@ -117,12 +127,12 @@ mod tests {
         let (mut barrier, now) = (barrier(), Instant::now());
         assert_eq!(barrier.ask(now), None);
         barrier.sent(key(1));
-        barrier.sent(key(2));
+        barrier.sent(Unanswered::Reply(2));
         assert_eq!(barrier.ask(now), Some(1));
         barrier.sent(key(3));
         assert_eq!(barrier.ask(now), None, "one at a time");
         assert_eq!(barrier.echo(7, 1), None);
-        assert_eq!(barrier.echo(1, 1), Some(Echo::Taken(vec![key(1), key(2)])));
+        assert_eq!(barrier.echo(1, 1), Some(Echo::Taken(vec![key(1), Unanswered::Reply(2)])));
         assert_eq!(barrier.echo(1, 1), None);
         assert_eq!(barrier.ask(now), Some(2));
     }

@@ -18,10 +18,10 @@ impl Core {
         }
     }
 
-    /// True if no reply is awaited and no outcome is to be written. Messages that nobody takes are
-    /// not waited for.
+    /// True if no reply is awaited, and no outcome is to be written or published. Messages that
+    /// nobody takes are not waited for.
     pub(super) fn is_through(&self) -> bool {
-        self.lanes.flying() == 0 && self.settling.is_idle()
+        self.lanes.flying() == 0 && self.settling.is_idle() && self.forwarding.is_idle()
     }
 
     /// Leaves the cursor where the next leader finds everything, and the rows not read as nobody's
@@ -46,8 +46,8 @@ impl Core {
         let Input::Done(done) = input else { return };
         self.pulse.answers(self.now);
         match done {
-            Done::LookedBack { until, found, drawn, .. } => {
-                for (id, _) in found {
+            Done::LookedBack { until, found, owed, drawn, .. } => {
+                for id in found.into_iter().map(|(id, _)| id).chain(owed) {
                     self.schedule.read(id);
                 }
                 self.reading.looked_back(until, drawn);

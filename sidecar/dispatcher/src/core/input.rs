@@ -3,6 +3,7 @@
 use std::time::SystemTime;
 
 use super::{
+    forwarding::Forward,
     in_flight::Key,
     incoming::Incoming,
     lane::Waiting,
@@ -93,8 +94,15 @@ pub enum Done {
         /// Those that have a reply, in order.
         gone: Vec<i64>,
     },
-    /// Of [`Statement::Recall`](super::Statement::Recall): those that have a reply.
-    Recalled(Vec<i64>),
+    /// Of [`Statement::Recall`](super::Statement::Recall).
+    Recalled {
+        /// Those that have a reply.
+        gone: Vec<i64>,
+        /// Those of them that name a label for it, in order.
+        owed: Vec<i64>,
+    },
+    /// Of [`Statement::Forward`](super::Statement::Forward): the replies, in the order of ids.
+    Forwards(Vec<Forward>),
     /// Of [`Statement::Sleep`](super::Statement::Sleep): the bell is ours, or a publisher is about
     /// to commit.
     Slept(bool),
@@ -110,6 +118,8 @@ pub enum Done {
         until: Snapshot,
         /// The rows without a reply, and their lanes.
         found: Vec<(i64, String)>,
+        /// The rows with a reply that name a label for it.
+        owed: Vec<i64>,
         /// The last id that was drawn by then.
         drawn: i64,
         /// The cursor is to move after it.

@@ -62,6 +62,7 @@ impl Core {
         for (id, lane) in &page.rows {
             self.keep(*id, lane);
         }
+        page.owed.iter().for_each(|id| self.note_reply(*id, true));
         self.schedule.news();
         if self.reading.recovered(page) {
             let waiting = self.lanes.waiting();
@@ -74,7 +75,7 @@ impl Core {
         let last = rows.last().map(|row| (row.tx, row.id));
         for row in rows {
             if gone.binary_search(&row.id).is_ok() {
-                self.pass_over(row.id);
+                self.pass_over(row.id, row.forwards);
             } else {
                 self.take(row);
             }
@@ -110,13 +111,14 @@ impl Core {
         self.count_read("fetch");
         let mut back = Vec::new();
         for (lane, waiting) in asked {
-            if gone.binary_search(&waiting.id()).is_ok() || !self.schedule.unsettled().contains(waiting.id())
-            {
+            let found = rows.binary_search_by_key(&waiting.id(), |row| row.id);
+            let is_gone = gone.binary_search(&waiting.id()).is_ok();
+            if is_gone || !self.awaits_reply(waiting.id()) {
                 self.lanes.fetched(*lane);
-                self.pass_over(waiting.id());
+                self.pass_over(waiting.id(), is_gone && found.is_ok_and(|at| rows[at].forwards));
                 continue;
             }
-            let Ok(at) = rows.binary_search_by_key(&waiting.id(), |row| row.id) else {
+            let Ok(at) = found else {
                 // Its partition was dropped: there is nothing left to settle.
                 self.lanes.fetched(*lane);
                 self.schedule.settled(waiting.id());

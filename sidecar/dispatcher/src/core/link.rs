@@ -1,13 +1,10 @@
-//! The connection to NATS, and the events that went over it.
+//! The connection to NATS, and what went over it that nobody answers.
 
 use std::time::{Duration, Instant};
 
 use tpro_wire::uid::Uid;
 
-use super::{
-    barrier::{Barrier, Echo},
-    in_flight::Key,
-};
+use super::barrier::{Barrier, Echo, Unanswered};
 
 /// The time for which a leader without NATS keeps the lock; then a copy that reaches NATS leads.
 pub const NATS_PATIENCE: Duration = Duration::from_secs(10);
@@ -38,16 +35,16 @@ impl Link {
         self.number
     }
 
-    /// The connection now. Returns the events of which nothing is known, if there was another one
+    /// The connection now. Returns the messages of which nothing is known, if there was another one
     /// in between.
-    pub fn is_now(&mut self, up: bool, number: u64, now: Instant) -> Option<Vec<Key>> {
+    pub fn is_now(&mut self, up: bool, number: u64, now: Instant) -> Option<Vec<Unanswered>> {
         (self.up, self.number) = (up, number);
         if !up {
             return None;
         }
         self.seen = now;
         self.barrier.connected(number).map(|echo| match echo {
-            Echo::Taken(events) | Echo::Unsure(events) => events,
+            Echo::Taken(sent) | Echo::Unsure(sent) => sent,
         })
     }
 
@@ -56,9 +53,9 @@ impl Link {
         (!self.up).then(|| self.seen + NATS_PATIENCE)
     }
 
-    /// An event was sent.
-    pub fn event_sent(&mut self, key: Key) {
-        self.barrier.sent(key);
+    /// A message was sent that nobody answers.
+    pub fn unanswered_sent(&mut self, message: Unanswered) {
+        self.barrier.sent(message);
     }
 
     /// The uid under which echoes come.

@@ -16,6 +16,14 @@ use super::{
     trace,
 };
 
+/// The row of an outcome.
+struct Whose {
+    id: i64,
+    uid: Uid,
+    target: Target,
+    reply_to: Option<String>,
+}
+
 impl Core {
     /// A message has its outcome.
     pub(super) fn settle(&mut self, key: Key, outcome: Outcome) {
@@ -44,6 +52,7 @@ impl Core {
             attempts: i32::try_from(message.attempt).unwrap_or(i32::MAX),
             sent_at: message.first_sent,
             responder: outcome.responder,
+            reply_to: message.row.reply_to,
             traceparent: message.producer,
         };
         self.route(Settled { settlement, bytes, lane: message.lane });
@@ -52,13 +61,14 @@ impl Core {
     /// A row has its outcome without having flown.
     pub(super) fn settle_unsent(&mut self, row: Published, lane: LaneId, outcome: Outcome) {
         let producer = trace::stay(&self.spans, &row, &outcome, self.time());
-        self.settle_row(row.id, row.uid, row.target, lane, producer, outcome);
+        let whose = Whose { id: row.id, uid: row.uid, target: row.target, reply_to: row.reply_to };
+        self.settle_row(whose, lane, producer, outcome);
     }
 
     /// A row with a value that no publish lets in: only somebody who went around the rules can make
     /// one.
     pub(super) fn settle_broken(&mut self, id: i64, lane: LaneId, broken: Broken) {
-        let Broken { column, uid, target } = broken;
+        let Broken { column, uid, target, reply_to } = broken;
         tracing::error!(
             row.id = id,
             column,
@@ -71,18 +81,12 @@ impl Core {
             return;
         };
         let traceparent = TraceParent::root([0; 24], false);
-        self.settle_row(id, uid, target, lane, traceparent, Outcome::broken(column));
+        let whose = Whose { id, uid, target, reply_to };
+        self.settle_row(whose, lane, traceparent, Outcome::broken(column));
     }
 
-    fn settle_row(
-        &mut self,
-        id: i64,
-        uid: Uid,
-        target: Target,
-        lane: LaneId,
-        traceparent: TraceParent,
-        outcome: Outcome,
-    ) {
+    fn settle_row(&mut self, whose: Whose, lane: LaneId, traceparent: TraceParent, outcome: Outcome) {
+        let Whose { id, uid, target, reply_to } = whose;
         let bytes = outcome.len();
         self.lanes.settle_unsent(bytes);
         let settlement = Settlement {
@@ -96,6 +100,7 @@ impl Core {
             attempts: 0,
             sent_at: None,
             responder: None,
+            reply_to,
             traceparent,
         };
         self.route(Settled { settlement, bytes, lane });
@@ -153,9 +158,10 @@ impl Core {
         self.schedule.news();
     }
 
-    /// Its reply is committed: nothing of it is kept.
+    /// Its reply is committed: nothing of it is kept, but for the word that the reply is to be
+    /// published.
     fn forget(&mut self, settled: &Settled) {
-        self.schedule.settled(settled.settlement.id);
+        self.note_reply(settled.settlement.id, settled.settlement.reply_to.is_some());
         self.lanes.settled(1, settled.bytes);
     }
 

@@ -41,6 +41,8 @@ pub struct Published {
     pub language: Option<String>,
     /// Services in the chain of calls so far.
     pub hops: u32,
+    /// The label to which the bare reply is published as well.
+    pub reply_to: Option<String>,
     /// The bytes that go on the wire.
     pub payload: Bytes,
 }
@@ -78,6 +80,8 @@ pub struct Row {
     pub id: i64,
     /// The lane it belongs to, `space.service`; rows of one lane may share the text.
     pub lane: Arc<str>,
+    /// It names a label for its reply.
+    pub forwards: bool,
     /// The rest of it.
     pub content: Content,
 }
@@ -102,4 +106,6 @@ pub struct Broken {
     pub uid: Option<Uid>,
     /// Whom it asks, if that can be read.
     pub target: Option<Target>,
+    /// The label to which the bare reply is published as well.
+    pub reply_to: Option<String>,
 }

@@ -20,7 +20,7 @@ impl Core {
         self.run(Statement::Recall(ids));
     }
 
-    pub(super) fn on_recalled(&mut self, gone: &[i64]) {
+    pub(super) fn on_recalled(&mut self, gone: &[i64], owed: &[i64]) {
         let over = self.reading.looked(self.now);
         if !gone.is_empty() {
             let in_flight: FxHashMap<i64, Key> =
@@ -29,14 +29,16 @@ impl Core {
                 match in_flight.get(id) {
                     Some(key) => self.let_go(*key),
                     // It waits as an id, is being fetched, or has an outcome that is on its way.
-                    None => self.schedule.settled_by_others(*id),
+                    None => self.schedule.settled_by_others(),
                 }
+                self.note_reply(*id, owed.binary_search(id).is_ok());
             }
             self.schedule.news();
         }
         if (over || self.lanes.waiting() <= FEW) && self.schedule.take_stale() {
-            let unsettled = self.schedule.unsettled();
-            let forgotten = self.lanes.forget_waiting(|id| unsettled.contains(id));
+            let (schedule, forwarding) = (&self.schedule, &self.forwarding);
+            let awaits_reply = |id: i64| schedule.unsettled().contains(id) && !forwarding.owes(id);
+            let forgotten = self.lanes.forget_waiting(awaits_reply);
             self.counts.cancelled.inc_by(forgotten as u64);
         }
     }
@@ -52,13 +54,12 @@ impl Core {
             trace::arrive(&mut message, &outcome);
         }
         self.lanes.let_go(message.lane, message.row.weight(), message.refused());
-        self.schedule.settled(message.row.id);
         self.counts.cancelled.inc();
     }
 
     /// A row was read that has a reply already.
-    pub(super) fn pass_over(&mut self, id: i64) {
-        self.schedule.settled(id);
+    pub(super) fn pass_over(&mut self, id: i64, forwards: bool) {
+        self.note_reply(id, forwards);
         self.counts.cancelled.inc();
     }
 }

@@ -1,10 +1,10 @@
 //! The rows that a new leader finds half done by the leader before.
 //!
 //! The durable cursor is a second old or more. Rows after it may have been sent, and may have been
-//! settled; so they are looked through without their bodies, those with a reply are left out, and
-//! the rest wait as ids in their lanes, marked: a message that may have run already gets a fresh
-//! budget, and is never settled as if nobody had taken it. Sending begins meanwhile, at the pace of
-//! windows that begin small.
+//! settled; so they are looked through without their bodies, those with a reply are left out, but
+//! for the word that it is to be published, and the rest wait as ids in their lanes, marked: a
+//! message that may have run already gets a fresh budget, and is never settled as if nobody had
+//! taken it. Sending begins meanwhile, at the pace of windows that begin small.
 
 use super::snapshot::{Snapshot, Xid};
 
@@ -22,4 +22,6 @@ pub struct Recovered {
     pub full: bool,
     /// Rows without a reply, and their lanes.
     pub rows: Vec<(i64, String)>,
+    /// Rows with a reply that name a label for it. The reply may have been published, or not.
+    pub owed: Vec<i64>,
 }

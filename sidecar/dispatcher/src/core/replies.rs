@@ -6,7 +6,7 @@ use tpro_wire::{headers, reply::Noise};
 use super::{
     Action, Core, Question,
     answer::{self, Reply},
-    barrier::Echo,
+    barrier::{Echo, Unanswered},
     in_flight::Key,
     incoming::Incoming,
     lane::CopyId,
@@ -66,13 +66,16 @@ impl Core {
         }
     }
 
-    /// A message of our own has come back: the server has the events before it, or nobody knows.
+    /// A message of our own has come back: the server has what went before it, or nobody knows.
     fn on_echo(&mut self, number: u32) {
         match self.link.echo(number) {
-            Some(Echo::Taken(events)) => {
-                events.into_iter().for_each(|key| self.settle(key, Outcome::taken()))
+            Some(Echo::Taken(sent)) => sent.into_iter().for_each(|message| match message {
+                Unanswered::Event(key) => self.settle(key, Outcome::taken()),
+                Unanswered::Reply(id) => self.forwarded(id),
+            }),
+            Some(Echo::Unsure(sent)) => {
+                sent.into_iter().for_each(|message| self.send_unanswered_again(message));
             }
-            Some(Echo::Unsure(events)) => events.into_iter().for_each(|key| self.messages.send_again(key)),
             None => {}
         }
     }
@@ -138,8 +141,8 @@ impl Core {
         }
     }
 
-    /// Asks the server to send something back, if it is time, to learn that it has the events
-    /// before it.
+    /// Asks the server to send something back, if it is time, to learn that it has what went before
+    /// it.
     pub(super) fn ask_echo(&mut self) {
         if let Some(number) = self.link.ask_echo(self.now) {
             let own = self.settings.service.as_str();

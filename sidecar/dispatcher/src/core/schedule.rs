@@ -39,8 +39,7 @@ impl CursorSchedule {
     }
 
     /// A row was settled by others, and may still wait in its lane.
-    pub fn settled_by_others(&mut self, id: i64) {
-        self.unsettled.remove(id);
+    pub fn settled_by_others(&mut self) {
         self.stale = true;
     }
 

@@ -29,6 +29,7 @@ pub fn settled_of(target: tpro_wire::Target, bytes: usize) -> Settled {
         attempts: 1,
         sent_at: None,
         responder: None,
+        reply_to: None,
         traceparent: tpro_wire::TraceParent::root([1; 24], false),
     };
     Settled { settlement, bytes, lane: LaneId::default() }

@@ -1,5 +1,7 @@
 //! The start of a leader: it finds out how far the leader before it has come.
 
+use rustc_hash::FxHashSet;
+
 use super::{cursor::Cursor, snapshot::Snapshot};
 
 /// A statement of the start. They run one after the other.
@@ -9,6 +11,8 @@ pub enum Inquiry {
     Cursor,
     /// Look which of these rows have no reply, and their lanes.
     Unsettled(Vec<i64>),
+    /// Look which of these rows, which have a reply, name a label for it.
+    Owed(Vec<i64>),
     /// Move the durable cursor.
     MoveCursor(Cursor),
     /// Try if replies can be written at all.
@@ -24,6 +28,8 @@ pub enum Finding {
     Cursor(Cursor),
     /// Rows without a reply, and their lanes.
     Unsettled(Vec<(i64, String)>),
+    /// Rows with a reply that name a label for it.
+    Owed(Vec<i64>),
     /// The cursor has moved.
     Moved,
     /// The reason why replies cannot be written, if they cannot.
@@ -46,6 +52,9 @@ pub enum Begin {
 pub struct TakeOver {
     cursor: Option<Cursor>,
     pending: Option<Vec<(i64, String)>>,
+    /// Pending rows with a reply, until it is known which of them name a label for it.
+    settled: Vec<i64>,
+    owed: Vec<i64>,
     /// The cursor no longer says that nothing else was sent.
     marked: bool,
     tried: Option<Option<String>>,
@@ -61,6 +70,8 @@ pub struct Found {
     pub(super) until: Option<Snapshot>,
     /// Rows that were read and have no reply, and their lanes.
     pub(super) pending: Vec<(i64, String)>,
+    /// Rows whose reply may not have been published to the label that they name for it.
+    pub(super) owed: Vec<i64>,
     /// The reason why replies cannot be written.
     pub(super) stuck: Option<String>,
 }
@@ -73,6 +84,7 @@ impl TakeOver {
                 seen: cursor.snapshot.clone(),
                 until: self.until.take(),
                 pending: self.pending.take().unwrap_or_default(),
+                owed: std::mem::take(&mut self.owed),
                 stuck: self.tried.take().flatten(),
             }),
             (inquiry, _) => Begin::Ask(inquiry.unwrap_or(Inquiry::Cursor)),
@@ -84,6 +96,9 @@ impl TakeOver {
         let Some(cursor) = &self.cursor else { return Some(Inquiry::Cursor) };
         if self.pending.is_none() {
             return Some(Inquiry::Unsettled(cursor.pending.clone()));
+        }
+        if !self.settled.is_empty() {
+            return Some(Inquiry::Owed(self.settled.clone()));
         }
         if cursor.clean && !self.marked {
             // From here on something that the cursor does not know of may have been sent.
@@ -100,7 +115,13 @@ impl TakeOver {
     pub fn finds(&mut self, finding: Finding) {
         match finding {
             Finding::Cursor(cursor) => self.cursor = Some(cursor),
-            Finding::Unsettled(pending) => self.pending = Some(pending),
+            Finding::Unsettled(pending) => {
+                let open: FxHashSet<i64> = pending.iter().map(|(id, _)| *id).collect();
+                let named = self.cursor.iter().flat_map(|cursor| &cursor.pending);
+                self.settled = named.copied().filter(|id| !open.contains(id)).collect();
+                self.pending = Some(pending);
+            }
+            Finding::Owed(owed) => (self.owed, self.settled) = (owed, Vec::new()),
             Finding::Moved => self.marked = true,
             Finding::Tried(reason) => self.tried = Some(reason),
             Finding::Snapshot(now) => self.until = Some(now),
@@ -123,8 +144,11 @@ mod tests {
                 Inquiry::Cursor => ("cursor", Finding::Cursor(cursor.clone())),
                 Inquiry::Unsettled(ids) => (
                     "unsettled",
-                    Finding::Unsettled(ids.into_iter().map(|id| (id, "tpro.co".into())).collect()),
+                    Finding::Unsettled(
+                        ids.into_iter().filter(|id| *id < 10).map(|id| (id, "tpro.co".into())).collect(),
+                    ),
                 ),
+                Inquiry::Owed(ids) => ("owed", Finding::Owed(ids)),
                 Inquiry::MoveCursor(cursor) => {
                     assert!(!cursor.clean);
                     ("move", Finding::Moved)
@@ -146,6 +170,14 @@ mod tests {
         let (statements, found) = asked(&Cursor { pending: vec![3], ..cursor });
         assert_eq!(statements, ["cursor", "unsettled", "move", "try"]);
         assert_eq!(found.pending.len(), 1);
+    }
+
+    #[test]
+    fn of_pending_rows_with_a_reply_it_asks_which_are_to_be_published() {
+        let cursor = Cursor { snapshot: Snapshot::at(5), pending: vec![3, 11, 12], clean: true };
+        let (statements, found) = asked(&cursor);
+        assert_eq!(statements, ["cursor", "unsettled", "owed", "move", "try"]);
+        assert_eq!((found.pending.len(), found.owed), (1, vec![11, 12]));
     }
 
     #[test]

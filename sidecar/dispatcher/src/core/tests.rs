@@ -1,6 +1,7 @@
 //! The core as a whole, driven by hand: inputs in, actions out.
 
 mod events;
+mod forwards;
 mod refusals;
 mod session;
 mod stop;
@@ -61,7 +62,13 @@ impl Leader {
 
     /// One that a leader before has left nothing to.
     fn fresh() -> Self {
-        Self::new(Found { seen: Snapshot::at(1), until: None, pending: Vec::new(), stuck: None })
+        Self::new(Found {
+            seen: Snapshot::at(1),
+            until: None,
+            pending: Vec::new(),
+            owed: Vec::new(),
+            stuck: None,
+        })
     }
 
     /// Tells something, and notes what is asked for then.
@@ -212,9 +219,16 @@ fn row(id: i64, seconds: i32) -> Row {
         headers: None,
         language: None,
         hops: 0,
+        reply_to: None,
         payload: Bytes::from_static(b"{}"),
     };
-    Row { tx: Xid(2), id, lane: "tpro.co".into(), content: Content::Whole(Box::new(published)) }
+    Row {
+        tx: Xid(2),
+        id,
+        lane: "tpro.co".into(),
+        forwards: false,
+        content: Content::Whole(Box::new(published)),
+    }
 }
 
 fn name(statement: &Statement) -> &'static str {
@@ -223,6 +237,7 @@ fn name(statement: &Statement) -> &'static str {
         Statement::Recover(_) => "Recover",
         Statement::Fetch { .. } => "Fetch",
         Statement::Recall(_) => "Recall",
+        Statement::Forward(_) => "Forward",
         Statement::Sleep => "Sleep",
         Statement::Wake => "Wake",
         Statement::Settle(_) => "Settle",

@@ -57,6 +57,7 @@ impl Core {
             self.begin_reading();
         }
         self.begin_handlers();
+        self.begin_forwarding();
         self.begin_look_back();
         self.begin_note();
         self.ask_echo();
@@ -120,7 +121,13 @@ impl Core {
         self.run(Statement::LookBack { seen, until, last, moves });
     }
 
-    fn on_looked_back(&mut self, until: Snapshot, found: &[(i64, String)], drawn: i64, moves: bool) {
+    fn on_looked_back(
+        &mut self,
+        until: Snapshot,
+        (found, owed): (&[(i64, String)], Vec<i64>),
+        drawn: i64,
+        moves: bool,
+    ) {
         if !found.is_empty() {
             tracing::warn!(
                 rows = found.len(),
@@ -130,6 +137,7 @@ impl Core {
         for (id, lane) in found {
             self.keep(*id, lane);
         }
+        owed.into_iter().for_each(|id| self.note_reply(id, true));
         self.reading.looked_back(until, drawn);
         if moves || !found.is_empty() {
             self.begin_move();
@@ -177,13 +185,14 @@ impl Core {
             Done::Page { cur, rows, limit, gone } => self.on_page(cur, rows, limit, &gone),
             Done::Recovered(page) => self.on_recovered(page),
             Done::Fetched { asked, rows, gone } => self.on_fetched(&asked, rows, &gone),
-            Done::Recalled(gone) => self.on_recalled(&gone),
+            Done::Recalled { gone, owed } => self.on_recalled(&gone, &owed),
+            Done::Forwards(replies) => self.on_forwards(replies),
             Done::Slept(ours) => self.reading.bell_taken(ours, self.now),
             Done::Woken => self.reading.bell_let_go(self.now),
             Done::Settled(writing, result) => self.go_on_writing(writing.tried(result)),
             Done::Missing(writing, ids) => self.go_on_writing(writing.missing(&ids)),
-            Done::LookedBack { until, found, drawn, moves } => {
-                self.on_looked_back(until, &found, drawn, moves);
+            Done::LookedBack { until, found, owed, drawn, moves } => {
+                self.on_looked_back(until, (&found, owed), drawn, moves);
             }
             Done::Moved => self.schedule.moved(),
             Done::Noted => self.schedule.noted(),

@@ -41,7 +41,11 @@ pub(crate) async fn begin(
     let now = Instant::now();
     outbox.listen(&app.config.service).await?;
     let replies = ReplyPrefix::new(&app.source.service, &app.source.instance);
-    let sending = Sending::new(app.nats.clone(), Sender::new(&app.source, replies.clone(), &app.keys));
+    let sending = Sending::new(
+        app.nats.clone(),
+        Sender::new(&app.source, replies.clone(), &app.keys),
+        &app.config.reply_to_prefix,
+    );
     // Before anything is sent: a reply to a leader before us settles too.
     let came = app.nats.subscribe(replies.wildcard()).await?;
     let found = look(&outbox).await?;
@@ -77,6 +81,7 @@ async fn look(outbox: &Outbox) -> Result<Found, OutboxError> {
         take_over.finds(match inquiry {
             Inquiry::Cursor => Finding::Cursor(outbox.cursor().await?),
             Inquiry::Unsettled(ids) => Finding::Unsettled(outbox.unsettled(&ids).await?),
+            Inquiry::Owed(ids) => Finding::Owed(outbox.owed(&ids).await?),
             Inquiry::MoveCursor(to) => outbox.move_cursor(&to).await.map(|()| Finding::Moved)?,
             Inquiry::TryToSettle => Finding::Tried(outbox.try_to_settle().await?),
             Inquiry::Snapshot => Finding::Snapshot(outbox.snapshot().await?),

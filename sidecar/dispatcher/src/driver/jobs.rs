@@ -6,7 +6,7 @@ use futures_util::{FutureExt as _, future::BoxFuture};
 use tpro_runtime::clock::Clock;
 
 use super::{
-    outbox::{Outbox, OutboxError},
+    outbox::{Looked, Outbox, OutboxError},
     recovery,
 };
 use crate::core::{Done, Statement, published::Row};
@@ -36,9 +36,11 @@ pub(crate) fn job(outbox: Arc<Outbox>, clock: &Clock, statement: Statement) -> J
         }
         Statement::Recall(ids) => async move {
             let gone = if ids.is_empty() { Vec::new() } else { outbox.settled(&ids).await? };
-            Ok(Done::Recalled(gone))
+            let owed = if gone.is_empty() { Vec::new() } else { outbox.owed(&gone).await? };
+            Ok(Done::Recalled { gone, owed })
         }
         .boxed(),
+        Statement::Forward(ids) => async move { outbox.forwards(&ids).await.map(Done::Forwards) }.boxed(),
         Statement::Sleep => async move { outbox.sleep().await.map(Done::Slept) }.boxed(),
         Statement::Wake => async move { outbox.wake().await.map(|()| Done::Woken) }.boxed(),
         Statement::Settle(writing) => async move {
@@ -53,8 +55,9 @@ pub(crate) fn job(outbox: Arc<Outbox>, clock: &Clock, statement: Statement) -> J
         }
         .boxed(),
         Statement::LookBack { seen, until, last, moves } => async move {
-            let (found, drawn) = recovery::look_back(&outbox, &seen, &until, last).await?;
-            Ok(Done::LookedBack { until, found, drawn, moves })
+            let (Looked { found, owed, .. }, drawn) =
+                recovery::look_back(&outbox, &seen, &until, last).await?;
+            Ok(Done::LookedBack { until, found, owed, drawn, moves })
         }
         .boxed(),
         Statement::MoveCursor(cursor) => async move {

@@ -126,6 +126,13 @@ impl Leader {
                         self.core.handle(Input::Room, now);
                     }
                 }
+                Action::Forward(reply) => {
+                    sends += 1;
+                    self.sending.forward(reply)?;
+                    if sends < SENDS && self.sending.has_room()? {
+                        self.core.handle(Input::Room, now);
+                    }
+                }
                 Action::Ask(question) => self.ask(question, now),
                 Action::Handle(handling) => self.handlers.begin(&self.app, handling),
                 Action::AskStandby => {

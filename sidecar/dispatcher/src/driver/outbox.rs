@@ -18,14 +18,25 @@ use uuid::Uuid;
 
 pub(crate) use self::error::OutboxError;
 use self::{asked::Asked, error::unwritten, statements::Statements};
-use super::row;
+use super::{forward, row};
 use crate::core::{
-    Settled, Unwritten,
+    Forward, Settled, Unwritten,
     cursor::Cursor,
     published,
     reader::Window,
     snapshot::{Snapshot, Xid},
 };
+
+/// Rows that were looked back at.
+#[derive(Default)]
+pub(crate) struct Looked {
+    /// Rows without a reply, and their lanes.
+    pub found: Vec<(i64, String)>,
+    /// Rows with a reply that name a label for it.
+    pub owed: Vec<i64>,
+    /// The place of the last row of a full page.
+    pub next: Option<(Xid, i64)>,
+}
 
 /// The leader's session.
 pub(crate) struct Outbox {
@@ -84,15 +95,14 @@ impl Outbox {
         Ok((cur, rows))
     }
 
-    /// A page of what became visible between two snapshots, `last` being the last id of it: which
-    /// rows have no reply, their lanes, and the last row of a full page.
+    /// A page of what became visible between two snapshots, `last` being the last id of it.
     pub async fn look_back(
         &self,
         (seen, until): (&Snapshot, &Snapshot),
         last: i64,
         after: Option<(Xid, i64)>,
         rows: i64,
-    ) -> Result<(Vec<(i64, String)>, Option<(Xid, i64)>), OutboxError> {
+    ) -> Result<Looked, OutboxError> {
         let run = |source| OutboxError::Run { name: "outbox.look_back", source };
         let (tx, id) = after.unwrap_or((Xid(seen.xmin().saturating_sub(1)), i64::MAX));
         let found = self
@@ -100,17 +110,20 @@ impl Outbox {
             .query(&self.statements.look_back, &[seen, until, &last, &tx, &id, &rows])
             .await
             .map_err(run)?;
-        let mut unsettled = Vec::new();
+        let mut looked = Looked::default();
         let mut place = None;
         for row in &found {
             let id = row.try_get(1).map_err(run)?;
             place = Some((row.try_get(0).map_err(run)?, id));
             if row.try_get::<_, Option<bool>>(3).map_err(run)?.is_none() {
-                unsettled.push((id, row.try_get(2).map_err(run)?));
+                looked.found.push((id, row.try_get(2).map_err(run)?));
+            } else if row.try_get(4).map_err(run)? {
+                looked.owed.push(id);
             }
         }
         let full = i64::try_from(found.len()).is_ok_and(|found| found == rows);
-        Ok((unsettled, place.filter(|_| full)))
+        looked.next = place.filter(|_| full);
+        Ok(looked)
     }
 
     /// The last id that was given out.
@@ -155,6 +168,22 @@ impl Outbox {
             found.iter().map(|row| row.try_get(0)).collect::<Result<_, _>>().map_err(run)?;
         settled.retain(|id| asked.has(*id));
         Ok(settled)
+    }
+
+    /// Those of these rows, which have a reply, that name a label for it, in order.
+    pub async fn owed(&self, ids: &[i64]) -> Result<Vec<i64>, OutboxError> {
+        let run = |source| OutboxError::Run { name: "outbox.owed", source };
+        let (least, greatest) = ends(ids);
+        let rows = self.client.query(&self.statements.owed, &[&ids, &least, &greatest]).await.map_err(run)?;
+        rows.iter().map(|row| row.try_get(0)).collect::<Result<_, _>>().map_err(run)
+    }
+
+    /// The replies of these rows that name a label for it, in the order of ids.
+    pub async fn forwards(&self, ids: &[i64]) -> Result<Vec<Forward>, OutboxError> {
+        let run = |source| OutboxError::Run { name: "outbox.forward", source };
+        let (least, greatest) = ends(ids);
+        let rows = self.client.query(&self.statements.forward, &[&ids, &least, &greatest]).await;
+        rows.and_then(|rows| forward::replies(&rows)).map_err(run)
     }
 
     /// Writes outcomes; the first reply of a row wins. Returns how many rows were written, or why

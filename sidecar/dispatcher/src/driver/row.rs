@@ -35,11 +35,22 @@ mod column {
     pub const TRACESTATE: usize = 10;
     pub const HEADERS: usize = 11;
     pub const BODY: usize = 12;
+    pub const REPLY_TO: usize = 13;
 }
 
 /// A row's place in the order of reading.
 pub(crate) fn place(row: &Row) -> Result<(Xid, i64), tokio_postgres::Error> {
     Ok((row.try_get(column::TX)?, row.try_get(column::ID)?))
+}
+
+/// The label that a row names for its reply.
+fn label(row: &Row) -> Result<Option<&str>, tokio_postgres::Error> {
+    row.try_get(column::REPLY_TO)
+}
+
+/// True if a row names a label for its reply.
+pub(crate) fn forwards(row: &Row) -> Result<bool, tokio_postgres::Error> {
+    Ok(label(row)?.is_some())
 }
 
 /// Names of lanes that the rows of a page share; each row of a further lane has its own.
@@ -63,7 +74,9 @@ pub(crate) fn rows(rows: &[Row]) -> Result<Vec<published::Row>, tokio_postgres::
                 lane
             }
         };
-        read.push(published::Row { tx, id, lane, content: content(row, &mut last)? });
+        let label = label(row)?;
+        let content = content(row, label, &mut last)?;
+        read.push(published::Row { tx, id, lane, forwards: label.is_some(), content });
     }
     Ok(read)
 }
@@ -84,13 +97,17 @@ fn target(row: &Row, last: &mut Option<Target>) -> Result<Option<Target>, tokio_
     Ok(last.clone())
 }
 
-/// Makes a message of a row; `last` is the target of the row before.
-fn content(row: &Row, last: &mut Option<Target>) -> Result<Content, tokio_postgres::Error> {
+/// Makes a message of a row with this label; `last` is the target of the row before.
+fn content(
+    row: &Row,
+    label: Option<&str>,
+    last: &mut Option<Target>,
+) -> Result<Content, tokio_postgres::Error> {
     let Some(body): Option<&str> = row.try_get(column::BODY)? else { return Ok(Content::Bare) };
     let target = target(row, last)?;
     let broken = |uid, column| {
-        let target = target.clone();
-        Ok(Content::Broken(Box::new(Broken { column, uid, target })))
+        let (target, reply_to) = (target.clone(), label.map(str::to_owned));
+        Ok(Content::Broken(Box::new(Broken { column, uid, target, reply_to })))
     };
     let Ok(uid) = Uid::from_uuid(row.try_get::<_, Uuid>(column::UID)?) else { return broken(None, "uid") };
     let Some(target) = &target else { return broken(Some(uid), "service_name") };
@@ -125,6 +142,7 @@ fn content(row: &Row, last: &mut Option<Target>) -> Result<Content, tokio_postgr
         headers: (headers != "{}").then(|| headers.to_owned()),
         language: known.language.filter(|tag| is_language(tag)).map(Cow::into_owned),
         hops: known.hops.unwrap_or(0),
+        reply_to: label.map(str::to_owned),
         payload,
     })))
 }

@@ -7,13 +7,15 @@ use bytes::Bytes;
 use futures_util::{FutureExt as _, SinkExt as _};
 use tpro_runtime::failpoint;
 
-use super::{fall::Fall, sender::Sender};
-use crate::core::Outgoing;
+use super::{fall::Fall, forward, sender::Sender};
+use crate::core::{Forward, Outgoing};
 
 /// The way out.
 pub(crate) struct Sending {
     nats: Client,
     sender: Sender,
+    /// It makes a subject of the label of a row.
+    prefix: String,
 }
 
 /// A message is larger than NATS takes.
@@ -23,8 +25,8 @@ pub(crate) struct TooLarge {
 }
 
 impl Sending {
-    pub(crate) fn new(nats: Client, sender: Sender) -> Self {
-        Self { nats, sender }
+    pub(crate) fn new(nats: Client, sender: Sender, prefix: &str) -> Self {
+        Self { nats, sender, prefix: prefix.to_owned() }
     }
 
     pub(crate) fn is_connected(&self) -> bool {
@@ -58,6 +60,26 @@ impl Sending {
             }
             Err(error) if error.kind() == PublishErrorKind::MaxPayloadExceeded => {
                 Ok(Err(TooLarge { size, most: self.nats.max_payload() }))
+            }
+            Err(_) => Err(Fall::Nats),
+        }
+    }
+
+    /// Hands a reply for the subscribers of a label to the client, which has room. One that is
+    /// larger than NATS takes is in the table only.
+    pub(crate) fn forward(&mut self, reply: Forward) -> Result<(), Fall> {
+        let (id, uid) = (reply.id, reply.uid);
+        let composed = forward::compose(&self.prefix, reply);
+        let size = composed.payload.len();
+        match self.nats.start_send_unpin(composed) {
+            Ok(()) => Ok(()),
+            Err(error) if error.kind() == PublishErrorKind::MaxPayloadExceeded => {
+                let most = self.nats.max_payload();
+                tracing::warn!(
+                    row.id = id, message.id = %uid, size, most,
+                    "a reply is larger than NATS takes, and is not published to the label in reply_to; it is in mq_reply"
+                );
+                Ok(())
             }
             Err(_) => Err(Fall::Nats),
         }

@@ -19,6 +19,7 @@ mod own;
 mod print;
 mod problem;
 mod reader;
+mod reply_to;
 mod secret;
 #[cfg(test)]
 mod tests;
@@ -64,6 +65,8 @@ pub struct Config {
     pub nats_login: NatsLogin,
     /// `TPRO_SPACE`, default `tpro`.
     pub space: String,
+    /// `REPLY_TO_PREFIX`: with the label of a row behind it, the subject of its published reply.
+    pub reply_to_prefix: String,
     /// `TPRO_SHARE_SERVICE`: copies on another database may serve under this name, default no.
     pub shares: bool,
     /// `OTEL_EXPORTER_OTLP_ENDPOINT`; none turns tracing off.
@@ -111,6 +114,7 @@ impl Config {
         let pool_max = reader.number("DB_POOL_MAX", 10, 1..=1000);
         let (nats_urls, nats_login) = nats::read(&mut reader);
         let space = reader.parsed("TPRO_SPACE", "tpro".to_owned(), space);
+        let reply_to_prefix = reply_to::read(&mut reader, &space);
         let shares = reader.parsed("TPRO_SHARE_SERVICE", false, yes_or_no);
         let (otlp_endpoint, sampling, jaeger_public_url) = collector::read(&mut reader);
         let (log_file, log) = log::read(&mut reader);
@@ -136,6 +140,7 @@ impl Config {
             nats_urls,
             nats_login,
             space,
+            reply_to_prefix,
             shares,
             otlp_endpoint,
             sampling,

@@ -148,6 +148,7 @@ async fn settle_once(
         target: settlement.target.clone(),
         attempts: settlement.attempts,
         responder: settlement.responder.clone(),
+        reply_to: settlement.reply_to.clone(),
         span,
     };
     // From here on the handler has had its turn. After any error that does not pass, it does not

@@ -21,6 +21,7 @@ pub struct ReplyCtx {
     pub(crate) target: Target,
     pub(crate) attempts: i32,
     pub(crate) responder: Option<String>,
+    pub(crate) reply_to: Option<String>,
     pub(crate) span: TraceParent,
 }
 
@@ -72,6 +73,11 @@ impl ReplyCtx {
     /// The copy that answered: `analytic/1.0/1`.
     pub fn responder(&self) -> Option<&str> {
         self.responder.as_deref()
+    }
+
+    /// The label of the row (`reply_to`), to which the reply is published when it is committed.
+    pub fn reply_to(&self) -> Option<&str> {
+        self.reply_to.as_deref()
     }
 
     /// The span of this handler, as parent for others.

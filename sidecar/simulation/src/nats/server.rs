@@ -24,11 +24,21 @@ pub struct Server {
     next: u32,
     max_payload: usize,
     max_pending: usize,
+    /// Messages to subjects that begin so are kept.
+    watched: Option<Arc<str>>,
+    kept: Vec<Message>,
 }
 
 impl Default for Server {
     fn default() -> Self {
-        Self { connections: BTreeMap::new(), next: 1, max_payload: MAX_PAYLOAD, max_pending: MAX_PENDING }
+        Self {
+            connections: BTreeMap::new(),
+            next: 1,
+            max_payload: MAX_PAYLOAD,
+            max_pending: MAX_PENDING,
+            watched: None,
+            kept: Vec::new(),
+        }
     }
 }
 
@@ -39,6 +49,17 @@ impl Server {
         self.next += 1;
         self.connections.insert(id, Connection::new(permissions));
         id
+    }
+
+    /// A server that keeps what it takes for subjects that begin so, if anybody subscribes to them
+    /// or not.
+    pub fn watching(prefix: &str) -> Self {
+        Self { watched: Some(prefix.into()), ..Self::default() }
+    }
+
+    /// The messages that were kept.
+    pub fn kept(&self) -> &[Message] {
+        &self.kept
     }
 
     /// True as long as the client has the connection.
@@ -160,6 +181,9 @@ impl Server {
         }
         if !connection.permissions.may_publish(&message.subject) {
             return connection.push(Delivery::Refused(Refusal::Publish(message.subject)));
+        }
+        if self.watched.as_ref().is_some_and(|prefix| message.subject.starts_with(&**prefix)) {
+            self.kept.push(message.clone());
         }
         let targets = self.targets(&message.subject, choose);
         if targets.is_empty() {

@@ -236,6 +236,8 @@ impl Server {
             }
             Statement::Unsettled(service, ids) => self.unsettled(view!(), service, &ids),
             Statement::Settled(service, ids) => self.settled(view!(), service, &ids),
+            Statement::Owed(service, ids) => self.owed(view!(), service, &ids),
+            Statement::Forward(service, ids) => self.forward(view!(), service, &ids),
             Statement::Settle(service, replies) => return self.settle(id, service, replies, false),
             Statement::SettleUnsettled(service, replies) => return self.settle(id, service, replies, true),
             Statement::SettleOwn(service, reply) => {

@@ -1,13 +1,14 @@
-//! Statements of the outbox: `read.sql`, `look_back.sql`, `fetch.sql`, `unsettled.sql`, `settled.sql` of the dispatcher.
+//! Statements of the outbox: `read.sql`, `look_back.sql`, `fetch.sql`, `unsettled.sql`, `settled.sql`, `owed.sql`,
+//! `forward.sql` of the dispatcher.
 
-use std::{collections::BTreeSet, sync::Arc};
+use std::collections::BTreeSet;
 
 use super::{
     row::{Key, Message, Row, Service, Table},
     server::Server,
     session::SessionId,
     snapshot::Snapshot,
-    statement::{Answer, NewMessage, Page, Window},
+    statement::{Answer, LookedBack, NewMessage, Page, Window},
     transactions::View,
     work::{Insert, Returns},
     writing::Flow,
@@ -42,6 +43,7 @@ impl Server {
                 created_at: now,
                 expires_at: new.expires_at,
                 direct: new.direct,
+                reply_to: new.reply_to,
                 headers: new.headers,
                 body: new.body,
             }));
@@ -92,7 +94,7 @@ impl Server {
         last: i64,
         after: (Xid, i64),
         rows: usize,
-    ) -> Vec<(Xid, i64, Arc<str>, bool)> {
+    ) -> Vec<LookedBack> {
         let messages = self.heap.messages(service, after, until.xmax(), view);
         let wanted = messages.filter(|message| {
             message.id <= last && until.sees(message.tx) && !seen.sees(message.tx) && !message.direct
@@ -100,7 +102,13 @@ impl Server {
         let settled = |message: &Message| self.heap.get(&reply_key(service, message.id), view).is_some();
         wanted
             .take(rows)
-            .map(|message| (message.tx, message.id, message.lane.clone(), settled(message)))
+            .map(|message| LookedBack {
+                tx: message.tx,
+                id: message.id,
+                lane: message.lane.clone(),
+                settled: settled(message),
+                forwards: message.reply_to,
+            })
             .collect()
     }
 
@@ -129,6 +137,23 @@ impl Server {
         let ids: BTreeSet<i64> = ids.iter().copied().collect();
         let settled = |id: &i64| self.heap.get(&reply_key(service, *id), view).is_some();
         Answer::Ids(ids.into_iter().filter(settled).collect())
+    }
+
+    /// `outbox.owed`.
+    pub(super) fn owed(&self, view: View, service: Service, ids: &[i64]) -> Answer {
+        let named = self.fetch(view, service, ids).filter(|message| message.reply_to);
+        Answer::Ids(named.map(|message| message.id).collect())
+    }
+
+    /// `outbox.forward`.
+    pub(super) fn forward(&self, view: View, service: Service, ids: &[i64]) -> Answer {
+        let named = self.fetch(view, service, ids).filter(|message| message.reply_to);
+        let replies =
+            named.filter_map(|message| match self.heap.get(&reply_key(service, message.id), view) {
+                Some(Row::Reply(reply)) => Some((message.id, message.uid, reply.status.clone())),
+                _ => None,
+            });
+        Answer::Forwards(replies.collect())
     }
 
     /// The message with this id.

@@ -32,6 +32,8 @@ pub struct Message {
     pub expires_at: Option<Time>,
     /// The record of a call that the service made itself.
     pub direct: bool,
+    /// It names a label for its reply.
+    pub reply_to: bool,
     /// Headers, as text.
     pub headers: Arc<str>,
     /// Body, as text.

@@ -29,6 +29,8 @@ pub struct NewMessage {
     pub expires_at: Option<Time>,
     /// The record of a call.
     pub direct: bool,
+    /// It names a label for its reply.
+    pub reply_to: bool,
     /// Headers, as text.
     pub headers: Arc<str>,
     /// Body, as text.
@@ -78,6 +80,21 @@ pub struct Taking {
     pub budget: Duration,
     /// The proof that a repeat must give.
     pub proof: Option<Arc<str>>,
+}
+
+/// A row of `outbox.look_back`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LookedBack {
+    /// The transaction that has published it.
+    pub tx: Xid,
+    /// Its number.
+    pub id: i64,
+    /// `space.service`.
+    pub lane: Arc<str>,
+    /// It has a reply.
+    pub settled: bool,
+    /// It names a label for it.
+    pub forwards: bool,
 }
 
 /// A sender, the target it asked, and its proof.
@@ -149,6 +166,10 @@ pub enum Statement {
     Unsettled(Service, Vec<i64>),
     /// `outbox.settled`.
     Settled(Service, Vec<i64>),
+    /// `outbox.owed`.
+    Owed(Service, Vec<i64>),
+    /// `outbox.forward`.
+    Forward(Service, Vec<i64>),
     /// `reply.settle`.
     Settle(Service, Vec<Reply>),
     /// `reply.settle_unsettled`.
@@ -228,8 +249,10 @@ pub enum Answer {
     Ids(Vec<i64>),
     /// Ids and lanes.
     Lanes(Vec<(i64, Arc<str>)>),
-    /// Messages that were looked back at: place, lane, and whether they have a reply.
-    LookedBack(Vec<(Xid, i64, Arc<str>, bool)>),
+    /// Messages that were looked back at.
+    LookedBack(Vec<LookedBack>),
+    /// Replies for the subscribers of labels: id, uid and status.
+    Forwards(Vec<(i64, u128, Arc<str>)>),
     /// The durable cursor.
     Cursor(Cursor),
     /// Uids.

@@ -5,11 +5,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use tpro_dispatcher::core::{Action, Done, End, HandlerEnd, Input, Notice, Question, Statement};
 
 /// The states that a core can come to, as far as they are seen from outside.
-const ALL: [&str; 55] = [
+const ALL: [&str; 58] = [
     "action:abandon",
     "action:ask-echo",
     "action:ask-presence",
     "action:ask-standby",
+    "action:forward",
     "action:handle",
     "action:handle-by-leader",
     "action:send",
@@ -29,7 +30,9 @@ const ALL: [&str; 55] = [
     "done:page-rows",
     "done:recalled",
     "done:recalled-gone",
+    "done:recalled-owed",
     "done:recovered",
+    "done:recovered-owed",
     "done:settled",
     "done:settled-fewer",
     "done:settled-held",
@@ -102,7 +105,10 @@ impl Coverage {
             Action::End(End::Silent) => self.at("end:silent"),
             Action::End(End::Stopped) => self.at("end:stopped"),
             Action::Run(statement) => self.statement(statement),
-            Action::Send(_) | Action::Show(Notice::Standby(_)) | Action::End(End::Broken(_)) => {}
+            Action::Send(_)
+            | Action::Forward(_)
+            | Action::Show(Notice::Standby(_))
+            | Action::End(End::Broken(_)) => {}
         }
     }
 
@@ -159,12 +165,17 @@ impl Coverage {
                     self.at("done:page-bare");
                 }
             }
-            Done::Recovered(_) => self.at("done:recovered"),
+            Done::Recovered(page) => {
+                self.at(if page.owed.is_empty() { "done:recovered" } else { "done:recovered-owed" });
+            }
             Done::Fetched { gone, .. } => {
                 self.at(if gone.is_empty() { "done:fetched" } else { "done:fetched-gone" });
             }
-            Done::Recalled(gone) => {
+            Done::Recalled { gone, owed } => {
                 self.at(if gone.is_empty() { "done:recalled" } else { "done:recalled-gone" });
+                if !owed.is_empty() {
+                    self.at("done:recalled-owed");
+                }
             }
             Done::Slept(ours) => self.at(if *ours { "done:slept" } else { "done:slept-not" }),
             Done::Woken => self.at("done:woken"),
@@ -179,7 +190,7 @@ impl Coverage {
             }
             Done::Moved => self.at("done:moved"),
             Done::Tried(_) => self.at("done:tried"),
-            Done::Noted | Done::Beat => {}
+            Done::Forwards(_) | Done::Noted | Done::Beat => {}
         }
     }
 

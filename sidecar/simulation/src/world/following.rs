@@ -95,6 +95,7 @@ impl World {
                     Ok(Answer::Lanes(open)) => Finding::Unsettled(
                         open.into_iter().map(|(id, lane)| (id, lane.to_string())).collect(),
                     ),
+                    Ok(Answer::Ids(owed)) => Finding::Owed(owed),
                     Ok(Answer::Count(_)) => Finding::Moved,
                     // LISTEN is answered like a try to settle.
                     Ok(Answer::Done) if !tries => return,
@@ -154,6 +155,7 @@ impl World {
             Begin::Lead(found) => return self.lead(at, session, found),
             Begin::Ask(Inquiry::Cursor) => Statement::Cursor(service),
             Begin::Ask(Inquiry::Unsettled(ids)) => Statement::Unsettled(service, ids),
+            Begin::Ask(Inquiry::Owed(ids)) => Statement::Owed(service, ids),
             Begin::Ask(Inquiry::MoveCursor(cursor)) => {
                 Statement::MoveCursor(service, rows::to_cursor(&cursor))
             }

@@ -29,22 +29,32 @@ pub enum Next {
     Fall(SqlState),
 }
 
+/// Rows that were looked back at: those without a reply and their lanes, and those with one that
+/// name a label for it.
+#[derive(Default)]
+pub struct Looked {
+    found: Vec<(i64, String)>,
+    owed: Vec<i64>,
+}
+
 /// A job that waits for an answer.
 pub enum Job {
     Page { limit: usize, doubted: bool },
     PageSettled { limit: usize, cur: Snapshot, rows: Vec<Row> },
     Recover,
-    Recovered { cur: Snapshot, last: Option<(Xid, i64)>, full: bool },
+    Recovered { cur: Snapshot, last: Option<(Xid, i64)>, full: bool, named: Vec<i64> },
     Fetch { asked: Vec<(LaneId, Waiting)>, doubted: bool },
     FetchSettled { asked: Vec<(LaneId, Waiting)>, rows: Vec<Row> },
     Recall,
+    RecallOwed { gone: Vec<i64> },
+    Forward,
     Sleep,
     Wake,
     Settle(Box<Writing>),
     SettleUnsettled(Box<Writing>),
     Missing(Box<Writing>),
-    LookBack { seen: Snapshot, until: Snapshot, last: i64, moves: bool, found: Vec<(i64, String)> },
-    Drawn { until: Snapshot, moves: bool, found: Vec<(i64, String)> },
+    LookBack { seen: Snapshot, until: Snapshot, last: i64, moves: bool, looked: Looked },
+    Drawn { until: Snapshot, moves: bool, looked: Looked },
     MoveCursor { clean: bool },
     Note,
     TryToSettle,
@@ -64,8 +74,11 @@ pub fn begin(service: Service, statement: Statement) -> Next {
             let ids = asked.iter().map(|(_, row)| row.id()).collect();
             Next::Ask(Job::Fetch { asked, doubted }, Sql::Fetch(service, ids))
         }
-        Statement::Recall(ids) if ids.is_empty() => Next::Done(Done::Recalled(Vec::new())),
+        Statement::Recall(ids) if ids.is_empty() => {
+            Next::Done(Done::Recalled { gone: Vec::new(), owed: Vec::new() })
+        }
         Statement::Recall(ids) => Next::Ask(Job::Recall, Sql::Settled(service, ids)),
+        Statement::Forward(ids) => Next::Ask(Job::Forward, Sql::Forward(service, ids)),
         Statement::Sleep => Next::Ask(Job::Sleep, Sql::Sleep(service)),
         Statement::Wake => Next::Ask(Job::Wake, Sql::Wake(service)),
         Statement::Settle(writing) => {
@@ -77,10 +90,10 @@ pub fn begin(service: Service, statement: Statement) -> Next {
             Next::Ask(Job::Missing(writing), Sql::Unsettled(service, ids))
         }
         Statement::LookBack { seen, until, last: Some(last), moves } => {
-            look_back(service, seen, until, last, moves, Vec::new(), None)
+            look_back(service, seen, until, last, moves, Looked::default(), None)
         }
         Statement::LookBack { until, last: None, moves, .. } => {
-            Next::Ask(Job::Drawn { until, moves, found: Vec::new() }, Sql::Drawn(service))
+            Next::Ask(Job::Drawn { until, moves, looked: Looked::default() }, Sql::Drawn(service))
         }
         Statement::MoveCursor(cursor) => Next::Ask(
             Job::MoveCursor { clean: cursor.clean },
@@ -137,13 +150,17 @@ impl Job {
                 let last = page.rows.last().map(|(message, _)| (Xid(message.tx.0), message.id));
                 let ids: Vec<i64> = page.rows.iter().map(|(message, _)| message.id).collect();
                 if ids.is_empty() {
-                    return Next::Done(Done::Recovered(Recovered { cur, last, full, rows: Vec::new() }));
+                    let (rows, owed) = (Vec::new(), Vec::new());
+                    return Next::Done(Done::Recovered(Recovered { cur, last, full, rows, owed }));
                 }
-                Next::Ask(Self::Recovered { cur, last, full }, Sql::Unsettled(service, ids))
+                let named = page.rows.iter().filter(|(message, _)| message.reply_to);
+                let named = named.map(|(message, _)| message.id).collect();
+                Next::Ask(Self::Recovered { cur, last, full, named }, Sql::Unsettled(service, ids))
             }
-            (Self::Recovered { cur, last, full }, Answer::Lanes(open)) => {
+            (Self::Recovered { cur, last, full, named: mut owed }, Answer::Lanes(open)) => {
+                owed.retain(|id| !open.iter().any(|(other, _)| other == id));
                 let rows = open.into_iter().map(|(id, lane)| (id, lane.to_string())).collect();
-                Next::Done(Done::Recovered(Recovered { cur, last, full, rows }))
+                Next::Done(Done::Recovered(Recovered { cur, last, full, rows, owed }))
             }
             (Self::Fetch { asked, doubted }, Answer::Messages(messages)) => {
                 let rows: Vec<Row> = messages.iter().map(|message| rows::row(message, true, at)).collect();
@@ -156,7 +173,17 @@ impl Job {
             (Self::FetchSettled { asked, rows }, Answer::Ids(gone)) => {
                 Next::Done(Done::Fetched { asked, rows, gone })
             }
-            (Self::Recall, Answer::Ids(gone)) => Next::Done(Done::Recalled(gone)),
+            (Self::Recall, Answer::Ids(gone)) if gone.is_empty() => {
+                Next::Done(Done::Recalled { gone, owed: Vec::new() })
+            }
+            (Self::Recall, Answer::Ids(gone)) => {
+                let ids = gone.clone();
+                Next::Ask(Self::RecallOwed { gone }, Sql::Owed(service, ids))
+            }
+            (Self::RecallOwed { gone }, Answer::Ids(owed)) => Next::Done(Done::Recalled { gone, owed }),
+            (Self::Forward, Answer::Forwards(replies)) => {
+                Next::Done(Done::Forwards(replies.iter().map(rows::forward).collect()))
+            }
             (Self::Sleep, Answer::Flag(ours)) => Next::Done(Done::Slept(ours)),
             (Self::Wake, Answer::Done) => Next::Done(Done::Woken),
             (Self::Settle(writing) | Self::SettleUnsettled(writing), Answer::Count(rows)) => {
@@ -165,17 +192,23 @@ impl Job {
             (Self::Missing(writing), Answer::Lanes(open)) => {
                 Next::Done(Done::Missing(writing, open.into_iter().map(|(id, _)| id).collect()))
             }
-            (Self::LookBack { seen, until, last, moves, mut found }, Answer::LookedBack(rows)) => {
-                let place = rows.last().map(|(tx, id, ..)| (*tx, *id)).filter(|_| rows.len() == PAGE);
-                let open = rows.into_iter().filter(|(.., settled)| !settled);
-                found.extend(open.map(|(_, id, lane, _)| (id, lane.to_string())));
+            (Self::LookBack { seen, until, last, moves, mut looked }, Answer::LookedBack(rows)) => {
+                let place = rows.last().map(|row| (row.tx, row.id)).filter(|_| rows.len() == PAGE);
+                for row in rows {
+                    match row.settled {
+                        true if row.forwards => looked.owed.push(row.id),
+                        true => {}
+                        false => looked.found.push((row.id, row.lane.to_string())),
+                    }
+                }
                 match place {
-                    Some(_) => look_back(service, seen, until, last, moves, found, place),
-                    None => Next::Ask(Self::Drawn { until, moves, found }, Sql::Drawn(service)),
+                    Some(_) => look_back(service, seen, until, last, moves, looked, place),
+                    None => Next::Ask(Self::Drawn { until, moves, looked }, Sql::Drawn(service)),
                 }
             }
-            (Self::Drawn { until, moves, found }, Answer::Number(drawn)) => {
-                Next::Done(Done::LookedBack { until, found, drawn, moves })
+            (Self::Drawn { until, moves, looked }, Answer::Number(drawn)) => {
+                let Looked { found, owed } = looked;
+                Next::Done(Done::LookedBack { until, found, owed, drawn, moves })
             }
             (Self::MoveCursor { .. }, Answer::Count(_)) => Next::Done(Done::Moved),
             (Self::Note, Answer::Count(_)) => Next::Done(Done::Noted),
@@ -205,13 +238,13 @@ fn look_back(
     until: Snapshot,
     last: i64,
     moves: bool,
-    found: Vec<(i64, String)>,
+    looked: Looked,
     after: Option<(postgres::Xid, i64)>,
 ) -> Next {
     let (from, to) = (rows::to_snapshot(&seen), rows::to_snapshot(&until));
     let after = after.unwrap_or((postgres::Xid(seen.xmin().saturating_sub(1)), i64::MAX));
     let statement = postgres::Statement::LookBack(service, from, to, last, after, PAGE);
-    Next::Ask(Job::LookBack { seen, until, last, moves, found }, statement)
+    Next::Ask(Job::LookBack { seen, until, last, moves, looked }, statement)
 }
 
 fn read_rows(found: &[(postgres::Message, bool)], at: Time) -> Vec<Row> {

@@ -127,6 +127,7 @@ impl World {
                     Action::Run(statement) => self.begin_job(at, session, leader, statement),
                     Action::Abandon => leader.jobs.clear(),
                     Action::Send(key) => self.send(at, leader, key),
+                    Action::Forward(reply) => self.forward(at, &reply),
                     Action::Ask(question) => self.ask_service(at, leader, question),
                     Action::Handle(handling) => self.handle(at, session, leader, handling),
                     Action::AskStandby => leader.core.handle(Input::Standby(false), now),
@@ -162,7 +163,7 @@ impl World {
             }
             Next::Done(done) => {
                 let now = instant(self.now());
-                if let Done::Recalled(gone) = &done {
+                if let Done::Recalled { gone, .. } = &done {
                     for id in gone {
                         if let Some(uid) = leader.ids.remove(id) {
                             leader.flying.remove(&uid);

@@ -16,6 +16,11 @@ pub const SPACE: &str = "tpro";
 /// The subject, before the lane, on which a copy says that it is back.
 pub const BACK: &str = "_TPRO.back.";
 
+/// The subjects, before the label, of replies that are published to labels.
+pub const LABELS: &str = "$$.nats-pwl-reply.";
+/// The label that messages name.
+pub const LABEL: &str = "label";
+
 /// The words of a service.
 pub struct Names {
     /// Its name.
@@ -41,6 +46,11 @@ static NAMES: LazyLock<Vec<Names>> = LazyLock::new(|| SERVICES.iter().map(|name|
 /// The words of the service at this place.
 pub fn names(service: usize) -> &'static Names {
     &NAMES[service]
+}
+
+/// True if the message with this uid names a label for its reply.
+pub fn names_label(uid: u128) -> bool {
+    uid.is_multiple_of(3)
 }
 
 impl Names {

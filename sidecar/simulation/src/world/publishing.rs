@@ -6,7 +6,7 @@ use super::{
     World,
     event::{Event, Owner},
     line::{Ended, Settles},
-    names::{NOBODY, SPACE, names},
+    names::{NOBODY, SPACE, names, names_label},
     plan::{Conclusion, Letter, Way},
 };
 use crate::postgres::{Answer, NewMessage, Service, SessionId, SqlState, Statement, Step};
@@ -86,6 +86,7 @@ impl World {
                 timeout: letter.budget,
                 expires_at: letter.expires.map(|after| now + after),
                 direct: false,
+                reply_to: names_label(*uid),
                 headers: "{}".into(),
                 body: "{}".into(),
             }

@@ -3,10 +3,12 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
+    sync::Arc,
     time::Duration,
 };
 
 use tpro_dispatcher::core::Input;
+use tpro_wire::headers;
 
 use super::{
     Finished, World,
@@ -16,9 +18,10 @@ use super::{
     plan::{Conclusion, Letter, Transaction, Way},
     process::Lead,
     replying::REPLY_EFFECT,
+    rows,
 };
 use crate::{
-    postgres::{Reply, Row, Service, Table},
+    postgres::{Message, Reply, Row, Service, Table},
     time::Time,
 };
 
@@ -121,6 +124,7 @@ impl World {
                 replies.insert(reply.mq_id, reply);
             }
         }
+        let published = self.published();
         let mut statuses = Vec::new();
         for row in rows(Table::Publish) {
             let Row::Publish(message) = row else { continue };
@@ -131,6 +135,7 @@ impl World {
                 }
                 Some(reply) => {
                     self.look_at_reply(&reply, broken);
+                    self.look_at_label(&message, &reply, published.get(&message.uid), broken);
                     statuses.push(reply.status);
                 }
             }
@@ -176,6 +181,39 @@ impl World {
     /// The stored outcome of a message in the inbox of a service.
     fn stored(&self, service: usize, uid: u128) -> Option<std::sync::Arc<str>> {
         self.database.stored(Service(service), uid)
+    }
+
+    /// The statuses that were published to labels, by the uids of their messages.
+    fn published(&self) -> BTreeMap<u128, BTreeSet<Arc<str>>> {
+        let mut published: BTreeMap<u128, BTreeSet<Arc<str>>> = BTreeMap::new();
+        for message in self.broker.kept() {
+            let header = |name: &str| message.headers.iter().find(|(other, _)| **other == *name);
+            if let (Some((_, uid)), Some((_, status))) = (header(headers::MSG_ID), header(headers::STATUS)) {
+                let uid = uid.parse().expect("is a uid");
+                published.entry(rows::number(&uid)).or_default().insert(status.clone());
+            }
+        }
+        published
+    }
+
+    /// A message that names a label: its reply was published there as it is in the table, and no
+    /// other was.
+    fn look_at_label(
+        &self,
+        message: &Message,
+        reply: &Reply,
+        published: Option<&BTreeSet<Arc<str>>>,
+        broken: &mut Vec<String>,
+    ) {
+        let (id, status) = (message.id, &reply.status);
+        match published {
+            None if message.reply_to => broken.push(format!("the reply of {id} was not published")),
+            Some(_) if !message.reply_to => broken.push(format!("{id} names no label and was published")),
+            Some(all) if !all.contains(status) || (all.len() > 1 && !self.has_lost()) => {
+                broken.push(format!("{id} ended as {status}, and {all:?} was published"));
+            }
+            _ => {}
+        }
     }
 
     /// A reply, beside what its target has stored.

@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use tpro_dispatcher::core::{
-    Settled,
+    Forward, Settled,
     cursor::Cursor,
     published::{Content, Published, Row},
     snapshot::{Snapshot, Xid},
@@ -12,7 +12,7 @@ use tpro_dispatcher::core::{
 use tpro_wire::{Budget, Protocol, Target, TraceParent, Uid, envelope};
 use uuid::Uuid;
 
-use super::clock::wall;
+use super::{clock::wall, names::LABEL};
 use crate::{postgres, time::Time};
 
 /// A snapshot of the database as the core has it.
@@ -51,7 +51,8 @@ pub fn number(uid: &Uid) -> u128 {
 /// A message of the outbox that was read at this moment; `whole` if it came with its body.
 pub fn row(message: &postgres::Message, whole: bool, at: Time) -> Row {
     let content = if whole { Content::Whole(Box::new(published(message, at))) } else { Content::Bare };
-    Row { tx: Xid(message.tx.0), id: message.id, lane: message.lane.clone(), content }
+    let (lane, forwards) = (message.lane.clone(), message.reply_to);
+    Row { tx: Xid(message.tx.0), id: message.id, lane, forwards, content }
 }
 
 fn published(message: &postgres::Message, at: Time) -> Published {
@@ -72,6 +73,7 @@ fn published(message: &postgres::Message, at: Time) -> Published {
         headers: None,
         language: None,
         hops: 0,
+        reply_to: message.reply_to.then(|| LABEL.to_owned()),
         payload: Bytes::from(payload),
     }
 }
@@ -80,6 +82,12 @@ fn published(message: &postgres::Message, at: Time) -> Published {
 fn left(expires: Time, at: Time) -> i64 {
     let ms = |time: Duration| i64::try_from(time.as_millis()).unwrap_or(i64::MAX);
     if expires >= at { ms(expires - at) } else { -ms(at - expires) }
+}
+
+/// A reply for the subscribers of a label.
+pub fn forward((id, number, status): &(i64, u128, Arc<str>)) -> Forward {
+    let status = status.parse().expect("is a status");
+    Forward { id: *id, uid: uid(*number), label: LABEL.to_owned(), status, payload: b"null".to_vec() }
 }
 
 /// A reply as the database has it.

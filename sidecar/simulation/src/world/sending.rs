@@ -2,10 +2,17 @@
 
 use std::sync::Arc;
 
-use tpro_dispatcher::core::{Input, Key, Question};
+use tpro_dispatcher::core::{Forward, Input, Key, Question};
 use tpro_wire::{MessageKey, Uid, Version, headers};
 
-use super::{World, clock::instant, names::names, plan::Way, process::Leader, rows};
+use super::{
+    World,
+    clock::instant,
+    names::{LABELS, names},
+    plan::Way,
+    process::Leader,
+    rows,
+};
 use crate::{nats::Message, time::Time};
 
 impl World {
@@ -64,6 +71,18 @@ impl World {
         }
         self.say(at, message);
         leader.core.handle(Input::Sent(key), now);
+    }
+
+    /// A reply goes to the subject of its label.
+    pub(super) fn forward(&mut self, at: usize, reply: &Forward) {
+        self.coverage.at("action:forward");
+        self.note(format_args!("process {at} publishes the reply of {}", reply.id));
+        let headers = vec![
+            (headers::STATUS.into(), reply.status.as_str().into()),
+            (headers::MSG_ID.into(), reply.uid.to_string().into()),
+        ];
+        let subject = format!("{LABELS}{}", reply.label).into();
+        self.say(at, Message { subject, headers, payload: (&*reply.payload).into(), ..Message::default() });
     }
 
     /// A question without a body goes to NATS.

@@ -7,6 +7,7 @@ use tpro_sidecar::{Failure, Fault, ReplyCtx, Service};
 pub fn register(service: Service) -> Service {
     service
         .on_reply("old.thing.noted", noted, noted_failure)
+        .on_reply("old.thing.labelled", labelled, noted_failure)
         .on_reply("old.thing.spoiled", spoiled, spoiled_failure)
         .on_reply("old.thing.panics", panics, spoiled_failure)
         .on_reply("old.thing.hangs", hangs, spoiled_failure)
@@ -16,6 +17,11 @@ pub fn register(service: Service) -> Service {
 
 async fn noted(ctx: ReplyCtx, _: Value) -> Result<(), Fault> {
     note(&ctx, "ok").await
+}
+
+/// Leaves the label of the row.
+async fn labelled(ctx: ReplyCtx, _: Value) -> Result<(), Fault> {
+    note(&ctx, ctx.reply_to().unwrap_or("none")).await
 }
 
 async fn noted_failure(ctx: ReplyCtx, failure: Failure) -> Result<(), Fault> {

@@ -132,14 +132,14 @@ fn a_body_has_limits_of_size_and_depth() {
 }
 
 #[test]
-fn a_reply_goes_to_a_plain_subject() {
-    for subject in ["replies", "tpro.main.example.done", "A-b_c.D"] {
+fn a_reply_goes_to_a_label_and_to_no_whole_subject_of_the_server_or_an_inbox() {
+    for subject in ["replies", "orders.42", "A-b_c.D", "1"] {
         assert_eq!(rules::reply_to(subject), Ok(()), "{subject}");
     }
     for subject in
         ["_INBOX.a", "$JS.API.x", "$SYS.a", "a.*", "a.>", ">", "a..b", "a.", ".a", "a b", &"a".repeat(256)]
     {
-        assert_eq!(broken(rules::reply_to(subject)), ("reply_to", Rule::Subject), "{subject:?}");
+        assert_eq!(broken(rules::reply_to(subject)), ("reply_to", Rule::Label), "{subject:?}");
     }
 }
 

@@ -72,6 +72,6 @@ fn rows_that_others_have_settled_are_let_go() {
     let Statement::Recall(mut ids) = leader.take("Recall") else { unreachable!() };
     ids.sort_unstable();
     assert_eq!(ids, [1, 2]);
-    leader.tell(Input::Done(Done::Recalled(vec![1])));
+    leader.tell(Input::Done(Done::Recalled { gone: vec![1], owed: Vec::new() }));
     assert_eq!((leader.unsettled(), leader.core.messages.len()), (1, 1));
 }

@@ -7,7 +7,13 @@ fn last_move(leader: &mut Leader) -> cursor::Cursor {
     assert!(leader.others.iter().any(|action| matches!(action, Action::Abandon)));
     leader.statements.retain(|it| name(it) == "LookBack");
     let Statement::LookBack { until, moves, .. } = leader.take("LookBack") else { unreachable!() };
-    leader.tell(Input::Done(Done::LookedBack { until, found: Vec::new(), drawn: 9, moves }));
+    leader.tell(Input::Done(Done::LookedBack {
+        until,
+        found: Vec::new(),
+        owed: Vec::new(),
+        drawn: 9,
+        moves,
+    }));
     let Statement::MoveCursor(cursor) = leader.take("MoveCursor") else { unreachable!() };
     leader.tell(Input::Done(Done::Moved));
     cursor

@@ -5,7 +5,13 @@ use crate::core::{recovery::Recovered, snapshot::Snapshot};
 
 fn taken_over() -> Leader {
     let pending = vec![(1, "tpro.co".to_owned())];
-    Leader::new(Found { seen: Snapshot::at(5), until: Some(Snapshot::at(9)), pending, stuck: None })
+    Leader::new(Found {
+        seen: Snapshot::at(5),
+        until: Some(Snapshot::at(9)),
+        pending,
+        owed: Vec::new(),
+        stuck: None,
+    })
 }
 
 fn fetched(leader: &mut Leader, rows: Vec<Row>) {
@@ -24,6 +30,7 @@ fn rows_that_may_have_been_sent_are_found_and_sent_as_repeats() {
         last: Some((Xid(6), 2)),
         full: false,
         rows,
+        owed: Vec::new(),
     })));
     assert_eq!(leader.unsettled(), 2);
     fetched(&mut leader, vec![row(1, 15)]);
@@ -53,7 +60,13 @@ fn rows_that_are_published_now_do_not_wait_until_all_before_is_known() {
 #[test]
 fn a_leader_that_cannot_settle_sends_nothing_until_it_can() {
     let stuck = Some("a trigger".to_owned());
-    let mut leader = Leader::new(Found { seen: Snapshot::at(5), until: None, pending: Vec::new(), stuck });
+    let mut leader = Leader::new(Found {
+        seen: Snapshot::at(5),
+        until: None,
+        pending: Vec::new(),
+        owed: Vec::new(),
+        stuck,
+    });
     assert_eq!(leader.shown(), [&Notice::Replies(Some("a trigger".to_owned()))]);
     assert!(!leader.statements.iter().any(|it| name(it) == "Page"), "it reads nothing");
     leader.pass(Duration::from_secs(1));

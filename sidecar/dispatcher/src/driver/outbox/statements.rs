@@ -60,6 +60,8 @@ pub(crate) struct Statements {
     pub unsettled: Statement,
     pub settled: Statement,
     pub settled_range: Statement,
+    pub owed: Statement,
+    pub forward: Statement,
     pub settle: Statement,
     pub settle_unsettled: Statement,
     pub cursor: Statement,
@@ -90,6 +92,8 @@ impl Statements {
             unsettled: prepare("outbox.unsettled", include_str!("../sql/unsettled.sql")).await?,
             settled: prepare("outbox.settled", include_str!("../sql/settled.sql")).await?,
             settled_range: prepare("outbox.settled_range", include_str!("../sql/settled_range.sql")).await?,
+            owed: prepare("outbox.owed", include_str!("../sql/owed.sql")).await?,
+            forward: prepare("outbox.forward", include_str!("../sql/forward.sql")).await?,
             settle: prepare("reply.settle", include_str!("../sql/settle.sql")).await?,
             settle_unsettled: prepare("reply.settle_unsettled", include_str!("../sql/settle_unsettled.sql"))
                 .await?,

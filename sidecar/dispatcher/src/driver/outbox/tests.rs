@@ -122,7 +122,7 @@ async fn every_committed_row_is_read_once_whatever_the_order_of_commits() {
         // As the leader does: between two windows, now and then, and at the end.
         if reader.is_between() && (over || random::next_u64().is_multiple_of(4)) {
             let until = reader.seen().clone();
-            let (found, drawn) =
+            let (Looked { found, .. }, drawn) =
                 recovery::look_back(&outbox, floor.seen(), &until, floor.last_below()).await.expect("looks");
             found.iter().for_each(|(id, _)| *read.entry(*id).or_default() += 1);
             late += found.len();
@@ -251,6 +251,7 @@ async fn the_first_reply_of_a_row_wins() {
             attempts: 1,
             sent_at: Some(SystemTime::now()),
             responder: None,
+            reply_to: None,
             traceparent: TraceParent::root([1; 24], false),
         },
         bytes: 1,

@@ -35,11 +35,12 @@ SELECT NULL::pg_snapshot AS cur, m.* FROM s CROSS JOIN LATERAL (
          CASE WHEN cardinality($6::text[]) = 0 OR p.space_name || '.' || p.service_name <> ALL ($6)
               THEN p.headers::text END AS headers,
          CASE WHEN cardinality($6::text[]) = 0 OR p.space_name || '.' || p.service_name <> ALL ($6)
-              THEN p.body::text END AS body
+              THEN p.body::text END AS body,
+         p.reply_to::text
   FROM (
     SELECT q.* FROM win CROSS JOIN LATERAL (
       SELECT tx, id, uid, space_name, service_name, entity, method_name, protocol, timeout, created_at, expires_at,
-             traceparent, tracestate, headers, body
+             traceparent, tracestate, headers, body, reply_to
       FROM {schema}.mq_publish
       WHERE tx < hi AND NOT direct AND id BETWEEN $7::bigint AND $8::bigint
         AND (tx, id) > (greatest(lo, $3::xid8), CASE WHEN lo >= $3::xid8 THEN 9223372036854775807 ELSE $4::bigint END)
@@ -49,4 +50,4 @@ SELECT NULL::pg_snapshot AS cur, m.* FROM s CROSS JOIN LATERAL (
   ORDER BY p.tx, p.id
 ) m
 UNION ALL
-SELECT cur, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL FROM s
+SELECT cur, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL FROM s

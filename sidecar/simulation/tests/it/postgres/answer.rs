@@ -1,7 +1,7 @@
 //! An answer in a form in which both servers can be compared.
 
 use tokio_postgres::{SimpleQueryMessage, SimpleQueryRow};
-use tpro_simulation::postgres::{Answer, Statement};
+use tpro_simulation::postgres::{Answer, LookedBack, Statement};
 
 use super::text::{Translation, read_uuid};
 
@@ -33,7 +33,13 @@ pub fn of_simulation(answer: &Answer) -> Vec<String> {
         Answer::Ids(ids) => ids.iter().map(i64::to_string).collect(),
         Answer::Lanes(lanes) => lanes.iter().map(|(id, lane)| format!("{id} {lane}")).collect(),
         Answer::LookedBack(rows) => {
-            rows.iter().map(|(tx, id, lane, settled)| format!("{} {id} {lane} {settled}", tx.0)).collect()
+            let row = |row: &LookedBack| {
+                format!("{} {} {} {} {}", row.tx.0, row.id, row.lane, row.settled, row.forwards)
+            };
+            rows.iter().map(row).collect()
+        }
+        Answer::Forwards(replies) => {
+            replies.iter().map(|(id, uid, status)| format!("{id} {uid:x} {status}")).collect()
         }
         Answer::Cursor(cursor) => one(format!("{} {:?} {}", cursor.snapshot, cursor.pending, cursor.clean)),
         Answer::Uids(uids) => {
@@ -96,10 +102,15 @@ pub fn of_postgres(statement: &Statement, messages: &[SimpleQueryMessage], by: &
             let found = rows.iter().map(|row| text(row, 0));
             found.filter(|id| ids.iter().any(|asked| asked.to_string() == *id)).collect()
         }
+        Statement::Owed(..) => each(&|row| text(row, 0)),
+        Statement::Forward(..) => {
+            each(&|row| format!("{} {:x} {}", text(row, 0), read_uuid(&text(row, 1)), text(row, 3)))
+        }
         Statement::Begun(..) | Statement::CountRepeat(..) => each(&|row| text(row, 0)),
         Statement::Read(..) | Statement::Fetch(..) => each(&message),
         Statement::LookBack(..) => each(&|row| {
-            format!("{} {} {} {}", by.read_xid(&text(row, 0)).0, text(row, 1), text(row, 2), flag(row, 3))
+            let (tx, id, lane) = (by.read_xid(&text(row, 0)).0, text(row, 1), text(row, 2));
+            format!("{tx} {id} {lane} {} {}", flag(row, 3), flag(row, 4))
         }),
         Statement::Unsettled(..) => each(&|row| format!("{} {}", text(row, 0), text(row, 1))),
         Statement::Settle(..)

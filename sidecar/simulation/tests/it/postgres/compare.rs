@@ -108,6 +108,8 @@ impl Pair {
         for statement in [
             Statement::Snapshot,
             Statement::Fetch(MAIN, all.clone()),
+            Statement::Owed(MAIN, all.clone()),
+            Statement::Forward(MAIN, all.clone()),
             Statement::Settled(MAIN, all),
             Statement::Cursor(MAIN),
             Statement::Drawn(MAIN),

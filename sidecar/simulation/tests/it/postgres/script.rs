@@ -84,7 +84,9 @@ impl Script {
             54 => Statement::Drawn(MAIN),
             55..58 => Statement::Fetch(MAIN, self.some_ids()),
             58..60 => Statement::Unsettled(MAIN, self.some_ids()),
-            60..62 => Statement::Settled(MAIN, self.some_ids()),
+            60 => Statement::Settled(MAIN, self.some_ids()),
+            61 if self.flag() => Statement::Owed(MAIN, self.some_ids()),
+            61 => Statement::Forward(MAIN, self.some_ids()),
             62..67 => Statement::Settle(MAIN, self.replies()),
             67..71 => Statement::SettleUnsettled(MAIN, self.replies()),
             71 => Statement::SettleOwn(MAIN, self.reply()),
@@ -154,7 +156,8 @@ impl Script {
         let id = if self.random.one_in(3) { self.drawn.pop() } else { None };
         let lane = ["tpro.co", "tpro.analytic"][usize::from(self.flag())].into();
         let (uid, direct) = (VERSION_7 | u128::from(self.uids), self.random.one_in(8));
-        NewMessage { id, uid, lane, direct, ..NewMessage::default() }
+        let reply_to = self.uids.is_multiple_of(3);
+        NewMessage { id, uid, lane, direct, reply_to, ..NewMessage::default() }
     }
 
     fn replies(&mut self) -> Vec<Reply> {

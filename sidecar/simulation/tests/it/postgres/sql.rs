@@ -30,6 +30,12 @@ const PREPARED: &[(&str, &str, &str)] = &[
         "bigint[], bigint, bigint",
         include_str!("../../../../dispatcher/src/driver/sql/settled.sql"),
     ),
+    ("owed", "bigint[], bigint, bigint", include_str!("../../../../dispatcher/src/driver/sql/owed.sql")),
+    (
+        "forward",
+        "bigint[], bigint, bigint",
+        include_str!("../../../../dispatcher/src/driver/sql/forward.sql"),
+    ),
     ("fetch_range", "bigint, bigint", include_str!("../../../../dispatcher/src/driver/sql/fetch_range.sql")),
     (
         "settled_range",
@@ -105,11 +111,16 @@ pub fn write(statement: &Statement, translation: &Translation) -> String {
                 .map(|new| {
                     let id = new.id.map_or("DEFAULT".to_owned(), |id| id.to_string());
                     let service = new.lane.rsplit('.').next().unwrap_or_default();
-                    format!("({id}, '{}', '{service}', 'example', 'x', {})", uuid(new.uid), new.direct)
+                    let label = if new.reply_to { "'a'" } else { "NULL" };
+                    format!(
+                        "({id}, '{}', '{service}', 'example', 'x', {}, {label})",
+                        uuid(new.uid),
+                        new.direct
+                    )
                 })
                 .collect();
             format!(
-                "INSERT INTO main_service.mq_publish (id, uid, service_name, entity, method_name, direct) VALUES {} RETURNING id",
+                "INSERT INTO main_service.mq_publish (id, uid, service_name, entity, method_name, direct, reply_to) VALUES {} RETURNING id",
                 rows.join(", ")
             )
         }
@@ -147,6 +158,8 @@ pub fn write(statement: &Statement, translation: &Translation) -> String {
             format!("EXECUTE tpro_settled_range ({})", ends(ids))
         }
         Statement::Settled(_, ids) => format!("EXECUTE tpro_settled ({})", ids_and_ends(ids)),
+        Statement::Owed(_, ids) => format!("EXECUTE tpro_owed ({})", ids_and_ends(ids)),
+        Statement::Forward(_, ids) => format!("EXECUTE tpro_forward ({})", ids_and_ends(ids)),
         Statement::Settle(_, replies) => format!("EXECUTE tpro_settle ({})", columns(replies)),
         Statement::SettleUnsettled(_, replies) => {
             format!("EXECUTE tpro_settle_unsettled ({})", columns(replies))
