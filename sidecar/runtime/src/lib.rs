@@ -16,6 +16,7 @@ pub mod keys;
 pub mod log;
 pub mod metrics;
 pub mod nats;
+mod nkey;
 pub mod plant;
 pub mod presence;
 pub mod random;

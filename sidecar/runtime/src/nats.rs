@@ -2,6 +2,7 @@
 
 pub mod again;
 mod counts;
+mod ended;
 mod filter;
 mod guard;
 pub mod headers;
@@ -10,6 +11,7 @@ pub mod inquiry;
 mod peer;
 mod roster;
 mod said;
+mod way;
 
 use std::{sync::atomic::Ordering, time::Duration};
 
@@ -22,6 +24,7 @@ use self::{
     again::{Again, Whose},
     guard::Guard,
     said::Said,
+    way::Way,
 };
 use crate::{
     backoff::{Backoff, jittered},
@@ -67,9 +70,9 @@ pub enum NatsError {
         /// The settings that the login is from.
         keys: &'static str,
     },
-    /// The server takes nobody without TLS.
-    #[error("NATS at {0} wants TLS, which is to come; correct NATS_URL, or run nats-server without tls")]
-    Tls(String),
+    /// TLS or a login cannot be made with any server.
+    #[error("no way to NATS: {0}")]
+    NoWay(String),
     /// The client library cannot be given a port.
     #[error("the way to NATS cannot be opened on loopback: {0}")]
     Guard(#[source] std::io::Error),
@@ -92,7 +95,7 @@ impl Link {
     /// Opens the way to the servers, and connects to none.
     pub async fn open(config: &Config, counts: &NatsCounts) -> Result<Self, NatsError> {
         let said = Said::default();
-        let guard = Guard::start(&config.nats_urls, said.clone(), counts.unreadable.clone());
+        let guard = Guard::start(&config.nats_urls, Way::of(config), said.clone(), counts.unreadable.clone());
         Ok(Self {
             guard: guard.await.map_err(NatsError::Guard)?,
             said,
@@ -130,12 +133,12 @@ pub async fn connect(
                     }
                     Err(reason) => reason,
                 },
-                Err(_) if link.said.tls() => return Err(NatsError::Tls(config.nats_urls.join(","))),
-                Err::<_, ConnectError>(error) => match error.kind() {
-                    ConnectErrorKind::AuthorizationViolation | ConnectErrorKind::Authentication => {
+                Err::<_, ConnectError>(error) => match (link.said.why_no_way(), error.kind()) {
+                    (Some(why), _) => return Err(NatsError::NoWay(why)),
+                    (None, ConnectErrorKind::AuthorizationViolation | ConnectErrorKind::Authentication) => {
                         return Err(NatsError::Refused { keys: config.nats_login.keys() });
                     }
-                    _ => link.said.why_away(config.nats_login.keys()),
+                    (None, _) => link.said.why_away(config.nats_login.keys()),
                 },
             },
         };
@@ -184,7 +187,8 @@ fn options(config: &Config, link: &Link, health: &Health) -> ConnectOptions {
             std::future::ready(())
         });
     match &config.nats_login {
-        NatsLogin::None => options,
+        // The guard signs.
+        NatsLogin::None | NatsLogin::Credentials(_) | NatsLogin::Nkey(_) => options,
         NatsLogin::Token(token) => options.token(token.expose().to_owned()),
         NatsLogin::User(user, password) => {
             options.user_and_password(user.clone(), password.expose().to_owned())

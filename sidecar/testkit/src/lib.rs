@@ -11,6 +11,7 @@
 #![forbid(unsafe_code)]
 
 pub mod account;
+pub mod certificates;
 pub mod collector;
 pub mod database;
 mod distribution;

@@ -7,7 +7,9 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use tokio_postgres::Config;
-use tokio_postgres::config::{Host, SslMode, TargetSessionAttrs};
+use tokio_postgres::config::{Host, TargetSessionAttrs};
+use tpro_tls::parameters::{self, Parameters};
+use tpro_tls::postgres::Tls;
 
 use crate::dsn;
 use crate::problem::Problem;
@@ -22,6 +24,8 @@ const UNSET: &str = "set DATABASE_URL=postgresql://user:password@host:port/datab
 pub struct Address {
     /// The parameters of the connection.
     pub config: Config,
+    /// TLS, by the settings of libpq.
+    pub tls: Tls,
     /// The address without the password.
     pub shown: String,
     /// The setting that it comes from.
@@ -38,11 +42,12 @@ impl Address {
             Some(url) => Some(("--database-url", url.trim().to_owned())),
             None => variable("DATABASE_URL").map(|url| ("DATABASE_URL", url)),
         };
-        let (origin, mut config) = match url {
+        let (origin, mut config, of_tls) = match url {
             Some((origin, url)) => {
+                let (rest, of_tls) = parameters::take(&url);
                 let config =
-                    dsn::read(&url).map_err(|rule| Problem::usage(format!("{origin} {rule}"), ""))?;
-                (origin, config)
+                    dsn::read(&rest).map_err(|rule| Problem::usage(format!("{origin} {rule}"), ""))?;
+                (origin, config, of_tls)
             }
             None if ["PGHOST", "PGHOSTADDR", "PGUSER", "PGDATABASE"]
                 .iter()
@@ -50,16 +55,11 @@ impl Address {
             {
                 return Err(Problem::usage("no database is given", UNSET));
             }
-            None => ("PG*", Config::new()),
+            None => ("PG*", Config::new(), Parameters::default()),
         };
         fill_in(&mut config, &variable)?;
-        if config.get_ssl_mode() == SslMode::Require {
-            return Err(Problem::usage(
-                format!("{origin}: TLS to PostgreSQL is still to come"),
-                "use sslmode=disable",
-            ));
-        }
-        config.ssl_mode(SslMode::Disable);
+        let tls = tpro_tls::postgres::read(of_tls, &variable);
+        let tls = tls.map_err(|problem| Problem::usage(format!("{origin}: {problem}"), ""))?;
         if config.get_hosts().len().max(config.get_hostaddrs().len()) > 1
             && config.get_target_session_attrs() == TargetSessionAttrs::Any
         {
@@ -67,7 +67,7 @@ impl Address {
             config.target_session_attrs(TargetSessionAttrs::ReadWrite);
         }
         let shown = shown(&config);
-        Ok(Self { config, shown, origin })
+        Ok(Self { config, tls, shown, origin })
     }
 }
 
@@ -98,11 +98,6 @@ fn fill_in(config: &mut Config, variable: &impl Fn(&str) -> Option<String>) -> R
         let text = variable("PGPORT").unwrap_or_else(|| "5432".to_owned());
         let port = text.parse().ok().filter(|port| *port > 0);
         config.port(port.ok_or_else(|| bad("PGPORT", &text, "must be a whole number from 1 to 65535"))?);
-    }
-    if let Some(mode) =
-        variable("PGSSLMODE").filter(|mode| !["disable", "allow", "prefer"].contains(&mode.as_str()))
-    {
-        return Err(bad("PGSSLMODE", &mode, "TLS to PostgreSQL is still to come; use disable"));
     }
     if config.get_connect_timeout().is_none() {
         let text = variable("PGCONNECT_TIMEOUT").unwrap_or_else(|| "5".to_owned());
@@ -179,9 +174,19 @@ mod tests {
             (vec![("PGHOST", "db"), ("PGPORT", "x"), ("PGPASSWORD", "canary")], "PGPORT=x: must be"),
             (vec![("PGHOST", "db"), ("PGPORT", "0")], "PGPORT=0"),
             (vec![("PGHOSTADDR", "db")], "PGHOSTADDR=db: must be an IP"),
-            (vec![("PGHOST", "db"), ("PGSSLMODE", "verify-full")], "PGSSLMODE=verify-full: TLS"),
+            (
+                vec![("PGHOST", "db"), ("PGSSLMODE", "verify-full")],
+                "PGSSLMODE=verify-full: needs sslrootcert",
+            ),
+            (
+                vec![("PGHOST", "db"), ("PGSSLMODE", "verify-full"), ("PGSSLROOTCERT", "/none/ca.pem")],
+                "PGSSLROOTCERT=/none/ca.pem: there is no file of this name",
+            ),
             (vec![("PGHOST", "db"), ("PGCONNECT_TIMEOUT", "never")], "PGCONNECT_TIMEOUT=never"),
-            (vec![("DATABASE_URL", "postgresql://a:canary@db/x?sslmode=require")], "DATABASE_URL: TLS"),
+            (
+                vec![("DATABASE_URL", "postgresql://a:canary@db/x?sslmode=on")],
+                "DATABASE_URL: sslmode=on: must be",
+            ),
             (vec![("DATABASE_URL", "mysql://a:canary@db/x")], "DATABASE_URL must be postgresql://"),
         ] {
             let problem = read(None, &variables).err().expect(words).to_string();

@@ -70,7 +70,7 @@ mod tests {
                 "postgresql://main:canary@db/tpro?sslmode=prefer&currentSchema=canary",
                 "parameter currentSchema",
             ),
-            ("postgresql://main:canary@db/tpro?sslmode=verify-full", "parameter sslmode"),
+            ("postgresql://main:canary@db/tpro?sslcrl=/canary", "parameter sslcrl"),
             ("postgresql://main:a?canary=1@db:port/tpro", "must be postgresql://"),
             ("postgresql://main@db/tpro?canary-1=1", "must be postgresql://"),
             ("host=x password=a canary", "must be postgresql://"),

@@ -95,6 +95,13 @@ pub fn of_statement(error: &tokio_postgres::Error, role: &str, right: Right) -> 
 
 /// The problem for a connection that failed. `shown` is the address without its password.
 pub fn of_connecting(error: &tokio_postgres::Error, shown: &str, origin: &str) -> Problem {
+    if let Some((words, _)) = tpro_tls::postgres::words(error) {
+        return Problem::new(
+            Ending::Unreachable,
+            format!("no connection to {shown} ({origin}): {words}"),
+            "",
+        );
+    }
     let remedy = match error.code() {
         Some(code)
             if *code == SqlState::INVALID_PASSWORD

@@ -4,7 +4,7 @@ use std::cell::Cell;
 
 use serde::Serialize;
 use tokio_postgres::types::{ToSql, Type};
-use tokio_postgres::{Client, NoTls, Row};
+use tokio_postgres::{Client, Row};
 
 use crate::address::Address;
 use crate::problem::{self, Ending, Problem, READ, Right};
@@ -76,7 +76,7 @@ impl Session {
         }
         let failed =
             |error: tokio_postgres::Error| problem::of_connecting(&error, &address.shown, address.origin);
-        let (client, connection) = config.connect(NoTls).await.map_err(failed)?;
+        let (client, connection) = address.tls.connect(&config).await.map_err(failed)?;
         // An error of the connection shows in the statement that is under way.
         tokio::spawn(connection);
         let mut session = Self {

@@ -3,17 +3,30 @@
 
 use std::{net::IpAddr, time::Duration};
 
-use tokio_postgres::config::{Host, SslMode, TargetSessionAttrs};
+use tokio_postgres::config::{Host, TargetSessionAttrs};
+use tpro_tls::{parameters::Parameters, postgres::Tls};
 
-use super::{dsn, origin::Origin, print::Setting, problem::Problem, reader::Reader};
+use super::{dsn, key, origin::Origin, print::Setting, problem::Problem, reader::Reader};
 
 /// The folder where Debian's libpq looks when no host is named.
 const SOCKET_DIRECTORY: &str = "/var/run/postgresql";
+/// Variables of libpq that somebody may rely on.
+const UNREAD: [&str; 9] = [
+    "PGSERVICE",
+    "PGPASSFILE",
+    "PGOPTIONS",
+    "PGTARGETSESSIONATTRS",
+    "PGCHANNELBINDING",
+    "PGSSLNEGOTIATION",
+    "PGSSLCRL",
+    "PGSSLCRLDIR",
+    "PGSSLMINPROTOCOLVERSION",
+];
 
-pub(super) fn read(reader: &mut Reader) -> Option<tokio_postgres::Config> {
+pub(super) fn read(reader: &mut Reader) -> Option<(tokio_postgres::Config, Tls)> {
     let url = reader.find("DATABASE_URL").map(|found| (dsn::read(found.value), found.origin));
-    let (mut config, origin) = match url {
-        Some((Ok(config), origin)) => (config, origin),
+    let (mut config, of_tls, origin) = match url {
+        Some((Ok((config, of_tls)), origin)) => (config, of_tls, origin),
         Some((Err(rule), origin)) => {
             reader.problem(Problem::bad("DATABASE_URL", origin, None, rule));
             return None;
@@ -27,15 +40,10 @@ pub(super) fn read(reader: &mut Reader) -> Option<tokio_postgres::Config> {
             reader.problem(Problem::unset("DATABASE_URL", rule));
             return None;
         }
-        None => (tokio_postgres::Config::new(), Origin::Default),
+        None => (tokio_postgres::Config::new(), Parameters::default(), Origin::Default),
     };
     fill_in(reader, &mut config);
-    if config.get_ssl_mode() == SslMode::Require {
-        let rule = "sslmode=require: TLS to PostgreSQL is still to come; use sslmode=disable";
-        reader.problem(Problem::bad("DATABASE_URL", origin, None, rule));
-        return None;
-    }
-    config.ssl_mode(SslMode::Disable);
+    let tls = tls(reader, of_tls, &origin);
     if config.get_hosts().len().max(config.get_hostaddrs().len()) > 1
         && config.get_target_session_attrs() == TargetSessionAttrs::Any
     {
@@ -43,7 +51,25 @@ pub(super) fn read(reader: &mut Reader) -> Option<tokio_postgres::Config> {
         config.target_session_attrs(TargetSessionAttrs::ReadWrite);
     }
     reader.setting(Setting::new("DATABASE_URL", &shown(&config), origin));
-    Some(config)
+    Some((config, tls?))
+}
+
+/// Reads the settings of TLS. A problem is told under the name that the value has.
+fn tls(reader: &mut Reader, of_address: Parameters, origin: &Origin) -> Option<Tls> {
+    let mut problem = match tpro_tls::postgres::read(of_address, |key| reader.text(key)) {
+        Ok(tls) => return Some(tls),
+        Err(problem) => problem,
+    };
+    let variable = key::find(problem.setting).map(|key| key.name);
+    let problem = match variable.and_then(|key| Some((key, reader.find(key)?.origin))) {
+        Some((key, origin)) => Problem::bad(key, origin, Some(problem.value), problem.rule),
+        None => {
+            problem.rule.push_str(" (a parameter of the address)");
+            Problem::bad("DATABASE_URL", origin.clone(), None, problem.to_string())
+        }
+    };
+    reader.problem(problem);
+    None
 }
 
 /// Takes the parts that the URL leaves out from `PG*`.
@@ -75,11 +101,6 @@ fn fill_in(reader: &mut Reader, config: &mut tokio_postgres::Config) {
     if config.get_ports().is_empty() {
         config.port(port);
     }
-    let tls_wanted = reader.parsed("PGSSLMODE", false, |text| match text {
-        "disable" | "allow" | "prefer" => Ok(false),
-        _ => Err("TLS to PostgreSQL is still to come; use disable".into()),
-    });
-    assert!(!tls_wanted);
     let timeout = reader.seconds("PGCONNECT_TIMEOUT", 5, 1..=300);
     if config.get_connect_timeout().is_none() {
         config.connect_timeout(timeout);
@@ -91,7 +112,7 @@ fn fill_in(reader: &mut Reader, config: &mut tokio_postgres::Config) {
     // ... and while nothing is said, by keepalives. The kernel's default is two hours.
     config.keepalives(true).keepalives_idle(Duration::from_secs(5));
     config.keepalives_interval(Duration::from_secs(2)).keepalives_retries(3);
-    for unread in ["PGSERVICE", "PGPASSFILE", "PGOPTIONS", "PGTARGETSESSIONATTRS"] {
+    for unread in UNREAD {
         if reader.is_in_environment(unread) {
             reader.warn(format!("{unread} (environment) is not read; say it in DATABASE_URL"));
         }

@@ -4,6 +4,7 @@
 //! of a password.
 
 use tokio_postgres::{Config, config::TargetSessionAttrs};
+use tpro_tls::parameters::{self, Parameters, pairs};
 
 /// The rule that is told when no parameter is at fault.
 const FORM: &str = "must be postgresql://user:password@host:port/database, with %-codes for special characters in the \
@@ -26,9 +27,10 @@ const OTHERS: &[&str] = &[
     "service",
     "ssl",
     "sslaccept",
-    "sslcert",
-    "sslkey",
-    "sslrootcert",
+    "sslcrl",
+    "sslcrldir",
+    "sslpassword",
+    "ssl_min_protocol_version",
     "statement_timeout",
 ];
 
@@ -48,23 +50,28 @@ const KNOWN: &[&str] = &[
     "options",
     "password",
     "port",
+    "sslcert",
+    "sslkey",
     "sslmode",
     "sslnegotiation",
+    "sslrootcert",
     "target_session_attrs",
     "tcp_user_timeout",
     "user",
 ];
 
-/// Reads it. The error is a rule, to be told behind the setting's name.
-pub(super) fn read(text: &str) -> Result<Config, String> {
-    let parts = Parts::of(text);
-    let config = match parts.as_ref().map_or_else(|| text.to_owned(), Parts::joined).parse::<Config>() {
+/// Reads it, and the parameters of TLS by themselves. The error is a rule, to be told behind the
+/// setting's name.
+pub(super) fn read(text: &str) -> Result<(Config, Parameters), String> {
+    let (text, of_tls) = parameters::take(text);
+    let parts = Parts::of(&text);
+    let config = match parts.as_ref().map_or_else(|| text.to_string(), Parts::joined).parse::<Config>() {
         Ok(config) => config,
         Err(_) => return Err(parts.and_then(|parts| parts.mistake()).unwrap_or_else(|| FORM.to_owned())),
     };
     match config.get_target_session_attrs() {
         TargetSessionAttrs::ReadOnly => Err(rule_of("target_session_attrs")),
-        _ => Ok(config),
+        _ => Ok((config, of_tls)),
     }
 }
 
@@ -135,7 +142,6 @@ impl<'a> Parts<'a> {
 /// The rule of a parameter.
 fn rule_of(key: &str) -> String {
     match key {
-        "sslmode" => "its parameter sslmode must be disable or prefer, since TLS is still to come".to_owned(),
         "target_session_attrs" => {
             "its parameter target_session_attrs must be read-write, primary or any: a sidecar works with the primary".to_owned()
         }
@@ -145,39 +151,6 @@ fn rule_of(key: &str) -> String {
         _ if KNOWN.contains(&key) => format!("its parameter {key} has a bad value"),
         _ => format!("its parameter {key} is not known here; remove it"),
     }
-}
-
-/// `key=value` pairs as libpq has them. None for a text of another form.
-fn pairs(text: &str) -> Option<Vec<(&str, String)>> {
-    let mut pairs = Vec::new();
-    let mut rest = text.trim_start();
-    while !rest.is_empty() {
-        let (key, behind) = rest.split_once('=')?;
-        let behind = behind.trim_start();
-        let (value, behind) = match behind.strip_prefix('\'') {
-            Some(quoted) => until(quoted, |c| c == '\'')
-                .and_then(|(value, rest)| Some((value, rest.strip_prefix('\'')?)))?,
-            None => until(behind, char::is_whitespace)?,
-        };
-        pairs.push((key.trim_end(), value));
-        rest = behind.trim_start();
-    }
-    Some(pairs)
-}
-
-/// The text up to a letter that ends it, without the backslashes before others; and the rest, from
-/// that letter on.
-fn until(text: &str, ends: impl Fn(char) -> bool) -> Option<(String, &str)> {
-    let mut value = String::new();
-    let mut letters = text.char_indices();
-    while let Some((at, letter)) = letters.next() {
-        match letter {
-            '\\' => value.push(letters.next()?.1),
-            letter if ends(letter) => return Some((value, &text[at..])),
-            letter => value.push(letter),
-        }
-    }
-    Some((value, ""))
 }
 
 #[cfg(test)]
@@ -191,13 +164,13 @@ mod tests {
             ("postgresql://main:canary@db/tpro?sslmode=prefer&currentSchema=canary", "currentSchema"),
             ("postgresql://main:canary@db/tpro?connection_limit=5", "connection_limit"),
             ("postgresql://main:canary@db/tpro?anything_else=canary", "anything_else"),
-            ("postgresql://main:canary@db/tpro?sslmode=verify-full", "sslmode"),
-            ("postgresql://main:canary@db/tpro?sslrootcert=/canary", "sslrootcert"),
+            ("postgresql://main:canary@db/tpro?sslmode=prefer&sslpassword=canary", "sslpassword"),
+            ("postgresql://main:canary@db/tpro?sslcrl=/canary", "sslcrl"),
             ("postgresql://main:canary@db/tpro?connect_timeout=canary", "connect_timeout"),
             ("postgresql://main:canary@db/tpro?target_session_attrs=standby", "target_session_attrs"),
             ("postgresql://main:canary@db/tpro?target_session_attrs=read-only", "target_session_attrs"),
             ("host=db user=main password=canary schema=canary", "schema"),
-            ("host=db user=main password='can ary' sslmode=verify-full", "sslmode"),
+            ("host=db user=main password='can ary' sslcrl=/canary", "sslcrl"),
             ("host=db port=canary", "port"),
         ] {
             let rule = read(url).expect_err(url);
@@ -230,7 +203,7 @@ mod tests {
             "postgresql://main:a@one,two/tpro?target_session_attrs=read-write",
             "host=one,two target_session_attrs=primary",
         ] {
-            let config = read(url).expect(url);
+            let (config, _) = read(url).expect(url);
             assert_eq!(config.get_target_session_attrs(), TargetSessionAttrs::ReadWrite, "{url}");
         }
     }
@@ -242,7 +215,7 @@ mod tests {
             ("host=db password=a\\ b user=main dbname=tpro", "a b"),
             ("postgresql://main:a%3Fb%40c@db/tpro?connect_timeout=3", "a?b@c"),
         ] {
-            let config = read(text).expect(text);
+            let (config, _) = read(text).expect(text);
             assert_eq!(config.get_password(), Some(password.as_bytes()), "{text}");
             assert_eq!((config.get_user(), config.get_dbname()), (Some("main"), Some("tpro")), "{text}");
         }

@@ -22,6 +22,8 @@ enum Kind {
     Secret,
     /// Addresses, shown without a login.
     Address,
+    /// The path of a file, shown unless it looks like its content.
+    File,
 }
 
 const fn plain(name: &'static str, default: &'static str, help: &'static str) -> Key {
@@ -30,6 +32,10 @@ const fn plain(name: &'static str, default: &'static str, help: &'static str) ->
 
 const fn secret(name: &'static str, help: &'static str) -> Key {
     Key { name, default: "", help, kind: Kind::Secret }
+}
+
+const fn file(name: &'static str, help: &'static str) -> Key {
+    Key { name, default: "", help, kind: Kind::File }
 }
 
 const fn address(name: &'static str, default: &'static str, help: &'static str) -> Key {
@@ -52,13 +58,21 @@ pub const KEYS: &[Key] = &[
     plain("PGUSER", "", "the login role"),
     secret("PGPASSWORD", "its password"),
     plain("PGDATABASE", "", "the database"),
-    plain("PGSSLMODE", "disable", "disable or prefer; TLS is still to come"),
+    plain("PGSSLMODE", "disable", "TLS to it: disable, prefer, require, verify-ca or verify-full, as libpq has them"),
+    file("PGSSLROOTCERT", "the file of the CAs that its certificate may be of, or system for those of this host"),
+    file("PGSSLCERT", "the file of the certificate that it is shown"),
+    file("PGSSLKEY", "and of its key, which only its owner may read"),
     plain("PGCONNECT_TIMEOUT", "5", "seconds one connection may take to be made"),
     plain("DB_POOL_MAX", "10", "connections for handlers"),
-    address("NATS_URL", "nats://127.0.0.1:4222", "one NATS server or several with commas between"),
+    address("NATS_URL", "nats://127.0.0.1:4222", "one NATS server or several with commas between; tls:// for TLS"),
     secret("NATS_TOKEN", "the token to log in to NATS"),
     plain("NATS_USER", "", "or the user to log in as"),
     secret("NATS_PASSWORD", "and the password"),
+    file("NATS_CREDS", "or the file of credentials (a JWT with its NKEY), which only its owner may read"),
+    file("NATS_NKEY", "or the file of an NKEY's seed, which only its owner may read"),
+    file("NATS_CA", "TLS to NATS: the file of the CAs that its certificate may be of; else those of this host"),
+    file("NATS_CERT", "the file of the certificate that it is shown"),
+    file("NATS_KEY", "and of its key, which only its owner may read"),
     plain("TPRO_SPACE", "tpro", "the first token of every subject"),
     plain("REPLY_TO_PREFIX", "$$.nats-pwl-reply.", "the subject of a reply that is published to the label of its row (reply_to): this, then the label"),
     plain("TPRO_SHARE_SERVICE", "no", "yes: copies on another database may serve this service in this space, if they say so too"),
@@ -138,6 +152,7 @@ pub(super) fn shown(name: &str, value: &str) -> String {
         Some(Kind::Plain) => value.to_owned(),
         // As a whole: a password may hold the comma that separates addresses.
         Some(Kind::Address) => without_secrets(value),
+        Some(Kind::File) => tpro_tls::shown(value).to_owned(),
         Some(Kind::Secret) | None => "***".to_owned(),
     }
 }

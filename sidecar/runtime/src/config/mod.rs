@@ -13,6 +13,7 @@ mod limits;
 mod log;
 mod maintenance;
 mod nats;
+mod nats_tls;
 mod number;
 mod origin;
 mod own;
@@ -35,6 +36,7 @@ pub use self::{
     log::{Format, LogSettings},
     maintenance::Maintenance,
     nats::NatsLogin,
+    nats_tls::NatsTls,
     own::OwnSetting,
     problem::{Problem, Problems},
     secret::Secret,
@@ -57,12 +59,16 @@ pub struct Config {
     pub port: u16,
     /// `DATABASE_URL` (or `PG*`).
     pub database: tokio_postgres::Config,
+    /// `PGSSLMODE` and its files, or the parameters of the address: TLS to PostgreSQL.
+    pub database_tls: tpro_tls::postgres::Tls,
     /// `DB_POOL_MAX`: connections for handlers, default 10.
     pub pool_max: usize,
     /// `NATS_URL`, comma-separated.
     pub nats_urls: Vec<String>,
-    /// `NATS_TOKEN`, or `NATS_USER` and `NATS_PASSWORD`.
+    /// `NATS_TOKEN`, or `NATS_USER` and `NATS_PASSWORD`, or `NATS_CREDS`, or `NATS_NKEY`.
     pub nats_login: NatsLogin,
+    /// `NATS_CA`, `NATS_CERT` and `NATS_KEY`, and the scheme of `NATS_URL`: TLS to NATS.
+    pub nats_tls: NatsTls,
     /// `TPRO_SPACE`, default `tpro`.
     pub space: String,
     /// `REPLY_TO_PREFIX`: with the label of a row behind it, the subject of its published reply.
@@ -113,6 +119,7 @@ impl Config {
         let database = database::read(&mut reader);
         let pool_max = reader.number("DB_POOL_MAX", 10, 1..=1000);
         let (nats_urls, nats_login) = nats::read(&mut reader);
+        let nats_tls = nats_tls::read(&mut reader, &nats_urls);
         let space = reader.parsed("TPRO_SPACE", "tpro".to_owned(), space);
         let reply_to_prefix = reply_to::read(&mut reader, &space);
         let shares = reader.parsed("TPRO_SHARE_SERVICE", false, yes_or_no);
@@ -128,7 +135,10 @@ impl Config {
         settings.iter_mut().for_each(|setting| setting.is_default_of("SERVICE_NAME", code_name));
         // The reader found no problem, so both are there. A missing one without a problem is a
         // problem too.
-        let (Some(service), Some(database)) = (service, database) else { return Err(Problems::default()) };
+        let (Some(service), Some((database, database_tls)), Some(nats_tls)) = (service, database, nats_tls)
+        else {
+            return Err(Problems::default());
+        };
         Ok(Self {
             service,
             version,
@@ -136,9 +146,11 @@ impl Config {
             host,
             port,
             database,
+            database_tls,
             pool_max,
             nats_urls,
             nats_login,
+            nats_tls,
             space,
             reply_to_prefix,
             shares,

@@ -1,8 +1,10 @@
 //! The address of NATS and the login.
 
 use async_nats::ServerAddr;
+use tpro_tls::Named;
 
-use super::{problem::Problem, reader::Reader, secret::Secret};
+use super::{origin::Origin, problem::Problem, reader::Reader, secret::Secret};
+use crate::nkey::Signer;
 
 /// The login at NATS.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -13,6 +15,10 @@ pub enum NatsLogin {
     Token(Secret),
     /// `NATS_USER` and `NATS_PASSWORD`.
     User(String, Secret),
+    /// `NATS_CREDS`: a file with a JWT and the seed of its key.
+    Credentials(Named),
+    /// `NATS_NKEY`: a file with the seed of a key.
+    Nkey(Named),
 }
 
 impl NatsLogin {
@@ -21,7 +27,20 @@ impl NatsLogin {
         match self {
             Self::None | Self::Token(_) => "NATS_TOKEN",
             Self::User(..) => "NATS_USER, NATS_PASSWORD",
+            Self::Credentials(_) => "NATS_CREDS",
+            Self::Nkey(_) => "NATS_NKEY",
         }
+    }
+
+    /// The key that signs a login, read from its file. None for a login that is not signed.
+    pub fn signer(&self) -> Result<Option<Signer>, tpro_tls::Problem> {
+        let (file, read): (_, fn(&str) -> Result<Signer, &'static str>) = match self {
+            Self::None | Self::Token(_) | Self::User(..) => return Ok(None),
+            Self::Credentials(file) => (file, Signer::of_credentials),
+            Self::Nkey(file) => (file, Signer::of_seed),
+        };
+        let text = tpro_tls::secret(file)?;
+        read(&text).map(Some).map_err(|rule| file.problem(rule))
     }
 
     /// The name of the login, for messages.
@@ -30,6 +49,8 @@ impl NatsLogin {
             Self::None => "a client without a login".to_owned(),
             Self::Token(_) => "the owner of the token (NATS_TOKEN)".to_owned(),
             Self::User(user, _) => format!("user {user} (NATS_USER)"),
+            Self::Credentials(file) => format!("the owner of {} (NATS_CREDS)", file.shown()),
+            Self::Nkey(file) => format!("the owner of {} (NATS_NKEY)", file.shown()),
         }
     }
 }
@@ -40,7 +61,7 @@ pub(super) fn read(reader: &mut Reader) -> (Vec<String>, NatsLogin) {
             text.split(',').map(|url| url.trim().to_owned()).filter(|url| !url.is_empty()).collect();
         let good = |url: &String| {
             let scheme = url.split_once("://").map_or("nats", |(scheme, _)| scheme);
-            scheme == "nats" && url.parse::<ServerAddr>().is_ok()
+            ["nats", "tls"].contains(&scheme) && url.parse::<ServerAddr>().is_ok()
         };
         if urls.is_empty() || !urls.iter().all(good) {
             return Err(
@@ -56,16 +77,29 @@ pub(super) fn read(reader: &mut Reader) -> (Vec<String>, NatsLogin) {
         }
         Ok(urls)
     });
+    (urls, login(reader))
+}
+
+fn login(reader: &mut Reader) -> NatsLogin {
     let (token, user) = (reader.text("NATS_TOKEN"), reader.text("NATS_USER"));
-    let login = match (token, user, reader.text("NATS_PASSWORD")) {
-        (None, None, None) => NatsLogin::None,
-        (Some(token), None, None) => NatsLogin::Token(Secret::new(token)),
-        (None, Some(user), Some(password)) => NatsLogin::User(user, Secret::new(password)),
+    let password = reader.text("NATS_PASSWORD");
+    let mut file = |setting| reader.text(setting).map(|path| Named { setting, path: path.into() });
+    let login = match (token, user, password, file("NATS_CREDS"), file("NATS_NKEY")) {
+        (None, None, None, None, None) => NatsLogin::None,
+        (Some(token), None, None, None, None) => NatsLogin::Token(Secret::new(token)),
+        (None, Some(user), Some(password), None, None) => NatsLogin::User(user, Secret::new(password)),
+        (None, None, None, Some(file), None) => NatsLogin::Credentials(file),
+        (None, None, None, None, Some(file)) => NatsLogin::Nkey(file),
         _ => {
-            let rule = "give either NATS_TOKEN alone, or both NATS_USER and NATS_PASSWORD";
+            let rule = "give one login: NATS_TOKEN alone, both NATS_USER and NATS_PASSWORD, or NATS_CREDS or NATS_NKEY alone";
             reader.problem(Problem::unset("NATS_TOKEN", rule));
             NatsLogin::None
         }
     };
-    (urls, login)
+    if let Err(problem) = login.signer() {
+        let key = login.keys();
+        let origin = reader.find(key).map_or(Origin::Default, |found| found.origin);
+        reader.problem(Problem::bad(key, origin, Some(problem.value), problem.rule));
+    }
+    login
 }

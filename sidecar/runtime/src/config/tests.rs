@@ -168,7 +168,7 @@ fn a_secret_is_never_printed() {
         "postgresql://main:s3cr3t-canary@db.example:port/tpro",
         "postgresql://main:pass s3cr3t-canary=1@db.example/tpro?s3cr3t-canary=1",
         "host=x password=a s3cr3t-canary=b",
-        "postgresql://main:s3cr3t-canary@db.example/tpro?sslmode=require",
+        "postgresql://main:s3cr3t-canary@db.example/tpro?sslmode=require&sslcert=/none",
     ] {
         let said = problems(&[("DATABASE_URL", url)], None);
         assert_eq!(said.len(), 1, "{url}");

@@ -1,12 +1,13 @@
 //! The errors of the database, in words that say not too much.
 
 use tokio_postgres::{Error, error::SqlState};
+use tpro_tls::postgres::words;
 
 /// An error of the database.
 #[derive(Debug, thiserror::Error)]
 pub enum DbError {
     /// The server refused the login; trying again is useless.
-    #[error("the database refuses the login: {}", plain(.0))]
+    #[error("{}", refusal(.0))]
     Refused(#[source] Error),
     /// Not reachable, or lost; to be tried again.
     #[error("the database is not reachable: {}", plain(.0))]
@@ -59,11 +60,23 @@ fn is_refusal(error: &Error) -> bool {
     // A missing password never gets as far as an answer of the server.
     error.code().is_some_and(|code| refusals.contains(code))
         || error.to_string().starts_with("invalid configuration")
+        || words(error).is_some_and(|(_, lasting)| lasting)
+}
+
+/// A refusal in words.
+fn refusal(error: &Error) -> String {
+    match error.as_db_error() {
+        None if words(error).is_some() => format!("no way to the database: {}", plain(error)),
+        _ => format!("the database refuses the login: {}", plain(error)),
+    }
 }
 
 /// The error in words for a log or a person: severity, message and SQLSTATE. The DETAIL is left
 /// out: PostgreSQL puts whole rows there (`Failing row contains (...)`).
 pub fn plain(error: &Error) -> String {
+    if let Some((words, _)) = words(error) {
+        return words;
+    }
     if let Some(db) = error.as_db_error() {
         return format!("{}: {} ({})", db.severity(), db.message(), db.code().code());
     }

@@ -7,7 +7,8 @@ use deadpool_postgres::{
 };
 use futures_util::future::BoxFuture;
 use tokio::task::JoinHandle;
-use tokio_postgres::{Client, Connection, Error, Socket, tls::NoTlsStream};
+use tokio_postgres::{Client, Connection, Error, Socket};
+use tpro_tls::Stream;
 
 use super::{DbError, plain, servers::Servers};
 use crate::config::Config;
@@ -86,7 +87,7 @@ struct Primary(Arc<Servers>);
 
 impl Connect for Primary {
     fn connect(&self, _: &tokio_postgres::Config) -> BoxFuture<'_, Result<(Client, JoinHandle<()>), Error>> {
-        let drive = |connection: Connection<Socket, NoTlsStream>| {
+        let drive = |connection: Connection<Socket, Stream<Socket>>| {
             // A caller with an open statement gets the error.
             tokio::spawn(async move { drop(connection.await) })
         };

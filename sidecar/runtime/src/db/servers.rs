@@ -14,10 +14,10 @@ use std::{
 };
 
 use tokio_postgres::{
-    Client, Connection, NoTls, Socket,
+    CancelToken, Client, Connection, Socket,
     config::{Host, LoadBalanceHosts},
-    tls::NoTlsStream,
 };
+use tpro_tls::{Stream, postgres::Tls};
 
 use super::{DbError, pooler::is_mixed_up};
 use crate::config::Config;
@@ -32,6 +32,7 @@ const WHO: &str = "SELECT pg_backend_pid(), pg_is_in_recovery(), \
 /// The servers, and their state as far as it is known. One for the process.
 pub struct Servers {
     each: Vec<tokio_postgres::Config>,
+    tls: Tls,
     /// The server that was good last.
     good: AtomicUsize,
     /// The highest timeline that was seen; 0 before the first.
@@ -63,6 +64,7 @@ impl Servers {
     pub fn of(config: &Config) -> Self {
         Self {
             each: each(&config.database),
+            tls: config.database_tls.clone(),
             good: AtomicUsize::new(0),
             newest: AtomicU32::new(0),
             promoted: Mutex::default(),
@@ -85,7 +87,7 @@ impl Servers {
         &self,
         what: &str,
         settings: &str,
-        drive: impl Fn(Connection<Socket, NoTlsStream>) -> D,
+        drive: impl Fn(Connection<Socket, Stream<Socket>>) -> D,
     ) -> Result<Opened<D>, DbError> {
         self.open_any(what, settings, drive).await.map_err(|(error, _)| error)
     }
@@ -96,7 +98,7 @@ impl Servers {
         &self,
         what: &str,
         settings: &str,
-        drive: impl Fn(Connection<Socket, NoTlsStream>) -> D,
+        drive: impl Fn(Connection<Socket, Stream<Socket>>) -> D,
     ) -> Result<Opened<D>, (DbError, Option<Opened<D>>)> {
         let first = self.good.load(Ordering::Relaxed);
         // At the start nothing is known of timelines, so that all are asked and the newest is
@@ -133,12 +135,12 @@ impl Servers {
         server: &tokio_postgres::Config,
         what: &str,
         settings: &str,
-        drive: &impl Fn(Connection<Socket, NoTlsStream>) -> D,
+        drive: &impl Fn(Connection<Socket, Stream<Socket>>) -> D,
     ) -> Tried<D> {
         let mut server = server.clone();
         // At most 63 bytes, which the longest name of a service keeps.
         server.application_name(format!("{}/{what}", self.name));
-        let (client, connection) = match server.connect(NoTls).await {
+        let (client, connection) = match self.tls.connect(&server).await {
             Ok(opened) => opened,
             Err(error) => return Tried::Failed(DbError::connecting(error)),
         };
@@ -165,6 +167,11 @@ impl Servers {
             }
             Err(error) => Tried::Bad(opened, error),
         }
+    }
+
+    /// Cancels the statement that runs on a connection.
+    pub async fn cancel(&self, token: &CancelToken) -> Result<(), tokio_postgres::Error> {
+        self.tls.cancel(token).await
     }
 
     /// True if a connection is to the newest primary, by its own words.
@@ -301,6 +308,7 @@ mod tests {
     fn a_standby_and_what_was_left_behind_are_told_from_the_primary() {
         let servers = Servers {
             each: Vec::new(),
+            tls: Config::sample(&[]).database_tls,
             good: AtomicUsize::new(0),
             newest: AtomicU32::new(0),
             promoted: Mutex::default(),

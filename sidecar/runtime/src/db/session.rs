@@ -10,7 +10,8 @@ use std::{
 
 use futures_util::stream::{self, BoxStream, StreamExt as _};
 use tokio::sync::mpsc;
-use tokio_postgres::{AsyncMessage, Client, Connection, Socket, tls::NoTlsStream};
+use tokio_postgres::{AsyncMessage, Client, Connection, Socket};
+use tpro_tls::Stream;
 
 use super::{DbError, servers::Servers};
 
@@ -86,7 +87,7 @@ pub async fn session(servers: &Servers, what: &'static str) -> Result<Session, D
 
 /// Drives the connection until it ends, and hands on the messages that the server sends by itself.
 async fn drive(
-    mut connection: Connection<Socket, NoTlsStream>,
+    mut connection: Connection<Socket, Stream<Socket>>,
     messages: mpsc::Sender<AsyncMessage>,
     missed: Arc<AtomicBool>,
 ) {

@@ -15,11 +15,13 @@ mod plain;
 
 use bytes::{Buf as _, Bytes, BytesMut};
 
-use self::line::{Line, line_end};
+use self::line::Line;
+pub(super) use self::line::line_end;
+use super::info;
 
 /// The longest line that a server sends: `INFO` with the addresses of a large cluster, a message
 /// with two long subjects.
-const LINE_MAX: usize = 256 * 1024;
+pub(super) const LINE_MAX: usize = 256 * 1024;
 
 /// News that the filter hears on the way.
 #[derive(Debug, PartialEq, Eq)]
@@ -107,7 +109,10 @@ impl Filter {
         if let Some(info) = line.strip_prefix(b"INFO ") {
             self.informed = true;
             heard(Heard::Info(Bytes::copy_from_slice(info)));
-            return Ok(Next::Clean(length));
+            return Ok(match info::without_tls(info) {
+                Some(info) => Next::Instead(length, [b"INFO ", &info[..], b"\r\n"].concat()),
+                None => Next::Clean(length),
+            });
         }
         // A server begins with `INFO`.
         if !self.informed {

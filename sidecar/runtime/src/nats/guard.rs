@@ -11,33 +11,48 @@ mod pump;
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
+use bytes::BytesMut;
 use prometheus_client::metrics::counter::Counter;
 use tokio::{
+    io::{AsyncRead, AsyncWrite},
     net::{TcpListener, TcpStream},
     sync::watch,
-    time::{Instant, timeout_at},
+    time::{Instant, timeout, timeout_at},
 };
 
-use self::pump::Ended;
 use super::{
+    ended::Ended,
     filter::{Heard, NotNats},
     info::Info,
     peer::is_ours,
     roster::Roster,
     said::Said,
+    way::{Opened, Stream, Way},
 };
 
 /// The longest time that all servers together may take to let us in at one attempt of the client.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
+/// The longest wait for the last words of a server that takes no more.
+const LAST_WORDS: Duration = Duration::from_secs(1);
 
 /// The way to the server. All clones are the same.
 #[derive(Clone)]
 pub struct Guard(Arc<Shared>);
 
+/// A connection of the client, and the server's side of it.
+struct Between<'a> {
+    client: TcpStream,
+    /// The first words of the server.
+    input: BytesMut,
+    login: &'a [(&'static str, String)],
+    address: &'a str,
+}
+
 struct Shared {
     /// The address that the client library connects to.
     address: SocketAddr,
     servers: Roster,
+    way: Way,
     said: Said,
     unreadable: Counter,
     /// Counts the orders to end the open connection.
@@ -48,11 +63,17 @@ struct Shared {
 
 impl Guard {
     /// Opens the port for the client library.
-    pub async fn start(urls: &[String], said: Said, unreadable: Counter) -> std::io::Result<Self> {
+    pub(super) async fn start(
+        urls: &[String],
+        way: Way,
+        said: Said,
+        unreadable: Counter,
+    ) -> std::io::Result<Self> {
         let listener = TcpListener::bind(("127.0.0.1", 0)).await?;
         let guard = Self(Arc::new(Shared {
             address: listener.local_addr()?,
             servers: Roster::new(urls),
+            way,
             said,
             unreadable,
             cuts: watch::Sender::new(0),
@@ -100,39 +121,73 @@ impl Guard {
         }
     }
 
+    /// Another connection to a server.
+    pub(super) async fn open(&self, address: &str) -> Result<Opened, Ended> {
+        self.0.way.open(address, &self.0.servers.name(address)).await
+    }
+
     async fn carry(self, client: TcpStream) {
         // Before the server is asked: an order that comes meanwhile counts.
         let mut cuts = self.0.cuts.subscribe();
         if let Some((server, address)) = self.connect().await {
-            let _ = (client.set_nodelay(true), server.set_nodelay(true));
-            let (from_client, to_client) = client.into_split();
-            let (from_server, to_server) = server.into_split();
-            let down = async {
-                match pump::down(from_server, to_client, |news| self.hear(&address, news)).await {
-                    Ok(()) => {}
-                    Err(ended) => self.failed(&address, &ended),
+            let _ = client.set_nodelay(true);
+            let Opened { stream, input, login, .. } = server;
+            let between = Between { client, input, login: &login, address: &address };
+            match stream {
+                Stream::Plain(server) => {
+                    let (from, to) = server.into_split();
+                    self.pump(from, to, between, &mut cuts).await;
                 }
-            };
-            tokio::select! {
-                () = pump::up(from_client, to_server) => {}
-                () = down => {}
-                _ = cuts.changed() => {}
+                Stream::Tls(server) => {
+                    let (from, to) = tokio::io::split(*server);
+                    self.pump(from, to, between, &mut cuts).await;
+                }
             }
             self.0.servers.left(&address);
         }
         self.0.open.send_modify(|open| *open -= 1);
     }
 
+    /// Carries in both directions, until one of both sides or an order ends it.
+    async fn pump(
+        &self,
+        from_server: impl AsyncRead + Unpin,
+        to_server: impl AsyncWrite + Unpin,
+        between: Between<'_>,
+        cuts: &mut watch::Receiver<u64>,
+    ) {
+        let (from_client, to_client) = between.client.into_split();
+        let address = between.address;
+        let down = async {
+            let hear = |news| self.hear(address, news);
+            match pump::down(from_server, between.input, to_client, hear).await {
+                Ok(()) => {}
+                Err(ended) => self.failed(address, &ended),
+            }
+        };
+        tokio::pin!(down);
+        tokio::select! {
+            up = pump::up(from_client, to_server, between.login) => {
+                // The server takes no more. Its last words may say why.
+                if up.is_err() {
+                    let _ = timeout(LAST_WORDS, down).await;
+                }
+            }
+            () = &mut down => {}
+            _ = cuts.changed() => {}
+        }
+    }
+
     /// A connection to the best server that answers.
-    async fn connect(&self) -> Option<(TcpStream, String)> {
+    async fn connect(&self) -> Option<(Opened, String)> {
         let until = Instant::now() + CONNECT_TIMEOUT;
         for address in self.0.servers.in_order() {
-            match timeout_at(until, TcpStream::connect(&address)).await {
-                Ok(Ok(stream)) => {
+            match timeout_at(until, self.open(&address)).await {
+                Ok(Ok(opened)) => {
                     self.0.servers.joined(&address);
-                    return Some((stream, address));
+                    return Some((opened, address));
                 }
-                Ok(Err(error)) => self.failed(&address, &error.into()),
+                Ok(Err(ended)) => self.failed(&address, &ended),
                 Err(_) => {
                     let silent = std::io::Error::new(std::io::ErrorKind::TimedOut, "no answer in time");
                     self.failed(&address, &silent.into());
@@ -147,11 +202,7 @@ impl Guard {
         match heard {
             Heard::Info(text) => {
                 let info: Info = serde_json::from_slice(&text).map_err(|_| NotNats)?;
-                if info.tls_required {
-                    self.0.said.wants_tls();
-                    return Err(Ended::Tls);
-                }
-                self.0.servers.learn(info.connect_urls);
+                self.0.servers.learn(info.connect_urls, address);
                 if info.lame {
                     self.leave(address);
                 }
@@ -172,6 +223,9 @@ impl Guard {
     fn failed(&self, address: &str, why: &Ended) {
         self.0.servers.failed(address);
         self.0.said.away(format!("{address} not reachable: {why}"));
+        if why.is_lasting() {
+            self.0.said.no_way(why.to_string());
+        }
     }
 
     /// The server is about to stop.
@@ -188,12 +242,12 @@ impl Guard {
 
 #[cfg(test)]
 mod tests {
-    use bytes::BytesMut;
     use futures_util::StreamExt as _;
     use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
     use tpro_wire::random::Random;
 
     use super::*;
+    use crate::config::Config;
 
     const MESSAGES: u64 = 5_000;
 
@@ -276,7 +330,10 @@ mod tests {
         let url = format!("nats://{}", listener.local_addr().unwrap());
         let server = tokio::spawn(babble(listener));
         let unreadable = Counter::default();
-        let guard = Guard::start(&[url], Said::default(), unreadable.clone()).await.unwrap();
+        let guard = {
+            let way = Way::of(&Config::sample(&[]));
+            Guard::start(&[url], way, Said::default(), unreadable.clone()).await.unwrap()
+        };
         let client = async_nats::connect(guard.url()).await.unwrap();
         let mut messages = client.subscribe("tpro.>").await.unwrap();
         let mut count = 0;

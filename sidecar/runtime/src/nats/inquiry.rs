@@ -10,13 +10,16 @@ use async_nats::Client;
 use bytes::BytesMut;
 use serde_json::json;
 use tokio::{
-    io::{AsyncReadExt as _, AsyncWriteExt as _},
-    net::TcpStream,
+    io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _},
     time::timeout,
 };
 use tokio_util::sync::CancellationToken;
 
-use super::{Link, info::Info, is_connected, said::Subscription};
+use super::{
+    Link, is_connected,
+    said::Subscription,
+    way::{Opened, Stream},
+};
 use crate::{
     backoff::{Backoff, jittered},
     config::{Config, NatsLogin},
@@ -51,7 +54,7 @@ pub async fn run(client: Client, link: Link, config: Arc<Config>, stop: Cancella
         let Some(server) = link.guard.server().filter(|_| is_connected(&client)) else { continue };
         let refused = link.said.refused_subscriptions();
         // A look that fails is repeated. Other checks say that the server is away.
-        let Ok(Some(seen)) = timeout(LIMIT, look(&config, &server, &refused)).await else { continue };
+        let Ok(Some(seen)) = timeout(LIMIT, look(&config, &link, &server, &refused)).await else { continue };
         let ours = client.max_payload();
         if seen.max_payload != ours {
             link.guard.cut(&format!("max_payload of the server is {} now, and was {ours}", seen.max_payload));
@@ -64,44 +67,49 @@ pub async fn run(client: Client, link: Link, config: Arc<Config>, stop: Cancella
     }
 }
 
-async fn look(config: &Config, server: &str, refused: &[Subscription]) -> Option<Seen> {
-    let mut stream = TcpStream::connect(server).await.ok()?;
-    let mut input = BytesMut::new();
-    let info: Info = loop {
-        let line = line(&mut stream, &mut input).await?;
-        if let Some(info) = line.strip_prefix("INFO ") {
-            break serde_json::from_str(info).ok()?;
-        }
+async fn look(config: &Config, link: &Link, server: &str, refused: &[Subscription]) -> Option<Seen> {
+    let Opened { stream, info, login, .. } = link.guard.open(server).await.ok()?;
+    let questions = questions(config, &login, refused);
+    let allowed = match stream {
+        _ if refused.is_empty() => true,
+        Stream::Plain(stream) => ask(stream, &questions).await?,
+        Stream::Tls(stream) => ask(*stream, &questions).await?,
     };
+    Some(Seen { max_payload: info.max_payload, allowed })
+}
+
+/// True if no answer is a refusal.
+async fn ask(mut stream: impl AsyncRead + AsyncWrite + Unpin, questions: &str) -> Option<bool> {
+    let mut input = BytesMut::new();
+    stream.write_all(questions.as_bytes()).await.ok()?;
+    stream.flush().await.ok()?;
     let mut allowed = true;
-    if !refused.is_empty() {
-        stream.write_all(questions(config, refused).as_bytes()).await.ok()?;
-        loop {
-            let line = line(&mut stream, &mut input).await?;
-            match line.as_str() {
-                "PONG" => break,
-                line if line.starts_with("-ERR") => allowed = false,
-                _ => {}
-            }
+    loop {
+        match line(&mut stream, &mut input).await?.as_str() {
+            "PONG" => return Some(allowed),
+            line if line.starts_with("-ERR") => allowed = false,
+            _ => {}
         }
     }
-    Some(Seen { max_payload: info.max_payload, allowed })
 }
 
 /// A login, the refused subscriptions, and a ping. The answer to the ping comes after the answers
 /// to all before it.
-fn questions(config: &Config, refused: &[Subscription]) -> String {
+fn questions(config: &Config, login: &[(&str, String)], refused: &[Subscription]) -> String {
     let mut connect = json!({
         "verbose": false, "pedantic": false, "lang": "rust", "version": env!("CARGO_PKG_VERSION"), "protocol": 1,
         "name": format!("tpro/{}/{}/inquiry", config.service, config.copy),
     });
     match &config.nats_login {
-        NatsLogin::None => {}
+        NatsLogin::None | NatsLogin::Credentials(_) | NatsLogin::Nkey(_) => {}
         NatsLogin::Token(token) => connect["auth_token"] = json!(token.expose()),
         NatsLogin::User(user, password) => {
             connect["user"] = json!(user);
             connect["pass"] = json!(password.expose());
         }
+    }
+    for (name, value) in login {
+        connect[*name] = json!(value);
     }
     let mut text = format!("CONNECT {connect}\r\n");
     let (ours, group) = (format!("{}.{}.>", config.space, config.service), config.service.queue_group());
@@ -120,7 +128,7 @@ fn questions(config: &Config, refused: &[Subscription]) -> String {
 }
 
 /// The next line, without its end.
-async fn line(stream: &mut TcpStream, input: &mut BytesMut) -> Option<String> {
+async fn line(stream: &mut (impl AsyncRead + Unpin), input: &mut BytesMut) -> Option<String> {
     loop {
         if let Some(end) = input.windows(2).position(|two| two == b"\r\n") {
             let line = input.split_to(end + 2);

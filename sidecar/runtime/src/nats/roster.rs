@@ -1,6 +1,7 @@
 //! The known servers, and the choice of the best one to connect to.
 
 use std::{
+    net::IpAddr,
     sync::{Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
@@ -21,6 +22,8 @@ pub(super) struct Roster(Mutex<Vec<Server>>);
 struct Server {
     /// `host:port`
     address: String,
+    /// The name that its certificate must be for.
+    name: String,
     failures: u32,
     /// The moment at which it said that it is about to stop.
     lame: Option<Instant>,
@@ -31,7 +34,7 @@ struct Server {
 impl Roster {
     /// The servers of these URLs.
     pub fn new(urls: &[String]) -> Self {
-        let servers = urls.iter().filter_map(|url| address_of(url)).map(Server::new).collect();
+        let servers = urls.iter().filter_map(|url| Server::of(url)).collect();
         Self(Mutex::new(servers))
     }
 
@@ -79,16 +82,29 @@ impl Roster {
         servers.into_iter().map(|(_, address)| address).collect()
     }
 
-    /// The cluster has other servers.
-    pub fn learn(&self, urls: Vec<String>) {
+    /// The name that the certificate of this server must be for.
+    pub fn name(&self, address: &str) -> String {
+        let servers = self.servers();
+        let known = servers.iter().find(|server| server.address == address);
+        known.map(|server| server.name.clone()).unwrap_or_default()
+    }
+
+    /// The cluster has other servers, one of its servers says. It tells them by their IP addresses
+    /// as a rule, and their certificates are for the name that leads to the cluster.
+    pub fn learn(&self, urls: Vec<String>, teller: &str) {
+        let cluster = Some(self.name(teller)).filter(|name| name.parse::<IpAddr>().is_err());
         let mut servers = self.servers();
-        for address in urls.iter().filter_map(|url| address_of(url)) {
-            let known = servers.iter().any(|server| server.address == address);
+        for mut server in urls.iter().filter_map(|url| Server::of(url)) {
+            let known = servers.iter().any(|other| other.address == server.address);
             if !known && servers.len() < SERVERS_MAX {
-                servers.push(Server::new(address));
+                if let Some(cluster) = cluster.as_ref().filter(|_| server.name.parse::<IpAddr>().is_ok()) {
+                    server.name.clone_from(cluster);
+                }
+                servers.push(server);
             }
         }
     }
+
     fn servers(&self) -> MutexGuard<'_, Vec<Server>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -101,23 +117,36 @@ impl Roster {
 }
 
 impl Server {
-    fn new(address: String) -> Self {
-        Self { address, failures: 0, lame: None, current: false }
+    /// The server of a URL.
+    fn of(url: &str) -> Option<Self> {
+        let url: ServerAddr = url.parse().ok()?;
+        let name = url.host().to_owned();
+        let address = match name.contains(':') {
+            true => format!("[{name}]:{}", url.port()),
+            false => format!("{name}:{}", url.port()),
+        };
+        Some(Self { address, name, failures: 0, lame: None, current: false })
     }
-}
-
-/// `host:port` of a URL.
-fn address_of(url: &str) -> Option<String> {
-    let url: ServerAddr = url.parse().ok()?;
-    Some(match url.host() {
-        host if host.contains(':') => format!("[{host}]:{}", url.port()),
-        host => format!("{host}:{}", url.port()),
-    })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn servers_that_are_told_by_address_have_certificates_for_the_cluster() {
+        let roster = Roster::new(&["tls://nats.example:4222", "tls://[::1]:1"].map(str::to_owned));
+        assert_eq!(
+            (roster.name("nats.example:4222"), roster.name("[::1]:1")),
+            ("nats.example".into(), "::1".into())
+        );
+        let told = ["10.0.0.1:4222", "other.example:4222"].map(str::to_owned);
+        roster.learn(told.to_vec(), "nats.example:4222");
+        assert_eq!(roster.name("10.0.0.1:4222"), "nats.example");
+        assert_eq!(roster.name("other.example:4222"), "other.example");
+        roster.learn(vec!["10.0.0.2:4222".to_owned()], "[::1]:1");
+        assert_eq!(roster.name("10.0.0.2:4222"), "10.0.0.2");
+    }
 
     #[test]
     fn a_server_that_failed_comes_behind_the_others_and_one_about_to_stop_last() {

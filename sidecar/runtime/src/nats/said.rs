@@ -39,7 +39,8 @@ struct State {
     away: Option<String>,
     /// The server takes the login no more, in these words.
     login: Option<String>,
-    tls: bool,
+    /// A fault of TLS or of a login's file, which only a person can mend.
+    no_way: Option<String>,
     subscriptions: BTreeMap<Subscription, ()>,
     publications: BTreeMap<String, Instant>,
     /// Lines that were logged lately, each with the number of times that it was held back since
@@ -62,7 +63,7 @@ impl Said {
     /// The login is good, and its rights are not known yet.
     pub(super) fn accepted(&self) {
         let mut state = self.lock();
-        (state.away, state.login) = (None, None);
+        (state.away, state.login, state.no_way) = (None, None, None);
         state.subscriptions.clear();
     }
 
@@ -70,13 +71,14 @@ impl Said {
         self.lock().away = Some(why);
     }
 
-    pub(super) fn wants_tls(&self) {
-        self.lock().tls = true;
+    /// There is no way to a server, until a person mends it.
+    pub(super) fn no_way(&self, why: String) {
+        self.lock().no_way = Some(why);
     }
 
-    /// True if a server wants TLS.
-    pub(super) fn tls(&self) -> bool {
-        self.lock().tls
+    /// The reason why there is no way to a server, if only a person can mend it.
+    pub(super) fn why_no_way(&self) -> Option<String> {
+        self.lock().no_way.clone()
     }
 
     /// A message that could not be parsed as it came.

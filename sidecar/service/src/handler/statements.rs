@@ -2,15 +2,19 @@
 
 use std::{
     future::Future,
-    sync::atomic::{AtomicBool, AtomicI32, AtomicUsize, Ordering},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicI32, AtomicUsize, Ordering},
+    },
     time::Duration,
 };
 
 use deadpool_postgres::Object;
-use tokio_postgres::{NoTls, Row, types::ToSql};
+use tokio_postgres::{Row, types::ToSql};
 use tokio_util::task::TaskTracker;
 use tpro_runtime::{
-    db, failpoint,
+    db::{self, Servers},
+    failpoint,
     telemetry::{Span, SpanKind, Spans},
 };
 use tpro_wire::TraceParent;
@@ -41,6 +45,8 @@ pub struct Statements {
     ended: AtomicBool,
     /// True if the server asked to run the transaction again (40001, 40P01).
     again: AtomicBool,
+    /// The servers, to one of which the order to cancel a statement goes.
+    servers: Arc<Servers>,
     /// The tasks that the end of the process waits for.
     tasks: TaskTracker,
 }
@@ -59,6 +65,7 @@ impl Statements {
             open: AtomicBool::new(false),
             ended: AtomicBool::new(false),
             again: AtomicBool::new(false),
+            servers: app.servers.clone(),
             tasks: app.stop.tasks.clone(),
         })
     }
@@ -195,7 +202,7 @@ impl Drop for Statements {
         if dirty {
             // A statement still runs, or a transaction is open whose handler was stopped: not fit
             // for the next one.
-            discard(client, &self.tasks);
+            discard(client, self.servers.clone(), &self.tasks);
         }
     }
 }
@@ -205,7 +212,7 @@ impl Drop for Statements {
 /// Closing alone is not enough: the server notices a closed connection only when it next writes to
 /// it. So the end of the process waits for this, too (not for long when it is forced), or the locks
 /// of its last handlers would stay after it.
-fn discard(client: Object, tasks: &TaskTracker) {
+fn discard(client: Object, servers: Arc<Servers>, tasks: &TaskTracker) {
     const LIMIT: Duration = Duration::from_secs(2);
     let cancel = client.cancel_token();
     let client = Object::take(client);
@@ -215,7 +222,7 @@ fn discard(client: Object, tasks: &TaskTracker) {
             if let Some(ms) = failpoint::number("statements.cancel_ms") {
                 tokio::time::sleep(Duration::from_millis(ms.unsigned_abs())).await;
             }
-            let _ = tokio::time::timeout(LIMIT, cancel.cancel_query(NoTls)).await;
+            let _ = tokio::time::timeout(LIMIT, servers.cancel(&cancel)).await;
             drop(client);
         };
         tasks.spawn_on(cancel, &runtime);

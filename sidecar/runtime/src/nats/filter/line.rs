@@ -76,7 +76,7 @@ fn writable(subject: &[u8]) -> String {
 }
 
 /// The end of the first line, without its line end.
-pub(super) fn line_end(bytes: &[u8]) -> Option<usize> {
+pub(in crate::nats) fn line_end(bytes: &[u8]) -> Option<usize> {
     let mut from = 0;
     loop {
         let end = from + memchr(b'\r', bytes.get(from..)?)?;
