@@ -245,6 +245,142 @@ COMMENT ON FUNCTION tpro.publish(pg_catalog.text, pg_catalog.text, pg_catalog.te
     'the same with a body of type text; 22P02 it is no JSON';
 
 -- ---------------------------------------------------------------------------------------------------------------------
+-- Many messages in one call
+-- ---------------------------------------------------------------------------------------------------------------------
+
+-- A type that a column does not take is told here, with its place and without its value.
+CREATE FUNCTION tpro.must_be_messages(messages pg_catalog.jsonb) RETURNS void
+    LANGUAGE plpgsql IMMUTABLE SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    wrong record;
+BEGIN
+    IF jsonb_typeof(must_be_messages.messages) IS DISTINCT FROM 'array' THEN
+        RAISE invalid_parameter_value USING
+            MESSAGE = format('messages must be an array of objects, and is %s', coalesce(jsonb_typeof(must_be_messages.messages), 'null')),
+            HINT = 'One object for each message, its keys are column names: [{"body": {...}}, {"body": {...}, "timeout": 60}].';
+    END IF;
+    SELECT m.place - 1 AS place, k.key, jsonb_typeof(coalesce(k.value, m.message)) AS kind INTO wrong
+      FROM jsonb_array_elements(must_be_messages.messages) WITH ORDINALITY AS m (message, place)
+      LEFT JOIN LATERAL jsonb_each(CASE jsonb_typeof(m.message) WHEN 'object' THEN m.message END) AS k ON true
+     WHERE jsonb_typeof(m.message) <> 'object'
+        OR CASE
+             WHEN k.key IS NULL OR k.key IN ('headers', 'body') THEN false
+             WHEN k.key = 'timeout' THEN jsonb_typeof(k.value) <> 'number'
+             WHEN k.key IN ('service_name', 'entity', 'method_name', 'protocol', 'space_name', 'reply_to', 'expires_at', 'traceparent', 'tracestate')
+               THEN jsonb_typeof(k.value) NOT IN ('string', 'null')
+             ELSE true
+           END
+     ORDER BY m.place LIMIT 1;
+    IF NOT FOUND THEN
+        RETURN;
+    END IF;
+    IF wrong.key IS NULL THEN
+        RAISE invalid_parameter_value USING
+            MESSAGE = format('messages[%s] must be an object, and is %s', wrong.place, wrong.kind),
+            HINT = 'Its keys are column names: {"body": {...}, "timeout": 60}.';
+    ELSIF wrong.key = 'timeout' THEN
+        RAISE invalid_parameter_value USING
+            MESSAGE = format('messages[%s].timeout must be a number of seconds, and is %s', wrong.place, wrong.kind);
+    ELSIF wrong.key IN ('service_name', 'entity', 'method_name', 'protocol', 'space_name', 'reply_to', 'expires_at', 'traceparent', 'tracestate') THEN
+        RAISE invalid_parameter_value USING
+            MESSAGE = format('messages[%s].%s must be a string, and is %s', wrong.place, wrong.key, wrong.kind);
+    END IF;
+    -- A key may be anybody's text: it is repeated only if it could be a column's name.
+    RAISE invalid_parameter_value USING
+        MESSAGE = format('messages[%s] has a key that is no column of a message%s', wrong.place,
+                         CASE WHEN wrong.key ~ '^[a-z_]{1,40}$' THEN ': ' || wrong.key ELSE '' END),
+        HINT = 'The keys are service_name, entity, method_name, body, headers, timeout, protocol, reply_to, space_name, expires_at, '
+            'traceparent and tracestate. One sender publishes them all: it is an argument.';
+END
+$$;
+COMMENT ON FUNCTION tpro.must_be_messages(pg_catalog.jsonb) IS
+    'what tpro.publish_many takes: an array of objects whose keys are columns of an outbox; else 22023, with the place';
+
+-- One INSERT for all of them. Where it is refused, parts of the array are tried until the place of the bad one is known; the error
+-- takes all of them back.
+CREATE FUNCTION tpro.publish_many(
+    messages pg_catalog.jsonb,
+    service_name pg_catalog.text DEFAULT NULL,
+    entity pg_catalog.text DEFAULT NULL,
+    method_name pg_catalog.text DEFAULT NULL,
+    body pg_catalog.jsonb DEFAULT '{}',
+    headers pg_catalog.jsonb DEFAULT '{}',
+    timeout pg_catalog.int4 DEFAULT 15,
+    protocol pg_catalog.text DEFAULT 'jsonrpc',
+    reply_to pg_catalog.text DEFAULT NULL,
+    sender pg_catalog.text DEFAULT NULL,
+    space_name pg_catalog.text DEFAULT NULL
+) RETURNS SETOF pg_catalog.int8
+    LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    statement text := format(
+        'INSERT INTO %s.mq_publish (service_name, entity, method_name, body, headers, timeout, protocol, reply_to, space_name,
+                                    expires_at, traceparent, tracestate)
+         SELECT CASE WHEN m ? ''service_name'' THEN m->>''service_name'' ELSE $4 END,
+                CASE WHEN m ? ''entity'' THEN m->>''entity'' ELSE $5 END,
+                CASE WHEN m ? ''method_name'' THEN m->>''method_name'' ELSE $6 END,
+                CASE WHEN m ? ''body'' THEN m->''body'' ELSE $7 END,
+                CASE WHEN m ? ''headers'' THEN m->''headers'' ELSE $8 END,
+                CASE WHEN m ? ''timeout'' THEN (m->>''timeout'')::int4 ELSE $9 END,
+                CASE WHEN m ? ''protocol'' THEN m->>''protocol'' ELSE $10 END,
+                CASE WHEN m ? ''reply_to'' THEN m->>''reply_to'' ELSE $11 END,
+                CASE WHEN m ? ''space_name'' THEN m->>''space_name'' ELSE $12 END,
+                (m->>''expires_at'')::timestamptz,
+                coalesce(m->>''traceparent'', tpro.new_traceparent()),
+                coalesce(m->>''tracestate'', tpro.new_tracestate())
+           FROM jsonb_array_elements($1) WITH ORDINALITY AS e (m, place)
+          WHERE place > $2 AND place <= $3
+          ORDER BY place
+         RETURNING id::int8', tpro.sender_schema(publish_many.sender)::text);
+    space text := coalesce(publish_many.space_name, tpro.space());
+    first int4 := 0;
+    after int4;
+    middle int4;
+    code text;
+    words text;
+    detail text;
+    remedy text;
+BEGIN
+    PERFORM tpro.must_be_messages(publish_many.messages);
+    after := jsonb_array_length(publish_many.messages);
+    BEGIN
+        RETURN QUERY EXECUTE statement USING publish_many.messages, first, after, publish_many.service_name, publish_many.entity,
+            publish_many.method_name, publish_many.body, publish_many.headers, publish_many.timeout, publish_many.protocol,
+            publish_many.reply_to, space;
+    EXCEPTION WHEN OTHERS THEN
+        IF SQLSTATE !~ '^(22|23|54)' THEN
+            -- It is not about a value.
+            RAISE;
+        END IF;
+        WHILE first < after LOOP
+            -- The bad one is not before the first, and before the last.
+            middle := (first + after + 1) / 2;
+            BEGIN
+                EXECUTE statement USING publish_many.messages, first, middle, publish_many.service_name, publish_many.entity,
+                    publish_many.method_name, publish_many.body, publish_many.headers, publish_many.timeout,
+                    publish_many.protocol, publish_many.reply_to, space;
+                first := middle;
+            EXCEPTION WHEN OTHERS THEN
+                IF middle = first + 1 THEN
+                    GET STACKED DIAGNOSTICS code = RETURNED_SQLSTATE, words = MESSAGE_TEXT, detail = PG_EXCEPTION_DETAIL,
+                        remedy = PG_EXCEPTION_HINT;
+                    RAISE EXCEPTION USING ERRCODE = code, MESSAGE = format('messages[%s]: %s', first, words),
+                        HINT = coalesce(nullif(remedy, ''), nullif(detail, ''), 'Nothing of the array was published.');
+                END IF;
+                after := middle;
+            END;
+        END LOOP;
+        -- None is bad by itself.
+        RAISE;
+    END;
+END
+$$;
+COMMENT ON FUNCTION tpro.publish_many(pg_catalog.jsonb, pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.jsonb, pg_catalog.jsonb, pg_catalog.int4, pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.text) IS
+    'puts the messages of an array into the sender''s outbox, all or none, and returns their ids in its order; an object''s keys are column names, the other arguments hold for those that leave them out; 22023 with the place of a bad one, else as publish';
+
+-- ---------------------------------------------------------------------------------------------------------------------
 -- Waiting for the reply
 -- ---------------------------------------------------------------------------------------------------------------------
 
@@ -347,6 +483,82 @@ END
 $$;
 COMMENT ON FUNCTION tpro.wait(pg_catalog.int8, pg_catalog.int4, pg_catalog.text) IS
     'waits for the reply to a message, no row at the limit (seconds); 25001 in the publishing transaction or above READ COMMITTED, P0002 unknown id, 57014 cancelled';
+
+-- A reply of each of the messages, or of any of them.
+CREATE FUNCTION tpro.wait_for(
+    ids pg_catalog.int8[], enough pg_catalog.int4, timeout pg_catalog.int4, sender pg_catalog.text
+)
+    RETURNS TABLE (id pg_catalog.int8, status pg_catalog.text, result pg_catalog.jsonb, error pg_catalog.jsonb,
+                   headers pg_catalog.jsonb, attempts pg_catalog.int4, replied_at pg_catalog.timestamptz, responder pg_catalog.text)
+    LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    schema_name text := tpro.must_see_replies(wait_for.sender);
+    finish timestamptz := clock_timestamp() + make_interval(secs => wait_for.timeout);
+    pause float8 := 0.005;
+    waiting int8[] := wait_for.ids;
+    came int4;
+    missing record;
+BEGIN
+    IF finish IS NULL OR wait_for.timeout < 0 THEN
+        RAISE invalid_parameter_value USING MESSAGE = 'timeout must be 0 or more seconds';
+    ELSIF wait_for.ids IS NULL OR array_ndims(wait_for.ids) > 1 OR array_position(wait_for.ids, NULL) IS NOT NULL THEN
+        RAISE invalid_parameter_value USING MESSAGE = 'ids must be an array of ids, of one dimension and without null';
+    END IF;
+    LOOP
+        -- A new snapshot each time: the function is volatile. Only the rest is looked for.
+        EXECUTE format(
+            'SELECT array_agg(k.id) FROM unnest($1) AS k (id)
+              WHERE NOT EXISTS (SELECT FROM %s.mq_reply r WHERE r.mq_id = k.id)', schema_name) INTO waiting USING waiting;
+        came := cardinality(wait_for.ids) - coalesce(cardinality(waiting), 0);
+        EXIT WHEN waiting IS NULL OR came >= wait_for.enough;
+        IF missing IS NULL THEN
+            EXECUTE format(
+                'SELECT k.id, p.id IS NULL AS unknown
+                   FROM unnest($1) AS k (id) LEFT JOIN %s.mq_publish p ON p.id = k.id
+                  WHERE p.id IS NULL OR p.tx = pg_current_xact_id_if_assigned() ORDER BY k.id LIMIT 1', schema_name)
+                INTO missing USING waiting;
+            IF missing.unknown THEN
+                PERFORM tpro.no_message(missing.id, schema_name);
+            ELSIF NOT missing.unknown THEN
+                RAISE active_sql_transaction USING
+                    MESSAGE = format('message %s is published by this very transaction, and is sent when it commits', missing.id),
+                    HINT = 'COMMIT first, then wait in the next transaction.';
+            END IF;
+            missing := ROW(0, false);
+        END IF;
+        EXIT WHEN clock_timestamp() >= finish;
+        PERFORM pg_sleep(least(pause, extract(epoch FROM finish - clock_timestamp())));
+        pause := least(pause * 1.5, 0.25);
+    END LOOP;
+    RETURN QUERY EXECUTE format(
+        'SELECT r.mq_id::int8, r.status::text, r.result, r.error, r.headers, r.attempts, r.replied_at, r.responder
+           FROM (SELECT k.id, min(k.place) AS place FROM unnest($1) WITH ORDINALITY AS k (id, place) GROUP BY k.id) AS k
+           JOIN %s.mq_reply r ON r.mq_id = k.id ORDER BY k.place', schema_name) USING wait_for.ids;
+END
+$$;
+COMMENT ON FUNCTION tpro.wait_for(pg_catalog.int8[], pg_catalog.int4, pg_catalog.int4, pg_catalog.text) IS
+    'waits until so many of the messages have a reply, and returns the replies there are; for tpro.wait_all and tpro.wait_any';
+
+CREATE FUNCTION tpro.wait_all(ids pg_catalog.int8[], timeout pg_catalog.int4 DEFAULT 30, sender pg_catalog.text DEFAULT NULL)
+    RETURNS TABLE (id pg_catalog.int8, status pg_catalog.text, result pg_catalog.jsonb, error pg_catalog.jsonb,
+                   headers pg_catalog.jsonb, attempts pg_catalog.int4, replied_at pg_catalog.timestamptz, responder pg_catalog.text)
+    LANGUAGE sql VOLATILE SET search_path = pg_catalog, pg_temp
+AS $$
+    SELECT * FROM tpro.wait_for($1, pg_catalog.cardinality($1), $2, $3)
+$$;
+COMMENT ON FUNCTION tpro.wait_all(pg_catalog.int8[], pg_catalog.int4, pg_catalog.text) IS
+    'waits for the replies to all of these messages and returns them in the order of the ids; at the limit (seconds) those that have come; errors as tpro.wait';
+
+CREATE FUNCTION tpro.wait_any(ids pg_catalog.int8[], timeout pg_catalog.int4 DEFAULT 30, sender pg_catalog.text DEFAULT NULL)
+    RETURNS TABLE (id pg_catalog.int8, status pg_catalog.text, result pg_catalog.jsonb, error pg_catalog.jsonb,
+                   headers pg_catalog.jsonb, attempts pg_catalog.int4, replied_at pg_catalog.timestamptz, responder pg_catalog.text)
+    LANGUAGE sql VOLATILE SET search_path = pg_catalog, pg_temp
+AS $$
+    SELECT * FROM tpro.wait_for($1, 1, $2, $3)
+$$;
+COMMENT ON FUNCTION tpro.wait_any(pg_catalog.int8[], pg_catalog.int4, pg_catalog.text) IS
+    'waits until one of these messages has a reply and returns the replies there are; no row at the limit (seconds); errors as tpro.wait';
 
 -- It commits, so that it cannot pin search_path: every name is qualified and no operator is used.
 CREATE PROCEDURE tpro.request(
@@ -2131,6 +2343,14 @@ GRANT EXECUTE ON FUNCTION
 GRANT EXECUTE ON PROCEDURE
     tpro.request(pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.json, pg_catalog.jsonb, pg_catalog.int4, pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.jsonb),
     tpro.request(pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.jsonb, pg_catalog.int4, pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.jsonb)
+    TO PUBLIC;
+-- They have the rights of who calls them: an INSERT into the outbox, a SELECT of the replies.
+GRANT EXECUTE ON FUNCTION
+    tpro.must_be_messages(pg_catalog.jsonb),
+    tpro.publish_many(pg_catalog.jsonb, pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.jsonb, pg_catalog.jsonb, pg_catalog.int4, pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.text),
+    tpro.wait_for(pg_catalog.int8[], pg_catalog.int4, pg_catalog.int4, pg_catalog.text),
+    tpro.wait_all(pg_catalog.int8[], pg_catalog.int4, pg_catalog.text),
+    tpro.wait_any(pg_catalog.int8[], pg_catalog.int4, pg_catalog.text)
     TO PUBLIC;
 -- They show what everybody may read in the catalogues; a copy asks before the rights of its service are upgraded.
 GRANT EXECUTE ON FUNCTION tpro.outdated(pg_catalog.text), tpro.foreign_code(pg_catalog.text), tpro.faults(pg_catalog.text) TO PUBLIC;
