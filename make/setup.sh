@@ -110,7 +110,7 @@ TPRO=$PROFILE/tpro
 # The time at which its last build here began. An edit during a build is newer than this mark, and
 # cargo leaves a program that is still right as old as it was. A build by hand leaves no mark.
 MADE=$PROFILE/tpro.made
-SOURCES=(Cargo.toml Cargo.lock rust-toolchain.toml tools/tpro/Cargo.toml tools/tpro/src tools/local sidecar/dotenv sidecar/wire)
+SOURCES=(Cargo.toml Cargo.lock rust-toolchain.toml tools/tpro/Cargo.toml tools/tpro/src tools/local tools/servers sidecar/dotenv sidecar/wire)
 
 # tpro_is_fresh: it is there, and none of its sources has changed since its build began.
 tpro_is_fresh() {
@@ -201,7 +201,6 @@ find_missing() {
   compgen -G '/usr/lib/llvm-*/lib/libclang*.so*' >/dev/null || [ -n "${LIBCLANG_PATH:-}" ] || need libclang-dev "the extension's bindings"
   command -v cc >/dev/null || need gcc "the compiler's linker"
   [ -f /usr/include/stdlib.h ] || need libc6-dev "the C library's headers"
-  command -v setpriv >/dev/null || need util-linux "setpriv, to run PostgreSQL as its own user"
   if [ "$1" = tests ]; then
     [ -x /usr/sbin/pgbouncer ] || need pgbouncer "a pooler, for the tests"
   fi

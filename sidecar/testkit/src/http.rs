@@ -5,21 +5,13 @@ use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
+use tpro_servers::http::{read, request};
 
 use crate::failure::{Context, Failure, Outcome};
 
-const LIMIT: Duration = Duration::from_secs(10);
+pub use tpro_servers::http::Answer as Response;
 
-/// A response.
-#[derive(Clone, Debug)]
-pub struct Response {
-    /// The status code.
-    pub status: u16,
-    /// The header lines as they came.
-    pub head: String,
-    /// The body.
-    pub body: String,
-}
+const LIMIT: Duration = Duration::from_secs(10);
 
 /// `GET path` from 127.0.0.1.
 pub async fn get(port: u16, path: &str) -> Outcome<Response> {
@@ -30,12 +22,8 @@ pub async fn get(port: u16, path: &str) -> Outcome<Response> {
 
 async fn exchange(port: u16, path: &str) -> Outcome<Response> {
     let mut stream = TcpStream::connect(("127.0.0.1", port)).await?;
-    // Version 1.0, so that the body is neither chunked nor the connection kept.
-    stream.write_all(format!("GET {path} HTTP/1.0\r\nHost: localhost\r\n\r\n").as_bytes()).await?;
+    stream.write_all(request(path).as_bytes()).await?;
     let mut answer = Vec::new();
     stream.read_to_end(&mut answer).await?;
-    let answer = String::from_utf8(answer)?;
-    let (head, body) = answer.split_once("\r\n\r\n").context("no end of the header")?;
-    let status = head.split(' ').nth(1).and_then(|code| code.parse().ok()).context("no status line")?;
-    Ok(Response { status, head: head.to_owned(), body: body.to_owned() })
+    read(&String::from_utf8(answer)?).context("this is no whole answer of HTTP")
 }

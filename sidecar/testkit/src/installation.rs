@@ -1,21 +1,25 @@
-//! A private installation of PostgreSQL with the extension in it, without touching the system's.
-//!
-//! PostgreSQL finds its library and share folders relative to its own program. So a tree with
-//! copies of the few programs and with links to everything else is an installation of its own, into
-//! which the extension is put. It is made once for each state of the extension, under a lock, and
-//! shared by all test processes.
+//! A private installation of PostgreSQL with the extension in it, without touching the system's. It
+//! is made once for each state of the extension, under a lock, and shared by all test processes.
 
+use std::env;
 use std::ffi::OsStr;
 use std::fs::{self, File};
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use crate::account::Account;
-use crate::distribution::Distribution;
-use crate::extension::Extension;
+use tpro_servers::account::Account;
+use tpro_servers::extension::{Files, scripts};
+use tpro_servers::files::remove;
+use tpro_servers::pg_config::{PgConfig, usual};
+use tpro_servers::tree::Tree;
+use tpro_servers::{cluster, secret};
+
 use crate::failure::{Context, Failure, Outcome};
 use crate::paths;
-use crate::secret::secret;
+
+/// A program that is not of the server, and finds the server by its own place.
+const BACKUP: &str = "pg_basebackup";
 
 /// The installed tree and the data directory that clusters are copied from.
 #[derive(Debug)]
@@ -37,22 +41,19 @@ impl Installation {
         lock.lock().context("locking the installations")?;
 
         sweep(&root)?;
-        let distribution = Distribution::find()?;
-        let extension = Extension::find()?;
-        let name = format!("install-{:016x}", extension.hash()?);
-        let tree = root.join(&name);
+        let pg_config = pg_config()?;
+        let distribution = pg_config.ask("--bindir")?;
+        let library = paths::extension_library()?;
+        let name = format!("install-{:016x}", hash(&distribution, &library)?);
+        let tree = Tree(root.join(&name));
         let in_use =
             File::create(root.join(format!("{name}.lock"))).context("opening an installation's lock")?;
         in_use.lock_shared().context("marking the installation as used")?;
-        if !tree.exists() {
+        if !tree.0.exists() {
             tidy(&root, &name)?;
-            let unfinished = root.join("unfinished");
-            remove(&unfinished)?;
-            distribution.copy_to(&unfinished)?;
-            extension.copy_to(&distribution, &unfinished)?;
-            fs::rename(&unfinished, &tree).context("putting the installation into its place")?;
+            make(&pg_config, library, &root.join("unfinished"), &tree.0).context("making an installation")?;
         }
-        let programs = tree.join(distribution.relative(&distribution.programs)?);
+        let programs = tree.within(&distribution);
         let template = root.join("data-template");
         if !template.exists() {
             make_template(&programs, &root, &template)?;
@@ -60,9 +61,9 @@ impl Installation {
         let password =
             fs::read_to_string(root.join("password")).context("reading the superuser's password")?;
         Ok(Installation {
-            tree,
+            tree: tree.0,
             programs,
-            distribution: distribution.programs,
+            distribution,
             template,
             password: password.trim().to_owned(),
             _in_use: in_use,
@@ -143,47 +144,58 @@ fn tidy(root: &Path, but: &str) -> Outcome {
     Ok(())
 }
 
+/// The installation that the tests take: of PG_CONFIG, else of the one that the extension was built
+/// for.
+fn pg_config() -> Outcome<PgConfig> {
+    let given = ["PG_CONFIG", "PGRX_PG_CONFIG_PATH"].iter().find_map(|key| {
+        let given = env::var_os(key).filter(|given| !given.is_empty())?;
+        Some(PathBuf::from(given))
+    });
+    let usual = || usual(&env::var("PATH").unwrap_or_default());
+    Ok(PgConfig::checked(given.unwrap_or_else(usual))?)
+}
+
+/// Tells one state of the extension, and the PostgreSQL that it is for, from another.
+fn hash(distribution: &Path, library: &Path) -> Outcome<u64> {
+    let mut hasher = DefaultHasher::new();
+    distribution.hash(&mut hasher);
+    for file in scripts(&paths::checkout())?.iter().map(PathBuf::as_path).chain([library]) {
+        fs::read(file).context(format!("reading {}", file.display()))?.hash(&mut hasher);
+    }
+    Ok(hasher.finish())
+}
+
+/// Makes an installation with the extension in it. It is whole or not there at all.
+fn make(pg_config: &PgConfig, library: PathBuf, unfinished: &Path, tree: &Path) -> Outcome {
+    remove(unfinished)?;
+    let new = Tree(unfinished.to_path_buf());
+    new.fill(pg_config, &[BACKUP])?;
+    let libraries = new.within(&pg_config.ask("--pkglibdir")?);
+    let share = new.within(&pg_config.ask("--sharedir")?);
+    for file in (Files { library, libraries, share }).placed(&paths::checkout())? {
+        file.put()?;
+    }
+    fs::rename(unfinished, tree).context("putting the installation into its place")
+}
+
 fn make_template(programs: &Path, root: &Path, template: &Path) -> Outcome {
-    let account = Account::of_postgres()?;
     let unfinished = root.join("unfinished-data");
     remove(&unfinished)?;
     let password = root.join("password");
-    fs::write(&password, secret()?)?;
-    fs::set_permissions(&password, std::os::unix::fs::PermissionsExt::from_mode(0o600))?;
-    account.own(&password)?;
+    secret::replace(&password, &secret::fresh()?)?;
+    Account::of_postgres()?.own(&password)?;
     initialise(programs, &password, &unfinished)?;
-    fs::rename(&unfinished, template).context("putting the data template into its place")?;
-    Ok(())
+    fs::rename(&unfinished, template).context("putting the data template into its place")
 }
 
-/// Makes a data directory by `initdb`, with the superuser's password from a file.
+/// Makes a data directory, with the superuser's password from a file.
 fn initialise(programs: &Path, password: &Path, data: &Path) -> Outcome {
     let account = Account::of_postgres()?;
     fs::create_dir(data)?;
     account.own(data)?;
-    run(account
-        .command(&programs.join("initdb"))
-        .current_dir(data)
-        .args([
-            "--username=postgres",
-            "--auth=scram-sha-256",
-            "--encoding=UTF8",
-            "--locale=C.UTF-8",
-            "--no-sync",
-        ])
-        .arg(format!("--pwfile={}", password.display()))
-        .arg("--pgdata")
-        .arg(data))
-    .context("making a PostgreSQL cluster")
-}
-
-fn remove(path: &Path) -> Outcome {
-    match fs::remove_dir_all(path) {
-        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-            Err(error).context(format!("removing {}", path.display()))
-        }
-        _ => Ok(()),
-    }
+    let mut initdb = account.command(&programs.join("initdb"));
+    cluster::initdb(initdb.current_dir(data).arg("--no-sync"), data, password);
+    run(&mut initdb).context("making a PostgreSQL cluster")
 }
 
 fn run(command: &mut Command) -> Outcome {

@@ -10,13 +10,10 @@
 //! [`process::Process`].
 #![forbid(unsafe_code)]
 
-pub mod account;
 pub mod certificates;
 pub mod collector;
 pub mod database;
-mod distribution;
 pub mod eventually;
-mod extension;
 pub mod failure;
 pub mod http;
 pub mod installation;
@@ -30,7 +27,6 @@ pub mod postgres;
 pub mod process;
 pub mod proxy;
 pub mod recon;
-pub mod secret;
 pub mod sidecar;
 pub mod span;
 pub mod testing;

@@ -9,6 +9,8 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use serde_json::Value;
+use tpro_servers::nats::{self, ADMIN, REPLY_TO_PREFIX, Subjects};
+use tpro_servers::secret;
 
 use crate::eventually::eventually;
 use crate::failure::{Context, Failure, Outcome};
@@ -17,7 +19,6 @@ use crate::paths;
 use crate::ports::free_port;
 use crate::postgres::folder;
 use crate::process::{Process, Signal};
-use crate::secret::secret;
 
 static SERVERS: AtomicU32 = AtomicU32::new(0);
 
@@ -40,9 +41,6 @@ pub struct NatsOptions {
     users: Vec<String>,
     services: BTreeSet<String>,
 }
-
-/// The user of [`Nats::client`] on a server with users. It has all rights.
-const ADMIN: &str = "admin";
 
 impl NatsOptions {
     /// Adds a line to the server's configuration, such as `max_payload: 2048`.
@@ -67,9 +65,8 @@ impl NatsOptions {
     /// A user for this service, as the shipped template has it, who may publish to `targets`:
     /// subjects in quotes.
     pub fn service(mut self, name: &str, targets: &str) -> Outcome<NatsOptions> {
-        let template = fs::read_to_string(paths::checkout().join("docker/nats-user.conf"))?;
-        let user = template.replace("@NAME@", name).replace("@SPACE@", "tpro").replace("@TARGETS@", targets);
-        let user = user.replace("@REPLY_TO_PREFIX@", "$$.nats-pwl-reply.");
+        let subjects = Subjects { space: "tpro", reply_to_prefix: REPLY_TO_PREFIX, targets };
+        let user = nats::user(&paths::checkout(), name, &subjects)?;
         self.services.insert(name.to_owned());
         Ok(self.user(&user))
     }
@@ -86,8 +83,8 @@ impl NatsOptions {
         // Chosen here and not by the server, since it must come back on the same ports after a
         // restart.
         let (port, monitor) = (free_port()?, free_port()?);
-        let token = self.token.clone().map_or_else(secret, Ok)?;
-        let (password, users) = (secret()?, self.services.clone());
+        let token = self.token.clone().map_or_else(secret::fresh, Ok)?;
+        let (password, users) = (secret::fresh()?, self.services.clone());
         let nats = Nats { folder, port, monitor, token, password, users, server: Mutex::new(None) };
         nats.configure(&self)?;
         nats.start().await?;
@@ -115,7 +112,7 @@ impl Nats {
         let configuration = format!(
             "listen: \"127.0.0.1:{port}\"\nhttp: \"127.0.0.1:{monitor}\"\nauthorization {{ {login} }}\n{more}\n"
         );
-        fs::write(self.folder.join("nats.conf"), configuration).context("writing nats.conf")
+        secret::replace(&self.folder.join("nats.conf"), &configuration).context("writing nats.conf")
     }
 
     /// Has the running server take up another configuration, and waits until it has.

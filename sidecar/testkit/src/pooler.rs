@@ -6,8 +6,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use tokio::net::TcpStream;
+use tpro_servers::account::Account;
 
-use crate::account::Account;
 use crate::database::Database;
 use crate::eventually::eventually;
 use crate::failure::{Context, Failure, Outcome};

@@ -6,7 +6,8 @@ use std::path::PathBuf;
 use std::sync::LazyLock;
 use std::sync::atomic::{AtomicU16, Ordering};
 
-use crate::account::my_uid;
+use tpro_servers::account::my_uid;
+
 use crate::failure::{Failure, Outcome};
 use crate::paths::own_folder;
 
@@ -44,7 +45,7 @@ impl Block {
 fn lock(block: u16) -> Option<File> {
     // A folder of all test processes of this user, in any checkout. In a folder that is surely ours
     // nobody else lays a link.
-    let folder = PathBuf::from(format!("/var/tmp/tpro-test-ports-{}", my_uid().ok()?));
+    let folder = PathBuf::from(format!("/var/tmp/tpro-test-ports-{}", my_uid()));
     own_folder(&folder, 0o700).ok()?;
     let file = File::create(folder.join(block.to_string())).ok()?;
     file.try_lock().ok()?;

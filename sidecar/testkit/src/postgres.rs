@@ -13,31 +13,25 @@ mod copies;
 
 use tokio::sync::OnceCell;
 use tokio_postgres::{Client, NoTls};
+use tpro_servers::account::Account;
+use tpro_servers::process::children;
+use tpro_servers::{cluster, secret};
 
-use crate::account::Account;
 use crate::eventually::{eventually, eventually_some};
 use crate::failure::{Context, Failure, Outcome};
 use crate::installation::Installation;
 use crate::paths;
 use crate::ports::free_port;
 use crate::process::{Process, Signal, signal_pid};
-use crate::secret::secret;
 
-/// The settings of every cluster, unless a test changes them. Tests do not pull the plug of the
-/// machine, so nothing is flushed. The settings that keep bodies out of the log are those of the
-/// project's own private cluster.
-const SETTINGS: [(&str, &str); 14] = [
-    ("listen_addresses", "127.0.0.1"),
+/// The settings of every cluster beside those of all private clusters, unless a test changes them.
+/// Tests do not pull the plug of the machine, so nothing is flushed.
+const SETTINGS: [(&str, &str); 8] = [
     ("unix_socket_directories", ""),
     ("fsync", "off"),
     ("full_page_writes", "off"),
     ("shared_buffers", "128MB"),
     ("max_wal_size", "4GB"),
-    ("max_connections", "300"),
-    ("max_prepared_transactions", "10"),
-    ("log_min_error_statement", "panic"),
-    ("log_parameter_max_length_on_error", "0"),
-    ("log_error_verbosity", "terse"),
     ("log_line_prefix", "%m [%p] %a %u@%d "),
     ("logging_collector", "off"),
     ("timezone", "UTC"),
@@ -101,7 +95,7 @@ impl PostgresOptions {
             false => Installation::current()?,
         };
         installation.make_data(&folder.join("data"))?;
-        self.serve(installation, folder, secret()?).await
+        self.serve(installation, folder, secret::fresh()?).await
     }
 
     async fn serve(
@@ -111,15 +105,12 @@ impl PostgresOptions {
         role_password: String,
     ) -> Outcome<Arc<Postgres>> {
         let port = free_port()?;
-        let mut settings: BTreeMap<String, String> =
-            SETTINGS.iter().map(|(name, value)| (name.to_string(), value.to_string())).collect();
-        settings.extend(self.settings);
-        settings.insert("port".to_owned(), port.to_string());
+        let port_setting = port.to_string();
+        let mut settings: BTreeMap<&str, &str> = cluster::SETTINGS.into_iter().chain(SETTINGS).collect();
+        settings.extend(self.settings.iter().map(|(name, value)| (name.as_str(), value.as_str())));
+        settings.insert("port", &port_setting);
         let configuration = folder.join("data/postgresql.conf");
-        let lines: String = settings
-            .iter()
-            .map(|(name, value)| format!("{name} = '{}'\n", value.replace('\'', "''")))
-            .collect();
+        let lines = cluster::lines(settings);
         fs::write(&configuration, lines).context(format!("writing {}", configuration.display()))?;
         let postgres = Postgres {
             installation,
@@ -271,7 +262,7 @@ impl Postgres {
 
     /// Sends a signal to one backend of the server, by its `pg_backend_pid()`.
     pub fn signal_backend(&self, pid: i32, signal: Signal) -> Outcome {
-        signal_pid(u32::try_from(pid)?, signal)
+        Ok(signal_pid(u32::try_from(pid)?, signal)?)
     }
 
     fn url(&self, role: &str, password: &str, database: &str) -> String {
@@ -285,12 +276,6 @@ impl Drop for Postgres {
         self.server.get_mut().unwrap_or_else(|poisoned| poisoned.into_inner()).take();
         let _ = fs::remove_dir_all(&self.folder);
     }
-}
-
-/// The processes that this one has started.
-fn children(pid: u32) -> Vec<u32> {
-    let list = fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).unwrap_or_default();
-    list.split_whitespace().filter_map(|pid| pid.parse().ok()).collect()
 }
 
 fn new_folder() -> Outcome<PathBuf> {

@@ -7,14 +7,14 @@ use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
 use std::sync::Mutex;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use rustix::process::{Pid, Resource, Rlimit, getrlimit, kill_process, setrlimit};
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use crate::eventually::{DEADLINE, eventually_within};
 use crate::failure::{Context, Failure, Outcome};
 
-pub use rustix::process::Signal;
+pub use tpro_servers::process::{Signal, signal as signal_pid};
 
 /// Waits until the test process is gone, then ends the process and removes its folder. A word on
 /// its input dismisses it.
@@ -193,41 +193,4 @@ fn watch(pid: u32, ended_by: Signal, folder: Option<&Path>) -> Outcome<(Child, C
         .context("starting the watcher of a process")?;
     let input = watcher.stdin.take().context("the watcher has no input")?;
     Ok((watcher, input))
-}
-
-/// Sends a signal to any process, such as one backend of PostgreSQL. [`Signal::STOP`] has had its
-/// effect when this returns.
-pub fn signal_pid(pid: u32, signal: Signal) -> Outcome {
-    let raw = i32::try_from(pid).ok().and_then(Pid::from_raw).context(format!("{pid} is no process id"))?;
-    kill_process(raw, signal).context(format!("sending {signal:?} to {pid}"))?;
-    if signal == Signal::STOP { wait_until_it_stands_still(pid) } else { Ok(()) }
-}
-
-/// The kernel stops a process by one of its threads, which has to get a CPU for that. Until then
-/// the other threads go on: some milliseconds on a busy machine, enough to answer a message that
-/// was to stay unanswered. A process that is no child sends its stop to nobody, so its threads are
-/// looked at.
-fn wait_until_it_stands_still(pid: u32) -> Outcome {
-    let begun = Instant::now();
-    while begun.elapsed() < DEADLINE {
-        if stands_still(pid)? {
-            return Ok(());
-        }
-        std::thread::sleep(Duration::from_micros(200));
-    }
-    Err(Failure::new(format!("process {pid} goes on {} s after SIGSTOP", DEADLINE.as_secs())))
-}
-
-/// True if each thread of the process is stopped, or gone.
-fn stands_still(pid: u32) -> Outcome<bool> {
-    for thread in std::fs::read_dir(format!("/proc/{pid}/task")).context(format!("the threads of {pid}"))? {
-        let Ok(stat) = std::fs::read_to_string(thread?.path().join("stat")) else { continue };
-        // The name of the thread stands in parentheses before its state, and may hold some itself:
-        // proc(5).
-        let state = stat.rsplit_once(") ").and_then(|(_, rest)| rest.chars().next());
-        if !matches!(state, Some('T' | 't' | 'Z' | 'X')) {
-            return Ok(false);
-        }
-    }
-    Ok(true)
 }

@@ -10,7 +10,7 @@ use tpro_testkit::{Context, Failure, Outcome, paths};
 const FAULTS: u32 = 86;
 
 /// The crates that are named there, and their folders.
-const CRATES: [(&str, &str); 16] = [
+const CRATES: [(&str, &str); 17] = [
     ("sidecar", "sidecar"),
     ("dotenv", "sidecar/dotenv"),
     ("wire", "sidecar/wire"),
@@ -27,6 +27,7 @@ const CRATES: [(&str, &str); 16] = [
     ("demo", "tools/demo"),
     ("viewer", "tools/viewer"),
     ("tpro", "tools/tpro"),
+    ("servers", "tools/servers"),
 ];
 
 #[test]

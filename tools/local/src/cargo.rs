@@ -78,7 +78,7 @@ pub fn build_all(checkout: &Checkout, profile: Profile, label: &str, arguments: 
         return Ok(());
     }
     let mut cargo = command(checkout)?;
-    pg_config.for_cargo(&mut cargo);
+    pg_config::for_cargo(&pg_config, &mut cargo);
     cargo.args(["build", "--workspace"]).args(flags(checkout)).args(profile.flags()).args(arguments);
     progress::logged(checkout, LOG, label, cargo)
 }

@@ -7,6 +7,7 @@ use std::process::Command;
 
 use rustix::fs::Mode;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit, umask};
+use tpro_servers::files::first_line;
 
 use crate::failure::{Context as _, Failure, Outcome, fail};
 use crate::lock::{Lock, Locks};
@@ -162,10 +163,4 @@ fn guard_the_process() -> Outcome {
     // The kernel may be built without it.
     let _ = fs::write("/proc/self/coredump_filter", "0");
     Ok(())
-}
-
-/// The first line of a file, if there is one with text.
-pub fn first_line(path: &Path) -> Option<String> {
-    let text = fs::read_to_string(path).ok()?;
-    text.lines().next().filter(|line| !line.is_empty()).map(str::to_owned)
 }

@@ -4,9 +4,11 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use tpro_servers::files::first_line;
+
 use crate::all;
 use crate::cargo::Profile;
-use crate::checkout::{Checkout, first_line};
+use crate::checkout::Checkout;
 use crate::failure::{Failure, Outcome};
 use crate::place::Place;
 

@@ -6,6 +6,8 @@ use std::os::unix::fs::symlink;
 use std::process::Stdio;
 use std::time::Instant;
 
+use tpro_servers::account::Account;
+
 use crate::checkout::Checkout;
 use crate::failure::{Context as _, Failure, Outcome, fail};
 use crate::place::{Place, fed};
@@ -64,7 +66,7 @@ pub fn stop(checkout: &Checkout) -> Outcome {
         return Ok(());
     }
     let place = Place::of(checkout)?;
-    let mut pg_ctl = place.as_postgres(checkout, place.program("pg_ctl")?);
+    let mut pg_ctl = place.as_postgres(checkout, place.program("pg_ctl")?)?;
     pg_ctl.args(["stop", "--wait", "--timeout=60", "--silent", "--mode=fast"]);
     pg_ctl.arg("--pgdata").arg(&place.data);
     if !pg_ctl.status().context("running pg_ctl")?.success() {
@@ -78,13 +80,13 @@ pub fn stop(checkout: &Checkout) -> Outcome {
 /// The process id and the port of the server that has the cluster open, also of one that something
 /// else has started.
 fn server(checkout: &Checkout, place: &Place) -> Outcome<Option<(u32, u16)>> {
-    let mut pg_ctl = place.as_postgres(checkout, place.program("pg_ctl")?);
+    let mut pg_ctl = place.as_postgres(checkout, place.program("pg_ctl")?)?;
     pg_ctl.arg("status").arg("--pgdata").arg(&place.data).stdout(Stdio::null());
     if !pg_ctl.status().context("running pg_ctl")?.success() {
         return Ok(None);
     }
     let file = place.data.join("postmaster.pid");
-    let read = place.as_postgres(checkout, "cat").arg(&file).output().context("reading postmaster.pid")?;
+    let read = place.as_postgres(checkout, "cat")?.arg(&file).output().context("reading postmaster.pid")?;
     let text = String::from_utf8_lossy(&read.stdout).into_owned();
     let line = |number: usize| text.lines().nth(number).unwrap_or_default().trim();
     match (line(0).parse(), line(3).parse()) {
@@ -97,17 +99,19 @@ fn start(checkout: &Checkout, place: &Place, port: u16) -> Outcome<(u32, u16)> {
     cluster_files::write_settings(checkout, place, port)?;
     let log = || format!("making {}", place.log.display());
     File::options().create(true).append(true).open(&place.log).context(log())?;
-    place.give(checkout, &place.log)?;
+    let account = Account::of_postgres()?;
+    account.own(&place.log)?;
     let link = checkout.logs().join("postgres.log");
     // It may not be there.
     let _ = fs::remove_file(&link);
     symlink(&place.log, &link).context(format!("making {}", link.display()))?;
     let errors = checkout.run_folder().join("postgres.err");
     let errors = File::create(&errors).context(format!("making {}", errors.display()))?;
-    let mut pg_ctl = place.as_postgres(checkout, place.program("pg_ctl")?);
+    let mut pg_ctl = place.command(checkout, place.program("pg_ctl")?);
     pg_ctl.args(["start", "--wait", "--timeout=60", "--silent"]);
     pg_ctl.arg("--pgdata").arg(&place.data).arg("--log").arg(&place.log);
     let mut pg_ctl = process::letting_go(&pg_ctl, None);
+    account.runs(&mut pg_ctl);
     pg_ctl.stdin(Stdio::null()).stdout(Stdio::null()).stderr(errors);
     let started = pg_ctl.status().context("running pg_ctl")?.success();
     match server(checkout, place)?.filter(|_| started) {

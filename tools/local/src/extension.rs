@@ -4,8 +4,10 @@
 use std::fs;
 use std::time::Instant;
 
+use tpro_servers::extension::Files;
+
 use crate::checkout::Checkout;
-use crate::extension_files::{self, Files};
+use crate::extension_files;
 use crate::failure::{Failure, Outcome};
 use crate::place::Place;
 use crate::say::since;
@@ -21,10 +23,10 @@ pub fn up(checkout: &Checkout) -> Outcome {
     let pg_config = pg_config::checked(checkout)?;
     let files = Files {
         library: cargo::profile(checkout).join("libpg_tpro.so"),
-        libraries: place.within_tree(&pg_config.ask(checkout, "--pkglibdir")?),
-        share: place.within_tree(&pg_config.ask(checkout, "--sharedir")?),
+        libraries: place.tree.within(&pg_config.ask("--pkglibdir")?),
+        share: place.tree.within(&pg_config.ask("--sharedir")?),
     };
-    let renewed = files.put(checkout, None)?;
+    let renewed = extension_files::put(checkout, &files, None)?;
     let installed = installed(checkout)?;
     let made = place.base.join("extension.made");
     let fingerprint = extension_files::fingerprint(checkout)?;

@@ -3,12 +3,12 @@
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{Access, access};
+use tpro_servers::extension::Files;
 
 use crate::checkout::Checkout;
-use crate::extension_files::Files;
 use crate::failure::{Failure, Outcome};
 use crate::pg_config::{self, MAJOR};
-use crate::{cargo, digest, progress};
+use crate::{cargo, digest, extension_files, progress};
 
 /// Builds it for figures and for other machines, and puts it there.
 pub fn install(checkout: &Checkout) -> Outcome {
@@ -19,8 +19,8 @@ pub fn install(checkout: &Checkout) -> Outcome {
     let pg_config = pg_config::checked(checkout)?;
     let files = Files {
         library: build(checkout, &pg_config)?,
-        libraries: pg_config.ask(checkout, "--pkglibdir")?,
-        share: pg_config.ask(checkout, "--sharedir")?,
+        libraries: pg_config.ask("--pkglibdir")?,
+        share: pg_config.ask("--sharedir")?,
     };
     let (libraries, extensions) = (files.libraries.display(), files.share.join("extension"));
     let is_ours = |folder: &Path| access(folder, Access::WRITE_OK).is_ok();
@@ -29,7 +29,7 @@ pub fn install(checkout: &Checkout) -> Outcome {
     if sudo.is_some() {
         checkout.screen.say(format!("      sudo, since {libraries} and {extensions} are not yours"));
     }
-    let unchanged = if files.put(checkout, sudo)? { "" } else { ", unchanged" };
+    let unchanged = if extension_files::put(checkout, &files, sudo)? { "" } else { ", unchanged" };
     checkout.screen.say(format!(
         "      pg_tpro is in {libraries} and {extensions}{unchanged}; CREATE EXTENSION pg_tpro as a superuser uses it"
     ));
@@ -52,7 +52,7 @@ fn build(checkout: &Checkout, pg_config: &pg_config::PgConfig) -> Outcome<PathBu
     let path = pg_config.path.display().to_string();
     let target = checkout.path(format!("target-pg-{}", digest::short(&path)));
     let mut cargo = cargo::command(checkout)?;
-    pg_config.for_cargo(&mut cargo);
+    pg_config::for_cargo(pg_config, &mut cargo);
     cargo.env("CARGO_TARGET_DIR", &target).arg("build").args(cargo::flags(checkout));
     cargo.args(["--profile", "measured", "--package", "pg_tpro"]);
     progress::logged(checkout, "logs/build.log", &format!("building the extension for {path}"), cargo)?;

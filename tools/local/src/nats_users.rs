@@ -4,18 +4,13 @@
 use std::fs::{self, DirBuilder, Permissions};
 use std::os::unix::fs::{DirBuilderExt as _, PermissionsExt as _};
 
+use tpro_servers::nats::{self, REPLY_TO_PREFIX, Subjects};
+
 use crate::checkout::Checkout;
 use crate::failure::{Context as _, Outcome, fail};
 use crate::{secret, services};
 
-/// The user with all rights.
-pub const ADMIN: &str = "admin";
-
-/// The entry of a service's user, with places for what differs.
-const TEMPLATE: &str = "docker/nats-user.conf";
-
-/// The prefix of a service that sets none.
-const REPLY_TO_PREFIX: &str = "$$.nats-pwl-reply.";
+pub use tpro_servers::nats::ADMIN;
 
 /// The password of a user. It is made at the first time.
 pub fn password(checkout: &Checkout, user: &str) -> Outcome<String> {
@@ -28,22 +23,15 @@ pub fn password(checkout: &Checkout, user: &str) -> Outcome<String> {
 
 /// The entries of all users, for the server's settings.
 pub fn entries(checkout: &Checkout) -> Outcome<String> {
-    let template = fs::read_to_string(checkout.path(TEMPLATE)).context(format!("reading {TEMPLATE}"))?;
     let mut entries = format!("  {{ user: {ADMIN}, password: \"{}\" }}\n", password(checkout, ADMIN)?);
     for name in services::all(checkout) {
-        let prefix = reply_to_prefix(checkout, &name)?;
-        let entry = entry(&template, &name, [&space(checkout, &name)?, &prefix, &targets(checkout, &name)?]);
+        let (space, targets) = (space(checkout, &name)?, targets(checkout, &name)?);
+        let reply_to_prefix = &reply_to_prefix(checkout, &name)?;
+        let subjects = Subjects { space: &space, reply_to_prefix, targets: &targets };
+        let entry = nats::user(&checkout.root, &name, &subjects)?;
         entries.push_str(&entry.replace("@PASSWORD@", &password(checkout, &name)?));
     }
     Ok(entries)
-}
-
-fn entry(template: &str, name: &str, [space, prefix, targets]: [&str; 3]) -> String {
-    // A line that begins with a hash is a comment of the template.
-    let lines = template.lines().filter(|line| !line.starts_with('#'));
-    let filled = lines.map(|line| line.replace("@NAME@", name).replace("@SPACE@", space));
-    let filled = filled.map(|line| line.replace("@REPLY_TO_PREFIX@", prefix));
-    filled.map(|line| format!("  {}\n", line.replace("@TARGETS@", targets))).collect()
 }
 
 /// The first token of the subjects of a service.
@@ -106,15 +94,5 @@ mod tests {
         for text in [">", "a..b", "a.>.b", "a b", "a\"b", "", ".>", "a,b"] {
             assert!(!is_subject(text), "{text}");
         }
-    }
-
-    #[test]
-    fn an_entry_has_no_place_left_but_that_of_the_password() {
-        let template = "# about\n{\n  user: \"@NAME@\"\n  # its\n  @TARGETS@ \"@SPACE@.@NAME@.>\" \"@REPLY_TO_PREFIX@>\" @PASSWORD@\n}\n";
-        let entry = entry(template, "co", ["tpro", "a.", "\"tpro.main.>\""]);
-        assert_eq!(
-            entry,
-            "  {\n    user: \"co\"\n    # its\n    \"tpro.main.>\" \"tpro.co.>\" \"a.>\" @PASSWORD@\n  }\n"
-        );
     }
 }

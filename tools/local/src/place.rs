@@ -7,14 +7,14 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use rustix::process::geteuid;
+use tpro_servers::account::Account;
+use tpro_servers::files::first_line;
+use tpro_servers::tree::Tree;
 
-use crate::checkout::{Checkout, first_line};
+use crate::checkout::Checkout;
 use crate::digest;
 use crate::failure::{Context as _, Failure, Outcome};
 use crate::libpq;
-
-/// PostgreSQL does not run as root; under root it runs as this user.
-const USER: &str = "postgres";
 
 /// The folders of the private PostgreSQL.
 #[derive(Clone, Debug)]
@@ -23,9 +23,8 @@ pub struct Place {
     pub base: PathBuf,
     /// The cluster.
     pub data: PathBuf,
-    /// The private installation. It has the distribution's paths under it: PostgreSQL finds its
-    /// folders relative to its program.
-    pub tree: PathBuf,
+    /// The private installation.
+    pub tree: Tree,
     /// The server's log.
     pub log: PathBuf,
 }
@@ -52,8 +51,8 @@ impl Place {
     }
 
     fn at(base: PathBuf) -> Self {
-        let (data, tree, log) = (base.join("data"), base.join("installation"), base.join("postgres.log"));
-        Self { base, data, tree, log }
+        let (data, log) = (base.join("data"), base.join("postgres.log"));
+        Self { tree: Tree(base.join("installation")), base, data, log }
     }
 
     /// Makes the place, and notes it.
@@ -77,35 +76,29 @@ impl Place {
     pub fn program(&self, name: &str) -> Outcome<PathBuf> {
         let note = self.base.join("bindir");
         let folder = first_line(&note).context(format!("{} is not there: run make up-db", note.display()))?;
-        Ok(self.within_tree(Path::new(&folder)).join(name))
+        Ok(self.tree.within(Path::new(&folder)).join(name))
     }
 
-    /// A folder of the distribution, as it lies in the private installation.
-    pub fn within_tree(&self, folder: &Path) -> PathBuf {
-        self.tree.join(folder.strip_prefix("/").unwrap_or(folder))
-    }
-
-    /// A command that will run as the user of the server, from a folder that it may enter.
-    pub fn as_postgres(&self, checkout: &Checkout, program: impl AsRef<Path>) -> Command {
-        let mut command = as_postgres(checkout, program.as_ref());
+    /// A command for the user of the server, in a folder that the user may enter.
+    pub fn command(&self, checkout: &Checkout, program: impl AsRef<Path>) -> Command {
+        let mut command = checkout.command(program.as_ref());
+        libpq::without(checkout, &mut command);
         if geteuid().is_root() {
-            command.env("HOME", &self.base);
+            command.current_dir("/").env("HOME", &self.base);
         }
         command
     }
 
-    /// Gives a file or folder to the user of the server.
-    pub fn give(&self, checkout: &Checkout, path: &Path) -> Outcome {
-        if !geteuid().is_root() {
-            return Ok(());
-        }
-        let mut chown = checkout.command("chown");
-        must_succeed(chown.arg(format!("{USER}:")).arg(path), &format!("giving {} to {USER}", path.display()))
+    /// A command that will run as the user of the server.
+    pub fn as_postgres(&self, checkout: &Checkout, program: impl AsRef<Path>) -> Outcome<Command> {
+        let mut command = self.command(checkout, program);
+        Account::of_postgres()?.runs(&mut command);
+        Ok(command)
     }
 
     /// Writes a file as the user of the server.
     pub fn write(&self, checkout: &Checkout, path: &Path, text: &str, append: bool) -> Outcome {
-        let mut tee = self.as_postgres(checkout, "tee");
+        let mut tee = self.as_postgres(checkout, "tee")?;
         tee.args(append.then_some("-a")).arg(path);
         fed(&mut tee, text, &format!("writing {}", path.display()))
     }
@@ -125,35 +118,11 @@ pub fn fed_into(command: &mut Command, input: &str, output: Stdio, doing: &str) 
     if status.success() { Ok(()) } else { Err(Failure::new(format!("{doing} failed: {status}"))) }
 }
 
-fn must_succeed(command: &mut Command, doing: &str) -> Outcome {
-    match command.status().context(doing)?.success() {
-        true => Ok(()),
-        false => Err(Failure::new(format!("{doing} failed"))),
-    }
-}
-
-fn as_postgres(checkout: &Checkout, program: &Path) -> Command {
-    let mut command = if geteuid().is_root() {
-        let mut command = checkout.command("setpriv");
-        command.arg(format!("--reuid={USER}")).arg(format!("--regid={USER}"));
-        command.args(["--init-groups", "--"]).arg(program).current_dir("/");
-        command
-    } else {
-        checkout.command(program)
-    };
-    libpq::without(checkout, &mut command);
-    command
-}
-
 /// True if the server's user can go into a folder of root's.
 fn may_be_entered(checkout: &Checkout, folder: &Path) -> Outcome<bool> {
-    let known =
-        checkout.command("id").args(["-u", USER]).stdout(Stdio::null()).stderr(Stdio::null()).status();
-    if !known.context("running id")?.success() {
-        return Err(Failure::new(format!("PostgreSQL does not run as root and there is no user {USER}"))
-            .remedy("install a PostgreSQL package, which makes it"));
-    }
+    let account = Account::of_postgres()?;
     fs::create_dir_all(folder).context(format!("making {}", folder.display()))?;
-    let entered = as_postgres(checkout, Path::new("test")).arg("-x").arg(folder).status();
-    Ok(entered.context("running setpriv")?.success())
+    let mut test = checkout.command("test");
+    account.runs(test.arg("-x").arg(folder).current_dir("/"));
+    Ok(test.status().context("running test")?.success())
 }

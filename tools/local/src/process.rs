@@ -5,13 +5,14 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use rustix::process::{Pid, kill_process};
+use tpro_servers::files::first_line;
+use tpro_servers::process;
 
-use crate::checkout::{Checkout, first_line};
+use crate::checkout::Checkout;
 use crate::failure::{Context as _, Outcome};
 use crate::state;
 
-pub use rustix::process::Signal;
+pub use tpro_servers::process::{Signal, started_at};
 
 /// The time between two looks at a process.
 pub const LOOK: Duration = Duration::from_millis(50);
@@ -24,21 +25,6 @@ for fd in /proc/self/fd/*; do
 done
 exec "$@"
 "#;
-
-/// The boot and the tick that a process started at; none for one that is gone, or dead and not
-/// reaped. A process id comes round again, after a reboot above all, so a process is known by its
-/// id and this moment.
-pub fn started_at(pid: u32) -> Option<String> {
-    let stat = fs::read(format!("/proc/{pid}/stat")).ok()?;
-    let stat = String::from_utf8_lossy(&stat);
-    // The name, in brackets, may hold anything; state and numbers follow it.
-    let fields: Vec<&str> = stat.rsplit_once(") ")?.1.split(' ').collect();
-    if matches!(fields.first(), Some(&"Z" | &"X")) {
-        return None;
-    }
-    let boot = first_line(Path::new("/proc/sys/kernel/random/boot_id"))?;
-    Some(format!("{boot}/{}", fields.get(19)?))
-}
 
 /// The id of the running process of this name.
 pub fn pid_of(checkout: &Checkout, name: &str) -> Option<u32> {
@@ -127,9 +113,7 @@ pub fn is_up_within(
 
 /// Sends a signal. A process that has ended meanwhile takes none.
 pub fn signal(pid: u32, signal: Signal) {
-    if let Some(pid) = i32::try_from(pid).ok().and_then(Pid::from_raw) {
-        let _ = kill_process(pid, signal);
-    }
+    let _ = process::signal(pid, signal);
 }
 
 /// Tells the last output of a process that failed: of its log, if it has one, and of NAME.err.
@@ -170,21 +154,5 @@ mod tests {
         // The last one is the folder that bash reads.
         assert!(all >= 5 && kept == 4, "{all} {kept}");
         drop(inherited);
-    }
-
-    #[test]
-    fn a_process_is_known_by_the_moment_it_started() {
-        let me = std::process::id();
-        let started = started_at(me).expect("this process runs");
-        assert_eq!(started_at(me).as_deref(), Some(started.as_str()));
-        assert!(started.len() > 37, "{started}");
-        let mut child = Command::new("true").spawn().expect("a process");
-        let pid = child.id();
-        // Dead, and not reaped until it is waited for.
-        while started_at(pid).is_some() {
-            std::thread::yield_now();
-        }
-        assert!(Path::new(&format!("/proc/{pid}")).exists());
-        child.wait().expect("its end");
     }
 }

@@ -19,7 +19,7 @@ pub fn run(
     is_shown: impl Fn(&str) -> bool,
 ) -> Outcome<bool> {
     let mut cargo = cargo::command(checkout)?;
-    pg_config::checked(checkout)?.for_cargo(&mut cargo);
+    pg_config::for_cargo(&pg_config::checked(checkout)?, &mut cargo);
     cargo.args(["test", "--workspace"]).args(cargo::flags(checkout)).args(arguments);
     if let Some(times) = times {
         cargo.env("TPRO_TEST_TIMES", times);

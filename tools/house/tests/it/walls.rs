@@ -35,6 +35,20 @@ fn no_crate_needs_one_above_or_beside_it() -> io::Result<()> {
 }
 
 #[test]
+fn what_runs_servers_knows_neither_the_local_installation_nor_the_tests() -> io::Result<()> {
+    let crates = crates::all()?;
+    let needs = |name: &str| {
+        let found = crates.iter().find(|it| it.name == name);
+        found.map(|it| it.needs.iter().map(String::as_str).collect::<Vec<_>>()).expect("a crate of this name")
+    };
+    assert!(needs("tpro-servers").is_empty(), "{:?}", needs("tpro-servers"));
+    for (one, other) in [("tpro-testkit", "tpro-local"), ("tpro-local", "tpro-testkit")] {
+        assert!(needs(one).contains(&"tpro-servers") && !needs(one).contains(&other), "{one}");
+    }
+    Ok(())
+}
+
+#[test]
 fn a_core_does_no_io_and_knows_no_time() -> io::Result<()> {
     let (mut count, mut problems) = (0, Vec::new());
     for it in crates::all()? {

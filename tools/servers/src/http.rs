@@ -14,6 +14,8 @@ const LONGEST: usize = 4 << 20;
 pub struct Answer {
     /// The status; 0 if nobody answers.
     pub status: u16,
+    /// The lines of its header.
+    pub head: String,
     /// The body.
     pub body: String,
 }
@@ -24,6 +26,11 @@ impl Answer {
         let rest = self.body.split_once(&format!("\"{key}\""))?.1.trim_start().strip_prefix(':')?;
         Some(rest.trim_start().strip_prefix('"')?.split_once('"')?.0)
     }
+}
+
+/// The request. Version 1.0, so that the body is neither chunked nor the connection kept.
+pub fn request(path: &str) -> String {
+    format!("GET {path} HTTP/1.0\r\nHost: 127.0.0.1\r\n\r\n")
 }
 
 /// `GET path` from 127.0.0.1.
@@ -37,8 +44,7 @@ fn exchange(port: u16, path: &str) -> io::Result<String> {
     let left = || until.saturating_duration_since(Instant::now()).max(Duration::from_millis(1));
     let mut stream = TcpStream::connect_timeout(&SocketAddr::from((Ipv4Addr::LOCALHOST, port)), left())?;
     stream.set_write_timeout(Some(left()))?;
-    // Version 1.0, so that the body is neither chunked nor the connection kept.
-    stream.write_all(format!("GET {path} HTTP/1.0\r\nHost: 127.0.0.1\r\n\r\n").as_bytes())?;
+    stream.write_all(request(path).as_bytes())?;
     let mut answer = Vec::new();
     let mut part = [0; 16 << 10];
     while Instant::now() < until && answer.len() < LONGEST {
@@ -51,10 +57,11 @@ fn exchange(port: u16, path: &str) -> io::Result<String> {
     Err(io::ErrorKind::TimedOut.into())
 }
 
-fn read(answer: &str) -> Option<Answer> {
-    let status = answer.strip_prefix("HTTP/1.")?.split(' ').nth(1)?.get(..3)?.parse().ok()?;
-    let body = answer.split_once("\r\n\r\n").map_or("", |(_, body)| body);
-    Some(Answer { status, body: body.to_owned() })
+/// The answer in these bytes that came; none if they are no whole header.
+pub fn read(answer: &str) -> Option<Answer> {
+    let (head, body) = answer.split_once("\r\n\r\n")?;
+    let status = head.strip_prefix("HTTP/1.")?.split(' ').nth(1)?.get(..3)?.parse().ok()?;
+    Some(Answer { status, head: head.to_owned(), body: body.to_owned() })
 }
 
 #[cfg(test)]
@@ -66,7 +73,8 @@ mod tests {
     #[test]
     fn an_answer_has_a_status_and_a_body() {
         let answer = "HTTP/1.0 503 Service Unavailable\r\nA: b\r\n\r\nnats: down\n";
-        assert_eq!(read(answer), Some(Answer { status: 503, body: "nats: down\n".to_owned() }));
+        let (head, body) = ("HTTP/1.0 503 Service Unavailable\r\nA: b".to_owned(), "nats: down\n".to_owned());
+        assert_eq!(read(answer), Some(Answer { status: 503, head, body }));
         let json = "HTTP/1.1 200 OK\r\n\r\n{\"a\": {\"version\" :\n \"1.0\"}, \"version\": \"2\"}";
         let answer = read(json).expect("an answer");
         assert_eq!((answer.text("version"), answer.text("none")), (Some("1.0"), None));

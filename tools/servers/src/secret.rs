@@ -62,7 +62,7 @@ mod tests {
 
     #[test]
     fn a_secret_is_made_once_and_nobody_else_reads_it() {
-        let path = std::env::temp_dir().join(format!("tpro-local-secret-{}", std::process::id()));
+        let path = std::env::temp_dir().join(format!("tpro-servers-secret-{}", std::process::id()));
         let secret = kept(&path).unwrap();
         assert_eq!(kept(&path).unwrap(), secret);
         assert_eq!((secret.len(), secret.starts_with('t')), (49, true));
