@@ -47,5 +47,6 @@ pub use recon::Recon;
 pub use sidecar::{Sidecar, SidecarProcess};
 pub use span::{Kind, SpanRecord, Trace};
 pub use times::Times;
+pub use tpro_servers::account;
 pub use tpro_testkit_macros::test;
 pub use world::World;
