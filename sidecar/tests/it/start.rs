@@ -99,7 +99,7 @@ async fn a_nats_server_of_an_unknown_ca_ends_the_process_and_names_the_setting()
     let strict = Nats::options().line(&tls).start().await?;
     let strange = main(&world)?.env("NATS_URL", strict.url()).env("NATS_TOKEN", strict.token());
     let said = refused(&world, strange).await?;
-    assert_one_clear_line(&said, "NATS_URL");
+    assert_one_clear_line(&said, "NATS_CA");
     assert!(![said.log, said.stderr].concat().contains(strict.token()), "the other server's token is told");
     world.finish(&[]).await?;
     Ok(())

@@ -85,8 +85,9 @@ impl Peer {
             CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => format!(
                 "the certificate of the server {host} ({address}) is not valid yet; look at the clock of this host"
             ),
-            // A certificate that has a known issuer's name, and not its signature.
-            CertificateError::UnknownIssuer | CertificateError::BadSignature => match &self.root {
+            // A certificate that has a known issuer's name, and not its signature; and one that says
+            // that it is a CA's and signs itself.
+            error if is_of_nobody(error) => match &self.root {
                 Some(Root::File(file)) => format!(
                     "the certificate of the server {host} is of no CA in {}={}; put the server's CA there",
                     file.setting,
@@ -156,6 +157,15 @@ impl Peer {
             ),
             _ => format!("the server {host} ({}) ends the handshake: {alert:?}", names.address),
         }
+    }
+}
+
+/// True if no CA that is known has issued the certificate.
+fn is_of_nobody(error: &CertificateError) -> bool {
+    match error {
+        CertificateError::UnknownIssuer | CertificateError::BadSignature => true,
+        CertificateError::Other(other) => other.to_string().contains("CaUsedAsEndEntity"),
+        _ => false,
     }
 }
 

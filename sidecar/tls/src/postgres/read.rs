@@ -39,6 +39,7 @@ pub fn read(
         rule: rule.to_owned(),
     };
     let system = root.as_ref().is_some_and(|(_, path)| path == "system");
+    let place = mode.as_ref().map_or("PGSSLMODE", |(setting, _)| *setting);
     let mode = match mode {
         Some((setting, value)) => match Mode::of(&value) {
             Some(mode) if system && !matches!(mode, Mode::VerifyFull | Mode::Disable) => {
@@ -69,7 +70,7 @@ pub fn read(
         (Mode::VerifyCa | Mode::VerifyFull, None) => {
             let value = if mode == Mode::VerifyCa { "verify-ca" } else { "verify-full" };
             let rule = "needs sslrootcert (PGSSLROOTCERT): the file of the server's CA, or system for the CAs of this host";
-            return Err(problem(("PGSSLMODE", value.to_owned()), rule));
+            return Err(problem((place, value.to_owned()), rule));
         }
     };
     let own = match (certificate, key) {
@@ -119,7 +120,7 @@ mod tests {
         for (address, variables, words) in [
             ("host=db sslmode=on", &[][..], "sslmode=on: must be disable"),
             ("host=db", &[("PGSSLMODE", "full")][..], "PGSSLMODE=full: must be"),
-            ("host=db sslmode=verify-full", &[], "verify-full: needs sslrootcert (PGSSLROOTCERT)"),
+            ("host=db sslmode=verify-full", &[], "sslmode=verify-full: needs sslrootcert (PGSSLROOTCERT)"),
             ("host=db", &[("PGSSLMODE", "verify-ca")], "PGSSLMODE=verify-ca: needs sslrootcert"),
             ("host=db", &[("PGSSLROOTCERT", "/ca")], "PGSSLROOTCERT=/ca: means nothing without TLS"),
             ("host=db sslcert=/c sslkey=/k", &[], "sslcert=/c: means nothing without TLS"),
