@@ -90,6 +90,7 @@ mod settings;
 mod silence;
 mod sinks;
 mod snapshots;
+mod sql_page;
 mod standby;
 mod start;
 mod statements;
