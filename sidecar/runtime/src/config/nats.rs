@@ -34,13 +34,16 @@ impl NatsLogin {
 
     /// The key that signs a login, read from its file. None for a login that is not signed.
     pub fn signer(&self) -> Result<Option<Signer>, tpro_tls::Problem> {
-        let (file, read): (_, fn(&str) -> Result<Signer, &'static str>) = match self {
+        let file = match self {
             Self::None | Self::Token(_) | Self::User(..) => return Ok(None),
-            Self::Credentials(file) => (file, Signer::of_credentials),
-            Self::Nkey(file) => (file, Signer::of_seed),
+            Self::Credentials(file) | Self::Nkey(file) => file,
         };
         let text = tpro_tls::secret(file)?;
-        read(&text).map(Some).map_err(|rule| file.problem(rule))
+        let signer = match self {
+            Self::Credentials(_) => Signer::of_credentials(&text),
+            _ => Signer::of_seed(&text),
+        };
+        signer.map(Some).map_err(|rule| file.problem(rule))
     }
 
     /// The name of the login, for messages.
