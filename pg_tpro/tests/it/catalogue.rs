@@ -84,6 +84,7 @@ async fn the_public_may_call_only_what_judges_and_makes_values_and_read_only_wha
             "faults",
             "foreign_code",
             "max_body",
+            "must_be_messages",
             "must_be_name",
             "new_traceparent",
             "new_tracestate",
@@ -91,11 +92,16 @@ async fn the_public_may_call_only_what_judges_and_makes_values_and_read_only_wha
             // The overloads that hand on to the one with jsonb, by which rights go.
             "publish",
             "publish",
+            // It inserts, and those that wait read replies, with the rights of who calls them.
+            "publish_many",
             "request",
             "request",
             "sender_schema",
             "space",
-            "uuid7"
+            "uuid7",
+            "wait_all",
+            "wait_any",
+            "wait_for"
         ]
     );
     let open = "SELECT c.oid::regclass::text FROM pg_class c

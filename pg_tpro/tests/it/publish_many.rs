@@ -83,8 +83,8 @@ async fn a_bad_message_is_told_by_its_place_and_takes_all_with_it() -> Outcome {
         (r#"{"timeout": 1e30}"#, "22003", "messages[1]: "),
         (r#"{"body": "canary-c0de"}"#, "22023", "messages[1]: "),
         (r#"{"headers": ["canary-c0de"]}"#, "22023", "messages[1]: "),
-        (r#"{"protocol": "canary"}"#, "22023", "messages[1]: "),
-        (r#"{"traceparent": "canary"}"#, "22023", "messages[1]: "),
+        (r#"{"protocol": "xml"}"#, "22023", "messages[1]: "),
+        (r#"{"traceparent": "none"}"#, "22023", "messages[1]: "),
     ] {
         let call = format!("SELECT tpro.publish_many('[{{}}, {message}, {{}}]', 'a', 'b', 'c')");
         let refusal = refused_with(&admin, state, &call).await?;
