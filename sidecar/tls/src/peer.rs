@@ -85,8 +85,8 @@ impl Peer {
             CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => format!(
                 "the certificate of the server {host} ({address}) is not valid yet; look at the clock of this host"
             ),
-            // A certificate that has a known issuer's name, and not its signature; and one that says
-            // that it is a CA's and signs itself.
+            // A certificate that has a known issuer's name, and not its signature; and one that
+            // says that it is a CA's and signs itself.
             error if is_of_nobody(error) => match &self.root {
                 Some(Root::File(file)) => format!(
                     "the certificate of the server {host} is of no CA in {}={}; put the server's CA there",
