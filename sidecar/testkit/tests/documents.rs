@@ -9,7 +9,7 @@ use tpro_testkit::{Context, Failure, Outcome, paths};
 const FOLDERS: [&str; 8] =
     ["sidecar/", "pg_tpro/", "sql/", "make/", "docker/", "tools/", "docs/", "services/"];
 /// Names that a page invents: services, and a setting of one.
-const INVENTED: [&str; 3] = ["NAME", "billing", "MAIL_TEXT"];
+const INVENTED: [&str; 4] = ["NAME", "billing", "MAIL_TEXT", "tpro.nobody"];
 
 /// A page, and the code in it: the text between backquotes, whether within a line or in a block.
 struct Page {
