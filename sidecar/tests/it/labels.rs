@@ -117,8 +117,7 @@ async fn a_plain_subscriber_gets_the_bare_result_or_the_bare_error_of_each_end()
     // Without a label there is nothing.
     world.ask(&echo(json!({"of": "nobody"}))).await?.ok()?;
 
-    // At least once: a look at what others have settled may find what was just settled here, and
-    // its reply is published again.
+    // At least once is the promise.
     let subjects = |heard: &[Heard]| heard.iter().map(|heard| heard.subject.clone()).collect::<BTreeSet<_>>();
     eventually("all are heard", async || Ok(subjects(&listener.heard()).len() >= ids.len())).await?;
     let heard = listener.heard();

@@ -71,7 +71,7 @@ impl Forwarding {
         !self.ready.is_empty()
     }
 
-    /// The server has the reply of this row, or there is none to be published.
+    /// Lets go of a row: the server has its reply, or there is no reply to publish.
     pub fn done(&mut self, id: i64) {
         self.owed.remove(&id);
     }

@@ -26,6 +26,10 @@ impl Core {
             let in_flight: FxHashMap<i64, Key> =
                 self.messages.keyed().map(|(key, message)| (message.row.id, key)).collect();
             for id in gone {
+                // It was settled here while the look was under way.
+                if !self.schedule.unsettled().contains(*id) {
+                    continue;
+                }
                 match in_flight.get(id) {
                     Some(key) => self.let_go(*key),
                     // It waits as an id, is being fetched, or has an outcome that is on its way.

@@ -39,8 +39,8 @@ fn published(leader: &Leader) -> Vec<i64> {
     replies.collect()
 }
 
-/// Answers the next look for replies of others: these rows have one, and the first names a label.
-fn recall(leader: &mut Leader, gone: Vec<i64>) {
+/// Waits until it looks for replies of others.
+fn looks(leader: &mut Leader) {
     while !leader.statements.iter().any(|it| name(it) == "Recall") {
         if leader.statements.iter().any(|it| name(it) == "Page") {
             leader.reads(Vec::new());
@@ -48,6 +48,11 @@ fn recall(leader: &mut Leader, gone: Vec<i64>) {
         leader.pass(Duration::from_millis(1));
     }
     leader.take("Recall");
+}
+
+/// Answers the next look for replies of others: these rows have one, and the first names a label.
+fn recall(leader: &mut Leader, gone: Vec<i64>) {
+    looks(leader);
     leader.tell(Input::Done(Done::Recalled { gone, owed: vec![1] }));
 }
 
@@ -173,4 +178,22 @@ fn a_leader_that_is_told_to_stop_waits_for_the_echo_and_leaves_the_rest_as_pendi
     leader.tell(Input::Done(Done::LookedBack { until, found, owed, drawn: 9, moves }));
     let Statement::MoveCursor(cursor) = leader.take("MoveCursor") else { unreachable!() };
     assert_eq!(cursor.pending, [1]);
+}
+
+#[test]
+fn a_look_that_ends_after_the_server_has_the_reply_has_nothing_published_again() {
+    let mut leader = Leader::fresh();
+    leader.reads(vec![labelled(1), row(2, 15)]);
+    leader.tell(Input::Cancelled);
+    looks(&mut leader);
+    let first = leader.sent[0];
+    leader.answers(first);
+    assert_eq!(leader.settles(), [(1, Status::Ok)]);
+    assert_eq!(asked(&mut leader), [1]);
+    read(&mut leader, &[1]);
+    echo(&mut leader);
+    assert_eq!((published(&leader), leader.unsettled()), (vec![1], 1));
+    leader.tell(Input::Done(Done::Recalled { gone: vec![1], owed: vec![1] }));
+    assert!(!leader.statements.iter().any(|it| name(it) == "Forward"));
+    assert_eq!((published(&leader), leader.unsettled()), (vec![1], 1));
 }
