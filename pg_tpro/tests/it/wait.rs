@@ -24,7 +24,7 @@ async fn settle(database: &Database, id: i64) -> Outcome {
 }
 
 /// Waits until another session waits for a reply, so that what follows happens meanwhile.
-async fn somebody_waits(database: &Database) -> Outcome {
+pub async fn somebody_waits(database: &Database) -> Outcome {
     let admin = database.connect().await?;
     let waiting = "SELECT EXISTS (SELECT FROM pg_stat_activity
                                    WHERE datname = current_database() AND wait_event = 'PgSleep')";

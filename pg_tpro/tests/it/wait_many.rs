@@ -1,10 +1,11 @@
 //! `tpro.wait_all` and `tpro.wait_any`.
 
 use tokio_postgres::Client;
-use tpro_testkit::{Database, Outcome, eventually};
+use tpro_testkit::{Database, Outcome};
 
 use crate::refusal::refused_with;
 use crate::service::database;
+use crate::wait::somebody_waits;
 
 /// Publishes so many messages.
 async fn published(main: &Client, messages: i32) -> Outcome<Vec<i64>> {
@@ -12,21 +13,13 @@ async fn published(main: &Client, messages: i32) -> Outcome<Vec<i64>> {
     Ok(main.query(publish, &[&messages]).await?.iter().map(|row| row.get(0)).collect())
 }
 
-/// What the dispatcher does: settle these messages.
+/// Settles these messages, as the dispatcher does.
 async fn settle(database: &Database, ids: &[i64]) -> Outcome {
     let settle = "INSERT INTO main_service.mq_reply (mq_id, uid, status, result, attempts, responder)
                   SELECT id, uid, 'ok', jsonb_build_object('id', id), 1, 'a/1.0/1'
                     FROM main_service.mq_publish WHERE id = ANY ($1)";
     assert_eq!(database.connect().await?.execute(settle, &[&ids]).await?, ids.len() as u64);
     Ok(())
-}
-
-/// Waits until another session waits for a reply, so that what follows happens meanwhile.
-async fn somebody_waits(database: &Database) -> Outcome {
-    let admin = database.connect().await?;
-    let waiting = "SELECT EXISTS (SELECT FROM pg_stat_activity
-                                   WHERE datname = current_database() AND wait_event = 'PgSleep')";
-    eventually("somebody waits", async || Ok(admin.query_one(waiting, &[]).await?.try_get(0)?)).await
 }
 
 /// The ids of the replies that a call returns.
