@@ -290,8 +290,10 @@ BEGIN
     RAISE invalid_parameter_value USING
         MESSAGE = format('messages[%s] has a key that is no column of a message%s', wrong.place,
                          CASE WHEN wrong.key ~ '^[a-z_]{1,40}$' THEN ': ' || wrong.key ELSE '' END),
-        HINT = 'The keys are service_name, entity, method_name, body, headers, timeout, protocol, reply_to, space_name, expires_at, '
-            'traceparent and tracestate. One sender publishes them all: it is an argument.';
+        HINT = CASE WHEN wrong.key IN ('dedup_key', 'dedup_for')
+                    THEN 'A key belongs to one message: call tpro.publish_once(), or for many INSERT INTO <service>_service.mq_once ... SELECT.'
+                    ELSE 'The keys are service_name, entity, method_name, body, headers, timeout, protocol, reply_to, space_name, expires_at, '
+                         'traceparent and tracestate. One sender publishes them all: it is an argument.' END;
 END
 $$;
 COMMENT ON FUNCTION tpro.must_be_messages(pg_catalog.jsonb) IS
@@ -379,6 +381,205 @@ END
 $$;
 COMMENT ON FUNCTION tpro.publish_many(pg_catalog.jsonb, pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.jsonb, pg_catalog.jsonb, pg_catalog.int4, pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.text) IS
     'puts the messages of an array into the sender''s outbox, all or none, and returns their ids in its order; an object''s keys are column names, the other arguments hold for those that leave them out; 22023 with the place of a bad one, else as publish';
+
+-- For json_agg(...), and for what a driver sends as text; an untyped literal is taken for text.
+CREATE FUNCTION tpro.publish_many(
+    messages pg_catalog.json,
+    service_name pg_catalog.text DEFAULT NULL,
+    entity pg_catalog.text DEFAULT NULL,
+    method_name pg_catalog.text DEFAULT NULL,
+    body pg_catalog.jsonb DEFAULT '{}',
+    headers pg_catalog.jsonb DEFAULT '{}',
+    timeout pg_catalog.int4 DEFAULT 15,
+    protocol pg_catalog.text DEFAULT 'jsonrpc',
+    reply_to pg_catalog.text DEFAULT NULL,
+    sender pg_catalog.text DEFAULT NULL,
+    space_name pg_catalog.text DEFAULT NULL
+) RETURNS SETOF pg_catalog.int8
+    LANGUAGE sql VOLATILE SET search_path = pg_catalog, pg_temp
+AS $$
+    SELECT * FROM tpro.publish_many(messages::jsonb, service_name, entity, method_name, body, headers, timeout, protocol, reply_to, sender,
+                                    space_name)
+$$;
+COMMENT ON FUNCTION tpro.publish_many(pg_catalog.json, pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.jsonb, pg_catalog.jsonb, pg_catalog.int4, pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.text) IS
+    'the same with messages of type json; 22P02 they are no JSON';
+
+CREATE FUNCTION tpro.publish_many(
+    messages pg_catalog.text,
+    service_name pg_catalog.text DEFAULT NULL,
+    entity pg_catalog.text DEFAULT NULL,
+    method_name pg_catalog.text DEFAULT NULL,
+    body pg_catalog.jsonb DEFAULT '{}',
+    headers pg_catalog.jsonb DEFAULT '{}',
+    timeout pg_catalog.int4 DEFAULT 15,
+    protocol pg_catalog.text DEFAULT 'jsonrpc',
+    reply_to pg_catalog.text DEFAULT NULL,
+    sender pg_catalog.text DEFAULT NULL,
+    space_name pg_catalog.text DEFAULT NULL
+) RETURNS SETOF pg_catalog.int8
+    LANGUAGE sql VOLATILE SET search_path = pg_catalog, pg_temp
+AS $$
+    SELECT * FROM tpro.publish_many(messages::jsonb, service_name, entity, method_name, body, headers, timeout, protocol, reply_to, sender,
+                                    space_name)
+$$;
+COMMENT ON FUNCTION tpro.publish_many(pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.jsonb, pg_catalog.jsonb, pg_catalog.int4, pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.text) IS
+    'the same with messages of type text; 22P02 they are no JSON';
+
+-- ---------------------------------------------------------------------------------------------------------------------
+-- Each effect once
+-- ---------------------------------------------------------------------------------------------------------------------
+
+-- A key names an effect and is held for a time. The first message may be settled, cancelled, retried or dropped meanwhile: the key still
+-- answers with its id. The primary key of mq_dedup decides. The second publisher waits for the end of the first one's transaction, and
+-- publishes if that was rolled back. Two transactions that use the same keys in different orders may deadlock (40P01).
+-- An advisory lock on the key would not do: after it, a transaction above READ COMMITTED still looks with its old snapshot, and some
+-- thousands of these locks in one transaction are more than PostgreSQL has room for.
+--
+-- SECURITY DEFINER: nobody else reads or writes keys. The right is that of an INSERT into the view mq_once of the service.
+CREATE FUNCTION tpro.once() RETURNS trigger
+    LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    schema_name CONSTANT text := quote_ident(TG_TABLE_SCHEMA);
+    bytes CONSTANT int4 := octet_length(NEW.dedup_key);
+    first record;
+BEGIN
+    IF bytes IS NULL OR bytes NOT BETWEEN 1 AND 200 THEN
+        RAISE invalid_parameter_value USING
+            MESSAGE = format('dedup_key must be 1 to 200 bytes, not %s', coalesce(bytes::text, 'null')),
+            HINT = 'A key names the effect that must not come twice, such as an order''s number. For a longer name give its sha256().';
+    ELSIF (NEW.dedup_for > interval '0' AND NEW.dedup_for <= interval '30 days') IS NOT TRUE THEN
+        RAISE invalid_parameter_value USING
+            MESSAGE = format('dedup_for must be more than 0 and at most 30 days, not %s', coalesce(NEW.dedup_for::text, 'null')),
+            HINT = 'The key is held for this time, from the first message on. What must never come twice needs a unique column of your own.';
+    ELSIF NEW.id IS NOT NULL OR NEW.created IS NOT NULL THEN
+        RAISE invalid_parameter_value USING
+            MESSAGE = 'id and created are what comes back, and cannot be given',
+            HINT = 'Leave them out, or give DEFAULT.';
+    END IF;
+    LOOP
+        -- A new snapshot each time. Above READ COMMITTED it is the old one, and the INSERT or UPDATE below raises 40001.
+        EXECUTE format('SELECT d.mq_id, d.until > clock_timestamp() AS holds FROM %s.mq_dedup d WHERE d.dedup_key = $1', schema_name)
+            INTO first USING NEW.dedup_key;
+        IF first.holds THEN
+            NEW.id := first.mq_id;
+            NEW.created := false;
+            RETURN NEW;
+        ELSIF first.holds IS NULL THEN
+            -- It waits for another transaction that has inserted the key and is not over. If that one commits, nothing is locked here.
+            EXECUTE format('INSERT INTO %1$s.mq_dedup (dedup_key, mq_id, until)
+                            VALUES ($1, nextval(''%1$s.mq_publish_id_seq''), clock_timestamp() + make_interval(secs => $2))
+                            ON CONFLICT (dedup_key) DO NOTHING RETURNING mq_id', schema_name)
+                INTO NEW.id USING NEW.dedup_key, extract(epoch FROM NEW.dedup_for)::float8;
+        ELSE
+            -- It waits as well. A row that another transaction has renewed meanwhile is then locked: the block's end lets it go, so that
+            -- a third publisher does not have to wait for this one, which publishes nothing.
+            BEGIN
+                EXECUTE format('UPDATE %1$s.mq_dedup d
+                                   SET mq_id = nextval(''%1$s.mq_publish_id_seq''), until = clock_timestamp() + make_interval(secs => $2)
+                                 WHERE d.dedup_key = $1 AND d.until <= clock_timestamp() RETURNING d.mq_id', schema_name)
+                    INTO NEW.id USING NEW.dedup_key, extract(epoch FROM NEW.dedup_for)::float8;
+                IF NEW.id IS NULL THEN
+                    RAISE no_data_found;
+                END IF;
+            EXCEPTION WHEN no_data_found THEN
+                NULL;
+            END;
+        END IF;
+        EXIT WHEN NEW.id IS NOT NULL;
+    END LOOP;
+    EXECUTE format('INSERT INTO %s.mq_publish (id, protocol, space_name, service_name, entity, method_name, timeout, headers, body, created_at,
+                                               reply_to, expires_at, traceparent, tracestate)
+                    VALUES ($1.id, $1.protocol, $1.space_name, $1.service_name, $1.entity, $1.method_name, $1.timeout, $1.headers, $1.body,
+                            $1.created_at, $1.reply_to, $1.expires_at, $1.traceparent, $1.tracestate)', schema_name) USING NEW;
+    NEW.created := true;
+    RETURN NEW;
+END
+$$;
+ALTER FUNCTION tpro.once() OWNER TO tpro_owner;
+COMMENT ON FUNCTION tpro.once() IS
+    'trigger of each view mq_once: puts a row into the outbox if its dedup_key is free, or gives back the id that has it';
+
+-- For those who prefer a call. It has the rights of who calls it.
+CREATE FUNCTION tpro.publish_once(
+    dedup_key pg_catalog.text,
+    service_name pg_catalog.text,
+    entity pg_catalog.text,
+    method_name pg_catalog.text,
+    body pg_catalog.jsonb DEFAULT '{}',
+    headers pg_catalog.jsonb DEFAULT '{}',
+    timeout pg_catalog.int4 DEFAULT 15,
+    protocol pg_catalog.text DEFAULT 'jsonrpc',
+    reply_to pg_catalog.text DEFAULT NULL,
+    sender pg_catalog.text DEFAULT NULL,
+    space_name pg_catalog.text DEFAULT NULL,
+    dedup_for pg_catalog.interval DEFAULT '1 day'
+) RETURNS TABLE (id pg_catalog.int8, created pg_catalog.bool)
+    LANGUAGE plpgsql VOLATILE ROWS 1 SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    schema_name text := tpro.sender_schema(publish_once.sender)::text;
+BEGIN
+    IF to_regclass(schema_name || '.mq_once') IS NULL THEN
+        RAISE object_not_in_prerequisite_state USING
+            MESSAGE = format('%s is as an earlier release has made it, which knew no dedup_key', schema_name),
+            HINT = format('SELECT tpro.upgrade_service(%L).', left(schema_name, -8));
+    END IF;
+    RETURN QUERY EXECUTE format(
+        'INSERT INTO %s.mq_once (dedup_key, dedup_for, service_name, entity, method_name, body, headers, timeout, protocol, reply_to, space_name)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11) RETURNING id, created', schema_name)
+        USING publish_once.dedup_key, publish_once.dedup_for, publish_once.service_name, publish_once.entity, publish_once.method_name,
+              publish_once.body, publish_once.headers, publish_once.timeout, publish_once.protocol, publish_once.reply_to,
+              coalesce(publish_once.space_name, tpro.space());
+END
+$$;
+COMMENT ON FUNCTION tpro.publish_once(pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.jsonb, pg_catalog.jsonb, pg_catalog.int4, pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.interval) IS
+    'publishes unless the sender has published under this key already, within the time that it holds: the id of that first message and false; waits for the end of a transaction that has the key; 22023 bad key or time, 40001 above READ COMMITTED when another has come first, 55000 the service is of an earlier release, else as publish';
+
+-- The same as of tpro.publish: an untyped body is taken for text.
+CREATE FUNCTION tpro.publish_once(
+    dedup_key pg_catalog.text,
+    service_name pg_catalog.text,
+    entity pg_catalog.text,
+    method_name pg_catalog.text,
+    body pg_catalog.json,
+    headers pg_catalog.jsonb DEFAULT '{}',
+    timeout pg_catalog.int4 DEFAULT 15,
+    protocol pg_catalog.text DEFAULT 'jsonrpc',
+    reply_to pg_catalog.text DEFAULT NULL,
+    sender pg_catalog.text DEFAULT NULL,
+    space_name pg_catalog.text DEFAULT NULL,
+    dedup_for pg_catalog.interval DEFAULT '1 day'
+) RETURNS TABLE (id pg_catalog.int8, created pg_catalog.bool)
+    LANGUAGE sql VOLATILE ROWS 1 SET search_path = pg_catalog, pg_temp
+AS $$
+    SELECT * FROM tpro.publish_once(dedup_key, service_name, entity, method_name, body::jsonb, headers, timeout, protocol, reply_to, sender,
+                                    space_name, dedup_for)
+$$;
+COMMENT ON FUNCTION tpro.publish_once(pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.json, pg_catalog.jsonb, pg_catalog.int4, pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.interval) IS
+    'the same with a body of type json; 22P02 it is no JSON';
+
+CREATE FUNCTION tpro.publish_once(
+    dedup_key pg_catalog.text,
+    service_name pg_catalog.text,
+    entity pg_catalog.text,
+    method_name pg_catalog.text,
+    body pg_catalog.text,
+    headers pg_catalog.jsonb DEFAULT '{}',
+    timeout pg_catalog.int4 DEFAULT 15,
+    protocol pg_catalog.text DEFAULT 'jsonrpc',
+    reply_to pg_catalog.text DEFAULT NULL,
+    sender pg_catalog.text DEFAULT NULL,
+    space_name pg_catalog.text DEFAULT NULL,
+    dedup_for pg_catalog.interval DEFAULT '1 day'
+) RETURNS TABLE (id pg_catalog.int8, created pg_catalog.bool)
+    LANGUAGE sql VOLATILE ROWS 1 SET search_path = pg_catalog, pg_temp
+AS $$
+    SELECT * FROM tpro.publish_once(dedup_key, service_name, entity, method_name, body::jsonb, headers, timeout, protocol, reply_to, sender,
+                                    space_name, dedup_for)
+$$;
+COMMENT ON FUNCTION tpro.publish_once(pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.jsonb, pg_catalog.int4, pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.interval) IS
+    'the same with a body of type text; 22P02 it is no JSON';
 
 -- ---------------------------------------------------------------------------------------------------------------------
 -- Waiting for the reply
@@ -1117,7 +1318,7 @@ BEGIN
                'tpro.partition_label(text, bigint)', 'tpro.partition_key(text)', 'tpro.next_key(text, text)',
                'tpro.partition_kept(text, text, regclass, bigint, bigint, bigint, boolean)',
                'tpro.mend_partitions(text, text, bigint)', 'tpro.make_partitions(text, text, bigint)',
-               'tpro.drop_partition(text, oid, bigint)']::regprocedure[]) f
+               'tpro.drop_partition(text, oid, bigint)', 'tpro.drop_dedup_keys(text, integer)']::regprocedure[]) f
      WHERE NOT has_function_privilege(sidecar, f, 'EXECUTE')
     UNION ALL
     SELECT format('schema %s belongs to %s', schema_name, n.nspowner::regrole), '', 0,
@@ -1173,7 +1374,7 @@ BEGIN
     SELECT 'there is no view mq_send', '', 0, format(
         'CREATE VIEW %1$s.mq_send AS
              SELECT p.id, p.protocol, p.space_name, p.service_name, p.entity, p.method_name, p.timeout,
-                    p.headers, p.body, p.created_at, p.expires_at, p.traceparent, p.tracestate
+                    p.headers, p.body, p.created_at, p.reply_to, p.expires_at, p.traceparent, p.tracestate
                FROM %1$s.mq_publish p
               WHERE false;
          ALTER VIEW %1$s.mq_send OWNER TO tpro_owner;
@@ -1188,12 +1389,67 @@ BEGIN
          COMMENT ON COLUMN %1$s.mq_send.headers IS ''what travels beside the body'';
          COMMENT ON COLUMN %1$s.mq_send.body IS ''what is sent'';
          COMMENT ON COLUMN %1$s.mq_send.created_at IS ''when it is published'';
+         COMMENT ON COLUMN %1$s.mq_send.reply_to IS ''label to which the sidecar publishes the bare reply as well'';
          COMMENT ON COLUMN %1$s.mq_send.expires_at IS ''after which it is no longer worth sending'';
          COMMENT ON COLUMN %1$s.mq_send.traceparent IS ''the span of publishing'';
          COMMENT ON COLUMN %1$s.mq_send.tracestate IS ''names the parent of that span'';
-         GRANT INSERT (protocol, space_name, service_name, entity, method_name, timeout, headers, body, created_at, expires_at, traceparent,
-                       tracestate), SELECT ON %1$s.mq_send TO %2$I', schema_name, outdated.service || '_publisher')
+         GRANT INSERT (protocol, space_name, service_name, entity, method_name, timeout, headers, body, created_at, reply_to, expires_at,
+                       traceparent, tracestate), SELECT ON %1$s.mq_send TO %2$I', schema_name, outdated.service || '_publisher')
      WHERE to_regclass(format('%s.mq_send', schema_name)) IS NULL
+    UNION ALL
+    SELECT 'there is no view mq_once', '', 0, format(
+        'CREATE TABLE %1$s.mq_dedup (
+             dedup_key text COLLATE "C" PRIMARY KEY,
+             mq_id bigint NOT NULL,
+             until timestamptz NOT NULL
+         );
+         CREATE INDEX mq_dedup_until ON %1$s.mq_dedup (until);
+         COMMENT ON TABLE %1$s.mq_dedup IS ''the keys that messages were published under once, for as long as they hold'';
+         COMMENT ON COLUMN %1$s.mq_dedup.dedup_key IS ''the key, as its publisher gave it'';
+         COMMENT ON COLUMN %1$s.mq_dedup.mq_id IS ''mq_publish.id of the first message under it, which may be gone by now'';
+         COMMENT ON COLUMN %1$s.mq_dedup.until IS ''after which the key is free; maintenance drops the row'';
+         COMMENT ON INDEX %1$s.mq_dedup_until IS ''what maintenance drops by'';
+
+         CREATE VIEW %1$s.mq_once AS
+             SELECT NULL::bigint AS id, NULL::boolean AS created, NULL::text AS dedup_key, NULL::interval AS dedup_for,
+                    p.protocol, p.space_name, p.service_name, p.entity, p.method_name, p.timeout,
+                    p.headers, p.body, p.created_at, p.reply_to, p.expires_at, p.traceparent, p.tracestate
+               FROM %1$s.mq_publish p
+              WHERE false;
+         ALTER VIEW %1$s.mq_once ALTER dedup_for SET DEFAULT ''1 day'';
+         ALTER VIEW %1$s.mq_once ALTER protocol SET DEFAULT ''jsonrpc'';
+         ALTER VIEW %1$s.mq_once ALTER space_name SET DEFAULT tpro.space();
+         ALTER VIEW %1$s.mq_once ALTER timeout SET DEFAULT 15;
+         ALTER VIEW %1$s.mq_once ALTER headers SET DEFAULT ''{}'';
+         ALTER VIEW %1$s.mq_once ALTER body SET DEFAULT ''{}'';
+         ALTER VIEW %1$s.mq_once ALTER created_at SET DEFAULT clock_timestamp();
+         ALTER VIEW %1$s.mq_once ALTER traceparent SET DEFAULT tpro.new_traceparent();
+         ALTER VIEW %1$s.mq_once ALTER tracestate SET DEFAULT tpro.new_tracestate();
+         CREATE TRIGGER once INSTEAD OF INSERT ON %1$s.mq_once FOR EACH ROW EXECUTE FUNCTION tpro.once();
+         COMMENT ON TRIGGER once ON %1$s.mq_once IS ''publishes if the key is free'';
+         COMMENT ON VIEW %1$s.mq_once IS ''publishes what is inserted unless its key is held, and returns the id that has the key; shows nothing'';
+         COMMENT ON COLUMN %1$s.mq_once.id IS ''number of the first message under this key'';
+         COMMENT ON COLUMN %1$s.mq_once.created IS ''whether this row is that message; else it was published before'';
+         COMMENT ON COLUMN %1$s.mq_once.dedup_key IS ''names the effect that must not come twice: 1 to 200 bytes'';
+         COMMENT ON COLUMN %1$s.mq_once.dedup_for IS ''how long the key is held from its first message on: up to 30 days'';
+         COMMENT ON COLUMN %1$s.mq_once.protocol IS ''jsonrpc or json'';
+         COMMENT ON COLUMN %1$s.mq_once.space_name IS ''first token of the subject'';
+         COMMENT ON COLUMN %1$s.mq_once.service_name IS ''second token: the service that answers'';
+         COMMENT ON COLUMN %1$s.mq_once.entity IS ''third token'';
+         COMMENT ON COLUMN %1$s.mq_once.method_name IS ''fourth token'';
+         COMMENT ON COLUMN %1$s.mq_once.timeout IS ''seconds to wait for the reply; 0: an event'';
+         COMMENT ON COLUMN %1$s.mq_once.headers IS ''what travels beside the body'';
+         COMMENT ON COLUMN %1$s.mq_once.body IS ''what is sent'';
+         COMMENT ON COLUMN %1$s.mq_once.created_at IS ''when it is published'';
+         COMMENT ON COLUMN %1$s.mq_once.reply_to IS ''label to which the sidecar publishes the bare reply as well'';
+         COMMENT ON COLUMN %1$s.mq_once.expires_at IS ''after which it is no longer worth sending'';
+         COMMENT ON COLUMN %1$s.mq_once.traceparent IS ''the span of publishing, of a message that is created'';
+         COMMENT ON COLUMN %1$s.mq_once.tracestate IS ''names the parent of that span'';
+         ALTER TABLE %1$s.mq_dedup OWNER TO tpro_owner;
+         ALTER VIEW %1$s.mq_once OWNER TO tpro_owner;
+         GRANT INSERT, SELECT ON %1$s.mq_once TO %2$I, %3$I;
+         GRANT SELECT ON %1$s.mq_dedup TO %3$I', schema_name, outdated.service || '_publisher', sidecar)
+     WHERE to_regclass(format('%s.mq_once', schema_name)) IS NULL
     UNION ALL
     SELECT format('%s has rights in schema %s', maintainer, schema_name), '', 4,
            format('REVOKE ALL ON ALL TABLES IN SCHEMA %1$s FROM %2$I; REVOKE ALL ON SCHEMA %1$s FROM %2$I', schema_name, maintainer)
@@ -1451,6 +1707,7 @@ AS $$
 DECLARE
     schema_oid CONSTANT oid := tpro.sender_schema(faults.service)::oid;
     schema_name CONSTANT text := tpro.sender_schema(faults.service)::text;
+    ours CONSTANT oid[] := ARRAY['tpro.bell()', 'tpro.refuse()', 'tpro.once()']::regprocedure[];
 BEGIN
     RETURN QUERY
     WITH tables AS (
@@ -1511,11 +1768,11 @@ BEGIN
            format(CASE t.relkind WHEN 'p' THEN 'BEGIN; LOCK TABLE %2$s; DROP TRIGGER %1$I ON %2$s; COMMIT'
                                  ELSE 'DROP TRIGGER %1$I ON %2$s' END, g.tgname, t.name)
       FROM tables t JOIN pg_trigger g ON g.tgrelid = t.oid
-     WHERE NOT g.tgisinternal AND g.tgparentid = 0 AND g.tgfoid NOT IN ('tpro.bell()'::regprocedure, 'tpro.refuse()'::regprocedure)
+     WHERE NOT g.tgisinternal AND g.tgparentid = 0 AND g.tgfoid <> ALL (ours)
     UNION ALL
     SELECT t.name, format('has the trigger %s switched off', g.tgname), format('ALTER TABLE %s ENABLE TRIGGER %I', t.name, g.tgname)
       FROM tables t JOIN pg_trigger g ON g.tgrelid = t.oid
-     WHERE g.tgfoid IN ('tpro.bell()'::regprocedure, 'tpro.refuse()'::regprocedure) AND g.tgenabled NOT IN ('O', 'A')
+     WHERE g.tgfoid = ANY (ours) AND g.tgenabled NOT IN ('O', 'A')
     UNION ALL
     SELECT t.name, format('lacks the trigger %s', e.name), e.remedy
       FROM tables t
@@ -2314,6 +2571,31 @@ ALTER FUNCTION tpro.drop_partition(pg_catalog.text, pg_catalog.oid, pg_catalog.i
 COMMENT ON FUNCTION tpro.drop_partition(pg_catalog.text, pg_catalog.oid, pg_catalog.int8) IS
     'drops a partition of a service if all of it was settled so many seconds ago, or is so old in the inbox: dropped, emptied (readers keep the empty table for now), held by others, or why it is kept: ahead, young, unsettled; gone; 55000 a foreign key is in the way, 25001 above READ COMMITTED, else errors as tpro.lead';
 
+-- Row by row, and not by partitions of a day: a primary key over partitions would have to contain the day, and one key could be held in
+-- two of them. Rows that others have locked are left for the next call.
+CREATE FUNCTION tpro.drop_dedup_keys(service pg_catalog.text, at_most pg_catalog.int4) RETURNS pg_catalog.int8
+    LANGUAGE plpgsql VOLATILE STRICT SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET row_security = off
+AS $$
+DECLARE
+    keys text;
+    dropped bigint;
+BEGIN
+    PERFORM tpro.must_serve(service);
+    keys := tpro.sender_schema(service)::text || '.mq_dedup';
+    IF to_regclass(keys) IS NULL THEN
+        RETURN 0;
+    END IF;
+    EXECUTE format('DELETE FROM %1$s d WHERE d.ctid = ANY (ARRAY(
+                        SELECT k.ctid FROM %1$s k WHERE k.until <= $1 ORDER BY k.until LIMIT $2 FOR UPDATE SKIP LOCKED))', keys)
+        USING clock_timestamp(), greatest(at_most, 0);
+    GET DIAGNOSTICS dropped = ROW_COUNT;
+    RETURN dropped;
+END
+$$;
+ALTER FUNCTION tpro.drop_dedup_keys(pg_catalog.text, pg_catalog.int4) OWNER TO tpro_owner;
+COMMENT ON FUNCTION tpro.drop_dedup_keys(pg_catalog.text, pg_catalog.int4) IS
+    'drops so many dedup keys of a service, at most, that hold no more; how many; errors as tpro.lead';
+
 -- ---------------------------------------------------------------------------------------------------------------------
 -- Who may what. The template adds each service's own roles.
 -- ---------------------------------------------------------------------------------------------------------------------
@@ -2344,10 +2626,15 @@ GRANT EXECUTE ON PROCEDURE
     tpro.request(pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.json, pg_catalog.jsonb, pg_catalog.int4, pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.jsonb),
     tpro.request(pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.jsonb, pg_catalog.int4, pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.jsonb)
     TO PUBLIC;
--- They have the rights of who calls them: an INSERT into the outbox, a SELECT of the replies.
+-- They have the rights of who calls them: an INSERT into the outbox or into mq_once, a SELECT of the replies.
 GRANT EXECUTE ON FUNCTION
     tpro.must_be_messages(pg_catalog.jsonb),
     tpro.publish_many(pg_catalog.jsonb, pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.jsonb, pg_catalog.jsonb, pg_catalog.int4, pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.text),
+    tpro.publish_many(pg_catalog.json, pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.jsonb, pg_catalog.jsonb, pg_catalog.int4, pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.text),
+    tpro.publish_many(pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.jsonb, pg_catalog.jsonb, pg_catalog.int4, pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.text),
+    tpro.publish_once(pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.jsonb, pg_catalog.jsonb, pg_catalog.int4, pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.interval),
+    tpro.publish_once(pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.json, pg_catalog.jsonb, pg_catalog.int4, pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.interval),
+    tpro.publish_once(pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.jsonb, pg_catalog.int4, pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.interval),
     tpro.wait_for(pg_catalog.int8[], pg_catalog.int4, pg_catalog.int4, pg_catalog.text),
     tpro.wait_all(pg_catalog.int8[], pg_catalog.int4, pg_catalog.text),
     tpro.wait_any(pg_catalog.int8[], pg_catalog.int4, pg_catalog.text)
@@ -2357,7 +2644,7 @@ GRANT EXECUTE ON FUNCTION tpro.outdated(pg_catalog.text), tpro.foreign_code(pg_c
 -- It shows less than pg_locks, which everybody may read.
 GRANT SELECT ON tpro.locks TO PUBLIC;
 GRANT EXECUTE ON FUNCTION
-    tpro.create_service(pg_catalog.text), tpro.drop_service(pg_catalog.text, pg_catalog.bool), tpro.bell(), tpro.refuse()
+    tpro.create_service(pg_catalog.text), tpro.drop_service(pg_catalog.text, pg_catalog.bool), tpro.bell(), tpro.refuse(), tpro.once()
     TO tpro_owner;
 GRANT EXECUTE ON FUNCTION tpro.upgrade_service(pg_catalog.text) TO tpro_owner;
 GRANT EXECUTE ON PROCEDURE tpro.upgrade_services(pg_catalog.interval) TO tpro_owner;

@@ -220,7 +220,7 @@ COMMENT ON COLUMN @schema@.mq_status.trace_id IS 'its trace, 32 hex digits';
 -- SELECT finds none. So a publisher reads what it has written itself, and no body of anybody else.
 CREATE VIEW @schema@.mq_send AS
     SELECT p.id, p.protocol, p.space_name, p.service_name, p.entity, p.method_name, p.timeout,
-           p.headers, p.body, p.created_at, p.expires_at, p.traceparent, p.tracestate
+           p.headers, p.body, p.created_at, p.reply_to, p.expires_at, p.traceparent, p.tracestate
       FROM @schema@.mq_publish p
      WHERE false;
 COMMENT ON VIEW @schema@.mq_send IS 'publishes what is inserted, and returns it by RETURNING *; shows nothing';
@@ -234,9 +234,61 @@ COMMENT ON COLUMN @schema@.mq_send.timeout IS 'seconds to wait for the reply; 0:
 COMMENT ON COLUMN @schema@.mq_send.headers IS 'what travels beside the body';
 COMMENT ON COLUMN @schema@.mq_send.body IS 'what is sent';
 COMMENT ON COLUMN @schema@.mq_send.created_at IS 'when it is published';
+COMMENT ON COLUMN @schema@.mq_send.reply_to IS 'label to which the sidecar publishes the bare reply as well';
 COMMENT ON COLUMN @schema@.mq_send.expires_at IS 'after which it is no longer worth sending';
 COMMENT ON COLUMN @schema@.mq_send.traceparent IS 'the span of publishing';
 COMMENT ON COLUMN @schema@.mq_send.tracestate IS 'names the parent of that span';
+
+-- The keys of tpro.publish_once. A plain table: nothing unique would hold over partitions by the day.
+CREATE TABLE @schema@.mq_dedup (
+    dedup_key text COLLATE "C" PRIMARY KEY,
+    mq_id bigint NOT NULL,
+    until timestamptz NOT NULL
+);
+CREATE INDEX mq_dedup_until ON @schema@.mq_dedup (until);
+COMMENT ON TABLE @schema@.mq_dedup IS 'the keys that messages were published under once, for as long as they hold';
+COMMENT ON COLUMN @schema@.mq_dedup.dedup_key IS 'the key, as its publisher gave it';
+COMMENT ON COLUMN @schema@.mq_dedup.mq_id IS 'mq_publish.id of the first message under it, which may be gone by now';
+COMMENT ON COLUMN @schema@.mq_dedup.until IS 'after which the key is free; maintenance drops the row';
+COMMENT ON INDEX @schema@.mq_dedup_until IS 'what maintenance drops by';
+
+-- A row that is inserted goes into the outbox unless its key is held, and comes back with the id that has the key. A SELECT finds none.
+-- All columns may be named; id and created only with DEFAULT.
+CREATE VIEW @schema@.mq_once AS
+    SELECT NULL::bigint AS id, NULL::boolean AS created, NULL::text AS dedup_key, NULL::interval AS dedup_for,
+           p.protocol, p.space_name, p.service_name, p.entity, p.method_name, p.timeout,
+           p.headers, p.body, p.created_at, p.reply_to, p.expires_at, p.traceparent, p.tracestate
+      FROM @schema@.mq_publish p
+     WHERE false;
+ALTER VIEW @schema@.mq_once ALTER dedup_for SET DEFAULT '1 day';
+ALTER VIEW @schema@.mq_once ALTER protocol SET DEFAULT 'jsonrpc';
+ALTER VIEW @schema@.mq_once ALTER space_name SET DEFAULT tpro.space();
+ALTER VIEW @schema@.mq_once ALTER timeout SET DEFAULT 15;
+ALTER VIEW @schema@.mq_once ALTER headers SET DEFAULT '{}';
+ALTER VIEW @schema@.mq_once ALTER body SET DEFAULT '{}';
+ALTER VIEW @schema@.mq_once ALTER created_at SET DEFAULT clock_timestamp();
+ALTER VIEW @schema@.mq_once ALTER traceparent SET DEFAULT tpro.new_traceparent();
+ALTER VIEW @schema@.mq_once ALTER tracestate SET DEFAULT tpro.new_tracestate();
+CREATE TRIGGER once INSTEAD OF INSERT ON @schema@.mq_once FOR EACH ROW EXECUTE FUNCTION tpro.once();
+COMMENT ON TRIGGER once ON @schema@.mq_once IS 'publishes if the key is free';
+COMMENT ON VIEW @schema@.mq_once IS 'publishes what is inserted unless its key is held, and returns the id that has the key; shows nothing';
+COMMENT ON COLUMN @schema@.mq_once.id IS 'number of the first message under this key';
+COMMENT ON COLUMN @schema@.mq_once.created IS 'whether this row is that message; else it was published before';
+COMMENT ON COLUMN @schema@.mq_once.dedup_key IS 'names the effect that must not come twice: 1 to 200 bytes';
+COMMENT ON COLUMN @schema@.mq_once.dedup_for IS 'how long the key is held from its first message on: up to 30 days';
+COMMENT ON COLUMN @schema@.mq_once.protocol IS 'jsonrpc or json';
+COMMENT ON COLUMN @schema@.mq_once.space_name IS 'first token of the subject';
+COMMENT ON COLUMN @schema@.mq_once.service_name IS 'second token: the service that answers';
+COMMENT ON COLUMN @schema@.mq_once.entity IS 'third token';
+COMMENT ON COLUMN @schema@.mq_once.method_name IS 'fourth token';
+COMMENT ON COLUMN @schema@.mq_once.timeout IS 'seconds to wait for the reply; 0: an event';
+COMMENT ON COLUMN @schema@.mq_once.headers IS 'what travels beside the body';
+COMMENT ON COLUMN @schema@.mq_once.body IS 'what is sent';
+COMMENT ON COLUMN @schema@.mq_once.created_at IS 'when it is published';
+COMMENT ON COLUMN @schema@.mq_once.reply_to IS 'label to which the sidecar publishes the bare reply as well';
+COMMENT ON COLUMN @schema@.mq_once.expires_at IS 'after which it is no longer worth sending';
+COMMENT ON COLUMN @schema@.mq_once.traceparent IS 'the span of publishing, of a message that is created';
+COMMENT ON COLUMN @schema@.mq_once.tracestate IS 'names the parent of that span';
 
 -- ---------------------------------------------------------------------------------------------------------------------
 -- The inbox
@@ -326,8 +378,11 @@ GRANT INSERT (protocol, space_name, service_name, entity, method_name, timeout, 
               expires_at, traceparent, tracestate),
       SELECT (id, traceparent)
     ON @schema@.mq_publish TO @publisher@;
-GRANT INSERT (protocol, space_name, service_name, entity, method_name, timeout, headers, body, created_at, expires_at, traceparent, tracestate), SELECT
+GRANT INSERT (protocol, space_name, service_name, entity, method_name, timeout, headers, body, created_at, reply_to, expires_at,
+              traceparent, tracestate), SELECT
     ON @schema@.mq_send TO @publisher@;
+GRANT INSERT, SELECT ON @schema@.mq_once TO @publisher@, @sidecar@;
+GRANT SELECT ON @schema@.mq_dedup TO @sidecar@;
 
 GRANT USAGE ON SCHEMA @schema@ TO @sidecar@;
 GRANT USAGE, SELECT ON SEQUENCE @schema@.mq_publish_id_seq TO @sidecar@;
@@ -358,7 +413,7 @@ GRANT EXECUTE ON FUNCTION
     tpro.partitions(text), tpro.partition_kept(text, text, regclass, bigint, bigint, bigint, boolean),
     tpro.partition_words(text, bigint, bigint), tpro.partition_label(text, bigint), tpro.partition_key(text),
     tpro.next_key(text, text), tpro.mend_partitions(text, text, bigint), tpro.make_partitions(text, text, bigint),
-    tpro.drop_partition(text, oid, bigint)
+    tpro.drop_partition(text, oid, bigint), tpro.drop_dedup_keys(text, integer)
     TO @sidecar@;
 
 -- The owner of everything is tpro_owner: no superuser, and no role that a service's login is or can become, for what reads a table

@@ -19,6 +19,8 @@ mod ownership;
 mod partitions;
 mod publish;
 mod publish_many;
+mod publish_once;
+mod publish_once_races;
 mod refusal;
 mod restores;
 mod roles;

@@ -205,12 +205,12 @@ async fn a_program_that_names_all_columns_and_returns_all_has_a_view_that_shows_
             &[],
         )
         .await?;
-    assert_eq!(row.columns().len(), 13);
+    assert_eq!(row.columns().len(), 14);
     assert_eq!((row.try_get::<_, i64>("id")?, row.try_get::<_, i32>("timeout")?), (2, 15));
     orm.batch_execute(
         "INSERT INTO main_service.mq_send (protocol, space_name, service_name, entity, method_name, timeout, headers, body, created_at,
-                                           expires_at, traceparent, tracestate)
-         VALUES (DEFAULT, DEFAULT, 'a', 'b', 'c', DEFAULT, DEFAULT, DEFAULT, DEFAULT, DEFAULT, DEFAULT, DEFAULT) RETURNING *",
+                                           reply_to, expires_at, traceparent, tracestate)
+         VALUES (DEFAULT, DEFAULT, 'a', 'b', 'c', DEFAULT, DEFAULT, DEFAULT, DEFAULT, 'label', DEFAULT, DEFAULT, DEFAULT) RETURNING *",
     )
     .await?;
     assert_eq!(orm.query("SELECT * FROM main_service.mq_send", &[]).await?.len(), 0);
@@ -226,5 +226,10 @@ async fn a_program_that_names_all_columns_and_returns_all_has_a_view_that_shows_
     refused_with(&orm, "22023", "INSERT INTO main_service.mq_send (service_name) VALUES ('A')").await?;
     let all = "SELECT count(*) FROM main_service.mq_publish";
     assert_eq!(admin.query_one(all, &[]).await?.try_get::<_, i64>(0)?, 3);
+    // For one that names the id, too: the grant that the README names.
+    let whole = "INSERT INTO main_service.mq_send (id, service_name, entity, method_name) VALUES (DEFAULT, 'a', 'b', 'c') RETURNING *";
+    refused_with(&orm, "42501", whole).await?;
+    admin.batch_execute("GRANT INSERT (id) ON main_service.mq_send TO orm").await?;
+    assert!(orm.query_one(whole, &[]).await?.try_get::<_, i64>("id")? > 3);
     Ok(())
 }

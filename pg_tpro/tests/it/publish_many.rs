@@ -71,6 +71,11 @@ async fn a_bad_message_is_told_by_its_place_and_takes_all_with_it() -> Outcome {
         (r#"{"sender": "main"}"#, "22023", "messages[1] has a key that is no column of a message: sender"),
         (r#"{"id": 7}"#, "22023", "messages[1] has a key that is no column of a message: id"),
         (
+            r#"{"dedup_key": "canary"}"#,
+            "22023",
+            "messages[1] has a key that is no column of a message: dedup_key",
+        ),
+        (
             r#"{"timeout": "canary-c0de"}"#,
             "22023",
             "messages[1].timeout must be a number of seconds, and is string",
@@ -99,6 +104,40 @@ async fn a_bad_message_is_told_by_its_place_and_takes_all_with_it() -> Outcome {
     }
     assert_eq!(number(&admin, "SELECT count(*) FROM main_service.mq_publish").await?, 0);
     assert!(!database.cluster().log().contains("anary"));
+    Ok(())
+}
+
+#[tpro_testkit::test]
+async fn messages_are_taken_as_json_jsonb_text_or_a_literal() -> Outcome {
+    let admin = database().await?.connect().await?;
+    admin.batch_execute("SET tpro.sender = 'main'").await?;
+    let named = "service_name => 'a', entity => 'b', method_name => 'c'";
+    for (messages, target) in [
+        ("'[{\"body\": [1]}, {}]'", "'a', 'b', 'c'"),
+        ("'[{\"body\": [1]}, {}]'::json", "'a', 'b', 'c'"),
+        ("'[{\"body\": [1]}, {}]'::jsonb", "'a', 'b', 'c', '{\"untyped\": 1}'"),
+        ("'[{\"body\": [1]}, {}]'::text", "'a', 'b', 'c', jsonb_build_object(), '{\"untyped\": 1}'"),
+        (
+            "json_build_array(json_build_object('body', json_build_array(1)), json_build_object())",
+            "'a', 'b', 'c', '{}'",
+        ),
+        ("(SELECT json_agg(row_to_json(m)) FROM (VALUES (json_build_array(1)), ('{}')) AS m (body))", named),
+        ("messages => '[{\"body\": [1]}, {}]'", named),
+    ] {
+        let call = format!("SELECT tpro.publish_many({messages}, {target})");
+        let ids: Vec<i64> = admin.query(&call, &[]).await?.iter().map(|row| row.get(0)).collect();
+        let body = "SELECT body::text FROM main_service.mq_publish WHERE id = $1";
+        assert_eq!(ids.len(), 2, "{call}");
+        assert_eq!(admin.query_one(body, &[&ids[0]]).await?.try_get::<_, &str>(0)?, "[1]", "{call}");
+    }
+    for (messages, state) in [("NULL::json", "22023"), ("NULL::text", "22023"), ("'['::text", "22P02")] {
+        refused_with(&admin, state, &format!("SELECT tpro.publish_many({messages}, 'a', 'b', 'c')")).await?;
+    }
+    let hint =
+        refused_with(&admin, "22023", "SELECT tpro.publish_many('[{\"dedup_key\": 1}]', 'a', 'b', 'c')")
+            .await?
+            .hint;
+    assert!(hint.contains("tpro.publish_once()"), "{hint}");
     Ok(())
 }
 

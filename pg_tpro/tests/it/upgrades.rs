@@ -177,6 +177,9 @@ async fn grants_of_users_and_what_waits_survive_an_upgrade() -> Outcome {
     app.batch_execute("SET tpro.sender = 'keeping'; SELECT tpro.trace_id(1)").await?;
 
     update(&admin).await?;
+    let once = "SELECT id, created FROM tpro.publish_once('k', 'a', 'b', 'c')";
+    let refusal = refused_with(&app, "55000", once).await?;
+    assert!(refusal.hint.contains("tpro.upgrade_service('keeping')"), "{refusal:?}");
     upgrade_whole(&admin, "keeping").await?;
     assert_eq!(one::<String>(&admin, data).await?, before);
     assert_eq!(one::<i64>(&admin, "SELECT unsettled FROM tpro.services WHERE name = 'keeping'").await?, 6);
@@ -191,6 +194,8 @@ async fn grants_of_users_and_what_waits_survive_an_upgrade() -> Outcome {
         )
         .await?;
     app.batch_execute("SELECT tpro.publish('a', 'b', 'c')").await?;
+    app.batch_execute(once).await?;
+    assert!(!app.query_one(once, &[]).await?.try_get::<_, bool>(1)?);
     let login = database.connect_as("keeping").await?;
     login.batch_execute("SELECT tpro.lead('keeping'); SELECT tpro.publish('a', 'b', 'c')").await?;
 

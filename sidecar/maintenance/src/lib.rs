@@ -16,6 +16,9 @@
 //! try waits 50 ms, and a step that did not get the table is tried again later. A table that is in
 //! use for long is not tried at all: [`session`] looks at its locks first, and takes none.
 //!
+//! **Dedup keys go row by row**, a bounded number in each statement. A primary key over partitions
+//! would have to contain their bounds, and one key could be held in two of them.
+//!
 //! **Nobody's INSERT is refused.** An overflow partition with rows must end below a bound. Its
 //! index proves that, while the table is held; no constraint stands there before or afterwards.
 //!

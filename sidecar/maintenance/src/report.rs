@@ -9,7 +9,7 @@ pub struct Report {
     pub idle: Option<&'static str>,
     /// Steps that fail until a person removes the reason, each with its remedy.
     pub failed: Vec<String>,
-    /// Partitions that were made, dropped and put off, in words. True: it is worth a line in the
+    /// Steps that were done and put off, in words. True: it is worth a line in the
     /// log.
     lines: Vec<(String, bool)>,
     /// Partitions that were dropped or emptied, each by its partitioned table.
@@ -47,6 +47,11 @@ impl Report {
 
     /// Notes that a partition stays because it is not time yet.
     pub(super) fn kept(&mut self, words: String) {
+        self.lines.push((words, false));
+    }
+
+    /// Notes a step that any run may have to do. It is not worth a line in the log.
+    pub(super) fn routine(&mut self, words: String) {
         self.lines.push((words, false));
     }
 

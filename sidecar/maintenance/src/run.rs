@@ -20,6 +20,10 @@ const TABLES: [&str; 4] = [PUBLISH, REPLY, "mq_outcome", "mq_receive"];
 /// partition waits for the next run.
 const USERS: Duration = Duration::from_secs(3);
 const IN_USE: &str = "open transactions use the table";
+/// The table of dedup keys, whose rows go one by one.
+const DEDUP: &str = "mq_dedup";
+/// Dedup keys that one statement drops: some ten milliseconds of work.
+const KEYS: i32 = 10_000;
 
 /// One run, if no other is under way.
 pub async fn run(config: &Config, servers: &Servers) -> Result<Report, MaintenanceError> {
@@ -43,6 +47,10 @@ pub async fn run(config: &Config, servers: &Servers) -> Result<Report, Maintenan
     for table in TABLES {
         let retired = retire(&session, &mut report, table, keep(config, table)).await;
         note(&mut report, table, retired)?;
+    }
+    let dropped = drop_dedup_keys(&session).await;
+    if let Some(keys @ 1..) = note(&mut report, DEDUP, dropped)? {
+        report.routine(format!("dropped {keys} dedup keys that are no longer held"));
     }
     let (parts, next) = (session.partitions().await?, session.next_id().await?);
     for table in TABLES {
@@ -102,6 +110,18 @@ async fn retire(
         }
     }
     Ok(())
+}
+
+/// Drops the dedup keys that are no longer held, a bounded number in each transaction.
+async fn drop_dedup_keys(session: &Session) -> Result<i64, MaintenanceError> {
+    let mut keys = 0;
+    loop {
+        let dropped = session.drop_dedup_keys(KEYS).await?;
+        keys += dropped;
+        if dropped < i64::from(KEYS) {
+            return Ok(keys);
+        }
+    }
 }
 
 /// Partitions of a table that may be old enough, the oldest first.

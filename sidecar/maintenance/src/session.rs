@@ -126,6 +126,12 @@ impl Session {
         Ok(self.one("dropping a partition", sql, &[&self.service, &part.part, &keep]).await?.get(0))
     }
 
+    /// Drops up to this many dedup keys that are no longer held. Returns their number.
+    pub async fn drop_dedup_keys(&self, at_most: i32) -> Result<i64, MaintenanceError> {
+        let sql = "SELECT tpro.drop_dedup_keys($1, $2)";
+        Ok(self.one("dropping dedup keys", sql, &[&self.service, &at_most]).await?.get(0))
+    }
+
     /// The partitions of all tables, in order.
     pub async fn partitions(&self) -> Result<Vec<Partition>, MaintenanceError> {
         let sql = "SELECT table_name, part, low, high, words FROM tpro.partitions($1)

@@ -40,6 +40,23 @@ async fn what_is_settled_goes_by_partitions_and_what_is_not_stays() -> Outcome {
 }
 
 #[tpro_testkit::test]
+async fn dedup_keys_go_when_they_are_no_longer_held_and_stay_until_then() -> Outcome {
+    let world = World::new().await?;
+    let held = "SELECT created FROM tpro.publish_once('held', 'old', 'thing', 'noted', timeout => 0)";
+    assert!(world.main.query_one(held, &[]).await?.try_get::<_, bool>(0)?);
+    let old = "INSERT INTO main_service.mq_dedup
+               SELECT 'old-' || n, n, clock_timestamp() - n * interval '1 second' FROM generate_series(1, 25000) AS n";
+    world.admin.batch_execute(old).await?;
+    let said = maintain(&world).await?;
+    assert!(said.contains("dropped 25000 dedup keys that are no longer held"), "{said}");
+    assert_eq!(world.count("SELECT count(*) FROM main_service.mq_dedup").await?, 1);
+    assert!(!world.main.query_one(held, &[]).await?.try_get::<_, bool>(0)?);
+    let again = maintain(&world).await?;
+    assert!(!again.contains("dedup keys"), "{again}");
+    Ok(())
+}
+
+#[tpro_testkit::test]
 async fn without_a_sidecar_publishers_go_on_and_the_ranges_are_put_right_later() -> Outcome {
     let world = World::new().await?;
     let made = maintain(&world).await?;
