@@ -1,4 +1,5 @@
-//! The page `docs/sql.md`: each of its transcripts is run by psql, and says what psql says.
+//! The page `docs/sql.md`: each of its transcripts is run by psql, and says what psql says. And
+//! `docs/coming-from.md`: each of its blocks of tpro runs.
 
 use std::{
     fmt::Write as _,
@@ -136,6 +137,33 @@ async fn every_transcript_is_true() -> Outcome {
         }
     }
     assert!(true_.is_empty(), "docs/sql.md says\n{written}\nand psql says\n{true_}");
+    world.finish(&[&main, &analytic]).await?;
+    Ok(())
+}
+
+/// The blocks of SQL whose first line begins with this.
+fn blocks<'a>(page: &'a str, begin: &str) -> Vec<&'a str> {
+    let blocks = page.split("```sql\n").skip(1).filter_map(|rest| rest.split("```").next());
+    blocks.filter(|block| block.starts_with(begin)).collect()
+}
+
+#[tpro_testkit::test]
+async fn each_block_for_newcomers_runs() -> Outcome {
+    let world = World::demo().await?;
+    let main = world.run("main").await?;
+    let analytic = world.run("analytic").await?;
+    let page = std::fs::read_to_string(paths::checkout().join("docs/coming-from.md"))?;
+    let blocks = blocks(&page, "-- tpro");
+    assert!(blocks.len() >= 6, "{} blocks are found", blocks.len());
+    let commands: Vec<String> = blocks.iter().map(|block| (*block).to_owned()).collect();
+    let mut psql = world.database.cluster().client_program("psql");
+    psql.arg(world.database.role_url("main"));
+    let outputs = tokio::task::spawn_blocking(move || run(psql, &commands)).await??;
+    for (block, output) in blocks.iter().zip(outputs) {
+        let failed = output.iter().any(|line| line.starts_with("ERROR") || line.contains("error:"));
+        let answered = output.iter().any(|line| line.ends_with("rows)") || line.ends_with("(1 row)"));
+        assert!(!failed && answered && !output.iter().any(|line| line == "(0 rows)"), "{block}\n{output:#?}");
+    }
     world.finish(&[&main, &analytic]).await?;
     Ok(())
 }
