@@ -1,0 +1,34 @@
+#!/bin/sh
+# compile.sh dependencies: compiles what others wrote, by the skeleton in /source.
+# compile.sh programs: compiles all of it, and lays programs and extension out in /out.
+set -eu
+cd /source
+if [ "${BINARIES:-compiled}" = given ]; then
+  [ "$1" = dependencies ] || cp -a given /out
+  exit 0
+fi
+# The Rust of the image: rustup would fetch another.
+rm -f rust-toolchain.toml
+build() {
+  cargo build --workspace --locked --profile "$PROFILE" --bins --lib \
+    --exclude tpro-bench --exclude tpro-chaos --exclude tpro-models --exclude tpro-simulation \
+    --exclude tpro-house --exclude tpro-testkit --exclude tpro-testkit-macros
+}
+if [ "$1" = dependencies ]; then
+  build
+  exit 0
+fi
+# The empty crates were compiled later than the sources were written.
+find pg_tpro sidecar services tools -name '*.rs' -exec touch {} +
+build
+built=target/$PROFILE
+[ "$PROFILE" != dev ] || built=target/debug
+mkdir -p /out/bin /out/certificates
+for program in "$built"/*_service "$built"/tpro-viewer "$built"/tpro-demo; do
+  install -s "$program" /out/bin/
+done
+cp /etc/ssl/certs/ca-certificates.crt /out/certificates/
+library=/out/extension/usr/lib/postgresql/15/lib share=/out/extension/usr/share/postgresql/15/extension
+mkdir -p "$library" "$share"
+install -s -m 755 "$built"/libpg_tpro.so "$library/pg_tpro.so"
+install -m 644 pg_tpro/pg_tpro.control sql/pg_tpro--*.sql "$share/"

@@ -1,0 +1,12 @@
+#!/bin/sh
+# Installs what the build needs beside Rust.
+set -eu
+[ "${BINARIES:-compiled}" != given ] || exit 0
+apt-get update
+# The package of PostgreSQL makes no cluster, and nothing is started.
+mkdir -p /etc/postgresql-common/createcluster.d
+echo 'create_main_cluster = false' >/etc/postgresql-common/createcluster.d/tpro.conf
+apt-get install -y --no-install-recommends ca-certificates gcc libc6-dev libclang-dev postgresql-server-dev-15 protobuf-compiler
+rm -rf /var/lib/apt/lists/*
+# The bindings of the extension are formatted; the official image of Rust is without rustfmt.
+rustfmt --version >/dev/null 2>&1 || rustup component add rustfmt
