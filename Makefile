@@ -14,7 +14,7 @@ $(foreach name,$(.VARIABLES),$(if $(filter command,$(origin $(name))),$(eval ove
 # bash counts in SECONDS itself.
 export LOAD_SECONDS := $(value SECONDS)
 
-.PHONY: help all setup up down status demo test faults check crates bench chaos soak simulate psql env clean install-extension \
+.PHONY: help all setup up down status demo images test faults check crates bench chaos soak simulate psql env clean install-extension \
 	up-db up-nats up-jaeger stop-db stop-nats stop-jaeger FORCE
 
 logs-% up-% roll-% stop-% down-% down-all-% maintain-% create-% create-env-% create-sql-%: export STEM = $*
@@ -64,6 +64,9 @@ create-env-%: FORCE ## services/NAME/.env, unless it is there
 create-sql-%: FORCE ## schema and login role of NAME in the local database
 	@make/setup.sh run create-sql -- "$$STEM"
 
+#: Containers (RUNTIME=docker, in the environment or in .env here: all targets above and `Parts` work on containers)
+images: ## all images; BINARIES=given takes the programs of target/debug into them (docs/docker.md)
+	@make/setup.sh run images
 #: Parts
 up-db: ## the private PostgreSQL with the extension (PG_PORT)
 	@make/setup.sh run up-db

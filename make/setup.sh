@@ -181,8 +181,21 @@ need() {
   REASONS+=("$1 ($2)")
 }
 
+# in_containers: RUNTIME=docker, in the environment or in the .env of the checkout, and nothing but
+# tpro is compiled here.
+in_containers() {
+  local runtime=${RUNTIME:-} binaries=${BINARIES:-}
+  [ -n "$runtime" ] || runtime=$(sed -n 's/^RUNTIME=//p' .env 2>/dev/null | tail -n 1)
+  [ -n "$binaries" ] || binaries=$(sed -n 's/^BINARIES=//p' .env 2>/dev/null | tail -n 1)
+  [ "$runtime" = docker ] && [ "$binaries" != given ]
+}
+
 find_missing() {
   local headers='' version
+  if [ "$1" != tests ] && in_containers; then
+    find_missing_for_rust
+    return
+  fi
   if [ -n "${PG_CONFIG:-}" ]; then
     [ -x "$PG_CONFIG" ] || die "PG_CONFIG=$PG_CONFIG is no program: set PG_CONFIG to the pg_config of a PostgreSQL $PG_MAJOR, or leave it out"
     version=$("$PG_CONFIG" --version || true)
@@ -199,11 +212,15 @@ find_missing() {
   command -v nats-server >/dev/null || need nats-server "messaging"
   command -v protoc >/dev/null || need protobuf-compiler "the trace viewer's build"
   compgen -G '/usr/lib/llvm-*/lib/libclang*.so*' >/dev/null || [ -n "${LIBCLANG_PATH:-}" ] || need libclang-dev "the extension's bindings"
-  command -v cc >/dev/null || need gcc "the compiler's linker"
-  [ -f /usr/include/stdlib.h ] || need libc6-dev "the C library's headers"
   if [ "$1" = tests ]; then
     [ -x /usr/sbin/pgbouncer ] || need pgbouncer "a pooler, for the tests"
   fi
+  find_missing_for_rust
+}
+
+find_missing_for_rust() {
+  command -v cc >/dev/null || need gcc "the compiler's linker"
+  [ -f /usr/include/stdlib.h ] || need libc6-dev "the C library's headers"
   if ! rust_there; then
     command -v curl >/dev/null || need curl "to fetch rustup"
     [ -f /etc/ssl/certs/ca-certificates.crt ] || need ca-certificates "to fetch rustup"

@@ -68,7 +68,8 @@ fn sources(place: &Path, text: &mut String) -> Outcome {
 
 fn all_sources() -> Outcome<String> {
     let mut text = String::new();
-    for place in ["sidecar", "pg_tpro", "sql", "make", "services", "tools", ".cargo/config.toml", "Makefile"]
+    for place in
+        ["sidecar", "pg_tpro", "sql", "make", "docker", "services", "tools", ".cargo/config.toml", "Makefile"]
     {
         sources(&paths::checkout().join(place), &mut text)?;
     }

@@ -50,6 +50,7 @@ mod login;
 mod logs;
 mod maintenance;
 mod make_commands;
+mod make_docker;
 mod make_down_all;
 mod make_launcher;
 mod make_nats;

@@ -27,20 +27,28 @@ const HOSTILE: [&str; 8] = [
 ];
 
 /// The settings of the Makefile and of its scripts.
-const SETTINGS: [&str; 23] = [
+const SETTINGS: [&str; 31] = [
     "AS",
+    "BASE_IMAGE",
+    "BINARIES",
+    "BIND",
     "CASES",
     "COPY_NUMBER",
+    "DCAPE_NET",
     "FILTER",
     "FORCE",
+    "JAEGER_IMAGE",
     "JAEGER_PORT",
     "LOG_FILE_NAME",
+    "MODE",
     "NAME",
+    "NATS_IMAGE",
     "NATS_MONITOR_PORT",
     "NATS_PORT",
     "OTLP_PORT",
     "PG_CONFIG",
     "PG_PORT",
+    "PROJECT_NAME",
     "REBUILD",
     "RUNTIME",
     "SECONDS",
@@ -269,6 +277,13 @@ fn a_hostile_value_is_refused_by_the_script_that_reads_it_and_runs_nothing() -> 
             let (well, told) = checkout.call("make", &[goal], &[(setting, hostile)])?;
             checkout.is_untouched(&format!("{setting}={hostile} make {goal}"));
             assert!(!well && told.contains(setting), "{setting}={hostile} make {goal} said: {told}");
+        }
+        // These are looked at before the engine, which may not be there.
+        for setting in ["BIND", "BINARIES", "DCAPE_NET", "MODE", "PROJECT_NAME"] {
+            let given = [("RUNTIME", "docker"), (setting, hostile)];
+            let (well, told) = checkout.call("make", &["status"], &given)?;
+            checkout.is_untouched(&format!("{setting}={hostile} RUNTIME=docker make status"));
+            assert!(!well && told.contains(&format!("{setting}=")), "{setting}={hostile}: {told}");
         }
         for target in targets()?.iter().filter(|target| target.contains('%')) {
             let goal = target.replace('%', hostile);

@@ -9,8 +9,9 @@ use rustix::fs::Mode;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit, umask};
 use tpro_servers::files::first_line;
 
-use crate::failure::{Context as _, Failure, Outcome, fail};
+use crate::failure::{Context as _, Failure, Outcome};
 use crate::lock::{Lock, Locks};
+use crate::runtime::Runtime;
 use crate::say::Screen;
 use crate::settings::Settings;
 
@@ -31,6 +32,8 @@ pub struct Checkout {
     pub settings: Settings,
     /// The output of this command.
     pub screen: Screen,
+    /// The way in which everything runs.
+    pub runtime: Runtime,
     /// The language of the person, for what is written for people.
     language: String,
     locks: Locks,
@@ -50,6 +53,7 @@ impl Checkout {
 
     /// The checkout in this folder, with these settings.
     pub fn open(root: PathBuf, mut settings: Settings) -> Outcome<Self> {
+        settings.take_file(&root.join(".env"));
         let screen = Screen::new(|key| settings.get(key));
         let language = ["LC_ALL", "LC_MESSAGES", "LANG"].iter().find_map(|key| settings.get(key));
         OF_MAKE.iter().for_each(|key| settings.remove(key));
@@ -61,13 +65,9 @@ impl Checkout {
             settings.set("PATH", format!("{path}:/usr/sbin"));
         }
         let language = language.unwrap_or_default();
-        let mut checkout = Self { root, settings, screen, language, locks: Locks::default() };
+        let runtime = Runtime::chosen(&settings)?;
+        let mut checkout = Self { root, settings, screen, runtime, language, locks: Locks::default() };
         checkout.claim()?;
-        if let Some(runtime) = checkout.settings.get("RUNTIME").filter(|runtime| runtime != "native") {
-            return fail(format!(
-                "RUNTIME={runtime} is still to come: without RUNTIME everything runs natively"
-            ));
-        }
         checkout.settings.forget_leftovers(&checkout.screen);
         Ok(checkout)
     }
@@ -82,9 +82,12 @@ impl Checkout {
         self.path(".local")
     }
 
-    /// The folder with the memory of the processes.
+    /// The folder with the memory of the processes, or of the containers.
     pub fn run_folder(&self) -> PathBuf {
-        self.path(".local/run")
+        self.path(match self.runtime {
+            Runtime::Native => ".local/run",
+            Runtime::Docker => ".local/docker/run",
+        })
     }
 
     /// The folder of the logs.

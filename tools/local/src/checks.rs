@@ -148,7 +148,8 @@ fn scripts(checkout: &Checkout, _: &PgConfig) -> Outcome {
         say_skipped(checkout, "shellcheck", "apt-get install shellcheck");
         return Ok(());
     }
-    let scripts = scripts_in(checkout, "make");
+    let scripts = ["make", "docker/build", "docker/postgres", "docker/test"];
+    let scripts = scripts.into_iter().flat_map(|folder| scripts_in(checkout, folder));
     let mut shellcheck = checkout.command("shellcheck");
     shellcheck.arg("--external-sources").args(scripts).arg(".ci/run");
     spoken(shellcheck, "shellcheck")

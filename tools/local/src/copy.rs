@@ -11,7 +11,7 @@ use crate::{chosen, environment, http, libpq, port, release, services, state};
 
 /// The time that a copy has to stop beyond its own STOP_TIMEOUT: telemetry is flushed for up to 5 s
 /// after it.
-const STOP_GRACE: u64 = 10;
+pub const STOP_GRACE: u64 = 10;
 /// The time in which a program begins to listen, or ends.
 const LISTENS_WITHIN: Duration = Duration::from_secs(10);
 /// A wait for readiness that takes longer is explained.
@@ -198,7 +198,7 @@ pub fn stop(checkout: &Checkout, service: &str, numbers: &[u32]) -> Outcome {
 
 /// The seconds of STOP_TIMEOUT. Of another unit, or of a value that the program refuses, its
 /// default.
-fn stop_timeout(given: Option<String>) -> u64 {
+pub fn stop_timeout(given: Option<String>) -> u64 {
     let given = given.unwrap_or_default();
     let digits = given.strip_suffix('s').unwrap_or(&given);
     let is_number = digits.len() <= 4 && digits.bytes().all(|digit| digit.is_ascii_digit());

@@ -34,7 +34,7 @@ pub fn run(checkout: &mut Checkout, name: &str) -> Outcome {
 }
 
 /// Asks the person if the messages may go.
-fn ask(name: &str, unsettled: u64) -> Outcome {
+pub fn ask(name: &str, unsettled: u64) -> Outcome {
     let lost = format!("{unsettled} messages of {name} are unsettled and would be lost");
     if !io::stdin().is_terminal() {
         return fail(format!("{lost}: settle them (make up-{name}), or say FORCE=yes"));
@@ -60,7 +60,7 @@ fn remove_files(checkout: &Checkout, name: &str) -> Outcome {
 }
 
 /// True for the logs of a service's copies, also for those that were rotated.
-fn is_log_of(file: &str, name: &str) -> bool {
+pub fn is_log_of(file: &str, name: &str) -> bool {
     let Some(rest) = file.strip_prefix(name) else { return false };
     let of_copy =
         rest.strip_prefix('-').map(|rest| rest.trim_start_matches(|digit: char| digit.is_ascii_digit()));

@@ -41,6 +41,12 @@ impl EnvFile {
         is_ours(&self.text(), key)
     }
 
+    /// Its text without make's lines for these keys.
+    pub fn without_ours(&self, keys: &[&str]) -> String {
+        let ours = |text: String, key: &&str| if is_ours(&text, key) { without(&text, key) } else { text };
+        keys.iter().fold(self.text(), ours)
+    }
+
     /// Writes make's line for a key. The user's is left alone.
     pub fn put(&self, key: &str, value: &str) -> Outcome {
         let text = self.read()?;

@@ -18,16 +18,31 @@ pub fn save(checkout: &Checkout) -> Outcome {
 }
 
 fn text(checkout: &Checkout) -> Outcome<String> {
-    Ok(variables(checkout)?.iter().map(|(name, value)| line(name, value)).collect())
+    Ok(lines(&variables(checkout)?))
+}
+
+/// The lines of these variables.
+pub fn lines(variables: &[(String, String)]) -> String {
+    variables.iter().map(|(name, value)| line(name, value)).collect()
 }
 
 /// The names and values.
 pub fn variables(checkout: &Checkout) -> Outcome<Vec<(String, String)>> {
+    let database = services::env_file(checkout, "main").get("DATABASE_URL");
+    variables_of(checkout, database, &|copy| process::running(checkout, copy))
+}
+
+/// The names and values, with this address of main's database and these copies that run.
+pub fn variables_of(
+    checkout: &Checkout,
+    database: Option<String>,
+    runs: &dyn Fn(&str) -> bool,
+) -> Outcome<Vec<(String, String)>> {
     let mut paper = Paper { checkout, lines: Vec::new(), ours: Vec::new() };
     let url = |name: &str, key: &str, scheme: &str| {
         state::port(checkout, name, key).map(|port| format!("{scheme}://127.0.0.1:{port}"))
     };
-    paper.local("DATABASE_URL", services::env_file(checkout, "main").get("DATABASE_URL"));
+    paper.local("DATABASE_URL", database);
     let nats = url("nats", "port", "nats");
     let has_nats = nats.is_some();
     paper.local("NATS_URL", nats);
@@ -42,7 +57,7 @@ pub fn variables(checkout: &Checkout) -> Outcome<Vec<(String, String)>> {
     paper.local("OTEL_EXPORTER_OTLP_ENDPOINT", url("jaeger", "otlp", "http"));
     for name in services::all(checkout) {
         let copies = services::known_copies(checkout, &name);
-        let running = copies.iter().filter(|copy| process::running(checkout, &format!("{name}-{copy}")));
+        let running = copies.iter().filter(|copy| runs(&format!("{name}-{copy}")));
         for (n, copy) in running.enumerate() {
             let Some(url) = url(&format!("{name}-{copy}"), "port", "http") else { continue };
             let upper = name.to_uppercase();

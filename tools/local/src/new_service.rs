@@ -29,7 +29,8 @@ pub fn create(checkout: &Checkout, name: &str) -> Outcome {
     Ok(())
 }
 
-fn make_crate(checkout: &Checkout, name: &str) -> Outcome {
+/// Makes the crate of a new service.
+pub fn make_crate(checkout: &Checkout, name: &str) -> Outcome {
     let place = checkout.path("services").join(name);
     let is_there = || fail(format!("services/{name} is there already: make up-{name} runs it"));
     if place.exists() {

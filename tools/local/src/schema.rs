@@ -67,7 +67,7 @@ fn is_made(checkout: &Checkout, service: &str, password: &str) -> bool {
 }
 
 /// The service's own scripts, seen from the checkout, by their names.
-fn scripts(checkout: &Checkout, service: &str) -> Vec<PathBuf> {
+pub fn scripts(checkout: &Checkout, service: &str) -> Vec<PathBuf> {
     let folder = PathBuf::from("services").join(service).join("sql");
     let entries = fs::read_dir(checkout.path(&folder)).into_iter().flatten().flatten();
     let names = entries.map(|entry| PathBuf::from(entry.file_name()));

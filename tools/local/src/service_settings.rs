@@ -20,6 +20,19 @@ pub enum Told {
 
 /// Writes the file, unless it is there, and brings make's lines in it up to date.
 pub fn write(checkout: &Checkout, service: &str, told: Told) -> Outcome {
+    let file = create(checkout, service, told)?;
+    let _lock = checkout.lock(&format!("env-{service}"))?;
+    follow_nats(checkout, service, &file)?;
+    follow_viewer(checkout, &file)?;
+    if state::port(checkout, "postgres", "port").is_some() && file.is_ours("DATABASE_URL") {
+        let password = address::password(&file.get("DATABASE_URL").unwrap_or_default());
+        file.put("DATABASE_URL", &address::database(checkout, service, &password.unwrap_or_default())?)?;
+    }
+    Ok(())
+}
+
+/// Writes the file, unless it is there.
+pub fn create(checkout: &Checkout, service: &str, told: Told) -> Outcome<EnvFile> {
     services::must_be(checkout, service)?;
     let _lock = checkout.lock(&format!("env-{service}"))?;
     let file = services::env_file(checkout, service);
@@ -37,13 +50,7 @@ pub fn write(checkout: &Checkout, service: &str, told: Told) -> Outcome {
             .say(format!("      {shown} is there already and stays; remove it first to have it made again"));
     }
     fs::set_permissions(file.path(), Permissions::from_mode(0o600)).context(format!("closing {shown}"))?;
-    follow_nats(checkout, service, &file)?;
-    follow_viewer(checkout, &file)?;
-    if state::port(checkout, "postgres", "port").is_some() && file.is_ours("DATABASE_URL") {
-        let password = address::password(&file.get("DATABASE_URL").unwrap_or_default());
-        file.put("DATABASE_URL", &address::database(checkout, service, &password.unwrap_or_default())?)?;
-    }
-    Ok(())
+    Ok(file)
 }
 
 /// The lines that follow the local nats-server.

@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
+use std::fs;
+use std::path::Path;
 
 use crate::digest;
 use crate::failure::{Failure, Outcome, fail};
@@ -15,6 +17,21 @@ const OF_MAKE_ENV: [&str; 6] =
 const PORTS: [&str; 6] =
     ["PG_PORT", "NATS_PORT", "NATS_MONITOR_PORT", "OTLP_PORT", "JAEGER_PORT", "SERVICE_PORT"];
 
+/// Settings that the `.env` of the checkout may hold: how and where everything runs.
+const OF_CHECKOUT: [&str; 11] = [
+    "RUNTIME",
+    "BASE_IMAGE",
+    "BINARIES",
+    "BIND",
+    "BUILD_IMAGE",
+    "DCAPE_NET",
+    "JAEGER_IMAGE",
+    "MODE",
+    "NATS_IMAGE",
+    "POSTGRES_IMAGE",
+    "PROJECT_NAME",
+];
+
 /// The variables, as programs get them that are started here.
 #[derive(Clone, Debug, Default)]
 pub struct Settings {
@@ -25,6 +42,18 @@ impl Settings {
     /// The environment of this process.
     pub fn of_process() -> Self {
         Self { variables: std::env::vars_os().collect() }
+    }
+
+    /// Takes settings from the `.env` of the checkout, which may not be there. The environment
+    /// wins.
+    pub fn take_file(&mut self, path: &Path) {
+        let Ok(text) = fs::read_to_string(path) else { return };
+        for key in OF_CHECKOUT {
+            let value = tpro_dotenv::get(&text, key).filter(|value| !value.is_empty());
+            if let Some(value) = value.filter(|_| self.get(key).is_none()) {
+                self.set(key, value);
+            }
+        }
     }
 
     /// A value. A blank one counts as not set, as in the programs.
@@ -143,6 +172,17 @@ mod tests {
         for wrong in ["0", "01", "10000", "+1", "x"] {
             assert!(copy(wrong).unwrap_err().to_string().contains("COPY_NUMBER"), "{wrong}");
         }
+    }
+
+    #[test]
+    fn the_file_of_the_checkout_says_how_all_runs_and_the_environment_wins() {
+        let path = std::env::temp_dir().join(format!("tpro-local-checkout-{}", std::process::id()));
+        fs::write(&path, "RUNTIME=docker\nMODE=test\nPATH=/nowhere\n").unwrap();
+        let mut settings = of(&[("MODE", "rel")]);
+        settings.take_file(&path);
+        fs::remove_file(&path).unwrap();
+        assert_eq!(settings.get("RUNTIME").as_deref(), Some("docker"));
+        assert_eq!((settings.get("MODE").as_deref(), settings.get("PATH")), (Some("rel"), None));
     }
 
     #[test]

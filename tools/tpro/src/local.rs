@@ -3,10 +3,11 @@
 
 use clap::{Args, Subcommand};
 use tpro_local::checkout::Checkout;
-use tpro_local::failure::Outcome;
+use tpro_local::failure::{Outcome, fail};
+use tpro_local::runtime::Runtime;
 use tpro_local::service_settings::{self, Told};
 use tpro_local::{
-    all, checks, clean, cluster, console, crates, demo, down_all, environment, extension, faults,
+    all, checks, clean, cluster, console, crates, demo, docker, down_all, environment, extension, faults,
     install_extension, jaeger, load, nats, new_service, roll, schema, service, status, test,
 };
 
@@ -66,6 +67,8 @@ pub enum Local {
     Faults,
     /// Run fmt, clippy, doc, deny, shellcheck and pgspot
     Check,
+    /// Build all images for RUNTIME=docker
+    Images,
     /// Print the crates, which needs which, and circles among their modules
     Crates,
     /// Measure the cost of a publish, and messages a second end to end
@@ -111,6 +114,53 @@ pub fn run(task: &Local) -> Ending {
 }
 
 fn done(checkout: &mut Checkout, task: &Local) -> Outcome {
+    match (checkout.runtime, in_containers(task)) {
+        (Runtime::Docker, Some(run)) => {
+            docker::opening::check(checkout)?;
+            run(checkout)
+        }
+        _ => natively(checkout, task),
+    }
+}
+
+/// A task on containers.
+type Run<'a> = Box<dyn FnOnce(&mut Checkout) -> Outcome + 'a>;
+
+/// The way in which a task is done with RUNTIME=docker; none if it is the same for all.
+fn in_containers(task: &Local) -> Option<Run<'_>> {
+    Some(match task {
+        Local::UpDb => Box::new(|it| docker::postgres::up(it, true).and_then(|()| docker::extension::up(it))),
+        Local::StopDb => Box::new(|it| docker::postgres::stop(it)),
+        Local::UpNats => Box::new(|it| docker::nats::up(it, false)),
+        Local::StopNats => Box::new(|it| docker::nats::stop(it)),
+        Local::UpJaeger => Box::new(|it| docker::jaeger::up(it, false)),
+        Local::StopJaeger => Box::new(|it| docker::jaeger::stop(it)),
+        Local::Psql => Box::new(|it| docker::console::open(it)),
+        Local::Env => Box::new(|it| docker::environment::print(it)),
+        Local::Up(Maybe { name: Some(name) }) => Box::new(|it| docker::service::up(it, name)),
+        Local::Up(Maybe { name: None }) => Box::new(docker::all::up),
+        Local::Down(Maybe { name: Some(name) }) => Box::new(|it| docker::service::down(it, name)),
+        Local::Down(Maybe { name: None }) => Box::new(|it| docker::all::down(it)),
+        Local::Stop(Named { name }) => Box::new(|it| docker::service::stop(it, name)),
+        Local::Roll(Named { name }) => Box::new(|it| docker::roll::run(it, name)),
+        Local::DownAll(Named { name }) if name == "jaeger" => Box::new(|it| docker::jaeger::down_all(it)),
+        Local::DownAll(Named { name }) => Box::new(|it| docker::remove::down_all(it, name)),
+        Local::Maintain(Named { name }) => Box::new(|it| docker::service::maintain(it, name)),
+        Local::Logs(Named { name }) => Box::new(|it| docker::service::logs(it, name)),
+        Local::Create(Named { name }) => Box::new(|it| docker::new_service::create(it, name)),
+        Local::CreateEnv(Named { name }) => {
+            Box::new(|it| service_settings::create(it, name, Told::Yes).map(|_| ()))
+        }
+        Local::CreateSql(Named { name }) => Box::new(|it| docker::new_service::create_sql(it, name)),
+        Local::Status => Box::new(|it| docker::status::print(it)),
+        Local::Demo => Box::new(docker::demo::run),
+        Local::Clean => Box::new(|it| docker::remove::clean(it)),
+        Local::Images => Box::new(docker::all::images),
+        _ => return None,
+    })
+}
+
+fn natively(checkout: &mut Checkout, task: &Local) -> Outcome {
     match task {
         Local::UpDb => cluster::up(checkout).and_then(|()| extension::up(checkout)),
         Local::StopDb => cluster::stop(checkout),
@@ -139,6 +189,7 @@ fn done(checkout: &mut Checkout, task: &Local) -> Outcome {
         Local::Test => test::all(checkout),
         Local::Faults => faults::run(checkout),
         Local::Check => checks::run(checkout),
+        Local::Images => fail("images are for containers: make images RUNTIME=docker"),
         Local::Crates => crates::print(checkout),
         Local::Bench => load::bench(checkout),
         Local::Chaos => load::chaos(checkout),

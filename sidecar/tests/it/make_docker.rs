@@ -1,0 +1,157 @@
+//! The commands of `make` with RUNTIME=docker, on an engine that answers here. Where none does, the test says so and ends.
+
+use std::io::Write as _;
+use std::process::{Command, Stdio};
+use std::thread;
+
+use tpro_local::docker::{engine, image, sql};
+use tpro_local::settings::Settings;
+use tpro_testkit::ports::free_port;
+use tpro_testkit::{Outcome, paths};
+
+use crate::make_commands::Checkout;
+use crate::make_roll::copy;
+
+/// The image that no test can pull: docker/test/base-image.sh makes it.
+const BASE: &str = "debian:bookworm-slim";
+/// The messages that are published while copies are replaced, and the size of a part of them.
+const MESSAGES: usize = 1000;
+const PART: usize = 50;
+
+/// A checkout whose installation lies in containers of names of its own. It goes with the test.
+struct Installation {
+    checkout: Checkout,
+    project: String,
+}
+
+impl Installation {
+    fn new() -> Outcome<Installation> {
+        let checkout = Checkout::new("docker")?.with_programs()?;
+        for service in ["main", "analytic"] {
+            let folder = format!("services/{service}");
+            copy(&paths::checkout().join(&folder), &checkout.root.join(&folder))?;
+            let _ = std::fs::remove_file(checkout.root.join(folder).join(".env"));
+        }
+        let project = format!("tprotest{}", std::process::id());
+        let mut checkout = checkout
+            .env("RUNTIME", "docker")
+            .env("BINARIES", "given")
+            .env("PROJECT_NAME", &project)
+            .env("MODE", "test")
+            .env("UP_TIMEOUT", 300);
+        for port in ["PG_PORT", "NATS_PORT", "NATS_MONITOR_PORT", "OTLP_PORT", "JAEGER_PORT"] {
+            checkout = checkout.env(port, free_port()?);
+        }
+        for kept in ["DOCKER_HOST", "DOCKER_CONTEXT", "DOCKER_CONFIG"] {
+            if let Ok(value) = std::env::var(kept) {
+                checkout = checkout.env(kept, value);
+            }
+        }
+        Ok(Installation { checkout, project })
+    }
+
+    /// The same checkout, as the commands see it.
+    fn local(&self) -> Outcome<tpro_local::checkout::Checkout> {
+        let mut settings = Settings::default();
+        self.checkout.environment.iter().for_each(|(name, value)| settings.set(name, value));
+        Ok(tpro_local::checkout::Checkout::open(self.checkout.root.clone(), settings)?)
+    }
+
+    /// A command that must succeed, with a port for the copy that it may start.
+    fn well(&self, goal: &str, version: &str) -> Outcome<String> {
+        let port = free_port()?.to_string();
+        let variables = [("SERVICE_PORT", &*port), ("SERVICE_VERSION", version)];
+        let (well, told) = self.checkout.call("make", &[goal], &variables)?;
+        assert!(well, "make {goal} failed: {told}");
+        Ok(told)
+    }
+
+    fn container(&self, service: &str, number: u32) -> String {
+        format!("{service}-{number}_{}_nats_service_1", self.project)
+    }
+}
+
+impl Drop for Installation {
+    fn drop(&mut self) {
+        // A test that failed has left all of it.
+        let _ = self.checkout.call("make", &["clean"], &[]);
+        let all = Command::new("docker").args(["images", "--format", "{{.Repository}}:{{.Tag}}"]).output();
+        let Ok(all) = all else { return };
+        let all = String::from_utf8_lossy(&all.stdout).into_owned();
+        let ours = all.lines().filter(|image| image.contains(&self.project));
+        let mut remove = Command::new("docker");
+        remove.args(["image", "rm", "--force"]).args(ours);
+        let _ = remove.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).status();
+    }
+}
+
+/// The reason for which there can be no containers here.
+fn missing(local: &tpro_local::checkout::Checkout) -> Option<&'static str> {
+    let has_compose = || {
+        engine::try_ask(local, &["compose", "version"]).is_some()
+            || Command::new("docker-compose").arg("version").output().is_ok_and(|done| done.status.success())
+    };
+    match () {
+        () if engine::version(local).is_none() => Some("no engine answers `docker version`"),
+        () if !has_compose() => Some("there is no Compose"),
+        () if !image::is_there(local, BASE) => {
+            Some("the engine has no debian:bookworm-slim (docker/test/base-image.sh makes it)")
+        }
+        () => None,
+    }
+}
+
+#[test]
+fn services_in_containers_answer_keep_their_secrets_and_are_replaced_without_a_loss() -> Outcome {
+    let here = Installation::new()?;
+    let local = here.local()?;
+    if let Some(missing) = missing(&local) {
+        // Not by a macro, whose output the harness keeps to itself.
+        writeln!(std::io::stderr(), "SKIPPED: no container was tested: {missing}")?;
+        return Ok(());
+    }
+    here.well("up-main", "1.0")?;
+    here.well("up-analytic", "1.0")?;
+    let status = here.checkout.well(&["status"])?;
+    for service in ["main", "analytic"] {
+        let line = status.lines().find(|line| line.contains(&here.container(service, 1))).unwrap_or_default();
+        assert!(line.contains("running"), "{status}");
+    }
+
+    // What an engine shows to everybody who may ask it.
+    let everything =
+        engine::ask(&local, &["inspect", &here.container("main", 1), &format!("{}_nats_1", here.project)])?;
+    let private = here.checkout.root.join(".local/docker/private");
+    for file in ["logins/main", "postgres/superuser", "../../nats/users/main"] {
+        let file = private.join(file);
+        if let Ok(secret) = std::fs::read_to_string(&file) {
+            assert!(!everything.contains(secret.trim()), "{} is in docker inspect", file.display());
+        }
+    }
+    assert!(everything.contains("\"ReadonlyRootfs\": true"), "{everything}");
+
+    // Messages go on while analytic is replaced, and each is answered.
+    let publish = format!(
+        "SELECT count(*) FROM tpro.publish_many(array_to_json(array_fill('{{}}'::json, ARRAY[{PART}]))::jsonb, \
+         'analytic', 'example', 'simple', \
+         '{{\"ip\":\"172.19.0.8\", \"login\":\"login342\", \"password\":\"phnd26w\"}}', sender => 'main', timeout => 300)"
+    );
+    thread::scope(|scope| -> Outcome {
+        let publisher = scope.spawn(|| -> Outcome {
+            let local = here.local()?;
+            for _ in 0..MESSAGES / PART {
+                sql::ask(&local, &publish)?;
+            }
+            Ok(())
+        });
+        let told = here.well("roll-analytic", "2.0")?;
+        assert!(told.contains("analytic  is version 2.0 now (1 replaced)"), "{told}");
+        publisher.join().expect("the publisher ends")
+    })?;
+    let waited = "SET tpro.sender = 'main'; SELECT status, count(*) FROM tpro.wait_all(ARRAY(SELECT id FROM main_service.mq_publish), 300) GROUP BY status";
+    assert_eq!(sql::ask(&local, waited)?, format!("ok|{MESSAGES}"));
+
+    here.well("down", "1.0")?;
+    assert_eq!(engine::try_ask(&local, &["inspect", &here.container("main", 1)]), None);
+    Ok(())
+}

@@ -1,0 +1,86 @@
+//! Images: those of the Dockerfile, and the official ones in their places.
+
+use super::context;
+use super::engine;
+use super::names::Names;
+use crate::checkout::Checkout;
+use crate::failure::Outcome;
+use crate::{cargo, progress};
+
+/// The log of the builds.
+const LOG: &str = "logs/images.log";
+/// The base of the stages that compile, where there is nothing to compile.
+const PLAIN: &str = "debian:bookworm-slim";
+
+/// True if the engine has an image.
+pub fn is_there(checkout: &Checkout, tag: &str) -> bool {
+    id(checkout, tag).is_some()
+}
+
+/// The id of an image.
+pub fn id(checkout: &Checkout, tag: &str) -> Option<String> {
+    engine::try_ask(checkout, &["image", "inspect", "--format", "{{.Id}}", tag])
+}
+
+/// Builds the image of a target of the Dockerfile.
+pub fn build(checkout: &Checkout, target: &str, tag: &str) -> Outcome {
+    build_of(checkout, target, tag, "main")
+}
+
+fn build_of(checkout: &Checkout, target: &str, tag: &str, service: &str) -> Outcome {
+    // Changes of the sources while an image is made would come half into it.
+    let _lock = checkout.lock("images")?;
+    let given = context::is_given(checkout)?;
+    if given {
+        cargo::build(checkout, "building the programs", &["--bins", "--lib"])?;
+    }
+    let folder = context::make(checkout, target, service)?;
+    let mut build = engine::docker(checkout, &["build", "--target", target, "--tag", tag]);
+    build.arg("--file").arg(folder.join("docker/Dockerfile"));
+    let setting = |key: &str| checkout.settings.get(key);
+    if given {
+        build.args(["--build-arg", "BINARIES=given", "--build-arg"]);
+        let base = setting("BASE_IMAGE").unwrap_or_else(|| PLAIN.to_owned());
+        build.arg(format!("BUILD_IMAGE={base}"));
+    }
+    for key in ["BUILD_IMAGE", "BASE_IMAGE", "POSTGRES_IMAGE"] {
+        if let Some(value) = setting(key).filter(|_| !(given && key == "BUILD_IMAGE")) {
+            build.arg("--build-arg").arg(format!("{key}={value}"));
+        }
+    }
+    build.arg("--build-arg").arg(format!("SERVICE={service}")).arg(&folder);
+    progress::logged(checkout, LOG, &format!("building the image {tag}"), build)
+}
+
+/// Builds the image of a service in this version.
+pub fn build_service(checkout: &Checkout, service: &str, version: &str) -> Outcome {
+    let tag = Names::of(checkout)?.service_image(service, version)?;
+    build_of(checkout, "service", &tag, service)
+}
+
+/// The image of a part: the one that the user names by `setting`, or ours, which is built if
+/// `renewed` or if it is not there.
+pub fn of_part(checkout: &Checkout, part: &str, setting: &str, renewed: bool) -> Outcome<String> {
+    if let Some(official) = checkout.settings.get(setting) {
+        return Ok(official);
+    }
+    let tag = Names::of(checkout)?.image(part);
+    if renewed || !is_there(checkout, &tag) {
+        build(checkout, part, &tag)?;
+    }
+    Ok(tag)
+}
+
+/// The image of PostgreSQL with the extension: ours, or the official one that the user names with
+/// the extension put into it.
+pub fn of_postgres(checkout: &Checkout, renewed: bool) -> Outcome<String> {
+    let names = Names::of(checkout)?;
+    let (target, tag) = match checkout.settings.get("POSTGRES_IMAGE") {
+        Some(_) => ("postgres-official", names.image("postgres_official")),
+        None => ("postgres", names.image("postgres")),
+    };
+    if renewed || !is_there(checkout, &tag) {
+        build(checkout, target, &tag)?;
+    }
+    Ok(tag)
+}

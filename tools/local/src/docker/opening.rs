@@ -1,0 +1,14 @@
+//! The first look of a command on containers: at its settings, then at the engine.
+
+use super::names::Names;
+use super::{compose, context, engine};
+use crate::checkout::Checkout;
+use crate::failure::Outcome;
+
+/// Fails unless the settings are good and an engine answers.
+pub fn check(checkout: &Checkout) -> Outcome {
+    Names::of(checkout)?;
+    compose::bind(checkout)?;
+    context::is_given(checkout)?;
+    engine::need(checkout)
+}

@@ -1,0 +1,63 @@
+//! Schema and login role of a service in the database of the container.
+
+use std::fs;
+
+use super::{database, sql};
+use crate::checkout::Checkout;
+use crate::failure::{Context as _, Outcome};
+use crate::{schema, services, state};
+
+/// Makes schema and login of a service, and runs its own scripts, unless they are there.
+pub fn make(checkout: &Checkout, service: &str) -> Outcome {
+    services::must_be(checkout, service)?;
+    let _lock = checkout.lock(&format!("sql-{service}"))?;
+    let made = format!("SELECT to_regnamespace('{service}_service') IS NOT NULL");
+    let is_there = sql::ask(checkout, &made)? == "t";
+    let failed = format!("making the schema of {service} failed");
+    let mut login = sql::psql(checkout, &["LOGIN_PASSWORD"])?;
+    login.env("LOGIN_PASSWORD", database::password(checkout, service)?);
+    login.arg(format!("--set=name={service}")).arg("--file=-");
+    sql::run(checkout, login, &read(checkout, "sql/login.sql")?, &failed)?;
+    if is_there {
+        return Ok(());
+    }
+    for script in schema::scripts(checkout, service) {
+        let script = script.display().to_string();
+        // As the owner of the service's schema and in it, as natively.
+        let mut psql = sql::psql(checkout, &[])?;
+        psql.arg("--command=SET ROLE tpro_owner");
+        psql.arg(format!("--command=SET search_path = {service}_service")).arg("--file=-");
+        sql::run(checkout, psql, &read(checkout, &script)?, &format!("{script} failed"))?;
+    }
+    checkout.screen.say(format!("      schema {service}_service and login role {service} are there"));
+    Ok(())
+}
+
+/// The data of the demo: people who can log in through analytic.
+pub fn demo(checkout: &Checkout) -> Outcome {
+    let mut psql = sql::psql(checkout, &[])?;
+    psql.arg("--file=-");
+    sql::run(checkout, psql, &read(checkout, "sql/demo.sql")?, "making the demo's data failed")
+}
+
+/// Removes the schema of a service with all its contents, and the role.
+pub fn forget(checkout: &Checkout, service: &str) -> Outcome {
+    let mut psql = sql::psql(checkout, &[])?;
+    psql.arg(format!("--set=name={service}")).arg("--file=-");
+    let failed = format!("removing the schema of {service} failed");
+    sql::run(checkout, psql, &read(checkout, "sql/logout.sql")?, &failed)
+}
+
+/// Counts the messages of a service that have no reply yet; 0 without a database.
+pub fn unsettled(checkout: &Checkout, service: &str) -> Outcome<u64> {
+    if !state::is_known(checkout, "postgres") {
+        return Ok(0);
+    }
+    let count = format!("SELECT coalesce(sum(unsettled), 0) FROM tpro.services WHERE name = '{service}'");
+    let count = sql::ask(checkout, &count)?;
+    count.parse().ok().context(format!("the unsettled messages of {service} cannot be counted"))
+}
+
+fn read(checkout: &Checkout, file: &str) -> Outcome<String> {
+    fs::read_to_string(checkout.path(file)).context(format!("reading {file}"))
+}

@@ -1,0 +1,131 @@
+//! The settings of a copy in its container: one file, made of services/NAME/.env, of the settings
+//! of the environment, and of the addresses on the network of the containers.
+
+use std::fs;
+use std::path::PathBuf;
+
+use super::database;
+use super::names::Names;
+use super::private;
+use crate::checkout::Checkout;
+use crate::failure::{Context as _, Failure, Outcome};
+use crate::{chosen, nats_users, services, state};
+
+/// The keys that make fills in.
+const OURS: [&str; 6] = [
+    "DATABASE_URL",
+    "NATS_URL",
+    "NATS_USER",
+    "NATS_PASSWORD",
+    "OTEL_EXPORTER_OTLP_ENDPOINT",
+    "JAEGER_PUBLIC_URL",
+];
+/// Keys that the container itself decides.
+const OF_CONTAINER: [&str; 4] = ["SERVICE_PORT", "SERVICE_HOST", "LOG_FILE_NAME", "COPY_NUMBER"];
+/// Addresses that in a container lead to itself.
+const LOOPBACK: [&str; 3] = ["127.0.0.1", "localhost", "[::1]"];
+
+/// Writes the file of a copy; its place.
+pub fn write(checkout: &Checkout, service: &str, number: u32, version: &str) -> Outcome<PathBuf> {
+    let path = private::folder(checkout, "services")?.join(format!("{service}-{number}.env"));
+    private::replace(&path, &text(checkout, service, number, version)?)?;
+    Ok(path)
+}
+
+fn text(checkout: &Checkout, service: &str, number: u32, version: &str) -> Outcome<String> {
+    let names = Names::of(checkout)?;
+    let mut text = services::env_file(checkout, service).without_ours(&OURS);
+    text.push_str("\n# Of the environment and of make. The last line of a key counts.\n");
+    let mut put = |key: &str, value: &str| text.push_str(&format!("{key}={}\n", tpro_dotenv::quoted(value)));
+    for key in settings(checkout)? {
+        if let Some(value) = checkout.settings.get(&key).filter(|_| !OF_CONTAINER.contains(&key.as_str())) {
+            put(&key, &value);
+        }
+    }
+    let by_user = |key: &str| chosen::by_user(checkout, key, Some(service));
+    match by_user("DATABASE_URL") {
+        Some(url) => must_be_reachable(service, "DATABASE_URL", &url)?,
+        None => put("DATABASE_URL", &database::inside(checkout, service)?),
+    }
+    match by_user("NATS_URL") {
+        Some(url) => must_be_reachable(service, "NATS_URL", &url)?,
+        None => {
+            put("NATS_URL", &format!("nats://{}:4222", names.host("nats")));
+            put("NATS_USER", service);
+            put("NATS_PASSWORD", &nats_users::password(checkout, service)?);
+        }
+    }
+    match by_user("OTEL_EXPORTER_OTLP_ENDPOINT") {
+        Some(url) => must_be_reachable(service, "OTEL_EXPORTER_OTLP_ENDPOINT", &url)?,
+        None => put("OTEL_EXPORTER_OTLP_ENDPOINT", &format!("http://{}:4317", names.host("jaeger"))),
+    }
+    if let (None, Some(port)) = (by_user("JAEGER_PUBLIC_URL"), state::port(checkout, "jaeger", "ui")) {
+        put("JAEGER_PUBLIC_URL", &format!("http://127.0.0.1:{port}"));
+    }
+    put("SERVICE_VERSION", version);
+    put("COPY_NUMBER", &number.to_string());
+    put("SERVICE_HOST", "0.0.0.0");
+    put("SERVICE_PORT", "8080");
+    put("LOG_FILE_NAME", &services::log(service, number).replacen("logs/", "/logs/", 1));
+    Ok(text)
+}
+
+/// The settings that a new `.env` names, set or not.
+fn settings(checkout: &Checkout) -> Outcome<Vec<String>> {
+    let template = "make/service.env";
+    let text = fs::read_to_string(checkout.path(template)).context(format!("reading {template}"))?;
+    let mut keys: Vec<String> = text.lines().filter_map(key).map(str::to_owned).collect();
+    keys.sort();
+    keys.dedup();
+    Ok(keys)
+}
+
+/// The key of a line such as `#KEY=value`, `KEY=value` or `# KEY: its meaning`.
+fn key(line: &str) -> Option<&str> {
+    let line = line.trim_start_matches(['#', ' ']);
+    let end = line.find(['=', ':'])?;
+    let key = &line[..end];
+    let is_key = key.len() > 2 && key.bytes().all(|c| c.is_ascii_uppercase() || c == b'_');
+    is_key.then_some(key)
+}
+
+/// Fails for an address that in a container leads to the container itself.
+fn must_be_reachable(service: &str, key: &str, url: &str) -> Outcome {
+    let after = url.split_once("://").map_or(url, |(_, rest)| rest);
+    let place = after.split('/').next().unwrap_or_default().rsplit('@').next().unwrap_or_default();
+    if place.split(',').any(|server| LOOPBACK.iter().any(|host| server.starts_with(host))) {
+        return Err(Failure::new(format!(
+            "{key} of {service} leads to loopback, which in a container is itself"
+        ))
+        .remedy("name the host host.docker.internal, or leave the setting out"));
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_loopback_address_is_refused_and_its_secret_is_not_told() {
+        let refused = must_be_reachable("co", "DATABASE_URL", "postgres://co:secret@127.0.0.1:5432/d");
+        let refused = refused.unwrap_err().to_string();
+        assert!(refused.starts_with("DATABASE_URL of co leads to loopback") && !refused.contains("secret"));
+        assert!(must_be_reachable("co", "NATS_URL", "nats://a:4222,localhost").is_err());
+        for url in
+            ["postgres://co:p@db.example/localhost", "nats://host.docker.internal:4222", "nats.example"]
+        {
+            must_be_reachable("co", "NATS_URL", url).unwrap();
+        }
+    }
+
+    #[test]
+    fn the_keys_of_a_template_are_read_set_or_not() {
+        assert_eq!(key("#RETENTION=7d"), Some("RETENTION"));
+        assert_eq!(key("LOG_FILE_NAME=logs/x"), Some("LOG_FILE_NAME"));
+        assert_eq!(key("# NATS_URL: one server"), Some("NATS_URL"));
+        for other in ["# Limits.", "", "# All settings, with their defaults: target"] {
+            assert_eq!(key(other), None, "{other}");
+        }
+    }
+}
