@@ -53,8 +53,6 @@ enum BootError {
     Database(#[from] DbError),
     #[error(transparent)]
     Nats(#[from] NatsError),
-    #[error("the subscription cannot be made: {0}")]
-    Subscribe(#[source] async_nats::SubscribeError),
     #[error("maintenance: {0}")]
     Maintenance(#[from] tpro_maintenance::MaintenanceError),
     #[error("maintenance: {0}")]

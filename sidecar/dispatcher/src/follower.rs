@@ -2,7 +2,6 @@
 
 use std::time::{Duration, Instant};
 
-use async_nats::connection::State;
 use tokio_postgres::Client;
 use tpro_runtime::{
     backoff::{Backoff, jittered},
@@ -106,7 +105,7 @@ async fn wait_for_the_lead(app: &Context, schema: &mut Option<u32>) -> Result<Se
     let mut watch = Watch::new(Instant::now());
     loop {
         // A copy that cannot send leaves the lead to one that can.
-        if app.nats.connection_state() == State::Connected {
+        if app.is_connected() {
             match ask_to_lead(app, &session.client).await? {
                 Some(true) => return Ok(session),
                 Some(false) if watch.is_in_vain() => app.health.fail(CHECK, FROZEN),

@@ -33,7 +33,7 @@ pub struct App {
     /// The keys that only copies of this service have.
     pub keys: Keys,
     /// The connection to NATS.
-    pub nats: async_nats::Client,
+    pub nats: nats::Client,
     /// The way to the NATS server, and the words of the server.
     pub link: nats::Link,
     /// `tpro.max_body`: bytes of the largest body that the database lets through.
@@ -66,6 +66,6 @@ impl App {
     /// True if a message that is published now goes out now. While disconnected it would wait in
     /// the client and be sent afterwards, as a ghost of a request that may be settled by then.
     pub fn is_connected(&self) -> bool {
-        nats::is_connected(&self.nats)
+        self.nats.is_connected()
     }
 }

@@ -5,6 +5,7 @@
 //! [`watch`] looks after the connections.
 #![forbid(unsafe_code)]
 
+mod address;
 pub mod app;
 pub mod backoff;
 pub mod clock;

@@ -11,10 +11,9 @@
 
 use std::time::{Duration, Instant};
 
-use async_nats::HeaderMap;
 use tpro_wire::{Version, headers};
 
-use crate::nats::headers::header_map;
+use crate::nats::Block;
 
 /// The attempt in the reply subject of a question: a message's own are counted from 1.
 pub const QUESTION: u32 = 0;
@@ -73,8 +72,8 @@ pub fn ask_at(now: Instant, until: Instant) -> Instant {
 }
 
 /// The headers of the question; its payload is empty.
-pub fn question() -> HeaderMap {
-    header_map([(headers::VERSION, Version::UNKNOWN.to_string())])
+pub fn question() -> Block {
+    Block::of([(headers::VERSION, Version::UNKNOWN.to_string())])
 }
 
 #[cfg(test)]

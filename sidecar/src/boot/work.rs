@@ -33,8 +33,8 @@ use crate::http::Http;
 
 /// The time that tasks have to drop their work when they are forced, before we go without them.
 const LET_GO: Duration = Duration::from_millis(500);
-/// The longest time for the last flush to NATS.
-const LAST_FLUSH: Duration = Duration::from_secs(1);
+/// The longest time for the last bytes to NATS.
+const LAST_BYTES: Duration = Duration::from_secs(1);
 
 /// Connects, starts the parts, waits for the order to stop, and stops them.
 pub(super) async fn work(
@@ -49,8 +49,8 @@ pub(super) async fn work(
     let servers = Arc::new(Servers::of(config));
     let Some(facts) = db::prepare(config, &servers, health, stop).await? else { return Ok(End::Graceful) };
     http.instance_is(facts.instance);
-    let link = nats::Link::open(config, &counts.nats).await?;
-    let Some(client) = nats::connect(config, &link, health, stop).await? else {
+    let link = nats::Link::default();
+    let Some(client) = nats::connect(config, &link, &counts.nats, health, stop).await? else {
         return Ok(End::Graceful);
     };
     let app = App {
@@ -71,7 +71,7 @@ pub(super) async fn work(
         health: health.clone(),
         stop: stop.clone(),
     };
-    let inquiry = nats::inquiry::run(app.nats.clone(), app.link.clone(), config.clone(), stop.soft.clone());
+    let inquiry = nats::inquiry::run(app.nats.clone(), config.clone(), stop.soft.clone());
     stop.tasks.spawn(inquiry);
     let service = Arc::new(service);
     let host = Host { app: app.clone(), settings: service.settings().into(), counts: counts.service };
@@ -88,8 +88,8 @@ pub(super) async fn work(
     let dispatcher = tpro_dispatcher::start(&context);
     tpro_maintenance::start(&app, counts.maintenance);
     // Messages that are published here go out also while another database serves under this name.
-    let subscriber = match turn::wait(&app).await.map_err(BootError::Subscribe)? {
-        Some(turn) => Some(subscriber::start(&host, service, turn).await.map_err(BootError::Subscribe)?),
+    let subscriber = match turn::wait(&app).await {
+        Some(turn) => Some(subscriber::start(&host, service, turn).await),
         None => None,
     };
     if subscriber.is_some() {
@@ -147,23 +147,9 @@ async fn finish(dispatcher: Dispatcher, subscriber: Option<Subscriber>, limit: D
     End::Forced
 }
 
-/// Sends the rest of the buffers and lets the connections go.
+/// Sends the last answers and lets the connections go.
 async fn disconnect(app: &App) {
-    // Answers of the last handlers are in the client's buffer. A flush while disconnected would
-    // wait for nothing.
-    let connected = app.is_connected();
-    if connected {
-        #[expect(clippy::disallowed_methods, reason = "the bytes are to leave the buffer, and no more")]
-        let written = app.nats.flush();
-        let _ = tokio::time::timeout(LAST_FLUSH, written).await;
-    }
-    // `Client::drain` ends subscriptions before handlers can reply; now there are no handlers left,
-    // and an error only means that the connection is gone already.
-    let _ = tokio::time::timeout(LAST_FLUSH, app.nats.drain()).await;
-    if connected {
-        // The client has written its last bytes, and they pass through the guard.
-        let _ = tokio::time::timeout(LAST_FLUSH, app.link.guard.drained()).await;
-    }
+    let _ = tokio::time::timeout(LAST_BYTES, app.nats.close()).await;
     app.pool.close();
 }
 

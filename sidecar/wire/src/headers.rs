@@ -51,6 +51,22 @@ pub const RESPONDER: &str = "Tpro-Responder";
 /// The subject of a request that one copy of a service passes on to another copy of it.
 pub const PASSED: &str = "Tpro-Passed";
 
+/// The headers of a request, the most usual ones first.
+const KNOWN: [&str; 12] = [
+    TRACEPARENT,
+    MSG_ID,
+    SOURCE,
+    KEY,
+    BUDGET_MS,
+    HEADERS,
+    CONTENT_LANGUAGE,
+    ATTEMPT,
+    HOPS,
+    TRACESTATE,
+    VERSION,
+    PROTOCOL,
+];
+
 /// The headers of a request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RequestHeaders {
@@ -102,16 +118,23 @@ impl Default for RequestHeaders {
 }
 
 impl RequestHeaders {
-    /// Reads headers from their names and first values. A header that makes no sense counts as
-    /// missing: strangers call too, and a bad trace is no reason to refuse them.
+    /// Reads headers from their names and values. Of a name that comes twice the first value is
+    /// taken. A header that makes no sense counts as missing: strangers call too, and a bad trace
+    /// is no reason to refuse them.
     ///
     /// Hops and version are exceptions. A text that is no number counts as too many hops, so that
     /// nobody gets around the limit, and as a version that nobody understands.
     pub fn read<'h>(headers: impl IntoIterator<Item = (&'h str, &'h str)>) -> Self {
         let mut read = Self::default();
         let mut tracestate = None;
+        let mut seen = 0_u16;
         // One walk for all of them: to look each one up costs as much as all the rest.
         for (name, text) in headers {
+            let Some(known) = KNOWN.iter().position(|known| *known == name) else { continue };
+            if seen & (1 << known) != 0 {
+                continue;
+            }
+            seen |= 1 << known;
             match name {
                 TRACEPARENT => read.traceparent = TraceParent::read(text),
                 TRACESTATE => tracestate = Some(text),

@@ -47,7 +47,7 @@ pub(crate) async fn begin(
         &app.config.reply_to_prefix,
     );
     // Before anything is sent: a reply to a leader before us settles too.
-    let came = app.nats.subscribe(replies.wildcard()).await?;
+    let came = app.nats.subscribe(replies.wildcard());
     let found = look(&outbox).await?;
     let settings = settings(app, replies, sending.connection());
     Ok(Leader {

@@ -30,7 +30,4 @@ pub(crate) enum Fall {
     /// NATS has been away for too long.
     #[error("NATS has been out of reach for {} s; a copy that reaches it leads", NATS_PATIENCE.as_secs())]
     Cut,
-    /// The reply subject could not be subscribed to.
-    #[error("the reply subject cannot be subscribed to: {0}")]
-    Subscribe(#[from] async_nats::SubscribeError),
 }

@@ -1,14 +1,11 @@
 //! Replies for the subscribers of labels, as they come from PostgreSQL and as they go on the wire.
 
-use async_nats::{HeaderMap, HeaderName, Subject, message::OutboundMessage};
 use tokio_postgres::Row;
+use tpro_runtime::nats::{Block, Client, Publication, PublishError};
 use tpro_wire::{headers, rules, status::Status, uid::Uid};
 use uuid::Uuid;
 
 use crate::core::Forward;
-
-const STATUS: HeaderName = HeaderName::from_static(headers::STATUS);
-const MSG_ID: HeaderName = HeaderName::from_static(headers::MSG_ID);
 
 /// Reads the rows of `forward.sql`. A row with a value that no publish lets in is left out: only
 /// somebody who went around the rules can make one.
@@ -30,17 +27,19 @@ pub(crate) fn replies(rows: &[Row]) -> Result<Vec<Forward>, tokio_postgres::Erro
     Ok(read)
 }
 
-/// A reply as it goes on the wire.
-pub(crate) fn compose(prefix: &str, reply: Forward) -> OutboundMessage {
-    let mut map = HeaderMap::new();
-    map.insert(STATUS, reply.status.as_str());
-    map.insert(MSG_ID, reply.uid.to_string().as_str());
-    OutboundMessage {
-        subject: Subject::from(format!("{prefix}{}", reply.label)),
+/// Publishes a reply to the subscribers of its label.
+pub(crate) fn publish(nats: &Client, prefix: &str, reply: &Forward) -> Result<(), PublishError> {
+    nats.publish_now(Publication {
+        subject: &format!("{prefix}{}", reply.label),
         reply: None,
-        payload: reply.payload.into(),
-        headers: Some(map),
-    }
+        headers: Some(&said_of(reply)),
+        payload: &reply.payload,
+    })
+}
+
+/// The headers say how the message ended, and which it was.
+fn said_of(reply: &Forward) -> Block {
+    Block::of([(headers::STATUS, reply.status.as_str()), (headers::MSG_ID, &reply.uid.to_string())])
 }
 
 /// JSON text of `jsonb` without the spaces that `jsonb` puts between its parts. With them a reply
@@ -62,6 +61,8 @@ fn compact(json: &str) -> Vec<u8> {
 
 #[cfg(test)]
 mod tests {
+    use tpro_runtime::nats::Message;
+
     use super::*;
 
     #[test]
@@ -77,20 +78,12 @@ mod tests {
     }
 
     #[test]
-    fn a_reply_goes_to_the_prefix_and_its_label_and_says_how_the_message_ended() {
+    fn the_headers_of_a_reply_say_how_the_message_ended_and_which_it_was() {
         let uid = Uid::v7(1, [1; 10]);
-        let reply = Forward {
-            id: 1,
-            uid,
-            label: "orders.42".into(),
-            status: Status::Timeout,
-            payload: b"{}".to_vec(),
-        };
-        let message = compose("$$.nats-pwl-reply.", reply);
-        assert_eq!(&*message.subject, "$$.nats-pwl-reply.orders.42");
-        let headers = message.headers.expect("it has headers");
-        let header = |name: HeaderName| headers.get(name).map(ToString::to_string);
-        assert_eq!(header(STATUS).as_deref(), Some("timeout"));
-        assert_eq!(header(MSG_ID), Some(uid.to_string()));
+        let (label, payload) = ("orders.42".into(), b"{}".to_vec());
+        let reply = Forward { id: 1, uid, label, status: Status::Timeout, payload };
+        let message = Message::new("any", None, &said_of(&reply), b"");
+        assert_eq!(message.header(headers::STATUS), Some("timeout"));
+        assert_eq!(message.header(headers::MSG_ID), Some(uid.to_string().as_str()));
     }
 }

@@ -23,7 +23,10 @@ use tokio_postgres::AsyncMessage;
 use tpro_runtime::{
     db::standby,
     failpoint,
-    nats::again::{AgainReceiver, Whose},
+    nats::{
+        Message, Subscriber,
+        again::{AgainReceiver, Whose},
+    },
     presence,
 };
 
@@ -51,7 +54,7 @@ const SENDS: usize = 256;
 /// A reason for the loop to wake up.
 enum Event {
     Done(Result<Done, OutboxError>),
-    Replies(Option<Vec<async_nats::Message>>),
+    Replies(Option<Vec<Message>>),
     Server(Option<AsyncMessage>),
     Claim(Heard),
     Again(Whose),
@@ -72,7 +75,7 @@ pub(crate) struct Leader {
     pub(super) pid: i32,
     pub(super) core: Core,
     pub(super) outbox: Arc<Outbox>,
-    pub(super) replies: ReadyChunks<async_nats::Subscriber>,
+    pub(super) replies: ReadyChunks<Subscriber>,
     pub(super) server: BoxStream<'static, AsyncMessage>,
     /// The server has said something that was dropped.
     pub(super) missed: Arc<AtomicBool>,
@@ -122,14 +125,14 @@ impl Leader {
                 Action::Send(key) => {
                     sends += 1;
                     self.send(key, now)?;
-                    if sends < SENDS && self.sending.has_room()? {
+                    if sends < SENDS && self.sending.has_room() {
                         self.core.handle(Input::Room, now);
                     }
                 }
                 Action::Forward(reply) => {
                     sends += 1;
-                    self.sending.forward(reply)?;
-                    if sends < SENDS && self.sending.has_room()? {
+                    self.sending.forward(&reply)?;
+                    if sends < SENDS && self.sending.has_room() {
                         self.core.handle(Input::Room, now);
                     }
                 }
@@ -167,11 +170,11 @@ impl Leader {
         match question {
             Question::Echo { subject } => {
                 if failpoint::number("dispatcher.echo_lost").is_none() {
-                    self.sending.ask(subject, None, None);
+                    self.sending.ask(&subject, None, None);
                 }
             }
             Question::Presence { lane, subject, reply } => {
-                let went = self.sending.ask(subject, Some(reply), Some(presence::question()));
+                let went = self.sending.ask(&subject, Some(&reply), Some(&presence::question()));
                 self.core.handle(Input::Asked { lane, went }, now);
             }
         }
@@ -251,7 +254,7 @@ impl Leader {
 
     /// Replies have come. Among them may be the echo of our events, which says something of this
     /// connection and of what the server has refused before it: that is told first.
-    fn on_replies(&mut self, replies: &[async_nats::Message], now: Instant) {
+    fn on_replies(&mut self, replies: &[Message], now: Instant) {
         self.tell_connection(now);
         while let Ok(subject) = self.forbidden.try_recv() {
             self.core.handle(Input::Forbidden(&subject), now);

@@ -9,9 +9,13 @@
 
 use std::time::{Duration, Instant};
 
-use async_nats::{Client, Message, Subject, Subscriber, client::traits::Publisher, message::OutboundMessage};
-use futures_util::{FutureExt as _, StreamExt as _};
-use tpro_runtime::{db::plain, metrics::Reason, random};
+use futures_util::StreamExt as _;
+use tpro_runtime::{
+    db::plain,
+    metrics::Reason,
+    nats::{Client, Message, Publication, Subscriber},
+    random,
+};
 use tpro_wire::hex::hex;
 
 pub(crate) use super::standing::{Heard, Stance};
@@ -55,9 +59,6 @@ pub(crate) enum ClaimError {
     /// This server could not say who it is.
     #[error("leader.identity failed: {}", plain(.0))]
     Identity(#[source] tokio_postgres::Error),
-    /// The claim's subject could not be subscribed to.
-    #[error("the claim to lead cannot be subscribed to: {0}")]
-    Subscribe(#[from] async_nats::SubscribeError),
 }
 
 /// A claim to lead a source from a server.
@@ -96,10 +97,10 @@ impl Claim {
         }
         let subject = format!("_TPRO.lead.{}", app.source);
         // Listening first: of two who begin at the same moment at least one hears the other.
-        let questions = app.nats.subscribe(subject.clone()).await?;
+        let questions = app.nats.subscribe(subject.clone());
         // In our own inbox prefix, which is what a server with permissions lets us have.
         let inbox = format!("_INBOX.tpro.{}.claim.{:016x}", app.source.service, random::next_u64());
-        let answers = app.nats.subscribe(inbox.clone()).await?;
+        let answers = app.nats.subscribe(inbox.clone());
         let mut claim = Self {
             nats: app.nats.clone(),
             claims: Claims::new(&app.keys, &app.source),
@@ -113,7 +114,9 @@ impl Claim {
         };
         let question = claim.claims.question(&server, &claim.open[0], &claim.inbox);
         // A client that is gone fails with everything else.
-        let _ = claim.nats.publish_with_reply(claim.subject.clone(), claim.inbox.clone(), question).await;
+        let (subject, reply) = (claim.subject.as_str(), Some(claim.inbox.as_str()));
+        let question = Publication { subject, reply, headers: None, payload: &question };
+        let _ = claim.nats.publish(question).await;
         let over = tokio::time::sleep(ANSWER);
         tokio::pin!(over);
         loop {
@@ -140,7 +143,7 @@ impl Claim {
         self.open.swap(0, 1);
         self.open[0] = nonce();
         let question = self.claims.question(self.standing.server(), &self.open[0], &self.inbox);
-        self.say(self.subject.clone().into(), Some(self.inbox.clone().into()), question);
+        self.say(&self.subject, Some(&self.inbox), &question);
     }
 
     /// The next thing that comes about this claim and is believed.
@@ -163,14 +166,14 @@ impl Claim {
 
     /// Reads a question and answers it.
     fn read_question(&self, message: &Message) -> Option<Heard> {
-        let back = message.reply.as_ref();
-        let inbox = back.map_or("", |back| back.as_str());
+        let back = message.reply();
+        let inbox = back.unwrap_or_default();
         let (answers, ours) = (self.standing.answers(), self.standing.server());
-        match self.claims.read_question(&message.payload, inbox, ours) {
+        match self.claims.read_question(message.payload(), inbox, ours) {
             Ok(said) if self.standing.is_own(&said.server) => None,
             Ok(said) => {
                 if let Some(back) = back.filter(|_| answers) {
-                    self.say(back.clone(), None, self.claims.answer(ours, &said.nonce));
+                    self.say(back, None, &self.claims.answer(ours, &said.nonce));
                 }
                 Some(Heard::Question(said.server))
             }
@@ -180,7 +183,7 @@ impl Claim {
                 if let Some(back) =
                     back.filter(|_| answers && doubt == Doubt::Unsigned && is_plain_inbox(inbox))
                 {
-                    self.say(back.clone(), None, self.claims.unsigned(ours));
+                    self.say(back, None, &self.claims.unsigned(ours));
                 }
                 self.ignore(doubt);
                 None
@@ -190,7 +193,7 @@ impl Claim {
 
     /// Reads an answer to our own question.
     fn read_answer(&self, message: &Message) -> Option<Heard> {
-        match self.claims.read_answer(&message.payload, &self.open, self.standing.server()) {
+        match self.claims.read_answer(message.payload(), &self.open, self.standing.server()) {
             Ok(said) if self.standing.is_own(&said.server) => None,
             Ok(said) => Some(Heard::Answer(said.server)),
             Err(doubt) => {
@@ -213,9 +216,11 @@ impl Claim {
     }
 
     /// Says something. What does not fit into the client's queue is said the next time.
-    fn say(&self, subject: Subject, reply: Option<Subject>, payload: bytes::Bytes) {
-        let message = OutboundMessage { subject, reply, payload, headers: None };
-        let _ = Publisher::publish_message(&self.nats, message).now_or_never();
+    fn say(&self, subject: &str, reply: Option<&str>, payload: &[u8]) {
+        let message = Publication { subject, reply, headers: None, payload };
+        if self.nats.has_room() {
+            let _ = self.nats.publish_now(message);
+        }
     }
 }
 

@@ -1,10 +1,9 @@
 //! The address of NATS and the login.
 
-use async_nats::ServerAddr;
 use tpro_tls::Named;
 
 use super::{origin::Origin, problem::Problem, reader::Reader, secret::Secret};
-use crate::nkey::Signer;
+use crate::{address::Address, nkey::Signer};
 
 /// The login at NATS.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -64,18 +63,17 @@ pub(super) fn read(reader: &mut Reader) -> (Vec<String>, NatsLogin) {
             text.split(',').map(|url| url.trim().to_owned()).filter(|url| !url.is_empty()).collect();
         let good = |url: &String| {
             let scheme = url.split_once("://").map_or("nats", |(scheme, _)| scheme);
-            ["nats", "tls"].contains(&scheme) && url.parse::<ServerAddr>().is_ok()
+            ["nats", "tls"].contains(&scheme) && Address::parse(url).is_some()
         };
+        if urls.iter().any(|url| url.contains('@')) {
+            // An address is printed in many places.
+            return Err(
+                "must not hold a login; put it into NATS_TOKEN, or NATS_USER and NATS_PASSWORD".into()
+            );
+        }
         if urls.is_empty() || !urls.iter().all(good) {
             return Err(
                 "must be one address or several with commas between, such as nats://127.0.0.1:4222".into()
-            );
-        }
-        if urls.iter().any(|url| url.contains('@')) {
-            // async-nats ignores the part behind the host, and an address is printed in many
-            // places.
-            return Err(
-                "must not hold a login; put it into NATS_TOKEN, or NATS_USER and NATS_PASSWORD".into()
             );
         }
         Ok(urls)

@@ -37,11 +37,9 @@ use crate::{
     telemetry,
 };
 
-/// Events of other crates that are left out unless `RUST_LOG` names the crate. The client of NATS
-/// and the pool report by events and errors, which are logged where they are handled; the rest is
-/// gRPC's own chatter.
+/// Events of other crates that are left out unless `RUST_LOG` names the crate. The pool reports by
+/// errors, which are logged where they are handled; the rest is gRPC's own chatter.
 const QUIET: &[(&str, &str)] = &[
-    ("async_nats", "off"),
     ("deadpool.postgres", "off"),
     ("opentelemetry", "off"),
     ("h2", "warn"),

@@ -10,7 +10,6 @@
 
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
-use async_nats::Client;
 use futures_util::StreamExt as _;
 use tokio::{
     sync::broadcast::{self, error::RecvError},
@@ -18,6 +17,8 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 use tpro_wire::ServiceName;
+
+use super::{Client, Publication};
 
 /// The subject on which a copy says that it is back, before space and service.
 const BACK: &str = "_TPRO.back.";
@@ -77,12 +78,12 @@ pub async fn say_back(client: &Client, space: &str, service: &ServiceName) {
     let subject = format!("{BACK}{space}.{service}");
     // Behind the subscriptions, which the client has made again by now: a requester that asks at
     // once is heard.
-    let _ = client.publish(subject, bytes::Bytes::new()).await;
+    let _ = client.publish(Publication { subject: &subject, ..Publication::default() }).await;
 }
 
 /// Hears copies that are back, until the process is told to stop.
 pub async fn hear(client: Client, again: Again, stop: CancellationToken) {
-    let Ok(mut messages) = client.subscribe(format!("{BACK}>")).await else { return };
+    let mut messages = client.subscribe(format!("{BACK}>"));
     let mut names: HashMap<Arc<str>, Name> = HashMap::new();
     loop {
         let due = names.values().filter(|name| name.asked).map(|name| name.last + PAUSE).min();
@@ -90,7 +91,7 @@ pub async fn hear(client: Client, again: Again, stop: CancellationToken) {
             () = stop.cancelled() => return,
             message = messages.next() => {
                 let Some(message) = message else { return };
-                let Some(name) = message.subject.strip_prefix(BACK) else { continue };
+                let Some(name) = message.subject().strip_prefix(BACK) else { continue };
                 let now = Instant::now();
                 if names.len() >= NAMES && !names.contains_key(name) {
                     names.retain(|_, name| name.asked || now < name.last + PAUSE);

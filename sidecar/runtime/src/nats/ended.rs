@@ -2,7 +2,7 @@
 
 use tpro_tls::Failure;
 
-use super::filter::NotNats;
+use super::frame::NotNats;
 
 /// The reason why a connection cannot be made, or has ended.
 #[derive(Debug, thiserror::Error)]

@@ -6,9 +6,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use async_nats::Client;
 use bytes::BytesMut;
-use serde_json::json;
 use tokio::{
     io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _},
     time::timeout,
@@ -16,13 +14,14 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    Link, is_connected,
+    Client,
+    frame::{self, Frame},
     said::Subscription,
     way::{Opened, Stream},
 };
 use crate::{
     backoff::{Backoff, jittered},
-    config::{Config, NatsLogin},
+    config::Config,
     random,
 };
 
@@ -30,8 +29,6 @@ use crate::{
 const INTERVAL: Duration = Duration::from_secs(3);
 /// The longest time for a look.
 const LIMIT: Duration = Duration::from_secs(2);
-/// The most bytes that are read: the words of a server at the start.
-const MOST: usize = 256 * 1024;
 
 /// The result of a look.
 struct Seen {
@@ -41,7 +38,7 @@ struct Seen {
 }
 
 /// Looks until the process is told to stop.
-pub async fn run(client: Client, link: Link, config: Arc<Config>, stop: CancellationToken) {
+pub async fn run(client: Client, config: Arc<Config>, stop: CancellationToken) {
     // A subscription that is allowed here and refused again on the open connection is not asked for
     // all the time.
     let mut patience = Backoff::new(INTERVAL, Duration::from_secs(60));
@@ -51,25 +48,27 @@ pub async fn run(client: Client, link: Link, config: Arc<Config>, stop: Cancella
             () = stop.cancelled() => return,
             () = tokio::time::sleep(jittered(INTERVAL)) => {}
         }
-        let Some(server) = link.guard.server().filter(|_| is_connected(&client)) else { continue };
-        let refused = link.said.refused_subscriptions();
+        let Some(server) = client.server().filter(|_| client.is_connected()) else { continue };
+        let refused = client.said().refused_subscriptions();
         // A look that fails is repeated. Other checks say that the server is away.
-        let Ok(Some(seen)) = timeout(LIMIT, look(&config, &link, &server, &refused)).await else { continue };
+        let Ok(Some(seen)) = timeout(LIMIT, look(&config, &client, &server, &refused)).await else {
+            continue;
+        };
         let ours = client.max_payload();
         if seen.max_payload != ours {
-            link.guard.cut(&format!("max_payload of the server is {} now, and was {ours}", seen.max_payload));
+            client.cut(&format!("max_payload of the server is {} now, and was {ours}", seen.max_payload));
         } else if refused.is_empty() {
             patience.reset();
         } else if seen.allowed && tokio::time::Instant::now() >= next {
             next = tokio::time::Instant::now() + patience.next_pause();
-            link.guard.cut("the server allows by now what it has refused");
+            client.cut("the server allows by now what it has refused");
         }
     }
 }
 
-async fn look(config: &Config, link: &Link, server: &str, refused: &[Subscription]) -> Option<Seen> {
-    let Opened { stream, info, login, .. } = link.guard.open(server).await.ok()?;
-    let questions = questions(config, &login, refused);
+async fn look(config: &Config, client: &Client, server: &str, refused: &[Subscription]) -> Option<Seen> {
+    let Opened { stream, info, login, .. } = client.open(server).await.ok()?;
+    let questions = client.hello().asking().line(&login) + &questions(config, refused);
     let allowed = match stream {
         _ if refused.is_empty() => true,
         Stream::Plain(stream) => ask(stream, &questions).await?,
@@ -85,33 +84,23 @@ async fn ask(mut stream: impl AsyncRead + AsyncWrite + Unpin, questions: &str) -
     stream.flush().await.ok()?;
     let mut allowed = true;
     loop {
-        match line(&mut stream, &mut input).await?.as_str() {
-            "PONG" => return Some(allowed),
-            line if line.starts_with("-ERR") => allowed = false,
-            _ => {}
+        while let Some(word) = frame::next(&mut input).ok()? {
+            match word {
+                Frame::Pong => return Some(allowed),
+                Frame::No(_) => allowed = false,
+                _ => {}
+            }
+        }
+        if stream.read_buf(&mut input).await.ok()? == 0 {
+            return None;
         }
     }
 }
 
-/// A login, the refused subscriptions, and a ping. The answer to the ping comes after the answers
-/// to all before it.
-fn questions(config: &Config, login: &[(&str, String)], refused: &[Subscription]) -> String {
-    let mut connect = json!({
-        "verbose": false, "pedantic": false, "lang": "rust", "version": env!("CARGO_PKG_VERSION"), "protocol": 1,
-        "name": format!("tpro/{}/{}/inquiry", config.service, config.copy),
-    });
-    match &config.nats_login {
-        NatsLogin::None | NatsLogin::Credentials(_) | NatsLogin::Nkey(_) => {}
-        NatsLogin::Token(token) => connect["auth_token"] = json!(token.expose()),
-        NatsLogin::User(user, password) => {
-            connect["user"] = json!(user);
-            connect["pass"] = json!(password.expose());
-        }
-    }
-    for (name, value) in login {
-        connect[*name] = json!(value);
-    }
-    let mut text = format!("CONNECT {connect}\r\n");
+/// The refused subscriptions, and a ping. The answer to the ping comes after the answers to all
+/// before it.
+fn questions(config: &Config, refused: &[Subscription]) -> String {
+    let mut text = String::new();
     let (ours, group) = (format!("{}.{}.>", config.space, config.service), config.service.queue_group());
     for (number, (subject, queue)) in refused.iter().enumerate() {
         // When the server takes a right away, it does not name the queue group. Without our group
@@ -125,17 +114,4 @@ fn questions(config: &Config, login: &[(&str, String)], refused: &[Subscription]
         text.push_str(&format!("SUB {subject} {queue} {}\r\n", number + 1));
     }
     text + "PING\r\n"
-}
-
-/// The next line, without its end.
-async fn line(stream: &mut (impl AsyncRead + Unpin), input: &mut BytesMut) -> Option<String> {
-    loop {
-        if let Some(end) = input.windows(2).position(|two| two == b"\r\n") {
-            let line = input.split_to(end + 2);
-            return String::from_utf8(line[..end].to_vec()).ok();
-        }
-        if input.len() > MOST || stream.read_buf(input).await.ok()? == 0 {
-            return None;
-        }
-    }
 }

@@ -6,10 +6,9 @@ use std::{
     time::Duration,
 };
 
-use async_nats::ServerAddr;
 use tokio::time::Instant;
 
-use crate::random;
+use crate::{address::Address, random};
 
 /// Servers that a cluster may tell of.
 const SERVERS_MAX: usize = 64;
@@ -119,13 +118,14 @@ impl Roster {
 impl Server {
     /// The server of a URL.
     fn of(url: &str) -> Option<Self> {
-        let url: ServerAddr = url.parse().ok()?;
-        let name = url.host().to_owned();
-        let address = match name.contains(':') {
-            true => format!("[{name}]:{}", url.port()),
-            false => format!("{name}:{}", url.port()),
-        };
-        Some(Self { address, name, failures: 0, lame: None, current: false })
+        let address = Address::parse(url)?;
+        Some(Self {
+            address: address.to_string(),
+            name: address.host,
+            failures: 0,
+            lame: None,
+            current: false,
+        })
     }
 }
 

@@ -81,6 +81,11 @@ impl Said {
         self.lock().no_way.clone()
     }
 
+    /// True if the server does not know the login.
+    pub(super) fn is_refused(&self) -> bool {
+        self.lock().login.is_some()
+    }
+
     /// A message that could not be parsed as it came.
     pub(super) fn unreadable(&self, subject: &str, reason: &'static str) {
         if let Some(left_out) = self.may_log(subject) {

@@ -19,7 +19,7 @@ use tpro_tls::Settings;
 
 use super::{
     ended::Ended,
-    filter::{LINE_MAX, NotNats, line_end},
+    frame::{LINE_MAX, NotNats, line_end},
     info::Info,
 };
 use crate::config::{Config, NatsLogin};

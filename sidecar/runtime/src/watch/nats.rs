@@ -5,11 +5,7 @@ use std::{sync::atomic::Ordering, time::Duration};
 
 use crate::{
     app::App,
-    nats::{
-        CHECK, ENVELOPE,
-        again::{self, Whose},
-        connection, is_connected,
-    },
+    nats::{CHECK, ENVELOPE, again},
 };
 
 /// The readiness check of the largest message.
@@ -19,14 +15,11 @@ const PERMISSIONS_CHECK: &str = "nats-permissions";
 
 /// Watches the connection until the process ends: if it is there, if the server allows our
 /// subjects, and if it lets the largest body through.
-///
-/// It does not rely on the client's events, since these come through a small channel and are
-/// dropped when it is full.
 pub(super) async fn watch(app: App) {
     let (client, config, health, link) = (&app.nats, &app.config, &app.health, &app.link);
     let mut ticks = tokio::time::interval(Duration::from_millis(250));
     ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-    let mut known = connection(client);
+    let mut known = client.connection();
     let mut again = link.again.listen();
     loop {
         tokio::select! {
@@ -34,15 +27,14 @@ pub(super) async fn watch(app: App) {
             _ = ticks.tick() => {}
             _ = again.next() => {}
         }
-        if !is_connected(client) {
+        if !client.is_connected() {
             health.fail(CHECK, link.said.why_away(config.nats_login.keys()));
             continue;
         }
         health.ok(CHECK);
-        let now = connection(client);
+        let now = client.connection();
         if now != known {
             known = now;
-            link.again.tell(Whose::All);
             if app.serves.load(Ordering::Relaxed) {
                 again::say_back(client, &config.space, &app.source.service).await;
             }

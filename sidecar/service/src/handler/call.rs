@@ -4,13 +4,12 @@ mod ears;
 
 use std::{sync::Arc, time::Duration};
 
-use async_nats::{PublishErrorKind, connection::State};
 use serde_json::value::RawValue;
 use tokio::time::{Instant, timeout_at};
 use tpro_runtime::{
     backoff::{Backoff, LAST_TRY},
     metrics::Reason,
-    nats::{self, headers::header_map},
+    nats::{self, Block, Publication, PublishError},
     presence::Presence,
     telemetry::{Span, SpanKind},
     version,
@@ -124,7 +123,7 @@ impl Call {
 
     async fn attempts(&self, span: &mut Span, record: &mut Record) -> Result<Box<RawValue>, CallError> {
         let app = &self.scope.app;
-        let payload = bytes::Bytes::from(envelope::request(&self.uid, self.target.method(), self.body.get()));
+        let payload = envelope::request(&self.uid, self.target.method(), self.body.get());
         let mut ears = Ears {
             waiting: self.scope.calls.wait(self.uid, self.target.service()),
             again: app.link.again.listen(),
@@ -140,24 +139,20 @@ impl Call {
             }
             // A message that is sent while disconnected leaves when the connection is back, perhaps
             // when nobody waits any more.
-            if app.nats.connection_state() != State::Connected {
+            if !app.is_connected() {
                 self.pause(&mut backoff).await;
                 continue;
             }
             let attempt = record.next_attempt();
             let subject = ears.waiting.subject(attempt);
-            ears.connection = nats::connection(&app.nats);
-            let headers = header_map(self.headers(attempt, span).pairs());
-            let sent = app.nats.publish_with_reply_and_headers(
-                self.target.subject().to_owned(),
-                subject,
-                headers,
-                payload.clone(),
-            );
+            ears.connection = app.nats.connection();
+            let (reply, headers) = (Some(subject.as_str()), Block::of(self.headers(attempt, span).pairs()));
+            let (subject, headers) = (self.target.subject(), Some(&headers));
+            let sent = app.nats.publish(Publication { subject, reply, headers, payload: &payload });
             // The client's queue may be full: waiting for it is part of the budget.
             match timeout_at(self.deadline, sent).await {
                 Ok(Ok(())) => {}
-                Ok(Err(error)) if error.kind() == PublishErrorKind::MaxPayloadExceeded => {
+                Ok(Err(PublishError::TooLarge { .. })) => {
                     let limit = app.nats.max_payload().saturating_sub(nats::ENVELOPE);
                     return Err(CallError::TooLarge { size: payload.len(), limit });
                 }
@@ -193,7 +188,7 @@ impl Call {
 
     fn nobody_or_late(&self, reached: Reached) -> CallError {
         let begun = self.deadline.checked_sub(self.budget).map(Instant::into_std);
-        let connection = nats::connection(&self.scope.app.nats);
+        let connection = self.scope.app.nats.connection();
         let now = Instant::now().into_std();
         let absent =
             |service: &mut Presence| begun.is_some_and(|begun| service.is_absent(begun, now, connection));

@@ -9,12 +9,14 @@ use std::{
     },
 };
 
-use async_nats::{Message, Subscriber};
 use futures_util::StreamExt as _;
 use prometheus_client::metrics::{counter::Counter, gauge::Gauge};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
-use tpro_runtime::presence::Presence;
+use tpro_runtime::{
+    nats::{Message, Subscriber},
+    presence::Presence,
+};
 use tpro_wire::{ReplyPrefix, Target, Uid};
 
 use crate::host::Host;
@@ -66,14 +68,11 @@ pub(crate) struct Waiting {
 impl Calls {
     /// Subscribes to the replies of this copy and hands them out until `over`: handlers at work
     /// finish during a drain, and they wait for replies, so the soft token would be too early.
-    pub(crate) async fn start(
-        app: &Host,
-        over: CancellationToken,
-    ) -> Result<Arc<Self>, async_nats::SubscribeError> {
+    pub(crate) fn start(app: &Host, over: CancellationToken) -> Arc<Self> {
         // The bits of the copy's key, without its sign.
         let nonce = app.copy_key.cast_unsigned();
         let prefix = ReplyPrefix::direct(&app.source.service, &app.source.instance, nonce);
-        let replies = app.nats.subscribe(prefix.wildcard()).await?;
+        let replies = app.nats.subscribe(prefix.wildcard());
         let count = app.counts.calls_waiting.clone();
         let calls = Arc::new(Self {
             prefix,
@@ -83,7 +82,7 @@ impl Calls {
             services: Mutex::default(),
         });
         app.stop.tasks.spawn(hand_out(calls.clone(), replies, over, app.counts.calls_late.clone()));
-        Ok(calls)
+        calls
     }
 
     /// Waits for the replies of a service to a call from now on.
@@ -118,7 +117,7 @@ impl Calls {
 
     /// The reply goes to all that wait for it. If nobody does, it is late.
     fn deliver(&self, message: Message) -> bool {
-        let Some((asked, uid, attempt)) = self.prefix.parse(&message.subject) else { return false };
+        let Some((asked, uid, attempt)) = self.prefix.parse(message.subject()) else { return false };
         let waiting = self.lock();
         let Some(senders) = waiting.get(&uid) else { return false };
         for sender in senders.iter().filter(|sender| *sender.asked == *asked) {
@@ -172,21 +171,14 @@ async fn hand_out(calls: Arc<Calls>, mut replies: Subscriber, over: Cancellation
 
 #[cfg(test)]
 mod tests {
+    use tpro_runtime::nats::Block;
     use tpro_wire::ServiceName;
     use uuid::Uuid;
 
     use super::*;
 
     fn reply(subject: String) -> Message {
-        Message {
-            subject: subject.into(),
-            reply: None,
-            payload: "{}".into(),
-            headers: None,
-            status: None,
-            description: None,
-            length: 0,
-        }
+        Message::new(&subject, None, &Block::default(), b"{}")
     }
 
     #[tokio::test]

@@ -26,14 +26,16 @@ use std::{
     time::Duration,
 };
 
-use async_nats::{HeaderMap, HeaderName, HeaderValue, Message, PublishError, SubscribeError, Subscriber};
 use futures_util::StreamExt as _;
 use tokio::{
     sync::{Notify, Semaphore},
     time::{Instant, timeout_at},
 };
 use tokio_util::sync::CancellationToken;
-use tpro_runtime::{nats, random};
+use tpro_runtime::{
+    nats::{Block, Message, Publication, PublishError, Subscriber},
+    random,
+};
 use tpro_wire::{Target, headers};
 
 use self::{company::Company, word::Word};
@@ -85,7 +87,7 @@ impl Peers {
         app: &Arc<Host>,
         service: &Service,
         over: CancellationToken,
-    ) -> Result<(Arc<Self>, Subscriber), SubscribeError> {
+    ) -> (Arc<Self>, Subscriber) {
         let name = &app.source.service;
         let peers = Arc::new(Self {
             subject: format!("_INBOX.tpro.{name}.peers.{}", app.config.space),
@@ -98,21 +100,21 @@ impl Peers {
             left: AtomicBool::new(false),
             app: app.clone(),
         });
-        let passed = app.nats.subscribe(peers.takes(&peers.copy)).await?;
-        let words = app.nats.subscribe(peers.subject.clone()).await?;
+        let passed = app.nats.subscribe(peers.takes(&peers.copy));
+        let words = app.nats.subscribe(peers.subject.clone());
         app.stop.tasks.spawn(peers.clone().listen(words, over));
         peers.tell(true).await;
-        Ok((peers, passed))
+        (peers, passed)
     }
 
     /// Hears the words of the others, and answers those who ask.
     async fn listen(self: Arc<Self>, mut words: Subscriber, over: CancellationToken) {
         while let Some(Some(message)) = over.run_until_cancelled(words.next()).await {
             // An answer of this service has headers, and may have been asked to come here.
-            if message.headers.is_some() {
+            if message.has_headers() {
                 continue;
             }
-            let Some(word) = Word::read(&message.payload) else { continue };
+            let Some(word) = Word::read(message.payload()) else { continue };
             if word.instance != self.app.source.instance || word.copy == self.copy {
                 continue;
             }
@@ -145,7 +147,8 @@ impl Peers {
             asks,
             methods: methods.to_vec(),
         };
-        if let Err(error) = self.app.nats.publish(self.subject.clone(), word.text()).await {
+        let word = Publication { subject: &self.subject, payload: &word.text(), ..Publication::default() };
+        if let Err(error) = self.app.nats.publish(word).await {
             tracing::debug!("the other copies could not be told the methods of this one: {error}");
         }
     }
@@ -169,7 +172,7 @@ impl Peers {
         }
         let Ok(_waiting) = self.waiting.try_acquire() else { return Found::Later };
         let _asking = self.asking.lock().await;
-        let (asked, connection) = (Instant::now(), nats::connection(&self.app.nats));
+        let (asked, connection) = (Instant::now(), self.app.nats.connection());
         if !self.company().asked_lately(connection, asked.into_std()) {
             self.ask(method, asked, connection).await;
         }
@@ -204,30 +207,28 @@ impl Peers {
     pub(crate) async fn pass(
         &self,
         copy: &str,
-        message: Message,
+        message: &Message,
         left: Option<Duration>,
     ) -> Result<(), PublishError> {
-        let mut map = message.headers.unwrap_or_default();
-        set(&mut map, headers::PASSED, message.subject.as_str());
+        let mut block = Block::default();
+        let ours = |name: &str| name == headers::PASSED || (left.is_some() && name == headers::BUDGET_MS);
+        for (name, value) in message.headers().filter(|(name, _)| !ours(name)) {
+            block.add(name, value);
+        }
+        block.add(headers::PASSED, message.subject());
         if let Some(left) = left {
-            set(&mut map, headers::BUDGET_MS, &left.as_millis().to_string());
+            block.add_number(headers::BUDGET_MS, u64::try_from(left.as_millis()).unwrap_or(u64::MAX));
         }
-        let (nats, subject) = (&self.app.nats, self.takes(copy));
-        match message.reply {
-            Some(reply) => nats.publish_with_reply_and_headers(subject, reply, map, message.payload).await,
-            None => nats.publish_with_headers(subject, map, message.payload).await,
-        }
+        let (subject, reply, payload) = (&self.takes(copy), message.reply(), message.payload());
+        self.app.nats.publish(Publication { subject, reply, headers: Some(&block), payload }).await
     }
 
     /// The message as its sender sent it. None if nobody can have sent it to this service.
-    pub(crate) fn unpack(&self, mut message: Message) -> Option<Message> {
-        let subject = passed(&message)?.to_owned();
-        let target = Target::parse(&subject).ok()?;
+    pub(crate) fn unpack(&self, message: &Message) -> Option<Message> {
+        let subject = passed(message)?;
+        let target = Target::parse(subject).ok()?;
         let ours = format!("{}.{}.{}", self.app.config.space, self.app.source.service, target.method());
-        (subject == ours).then(|| {
-            message.subject = subject.into();
-            message
-        })
+        (*subject == *ours).then(|| message.on(subject))
     }
 
     /// The subject from which a copy takes messages that were passed on.
@@ -242,12 +243,5 @@ impl Peers {
 
 /// The subject that a message had before another copy passed it on; none if no copy did.
 pub(crate) fn passed(message: &Message) -> Option<&str> {
-    Some(message.headers.as_ref()?.get(headers::PASSED)?.as_str())
-}
-
-fn set(map: &mut HeaderMap, name: &'static str, value: &str) {
-    // A subject and a number are letters, digits and a few signs.
-    if let Ok(value) = value.parse::<HeaderValue>() {
-        map.insert(HeaderName::from_static(name), value);
-    }
+    message.header(headers::PASSED)
 }

@@ -1,13 +1,15 @@
 //! Answers, and replies that are none.
 
 use std::{
+    borrow::Cow,
     sync::atomic::{AtomicU64, Ordering},
     time::Instant,
 };
 
-use async_nats::{HeaderMap, HeaderName, HeaderValue, PublishErrorKind};
-use bytes::Bytes;
-use tpro_runtime::version;
+use tpro_runtime::{
+    nats::{Block, Publication, PublishError},
+    version,
+};
 use tpro_wire::{ReplyState, RpcError, Status, envelope, error::code, headers};
 
 use super::request::{Back, Form};
@@ -19,12 +21,12 @@ const LATELY_MS: u64 = 60_000;
 
 /// The headers of replies, made once.
 pub(super) struct ReplyHeaders {
-    answer: HeaderMap,
-    json_error: HeaderMap,
-    working: HeaderMap,
-    overloaded: HeaderMap,
-    stale: HeaderMap,
-    unsupported: HeaderMap,
+    answer: Block,
+    json_error: Block,
+    working: Block,
+    overloaded: Block,
+    stale: Block,
+    unsupported: Block,
     /// The start of this clock, and the milliseconds after it at which the last word was sent; 0:
     /// none was.
     begun: Instant,
@@ -33,23 +35,16 @@ pub(super) struct ReplyHeaders {
 
 impl ReplyHeaders {
     pub(super) fn new(app: &Host) -> Self {
+        let responder = app.responder.to_string();
         let with = |name: &'static str, value: &str| {
-            let mut map = HeaderMap::new();
-            // A responder is letters, digits and a few signs; the others are constants.
-            if let Ok(responder) = app.responder.to_string().parse::<HeaderValue>() {
-                map.insert(HeaderName::from_static(headers::RESPONDER), responder);
+            let mut block = Block::of([(headers::RESPONDER, &responder)]);
+            if !value.is_empty() {
+                block.add(name, value);
             }
-            if let Ok(value) = value.parse::<HeaderValue>()
-                && !value.as_str().is_empty()
-            {
-                map.insert(HeaderName::from_static(name), value);
-            }
-            map
+            block
         };
         let mut unsupported = with(headers::STATE, ReplyState::Unsupported.as_str());
-        if let Ok(versions) = version::understood().to_string().parse::<HeaderValue>() {
-            unsupported.insert(HeaderName::from_static(headers::VERSIONS), versions);
-        }
+        unsupported.add(headers::VERSIONS, &version::understood().to_string());
         Self {
             answer: with(headers::STATUS, ""),
             json_error: with(headers::STATUS, Status::Error.as_str()),
@@ -75,25 +70,25 @@ impl ReplyHeaders {
     /// Answers with an outcome.
     pub(super) async fn answer(&self, app: &Host, back: &Back, outcome: &Outcome) {
         let Some((headers, payload)) = self.compose(back, outcome) else { return };
-        self.send(app, back, headers, payload).await;
+        self.send(app, back, headers, &payload).await;
     }
 
-    fn compose(&self, back: &Back, outcome: &Outcome) -> Option<(&HeaderMap, Bytes)> {
+    fn compose<'o>(&self, back: &Back, outcome: &'o Outcome) -> Option<(&Block, Cow<'o, [u8]>)> {
         let (headers, payload) = match (&back.form, outcome) {
             (Form::JsonRpc(Some(id)), Outcome::Result(result)) => {
-                (&self.answer, envelope::success(id, result))
+                (&self.answer, envelope::success(id, result).into())
             }
             (Form::JsonRpc(id), Outcome::Error(error)) => {
-                (&self.answer, envelope::failure(id.as_ref(), error))
+                (&self.answer, envelope::failure(id.as_ref(), error).into())
             }
             // Without an id there is a request that could not be read, and so no result.
             (Form::JsonRpc(None), Outcome::Result(_)) => return None,
-            (Form::Json, Outcome::Result(result)) => (&self.answer, result.clone().into_bytes()),
+            (Form::Json, Outcome::Result(result)) => (&self.answer, result.as_bytes().into()),
             (Form::Json, Outcome::Error(error)) => {
-                (&self.json_error, format!(r#"{{"error":{}}}"#, error.to_json()).into_bytes())
+                (&self.json_error, format!(r#"{{"error":{}}}"#, error.to_json()).into_bytes().into())
             }
         };
-        Some((headers, payload.into()))
+        Some((headers, payload))
     }
 
     /// Sends a state, which is no answer.
@@ -104,24 +99,24 @@ impl ReplyHeaders {
             ReplyState::Stale => &self.stale,
             ReplyState::Unsupported => &self.unsupported,
         };
-        self.send(app, back, headers, Bytes::new()).await;
+        self.send(app, back, headers, &[]).await;
     }
 
-    async fn send(&self, app: &Host, back: &Back, headers: &HeaderMap, payload: Bytes) {
-        let Some(subject) = back.subject.clone() else { return };
+    async fn send(&self, app: &Host, back: &Back, headers: &Block, payload: &[u8]) {
+        let Some(subject) = back.subject() else { return };
         self.spoke.store(self.ms(), Ordering::Relaxed);
-        let size = payload.len();
-        let publish = async |headers: &HeaderMap, payload| {
-            app.nats.publish_with_headers(subject.clone(), headers.clone(), payload).await
+        let publish = async |headers: &Block, payload: &[u8]| {
+            let headers = Some(headers);
+            app.nats.publish(Publication { subject, reply: None, headers, payload }).await
         };
         let Err(mut error) = publish(headers, payload).await else { return };
-        let most = app.reply_max();
-        if error.kind() == PublishErrorKind::MaxPayloadExceeded && size > most {
+        let (size, most) = (payload.len(), app.reply_max());
+        if matches!(error, PublishError::TooLarge { .. }) && size > most {
             // It was made, or stored, when the server took more. To ask again would be of no use.
             let text = format!("the answer has {size} bytes, {most} can be carried");
-            let told = self.compose(back, &Outcome::Error(RpcError::new(code::TOO_LARGE, text)));
-            let Some((headers, payload)) = told else { return };
-            match publish(headers, payload).await {
+            let outcome = Outcome::Error(RpcError::new(code::TOO_LARGE, text));
+            let Some((headers, payload)) = self.compose(back, &outcome) else { return };
+            match publish(headers, &payload).await {
                 Ok(()) => return,
                 Err(other) => error = other,
             }

@@ -7,11 +7,14 @@
 
 use std::sync::Arc;
 
-use async_nats::{Message, SubscribeError, Subscriber};
 use futures_util::{StreamExt as _, stream::select_all};
 use serde_json::{Map, Value, json};
 use tokio_util::sync::CancellationToken;
-use tpro_runtime::{log, random};
+use tpro_runtime::{
+    log,
+    nats::{Message, Publication, Subscriber},
+    random,
+};
 
 use super::{method_counts::MethodCounts, serving::Serving};
 use crate::host::Host;
@@ -61,29 +64,26 @@ pub(super) struct Discovery {
 
 impl Discovery {
     /// Subscribes the subjects of the protocol for this copy.
-    pub(super) async fn start(serving: Arc<Serving>) -> Result<Self, SubscribeError> {
+    pub(super) fn start(serving: Arc<Serving>) -> Self {
         let app = &serving.app;
         let (name, id) = (&app.source.service, format!("{:016x}", random::next_u64()));
         let all = ["PING", "INFO", "STATS"].map(|verb| format!("{PREFIX}.{verb}"));
         let ours = [format!("{PREFIX}.*.{name}"), format!("{PREFIX}.*.{name}.{id}")];
-        let mut questions = Vec::new();
-        for subject in all.into_iter().chain(ours) {
-            questions.push(app.nats.subscribe(subject).await?);
-        }
-        Ok(Self { instance: instance(app, id), started: log::now(), questions, serving })
+        let questions = all.into_iter().chain(ours).map(|subject| app.nats.subscribe(subject)).collect();
+        Self { instance: instance(app, id), started: log::now(), questions, serving }
     }
 
     /// Answers until `stop`.
     pub(super) async fn run(mut self, stop: CancellationToken) {
         let mut questions = select_all(std::mem::take(&mut self.questions));
         while let Some(Some(question)) = stop.run_until_cancelled(questions.next()).await {
-            self.answer(question).await;
+            self.answer(&question).await;
         }
     }
 
-    async fn answer(&self, question: Message) {
-        let Some(verb) = Verb::of(&question.subject) else { return };
-        let Some(reply) = question.reply.filter(|reply| is_inbox(reply)) else { return };
+    async fn answer(&self, question: &Message) {
+        let Some(verb) = Verb::of(question.subject()) else { return };
+        let Some(reply) = question.reply().filter(|reply| is_inbox(reply)) else { return };
         let mut answer = self.instance.clone();
         answer.insert("type".into(), verb.answer().into());
         match verb {
@@ -100,7 +100,8 @@ impl Discovery {
         }
         let payload = Value::Object(answer).to_string();
         // The tool waits a moment, asks again, or does without.
-        if let Err(error) = self.serving.app.nats.publish(reply, payload.into()).await {
+        let answer = Publication { subject: reply, payload: payload.as_bytes(), ..Publication::default() };
+        if let Err(error) = self.serving.app.nats.publish(answer).await {
             tracing::debug!("a question of the Service API of NATS is not answered: {error}");
         }
     }

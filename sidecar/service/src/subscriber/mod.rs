@@ -56,35 +56,31 @@ pub struct Subscriber {
 
 /// Subscribes `<space>.<service>.>` in the queue group, as it is this copy's turn; returns when the
 /// server knows the subscription.
-pub async fn start(
-    app: &Host,
-    service: Arc<Service>,
-    turn: Turn,
-) -> Result<Subscriber, async_nats::SubscribeError> {
+pub async fn start(app: &Host, service: Arc<Service>, turn: Turn) -> Subscriber {
     let app = Arc::new(app.clone());
     let over = app.stop.hard.child_token();
     let stop = app.stop.hard.child_token();
     app.stop.tasks.spawn(turn.serve());
-    let calls = Calls::start(&app, over.clone()).await?;
+    let calls = Calls::start(&app, over.clone());
     let (inbox, writer) = Inbox::start(&app, over.clone());
     // Before the queue group: each copy is to know this one before it can get a message.
-    let (peers, passed) = Peers::start(&app, &service, over.clone()).await?;
+    let (peers, passed) = Peers::start(&app, &service, over.clone()).await;
     let name = &app.source.service;
     let subject = format!("{}.{name}.>", app.config.space);
-    let messages = app.nats.queue_subscribe(subject, name.queue_group()).await?;
+    let messages = app.nats.queue_subscribe(subject, name.queue_group());
     let (drain, drained) = oneshot::channel();
     let at_work = TaskTracker::new();
     let serving = Arc::new(Serving::new(app.clone(), service, calls, inbox, peers.clone(), stop.clone()));
     let replies = serving.headers.clone();
-    let discovery = Discovery::start(serving.clone()).await?;
+    let discovery = Discovery::start(serving.clone());
     app.stop.tasks.spawn(discovery.run(app.stop.soft.clone()));
     let intake = Intake::new(serving, at_work.clone());
     let intake = app.stop.tasks.spawn(intake.run(messages, passed, drained));
-    // A flush only says that the client has written the subscription. Without a connection there is
-    // nothing to wait for: with the next one the subscription is made again.
+    // Without a connection there is nothing to wait for: with the next one the subscription is made
+    // again.
     let known = nats::delivered(&app.nats, &app.config.service);
     let _ = tokio::time::timeout(KNOWN, app.stop.soft.run_until_cancelled(known)).await;
-    Ok(Subscriber { app, replies, peers, drain, intake, at_work, stop, over, writer })
+    Subscriber { app, replies, peers, drain, intake, at_work, stop, over, writer }
 }
 
 impl Subscriber {

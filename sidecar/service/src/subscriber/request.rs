@@ -1,8 +1,7 @@
 //! A message, read: its question, and the way of its answer.
 
-use async_nats::{Message, Subject};
 use serde_json::value::RawValue;
-use tpro_runtime::spelling;
+use tpro_runtime::{nats::Message, spelling};
 use tpro_wire::{Protocol, Request, RequestHeaders, RequestId, RpcError, Target, error::code};
 
 use crate::handler::Service;
@@ -13,9 +12,21 @@ const LONGEST_METHOD: usize = 201;
 /// The subject and the form of an answer.
 #[derive(Clone)]
 pub(super) struct Back {
-    /// None: an event, or a sender who does not want to know.
-    pub(super) subject: Option<Subject>,
+    /// The message whose sender is answered. None: an event, or a sender who does not want to know.
+    to: Option<Message>,
     pub(super) form: Form,
+}
+
+impl Back {
+    /// The way back to the sender of a message.
+    pub(super) fn to(message: &Message, form: Form) -> Self {
+        Self { to: Some(message.clone()), form }
+    }
+
+    /// The subject to answer on.
+    pub(super) fn subject(&self) -> Option<&str> {
+        self.to.as_ref()?.reply()
+    }
 }
 
 /// The form of an answer.
@@ -62,27 +73,26 @@ pub(super) fn read<'m>(
     service: &str,
     methods: &impl Methods,
 ) -> (Back, Result<Asked<'m>, RpcError>) {
-    let subject = message.reply.clone();
     let unknown = |method: &str| RpcError::new(code::METHOD_NOT_FOUND, unknown(method, service, methods));
     let of_subject = target.map(Target::method);
     if headers.protocol == Protocol::Json {
-        let back = Back { subject, form: Form::Json };
+        let back = Back::to(message, Form::Json);
         let Some(method) = of_subject.filter(|method| methods.knows(method)) else {
             return (back, Err(unknown(of_subject.unwrap_or("?"))));
         };
-        let asked = match serde_json::from_slice::<&RawValue>(&message.payload) {
+        let asked = match serde_json::from_slice::<&RawValue>(message.payload()) {
             Ok(params) => Ok(Asked { method, params: params.get() }),
             Err(_) => Err(RpcError::new(code::PARSE, "the request is not JSON")),
         };
         return (back, asked);
     }
-    let request = match Request::parse(&message.payload) {
+    let request = match Request::parse(message.payload()) {
         Ok(request) => request,
-        Err(error) => return (Back { subject, form: Form::JsonRpc(None) }, Err(error)),
+        Err(error) => return (Back::to(message, Form::JsonRpc(None)), Err(error)),
     };
     // A request without an id is a notification, and never answered.
-    let subject = request.id.is_some().then_some(subject).flatten();
-    let back = Back { subject, form: Form::JsonRpc(request.id) };
+    let to = request.id.is_some().then(|| message.clone());
+    let back = Back { to, form: Form::JsonRpc(request.id) };
     if !methods.knows(&request.method) {
         return (back, Err(unknown(&request.method)));
     }
@@ -110,6 +120,8 @@ fn unknown(method: &str, service: &str, methods: &impl Methods) -> String {
 
 #[cfg(test)]
 mod tests {
+    use tpro_runtime::nats::Block;
+
     use super::*;
 
     struct One;
@@ -125,15 +137,7 @@ mod tests {
     }
 
     fn message(subject: &str, payload: &str) -> Message {
-        Message {
-            subject: subject.into(),
-            reply: Some("back".into()),
-            payload: payload.to_owned().into(),
-            headers: None,
-            status: None,
-            description: None,
-            length: 0,
-        }
+        Message::new(subject, Some("back"), &Block::default(), payload.as_bytes())
     }
 
     fn code_of(subject: &str, payload: &str, protocol: Protocol) -> Result<String, (i64, String)> {

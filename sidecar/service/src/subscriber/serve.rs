@@ -2,10 +2,9 @@
 
 use std::{borrow::Cow, sync::OnceLock, time::Duration};
 
-use async_nats::Message;
 use tokio::time::{Instant, timeout_at};
 use tpro_runtime::{
-    nats::headers::pairs,
+    nats::Message,
     random,
     telemetry::{Span, SpanKind},
     watch::ask_time,
@@ -39,14 +38,11 @@ const JUST_NOW: Duration = Duration::from_secs(1);
 /// uid in the handler's context is new each time.
 pub(super) async fn serve(serving: &Serving, message: Message) {
     let received = Instant::now();
-    let headers = match &message.headers {
-        Some(map) => RequestHeaders::read(pairs(map)),
-        None => RequestHeaders::default(),
-    };
+    let headers = RequestHeaders::read(message.headers());
     if !serving.versions.contain(headers.version) {
-        return refuse_version(serving, message, headers.version).await;
+        return refuse_version(serving, &message, headers.version).await;
     }
-    let target = Target::parse(&message.subject).ok();
+    let target = Target::parse(message.subject()).ok();
     let app = &serving.app;
     let service = app.source.service.as_str();
     let (back, asked) = request::read(&message, target.as_ref(), &headers, service, &*serving.service);
@@ -78,7 +74,7 @@ pub(super) async fn serve(serving: &Serving, message: Message) {
                 origin,
                 back,
                 params: asked.params,
-                payload: &message.payload,
+                message: &message,
                 question: OnceLock::new(),
                 span,
                 received,
@@ -109,7 +105,7 @@ pub(super) async fn serve(serving: &Serving, message: Message) {
                 Found::Copy(copy) => {
                     span.discard();
                     let left = deadline.saturating_duration_since(Instant::now()).max(LEAST);
-                    return Box::pin(pass(serving, message, &copy, budget.map(|_| left))).await;
+                    return Box::pin(pass(serving, &message, &copy, budget.map(|_| left))).await;
                 }
             }
         }
@@ -120,16 +116,16 @@ pub(super) async fn serve(serving: &Serving, message: Message) {
 
 /// Refuses a message of a version that is not understood, by its headers alone. An event is lost by
 /// it, since nobody sends it again.
-async fn refuse_version(serving: &Serving, message: Message, version: Version) {
+async fn refuse_version(serving: &Serving, message: &Message, version: Version) {
     serving.count_not_run("unsupported");
-    if message.reply.is_none() {
+    if message.reply().is_none() {
         tracing::warn!(
-            tpro.target = %message.subject,
+            tpro.target = message.subject(),
             "an event is dropped: it speaks version {version} of the wire, {} is understood",
             serving.versions
         );
     }
-    let back = Back { subject: message.reply, form: Form::Json };
+    let back = Back::to(message, Form::Json);
     serving.headers.state(&serving.app, &back, ReplyState::Unsupported).await;
 }
 
@@ -150,7 +146,7 @@ async fn elsewhere(serving: &Serving, target: Option<&Target>, deadline: Instant
 
 /// Passes a message on to a copy that has its method. If NATS does not take it, the requester sends
 /// it again.
-async fn pass(serving: &Serving, message: Message, copy: &str, left: Option<Duration>) {
+async fn pass(serving: &Serving, message: &Message, copy: &str, left: Option<Duration>) {
     serving.count_not_run("passed");
     if let Err(error) = serving.peers.pass(copy, message, left).await {
         tracing::warn!("a message could not be passed on to a copy that has its method: {error}");
@@ -180,7 +176,7 @@ fn span(
         return span;
     }
     span.set("messaging.system", "nats");
-    span.set("messaging.destination.name", message.subject.to_string());
+    span.set("messaging.destination.name", message.subject().to_owned());
     span.set("rpc.system", "jsonrpc");
     span.set("rpc.service", app.source.service.to_string());
     if let Some(target) = target {

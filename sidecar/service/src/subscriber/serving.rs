@@ -7,14 +7,13 @@ use std::{
     time::Duration,
 };
 
-use bytes::Bytes;
 use futures_util::poll;
 use tokio::{
     sync::{OwnedSemaphorePermit, Semaphore},
     time::{Instant, timeout, timeout_at},
 };
 use tokio_util::sync::CancellationToken;
-use tpro_runtime::{db::DATABASE, metrics::Reason, telemetry::Span, version};
+use tpro_runtime::{db::DATABASE, metrics::Reason, nats::Message, telemetry::Span, version};
 use tpro_wire::{ReplyState, TraceParent, Versions, error::code};
 
 use super::{answer::ReplyHeaders, method_counts::MethodCounts, request::Back};
@@ -74,7 +73,7 @@ pub(super) struct Work<'m> {
     pub(super) back: Back,
     pub(super) params: &'m str,
     /// The message that holds them.
-    pub(super) payload: &'m Bytes,
+    pub(super) message: &'m Message,
     /// Made when the inbox is asked: a stateless handler needs none.
     pub(super) question: OnceLock<Arc<Question>>,
     pub(super) span: Span,
@@ -271,7 +270,7 @@ impl Serving {
 impl Work<'_> {
     /// True if the requester knows the meaning of "working".
     pub(super) fn knows_states(&self) -> bool {
-        self.origin.headers.source.is_some() && self.back.subject.is_some()
+        self.origin.headers.source.is_some() && self.back.subject().is_some()
     }
 
     pub(super) fn scope(&self, serving: &Serving) -> Arc<Scope> {
@@ -286,8 +285,8 @@ impl Work<'_> {
     pub(super) fn question(&self) -> &Arc<Question> {
         self.question.get_or_init(|| {
             let Origin { uid, target, headers, .. } = &self.origin;
-            let reply = self.back.subject.as_deref();
-            Arc::new(Question::new(*uid, headers, target, reply, self.payload, self.params))
+            let (reply, payload) = (self.back.subject(), self.message.payload_bytes());
+            Arc::new(Question::new(*uid, headers, target, reply, &payload, self.params))
         })
     }
 

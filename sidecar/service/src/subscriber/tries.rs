@@ -56,7 +56,7 @@ impl Tries {
         // A message that is asked again elsewhere does not wait for our database while we stop.
         let mut leaves = false;
         if let Some(error) = error {
-            leaves = work.back.subject.is_some();
+            leaves = work.back.subject().is_some();
             if !std::mem::replace(&mut self.met, true) {
                 // Once for each message: a restart meets all that are at work, again and again.
                 tracing::warn!(

@@ -21,10 +21,15 @@ mod word;
 
 use std::time::Duration;
 
-use async_nats::{Message, Subscriber, client::traits::Publisher, message::OutboundMessage};
 use futures_util::{FutureExt as _, StreamExt as _};
 use tokio::time::{Instant, sleep, timeout_at};
-use tpro_runtime::{app::App, backoff::jittered, failpoint, random};
+use tpro_runtime::{
+    app::App,
+    backoff::jittered,
+    failpoint,
+    nats::{Message, Publication, Subscriber},
+    random,
+};
 
 use self::word::{State, Verdict, Word};
 
@@ -49,20 +54,19 @@ pub struct Turn {
 }
 
 /// Waits until this copy may join the queue group. None when the process is told to stop meanwhile.
-pub async fn wait(app: &App) -> Result<Option<Turn>, async_nats::SubscribeError> {
-    let turn = Turn::of(app).await?;
-    Ok(app.stop.soft.run_until_cancelled(turn.come()).await)
+pub async fn wait(app: &App) -> Option<Turn> {
+    app.stop.soft.run_until_cancelled(Turn::of(app).come()).await
 }
 
 impl Turn {
-    async fn of(app: &App) -> Result<Self, async_nats::SubscribeError> {
+    fn of(app: &App) -> Self {
         let service = &app.source.service;
         let subject = format!("_TPRO.serve.{}.{service}", app.config.space);
         // Listening first: of two that begin at one moment at least one hears the other.
-        let questions = app.nats.subscribe(subject.clone()).await?;
+        let questions = app.nats.subscribe(subject.clone());
         let inbox = format!("{}{:016x}", home(app), random::next_u64());
-        let answers = app.nats.subscribe(inbox.clone()).await?;
-        Ok(Self { app: app.clone(), subject, questions, inbox, answers })
+        let answers = app.nats.subscribe(inbox.clone());
+        Self { app: app.clone(), subject, questions, inbox, answers }
     }
 
     /// Asks until nobody is in the way.
@@ -105,11 +109,10 @@ impl Turn {
     async fn ask(&mut self, ours: &Word) -> Vec<Word> {
         let mut heard = Vec::new();
         for _ in 0..QUESTIONS {
-            let question = ours.text();
-            let asked =
-                self.app.nats.publish_with_reply(self.subject.clone(), self.inbox.clone(), question).await;
+            let (subject, reply, payload) = (&self.subject, Some(self.inbox.as_str()), &ours.text());
+            let question = Publication { subject, reply, headers: None, payload };
             // A client that is gone fails with everything else.
-            if asked.is_err() {
+            if self.app.nats.publish(question).await.is_err() {
                 break;
             }
             let until = Instant::now() + ANSWER;
@@ -132,16 +135,16 @@ impl Turn {
     /// about to join.
     async fn next(&mut self, ours: &Word) -> Option<Word> {
         tokio::select! {
-            Some(answer) = self.answers.next() => Word::read(&answer.payload),
+            Some(answer) = self.answers.next() => Word::read(answer.payload()),
             Some(question) = self.questions.next() => {
-                let own = question.reply.as_ref().is_some_and(|reply| reply.as_str() == self.inbox);
+                let own = question.reply() == Some(self.inbox.as_str());
                 if own {
                     return None;
                 }
                 if ours.state == State::Joining {
                     self.answer(&question, ours);
                 }
-                Word::read(&question.payload)
+                Word::read(question.payload())
             }
             else => std::future::pending().await,
         }
@@ -161,11 +164,11 @@ impl Turn {
     fn answer(&self, question: &Message, word: &Word) {
         // A copy of this service asks. No other subject is answered, where our word could mean
         // something else.
-        let Some(back) = question.reply.clone().filter(|back| back.starts_with(&home(&self.app))) else {
-            return;
-        };
-        let message = OutboundMessage { subject: back, reply: None, payload: word.text(), headers: None };
-        let _ = Publisher::publish_message(&self.app.nats, message).now_or_never();
+        let Some(back) = question.reply().filter(|back| back.starts_with(&home(&self.app))) else { return };
+        let answer = Publication { subject: back, payload: &word.text(), ..Publication::default() };
+        if self.app.nats.has_room() {
+            let _ = self.app.nats.publish_now(answer);
+        }
     }
 
     fn word(&self, state: State) -> Word {

@@ -53,6 +53,39 @@ fn what_makes_no_sense_is_as_if_it_were_not_sent() {
 }
 
 #[test]
+fn of_a_header_that_comes_twice_the_first_value_counts() {
+    let (one, other) = ("019108f7-0000-7000-8000-000000000001", "019108f7-0000-7000-8000-000000000000");
+    let trace = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+    for (name, first, second) in [
+        (headers::TRACEPARENT, trace, "00-4bf92f3577b34da6a3ce929d0e0e4737-00f067aa0ba902b7-00"),
+        (headers::TRACESTATE, "a=b", "c=d"),
+        (headers::MSG_ID, one, other),
+        (headers::BUDGET_MS, "1", "2"),
+        (headers::ATTEMPT, "1", "2"),
+        (
+            headers::SOURCE,
+            "main/019108f7-0000-7000-8000-000000000000",
+            "co/019108f7-0000-7000-8000-000000000000",
+        ),
+        (headers::KEY, "00112233445566778899aabbccddeeff", "11112233445566778899aabbccddeeff"),
+        (headers::HOPS, "1", "2"),
+        (headers::CONTENT_LANGUAGE, "ru-RU", "en"),
+        (headers::HEADERS, "{}", r#"{"a":1}"#),
+        (headers::PROTOCOL, "json", "jsonrpc"),
+        (headers::VERSION, "2", "3"),
+    ] {
+        // A state is nothing without its trace.
+        let with = |pairs: &[(&'static str, &str)]| {
+            let trace = (name == headers::TRACESTATE).then_some((headers::TRACEPARENT, trace));
+            RequestHeaders::read(trace.into_iter().chain(pairs.iter().copied()))
+        };
+        assert_eq!(with(&[(name, first), (name, second)]), with(&[(name, first)]), "{name}");
+        assert_eq!(with(&[(name, "\u{1}"), (name, second)]), with(&[(name, "\u{1}")]), "{name}");
+        assert_ne!(with(&[(name, second)]), with(&[(name, "\u{1}")]), "{name} is read at all");
+    }
+}
+
+#[test]
 fn a_broken_count_of_hops_does_not_get_around_the_limit() {
     assert_eq!(read(&[(headers::HOPS, "3")]).hops, 3);
     for text in ["", "-1", "+1", "99999999999", "many"] {

@@ -10,9 +10,9 @@ use tokio::{
 use tpro_runtime::{
     metrics::Reason,
     nats::{
-        self,
+        Publication,
         again::{AgainReceiver, Whose},
-        headers::{read_reply, responder},
+        reply::{read_reply, responder},
     },
     presence::{self, Presence, QUESTION},
 };
@@ -57,7 +57,7 @@ impl Call {
             let arrived = tokio::select! {
                 arrived = timeout_at(next, ears.waiting.next()) => arrived,
                 whose = ears.again.next() => match whose {
-                    Whose::All if nats::connection(&self.scope.app.nats) == ears.connection => continue,
+                    Whose::All if self.scope.app.nats.connection() == ears.connection => continue,
                     Whose::To(service) if !self.is_to(&service) => continue,
                     // Messages of a lost connection are lost, and with them perhaps this attempt or
                     // its answer.
@@ -124,13 +124,10 @@ impl Call {
         if !self.scope.calls.presence(&self.target, |service| service.may_ask(now)) {
             return;
         }
-        let connection = nats::connection(&app.nats);
-        let sent = app.nats.publish_with_reply_and_headers(
-            self.target.subject().to_owned(),
-            waiting.subject(QUESTION),
-            presence::question(),
-            bytes::Bytes::new(),
-        );
+        let connection = app.nats.connection();
+        let (reply, headers) = (waiting.subject(QUESTION), presence::question());
+        let (subject, reply, headers) = (self.target.subject(), Some(reply.as_str()), Some(&headers));
+        let sent = app.nats.publish(Publication { subject, reply, headers, payload: &[] });
         if let Ok(Ok(())) = timeout_at(self.deadline, sent).await {
             self.scope.calls.presence(&self.target, |service| service.asked(now, connection));
         }
