@@ -45,7 +45,7 @@ logs-%: FORCE ## follow the log of a service (COPY_NUMBER)
 	@make/setup.sh run logs -- "$$STEM"
 
 #: Services (NAME: main, analytic, co, your own; all copies, or the one of COPY_NUMBER)
-up-%: FORCE ## start a copy of NAME and what it needs (COPY_NUMBER, SERVICE_VERSION, SERVICE_PORT)
+up-%: FORCE ## start NAME and what it needs, or replace an older build of it (COPY_NUMBER, SERVICE_VERSION, SERVICE_PORT)
 	@make/setup.sh run up -- "$$STEM"
 roll-%: FORCE ## replace NAME by release SERVICE_VERSION without a pause; kept versions come back as they were (REBUILD)
 	@make/setup.sh run roll -- "$$STEM"

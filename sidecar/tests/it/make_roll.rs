@@ -8,7 +8,7 @@ use std::process::{Command, Stdio};
 
 use serde_json::json;
 use tpro_testkit::ports::free_port;
-use tpro_testkit::{Context, Message, Outcome, Process, Signal, World, eventually, paths};
+use tpro_testkit::{Context, Failure, Message, Outcome, Process, Signal, World, eventually, paths};
 
 use crate::load::Load;
 
@@ -40,6 +40,18 @@ async fn a_release_takes_the_place_of_another_and_gives_it_back_without_a_pause(
     assert!(told.contains("co 1.0  is kept and started as it is"), "{told}");
     let again = world.ask(&Message::to("co.example.request_with_parallel_queries").body(json!({}))).await?;
     assert_eq!((again.status.as_str(), again.responder.as_deref()), ("ok", Some("co/1.0/1")), "{again:?}");
+
+    // A newer build of what runs takes its place, and without one nothing is replaced.
+    checkout.is_older("1.0")?;
+    let told = checkout.well("up-co", "1.0").await?;
+    assert!(told.contains("co  is version 1.0 now (1 replaced)"), "{told}");
+    answered_by(&world, "co/1.0/2").await?;
+    let told = checkout.well("up-co", "1.0").await?;
+    assert!(told.contains("co 2  http://127.0.0.1:") && told.contains("running already"), "{told}");
+    // Another version was put there on purpose.
+    checkout.is_older("1.0")?;
+    let told = checkout.well("up-co", "4.0").await?;
+    assert!(told.contains("make roll-co replaces it without a pause"), "{told}");
 
     let published = load.stop().await?;
     let recon = world.recon().await?;
@@ -137,6 +149,14 @@ impl Checkout {
         let program = fs::metadata(paths::binary("co_service", "co_service")?)?;
         fs::set_permissions(folder.join("co_service"), program.permissions())?;
         Ok(())
+    }
+
+    /// Makes a release that is kept older than what cargo has built.
+    fn is_older(&self, version: &str) -> Outcome {
+        let program = self.root.join(".local/releases/co").join(version).join("co_service");
+        // By its name: a program that runs cannot be opened to be written to.
+        let done = Command::new("touch").args(["-d", "@1"]).arg(&program).status().context("touch")?;
+        if done.success() { Ok(()) } else { Err(Failure::new(format!("touch {}", program.display()))) }
     }
 
     /// When a copy has said something for the first time, as its log has it.

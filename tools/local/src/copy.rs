@@ -58,7 +58,7 @@ impl<'a> ServiceCopy<'a> {
     }
 
     /// A name for people, such as `main 1`.
-    fn title(&self) -> String {
+    pub fn title(&self) -> String {
         format!("{} {}", self.service, self.number)
     }
 

@@ -4,12 +4,13 @@ use std::process::Command;
 use std::time::Instant;
 
 use crate::checkout::Checkout;
+use crate::copy::ServiceCopy;
 use crate::failure::{Context as _, Outcome, fail};
 use crate::replace::by;
 use crate::say::since;
 use crate::service_settings::is_chosen_for_any;
 use crate::setup::{self, Use};
-use crate::{all, cargo, cluster, environment, extension, jaeger, nats, process, release, service};
+use crate::{all, cargo, cluster, copy, environment, extension, jaeger, nats, release, service};
 
 /// The services of the demo.
 const SERVICES: [&str; 3] = ["main", "analytic", "co"];
@@ -66,8 +67,9 @@ fn start(checkout: &Checkout) -> Outcome {
     screen.step(format!("Services {}", SERVICES.join(" ")));
     for name in SERVICES {
         // A copy that runs an older build would show yesterday's program.
-        let first = process::pid_of(checkout, &format!("{name}-1"));
-        if first.is_some_and(release::is_replaced) {
+        let first = ServiceCopy::new(name, 1);
+        let is_older = first.pid(checkout).is_some() && copy::is_outdated(checkout, &first);
+        if is_older || first.pid(checkout).is_some_and(release::is_replaced) {
             service::stop_copies(checkout, name, &[1])?;
         }
         service::up(checkout, name)?;

@@ -23,6 +23,7 @@ pub mod environment;
 pub mod extension;
 pub mod extension_files;
 pub mod faults;
+pub mod handover;
 pub mod install_extension;
 pub mod installation;
 pub mod jaeger;

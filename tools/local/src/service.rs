@@ -6,35 +6,61 @@ use crate::checkout::Checkout;
 use crate::copy::{self, ServiceCopy};
 use crate::failure::{Outcome, fail};
 use crate::replace::by;
-use crate::{chosen, environment, libpq, ready, release, services, state};
+use crate::{chosen, environment, handover, libpq, ready, release, services, state};
 
-/// Starts a copy and what it needs.
+/// Starts a service and what it needs. Where it runs, it is built, and copies of an older build are
+/// replaced without a pause.
 pub fn up(checkout: &Checkout, service: &str) -> Outcome {
     services::must_be(checkout, service)?;
-    up_copy(checkout, service, checkout.settings.copy_number()?.unwrap_or(1))
-}
-
-/// Starts the copy of this number and what it needs.
-pub fn up_copy(checkout: &Checkout, service: &str, number: u32) -> Outcome {
+    let chosen = checkout.settings.copy_number()?;
     let _lock = checkout.lock(&format!("service-{service}"))?;
+    let running = running_copies(checkout, service)?;
+    if running.is_empty() {
+        return start(checkout, &ServiceCopy::new(service, chosen.unwrap_or(1)));
+    }
+    build(checkout, service)?;
     let version = release::version(checkout, service)?;
-    let copy = ServiceCopy::new(service, number);
-    if let Some(pid) = copy.pid(checkout) {
-        let port = copy.port(checkout).unwrap_or_default();
-        checkout
-            .screen
-            .say(format!("      {service} {number}  http://127.0.0.1:{port}, running already (pid {pid})"));
-        if copy::is_outdated(checkout, &copy) {
-            checkout.screen.note(format!(
-                "      it runs an older build: make roll-{service} replaces it without a pause"
-            ));
+    let mut outdated = Vec::new();
+    for number in running {
+        let copy = ServiceCopy::new(service, number);
+        let older = copy::is_outdated(checkout, &copy);
+        // Somebody has put another version there on purpose.
+        let is_ours = copy.version(checkout) == version;
+        if older && is_ours {
+            outdated.push(number);
+            continue;
         }
+        let (port, pid) = (copy.port(checkout).unwrap_or_default(), copy.pid(checkout).unwrap_or_default());
+        let text = format!("      {}  http://127.0.0.1:{port}, running already (pid {pid})", copy.title());
+        checkout.screen.say(text);
+        if older {
+            let text =
+                format!("      it runs an older build: make roll-{service} replaces it without a pause");
+            checkout.screen.note(text);
+        }
+    }
+    if outdated.is_empty() {
         return Ok(());
     }
     ready::all(checkout, service)?;
-    build(checkout, service)?;
     release::keep(checkout, service, &version)?;
+    handover::run(checkout, service, &outdated, &version)
+}
+
+/// Starts a copy and what it needs.
+fn start(checkout: &Checkout, copy: &ServiceCopy<'_>) -> Outcome {
+    let version = release::version(checkout, copy.service)?;
+    ready::all(checkout, copy.service)?;
+    build(checkout, copy.service)?;
+    release::keep(checkout, copy.service, &version)?;
     copy.begin(checkout, &version)
+}
+
+/// The copies of COPY_NUMBER, or all that are known, that run.
+pub fn running_copies(checkout: &Checkout, service: &str) -> Outcome<Vec<u32>> {
+    let mut copies = chosen_copies(checkout, service)?;
+    copies.retain(|number| ServiceCopy::new(service, *number).pid(checkout).is_some());
+    Ok(copies)
 }
 
 /// Builds the program of a service.
