@@ -132,6 +132,33 @@ async fn whatever_is_not_in_the_library_pins_its_search_path() -> Outcome {
     Ok(())
 }
 
+/// Another list of arguments is another function: to change one, a release has to drop it, with the rights that users have
+/// granted on it.
+#[tpro_testkit::test]
+async fn the_arguments_of_what_publishes_are_settled() -> Outcome {
+    let admin = database().await?.connect().await?;
+    let message =
+        "headers jsonb, timeout integer, protocol text, reply_to text, sender text, space_name text";
+    let target = "service_name text, entity text, method_name text";
+    let mut settled = Vec::new();
+    for kind in ["json", "jsonb", "text"] {
+        settled.extend([
+            format!("publish({target}, body {kind}, {message})"),
+            format!("publish_many(messages {kind}, {target}, body jsonb, {message})"),
+            format!("publish_once(dedup_key text, {target}, body {kind}, {message}, dedup_for interval)"),
+            format!("request({target}, body {kind}, {message}, INOUT reply jsonb)"),
+        ]);
+    }
+    settled.sort();
+    let arguments =
+        "SELECT p.proname || '(' || replace(pg_get_function_identity_arguments(p.oid), 'IN ', '') || ')' FROM pg_proc p
+          WHERE p.pronamespace = 'tpro'::regnamespace AND (p.proname LIKE 'publish%' OR p.proname = 'request')";
+    let mut found = names(&admin, arguments).await?;
+    found.sort();
+    assert_eq!(found, settled);
+    Ok(())
+}
+
 #[tpro_testkit::test]
 async fn the_extension_has_nothing_of_a_service_and_can_be_dropped_after_it() -> Outcome {
     let admin = database().await?.connect().await?;
