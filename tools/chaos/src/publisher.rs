@@ -11,7 +11,7 @@ use tpro_testkit::postgres::connect;
 
 use crate::ledger::Ledger;
 use crate::random::Random;
-use crate::shape;
+use crate::shape::{self, Doubt};
 use crate::traffic::Mark;
 
 /// Marks of a publisher, far more than it can use.
@@ -35,6 +35,7 @@ impl Publishers {
                 url: url.to_owned(),
                 random: Random::part(seed, 1_000 + number),
                 next: number * MARKS,
+                doubt: None,
                 ledger: ledger.clone(),
                 stopped: stopped.clone(),
             };
@@ -54,6 +55,7 @@ struct Publisher {
     url: String,
     random: Random,
     next: Mark,
+    doubt: Doubt,
     ledger: Arc<Ledger>,
     stopped: watch::Receiver<bool>,
 }
@@ -73,7 +75,8 @@ impl Publisher {
     /// Publishes for as long as the session lives.
     async fn publish(&mut self, session: Client) {
         while !self.is_stopped() {
-            let (entry, alive) = shape::transaction(&session, &mut self.random, &mut self.next).await;
+            let (random, next, doubt) = (&mut self.random, &mut self.next, &mut self.doubt);
+            let (entry, alive) = shape::transaction(&session, random, next, doubt).await;
             self.ledger.write(entry);
             if !alive {
                 return;

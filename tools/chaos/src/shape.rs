@@ -14,9 +14,10 @@ use crate::traffic::{Ask, COLUMNS, Mark};
 type Result<T = ()> = std::result::Result<T, tokio_postgres::Error>;
 
 /// The shapes and how often each comes.
-const SHAPES: [(u64, Shape); 12] = [
+const SHAPES: [(u64, Shape); 13] = [
     (14, Shape::Insert),
     (14, Shape::Publish),
+    (8, Shape::Once),
     (6, Shape::Rows),
     (10, Shape::Statements),
     (8, Shape::Rollback),
@@ -39,6 +40,9 @@ enum Shape {
     Insert,
     /// One `tpro.publish`, committed by itself.
     Publish,
+    /// One `tpro.publish_once`, and the same again: at once, or in the next session if the end is
+    /// not known.
+    Once,
     /// One INSERT of many rows; sometimes very many.
     Rows,
     /// Several statements, COMMIT.
@@ -61,20 +65,29 @@ enum Shape {
     Request,
 }
 
+/// A publish under a key whose end its publisher does not know yet: its mark and its call.
+pub type Doubt = Option<(Mark, String)>;
+
 /// A transaction of a publisher while it goes on.
 pub struct Draft<'a> {
     session: &'a Client,
     random: &'a mut Random,
     next: &'a mut Mark,
+    doubt: &'a mut Doubt,
     entry: Entry,
     /// True if the end is no longer in our hands.
     sent: bool,
 }
 
-/// Runs a transaction of any shape. Returns its end as far as it is known, and if its session may
-/// be used again.
-pub async fn transaction(session: &Client, random: &mut Random, next: &mut Mark) -> (Entry, bool) {
-    let shape = *random.weighted(&SHAPES);
+/// Runs a transaction of any shape, or repeats the one that is in doubt. Returns its end as far as
+/// it is known, and if its session may be used again.
+pub async fn transaction(
+    session: &Client,
+    random: &mut Random,
+    next: &mut Mark,
+    doubt: &mut Doubt,
+) -> (Entry, bool) {
+    let shape = if doubt.is_some() { Shape::Once } else { *random.weighted(&SHAPES) };
     let entry = Entry {
         xid: None,
         begun: SystemTime::now(),
@@ -83,7 +96,7 @@ pub async fn transaction(session: &Client, random: &mut Random, next: &mut Mark)
         kept: Vec::new(),
         gone: Vec::new(),
     };
-    let mut draft = Draft { session, random, next, entry, sent: false };
+    let mut draft = Draft { session, random, next, doubt, entry, sent: false };
     let result = tokio::time::timeout(LIMIT, draft.run(shape)).await;
     let well = matches!(result, Ok(Ok(())));
     let end = match (well, draft.sent) {
@@ -106,6 +119,7 @@ impl Draft<'_> {
                 let publish = self.publish();
                 self.alone(&publish).await
             }
+            Shape::Once => self.once().await,
             Shape::Rows => {
                 let rows = if self.random.one_in(40) { 500 } else { self.random.between(2, 30) };
                 let insert = self.insert(rows);
@@ -181,6 +195,20 @@ impl Draft<'_> {
         self.sent = true;
         self.session.batch_execute(statement).await?;
         self.entry.end = End::Committed;
+        Ok(())
+    }
+
+    /// A publish under a key. Its row is there once, however often it is called.
+    async fn once(&mut self) -> Result {
+        let (mark, call) = self.doubt.take().unwrap_or_else(|| {
+            let (mark, ask) = self.ask();
+            (mark, format!("SELECT * FROM tpro.publish_once('mark-{mark}', {})", ask.arguments()))
+        });
+        self.entry.kept.push(mark);
+        *self.doubt = Some((mark, call.clone()));
+        self.alone(&call).await?;
+        self.alone(&call).await?;
+        *self.doubt = None;
         Ok(())
     }
 
