@@ -1,0 +1,12 @@
+//! The bridge between two real nats-servers: real services of tpro on the one, the stand-in of the
+//! Go program on the other.
+
+mod bridged;
+mod change_over;
+mod copies;
+mod flipped;
+mod holding;
+mod labels;
+mod repeats;
+mod settings;
+mod ways;
