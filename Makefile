@@ -15,7 +15,7 @@ $(foreach name,$(.VARIABLES),$(if $(filter command,$(origin $(name))),$(eval ove
 export LOAD_SECONDS := $(value SECONDS)
 
 .PHONY: help all setup up down status demo images test faults check crates bench chaos soak simulate psql env clean install-extension \
-	up-db up-nats up-jaeger stop-db stop-nats stop-jaeger FORCE
+	up-db up-nats up-jaeger stop-db stop-nats stop-jaeger up-bridge stop-bridge FORCE
 
 logs-% up-% roll-% stop-% down-% down-all-% maintain-% create-% create-env-% create-sql-%: export STEM = $*
 
@@ -80,6 +80,10 @@ stop-nats: ## stop nats-server
 	@make/setup.sh run stop-nats
 stop-jaeger: ## stop the trace viewer; its traces are gone
 	@make/setup.sh run stop-jaeger
+up-bridge: ## the bridge to the NATS of the Go system, for the change-over (COPY_NUMBER, tools/bridge/.env)
+	@make/setup.sh run up-bridge
+stop-bridge: ## stop the bridge; it finishes what it has (COPY_NUMBER)
+	@make/setup.sh run stop-bridge
 install-extension: ## put the extension into a PostgreSQL of your own (PG_CONFIG)
 	@make/setup.sh run install-extension
 

@@ -127,7 +127,7 @@ build_tpro() (
   use_cargo
   # The unattended run builds the locked versions and nothing else.
   [ -z "${CI:-}" ] || flags=(--locked)
-  for left in bench chaos models simulation house testkit testkit-macros; do flags+=(--exclude "tpro-$left"); done
+  for left in bench bridge chaos models simulation house testkit testkit-macros; do flags+=(--exclude "tpro-$left"); done
   # Not in the folder of the programs: cargo marks target/ for backups only if it makes it.
   mkdir -p -- .local || exit 1
   : >"$mark" || exit 1

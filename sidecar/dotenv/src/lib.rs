@@ -18,6 +18,8 @@
 //! cannot be told to leave `$` alone.
 #![forbid(unsafe_code)]
 
+pub mod go;
+
 /// The meaning of a line.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Line<'a> {

@@ -10,7 +10,7 @@ use tpro_testkit::{Context, Failure, Outcome, paths};
 const FAULTS: u32 = 87;
 
 /// The crates that are named there, and their folders.
-const CRATES: [(&str, &str); 17] = [
+const CRATES: [(&str, &str); 18] = [
     ("sidecar", "sidecar"),
     ("dotenv", "sidecar/dotenv"),
     ("wire", "sidecar/wire"),
@@ -23,6 +23,7 @@ const CRATES: [(&str, &str); 17] = [
     ("simulation", "sidecar/simulation"),
     ("testkit", "sidecar/testkit"),
     ("pg_tpro", "pg_tpro"),
+    ("bridge", "tools/bridge"),
     ("chaos", "tools/chaos"),
     ("demo", "tools/demo"),
     ("viewer", "tools/viewer"),

@@ -51,6 +51,7 @@ mod maintenance;
 mod make_commands;
 mod make_docker;
 mod make_down_all;
+mod make_go_env;
 mod make_launcher;
 mod make_nats;
 mod make_roll;

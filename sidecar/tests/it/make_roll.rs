@@ -64,6 +64,26 @@ async fn a_release_takes_the_place_of_another_and_gives_it_back_without_a_pause(
     Ok(())
 }
 
+#[tpro_testkit::test]
+async fn the_copy_that_the_file_names_is_started_with_its_port_and_its_log() -> Outcome {
+    let world = World::options().services(&["main", "co"]).start().await?;
+    let checkout = Checkout::new(&world)?;
+    checkout.well("up-co", "1.0").await?;
+    let port = free_port()?;
+    let file = checkout.root.join("services/co/.env");
+    let mut text = fs::read_to_string(&file)?;
+    text.push_str(&format!("COPY_NUMBER=2\nSERVICE_PORT={port}\nLOG_FILE_NAME=logs/mine.log\n"));
+    fs::write(&file, text)?;
+    let (well, told) = checkout.call("up-co", &[]).await?;
+    assert!(well && told.contains(&format!("co 2  http://127.0.0.1:{port}, ready")), "{told}");
+    assert!(fs::read_to_string(checkout.root.join("logs/mine.log"))?.contains("co is up"));
+    let (_, told) = checkout.call("status", &[]).await?;
+    assert!(told.contains("co 1") && told.contains("co 2"), "{told}");
+    checkout.well("down-co", "").await?;
+    world.finish(&[]).await?;
+    Ok(())
+}
+
 /// Waits until a message was answered by that copy of that release.
 async fn answered_by(world: &World, responder: &str) -> Outcome {
     let answers = format!("SELECT count(*) FROM main_service.mq_reply WHERE responder = '{responder}'");
@@ -130,12 +150,17 @@ impl Checkout {
 
     /// Calls make; returns whether it succeeded, and what it said.
     async fn make(&self, goal: &str, version: &str) -> Outcome<(bool, String)> {
+        let port = free_port()?.to_string();
+        let version = Some(("SERVICE_VERSION", version)).filter(|(_, version)| !version.is_empty());
+        let variables: Vec<_> = [("SERVICE_PORT", port.as_str())].into_iter().chain(version).collect();
+        self.call(goal, &variables).await
+    }
+
+    /// Calls make with these variables.
+    async fn call(&self, goal: &str, variables: &[(&str, &str)]) -> Outcome<(bool, String)> {
         let mut make = tokio::process::Command::new("make");
         make.arg(goal).current_dir(&self.root).stdin(Stdio::null());
-        make.env_clear().envs(self.environment.iter().cloned()).env("SERVICE_PORT", free_port()?.to_string());
-        if !version.is_empty() {
-            make.env("SERVICE_VERSION", version);
-        }
+        make.env_clear().envs(self.environment.iter().cloned()).envs(variables.iter().copied());
         let done = make.output().await.context(format!("make {goal}"))?;
         let told = [done.stdout, done.stderr].map(|bytes| String::from_utf8_lossy(&bytes).into_owned());
         Ok((done.status.success(), told.concat()))

@@ -3,7 +3,7 @@
 use crate::checkout::Checkout;
 use crate::failure::Outcome;
 use crate::setup::{self, Use};
-use crate::{cargo, cluster, jaeger, nats, service, services};
+use crate::{bridge, cargo, cluster, jaeger, nats, service, services};
 
 /// Starts all services and what they need.
 pub fn up(checkout: &mut Checkout) -> Outcome {
@@ -31,6 +31,9 @@ pub fn build(checkout: &mut Checkout) -> Outcome {
 pub fn down(checkout: &Checkout) -> Outcome {
     for name in services::all(checkout) {
         service::down(checkout, &name)?;
+    }
+    if bridge::known_copies(checkout).next().is_some() {
+        bridge::stop(checkout)?;
     }
     jaeger::stop(checkout)?;
     nats::stop(checkout)?;

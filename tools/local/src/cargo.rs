@@ -12,10 +12,11 @@ use crate::progress;
 
 /// The log of the builds.
 const LOG: &str = "logs/build.log";
-/// Packages that only developers run. `make demo` and `make up` leave them out: nobody waits for
-/// them. `make/setup.sh` has the same list.
-const DEVELOPERS: [&str; 7] = [
+/// Packages that only developers run, and the bridge, which few need. `make demo` and `make up`
+/// leave them out: nobody waits for them. `make/setup.sh` has the same list.
+const DEVELOPERS: [&str; 8] = [
     "tpro-bench",
+    "tpro-bridge",
     "tpro-chaos",
     "tpro-models",
     "tpro-simulation",

@@ -114,7 +114,7 @@ impl<'a> ServiceCopy<'a> {
         }
         let shown = port.to_string();
         program.env("COPY_NUMBER", self.number.to_string()).env("SERVICE_PORT", &shown);
-        if self.number != 1 && checkout.settings.get("LOG_FILE_NAME").is_none() {
+        if !self.has_log_of_file(checkout)? && checkout.settings.get("LOG_FILE_NAME").is_none() {
             program.env("LOG_FILE_NAME", self.log());
         }
         let id = self.id();
@@ -128,14 +128,32 @@ impl<'a> ServiceCopy<'a> {
         Ok((pid, port))
     }
 
-    /// The first copy takes the port of the file, or the next free one; the others one that is in
-    /// nobody's file.
+    /// True if the log that the file names is this copy's: the file is for this copy, and the log
+    /// is not that of the first.
+    fn has_log_of_file(&self, checkout: &Checkout) -> Outcome<bool> {
+        let log = services::env_file(checkout, self.service).get("LOG_FILE_NAME");
+        let is_first = log.as_deref() == Some(&services::log(self.service, 1));
+        let is_of_file = self.number == services::copy_of_file(checkout, self.service)?;
+        Ok(self.number == 1 || (is_of_file && log.is_some() && !is_first))
+    }
+
+    /// The copy that the file is for takes the port of the file; the first one that or the next
+    /// free one; the others one that is in nobody's file.
     fn choose_port(&self, checkout: &Checkout) -> Outcome<u16> {
         const SETTING: &str = "SERVICE_PORT";
         let given = checkout.settings.get(SETTING);
         let in_file = services::env_file(checkout, self.service).get(SETTING);
         let is_users = chosen::by_user(checkout, SETTING, Some(self.service)).is_some();
-        if given.is_none() && self.number == 1 && is_users {
+        let is_of_file = self.number == services::copy_of_file(checkout, self.service)?;
+        // A file that was the first copy's, and in which only the number has changed.
+        let is_others = services::known_copies(checkout, self.service)
+            .into_iter()
+            .filter(|number| *number != self.number)
+            .any(|number| {
+                let port = ServiceCopy::new(self.service, number).port(checkout);
+                port.is_some() && port.map(|port| port.to_string()) == in_file
+            });
+        if given.is_none() && is_of_file && is_users && !is_others {
             return port::pick(SETTING, in_file.as_deref(), "8081", None);
         }
         let first = if self.number == 1 {

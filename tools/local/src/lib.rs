@@ -4,6 +4,7 @@
 
 pub mod address;
 pub mod all;
+pub mod bridge;
 pub mod cargo;
 pub mod checkout;
 pub mod checks;
@@ -23,6 +24,7 @@ pub mod environment;
 pub mod extension;
 pub mod extension_files;
 pub mod faults;
+pub mod go_settings;
 pub mod handover;
 pub mod install_extension;
 pub mod installation;

@@ -13,10 +13,13 @@ use crate::{chosen, environment, handover, libpq, ready, release, services, stat
 pub fn up(checkout: &Checkout, service: &str) -> Outcome {
     services::must_be(checkout, service)?;
     let chosen = checkout.settings.copy_number()?;
+    let of_file = services::copy_of_file(checkout, service)?;
     let _lock = checkout.lock(&format!("service-{service}"))?;
     let running = running_copies(checkout, service)?;
-    if running.is_empty() {
-        return start(checkout, &ServiceCopy::new(service, chosen.unwrap_or(1)));
+    // A copy that the file names is started beside the others.
+    let is_another = chosen.is_none() && of_file != 1 && !running.contains(&of_file);
+    if running.is_empty() || is_another {
+        return start(checkout, &ServiceCopy::new(service, chosen.unwrap_or(of_file)));
     }
     build(checkout, service)?;
     let version = release::version(checkout, service)?;

@@ -6,8 +6,8 @@ use std::os::unix::fs::PermissionsExt as _;
 
 use crate::checkout::Checkout;
 use crate::env_file::EnvFile;
-use crate::failure::{Context as _, Outcome};
-use crate::{address, chosen, nats, nats_users, secret, services, state};
+use crate::failure::{Context as _, Failure, Outcome};
+use crate::{address, chosen, go_settings, nats, nats_users, secret, services, state};
 
 /// True if the user has asked for the step itself, and wants to hear that nothing was left to do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,6 +37,7 @@ pub fn create(checkout: &Checkout, service: &str, told: Told) -> Outcome<EnvFile
     let _lock = checkout.lock(&format!("env-{service}"))?;
     let file = services::env_file(checkout, service);
     let shown = format!("services/{service}/.env");
+    convert(checkout, &file, &shown)?;
     if !file.path().exists() {
         let template = if checkout.person_is_russian() { "make/ru/service.env" } else { "make/service.env" };
         let text = fs::read_to_string(checkout.path(template)).context(format!("reading {template}"))?;
@@ -51,6 +52,28 @@ pub fn create(checkout: &Checkout, service: &str, told: Told) -> Outcome<EnvFile
     }
     fs::set_permissions(file.path(), Permissions::from_mode(0o600)).context(format!("closing {shown}"))?;
     Ok(file)
+}
+
+/// Converts a file of the Go system, once. The old one stays beside it.
+fn convert(checkout: &Checkout, file: &EnvFile, shown: &str) -> Outcome {
+    // A file that cannot be read is told of by those that need it.
+    let Ok(old) = fs::read_to_string(file.path()) else { return Ok(()) };
+    if !tpro_dotenv::go::is_of_go(&old) {
+        return Ok(());
+    }
+    let kept = file.path().with_extension("go");
+    if kept.exists() {
+        return Err(Failure::new(format!(
+            "{shown} has settings of the Go system, and {shown}.go is there already"
+        ))
+        .remedy(format!("move {shown}.go away, and {shown} is converted")));
+    }
+    let new = go_settings::convert(&old);
+    secret::replace(&kept, &old)?;
+    secret::replace(file.path(), &new.text)?;
+    checkout.screen.say(format!("      {shown} converted from the Go system; the old file is {shown}.go"));
+    new.notes.iter().for_each(|note| checkout.screen.say(format!("        {note}")));
+    Ok(())
 }
 
 /// The lines that follow the local nats-server.

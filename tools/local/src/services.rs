@@ -6,8 +6,8 @@ use tpro_wire::{NameError, ServiceName};
 
 use crate::checkout::Checkout;
 use crate::env_file::EnvFile;
-use crate::failure::{Failure, Outcome, fail};
-use crate::port;
+use crate::failure::{Context as _, Failure, Outcome, fail};
+use crate::{port, settings};
 
 /// Folders of services/ that are no service one could run.
 const NO_SERVICE: [&str; 2] = ["template", "contracts"];
@@ -34,6 +34,13 @@ pub fn ports(checkout: &Checkout) -> Vec<u16> {
 /// The settings of a service.
 pub fn env_file(checkout: &Checkout, name: &str) -> EnvFile {
     EnvFile::at(checkout.path("services").join(name).join(".env"))
+}
+
+/// The copy that the file of a service is for: its COPY_NUMBER, else the first.
+pub fn copy_of_file(checkout: &Checkout, name: &str) -> Outcome<u32> {
+    env_file(checkout, name)
+        .get("COPY_NUMBER")
+        .map_or(Ok(1), |value| settings::copy_number(&value).context(format!("services/{name}/.env")))
 }
 
 /// Fails if a service cannot have this name.

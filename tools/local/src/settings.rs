@@ -32,6 +32,15 @@ const OF_CHECKOUT: [&str; 11] = [
     "PROJECT_NAME",
 ];
 
+/// Reads the number of a copy.
+pub fn copy_number(value: &str) -> Outcome<u32> {
+    let digits = value.len() <= 4 && value.bytes().all(|c| c.is_ascii_digit());
+    match value.parse().ok().filter(|_| digits && !value.starts_with('0')) {
+        Some(number) => Ok(number),
+        None => fail(format!("COPY_NUMBER={}: a copy has a number from 1 to 9999", shortened(value))),
+    }
+}
+
 /// The variables, as programs get them that are started here.
 #[derive(Clone, Debug, Default)]
 pub struct Settings {
@@ -95,12 +104,7 @@ impl Settings {
 
     /// COPY_NUMBER, if it is given.
     pub fn copy_number(&self) -> Outcome<Option<u32>> {
-        let Some(value) = self.get("COPY_NUMBER") else { return Ok(None) };
-        let digits = value.len() <= 4 && value.bytes().all(|c| c.is_ascii_digit());
-        match value.parse().ok().filter(|_| digits && !value.starts_with('0')) {
-            Some(number) => Ok(Some(number)),
-            None => fail(format!("COPY_NUMBER={}: a copy has a number from 1 to 9999", shortened(&value))),
-        }
+        self.get("COPY_NUMBER").map(|value| copy_number(&value)).transpose()
     }
 
     /// Takes away what is no choice of the user's.

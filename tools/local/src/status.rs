@@ -6,7 +6,7 @@ use crate::checkout::Checkout;
 use crate::copy::ServiceCopy;
 use crate::failure::Outcome;
 use crate::psql::DATABASE;
-use crate::{http, pg_config, process, services, state};
+use crate::{bridge, http, pg_config, process, services, state};
 
 /// Prints the table.
 pub fn print(checkout: &Checkout) -> Outcome {
@@ -24,6 +24,10 @@ pub fn print(checkout: &Checkout) -> Outcome {
     {
         let port = port(name, key);
         part(checkout, name, label, port, local("http://", port), None);
+    }
+    for number in bridge::known_copies(checkout) {
+        let port = port(&bridge::id(number), "port");
+        part(checkout, &bridge::id(number), &format!("bridge {number}"), port, local("http://", port), None);
     }
     for name in services::all(checkout) {
         let copies = services::known_copies(checkout, &name);

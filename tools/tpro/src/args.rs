@@ -3,7 +3,7 @@
 use clap::{Parser, Subcommand};
 
 use crate::local::Local;
-use crate::options::{Act, Filter, Health, Output, Show, Top};
+use crate::options::{Act, Filter, Health, Moved, Output, Show, TakenOver, Top};
 use crate::values::Shell;
 
 /// Show and mend the messages of a database with the extension pg_tpro.
@@ -101,6 +101,18 @@ Examples:
   tpro top --interval 10s
   tpro top --json --count 3")]
     Top(Top),
+    /// Take over the schema of a service of the Go system
+    #[command(
+        subcommand,
+        after_help = "\
+Needs a superuser. docs/migration.md has the steps around it: what runs before, and the way back.
+
+Examples:
+  tpro migrate check main                     what the rules of tpro would refuse; changes nothing
+  tpro migrate mark main                      the id up to which the Go copies may have sent
+  tpro migrate run main --after 1234 --login app"
+    )]
+    Migrate(Migrate),
     /// Make and run the local installation of a checkout: the targets of its Makefile
     #[command(
         subcommand,
@@ -123,6 +135,17 @@ Examples:
         /// The shell
         shell: Shell,
     },
+}
+
+/// A step of the way over from the Go system.
+#[derive(Debug, Subcommand)]
+pub enum Migrate {
+    /// Show what the rules of tpro would refuse; exit code 1 if there is anything
+    Check(Moved),
+    /// Print the id up to which the Go copies may have sent, before they are stopped
+    Mark(Moved),
+    /// Set the old schema aside, make the new one, publish what was not sent
+    Run(TakenOver),
 }
 
 #[cfg(test)]

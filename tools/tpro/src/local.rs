@@ -7,8 +7,8 @@ use tpro_local::failure::{Outcome, fail};
 use tpro_local::runtime::Runtime;
 use tpro_local::service_settings::{self, Told};
 use tpro_local::{
-    all, checks, clean, cluster, console, crates, demo, docker, down_all, environment, extension, faults,
-    install_extension, jaeger, load, nats, new_service, roll, schema, service, status, test,
+    all, bridge, checks, clean, cluster, console, crates, demo, docker, down_all, environment, extension,
+    faults, install_extension, jaeger, load, nats, new_service, roll, schema, service, status, test,
 };
 
 use crate::plain::plain;
@@ -29,6 +29,10 @@ pub enum Local {
     UpJaeger,
     /// Stop the trace viewer; its traces are gone
     StopJaeger,
+    /// Start the bridge to the NATS of the Go system (COPY_NUMBER)
+    UpBridge,
+    /// Stop the bridge; it finishes what it has (COPY_NUMBER)
+    StopBridge,
     /// Put the extension into a PostgreSQL of your own (PG_CONFIG)
     InstallExtension,
     /// SQL as service main (AS=postgres: as the local superuser)
@@ -168,6 +172,8 @@ fn natively(checkout: &mut Checkout, task: &Local) -> Outcome {
         Local::StopNats => nats::stop(checkout),
         Local::UpJaeger => jaeger::up(checkout),
         Local::StopJaeger => jaeger::stop(checkout),
+        Local::UpBridge => bridge::up(checkout),
+        Local::StopBridge => bridge::stop(checkout),
         Local::InstallExtension => install_extension::install(checkout),
         Local::Psql => console::open(checkout),
         Local::Env => environment::print(checkout),

@@ -13,6 +13,7 @@ mod line;
 mod local;
 mod message;
 mod messages;
+mod migrate;
 mod options;
 mod outbox;
 mod overview;
@@ -39,7 +40,7 @@ use clap_complete::{generate, shells};
 use serde::Serialize;
 
 use address::Address;
-use args::{Command, Task};
+use args::{Command, Migrate, Task};
 use health::Report;
 use message::Message;
 use messages::Messages;
@@ -119,6 +120,21 @@ async fn run(task: Task) -> Result<Ending, Problem> {
         }
         Task::Top(top) => {
             top::watch(&open(&top.output).await?, &top, variable).await?;
+            Ok(Ending::Well)
+        }
+        Task::Migrate(Migrate::Check(moved)) => {
+            let found = migrate::check(&open(&moved.output).await?, &moved).await?;
+            show(&moved.output, &found, |paper| found.write(paper))?;
+            Ok(found.ending())
+        }
+        Task::Migrate(Migrate::Mark(moved)) => {
+            let mark = migrate::mark(&open(&moved.output).await?, &moved).await?;
+            show(&moved.output, &mark, |paper| mark.write(paper))?;
+            Ok(Ending::Well)
+        }
+        Task::Migrate(Migrate::Run(taken)) => {
+            let done = migrate::run(&open(&taken.output).await?, &taken).await?;
+            show(&taken.output, &done, |paper| done.write(paper))?;
             Ok(Ending::Well)
         }
         Task::Local(task) => Ok(local::run(&task)),

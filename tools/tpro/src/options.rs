@@ -104,3 +104,29 @@ pub struct Top {
     #[allow(missing_docs, reason = "the words would be taken for help")]
     pub output: Output,
 }
+
+/// A service of the Go system.
+#[derive(Args, Clone, Debug)]
+pub struct Moved {
+    /// Service, as in the name of its schema NAME_service
+    pub name: String,
+    #[command(flatten)]
+    #[allow(missing_docs, reason = "the words would be taken for help")]
+    pub output: Output,
+}
+
+/// A service of the Go system, and the point from which tpro sends.
+#[derive(Args, Clone, Debug)]
+pub struct TakenOver {
+    /// Service, as in the name of its schema NAME_service
+    pub name: String,
+    /// Id up to which the Go copies have sent, as `tpro migrate mark` printed it
+    #[arg(long, value_name = "ID")]
+    pub after: i64,
+    /// Role by which the application and the copies log in, the old DB_USER
+    #[arg(long, value_name = "ROLE")]
+    pub login: Option<String>,
+    #[command(flatten)]
+    #[allow(missing_docs, reason = "the words would be taken for help")]
+    pub output: Output,
+}

@@ -62,6 +62,9 @@ pub const READ: Right = Right { to: "read the state of the services", role: "tpr
 /// People on call.
 pub const OPERATE: Right = Right { to: "cancel or retry messages", role: "tpro_operator" };
 
+/// The move of a service from the Go system. Its statements themselves ask for more.
+pub const MIGRATE: Right = Right { to: "make functions of its session", role: "pg_database_owner" };
+
 /// The problem for an error of a statement.
 pub fn of_statement(error: &tokio_postgres::Error, role: &str, right: Right) -> Problem {
     let Some(said) = error.as_db_error() else {

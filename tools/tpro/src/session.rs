@@ -165,6 +165,19 @@ impl Session {
         }
     }
 
+    /// Runs statements that return nothing, in the transaction.
+    pub async fn batch(&self, right: Right, statements: &str) -> Result<(), Problem> {
+        // Begins the transaction.
+        self.query("SELECT", &[]).await?;
+        let failed = |error| problem::of_statement(&error, &self.role, right);
+        let ran = self.client.batch_execute(statements).await.map_err(failed);
+        if ran.is_err() {
+            // The first error is the one to tell.
+            let _ = self.end("ROLLBACK").await;
+        }
+        ran
+    }
+
     async fn end(&self, by: &str) -> Result<(), Problem> {
         if !self.in_transaction.replace(false) {
             return Ok(());

@@ -1,5 +1,7 @@
 //! Reads one key after the other, and collects problems instead of stopping at the first.
 
+use tpro_dotenv::go::Now;
+
 use super::{
     key,
     layers::{Found, Layers},
@@ -121,7 +123,14 @@ fn unknown(own: &[OwnSetting], key: &str, origin: Origin) -> Option<Problem> {
     if origin == Origin::Environment && !key::looks_like_ours(key) {
         return None;
     }
-    let near = key::nearest(own.iter().map(|own| own.key), key);
-    let near = near.map_or_else(String::new, |name| format!("; did you mean {name}?"));
-    Some(Problem::bad(key, origin, None, format!("this is not a setting{near}")))
+    let hint = match tpro_dotenv::go::now(key) {
+        Some(Now::Is(new)) => format!("; it is {new} now"),
+        Some(Now::Gone(reason)) => format!(" any more: {reason}"),
+        Some(Now::OfCheckout) => "; the .env of the checkout has it, for RUNTIME=docker".to_owned(),
+        None => {
+            let near = key::nearest(own.iter().map(|own| own.key), key);
+            near.map_or_else(String::new, |name| format!("; did you mean {name}?"))
+        }
+    };
+    Some(Problem::bad(key, origin, None, format!("this is not a setting{hint}")))
 }

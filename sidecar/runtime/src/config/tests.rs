@@ -130,6 +130,21 @@ fn an_unknown_key_is_a_warning_with_the_nearest_known_one() {
 }
 
 #[test]
+fn a_key_of_the_go_system_is_told_with_its_new_name() {
+    let file = "URL_NATS=nats.example.org\nTOTAL_WAIT_NATS=9\nDB_PASSWORD=s3cr3t-canary\nMODE=local\n";
+    let config = load(&[DATABASE], Some(file)).unwrap();
+    assert_eq!(
+        config.warnings,
+        [
+            "DB_PASSWORD (services/main/.env:3): this is not a setting; it is PGPASSWORD now",
+            "MODE (services/main/.env:4): this is not a setting; the .env of the checkout has it, for RUNTIME=docker",
+            "TOTAL_WAIT_NATS (services/main/.env:2): this is not a setting any more: a copy tries to connect for as long as it takes",
+            "URL_NATS (services/main/.env:1): this is not a setting; it is NATS_URL now",
+        ]
+    );
+}
+
+#[test]
 fn beside_a_problem_an_unknown_key_is_told_too() {
     let said = problems(&[], Some("DATABASE_ULR=postgresql://main@db.example/tpro\n"));
     let has = |start: &str| assert!(said.iter().any(|line| line.starts_with(start)), "{start}: {said:#?}");

@@ -120,15 +120,36 @@ async fn look_for_extension(client: &Client) -> Result<(), Lack> {
     Ok(())
 }
 
+/// The schema of a service, if tpro has made it, and the role of its sidecar. What is left of a
+/// schema when the extension was dropped has no outbox.
+const SCHEMA: &str = "\
+    SELECT to_regnamespace($1) IS NOT NULL,
+           coalesce(obj_description(to_regnamespace($1), 'pg_namespace') LIKE 'tpro: %', false)
+               OR EXISTS (SELECT FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+                           WHERE n.nspname = $1 AND c.relname = 'mq_publish' AND c.relkind = 'p'),
+           to_regrole($2) IS NOT NULL, current_user::text";
+
 async fn look_for_service(client: &Client, config: &Config) -> Result<(), Lack> {
     let (service, schema) = (config.service.as_str(), config.service.schema());
     let role = format!("{service}_sidecar");
-    let sql = "SELECT to_regnamespace($1) IS NOT NULL, to_regrole($2) IS NOT NULL, current_user::text";
-    let row = client.query_one(sql, &[&schema, &role]).await?;
-    let (has_schema, has_role, user): (bool, bool, String) = (row.get(0), row.get(1), row.get(2));
-    if !has_schema || !has_role {
+    let row = client.query_one(SCHEMA, &[&schema, &role]).await?;
+    let (has_schema, is_ours, has_role): (bool, bool, bool) = (row.get(0), row.get(1), row.get(2));
+    let user: String = row.get(3);
+    if !has_schema {
         return Err(Lack::Remedy(format!(
             "the schema {schema} is missing; as a superuser: SELECT tpro.create_service('{service}')"
+        )));
+    }
+    if !is_ours {
+        return Err(Lack::Remedy(format!(
+            "the schema {schema} is there and was not made by tpro; if it is of the Go system: tpro migrate check {service} \
+             (docs/migration.md), else rename it, and as a superuser: SELECT tpro.create_service('{service}')"
+        )));
+    }
+    if !has_role {
+        return Err(Lack::Remedy(format!(
+            "the role {role} is missing, though the schema {schema} is there: a dump was restored without the roles of its \
+             cluster (pg_dumpall --roles-only)"
         )));
     }
     let row = client.query_one("SELECT pg_has_role(current_user, $1::text, 'USAGE')", &[&role]).await?;

@@ -7,6 +7,7 @@ mod cost;
 mod health;
 mod hostile;
 mod messages;
+mod migrate;
 mod pooler;
 mod show;
 mod status;
