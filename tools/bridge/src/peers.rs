@@ -12,7 +12,7 @@ use crate::{bridge::Bridge, flights::Proof, requester};
 
 /// The time for the others to say that they have a message. A message that was lost with its copy
 /// waits for so long.
-const PATIENCE: Duration = Duration::from_millis(300);
+const PATIENCE: Duration = Duration::from_secs(2);
 
 fn subject(bridge: &Bridge) -> String {
     format!("_TPRO.bridge.{}", bridge.settings.space)

@@ -136,7 +136,13 @@ async fn a_service_changes_over_under_requests_from_both_sides_and_nothing_is_lo
     })
     .await?;
     let runs = world.count("SELECT count(*) FROM co_service.mq_outcome").await? + old.len() as i64;
-    assert_eq!(runs, asked.load(Ordering::Relaxed) + ids.len() as i64);
+    let all = asked.load(Ordering::Relaxed) + ids.len() as i64;
+    assert!(runs >= all, "{runs} runs of {all} requests");
+    // On a machine so slow that a requester has repeated a request after seconds of silence, the
+    // repeat may have met the other side.
+    if main.metric("tpro_silent_total").await? == 0.0 {
+        assert_eq!(runs, all);
+    }
     first.stop().await?;
     second.stop().await?;
     bridged.world.finish(&[&main, &analytic, &co]).await?;
