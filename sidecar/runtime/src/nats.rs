@@ -142,15 +142,19 @@ async fn there_and_back(client: &Client, service: &ServiceName) -> Result<(), St
 /// Waits until the server has all that was handed to the client before, or the connection is lost.
 /// A message to ourselves that is back says that the server has read all before it.
 pub async fn delivered(client: &Client, service: &ServiceName) {
+    let lost = disconnected(client);
     tokio::select! {
         _ = there_and_back(client, service) => {}
-        () = disconnected(client) => {}
+        () = lost => {}
     }
 }
 
-/// Waits until there is no connection.
-pub async fn disconnected(client: &Client) {
-    while client.is_connected() {
-        tokio::time::sleep(CONNECTION_CHECK).await;
+/// Waits until the connection of the moment of this call is gone. Another one may be there by then.
+pub fn disconnected(client: &Client) -> impl Future<Output = ()> {
+    let number = client.connection();
+    async move {
+        while client.is_connected() && client.connection() == number {
+            tokio::time::sleep(CONNECTION_CHECK).await;
+        }
     }
 }

@@ -26,6 +26,10 @@ use super::{
 };
 use crate::config::Config;
 
+/// The most bytes of a message's subjects. The server ends a connection at a line of more than 4096
+/// bytes (`max_control_line`), and there are three numbers and a verb in it, too.
+const SUBJECTS_MAX: usize = 4096 - 64;
+
 /// The client. All clones are the same, and it lives until it is closed.
 #[derive(Clone)]
 pub struct Client(Arc<Inner>);
@@ -71,9 +75,13 @@ pub enum PublishError {
         /// The most that the server takes.
         most: usize,
     },
-    /// The subject, or that for an answer, is empty or has a space or a control character in it.
+    /// The subject, or that for an answer, is empty or too long, or has a space or a control
+    /// character in it.
     #[error("its subject cannot be written")]
     Subject,
+    /// There is no connection, and enough waits for the next one.
+    #[error("there is no connection to NATS")]
+    Away,
     /// The client is closed.
     #[error("the connection to NATS is closed")]
     Closed,
@@ -114,7 +122,9 @@ impl Client {
     /// Publishes, when there is room. Without a connection there is room for a few messages, which
     /// go out with the next one.
     pub async fn publish(&self, message: Publication<'_>) -> Result<(), PublishError> {
-        self.0.out.room().await;
+        if !self.0.out.room_for_one().await {
+            return Err(PublishError::Away);
+        }
         self.publish_now(message)
     }
 
@@ -124,7 +134,8 @@ impl Client {
         if self.0.out.is_closed() {
             return Err(PublishError::Closed);
         }
-        if !is_writable(subject) || reply.is_some_and(|reply| !is_writable(reply)) {
+        let fits = subject.len() + reply.map_or(0, str::len) <= SUBJECTS_MAX;
+        if !fits || !is_writable(subject) || reply.is_some_and(|reply| !is_writable(reply)) {
             return Err(PublishError::Subject);
         }
         let of_headers = headers.map_or(0, Block::wire_len);
@@ -243,6 +254,7 @@ impl Client {
     pub(super) fn joined(&self) -> Vec<u8> {
         self.0.connects.fetch_add(1, Ordering::Release);
         let subscriptions = self.0.subscriptions.join();
+        self.0.out.arrive();
         self.0.is_connected.store(true, Ordering::Release);
         subscriptions
     }
@@ -251,7 +263,7 @@ impl Client {
     pub(super) fn parted(&self) {
         self.0.is_connected.store(false, Ordering::Release);
         self.0.subscriptions.part();
-        self.0.out.forget();
+        self.0.out.leave();
     }
 
     /// Nothing comes and nothing goes any more.

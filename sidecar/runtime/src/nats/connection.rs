@@ -9,7 +9,8 @@ use std::{
 use bytes::BytesMut;
 use tokio::{
     io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _},
-    time::{MissedTickBehavior, interval, sleep, timeout},
+    sync::watch,
+    time::{Instant, MissedTickBehavior, interval, sleep, timeout},
 };
 
 use super::{
@@ -34,6 +35,10 @@ const READ: usize = 64 * 1024;
 const LEAST_READ: usize = 16 * 1024;
 /// The longest wait for the last words of a server that takes no more.
 const LAST_WORDS: Duration = Duration::from_secs(1);
+/// A connection that was there for longer is not one that a server ends at once.
+const LASTING: Duration = Duration::from_secs(4);
+/// The longest wait for a server that has our last byte to close.
+const GOODBYE: Duration = Duration::from_millis(200);
 /// The longest time for the end of a connection.
 const SHUTDOWN: Duration = Duration::from_secs(3);
 
@@ -47,9 +52,11 @@ pub(super) struct Observers {
 
 /// Keeps a connection until the client is closed.
 pub(super) async fn keep(client: Client, first: Dialed, observers: Observers) {
-    let mut next = Some(first);
+    // Also if this panics: a client that is closed is told apart from one that is silent.
+    let _closed = OnDrop(&client);
+    let (mut next, mut attempt) = (Some(first), 0);
     while let Some(dialed) = next {
-        let address = dialed.address.clone();
+        let (address, since) = (dialed.address.clone(), Instant::now());
         let ended = carry(&client, dialed, &observers).await;
         client.parted();
         client.servers().left(&address);
@@ -60,25 +67,34 @@ pub(super) async fn keep(client: Client, first: Dialed, observers: Observers) {
         }
         client.counts().disconnects.inc();
         observers.health.fail(CHECK, client.said().why_away(observers.keys));
-        next = redial(&client, &observers).await;
+        // A server that takes the login and ends the connection at once is not asked all the time.
+        attempt = if since.elapsed() > LASTING { 0 } else { attempt + 1 };
+        next = redial(&client, &observers, &mut attempt).await;
     }
-    client.over();
+}
+
+/// Closes the client.
+struct OnDrop<'c>(&'c Client);
+
+impl Drop for OnDrop<'_> {
+    fn drop(&mut self) {
+        self.0.over();
+    }
 }
 
 /// The end of a connection that is nobody's fault.
 enum Over {
     /// The client is closed, and all is written.
     Closed,
-    /// An order, or the server, has ended it.
+    /// An order has ended it.
     Cut,
 }
 
 /// Connects again, for as long as it takes. `None` if the client is closed meanwhile.
-async fn redial(client: &Client, observers: &Observers) -> Option<Dialed> {
-    let mut attempt = 0;
+async fn redial(client: &Client, observers: &Observers, attempt: &mut u32) -> Option<Dialed> {
     loop {
         let dialing = async {
-            sleep(pause(attempt)).await;
+            sleep(pause(*attempt)).await;
             client.dial().await
         };
         let dialed = tokio::select! {
@@ -89,7 +105,7 @@ async fn redial(client: &Client, observers: &Observers) -> Option<Dialed> {
             return dialed;
         }
         observers.health.fail(CHECK, client.said().why_away(observers.keys));
-        attempt += 1;
+        *attempt = attempt.saturating_add(1);
     }
 }
 
@@ -100,29 +116,34 @@ fn pause(attempt: u32) -> Duration {
 
 /// Carries in both directions until one of both sides, or an order, ends it.
 async fn carry(client: &Client, dialed: Dialed, observers: &Observers) -> Result<Over, Ended> {
-    let Dialed { stream, input, address } = dialed;
+    let Dialed { stream, input, address, cuts } = dialed;
     match stream {
         Stream::Plain(stream) => {
             let (from, to) = stream.into_split();
-            both_ways(client, from, to, input, &address, observers).await
+            both_ways(client, from, to, Came { input, address: &address, cuts }, observers).await
         }
         Stream::Tls(stream) => {
             let (from, to) = tokio::io::split(*stream);
-            both_ways(client, from, to, input, &address, observers).await
+            both_ways(client, from, to, Came { input, address: &address, cuts }, observers).await
         }
     }
+}
+
+/// The rest of a new connection.
+struct Came<'a> {
+    input: BytesMut,
+    address: &'a str,
+    cuts: watch::Receiver<u64>,
 }
 
 async fn both_ways(
     client: &Client,
     from: impl AsyncRead + Unpin,
     to: impl AsyncWrite + Unpin,
-    input: BytesMut,
-    address: &str,
+    came: Came<'_>,
     observers: &Observers,
 ) -> Result<Over, Ended> {
-    // An order that comes from here on counts.
-    let mut cuts = client.cuts();
+    let Came { input, address, mut cuts } = came;
     let pings = AtomicU32::new(0);
     let first = client.joined();
     observers.health.ok(CHECK);
@@ -131,14 +152,19 @@ async fn both_ways(
     tokio::pin!(reading);
     tokio::select! {
         written = write(client, to, first) => match written {
-            Ok(()) => Ok(Over::Closed),
+            Ok(()) => {
+                // It closes when it has read all. If we went before, what it says meanwhile would
+                // have the system throw our last bytes away.
+                let _ = timeout(GOODBYE, reading).await;
+                Ok(Over::Closed)
+            }
             // The server takes no more. Its last words may say why.
             Err(error) => match timeout(LAST_WORDS, reading).await {
-                Ok(Err(ended)) => Err(ended),
-                _ => Err(error.into()),
+                Ok(ended) => Err(ended),
+                Err(_) => Err(error.into()),
             },
         },
-        ended = &mut reading => ended.map(|()| Over::Cut),
+        ended = &mut reading => Err(ended),
         () = ping(client, &pings) => {
             Err(io::Error::new(io::ErrorKind::TimedOut, "it answers no ping").into())
         }
@@ -163,37 +189,41 @@ async fn write(client: &Client, mut to: impl AsyncWrite + Unpin, first: Vec<u8>)
     }
 }
 
-/// Reads until the server closes.
+/// Reads until the connection ends, and tells why.
 async fn read(
     client: &Client,
     mut from: impl AsyncRead + Unpin,
     mut input: BytesMut,
     address: &str,
     pings: &AtomicU32,
-) -> Result<(), Ended> {
+) -> Ended {
     loop {
-        client.subscriptions().deliver(|delivery| {
+        let heard = client.subscriptions().deliver(|delivery| {
             while let Some(word) = frame::next(&mut input)? {
-                hear(client, word, delivery, address, pings)?;
+                hear(client, word, delivery, address)?;
             }
             Ok::<_, Ended>(())
-        })?;
-        if input.capacity() - input.len() < LEAST_READ {
+        });
+        if let Err(ended) = heard {
+            return ended;
+        }
+        let room = input.capacity() - input.len();
+        // A large message has its room already.
+        if room == 0 || (room < LEAST_READ && input.len() < READ) {
             input.reserve(READ);
         }
-        if from.read_buf(&mut input).await? == 0 {
-            return Ok(());
+        match from.read_buf(&mut input).await {
+            Ok(0) => {
+                return io::Error::new(io::ErrorKind::UnexpectedEof, "it ended the connection").into();
+            }
+            // The server is there: behind a flood its answer to a ping takes its time.
+            Ok(_) => pings.store(0, Ordering::Relaxed),
+            Err(error) => return error.into(),
         }
     }
 }
 
-fn hear(
-    client: &Client,
-    word: Frame,
-    delivery: &mut Delivery<'_>,
-    address: &str,
-    pings: &AtomicU32,
-) -> Result<(), Ended> {
+fn hear(client: &Client, word: Frame, delivery: &mut Delivery<'_>, address: &str) -> Result<(), Ended> {
     match word {
         Frame::Message { subscription, message, flaw } => {
             if let Some(reason) = flaw {
@@ -211,10 +241,9 @@ fn hear(
             }
         }
         Frame::Ping => client.out().put(|out| out.extend_from_slice(b"PONG\r\n")),
-        Frame::Pong => pings.store(0, Ordering::Relaxed),
         Frame::Info(text) => client.inform(&text, address)?,
         Frame::No(text) => client.said().no(&text),
-        Frame::Taken => {}
+        Frame::Pong | Frame::Taken => {}
     }
     Ok(())
 }

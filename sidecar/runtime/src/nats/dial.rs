@@ -5,6 +5,7 @@ use std::{io, time::Duration};
 use bytes::{Bytes, BytesMut};
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
+    sync::watch,
     time::{Instant, timeout_at},
 };
 
@@ -25,6 +26,8 @@ pub(super) struct Dialed {
     /// Bytes that came behind its welcome.
     pub input: BytesMut,
     pub address: String,
+    /// Orders to end it, since before the server was asked.
+    pub cuts: watch::Receiver<u64>,
 }
 
 impl Client {
@@ -84,6 +87,7 @@ impl Client {
     }
 
     async fn enter(&self, address: &str) -> Result<Dialed, Ended> {
+        let cuts = self.cuts();
         let Opened { mut stream, mut input, login, .. } = self.open(address).await?;
         // The answer to a ping comes behind the answer to a login.
         let words = self.hello().line(&login) + "PING\r\n";
@@ -98,7 +102,9 @@ impl Client {
             while let Some(word) = frame::next(&mut input)? {
                 match word {
                     Frame::Info(text) => self.inform(&text, address)?,
-                    Frame::Pong => return Ok(Dialed { stream, input, address: address.to_owned() }),
+                    Frame::Pong => {
+                        return Ok(Dialed { stream, input, address: address.to_owned(), cuts });
+                    }
                     Frame::No(text) => self.said().no(&text),
                     Frame::Ping | Frame::Taken => {}
                     // Nothing was subscribed to.

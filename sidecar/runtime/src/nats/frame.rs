@@ -21,8 +21,11 @@ use super::message::{Message, Places};
 /// The longest line that a server sends: `INFO` with the addresses of a large cluster, a message
 /// with two long subjects.
 pub(super) const LINE_MAX: usize = 256 * 1024;
-/// The largest message of a server: the most that `max_payload` of nats-server can be.
-const MESSAGE_MAX: usize = 64 * 1024 * 1024;
+/// A number beyond it is no number of bytes: it is far more than any server takes.
+const MESSAGE_MAX: usize = 1024 * 1024 * 1024;
+/// Behind a larger message the next ones get a buffer of their own, so that a small one does not
+/// keep the memory of a large one.
+const LARGE: usize = 64 * 1024;
 /// The first line of a block of headers.
 const VERSION: usize = b"NATS/1.0\r\n".len();
 const LINE_END: usize = 2;
@@ -114,6 +117,9 @@ fn message(
         let headers = lines_of(block);
         let places = Places { subject: line.subject, reply: line.reply, headers, payload };
         let message = Message::within(input.split_to(length).freeze(), places, 0);
+        if length > LARGE {
+            *input = BytesMut::from(&input[..]);
+        }
         return Ok(Some(Frame::Message { subscription, message, flaw: None }));
     }
     let (status, lines) = if usual {

@@ -19,6 +19,8 @@ const KEPT: usize = 2 * FULL;
 #[derive(Default)]
 pub(super) struct Out {
     bytes: Mutex<Vec<u8>>,
+    /// There is a connection.
+    here: AtomicBool,
     closed: AtomicBool,
     filled: Notify,
     emptied: Notify,
@@ -54,6 +56,25 @@ impl Out {
         }
     }
 
+    /// Waits until the next message need not wait. False if there is no connection, and no room
+    /// before there is one.
+    pub async fn room_for_one(&self) -> bool {
+        loop {
+            let mut emptied = std::pin::pin!(self.emptied.notified());
+            emptied.as_mut().enable();
+            let here = self.here.load(Ordering::SeqCst);
+            if self.has_room() || !here {
+                return self.has_room();
+            }
+            emptied.await;
+        }
+    }
+
+    /// There is a connection.
+    pub fn arrive(&self) {
+        self.here.store(true, Ordering::SeqCst);
+    }
+
     /// Waits until something is here, and puts it in the place of `taken`. False if nothing is here
     /// and nothing comes any more.
     pub async fn take(&self, taken: &mut Vec<u8>) -> bool {
@@ -76,8 +97,9 @@ impl Out {
         }
     }
 
-    /// Forgets all that is here: it was meant for a connection that is gone.
-    pub fn forget(&self) {
+    /// The connection is gone. All that is here is forgotten: it was meant for it.
+    pub fn leave(&self) {
+        self.here.store(false, Ordering::SeqCst);
         self.lock().clear();
         self.emptied.notify_waiters();
     }
@@ -140,12 +162,32 @@ mod tests {
             polled += 1;
             let poll = room.as_mut().poll(cx);
             if polled == 1 {
-                out.forget();
+                out.leave();
             }
             poll
         });
         waited.await;
         assert_eq!(polled, 2);
+    }
+
+    #[tokio::test]
+    async fn without_a_connection_nobody_waits_for_room() {
+        let out = Out::default();
+        assert_eq!(out.room_for_one().now_or_never(), Some(true), "a few messages wait for the next one");
+        let full = vec![0; FULL];
+        out.put(|bytes| bytes.extend_from_slice(&full));
+        assert_eq!(out.room_for_one().now_or_never(), Some(false));
+        out.arrive();
+        let (mut room, mut polled) = (std::pin::pin!(out.room_for_one()), 0);
+        let room = std::future::poll_fn(|cx| {
+            polled += 1;
+            let poll = room.as_mut().poll(cx);
+            if polled == 1 {
+                out.leave();
+            }
+            poll
+        });
+        assert!(room.await, "what was full is forgotten");
     }
 
     #[tokio::test]

@@ -127,9 +127,10 @@ impl Intake {
             Some(taken) if taken.elapsed() < LATELY => ROUND_TRIP,
             _ => IDLE_ROUND_TRIP,
         };
+        let lost = disconnected(&app.nats);
         tokio::select! {
             () = leave_queue_group(&app.nats, &app.source.service, &messages, round_trip) => {}
-            () = disconnected(&app.nats) => {}
+            () = lost => {}
             () = serving.stop.cancelled() => return,
         }
         while let Some(message) = messages.next_here().filter(|_| !serving.stop.is_cancelled()) {

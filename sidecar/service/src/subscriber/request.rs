@@ -1,7 +1,10 @@
 //! A message, read: its question, and the way of its answer.
 
 use serde_json::value::RawValue;
-use tpro_runtime::{nats::Message, spelling};
+use tpro_runtime::{
+    nats::{Block, Message},
+    spelling,
+};
 use tpro_wire::{Protocol, Request, RequestHeaders, RequestId, RpcError, Target, error::code};
 
 use crate::handler::Service;
@@ -21,6 +24,12 @@ impl Back {
     /// The way back to the sender of a message.
     pub(super) fn to(message: &Message, form: Form) -> Self {
         Self { to: Some(message.clone()), form }
+    }
+
+    /// This way back without the message: a repeat that waits keeps no body.
+    pub(super) fn alone(&self) -> Self {
+        let to = self.subject().map(|reply| Message::new("", Some(reply), &Block::default(), b""));
+        Self { to, form: self.form.clone() }
     }
 
     /// The subject to answer on.
@@ -120,8 +129,6 @@ fn unknown(method: &str, service: &str, methods: &impl Methods) -> String {
 
 #[cfg(test)]
 mod tests {
-    use tpro_runtime::nats::Block;
-
     use super::*;
 
     struct One;

@@ -125,7 +125,7 @@ impl Serving {
     /// Begins the work on a message. None: it is answered, or will be with the message that it has
     /// joined.
     pub(super) async fn board<'m>(&self, work: Work<'m>) -> Option<(Work<'m>, Boarded<Back>)> {
-        match self.flight.board(work.question(), || work.back.clone()) {
+        match self.flight.board(work.question(), || work.back.alone()) {
             Boarding::Begun(boarded) => return Some((work, boarded)),
             Boarding::Joined => {
                 self.count_not_run("joined");
@@ -196,7 +196,8 @@ impl Serving {
             if let Ok(done) = timeout(self.say_so_after, &mut work).await {
                 return done;
             }
-            if !self.app.health.is_failing(DATABASE) {
+            // The work is not kept waiting by a server that takes no more.
+            if !self.app.health.is_failing(DATABASE) && self.app.nats.has_room() {
                 let joined = boarded.map(Boarded::joined).unwrap_or_default();
                 self.state_all(first, &joined, ReplyState::Working).await;
             }
