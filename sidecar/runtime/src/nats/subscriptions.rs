@@ -123,7 +123,9 @@ impl Subscriptions {
         for queue in table.by_number.values() {
             let mut waiting = queue.lock();
             waiting.closed = true;
-            waiting.reader.take().map(Waker::wake);
+            if let Some(reader) = waiting.reader.take() {
+                reader.wake();
+            }
         }
     }
 

@@ -36,9 +36,12 @@ fn as_go(json: &str) -> Vec<u8> {
     json.replace('<', "\\u003c").replace('>', "\\u003e").replace('&', "\\u0026").into_bytes()
 }
 
-/// The headers and the body of a request. `Err` says where the program panics; `Ok(None)`: it logs
+/// The headers and the body of a request.
+pub(super) type Request = (Map<String, Value>, Value);
+
+/// Reads a request. `Err` says where the program panics; `Ok(None)`: it logs
 /// an error and drops the message.
-pub(super) fn read_request(payload: &[u8]) -> Result<Option<(Map<String, Value>, Value)>, String> {
+pub(super) fn read_request(payload: &[u8]) -> Result<Option<Request>, String> {
     let Ok(Value::Object(mut members)) = serde_json::from_slice(payload) else { return Ok(None) };
     let body = members.remove("Body").unwrap_or(Value::Null);
     if !(body.is_object() || body.is_null()) {

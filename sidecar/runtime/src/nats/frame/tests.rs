@@ -4,6 +4,9 @@ use proptest::prelude::*;
 
 use super::*;
 
+/// Headers by name.
+type Pairs = &'static [(&'static str, &'static str)];
+
 /// The words in this input, when it comes in pieces of this size.
 fn words(input: &[u8], piece: usize) -> Result<Vec<Frame>, NotNats> {
     let (mut buffer, mut words) = (BytesMut::new(), Vec::new());
@@ -38,7 +41,7 @@ fn headers(message: &Message) -> Vec<(&str, &str)> {
 
 #[test]
 fn messages_are_read_however_they_are_cut() {
-    let cases: [(&[u8], &[(&str, &str)], u16, &[u8]); 6] = [
+    let cases: [(&[u8], Pairs, u16, &[u8]); 6] = [
         (b"NATS/1.0\r\nA: b\r\nC:d\r\n\r\n", &[("A", "b"), ("C", "d")], 0, b"MSG x\r\nHMSG"),
         (b"NATS/1.0\r\nA: b\r\n  goes on\r\nC:\r\n\r\n", &[("A", "b  goes on"), ("C", "")], 0, b"{}"),
         (b"NATS/1.0 503\r\n\r\n", &[], 503, b""),
@@ -78,7 +81,7 @@ fn the_other_words_are_told() {
 
 #[test]
 fn headers_that_cannot_be_read_are_left_out_and_the_others_pass() {
-    let cases: [(&[u8], &[(&str, &str)]); 9] = [
+    let cases: [(&[u8], Pairs); 9] = [
         (b"NATS/1.0\r\nX: caf\xe9\r\nA: b\r\n\r\n", &[("A", "b")]),
         (b"NATS/1.0\r\nno colon\r\nA: b\r\n\r\n", &[("A", "b")]),
         (b"NATS/1.0 9x9\r\nA: b\r\n\r\n", &[("A", "b")]),
