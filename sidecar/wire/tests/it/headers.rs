@@ -71,7 +71,7 @@ fn of_a_header_that_comes_twice_the_first_value_counts() {
         (headers::HOPS, "1", "2"),
         (headers::CONTENT_LANGUAGE, "ru-RU", "en"),
         (headers::HEADERS, "{}", r#"{"a":1}"#),
-        (headers::PROTOCOL, "json", "jsonrpc"),
+        (headers::PROTOCOL, "jsonrpc", "json"),
         (headers::VERSION, "2", "3"),
     ] {
         // A state is nothing without its trace.
