@@ -117,7 +117,7 @@ async fn a_snapshot_of_before_is_refused_and_publishes_nothing() -> Outcome {
             assert!(created);
             refused_with(&late, "40001", &call).await?;
             late.batch_execute("ROLLBACK").await?;
-            // What a program does that gets 40001: it tries again, with a snapshot of now.
+            // A program that gets 40001 tries again, with a new snapshot.
             let again = earlier(&database, level).await?;
             assert_eq!(once(&again, KEY).await?, (id, false));
             again.batch_execute("COMMIT").await?;

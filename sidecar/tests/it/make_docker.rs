@@ -118,7 +118,7 @@ fn services_in_containers_answer_keep_their_secrets_and_are_replaced_without_a_l
         assert!(line.contains("running"), "{status}");
     }
 
-    // What an engine shows to everybody who may ask it.
+    // Everybody who may ask the engine sees this.
     let everything =
         engine::ask(&local, &["inspect", &here.container("main", 1), &format!("{}_nats_1", here.project)])?;
     let private = here.checkout.root.join(".local/docker/private");

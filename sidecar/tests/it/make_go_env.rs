@@ -46,7 +46,7 @@ fn a_file_of_the_go_system_is_converted_once_and_the_old_one_stays() -> Outcome 
     for line in ["PGHOST=db.example.org", "NATS_URL=nats.example.org", "NATS_TOKEN=s3cr3t-canary"] {
         assert!(new.lines().any(|it| it == line), "{line}: {new}");
     }
-    // What is converted stays as it is.
+    // A file that was converted is not converted again.
     let told = checkout.well(&["create-env-co"])?;
     assert!(!told.contains("converted"), "{told}");
     assert_eq!(fs::read_to_string(&file)?, new);

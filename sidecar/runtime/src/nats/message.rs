@@ -13,12 +13,12 @@ use super::block::Block;
 pub struct Message {
     bytes: Bytes,
     subject: Part,
-    /// Empty if there is none.
+    /// A message that wants no reply has an empty one.
     reply: Part,
     /// Lines of `name:value`, in UTF-8, each with its end.
     headers: Part,
     payload: Part,
-    /// 0 if there is none.
+    /// A message of a client has none, which is 0 here.
     status: u16,
 }
 

@@ -15,7 +15,7 @@ const BUSY: &str = r#"{"tpro-bridge":"busy"}"#;
 /// An answer, as tpro has it.
 pub type Answer = Result<Box<RawValue>, RpcError>;
 
-/// Reads an answer of a Go service. None if it is none.
+/// Reads an answer of a Go service. Other messages give None.
 pub fn read_answer(payload: &[u8]) -> Option<Answer> {
     #[derive(Deserialize)]
     struct Members<'a> {

@@ -14,7 +14,7 @@ pub(super) struct Line<'l> {
     pub subject: Range<usize>,
     /// The number of the subscription.
     pub subscription: u64,
-    /// The place of the subject for a reply; empty if there is none.
+    /// The place of the subject for a reply. A message that wants no reply has an empty one.
     pub reply: Range<usize>,
     /// One or two numbers of bytes.
     pub numbers: [usize; 2],
