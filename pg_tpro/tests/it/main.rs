@@ -6,6 +6,7 @@ mod agreement;
 mod backlog;
 mod bell;
 mod catalogue;
+mod comments;
 mod demo;
 mod description;
 mod faults;
