@@ -1,5 +1,6 @@
 //! The pages for people name nothing that is not there: each link, path, setting, metric, make target, function and table.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -76,29 +77,48 @@ fn all_sources() -> Outcome<String> {
     Ok(text)
 }
 
-/// The parts of a page that are the same in each language: blocks of code, the levels of headings, and of each row of a table
-/// and each item of a list the code in it.
+/// The parts of a page that are the same in each language: blocks of code, the levels of headings,
+/// and of each row of a table and each item of a list its mark and the code in it.
 fn skeleton(text: &str) -> Vec<String> {
     let mut parts = Vec::new();
     let mut in_block = false;
     for line in text.lines() {
         let is_fence = line.starts_with("```");
-        let code = || {
-            let mut code: Vec<&str> = line.split('`').skip(1).step_by(2).collect();
-            // Languages put their words in orders of their own.
-            code.sort_unstable();
-            code.join(" ")
-        };
         in_block ^= is_fence;
         if in_block || is_fence {
             parts.push(line.to_owned());
         } else if line.starts_with('#') {
             parts.push(line.split(' ').next().unwrap_or_default().to_owned());
-        } else if line.starts_with('|') || line.starts_with("- ") {
-            parts.push(code());
+        } else if let Some(mark) = mark(line) {
+            let mut code: Vec<&str> = line.split('`').skip(1).step_by(2).collect();
+            // Languages put their words in orders of their own.
+            code.sort_unstable();
+            parts.push(format!("{mark} {}", code.join(" ")));
         }
     }
     parts
+}
+
+/// The mark of a row of a table or of an item of a list, with its indent.
+fn mark(line: &str) -> Option<&str> {
+    let indent = line.len() - line.trim_start_matches(' ').len();
+    let rest = &line[indent..];
+    let digits = rest.len() - rest.trim_start_matches(|c: char| c.is_ascii_digit()).len();
+    let is_number = digits > 0 && rest[digits..].starts_with(". ");
+    if rest.starts_with('|') || rest.starts_with("- ") {
+        Some(&line[..=indent])
+    } else if is_number {
+        Some(&line[..=indent + digits])
+    } else {
+        None
+    }
+}
+
+/// The places that a page leads to, in order of the alphabet.
+fn links(text: &str) -> Vec<&str> {
+    let mut links: Vec<&str> = text.split("](").skip(1).filter_map(|rest| rest.split(')').next()).collect();
+    links.sort_unstable();
+    links
 }
 
 /// Fails with the problems, if there are any.
@@ -189,14 +209,60 @@ fn every_make_target_is_in_the_makefile() -> Outcome {
 }
 
 #[test]
-fn the_readme_says_the_same_in_russian() -> Outcome {
+fn each_russian_page_says_the_same_as_its_english_one() -> Outcome {
+    let pages = pages()?;
+    let by_name: BTreeMap<&str, &str> =
+        pages.iter().map(|page| (page.name.as_str(), page.text.as_str())).collect();
+    let mut pairs = Vec::new();
+    for (name, russian) in &by_name {
+        let Some(stem) = name.strip_suffix(".ru.md") else { continue };
+        let english_name = format!("{stem}.md");
+        let english = by_name.get(english_name.as_str()).context(format!("{name} is of no English page"))?;
+        let [left, right] = [english, russian].map(|text| skeleton(text));
+        let differs = left.iter().zip(&right).find(|(left, right)| left != right);
+        assert_eq!(differs, None, "{english_name} (left) and {name} (right)");
+        assert_eq!(left.len(), right.len(), "{english_name} or {name} ends before the other");
+        assert!(left.len() > 50, "{english_name}: {left:?}");
+        pairs.push(stem);
+    }
+    assert_eq!(pairs, ["README", "docs/migration", "docs/operations"]);
+    Ok(())
+}
+
+#[test]
+fn a_page_leads_to_pages_of_its_language() -> Outcome {
+    let pages = pages()?;
+    let (russian, english): (Vec<&Page>, Vec<&Page>) =
+        pages.iter().partition(|page| page.name.ends_with(".ru.md"));
     let root = paths::checkout();
-    let english = skeleton(&fs::read_to_string(root.join("README.md"))?);
-    let russian = skeleton(&fs::read_to_string(root.join("README.ru.md"))?);
-    assert!(english.len() > 150, "{english:?}");
-    let differs = english.iter().zip(&russian).find(|(english, russian)| english != russian);
-    assert_eq!(differs, None, "README.md (left) and README.ru.md (right)");
-    assert_eq!(english.len(), russian.len(), "one of them ends before the other");
+    for page in russian {
+        let its_english = english
+            .iter()
+            .find(|other| other.name.strip_suffix(".md") == page.name.strip_suffix(".ru.md"))
+            .context(format!("{} is of no English page", page.name))?;
+        let name = |page: &Page| page.name.rsplit('/').next().unwrap_or_default().to_owned();
+        for (from, to, words) in [(page, *its_english, "In English"), (*its_english, page, "По-русски")]
+        {
+            let switch = format!("\n\n[{words}]({})\n\n", name(to));
+            assert!(from.text.contains(&switch), "{} has no line {:?}", from.name, switch.trim());
+        }
+        // The line that switches is the only one that differs.
+        let folder = root.join(&page.name).parent().map(PathBuf::from).context("a page is in a folder")?;
+        let in_russian = |link: &str| {
+            let translated = link.replace(".md", ".ru.md");
+            if !link.contains("://") && folder.join(&translated).is_file() {
+                translated
+            } else {
+                link.to_owned()
+            }
+        };
+        let switch = name(its_english);
+        let mut wanted: Vec<String> = links(&its_english.text).into_iter().map(in_russian).collect();
+        let is_own = wanted.iter().position(|link| *link == name(page)).context("the page has its switch")?;
+        wanted[is_own] = switch;
+        wanted.sort_unstable();
+        assert_eq!(wanted, links(&page.text), "the links of {} (left) and {}", its_english.name, page.name);
+    }
     Ok(())
 }
 
@@ -236,8 +302,10 @@ fn a_new_env_file_has_the_same_settings_in_russian() -> Outcome {
         });
         Ok(keys.collect())
     };
-    let english = settings("make/service.env")?;
-    assert!(english.len() > 20, "{english:?}");
-    assert_eq!(english, settings("make/ru/service.env")?);
+    for (name, fewest) in [("service.env", 20), ("bridge.env", 7)] {
+        let english = settings(&format!("make/{name}"))?;
+        assert!(english.len() > fewest, "{name}: {english:?}");
+        assert_eq!(english, settings(&format!("make/ru/{name}"))?, "{name}");
+    }
     Ok(())
 }

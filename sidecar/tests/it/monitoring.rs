@@ -57,6 +57,24 @@ fn expressions() -> Outcome<Vec<String>> {
     Ok(found)
 }
 
+#[test]
+fn each_metric_that_the_page_names_as_worth_an_alert_has_a_rule() -> Outcome {
+    let page = fs::read_to_string(paths::checkout().join("docs/operations.md"))?;
+    let rules = fs::read_to_string(paths::checkout().join("docs/monitoring/alerts.yml"))?;
+    let rows = page.split("## Metrics worth an alert").nth(1).unwrap_or_default().lines();
+    let named: BTreeSet<&str> = rows
+        .filter(|line| line.starts_with('|'))
+        .flat_map(|line| line.split('`').skip(1).step_by(2))
+        .filter_map(|code| code.split('{').next().filter(|name| name.starts_with("tpro_")))
+        .collect();
+    assert!(named.len() > 15, "{named:?}");
+    let words: BTreeSet<&str> =
+        rules.lines().filter_map(|line| line.trim().strip_prefix("expr: ")).flat_map(words).collect();
+    let without: Vec<_> = named.difference(&words).collect();
+    assert!(without.is_empty(), "no rule in docs/monitoring/alerts.yml asks for {without:?}");
+    Ok(())
+}
+
 #[tpro_testkit::test]
 async fn alerts_and_dashboard_ask_for_what_a_copy_shows() -> Outcome {
     let world = Rogue::world().await?;
