@@ -79,7 +79,7 @@ mod tests {
 
     #[test]
     fn the_command_line_is_sound_and_the_help_lists_every_setting() {
-        let own = OwnSetting { key: "EXAMPLE_PAUSE_MS", default: "200", help: "a pause" };
+        let own = OwnSetting::text("EXAMPLE_PAUSE_MS", "200", "a pause");
         let mut command = command("main", &[own]);
         command.clone().debug_assert();
         let help = command.render_help().to_string();

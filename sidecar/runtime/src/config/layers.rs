@@ -133,7 +133,6 @@ impl Layers {
     }
 
     /// Layers from given values: tests use them in place of the process's environment.
-    #[cfg(test)]
     pub(super) fn of(environment: &[(&str, &str)], file: Option<&str>) -> Self {
         let mut layers = Self::default();
         layers.take_environment(environment.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())));

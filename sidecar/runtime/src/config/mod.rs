@@ -7,6 +7,7 @@ mod collector;
 mod database;
 mod dispatch;
 mod dsn;
+mod from_setting;
 mod key;
 mod layers;
 mod limits;
@@ -22,8 +23,10 @@ mod problem;
 mod reader;
 mod reply_to;
 mod secret;
+mod settings;
 #[cfg(test)]
 mod tests;
+mod time;
 
 use std::{path::PathBuf, sync::Arc, time::Duration};
 
@@ -32,6 +35,7 @@ use tpro_wire::{name::ServiceName, responder::Responder, target::Target};
 pub use self::{
     collector::Sampling,
     dispatch::Dispatch,
+    from_setting::FromSetting,
     limits::Limits,
     log::{Format, LogSettings},
     maintenance::Maintenance,
@@ -40,6 +44,7 @@ pub use self::{
     own::OwnSetting,
     problem::{Problem, Problems},
     secret::Secret,
+    settings::Settings,
 };
 pub use self::{key::KEYS, secret::without_secrets};
 use self::{layers::Layers, print::Setting, reader::Reader};
@@ -109,6 +114,17 @@ impl Config {
         Self::from_layers(service, own, Layers::read(service))
     }
 
+    /// The configuration of an environment that is given, without a file: tests use it in place of
+    /// the environment of the process.
+    pub fn given(
+        service: &str,
+        own: &[OwnSetting],
+        environment: &[(String, String)],
+    ) -> Result<Self, Problems> {
+        let pairs: Vec<_> = environment.iter().map(|(key, value)| (key.as_str(), value.as_str())).collect();
+        Self::from_layers(service, own, Layers::of(&pairs, None))
+    }
+
     fn from_layers(code_name: &str, own: &[OwnSetting], layers: Layers) -> Result<Self, Problems> {
         let mut reader = Reader::new(layers);
         let service = service_name(&mut reader, code_name);
@@ -174,6 +190,16 @@ impl Config {
     /// is not set.
     pub fn own(&self, key: &str) -> Option<&str> {
         self.layers.find(key).map(|found| found.value)
+    }
+
+    /// The settings that a service declares as a type. They were checked when the configuration was
+    /// loaded with them, so an error says that they were not declared.
+    pub fn settings<P: Settings>(&self) -> Result<P, String> {
+        let declared = P::declared();
+        P::read(&|key| {
+            let default = declared.iter().find(|own| own.key == key).map_or("", |own| own.default);
+            self.own(key).unwrap_or(default).to_owned()
+        })
     }
 
     /// The effective configuration, a line each, without secrets.

@@ -84,14 +84,28 @@ impl Reader {
         self.layers.warnings.push(warning);
     }
 
-    /// Notes the line to print for a setting of the service's own. Only its code knows its rule.
+    /// Checks a setting of the service's own by its rule, and notes the line to print for it.
     pub(super) fn own(&mut self, own: &OwnSetting) {
-        let (value, origin) = match self.layers.find(own.key) {
-            Some(Found { value, origin }) => (value, origin),
-            None => (own.default, Origin::Default),
-        };
-        let shown = if key::sounds_secret(own.key) && !value.is_empty() { "***" } else { value };
-        let setting = Setting::new(own.key, shown, origin);
+        let found = self.layers.find(own.key);
+        let value = found.as_ref().map_or(own.default, |found| found.value);
+        let is_secret = own.is_secret || key::sounds_secret(own.key);
+        if let Err(rule) = (own.check)(value) {
+            // A rule that repeats a secret is not shown either.
+            let repeats = is_secret && !value.is_empty() && rule.contains(value);
+            let rule = if repeats { "the value breaks the rule of this setting".to_owned() } else { rule };
+            let problem = match &found {
+                None if value.is_empty() => {
+                    Problem::unset(own.key, format!("not set: {rule} ({})", own.help))
+                }
+                _ => {
+                    let origin = found.as_ref().map_or(Origin::Default, |found| found.origin.clone());
+                    Problem::bad(own.key, origin, (!is_secret).then(|| value.to_owned()), rule)
+                }
+            };
+            return self.problems.push(problem);
+        }
+        let shown = if is_secret && !value.is_empty() { "***" } else { value };
+        let setting = Setting::new(own.key, shown, found.map_or(Origin::Default, |found| found.origin));
         self.settings.push(setting);
     }
 

@@ -3,8 +3,8 @@ use super::*;
 const DATABASE: (&str, &str) = ("DATABASE_URL", "postgresql://main:s3cr3t-canary@db.example:5433/tpro");
 
 const OWN: &[OwnSetting] = &[
-    OwnSetting { key: "EXAMPLE_PAUSE_MS", default: "200", help: "a pause" },
-    OwnSetting { key: "MAIL_PASSWORD", default: "", help: "a secret" },
+    OwnSetting::text("EXAMPLE_PAUSE_MS", "200", "a pause"),
+    OwnSetting::text("MAIL_PASSWORD", "", "a secret"),
 ];
 
 fn load(environment: &[(&str, &str)], file: Option<&str>) -> Result<Config, Problems> {
@@ -262,4 +262,63 @@ fn a_value_that_is_shown_is_short_and_on_one_line() {
     let long = format!("a\nb{}", "x".repeat(1000));
     let said = problems(&[DATABASE, ("SERVICE_VERSION", &long)], None);
     assert!(said[0].len() < 300 && !said[0].contains('\n'), "{said:?}");
+}
+
+/// The settings of a service, as the derive macro writes them.
+#[derive(Debug)]
+struct Own {
+    retries: u8,
+    gateway: Option<String>,
+    door: Secret,
+}
+
+impl Settings for Own {
+    fn declared() -> Vec<OwnSetting> {
+        vec![
+            OwnSetting::of::<u8>("RETRIES", "3", "tries", false),
+            OwnSetting::of::<Option<String>>("GATEWAY", "", "a gateway", false),
+            OwnSetting::of::<Secret>("DOOR", "", "the code of the door", true),
+        ]
+    }
+
+    fn read(text: &dyn Fn(&str) -> String) -> Result<Self, String> {
+        Ok(Self {
+            retries: OwnSetting::value(&text("RETRIES"))?,
+            gateway: OwnSetting::value(&text("GATEWAY"))?,
+            door: OwnSetting::value(&text("DOOR"))?,
+        })
+    }
+}
+
+#[test]
+fn settings_of_a_type_are_checked_with_all_others_and_secrets_are_not_shown() {
+    let load = |environment: &[(&str, &str)]| {
+        Config::from_layers("main", &Own::declared(), Layers::of(environment, None))
+    };
+    let config = load(&[DATABASE, ("DOOR", "s3cr3t-canary")]).unwrap();
+    let own: Own = config.settings().unwrap();
+    assert_eq!((own.retries, own.gateway.as_deref(), own.door.expose()), (3, None, "s3cr3t-canary"));
+    let printed = config.lines().collect::<Vec<_>>().join("\n");
+    assert!(
+        printed.contains("RETRIES=3 (default)") && printed.contains("DOOR=*** (environment)"),
+        "{printed}"
+    );
+    assert!(!printed.contains("canary") && !format!("{own:?}").contains("canary"));
+    let said = load(&[("RETRIES", "many")]).unwrap_err().to_string();
+    let lines: Vec<&str> = said.lines().collect();
+    assert_eq!(lines.len(), 3, "{said}");
+    assert!(said.contains("DATABASE_URL: not set"), "{said}");
+    assert!(lines.contains(&"RETRIES=many (environment): must be a whole number from 0 to 255"), "{said}");
+    assert!(lines.contains(&"DOOR: not set: must be set (the code of the door)"), "{said}");
+}
+
+#[test]
+fn a_rule_that_repeats_a_secret_is_not_shown() {
+    fn echo(text: &str) -> Result<(), String> {
+        Err(format!("no door has the code {text}"))
+    }
+    let own = [OwnSetting { check: echo, is_secret: true, ..OwnSetting::text("DOOR", "", "a code") }];
+    let environment = [DATABASE, ("DOOR", "s3cr3t-canary")];
+    let said = Config::from_layers("main", &own, Layers::of(&environment, None)).unwrap_err().to_string();
+    assert_eq!(said, "DOOR (environment): the value breaks the rule of this setting");
 }

@@ -155,7 +155,7 @@ impl Service {
         if self.settings.iter().any(|setting| setting.key == key) {
             self.problems.push(format!("setting({key:?}) is declared twice"));
         }
-        self.settings.push(OwnSetting { key, default, help });
+        self.settings.push(OwnSetting::text(key, default, help));
         self
     }
 
