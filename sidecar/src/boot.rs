@@ -58,6 +58,8 @@ enum BootError {
     #[error("maintenance: {0}")]
     Unmaintained(String),
     #[error("{0}")]
+    State(String),
+    #[error("{0}")]
     Fatal(String),
 }
 
@@ -76,7 +78,7 @@ enum End {
 ///
 /// Exit codes: 0 after a graceful stop, 2 for a bad configuration, 1 for anything else. Problems
 /// are printed on stderr, a line for each.
-pub fn run(service: Service) -> ExitCode {
+pub fn run<S: Send + Sync + 'static>(service: Service<S>) -> ExitCode {
     // The points where a test pauses or kills us, from FAILPOINTS; the guard lives as long as the
     // process.
     let _points = Points::set_up();
@@ -117,7 +119,7 @@ pub fn run(service: Service) -> ExitCode {
 }
 
 /// The life of a serving process.
-async fn serve(service: Service, config: Arc<Config>) -> Result<End, BootError> {
+async fn serve<S: Send + Sync + 'static>(service: Service<S>, config: Arc<Config>) -> Result<End, BootError> {
     let stop = Stop::default();
     stop.heed_signals().map_err(BootError::Signals)?;
     let (page, counts) = page::page(&config);
@@ -132,6 +134,7 @@ async fn serve(service: Service, config: Arc<Config>) -> Result<End, BootError> 
     let life = async {
         let http = http::start(&config, &health, page, &stop).await?;
         tokio::spawn(telemetry::check_collector(config.clone()));
+        let service = service.start(&config).map_err(BootError::State)?;
         work::work(service, &config, counts, &health, &spans, &http, &stop).await
     };
     let ended = life.await;

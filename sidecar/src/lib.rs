@@ -17,8 +17,11 @@ mod http;
 
 pub use boot::run;
 pub use tokio_postgres::error::SqlState;
+pub use tpro_runtime::config::{FromSetting, OwnSetting, Secret, Settings};
 pub use tpro_service::{
-    AnyBody, CallError, Ctx, Failure, Fault, Publish, QueryError, ReplyCtx, Service, Statements, Tx,
+    AnyBody, CallError, Ctx, Failure, Fault, HandlerResult, IntoFault, Method, OnReply, Publish, QueryError,
+    ReplyCtx, Service, Statements, Test, Tx, stage::Sent, test,
 };
+pub use tpro_wire::{RpcError, Status};
 /// For the log: ids and numbers, never a body.
 pub use tracing::{debug, error, info, warn};

@@ -71,6 +71,11 @@ pub struct Link {
     pub again: Again,
 }
 
+/// A client that is never connected: for tests without a server.
+pub fn unconnected(config: &Config, link: &Link) -> Client {
+    Client::new(config, link.said.clone(), NatsCounts::new(&mut crate::metrics::registry()))
+}
+
 /// Connects, for as long as it takes. `None` when the process is told to stop meanwhile.
 ///
 /// A refused login is tried once. After the first connection it is tried again for ever: the server

@@ -5,7 +5,7 @@ use std::{ops::Deref, sync::Arc};
 
 use tpro_runtime::{app::App, config::OwnSetting};
 
-use crate::metrics::Counts;
+use crate::{metrics::Counts, stage::Stage, state::State};
 
 /// The ground of a service that runs. Made once by `boot`, shared by all that serve.
 #[derive(Clone)]
@@ -14,8 +14,12 @@ pub struct Host {
     pub app: App,
     /// The settings that the service declares.
     pub settings: Arc<[OwnSetting]>,
+    /// The state of the service.
+    pub state: State,
     /// The counts of subscriber, inbox and handlers.
     pub counts: Counts,
+    /// In a test without servers: what stands for them.
+    pub stage: Option<Arc<Stage>>,
 }
 
 impl Host {

@@ -11,10 +11,17 @@ pub mod host;
 pub mod inbox;
 pub mod metrics;
 mod peers;
+pub mod stage;
+pub mod state;
 pub mod subscriber;
+pub mod testing;
 pub mod turn;
 
-pub use handler::{CallError, Ctx, Failure, Fault, Publish, QueryError, ReplyCtx, Service, Statements, Tx};
+pub use handler::{
+    CallError, Ctx, Failure, Fault, HandlerResult, IntoFault, Method, OnReply, Publish, QueryError, ReplyCtx,
+    Service, Statements, Tx,
+};
+pub use testing::{Test, test};
 
 /// Any body at all, kept as the text that came: for handlers that do not look into it.
 pub type AnyBody = Box<serde_json::value::RawValue>;

@@ -6,7 +6,7 @@ use futures_util::{FutureExt as _, future::BoxFuture};
 use tpro_dispatcher::{NotWritten, ReplyHandlers};
 use tpro_runtime::settlement::Settlement;
 use tpro_service::{
-    handler::{Service, reply},
+    handler::{Handlers, reply},
     host::Host,
 };
 use tpro_wire::target::Target;
@@ -14,12 +14,12 @@ use tpro_wire::target::Target;
 /// The reply handlers of a service that runs.
 pub(super) struct Replies {
     pub(super) host: Host,
-    pub(super) service: Arc<Service>,
+    pub(super) handlers: Arc<Handlers>,
 }
 
 impl ReplyHandlers for Replies {
     fn has(&self, target: &Target) -> bool {
-        self.service.has_reply_handler(target)
+        self.handlers.has_reply_handler(target)
     }
 
     fn settle(
@@ -27,9 +27,9 @@ impl ReplyHandlers for Replies {
         settlement: Settlement,
         leader: Option<i32>,
     ) -> BoxFuture<'static, Result<bool, NotWritten>> {
-        let (host, service) = (self.host.clone(), self.service.clone());
+        let (host, handlers) = (self.host.clone(), self.handlers.clone());
         async move {
-            let settled = reply::settle(&host, &service, settlement, leader).await;
+            let settled = reply::settle(&host, &handlers, settlement, leader).await;
             settled.map_err(|error| NotWritten { passes: error.is_passing(), why: error.to_string() })
         }
         .boxed()

@@ -21,7 +21,7 @@ use tpro_runtime::{
     watch,
 };
 use tpro_service::{
-    handler::Service,
+    handler::Started,
     host::Host,
     subscriber::{self, Subscriber},
     turn,
@@ -38,7 +38,7 @@ const LAST_BYTES: Duration = Duration::from_secs(1);
 
 /// Connects, starts the parts, waits for the order to stop, and stops them.
 pub(super) async fn work(
-    service: Service,
+    service: Started,
     config: &Arc<Config>,
     counts: Counts,
     health: &Health,
@@ -73,12 +73,13 @@ pub(super) async fn work(
     };
     let inquiry = nats::inquiry::run(app.nats.clone(), config.clone(), stop.soft.clone());
     stop.tasks.spawn(inquiry);
-    let service = Arc::new(service);
-    let host = Host { app: app.clone(), settings: service.settings().into(), counts: counts.service };
+    let Started { handlers, settings, state } = service;
+    let handlers = Arc::new(handlers);
+    let host = Host { app: app.clone(), settings, state, counts: counts.service, stage: None };
     let context = tpro_dispatcher::Context {
         app: app.clone(),
         counts: counts.dispatcher,
-        replies: Arc::new(Replies { host: host.clone(), service: service.clone() }),
+        replies: Arc::new(Replies { host: host.clone(), handlers: handlers.clone() }),
     };
     if !tpro_dispatcher::gate::wait(&context).await {
         disconnect(&app).await;
@@ -89,7 +90,7 @@ pub(super) async fn work(
     tpro_maintenance::start(&app, counts.maintenance);
     // Messages that are published here go out also while another database serves under this name.
     let subscriber = match turn::wait(&app).await {
-        Some(turn) => Some(subscriber::start(&host, service, turn).await),
+        Some(turn) => Some(subscriber::start(&host, handlers, turn).await),
         None => None,
     };
     if subscriber.is_some() {

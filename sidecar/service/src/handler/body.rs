@@ -16,7 +16,7 @@ pub(crate) fn read<T: DeserializeOwned>(json: &str) -> Result<T, Fault> {
 }
 
 /// Writes a result as JSON text.
-pub(crate) fn write<R: Serialize>(result: &R) -> Result<String, Fault> {
+pub(crate) fn write<R: Serialize + ?Sized>(result: &R) -> Result<String, Fault> {
     Ok(serde_json::to_string(result)?)
 }
 

@@ -73,16 +73,20 @@ impl Calls {
         let nonce = app.copy_key.cast_unsigned();
         let prefix = ReplyPrefix::direct(&app.source.service, &app.source.instance, nonce);
         let replies = app.nats.subscribe(prefix.wildcard());
-        let count = app.counts.calls_waiting.clone();
-        let calls = Arc::new(Self {
+        let calls = Arc::new(Self::new(prefix, app.counts.calls_waiting.clone()));
+        app.stop.tasks.spawn(hand_out(calls.clone(), replies, over, app.counts.calls_late.clone()));
+        calls
+    }
+
+    /// No calls. Nobody hands out replies to them, as in a test without NATS.
+    pub(crate) fn new(prefix: ReplyPrefix, count: Gauge) -> Self {
+        Self {
             prefix,
             waiting: Mutex::default(),
             count,
             next_key: AtomicU64::new(0),
             services: Mutex::default(),
-        });
-        app.stop.tasks.spawn(hand_out(calls.clone(), replies, over, app.counts.calls_late.clone()));
-        calls
+        }
     }
 
     /// Waits for the replies of a service to a call from now on.
@@ -184,13 +188,7 @@ mod tests {
     #[tokio::test]
     async fn a_reply_reaches_all_that_wait_and_nothing_is_left_behind() {
         let prefix = ReplyPrefix::direct(&ServiceName::parse("main").unwrap(), &Uuid::from_u128(7), 1);
-        let calls = Arc::new(Calls {
-            prefix,
-            waiting: Mutex::default(),
-            count: Gauge::default(),
-            next_key: AtomicU64::new(0),
-            services: Mutex::default(),
-        });
+        let calls = Arc::new(Calls::new(prefix, Gauge::default()));
         let uid = Uid::v7(1, [1; 10]);
         let (mut one, mut two) = (calls.wait(uid, "co"), calls.wait(uid, "co"));
         assert!(calls.deliver(reply(one.subject(3))));

@@ -1,6 +1,7 @@
 //! The context of a handler.
 
 use std::{
+    marker::PhantomData,
     pin::Pin,
     sync::Arc,
     time::{Duration, Instant},
@@ -10,27 +11,53 @@ use serde::{Serialize, de::DeserializeOwned};
 use tpro_wire::{Source, Target, TraceParent, Uid};
 
 use super::{
-    CallError, QueryError, Statements, Tx, body, call::Call, scope::Scope, transaction::INBOX_PATIENCE, whole,
+    CallError, Method, QueryError, Statements, Tx, body, call::Call, scope::Scope,
+    transaction::INBOX_PATIENCE, whole,
 };
 
-/// The context of a handler: the message that it answers, the database, and other services.
+/// The context of a handler: the message that it answers, the database, other services, and the
+/// state of the service.
 ///
 /// All of it may be used several times at once (`try_join!`): each [`Ctx::db`] is a connection of
-/// its own.
-pub struct Ctx(Arc<Scope>);
+/// its own. `S` is the type of the state; a service without one has none to name.
+pub struct Ctx<S = ()>(Arc<Scope>, PhantomData<fn() -> S>);
 
 /// The result of a call, to come.
 pub type Calling<R> = Pin<Box<dyn Future<Output = Result<R, CallError>> + Send>>;
 
 impl Ctx {
     pub(crate) fn new(scope: Arc<Scope>) -> Self {
-        Self(scope)
+        Self(scope, PhantomData)
+    }
+}
+
+impl<S: 'static> Ctx<S> {
+    /// The state of the service, made once at its start: see
+    /// [`Service::with_state`](crate::Service::with_state).
+    pub fn state(&self) -> &S {
+        self.0.app.state.get()
+    }
+}
+
+impl<S> Ctx<S> {
+    pub(crate) fn typed(ctx: Ctx) -> Self {
+        Self(ctx.0, PhantomData)
     }
 
     /// A connection of the pool. Statements on it run one after the other, each committed by
     /// itself. Two statements that shall run at one time take two connections. It goes back to the
     /// pool when it is dropped; do that before a call of another service, which may lead back to
     /// this one and need a connection there.
+    ///
+    /// ```
+    /// # use tpro_service as tpro_sidecar;
+    /// use tpro_sidecar::{AnyBody, Ctx, Fault};
+    ///
+    /// async fn free_seats(ctx: Ctx, _: AnyBody) -> Result<i64, Fault> {
+    ///     let row = ctx.db().await?.query_one("SELECT count(*) FROM seats", &[]).await?;
+    ///     Ok(row.try_get(0)?)
+    /// }
+    /// ```
     pub async fn db(&self) -> Result<Statements, QueryError> {
         Statements::take(&self.0.app, self.0.span).await
     }
@@ -48,6 +75,17 @@ impl Ctx {
     /// that does not depend on chance.
     ///
     /// The call is put on record in this service's outbox and replies when the handler is over.
+    ///
+    /// ```
+    /// # use tpro_service as tpro_sidecar;
+    /// use tpro_sidecar::{AnyBody, CallError, Ctx, Fault};
+    ///
+    /// async fn price(ctx: Ctx, order: AnyBody) -> Result<u64, Fault> {
+    ///     let net = ctx.call::<u64>("stock.price.net", &order).await;
+    ///     let net = net.map_err(CallError::into_fault)?;
+    ///     Ok(net + net / 5)
+    /// }
+    /// ```
     pub fn call<R: DeserializeOwned + 'static>(
         &self,
         target: &str,
@@ -62,17 +100,39 @@ impl Ctx {
         })
     }
 
+    /// Calls the method of a request: `let session = ctx.call_request(&Login { .. }).await?`. The
+    /// request's type names the target and the result; all else is as in [`Ctx::call`].
+    pub fn call_request<M>(&self, request: &M) -> Calling<M::Reply>
+    where
+        M: Method + Serialize,
+        M::Reply: DeserializeOwned + 'static,
+    {
+        self.call(M::TARGET, request)
+    }
+
     /// Begins the handler's transaction. This uses up the `Ctx`, so that no transaction is open
     /// while one waits on another service.
     ///
     /// It is committed when the handler returns `Ok`, and rolled back when it returns an error. In
     /// the default way it commits together with the outcome, so that its effects happen once.
-    pub async fn tx(self) -> Result<Tx, QueryError> {
+    ///
+    /// ```
+    /// # use tpro_service as tpro_sidecar;
+    /// use tpro_sidecar::{AnyBody, Ctx, Fault};
+    ///
+    /// async fn book(ctx: Ctx, order: AnyBody) -> Result<(), Fault> {
+    ///     let price: i64 = ctx.call("stock.price.net", &order).await?;
+    ///     let tx = ctx.tx().await?;
+    ///     tx.execute("INSERT INTO bills (price) VALUES ($1)", &[&price]).await?;
+    ///     tx.publish("mail.bill.send", &order).await?;
+    ///     Ok(())
+    /// }
+    /// ```
+    pub async fn tx(self) -> Result<Tx<S>, QueryError> {
         let scope = self.0;
         let left = scope.deadline.saturating_duration_since(tokio::time::Instant::now());
-        let statements = Statements::begin(&scope.app, scope.span, left, INBOX_PATIENCE).await?;
-        statements.enter(&scope.app, scope.span).await?;
-        Ok(Tx::new(scope, Arc::new(statements)))
+        let statements = Statements::begin_entered(&scope.app, scope.span, left, INBOX_PATIENCE).await?;
+        Ok(Tx::typed(Tx::new(scope, Arc::new(statements))))
     }
 
     /// The identity of the message. It stays the same in every run, and so it is the key by which

@@ -8,6 +8,9 @@ use serde_json::value::RawValue;
 use tpro_runtime::db;
 use tpro_wire::{RpcError, error::code};
 
+/// The text of an error that the caller sees nothing of.
+const INTERNAL: &str = "internal error";
+
 /// The reason why a handler gives no result.
 ///
 /// There are two kinds. [`Fault::new`] makes the first: the caller sees its code, text and data.
@@ -18,6 +21,7 @@ use tpro_wire::{RpcError, error::code};
 ///
 /// It is not itself a [`std::error::Error`]: only so can every error become one by `?`.
 #[derive(Debug)]
+#[must_use = "a fault has an effect only where a handler returns it"]
 pub struct Fault(Kind);
 
 #[derive(Debug)]
@@ -32,6 +36,14 @@ impl Fault {
     /// An error that the caller sees. Take a code outside -32768 to -32000, which JSON-RPC
     /// reserves. The text is one sentence, and repeats no value of the body: the caller has it, and
     /// logs must not.
+    ///
+    /// ```
+    /// # use tpro_service as tpro_sidecar;
+    /// use tpro_sidecar::Fault;
+    ///
+    /// let fault = Fault::new(7, "no more seats").data([12, 14]);
+    /// assert_eq!((fault.code(), fault.message()), (7, "no more seats"));
+    /// ```
     pub fn new(code: i64, text: impl Into<String>) -> Self {
         Self(Kind::Told(RpcError::new(code, text)))
     }
@@ -43,6 +55,14 @@ impl Fault {
     }
 
     /// Something of ours is wrong and no error says so: it is logged, and answered as internal.
+    ///
+    /// ```
+    /// # use tpro_service as tpro_sidecar;
+    /// use tpro_sidecar::Fault;
+    ///
+    /// let fault = Fault::internal("the table of prices is empty");
+    /// assert_eq!((fault.code(), fault.message()), (-32603, "internal error"));
+    /// ```
     pub fn internal(text: impl Into<String>) -> Self {
         Self(Kind::Internal(text.into().into()))
     }
@@ -54,7 +74,6 @@ impl Fault {
 
     /// Adds data for the caller; on an internal error it has no effect. Data that is no JSON is
     /// left out.
-    #[must_use]
     pub fn data(mut self, data: impl Serialize) -> Self {
         if let Kind::Told(error) = &mut self.0 {
             error.data = serde_json::to_string(&data).ok().and_then(|json| RawValue::from_string(json).ok());
@@ -67,6 +86,14 @@ impl Fault {
         match &self.0 {
             Kind::Told(error) => error.code,
             Kind::Internal(_) => code::INTERNAL,
+        }
+    }
+
+    /// The text the caller sees.
+    pub fn message(&self) -> &str {
+        match &self.0 {
+            Kind::Told(error) => &error.message,
+            Kind::Internal(_) => INTERNAL,
         }
     }
 
@@ -95,7 +122,7 @@ impl Fault {
     }
 
     /// The error and its sources.
-    fn chain(&self) -> impl Iterator<Item = &(dyn Error + 'static)> {
+    pub(crate) fn chain(&self) -> impl Iterator<Item = &(dyn Error + 'static)> {
         let mut next = self.cause();
         std::iter::from_fn(move || {
             let error = next?;
@@ -108,14 +135,15 @@ impl Fault {
     pub(crate) fn into_error(self) -> RpcError {
         match self.0 {
             Kind::Told(error) => error,
-            Kind::Internal(_) => RpcError::new(code::INTERNAL, "internal error"),
+            Kind::Internal(_) => RpcError::new(code::INTERNAL, INTERNAL),
         }
     }
 }
 
-impl<E: Error + Send + Sync + 'static> From<E> for Fault {
+/// Any error is an internal one, those of `anyhow` and `Box<dyn Error + Send + Sync>` included.
+impl<E: Into<Box<dyn Error + Send + Sync>>> From<E> for Fault {
     fn from(error: E) -> Self {
-        Self(Kind::Internal(Box::new(error)))
+        Self(Kind::Internal(error.into()))
     }
 }
 
@@ -130,8 +158,20 @@ mod tests {
             Ok(())
         }
         let fault = fails().unwrap_err();
-        assert_eq!(fault.code(), code::INTERNAL);
+        assert_eq!((fault.code(), fault.message()), (code::INTERNAL, "internal error"));
         assert!(fault.cause().is_some());
+        assert_eq!(fault.into_error().to_json(), r#"{"code":-32603,"message":"internal error"}"#);
+    }
+
+    #[test]
+    fn an_error_in_a_box_is_internal_and_known_by_its_sources() {
+        #[derive(Debug, thiserror::Error)]
+        #[error("outer")]
+        struct Outer(#[source] std::num::ParseIntError);
+        let inner = "secret".parse::<i32>().unwrap_err();
+        let boxed: Box<dyn Error + Send + Sync> = Outer(inner).into();
+        let fault = Fault::from(boxed);
+        assert!(fault.chain().any(|error| error.is::<std::num::ParseIntError>()));
         assert_eq!(fault.into_error().to_json(), r#"{"code":-32603,"message":"internal error"}"#);
     }
 

@@ -12,25 +12,33 @@
 //! | [`ReplyCtx`] | `on_reply` | query and publish in the transaction that writes the reply, no
 //! call |
 //!
+//! Each of them knows the state of its service: `Ctx<S>` of a `Service<S>`, and `Ctx` of a service
+//! without one.
+//!
 //! The types say that a transaction cannot call, and no check is needed. Were a call possible, A ->
 //! B -> A would wait for connections that its own first half holds.
 
-mod body;
+pub(crate) mod body;
 mod call;
 mod call_error;
 pub(crate) mod calls;
 pub(crate) mod cause;
 mod ctx;
 mod fault;
+mod handlers;
+mod into_fault;
 pub(crate) mod journal;
-pub(crate) mod method;
+mod method;
+mod on_reply;
 pub(crate) mod outcome;
 mod publish;
 mod query_error;
 mod record;
+mod register;
 pub mod reply;
-mod reply_ctx;
+pub(crate) mod reply_ctx;
 mod reply_row;
+mod result;
 pub(crate) mod run;
 pub(crate) mod scope;
 mod service;
@@ -38,16 +46,22 @@ pub mod settling;
 mod statements;
 pub(crate) mod transaction;
 mod tx;
-mod whole;
+pub(crate) mod way;
+pub(crate) mod whole;
 
 pub use self::{
     call_error::CallError,
     ctx::{Calling, Ctx},
     fault::Fault,
+    handlers::Handlers,
+    into_fault::IntoFault,
+    method::Method,
+    on_reply::OnReply,
     publish::Publish,
     query_error::QueryError,
     reply_ctx::{Failure, ReplyCtx},
-    service::Service,
+    result::HandlerResult,
+    service::{Service, Started},
     statements::Statements,
     tx::Tx,
 };

@@ -1,13 +1,29 @@
 //! A message a handler publishes with its transaction.
 
 use serde::Serialize;
-use tpro_wire::{Protocol, Target};
+use tpro_wire::{
+    Protocol, Target, limits,
+    rules::{self, RuleError},
+    shape::Shape,
+};
 
-use super::{Fault, Statements, body};
-use crate::host::Host;
+use super::{Fault, Method, Statements, body};
+use crate::{host::Host, stage::Sent};
 
 /// A message to be published: its target, and its options.
+///
+/// ```
+/// # use tpro_service as tpro_sidecar;
+/// use tpro_sidecar::{AnyBody, Fault, Publish, Tx};
+///
+/// async fn paid(tx: Tx, bill: AnyBody) -> Result<(), Fault> {
+///     tx.publish_with(Publish::to("mail.bill.send").timeout(60), &bill).await?;
+///     tx.publish_with(Publish::to("audit.bill.paid").event(), &bill).await?;
+///     Ok(())
+/// }
+/// ```
 #[derive(Clone, Debug)]
+#[must_use = "a message is published by `publish_with`"]
 pub struct Publish<'a> {
     target: &'a str,
     timeout: i32,
@@ -22,26 +38,27 @@ impl<'a> Publish<'a> {
         Self { target, timeout: 15, headers: "{}", protocol: Protocol::JsonRpc }
     }
 
+    /// To the method of a request, as [`Publish::to`] does.
+    pub fn request<M: Method>() -> Publish<'static> {
+        Publish::to(M::TARGET)
+    }
+
     /// Waits this number of seconds for the reply, at most 86,400.
-    #[must_use]
     pub fn timeout(self, seconds: i32) -> Self {
         Self { timeout: seconds, ..self }
     }
 
     /// Waits for no reply: an event.
-    #[must_use]
     pub fn event(self) -> Self {
         Self { timeout: 0, ..self }
     }
 
     /// With these headers, JSON text of an object.
-    #[must_use]
     pub fn headers(self, json: &'a str) -> Self {
         Self { headers: json, ..self }
     }
 
     /// In this protocol.
-    #[must_use]
     pub fn protocol(self, protocol: Protocol) -> Self {
         Self { protocol, ..self }
     }
@@ -60,6 +77,18 @@ impl<'a> Publish<'a> {
             _ => Target::parse(self.target)?,
         };
         let body = body::raw(body)?;
+        let sent = match &app.stage {
+            None => None,
+            Some(stage) => {
+                let (target, value) = (target.subject().to_owned(), serde_json::from_str(body.get())?);
+                let sent = Sent { target, body: value, timeout: self.timeout };
+                if !stage.has_database {
+                    self.check(body.get())?;
+                    return Ok(stage.publish(sent));
+                }
+                Some((stage, sent))
+            }
+        };
         let passed = if hops == 0 { "{}".to_owned() } else { format!(r#"{{"tpro-hops":{hops}}}"#) };
         let row = statements
             .query_one(
@@ -80,6 +109,18 @@ impl<'a> Publish<'a> {
                 ],
             )
             .await?;
+        if let Some((stage, sent)) = sent {
+            stage.publish(sent);
+        }
         Ok(row.try_get(0)?)
+    }
+
+    /// The rules by which the database would refuse it.
+    fn check(&self, body: &str) -> Result<(), RuleError> {
+        let shape = Shape::of(body);
+        rules::timeout(self.timeout)?;
+        rules::headers(self.headers)?;
+        rules::body(shape, limits::MAX_BODY)?;
+        rules::body_for(self.protocol, shape)
     }
 }

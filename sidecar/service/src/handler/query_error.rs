@@ -16,6 +16,11 @@ pub enum QueryError {
     /// The transaction has ended already: somebody kept it longer than its handler ran.
     #[error("the transaction has ended")]
     Ended,
+    /// A test without a database has run a handler that asks one.
+    #[error(
+        "this test has no database: give it one by `.database(url)`, with the PostgreSQL of tpro-testkit"
+    )]
+    NoDatabase,
 }
 
 impl QueryError {
@@ -38,7 +43,7 @@ impl QueryError {
     pub(crate) fn is_lost(&self) -> bool {
         match self {
             Self::NoConnection(_) => true,
-            Self::Ended => false,
+            Self::Ended | Self::NoDatabase => false,
             Self::Failed(error) => db::is_lost(error),
         }
     }
@@ -48,7 +53,7 @@ impl QueryError {
     pub fn is_passing(&self) -> bool {
         match self {
             Self::NoConnection(_) => true,
-            Self::Ended => false,
+            Self::Ended | Self::NoDatabase => false,
             Self::Failed(error) => db::is_passing(error),
         }
     }

@@ -7,12 +7,13 @@ use tpro_runtime::{backoff::Backoff, metrics::Reason, settlement::Settlement, te
 use tpro_wire::{RpcError, Status, TraceParent, error::code};
 
 use super::{
-    Failure, Fault, QueryError, ReplyCtx, Service, Statements,
+    Failure, Fault, Handlers, QueryError, ReplyCtx, Statements,
     cause::{describe, describe_fault},
-    method::ReplyHandler,
+    reply_ctx::Told,
     reply_row::{insert, insert_fault, is_swallowed},
     run::{Ended, run},
     settling::Ending,
+    way::Reaction,
 };
 use crate::host::Host;
 
@@ -32,7 +33,7 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 /// leading at that moment. If it is not, nothing is written, and false is returned.
 pub async fn settle(
     app: &Host,
-    service: &Service,
+    service: &Handlers,
     settlement: Settlement,
     leader: Option<i32>,
 ) -> Result<bool, QueryError> {
@@ -57,14 +58,14 @@ pub async fn settle(
 /// Tries until it is done. Returns the result of the handler in a word.
 async fn tries(
     app: &Host,
-    service: &Service,
+    service: &Handlers,
     mut settlement: Settlement,
     leader: Option<i32>,
     span: TraceParent,
 ) -> Result<&'static str, QueryError> {
     let until = Instant::now() + app.config.limits.reply_handler;
     let mut backoff = Backoff::new(FIRST_PAUSE, LONGEST_PAUSE);
-    let handler = service.reply_handler(&settlement.target);
+    let handler = service.reaction(&settlement.target);
     let (mut met, mut unstored) = (false, false);
     loop {
         let more = Instant::now() < until && !app.stop.hard.is_cancelled();
@@ -110,7 +111,7 @@ impl From<QueryError> for Failed {
 /// One try. `more` says that there may be another.
 async fn settle_once(
     app: &Host,
-    handler: Option<&ReplyHandler>,
+    handler: Option<&Reaction>,
     settlement: &Settlement,
     leader: Option<i32>,
     span: TraceParent,
@@ -140,7 +141,7 @@ async fn settle_once(
         return Ok("none");
     };
     tx.enter(app, span).await?;
-    let ctx = ReplyCtx {
+    let ctx = ReplyCtx::new(Told {
         app: app.clone(),
         statements: tx.clone(),
         id: settlement.id,
@@ -150,7 +151,7 @@ async fn settle_once(
         responder: settlement.responder.clone(),
         reply_to: settlement.reply_to.clone(),
         span,
-    };
+    });
     // From here on the handler has had its turn. After any error that does not pass, it does not
     // run again for this message, or a poisonous one would keep it unsettled.
     let (how, error) =
@@ -189,7 +190,7 @@ async fn settle_once(
     }
 }
 
-async fn handle(handler: &ReplyHandler, ctx: ReplyCtx, settlement: &Settlement) -> Result<(), Fault> {
+async fn handle(handler: &Reaction, ctx: ReplyCtx, settlement: &Settlement) -> Result<(), Fault> {
     match settlement.status {
         Status::Ok => (handler.ok)(ctx, settlement.result.as_deref().unwrap_or("null")).await,
         status => {

@@ -1,17 +1,14 @@
-//! The registry of a service: its handlers and its reply handlers.
+//! A service: its handlers, its settings and its state.
 
-use std::{collections::HashMap, future::Future};
+use std::{error::Error, sync::Arc};
 
-use serde::{Serialize, de::DeserializeOwned};
-use tpro_runtime::config::OwnSetting;
-use tpro_wire::{ServiceName, Target};
+use tpro_runtime::config::{Config, OwnSetting, Settings};
+use tpro_wire::ServiceName;
 
-use super::{
-    Ctx, Failure, Fault, ReplyCtx, Tx,
-    method::{Method, ReplyHandler, erase, erase_failure, erase_reply},
-};
+use super::{Handlers, cause::describe};
+use crate::state::State;
 
-/// The handlers of one service.
+/// The handlers of one service, its settings and its state.
 ///
 /// ```
 /// # use tpro_service as tpro_sidecar;
@@ -39,114 +36,111 @@ use super::{
 /// }
 /// ```
 ///
+/// `S` is the type of its state, which all handlers share: see [`Service::with_state`].
+///
 /// Nothing here fails: what is wrong with a registration is kept, and said at the start of the
 /// process, all at once.
-pub struct Service {
-    name: String,
-    methods: HashMap<String, Method>,
-    replies: HashMap<String, ReplyHandler>,
+#[must_use = "a service does nothing until it is run"]
+pub struct Service<S = ()> {
+    pub(super) name: String,
+    pub(super) handlers: Handlers,
     settings: Vec<OwnSetting>,
-    problems: Vec<String>,
+    pub(super) problems: Vec<String>,
+    build: Build<S>,
+}
+
+/// Makes the state from the configuration.
+type Build<S> = Box<dyn FnOnce(&Config) -> Result<S, String> + Send>;
+
+/// A service that has its state.
+pub struct Started {
+    /// Its handlers.
+    pub handlers: Handlers,
+    /// The settings that it declares.
+    pub settings: Arc<[OwnSetting]>,
+    /// Its state.
+    pub state: State,
 }
 
 impl Service {
-    /// A service without handlers. The name is checked against `SERVICE_NAME` at the start.
+    /// A service without handlers and without a state. The name is checked against `SERVICE_NAME`
+    /// at the start.
     pub fn new(name: &str) -> Self {
-        Self {
-            name: name.into(),
-            methods: HashMap::new(),
-            replies: HashMap::new(),
-            settings: Vec::new(),
-            problems: Vec::new(),
-        }
+        Self::of(name, Vec::new(), Box::new(|_| Ok(())))
     }
+}
 
-    /// Answers a method (`example.simple`) in the default way.
+impl<S: Send + Sync + 'static> Service<S> {
+    /// A service with a state that is made once, at the start, from the settings of the service.
+    /// Handlers reach it by [`Ctx::state`](crate::Ctx::state): an HTTP client, a cache, parsed
+    /// settings.
     ///
-    /// A message is accepted before the handler runs, and its outcome is kept before it is
-    /// answered; both are written in batches. A repeat of an answered message gets the kept
-    /// outcome. If a copy dies in between, the handler runs again elsewhere, so that effects
-    /// outside [`Ctx::tx`] may happen twice: the uid is the key to tell.
-    pub fn handle<T, R, Fut>(
-        self,
-        method: &str,
-        handler: impl Fn(Ctx, T) -> Fut + Send + Sync + 'static,
-    ) -> Self
-    where
-        T: DeserializeOwned + 'static,
-        R: Serialize + 'static,
-        Fut: Future<Output = Result<R, Fault>> + Send + 'static,
-    {
-        self.add(method, Method::Default(erase(handler)))
-    }
-
-    /// Answers a method in one transaction. The inbox row, the handler's changes and the outcome
-    /// commit together, so that effects in the database happen exactly once per uid.
+    /// ```
+    /// # use tpro_service as tpro_sidecar;
+    /// use std::{convert::Infallible, sync::atomic::{AtomicU64, Ordering}};
     ///
-    /// The handler gets the open [`Tx`] and so cannot call another service: no transaction is open
-    /// while one waits on NATS.
-    pub fn handle_transactional<T, R, Fut>(
-        self,
-        method: &str,
-        handler: impl Fn(Tx, T) -> Fut + Send + Sync + 'static,
-    ) -> Self
-    where
-        T: DeserializeOwned + 'static,
-        R: Serialize + 'static,
-        Fut: Future<Output = Result<R, Fault>> + Send + 'static,
-    {
-        self.add(method, Method::Transactional(erase(handler)))
-    }
-
-    /// Answers a method without the inbox: a repeat runs again. It is for methods that have no
-    /// effects and must be fast.
-    pub fn handle_stateless<T, R, Fut>(
-        self,
-        method: &str,
-        handler: impl Fn(Ctx, T) -> Fut + Send + Sync + 'static,
-    ) -> Self
-    where
-        T: DeserializeOwned + 'static,
-        R: Serialize + 'static,
-        Fut: Future<Output = Result<R, Fault>> + Send + 'static,
-    {
-        self.add(method, Method::Stateless(erase(handler)))
-    }
-
-    /// Handles the replies of a target to this service, `<service>.<entity>.<method_name>` of any
-    /// space: `ok` gets the result of a reply with status `ok`, `failed` the status and the error
-    /// of any other.
+    /// use tpro_sidecar::{AnyBody, Ctx, Fault, Service};
     ///
-    /// They have their effects once per message, in the transaction that writes the reply, and the
-    /// reply is kept even if they fail. An error of the database that passes has them run again,
-    /// for as long as a handler may take. They do not run for a message that was cancelled
-    /// (`tpro.cancel`): then the operator has written the reply.
-    pub fn on_reply<T, Fut, FailedFut>(
-        mut self,
-        target: &str,
-        ok: impl Fn(ReplyCtx, T) -> Fut + Send + Sync + 'static,
-        failed: impl Fn(ReplyCtx, Failure) -> FailedFut + Send + Sync + 'static,
-    ) -> Self
+    /// struct State {
+    ///     asked: AtomicU64,
+    /// }
+    ///
+    /// impl State {
+    ///     fn new((): ()) -> Result<Self, Infallible> {
+    ///         Ok(Self { asked: AtomicU64::new(0) })
+    ///     }
+    /// }
+    ///
+    /// async fn count(ctx: Ctx<State>, _: AnyBody) -> Result<u64, Fault> {
+    ///     Ok(ctx.state().asked.fetch_add(1, Ordering::Relaxed))
+    /// }
+    ///
+    /// fn service() -> Service<State> {
+    ///     Service::with_state("counter", State::new).handle("example.count", count)
+    /// }
+    /// ```
+    ///
+    /// `build` gets the settings as a type that derives `Settings`, or `()`. Their values are
+    /// checked together with all other settings, before anything starts. `build` runs on the
+    /// runtime and is not async: the start of a service waits for no other server. An error of it
+    /// ends the start.
+    pub fn with_state<P, E>(name: &str, build: impl FnOnce(P) -> Result<S, E> + Send + 'static) -> Self
     where
-        T: DeserializeOwned + 'static,
-        Fut: Future<Output = Result<(), Fault>> + Send + 'static,
-        FailedFut: Future<Output = Result<(), Fault>> + Send + 'static,
+        P: Settings,
+        E: Into<Box<dyn Error + Send + Sync>>,
     {
-        // Any space would do: only the three tokens are looked at.
-        if let Err(error) = Target::parse(&format!("tpro.{target}")) {
-            self.problems
-                .push(format!("on_reply({target:?}): not <service>.<entity>.<method_name>: {error}"));
-        }
-        let handler = ReplyHandler { ok: erase_reply(ok), failed: erase_failure(failed) };
-        if self.replies.insert(target.to_owned(), handler).is_some() {
-            self.problems.push(format!("on_reply({target:?}) is registered twice"));
-        }
-        self
+        let build = |config: &Config| {
+            let state = build(config.settings()?);
+            state.map_err(|error| {
+                format!("the state of the service cannot be made: {}", describe(&*error.into()))
+            })
+        };
+        Self::of(name, P::declared(), Box::new(build))
+    }
+}
+
+impl<S: Settings + Send + Sync + 'static> Service<S> {
+    /// A service whose state is its settings, a type that derives `Settings`.
+    pub fn with_settings(name: &str) -> Self {
+        Self::of(name, S::declared(), Box::new(Config::settings))
+    }
+}
+
+impl<S> Service<S> {
+    fn of(name: &str, settings: Vec<OwnSetting>, build: Build<S>) -> Self {
+        let (name, handlers) = (name.to_owned(), Handlers::default());
+        let service = Self { name, handlers, settings: Vec::new(), problems: Vec::new(), build };
+        settings.into_iter().fold(service, Self::declare)
     }
 
-    /// Declares a setting of the service's own; handlers read it by [`Ctx::setting`].
-    #[must_use]
-    pub fn setting(mut self, key: &'static str, default: &'static str, help: &'static str) -> Self {
+    /// Declares a setting of the service's own; handlers read it by
+    /// [`Ctx::setting`](crate::Ctx::setting).
+    pub fn setting(self, key: &'static str, default: &'static str, help: &'static str) -> Self {
+        self.declare(OwnSetting::text(key, default, help))
+    }
+
+    fn declare(mut self, setting: OwnSetting) -> Self {
+        let key = setting.key;
         let upper = |b: u8| b.is_ascii_uppercase() || b.is_ascii_digit() || b == b'_';
         if key.is_empty() || !key.bytes().all(upper) {
             self.problems
@@ -155,7 +149,7 @@ impl Service {
         if self.settings.iter().any(|setting| setting.key == key) {
             self.problems.push(format!("setting({key:?}) is declared twice"));
         }
-        self.settings.push(OwnSetting::text(key, default, help));
+        self.settings.push(setting);
         self
     }
 
@@ -167,11 +161,6 @@ impl Service {
     /// The settings of the service's own.
     pub fn settings(&self) -> &[OwnSetting] {
         &self.settings
-    }
-
-    /// True if a reply of this target has a reply handler.
-    pub fn has_reply_handler(&self, target: &Target) -> bool {
-        self.replies.contains_key(target.service_method())
     }
 
     /// All errors of the registration; the process must not start with any.
@@ -187,69 +176,20 @@ impl Service {
         problems
     }
 
-    /// The names of all methods with their ways, in order.
-    pub fn methods(&self) -> Vec<(&str, &'static str)> {
-        let mut methods: Vec<_> =
-            self.methods.iter().map(|(name, method)| (name.as_str(), method.way())).collect();
-        methods.sort_unstable();
-        methods
+    /// Gives the service another state than the one that it makes itself: for tests.
+    pub(crate) fn with(self, state: S) -> Self
+    where
+        S: Send + 'static,
+    {
+        Self { build: Box::new(|_| Ok(state)), ..self }
     }
 
-    pub(crate) fn method(&self, name: &str) -> Option<&Method> {
-        self.methods.get(name)
-    }
-
-    pub(crate) fn reply_handler(&self, target: &Target) -> Option<&ReplyHandler> {
-        self.replies.get(target.service_method())
-    }
-
-    fn add(mut self, method: &str, handler: Method) -> Self {
-        // Only the method's two tokens are in question here.
-        if let Err(error) = Target::parse(&format!("tpro.main.{method}")) {
-            self.problems.push(format!("handle({method:?}): not <entity>.<method_name>: {error}"));
-        }
-        if self.methods.insert(method.to_owned(), handler).is_some() {
-            self.problems.push(format!("handle({method:?}) is registered twice"));
-        }
-        self
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::AnyBody;
-
-    async fn answer(_: Ctx, _: AnyBody) -> Result<u8, Fault> {
-        Ok(1)
-    }
-    async fn taken(_: ReplyCtx, _: AnyBody) -> Result<(), Fault> {
-        Ok(())
-    }
-    async fn failed(_: ReplyCtx, _: Failure) -> Result<(), Fault> {
-        Ok(())
-    }
-
-    #[test]
-    fn all_mistakes_of_a_registration_are_said_at_once() {
-        let service = Service::new("analytic")
-            .handle("example.simple", answer)
-            .handle_stateless("example.simple", answer)
-            .handle("example", answer)
-            .on_reply("co.example.*", taken, failed)
-            .on_reply("co.example.x", taken, failed)
-            .on_reply("co.example.x", taken, failed)
-            .setting("pause", "1", "no capitals");
-        let problems = service.problems(&ServiceName::parse("main").unwrap());
-        assert_eq!(problems.len(), 6, "{problems:?}");
-    }
-
-    #[test]
-    fn reply_handlers_are_found_in_any_space() {
-        let service = Service::new("main").on_reply("co.example.x", taken, failed);
-        assert!(service.has_reply_handler(&Target::parse("tpro.co.example.x").unwrap()));
-        assert!(service.has_reply_handler(&Target::parse("other.co.example.x").unwrap()));
-        assert!(!service.has_reply_handler(&Target::parse("tpro.co.example.y").unwrap()));
-        assert!(service.problems(&ServiceName::parse("main").unwrap()).is_empty());
+    /// Makes the state. The error is one line for a person.
+    pub fn start(self, config: &Config) -> Result<Started, String>
+    where
+        S: Send + Sync + 'static,
+    {
+        let state = State::new((self.build)(config)?);
+        Ok(Started { handlers: self.handlers, settings: self.settings.into(), state })
     }
 }

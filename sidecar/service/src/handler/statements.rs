@@ -29,7 +29,7 @@ use crate::host::Host;
 /// names it: the span is called `SELECT hour`, and `pg_stat_activity` shows it too. Statements are
 /// prepared once per connection.
 pub struct Statements {
-    /// Only `drop` takes it.
+    /// None in a test without a database; else only `drop` takes it.
     client: Option<Object>,
     spans: Spans,
     parent: TraceParent,
@@ -54,9 +54,20 @@ pub struct Statements {
 impl Statements {
     /// Takes a connection from the pool; spans become children of `parent`.
     pub(crate) async fn take(app: &Host, parent: TraceParent) -> Result<Self, QueryError> {
-        let client = app.pool.get().await?;
-        Ok(Self {
-            client: Some(client),
+        if app.stage.as_ref().is_some_and(|stage| !stage.has_database) {
+            return Err(QueryError::NoDatabase);
+        }
+        Ok(Self::on(Some(app.pool.get().await?), app, parent))
+    }
+
+    /// A transaction of a test that has no database: every statement is refused.
+    pub(crate) fn without_database(app: &Host, parent: TraceParent) -> Self {
+        Self::on(None, app, parent)
+    }
+
+    fn on(client: Option<Object>, app: &Host, parent: TraceParent) -> Self {
+        Self {
+            client,
             spans: app.spans.clone(),
             parent,
             database: app.config.database.get_dbname().unwrap_or_default().to_owned(),
@@ -67,7 +78,7 @@ impl Statements {
             again: AtomicBool::new(false),
             servers: app.servers.clone(),
             tasks: app.stop.tasks.clone(),
-        })
+        }
     }
 
     /// All rows of a statement.
@@ -137,7 +148,7 @@ impl Statements {
 
     /// The connection, for statements of the framework also after the handler's end.
     pub(crate) fn connection(&self) -> Result<&Object, QueryError> {
-        self.client.as_ref().ok_or(QueryError::Ended)
+        self.client.as_ref().ok_or(QueryError::NoDatabase)
     }
 
     /// From now on a handler's statements are refused: the transaction is about to end.

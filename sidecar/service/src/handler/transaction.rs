@@ -35,6 +35,22 @@ impl Statements {
         Ok(statements)
     }
 
+    /// Begins the part of the handler at once, as there is none of the framework before it. In a
+    /// test without a database there is nothing to begin.
+    pub(crate) async fn begin_entered(
+        app: &Host,
+        parent: TraceParent,
+        limit: Duration,
+        patience: Duration,
+    ) -> Result<Self, QueryError> {
+        if app.stage.as_ref().is_some_and(|stage| !stage.has_database) {
+            return Ok(Self::without_database(app, parent));
+        }
+        let statements = Self::begin(app, parent, limit, patience).await?;
+        statements.enter(app, parent).await?;
+        Ok(statements)
+    }
+
     /// Leaves the framework's part of the transaction and enters the handler's. A publish in its
     /// SQL is sent on behalf of this service and continues the trace. The handler's part can be
     /// undone alone.

@@ -1,6 +1,7 @@
 //! A handler's transaction.
 
 use std::{
+    marker::PhantomData,
     ops::Deref,
     sync::Arc,
     time::{Duration, Instant},
@@ -9,22 +10,38 @@ use std::{
 use serde::Serialize;
 use tpro_wire::{Source, Target, TraceParent, Uid};
 
-use super::{Fault, Publish, Statements, scope::Scope};
+use super::{Fault, Method, Publish, Statements, scope::Scope};
 
 /// A handler's transaction: statements ([`Statements`]) and [`Tx::publish`], but no call of another
 /// service.
 ///
 /// The framework ends it: it commits when the handler returns `Ok`, and rolls back when it returns
 /// an error. A `Tx` that outlives its handler refuses every statement.
-pub struct Tx {
+///
+/// `S` is the type of the service's state; a service without one has none to name.
+pub struct Tx<S = ()> {
     scope: Arc<Scope>,
     statements: Arc<Statements>,
+    state: PhantomData<fn() -> S>,
 }
 
 impl Tx {
     pub(crate) fn new(scope: Arc<Scope>, statements: Arc<Statements>) -> Self {
         scope.set_tx(statements.clone());
-        Self { scope, statements }
+        Self { scope, statements, state: PhantomData }
+    }
+}
+
+impl<S: 'static> Tx<S> {
+    /// See [`Ctx::state`](crate::Ctx::state).
+    pub fn state(&self) -> &S {
+        self.scope.app.state.get()
+    }
+}
+
+impl<S> Tx<S> {
+    pub(crate) fn typed(tx: Tx) -> Self {
+        Self { scope: tx.scope, statements: tx.statements, state: PhantomData }
     }
 
     /// Publishes a message on behalf of this service, with this transaction:
@@ -32,6 +49,12 @@ impl Tx {
     /// target is as in [`Ctx::call`](crate::Ctx::call).
     pub async fn publish(&self, target: &str, body: &(impl Serialize + ?Sized)) -> Result<i64, Fault> {
         self.publish_with(Publish::to(target), body).await
+    }
+
+    /// Publishes a request to its method: `tx.publish_request(&Login { .. }).await?`. The request's
+    /// type names the target; all else is as in [`Tx::publish`].
+    pub async fn publish_request<M: Method + Serialize>(&self, request: &M) -> Result<i64, Fault> {
+        self.publish(M::TARGET, request).await
     }
 
     /// Publishes with other than the usual timeout, headers or protocol.
@@ -94,7 +117,7 @@ impl Tx {
     }
 }
 
-impl Deref for Tx {
+impl<S> Deref for Tx<S> {
     type Target = Statements;
 
     fn deref(&self) -> &Statements {

@@ -20,7 +20,7 @@ use self::{deserializer::Whole, literal::literals};
 pub(super) const ROUNDED: &str = "a number would be rounded";
 
 /// Reads JSON.
-pub(super) fn from_str<T: DeserializeOwned>(json: &str) -> Result<T, serde_json::Error> {
+pub(crate) fn from_str<T: DeserializeOwned>(json: &str) -> Result<T, serde_json::Error> {
     let rounded = Rounded::of(json);
     if rounded.any.is_empty() && rounded.double.is_empty() {
         return serde_json::from_str(json);

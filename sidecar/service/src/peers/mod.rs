@@ -39,7 +39,7 @@ use tpro_runtime::{
 use tpro_wire::{Target, headers};
 
 use self::{company::Company, word::Word};
-use crate::{handler::Service, host::Host};
+use crate::{handler::Handlers, host::Host};
 
 #[cfg(doc)]
 use self::company::ASK_AGAIN;
@@ -85,7 +85,7 @@ impl Peers {
     /// methods before it can get a message.
     pub(crate) async fn start(
         app: &Arc<Host>,
-        service: &Service,
+        service: &Handlers,
         over: CancellationToken,
     ) -> (Arc<Self>, Subscriber) {
         let name = &app.source.service;

@@ -13,10 +13,10 @@ use crate::{
     handler::{
         Ctx, Fault,
         cause::{describe, describe_fault},
-        method::Erased,
         outcome::Outcome,
         run::{Ended, run},
         scope::Scope,
+        way::Erased,
     },
     inbox::{
         command::{Accept, Accepted, Finish, Finished},

@@ -27,7 +27,7 @@ use tpro_runtime::nats;
 
 use self::{answer::ReplyHeaders, discovery::Discovery, intake::Intake, serving::Serving};
 use crate::{
-    handler::{Service, calls::Calls},
+    handler::{Handlers, calls::Calls},
     host::Host,
     inbox::Inbox,
     peers::Peers,
@@ -56,7 +56,7 @@ pub struct Subscriber {
 
 /// Subscribes `<space>.<service>.>` in the queue group, as it is this copy's turn; returns when the
 /// server knows the subscription.
-pub async fn start(app: &Host, service: Arc<Service>, turn: Turn) -> Subscriber {
+pub async fn start(app: &Host, service: Arc<Handlers>, turn: Turn) -> Subscriber {
     let app = Arc::new(app.clone());
     let over = app.stop.hard.child_token();
     let stop = app.stop.hard.child_token();

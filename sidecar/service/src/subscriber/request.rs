@@ -7,7 +7,7 @@ use tpro_runtime::{
 };
 use tpro_wire::{Protocol, Request, RequestHeaders, RequestId, RpcError, Target, error::code};
 
-use crate::handler::Service;
+use crate::handler::Handlers;
 
 /// `<entity>.<method_name>`, two tokens of 100 letters.
 const LONGEST_METHOD: usize = 201;
@@ -64,7 +64,7 @@ pub(super) trait Methods {
     fn nearest(&self, method: &str) -> Option<&str>;
 }
 
-impl Methods for Service {
+impl Methods for Handlers {
     fn knows(&self, method: &str) -> bool {
         self.method(method).is_some()
     }

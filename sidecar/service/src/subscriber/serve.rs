@@ -17,7 +17,7 @@ use super::{
     serving::{Serving, Work, mark},
     stateless, transactional,
 };
-use crate::handler::{method::Method, outcome::Outcome, scope::Origin};
+use crate::handler::{outcome::Outcome, scope::Origin, way::Way};
 use crate::{
     host::Host,
     inbox::verdict,
@@ -81,14 +81,12 @@ pub(super) async fn serve(serving: &Serving, message: Message) {
                 counts,
             };
             return match handler {
-                Method::Stateless(handler) => stateless::serve(serving, work, handler).await,
+                Way::Stateless(handler) => stateless::serve(serving, work, handler).await,
                 // Boxed: the memory of every task is that of the longest way, and the stateless way
                 // must be fast.
-                Method::Default(handler) if has_uid => Box::pin(batched::serve(serving, work, handler)).await,
-                Method::Default(handler) => stateless::serve(serving, work, handler).await,
-                Method::Transactional(handler) => {
-                    Box::pin(transactional::serve(serving, work, handler)).await
-                }
+                Way::Default(handler) if has_uid => Box::pin(batched::serve(serving, work, handler)).await,
+                Way::Default(handler) => stateless::serve(serving, work, handler).await,
+                Way::Transactional(handler) => Box::pin(transactional::serve(serving, work, handler)).await,
             };
         }
         Err(error) if error.code == code::METHOD_NOT_FOUND && peers::passed(&message).is_none() => {

@@ -19,7 +19,7 @@ use tpro_wire::{ReplyState, TraceParent, Versions, error::code};
 use super::{answer::ReplyHeaders, method_counts::MethodCounts, request::Back};
 use crate::{
     handler::{
-        Fault, Service,
+        Fault, Handlers,
         calls::Calls,
         cause::describe,
         outcome::Outcome,
@@ -48,7 +48,7 @@ const MISMATCH: &str =
 pub(super) struct Serving {
     pub(super) app: Arc<Host>,
     /// The handlers.
-    pub(super) service: Arc<Service>,
+    pub(super) service: Arc<Handlers>,
     pub(super) calls: Arc<Calls>,
     pub(super) inbox: Inbox,
     pub(super) peers: Arc<Peers>,
@@ -84,7 +84,7 @@ pub(super) struct Work<'m> {
 impl Serving {
     pub(super) fn new(
         app: Arc<Host>,
-        service: Arc<Service>,
+        service: Arc<Handlers>,
         calls: Arc<Calls>,
         inbox: Inbox,
         peers: Arc<Peers>,

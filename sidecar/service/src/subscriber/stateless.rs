@@ -10,9 +10,9 @@ use crate::handler::{
     Ctx, Fault, Statements,
     cause::describe_fault,
     journal::Journal,
-    method::Erased,
     outcome::Outcome,
     run::{Ended, run},
+    way::Erased,
 };
 
 /// Serves a message: also one for a handler of the default way, if its sender gave it no uid to

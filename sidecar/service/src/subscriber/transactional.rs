@@ -18,10 +18,10 @@ use crate::{
     handler::{
         Fault, QueryError, Statements, Tx,
         cause::{describe, describe_fault},
-        method::Erased,
         outcome::Outcome,
         run::{Ended, run},
         transaction::INBOX_PATIENCE,
+        way::Erased,
     },
     inbox::{
         command::Accepted,

@@ -1,0 +1,47 @@
+//! The handlers of a service, by name, without their types.
+
+use std::collections::HashMap;
+
+use tpro_wire::Target;
+
+use super::way::{Reaction, Way};
+
+/// The handlers of a service.
+#[derive(Default)]
+pub struct Handlers {
+    methods: HashMap<String, Way>,
+    replies: HashMap<String, Reaction>,
+}
+
+impl Handlers {
+    /// Adds a method; false if it is there already.
+    pub(super) fn add_method(&mut self, name: &str, way: Way) -> bool {
+        self.methods.insert(name.to_owned(), way).is_none()
+    }
+
+    /// Adds the handlers of a target's replies; false if they are there already.
+    pub(super) fn add_reaction(&mut self, target: &str, reaction: Reaction) -> bool {
+        self.replies.insert(target.to_owned(), reaction).is_none()
+    }
+
+    /// True if a reply of this target has a reply handler.
+    pub fn has_reply_handler(&self, target: &Target) -> bool {
+        self.replies.contains_key(target.service_method())
+    }
+
+    /// The names of all methods with their ways, in order.
+    pub fn methods(&self) -> Vec<(&str, &'static str)> {
+        let mut methods: Vec<_> =
+            self.methods.iter().map(|(name, way)| (name.as_str(), way.as_str())).collect();
+        methods.sort_unstable();
+        methods
+    }
+
+    pub(crate) fn method(&self, name: &str) -> Option<&Way> {
+        self.methods.get(name)
+    }
+
+    pub(crate) fn reaction(&self, target: &Target) -> Option<&Reaction> {
+        self.replies.get(target.service_method())
+    }
+}
