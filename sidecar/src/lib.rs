@@ -4,6 +4,51 @@
 //! Here it is put together: the life of the process, its command line and its HTTP port, and the
 //! names that a service uses. A service's `main` is `fn main() -> std::process::ExitCode {
 //! tpro_sidecar::run(service()) }`.
+//!
+//! A service with settings, a request that names its method, and a test without servers:
+//!
+//! ```
+//! use serde::{Deserialize, Serialize};
+//! use tpro_sidecar::{Ctx, Fault, Method, Service, Settings};
+//!
+//! #[derive(Serialize, Deserialize, Method)]
+//! #[method("billing.invoice.total", reply = Total)]
+//! struct Order {
+//!     prices: Vec<u32>,
+//! }
+//!
+//! #[derive(Serialize, Deserialize)]
+//! struct Total {
+//!     sum: u32,
+//! }
+//!
+//! #[derive(Settings)]
+//! struct Own {
+//!     /// the price of the delivery
+//!     #[setting("DELIVERY_PRICE", default = "5")]
+//!     delivery: u32,
+//! }
+//!
+//! async fn total(ctx: Ctx<Own>, order: Order) -> Result<Total, Fault> {
+//!     if order.prices.is_empty() {
+//!         return Err(Fault::field("prices", "an order has at least one price"));
+//!     }
+//!     Ok(Total { sum: order.prices.iter().sum::<u32>() + ctx.state().delivery })
+//! }
+//!
+//! fn service() -> Service<Own> {
+//!     Service::with_settings("billing").handle_request(total)
+//! }
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), Fault> {
+//! let test = tpro_sidecar::test(service()).setting("DELIVERY_PRICE", "7");
+//! assert_eq!(test.call_request(&Order { prices: vec![1, 2] }).await?.sum, 10);
+//! let refused = test.call_request(&Order { prices: vec![] }).await;
+//! assert_eq!(refused.err().map(|fault| fault.code()), Some(-32602));
+//! # Ok(())
+//! # }
+//! ```
 #![forbid(unsafe_code)]
 
 /// The allocator of every service. A message is some dozens of small allocations, made by one
@@ -17,6 +62,7 @@ mod http;
 
 pub use boot::run;
 pub use tokio_postgres::error::SqlState;
+pub use tpro_macros::{Method, Settings};
 pub use tpro_runtime::config::{FromSetting, OwnSetting, Secret, Settings};
 pub use tpro_service::{
     AnyBody, CallError, Ctx, Failure, Fault, HandlerResult, IntoFault, Method, OnReply, Publish, QueryError,

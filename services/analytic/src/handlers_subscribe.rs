@@ -3,14 +3,16 @@
 use contracts::{Login, ParallelQueries, ParallelQueriesWithTransit, Session};
 use tpro_sidecar::{AnyBody, CallError, Ctx, Fault, QueryError, SqlState};
 
+use crate::settings::Settings;
+
 /// `example.simple`: logs in.
-pub async fn simple(ctx: Ctx, login: Login) -> Result<Session, Fault> {
+pub async fn simple(ctx: Ctx<Settings>, login: Login) -> Result<Session, Fault> {
     let row = ctx
         .db()
         .await?
         .query_one(
             "/* login */ SELECT l.sid, l.face_id FROM pg_sleep($4), app.login($1, $2, $3) AS l",
-            &[&login.ip, &login.login, &login.password, &pause(&ctx)?],
+            &[&login.ip, &login.login, &login.password, &pause(&ctx)],
         )
         .await
         .map_err(refused)?;
@@ -18,14 +20,17 @@ pub async fn simple(ctx: Ctx, login: Login) -> Result<Session, Fault> {
 }
 
 /// `example.request_with_parallel_queries`: hour + minute, asked at the same time.
-pub async fn request_with_parallel_queries(ctx: Ctx, _body: AnyBody) -> Result<ParallelQueries, Fault> {
+pub async fn request_with_parallel_queries(
+    ctx: Ctx<Settings>,
+    _body: AnyBody,
+) -> Result<ParallelQueries, Fault> {
     let (hour, minute) = tokio::try_join!(hour(&ctx), minute(&ctx))?;
     Ok(ParallelQueries { example_request_with_parallel_queries: hour + minute })
 }
 
 /// The two sums, and at the same time a question to another service.
 pub async fn request_with_parallel_queries_with_transit_on_external_service(
-    ctx: Ctx,
+    ctx: Ctx<Settings>,
     body: AnyBody,
 ) -> Result<ParallelQueriesWithTransit, Fault> {
     let (hour, minute, co) = tokio::try_join!(hour(&ctx), minute(&ctx), co_sums(&ctx, &body))?;
@@ -35,38 +40,37 @@ pub async fn request_with_parallel_queries_with_transit_on_external_service(
     })
 }
 
-async fn hour(ctx: &Ctx) -> Result<i32, Fault> {
+async fn hour(ctx: &Ctx<Settings>) -> Result<i32, Fault> {
     let row = ctx
         .db()
         .await?
         .query_one(
             "/* hour */ SELECT extract(hour FROM clock_timestamp())::int4 FROM pg_sleep($1)",
-            &[&pause(ctx)?],
+            &[&pause(ctx)],
         )
         .await?;
     Ok(row.try_get(0)?)
 }
 
-async fn minute(ctx: &Ctx) -> Result<i32, Fault> {
+async fn minute(ctx: &Ctx<Settings>) -> Result<i32, Fault> {
     let row = ctx
         .db()
         .await?
         .query_one(
             "/* minute */ SELECT extract(minute FROM clock_timestamp())::int4 FROM pg_sleep($1)",
-            &[&pause(ctx)?],
+            &[&pause(ctx)],
         )
         .await?;
     Ok(row.try_get(0)?)
 }
 
-async fn co_sums(ctx: &Ctx, body: &AnyBody) -> Result<ParallelQueries, Fault> {
+async fn co_sums(ctx: &Ctx<Settings>, body: &AnyBody) -> Result<ParallelQueries, Fault> {
     ctx.call("co.example.request_with_parallel_queries", body).await.map_err(CallError::into_fault)
 }
 
 /// The pause of a step in seconds, so that the picture of the trace shows what runs side by side.
-fn pause(ctx: &Ctx) -> Result<f64, Fault> {
-    let milliseconds: f64 = ctx.setting("EXAMPLE_PAUSE_MS").parse()?;
-    Ok(milliseconds / 1000.0)
+fn pause(ctx: &Ctx<Settings>) -> f64 {
+    f64::from(ctx.state().pause_ms) / 1000.0
 }
 
 /// `app.login` says by its SQLSTATE which field is wrong; the caller is told the field, never the

@@ -4,6 +4,9 @@
 mod handlers_request;
 mod handlers_subscribe;
 mod service;
+mod settings;
+#[cfg(test)]
+mod tests;
 
 fn main() -> std::process::ExitCode {
     tpro_sidecar::run(service::service())

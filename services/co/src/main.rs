@@ -4,6 +4,8 @@
 mod handlers_request;
 mod handlers_subscribe;
 mod service;
+#[cfg(test)]
+mod tests;
 
 fn main() -> std::process::ExitCode {
     tpro_sidecar::run(service::service())

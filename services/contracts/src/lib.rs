@@ -1,11 +1,13 @@
 //! The request and reply types that services share: one struct each, so that both sides agree by
-//! compiling.
+//! compiling. A request that derives `Method` names its method and its reply, too.
 #![forbid(unsafe_code)]
 
 use serde::{Deserialize, Serialize};
+use tpro_sidecar::Method;
 
-/// A login: the body of `analytic.example.simple`.
-#[derive(Clone, Serialize, Deserialize)]
+/// A login: the request of `analytic.example.simple`.
+#[derive(Clone, Serialize, Deserialize, Method)]
+#[method("analytic.example.simple", reply = Session)]
 pub struct Login {
     /// The address that the login comes from.
     pub ip: String,

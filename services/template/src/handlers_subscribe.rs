@@ -1,10 +1,11 @@
 //! The handlers of `template`: an async function for each method, typed in and out.
 
 use serde::{Deserialize, Serialize};
-use tpro_sidecar::{Ctx, Fault};
+use tpro_sidecar::{Ctx, Fault, Method};
 
-/// The body of `example.ping`. A body that does not fit is refused with the name of the field.
-#[derive(Deserialize)]
+/// The request of `example.ping`. A body that does not fit is refused with the name of the field.
+#[derive(Serialize, Deserialize, Method)]
+#[method("template.example.ping", reply = Pong)]
 pub struct Ping {
     /// The text to send back.
     #[serde(default)]
@@ -12,7 +13,7 @@ pub struct Ping {
 }
 
 /// The result of `example.ping`.
-#[derive(Serialize)]
+#[derive(Serialize, Deserialize)]
 pub struct Pong {
     /// The text that was sent, or `pong`.
     pub pong: String,

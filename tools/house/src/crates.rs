@@ -8,11 +8,12 @@ use std::{
 use crate::{arrows, checkout, modules};
 
 /// The floors, the lowest first. Crates of one floor do not know each other.
-const FLOORS: [&[&str]; 5] = [
-    &["tpro-wire", "tpro-dotenv", "tpro-http", "tpro-tls", "contracts"],
+const FLOORS: [&[&str]; 6] = [
+    &["tpro-wire", "tpro-dotenv", "tpro-http", "tpro-tls", "tpro-macros"],
     &["tpro-runtime"],
     &["tpro-dispatcher", "tpro-service", "tpro-maintenance"],
     &["tpro-sidecar"],
+    &["contracts"],
     // And every service.
     &[],
 ];

@@ -4,7 +4,8 @@
 //!
 //! Most of them have an effect first: a row in the table `public.effect(uid, what)`, which the test
 //! makes. The program serves under any name, so that one copy can ask another of its kind.
-//! `ROGUE_WITHOUT` names parts that it leaves out, as a release before them would.
+//! `ROGUE_WITHOUT` names parts that it leaves out, as a release before them would. With
+//! `ROGUE_STATE=fails` it has a state that cannot be made.
 
 mod answers;
 mod calls;
@@ -32,5 +33,8 @@ fn main() -> std::process::ExitCode {
         ("replies", replies::register),
     ];
     let parts = parts.into_iter().filter(|(name, _)| !without.split(',').any(|part| part == *name));
-    tpro_sidecar::run(parts.fold(Service::new(&name), |service, (_, register)| register(service)))
+    let fails = std::env::var("ROGUE_STATE").is_ok_and(|state| state == "fails");
+    let state = move |(): ()| if fails { Err("told to fail") } else { Ok(()) };
+    let service = Service::with_state(&name, state);
+    tpro_sidecar::run(parts.fold(service, |service, (_, register)| register(service)))
 }

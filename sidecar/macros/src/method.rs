@@ -1,0 +1,104 @@
+//! `#[derive(Method)]`.
+
+use proc_macro2::TokenStream;
+use quote::quote;
+use syn::{
+    DeriveInput, Error, Ident, LitStr, Result, Token, Type,
+    parse::{Parse, ParseStream},
+};
+
+/// The form of the attribute, for errors.
+const FORM: &str = "#[method(\"service.entity.method_name\", reply = Reply)]";
+
+/// The arguments of the attribute.
+struct Arguments {
+    target: LitStr,
+    reply: Type,
+}
+
+impl Parse for Arguments {
+    fn parse(input: ParseStream<'_>) -> Result<Self> {
+        let target: LitStr = input.parse()?;
+        input.parse::<Token![,]>()?;
+        let name: Ident = input.parse()?;
+        if name != "reply" {
+            return Err(Error::new(name.span(), "the second argument is `reply = Reply`"));
+        }
+        input.parse::<Token![=]>()?;
+        let reply = input.parse()?;
+        input.parse::<Option<Token![,]>>()?;
+        Ok(Self { target, reply })
+    }
+}
+
+/// Writes the trait.
+pub(crate) fn expand(input: &DeriveInput) -> Result<TokenStream> {
+    let mut attributes = input.attrs.iter().filter(|attribute| attribute.path().is_ident("method"));
+    let attribute = attributes.next().ok_or_else(|| {
+        Error::new(input.ident.span(), format!("the name of the method is missing: {FORM}"))
+    })?;
+    if let Some(second) = attributes.next() {
+        return Err(Error::new_spanned(second, "a request has one method"));
+    }
+    let Arguments { target, reply } = attribute
+        .parse_args()
+        .map_err(|error| Error::new(error.span(), format!("{error}; the form is {FORM}")))?;
+    if !is_target(&target.value()) {
+        return Err(Error::new(target.span(), "a target is `service.entity.method_name`"));
+    }
+    let name = &input.ident;
+    let (generics, arguments, bounds) = input.generics.split_for_impl();
+    Ok(quote! {
+        impl #generics ::tpro_sidecar::Method for #name #arguments #bounds {
+            const TARGET: &'static str = #target;
+            type Reply = #reply;
+        }
+    })
+}
+
+/// True if the text has three names. The rules of a name are looked at when the service starts.
+fn is_target(text: &str) -> bool {
+    let is_name = |name: &str| {
+        !name.is_empty() && name.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-'))
+    };
+    text.split('.').count() == 3 && text.split('.').all(is_name)
+}
+
+#[cfg(test)]
+mod tests {
+    use syn::parse_quote;
+
+    use super::*;
+
+    #[test]
+    fn the_trait_has_the_target_and_the_reply() {
+        let written = expand(&parse_quote! {
+            #[method("analytic.example.simple", reply = Session)]
+            struct Login<T> where T: Clone { name: T }
+        });
+        let expected = quote! {
+            impl<T> ::tpro_sidecar::Method for Login<T> where T: Clone {
+                const TARGET: &'static str = "analytic.example.simple";
+                type Reply = Session;
+            }
+        };
+        assert_eq!(written.unwrap().to_string(), expected.to_string());
+    }
+
+    #[test]
+    fn a_mistake_is_named() {
+        let refused = |input: DeriveInput| expand(&input).unwrap_err().to_string();
+        let missing = refused(parse_quote! { struct Login; });
+        assert!(missing.starts_with("the name of the method is missing"), "{missing}");
+        let two_names = refused(parse_quote! { #[method("example.simple", reply = ())] struct Login; });
+        assert_eq!(two_names, "a target is `service.entity.method_name`");
+        let no_reply = refused(parse_quote! { #[method("a.b.c", result = ())] struct Login; });
+        assert!(no_reply.starts_with("the second argument is `reply = Reply`"), "{no_reply}");
+        let twice = refused(parse_quote! {
+            #[method("a.b.c", reply = ())]
+            #[method("a.b.d", reply = ())]
+            struct Login;
+        });
+        assert_eq!(twice, "a request has one method");
+    }
+}
