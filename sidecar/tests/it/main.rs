@@ -56,6 +56,7 @@ mod make_go_env;
 mod make_launcher;
 mod make_nats;
 mod make_roll;
+mod make_russian;
 mod make_upgrade;
 mod methods;
 mod monitoring;

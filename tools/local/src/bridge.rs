@@ -14,7 +14,7 @@ use crate::{cargo, http, nats_users, port, process, secret, state};
 
 /// Its settings, and their template.
 const SETTINGS: &str = "tools/bridge/.env";
-const TEMPLATE: &str = "make/bridge.env";
+const TEMPLATE: &str = "bridge.env";
 /// The time that a copy has to be ready.
 const PATIENCE: Duration = Duration::from_secs(30);
 /// The time that a copy has to stop, beyond the longest time of the messages in its hands.
@@ -116,7 +116,8 @@ fn log(number: u32) -> String {
 fn settings(checkout: &Checkout) -> Outcome<EnvFile> {
     let file = EnvFile::at(checkout.path(SETTINGS));
     if !file.path().exists() {
-        let text = fs::read_to_string(checkout.path(TEMPLATE)).context(format!("reading {TEMPLATE}"))?;
+        let template = checkout.template(TEMPLATE);
+        let text = fs::read_to_string(checkout.path(&template)).context(format!("reading {template}"))?;
         secret::replace(file.path(), &text)?;
         checkout.screen.say(format!("      {SETTINGS} written"));
     }

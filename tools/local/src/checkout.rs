@@ -100,6 +100,11 @@ impl Checkout {
         self.settings.get("CARGO_TARGET_DIR").map_or_else(|| self.path("target"), |folder| self.path(folder))
     }
 
+    /// The template of a file that people read, below `make`, in their language.
+    pub fn template(&self, name: &str) -> String {
+        if self.person_is_russian() { format!("make/ru/{name}") } else { format!("make/{name}") }
+    }
+
     /// True if texts for people are to be Russian.
     pub fn person_is_russian(&self) -> bool {
         self.language.starts_with("ru")

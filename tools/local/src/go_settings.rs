@@ -19,10 +19,11 @@ const FOR_EVER: &str = "36500";
 /// The port of OTLP over gRPC.
 const OTLP: u16 = 4317;
 
-/// Converts the text of a file. Comments and keys that nobody knows stay as they are.
-pub fn convert(old: &str) -> Converted {
+/// Converts the text of a file, under a line that heads the new one. Comments and keys that nobody
+/// knows stay as they are.
+pub fn convert(old: &str, heading: &str) -> Converted {
     let mut new = Converted::default();
-    new.line("# Converted from the settings of the Go system, which are in .env.go.");
+    new.line(heading);
     for line in tpro_dotenv::without_mark(old).lines() {
         match tpro_dotenv::read(line) {
             Line::Set(key, value) => new.setting(old, line, key, &value),
@@ -178,7 +179,7 @@ OWN_SETTING=7
 
     #[test]
     fn each_key_of_the_go_system_becomes_one_of_tpro_or_is_told() {
-        let new = convert(OLD);
+        let new = convert(OLD, "# heading");
         let lines: Vec<&str> = new.text.lines().skip(1).collect();
         assert_eq!(
             lines,
@@ -220,7 +221,7 @@ OWN_SETTING=7
 
     #[test]
     fn logins_in_the_address_and_samplers_without_a_counterpart() {
-        let of = |line: &str| convert(line).text.lines().skip(1).map(str::to_owned).collect::<Vec<_>>();
+        let of = |line: &str| convert(line, "#").text.lines().skip(1).map(str::to_owned).collect::<Vec<_>>();
         assert_eq!(
             of("URL_NATS=nats://go:s@cret@nats.example.org:4222"),
             ["NATS_URL=nats://nats.example.org:4222", "NATS_USER=go", "NATS_PASSWORD=s@cret"]

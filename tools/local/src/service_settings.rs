@@ -9,6 +9,10 @@ use crate::env_file::EnvFile;
 use crate::failure::{Context as _, Failure, Outcome};
 use crate::{address, chosen, go_settings, nats, nats_users, secret, services, state};
 
+/// The first line of a file that was converted, in English and in Russian.
+const HEADING: &str = "# Converted from the settings of the Go system, which are in .env.go.";
+const HEADING_RU: &str = "# Переведено из настроек системы на Go, которые лежат в .env.go.";
+
 /// True if the user has asked for the step itself, and wants to hear that nothing was left to do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Told {
@@ -39,8 +43,8 @@ pub fn create(checkout: &Checkout, service: &str, told: Told) -> Outcome<EnvFile
     let shown = format!("services/{service}/.env");
     convert(checkout, &file, &shown)?;
     if !file.path().exists() {
-        let template = if checkout.person_is_russian() { "make/ru/service.env" } else { "make/service.env" };
-        let text = fs::read_to_string(checkout.path(template)).context(format!("reading {template}"))?;
+        let template = checkout.template("service.env");
+        let text = fs::read_to_string(checkout.path(&template)).context(format!("reading {template}"))?;
         secret::replace(file.path(), &text.replace("@NAME@", service))?;
         checkout.screen.say(format!("      {shown} written"));
         // The keys that only make can fill in, once.
@@ -68,7 +72,8 @@ fn convert(checkout: &Checkout, file: &EnvFile, shown: &str) -> Outcome {
         ))
         .remedy(format!("move {shown}.go away, and {shown} is converted")));
     }
-    let new = go_settings::convert(&old);
+    let heading = if checkout.person_is_russian() { HEADING_RU } else { HEADING };
+    let new = go_settings::convert(&old, heading);
     secret::replace(&kept, &old)?;
     secret::replace(file.path(), &new.text)?;
     checkout.screen.say(format!("      {shown} converted from the Go system; the old file is {shown}.go"));
