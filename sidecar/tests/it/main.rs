@@ -46,6 +46,7 @@ mod leftovers;
 mod listeners;
 mod load;
 mod locks;
+mod log_fields;
 mod login;
 mod logs;
 mod maintenance;
