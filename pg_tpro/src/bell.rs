@@ -4,7 +4,7 @@
 //! A transaction that commits a NOTIFY holds a lock of the whole cluster through its WAL flush,
 //! which ends group commit. So the trigger on `mq_publish` only notes that its service has
 //! something to send. Just before the commit the bell's lock is tried in share mode. A session that
-//! gets it knows that nobody sleeps: the share lock goes when the commit is visible, so the
+//! gets it knows that nobody else sleeps: the share lock goes when the commit is visible, so the
 //! dispatcher can take the bell only then, and reads again after it. A session that does not get
 //! the lock rings.
 //!
@@ -107,7 +107,10 @@ fn forget() {
 }
 
 fn ring_if_asleep(schema: pg_sys::Oid) {
-    if Tag::new(schema, Lock::Bell).try_share_in_transaction() {
+    let bell = Tag::new(schema, Lock::Bell);
+    // A session shares what it holds itself. A dispatcher that publishes, by a trigger on its
+    // replies, rings itself.
+    if bell.try_share_in_transaction() && !bell.is_held_here() {
         return;
     }
     // SAFETY: before the commit the catalogue can still be read; the name, if the schema still

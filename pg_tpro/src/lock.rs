@@ -59,11 +59,16 @@ impl Tag {
 
     /// Lets the lock go, if this session has it.
     pub fn let_go(&self) {
-        // SAFETY: the tag is a valid lock tag. Releasing a lock that is not held would be a warning
-        // for the user.
-        if unsafe { pg_sys::LockHeldByMe(&self.0, pg_sys::ExclusiveLock as i32) } {
+        // Releasing a lock that is not held would be a warning for the user.
+        if self.is_held_here() {
             self.release(pg_sys::ExclusiveLock);
         }
+    }
+
+    /// True if this session has the lock exclusively.
+    pub fn is_held_here(&self) -> bool {
+        // SAFETY: the tag is a valid lock tag.
+        unsafe { pg_sys::LockHeldByMe(&self.0, pg_sys::ExclusiveLock as i32) }
     }
 
     /// Shares the lock until the transaction has ended, if nobody has it exclusively.

@@ -61,6 +61,18 @@ async fn it_is_silent_while_the_dispatcher_is_awake() -> Outcome {
 }
 
 #[tpro_testkit::test]
+async fn a_dispatcher_that_publishes_rings_itself() -> Outcome {
+    let database = database().await?;
+    let (dispatcher, mut listener, _publisher) = asleep(&database).await?;
+    dispatcher.batch_execute(PUBLISH).await?;
+    assert_eq!(listener.rung().await?, ["main"], "its own lock keeps its own commit from nothing");
+    dispatcher.batch_execute("SELECT tpro.wake('main')").await?;
+    dispatcher.batch_execute(PUBLISH).await?;
+    assert_eq!(listener.rung().await?, [""; 0]);
+    Ok(())
+}
+
+#[tpro_testkit::test]
 async fn a_dispatcher_that_dies_asleep_leaves_the_bell() -> Outcome {
     let database = database().await?;
     let (dispatcher, mut listener, publisher) = asleep(&database).await?;

@@ -40,6 +40,7 @@ mod note;
 mod outcome;
 mod outcomes;
 pub(crate) mod outgoing;
+mod pace;
 pub mod published;
 pub(crate) mod pulse;
 pub mod reader;
@@ -50,6 +51,7 @@ pub mod recovery;
 mod replies;
 mod reply_queue;
 mod retry;
+mod ring_cost;
 mod schedule;
 pub(crate) mod settings;
 mod settle_spans;
@@ -203,7 +205,7 @@ impl Core {
             Input::Reply(reply) => self.on_reply(&reply),
             Input::Forbidden(subject) => self.on_forbidden(subject),
             Input::Back(service) => self.on_back(service),
-            Input::Rung => self.reading.rung(),
+            Input::Rung => self.reading.rung(self.now),
             Input::Cancelled => self.reading.cancelled(),
             Input::Done(done) => self.on_done(done),
             Input::Handled(handled) => self.on_handled(handled),

@@ -17,7 +17,7 @@ pub struct Counts {
     pub takeovers: Counter,
     /// The number of times that this copy deposed a frozen leader.
     pub deposed: Counter,
-    /// 1 while the dispatcher sleeps.
+    /// 1 while the dispatcher has the bell.
     pub asleep: Gauge,
     /// Pages read from the outbox, by what they were for: `rows`, `empty`, `recovery`, `fetch`,
     /// `recall`.
@@ -84,7 +84,11 @@ impl Counts {
         r.register("leading", "1 while this copy leads", counts.leading.clone());
         r.register("takeovers", "How often this copy began to lead", counts.takeovers.clone());
         r.register("deposed", "Frozen leaders this copy deposed", counts.deposed.clone());
-        r.register("asleep", "1 while the dispatcher sleeps", counts.asleep.clone());
+        r.register(
+            "asleep",
+            "1 while the dispatcher has the bell, so that a publish wakes it",
+            counts.asleep.clone(),
+        );
         r.register("reads", "Pages read from the outbox, by kind", counts.reads.clone());
         r.register(
             "floor",

@@ -34,8 +34,8 @@ pub enum Variant {
     WithoutSecondRead,
     /// The second read shares its statement, and so its snapshot, with the taking of the bell.
     LockAndReadInOneStatement,
-    /// The dispatcher inserts into its own outbox without letting the bell go.
-    InsertsHoldingTheBell,
+    /// A dispatcher that has the bell and inserts into its own outbox does not ring itself.
+    InsertsWithoutRinging,
 }
 
 /// The model: so many publishers, one transaction each, and one dispatcher.
@@ -72,9 +72,7 @@ pub enum Action {
     End,
     /// A notification reaches the dispatcher.
     Hear,
-    /// The dispatcher has something to insert, and is woken for it.
-    WakeToInsert,
-    /// The dispatcher inserts into its own outbox.
+    /// The dispatcher's session inserts into its own outbox, by a trigger on replies.
     OwnInsert,
 }
 
@@ -142,12 +140,7 @@ impl Model for Bell {
         let polls = !dispatcher.is_asleep() || state.unread.silent > 0;
         actions.extend(dispatcher.acts().filter(|act| *act != Act::Read || polls).map(Action::Begin));
         if state.own_inserts > 0 {
-            let holding = self.variant == Variant::InsertsHoldingTheBell;
-            if !dispatcher.has_bell || (dispatcher.is_asleep() && holding) {
-                actions.push(Action::OwnInsert);
-            } else if dispatcher.is_asleep() {
-                actions.push(Action::WakeToInsert);
-            }
+            actions.push(Action::OwnInsert);
         }
     }
 
@@ -166,15 +159,15 @@ impl Model for Bell {
             Action::End => state.end(self.variant)?,
             Action::Hear => {
                 state.signalled = false;
-                state.dispatcher.bell.rung();
+                state.dispatcher.rung();
             }
-            // By a ring of its own.
-            Action::WakeToInsert => state.dispatcher.bell.rung(),
             Action::OwnInsert => {
-                // Its own share lock does not conflict with its own exclusive one, so nobody rings,
-                // asleep or not.
+                // Its own share lock does not conflict with its own exclusive one: that it has the
+                // bell, it looks up.
                 state.own_inserts -= 1;
                 state.unread.ringing += 1;
+                let rings = self.variant != Variant::InsertsWithoutRinging;
+                state.signalled |= state.dispatcher.has_bell && rings;
             }
         }
         Some(state)
@@ -187,8 +180,10 @@ impl Model for Bell {
             }),
             Property::always("what is visible is read", |model: &Bell, state: &State| model.can_read(state)),
             Property::sometimes("the dispatcher is woken by a publisher", |_, state: &State| {
-                let wakes = state.dispatcher.acts().any(|act| act == Act::Wake);
-                wakes && state.unread.ringing > 0 && state.own_inserts == 1
+                state.signalled && state.dispatcher.is_woken_by_a_ring() && state.own_inserts == 1
+            }),
+            Property::sometimes("the bell is let go when it rings too often", |_, state: &State| {
+                state.dispatcher.acts().any(|act| act == Act::Wake)
             }),
             Property::sometimes("a prepared transaction keeps the dispatcher awake", |_, state: &State| {
                 matches!(state.dispatcher.statement, Some(Statement::Take { .. }))

@@ -98,8 +98,8 @@ async fn a_thousand_transactions_at_once_ring_once_each_at_most() -> Outcome {
     assert_eq!((recon.settled, answerer.taken()), (1_000, 1_000));
     let heard = listener.heard().await?;
     println!("figure: bells of 1000 transactions at once: {heard}");
-    // Once each at most would be so by chance, too; most of them found nobody asleep.
-    assert!((1..SESSIONS * EACH).contains(&heard), "{heard}");
+    // A machine on which they come slowly enough may hear each of them.
+    assert!((1..=SESSIONS * EACH).contains(&heard), "{heard}");
     world.finish(&[&main]).await?;
     Ok(())
 }

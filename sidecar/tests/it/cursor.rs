@@ -79,6 +79,35 @@ async fn a_forgotten_open_transaction_lets_the_dispatcher_sleep() -> Outcome {
     Ok(())
 }
 
+/// A trigger on replies runs in the session of the leader, which has the bell itself.
+#[tpro_testkit::test]
+async fn messages_that_the_leaders_own_session_publishes_wake_it() -> Outcome {
+    const ASKED: &str = "SELECT count(*) FROM main_service.mq_reply";
+    let world = World::new().await?;
+    let _answerer = Answerer::echo(&world.nats, "tpro.old.thing.ask").await?;
+    let main = world.start(world.sidecar("main")?.env("POLL_INTERVAL_MS", 0)).await?;
+    world
+        .admin
+        .batch_execute(
+            "CREATE FUNCTION public.ask_again() RETURNS trigger LANGUAGE plpgsql AS $$
+             BEGIN
+                 IF (SELECT count(*) FROM main_service.mq_publish) < 5 THEN
+                     INSERT INTO main_service.mq_publish (protocol, service_name, entity, method_name)
+                     VALUES ('json', 'old', 'thing', 'ask');
+                 END IF;
+                 RETURN NULL;
+             END $$;
+             CREATE TRIGGER again AFTER INSERT ON main_service.mq_reply
+                 FOR EACH ROW EXECUTE FUNCTION public.ask_again()",
+        )
+        .await?;
+    asleep(&world).await?;
+    world.ask(&Message::to("old.thing.ask").protocol("json")).await?.ok()?;
+    eventually("each reply has asked the next", async || Ok(world.count(ASKED).await? == 5)).await?;
+    world.finish(&[&main]).await?;
+    Ok(())
+}
+
 #[tpro_testkit::test]
 async fn what_rings_no_bell_is_found_by_the_slow_poll() -> Outcome {
     let world = World::new().await?;

@@ -1,10 +1,16 @@
-//! When to read, when to sleep, and how to be woken: the dispatcher's side of the bell.
+//! When to read, and how to be woken: the dispatcher's side of the bell.
 //!
-//! The bell is a lock. The dispatcher that holds it exclusively sleeps; a transaction that
-//! publishes tries it shared before it commits, and notifies when it cannot have it. So the order
-//! matters, and is the whole of this file: take the bell, *then* read once more, in a statement of
-//! its own (what committed before the bell was taken did not ring, and is visible by then); only
-//! what that read does not find will ring. `sidecar/models/src/bell.rs` checks it exhaustively.
+//! The bell is a lock. While the dispatcher holds it exclusively, a transaction that publishes
+//! rings: it tries the lock shared before it commits, and notifies when it cannot have it. So the
+//! order matters, and is the whole of this file: take the bell, *then* read once more, in a
+//! statement of its own (what committed before the bell was taken did not ring, and is visible by
+//! then); only what that read does not find will ring. `sidecar/models/src/bell.rs` checks it
+//! exhaustively.
+//!
+//! There are two modes. With the bell, each ring is answered by one read, and nothing is polled.
+//! Without it, reads follow each other about a millisecond apart, and publishers pay nothing. A
+//! ring costs its publisher a notification, so the bell is let go when it rings too often (see
+//! [`Pace`]), and taken again when messages have become rare.
 //!
 //! Replies and timers do not wake: they need the session, not the bell.
 
@@ -12,24 +18,31 @@ use std::time::{Duration, Instant};
 
 use tpro_runtime::plant;
 
-/// Pauses between reads that find nothing, before the dispatcher tries to sleep. A message waits
-/// for half of the longest, and a dozen reads are made before the sleep.
-const FIRST_PAUSE: Duration = Duration::from_millis(1);
-const LONGEST_PAUSE: Duration = Duration::from_millis(4);
+use super::pace::Pace;
+
+/// The pause between two reads without the bell.
+const PAUSE: Duration = Duration::from_millis(1);
 
 /// Where the dispatcher is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 enum State {
     /// Reads from time to time; nobody rings.
-    Awake { quiet_since: Option<Instant>, next: Instant, pause: Duration },
+    Awake {
+        /// When it began to count what it finds.
+        since: Instant,
+        /// It has read since the bell was asked for.
+        read: bool,
+        /// Reads since then that have found something.
+        finds: u32,
+        /// The next read.
+        next: Instant,
+    },
     /// The bell is being taken.
     Taking,
-    /// Has the bell; reads once more. A ring meanwhile is remembered.
+    /// Has the bell, and reads. A ring during the read is remembered.
     Armed { rung: bool },
-    /// Sleeps until the bell rings or the slow poll is due.
+    /// Has the bell, and waits until it rings or the slow poll is due.
     Asleep { poll: Option<Instant> },
-    /// Sleeps, and looks whether there is something that cannot ring.
-    Polling { rung: bool },
     /// The bell is being let go.
     Waking,
 }
@@ -52,7 +65,7 @@ pub enum Found {
     Nothing,
     /// Some rows, and no more for now.
     Some,
-    /// A full page; there may be more.
+    /// A full page, or one that does not show what is visible now; there may be more.
     More,
 }
 
@@ -62,15 +75,21 @@ pub struct Bell {
     state: State,
     /// A statement of ours is under way.
     busy: bool,
+    pace: Pace,
     park_after: Duration,
     slow_poll: Option<Duration>,
 }
 
 impl Bell {
-    /// A bell that is awake, and tries to sleep when it was quiet for so long.
+    /// A dispatcher without the bell. It tries to take it when messages were rare for so long.
     pub fn new(park_after: Duration, slow_poll: Option<Duration>, now: Instant) -> Self {
-        let state = State::Awake { quiet_since: None, next: now, pause: FIRST_PAUSE };
-        Self { state, busy: false, park_after, slow_poll }
+        let state = State::Awake { since: now, read: false, finds: 0, next: now };
+        Self { state, busy: false, pace: Pace::new(now), park_after, slow_poll }
+    }
+
+    /// The bell may ring once in so long, on average.
+    pub fn allow(&mut self, gap: Duration) {
+        self.pace.allow(gap);
     }
 
     /// The statement to run now, if any. The caller does it, and says how it ended; or, when it may
@@ -80,31 +99,46 @@ impl Bell {
             return None;
         }
         match self.state {
-            State::Awake { quiet_since: Some(since), .. } if now >= since + self.park_after => {
-                Some(Act::Sleep)
-            }
-            State::Awake { next, .. } => (now >= next).then_some(Act::Read),
-            State::Armed { rung: false } | State::Polling { rung: false } => Some(Act::Read),
-            State::Asleep { poll } => poll.is_some_and(|poll| now >= poll).then_some(Act::Read),
-            State::Armed { rung: true } | State::Polling { rung: true } | State::Waking => Some(Act::Wake),
+            State::Awake { next, .. } => match self.parks_at() {
+                Some(at) if now >= at => Some(Act::Sleep),
+                _ => (now >= next).then_some(Act::Read),
+            },
             State::Taking => None,
+            State::Armed { .. } | State::Asleep { .. } if self.pace.is_exceeded(now) => Some(Act::Wake),
+            State::Armed { .. } => Some(Act::Read),
+            State::Asleep { poll } => poll.is_some_and(|poll| now >= poll).then_some(Act::Read),
+            State::Waking => Some(Act::Wake),
         }
     }
 
     /// When to ask `act` again, if nothing else happens.
     pub fn next(&self) -> Option<Instant> {
         match self.state {
-            State::Awake { quiet_since: Some(since), next, .. } => Some(next.min(since + self.park_after)),
-            State::Awake { next, .. } => Some(next),
+            State::Awake { next, .. } => Some(self.parks_at().map_or(next, |at| at.min(next))),
             State::Asleep { poll } => poll,
             _ => None,
         }
         .filter(|_| !self.busy)
     }
 
-    /// True while the dispatcher sleeps.
+    /// When to take the bell, if no read finds anything before.
+    fn parks_at(&self) -> Option<Instant> {
+        match self.state {
+            State::Awake { since, read: true, finds, .. } if self.pace.is_kept_by(finds, self.park_after) => {
+                Some(since + self.park_after)
+            }
+            _ => None,
+        }
+    }
+
+    /// True while the dispatcher waits to be woken.
     pub fn is_asleep(&self) -> bool {
-        matches!(self.state, State::Asleep { .. } | State::Polling { .. })
+        matches!(self.state, State::Asleep { .. })
+    }
+
+    /// True while the bell is the dispatcher's, and publishers ring.
+    pub fn is_armed(&self) -> bool {
+        matches!(self.state, State::Armed { .. } | State::Asleep { .. })
     }
 
     /// `act` is being done.
@@ -113,7 +147,9 @@ impl Bell {
         match (act, self.state) {
             (Act::Sleep, _) => self.state = State::Taking,
             (Act::Wake, _) => self.state = State::Waking,
-            (Act::Read, State::Asleep { .. }) => self.state = State::Polling { rung: false },
+            (Act::Read, State::Armed { .. } | State::Asleep { .. }) => {
+                self.state = State::Armed { rung: false };
+            }
             (Act::Read, _) => {}
         }
     }
@@ -122,21 +158,20 @@ impl Bell {
     pub fn read(&mut self, found: Found, now: Instant) {
         self.busy = false;
         self.state = match self.state {
-            State::Awake { quiet_since, pause, .. } => match found {
-                Found::More => State::Awake { quiet_since: None, next: now, pause: FIRST_PAUSE },
-                Found::Some => {
-                    State::Awake { quiet_since: None, next: now + FIRST_PAUSE, pause: FIRST_PAUSE }
-                }
-                Found::Nothing => State::Awake {
-                    quiet_since: quiet_since.or(Some(now)),
-                    next: now + pause,
-                    pause: (pause * 2).min(LONGEST_PAUSE),
-                },
-            },
-            State::Armed { rung } | State::Polling { rung } if rung || found != Found::Nothing => {
-                State::Waking
+            State::Awake { since, finds, .. } => {
+                let (now_found, next) = match found {
+                    Found::Nothing => (0, now + PAUSE),
+                    Found::Some => (1, now + PAUSE),
+                    Found::More => (u32::MAX, now),
+                };
+                let finds = finds.saturating_add(now_found);
+                let counts = now < since + self.park_after || self.pace.is_kept_by(finds, self.park_after);
+                let (since, finds) = if counts { (since, finds) } else { (now, now_found) };
+                State::Awake { since, read: true, finds, next }
             }
-            State::Armed { .. } | State::Polling { .. } => self.fall_asleep(now),
+            State::Armed { .. } if found == Found::More => State::Waking,
+            State::Armed { rung: true } => State::Armed { rung: false },
+            State::Armed { rung: false } => self.fall_asleep(now),
             other => other,
         };
     }
@@ -150,8 +185,8 @@ impl Bell {
             // Its row is about to be visible: it reads before it tries again. A transaction that is
             // prepared may keep the bell for hours.
             false => {
-                let quiet_since = plant::is_planted("sleep without a read").then_some(now);
-                State::Awake { quiet_since, next: now + FIRST_PAUSE, pause: FIRST_PAUSE }
+                let read = plant::is_planted("sleep without a read");
+                State::Awake { since: now, read, finds: 0, next: now + PAUSE }
             }
         };
     }
@@ -159,17 +194,19 @@ impl Bell {
     /// The bell was let go.
     pub fn let_go(&mut self, now: Instant) {
         self.busy = false;
-        self.state = State::Awake { quiet_since: None, next: now, pause: FIRST_PAUSE };
+        self.pace.begin(now);
+        self.state = State::Awake { since: now, read: false, finds: 0, next: now };
     }
 
     /// Somebody rang.
-    pub fn rung(&mut self) {
+    pub fn rung(&mut self, now: Instant) {
         match &mut self.state {
-            State::Asleep { .. } => self.state = State::Waking,
-            State::Armed { rung } | State::Polling { rung } => *rung = true,
-            // A ring from before we were awake.
-            State::Awake { .. } | State::Taking | State::Waking => {}
+            State::Asleep { .. } => self.state = State::Armed { rung: false },
+            State::Armed { rung } => *rung = self.busy,
+            // A ring from before it was let go.
+            State::Awake { .. } | State::Taking | State::Waking => return,
         }
+        self.pace.ring(now);
     }
 
     fn fall_asleep(&self, now: Instant) -> State {
@@ -182,17 +219,20 @@ mod tests {
     use super::*;
 
     const PARK: Duration = Duration::from_millis(50);
+    const GAP: Duration = Duration::from_millis(10);
 
+    /// A dispatcher that has read, and has found nothing for a while.
     fn quiet() -> (Bell, Instant) {
         let mut now = Instant::now();
         let mut bell = Bell::new(PARK, Some(Duration::from_secs(5)), now);
+        bell.allow(GAP);
         while bell.act(now) != Some(Act::Sleep) {
             if bell.act(now) == Some(Act::Read) {
                 bell.begun(Act::Read);
                 assert_eq!(bell.act(now), None, "one statement at a time");
                 bell.read(Found::Nothing, now);
             }
-            now = bell.next().expect("awake, it always has something to do");
+            now = bell.next().expect("without the bell there is always something to do");
         }
         (bell, now)
     }
@@ -201,76 +241,149 @@ mod tests {
         let (mut bell, now) = quiet();
         bell.begun(Act::Sleep);
         bell.taken(true, now);
-        assert_eq!(bell.act(now), Some(Act::Read), "it reads once more");
-        bell.begun(Act::Read);
-        bell.read(Found::Nothing, now);
+        assert!(bell.is_armed() && !bell.is_asleep());
+        reads(&mut bell, Found::Nothing, now);
         assert!(bell.is_asleep());
         (bell, now)
     }
 
+    /// It wants to read, and does.
+    fn reads(bell: &mut Bell, found: Found, now: Instant) {
+        assert_eq!(bell.act(now), Some(Act::Read));
+        bell.begun(Act::Read);
+        bell.read(found, now);
+    }
+
     #[test]
-    fn it_tries_to_sleep_when_reads_found_nothing_for_a_while() {
+    fn it_takes_the_bell_when_reads_found_nothing_for_a_while() {
         let start = Instant::now();
         let (_, now) = quiet();
         assert!(now >= start + PARK && now < start + 2 * PARK);
     }
 
     #[test]
-    fn a_row_found_by_the_read_after_taking_the_bell_keeps_it_awake() {
-        let (mut bell, now) = quiet();
-        bell.begun(Act::Sleep);
-        bell.taken(true, now);
-        bell.begun(Act::Read);
-        bell.read(Found::Some, now);
+    fn it_reads_once_more_after_taking_the_bell_and_keeps_it() {
+        for found in [Found::Nothing, Found::Some] {
+            let (mut bell, now) = quiet();
+            bell.begun(Act::Sleep);
+            bell.taken(true, now);
+            reads(&mut bell, found, now);
+            assert!(bell.is_asleep(), "after {found:?}");
+        }
+    }
+
+    #[test]
+    fn a_full_page_lets_the_bell_go() {
+        let (mut bell, now) = asleep();
+        bell.rung(now);
+        reads(&mut bell, Found::More, now);
         assert_eq!(bell.act(now), Some(Act::Wake));
         bell.begun(Act::Wake);
         bell.let_go(now);
-        assert_eq!(bell.act(now), Some(Act::Read));
+        assert!(!bell.is_armed());
+        reads(&mut bell, Found::More, now);
+        assert_eq!(bell.act(now), Some(Act::Read), "at once");
     }
 
     #[test]
-    fn a_ring_while_it_falls_asleep_is_not_lost() {
-        let (mut bell, now) = quiet();
-        bell.begun(Act::Sleep);
-        bell.taken(true, now);
-        bell.begun(Act::Read);
-        bell.rung();
-        bell.read(Found::Nothing, now);
-        assert_eq!(bell.act(now), Some(Act::Wake));
-    }
-
-    #[test]
-    fn a_ring_wakes_it() {
-        let (mut bell, now) = asleep();
+    fn without_patience_it_reads_on_until_a_read_finds_nothing() {
+        let now = Instant::now();
+        let mut bell = Bell::new(Duration::ZERO, None, now);
+        reads(&mut bell, Found::More, now);
+        reads(&mut bell, Found::Some, now);
         assert_eq!(bell.act(now), None);
-        bell.rung();
-        assert_eq!(bell.act(now), Some(Act::Wake));
+        reads(&mut bell, Found::Nothing, now + PAUSE);
+        assert_eq!(bell.act(now + PAUSE), Some(Act::Sleep));
     }
 
     #[test]
-    fn a_publisher_about_to_commit_keeps_it_awake() {
+    fn each_ring_is_answered_by_a_read_and_nothing_is_let_go() {
+        let (mut bell, start) = asleep();
+        for ring in 0..100 {
+            let now = start + ring * GAP;
+            assert!(bell.is_asleep());
+            bell.rung(now);
+            reads(&mut bell, Found::Some, now);
+        }
+    }
+
+    #[test]
+    fn a_ring_during_a_read_is_answered_by_another() {
+        let (mut bell, now) = asleep();
+        bell.rung(now);
+        assert_eq!(bell.act(now), Some(Act::Read));
+        bell.begun(Act::Read);
+        bell.rung(now);
+        bell.rung(now);
+        bell.read(Found::Some, now);
+        reads(&mut bell, Found::Nothing, now);
+        assert!(bell.is_asleep());
+    }
+
+    #[test]
+    fn the_bell_is_let_go_when_it_rings_too_often_and_taken_again_when_messages_are_rare() {
+        let (mut bell, mut now) = asleep();
+        while bell.act(now) != Some(Act::Wake) {
+            now += GAP / 4;
+            bell.rung(now);
+            if bell.act(now) == Some(Act::Read) {
+                reads(&mut bell, Found::Some, now);
+            }
+        }
+        bell.begun(Act::Wake);
+        bell.let_go(now);
+        // As often as before: the bell stays where it is.
+        let busy = now;
+        while now < busy + 10 * PARK {
+            reads(&mut bell, Found::Some, now);
+            now += GAP / 4;
+        }
+        // Less than half of what is allowed.
+        while bell.act(now) != Some(Act::Sleep) {
+            assert!(now < busy + 13 * PARK, "it would never take the bell");
+            if bell.act(now) == Some(Act::Read) {
+                reads(&mut bell, Found::Nothing, now);
+            }
+            now += PAUSE;
+        }
+    }
+
+    #[test]
+    fn the_moment_to_look_again_is_never_one_that_has_passed() {
+        let mut now = Instant::now();
+        let mut bell = Bell::new(PARK, None, now);
+        bell.allow(GAP);
+        for step in 0..1_000 {
+            assert_eq!(bell.act(now), Some(Act::Read), "step {step}");
+            bell.begun(Act::Read);
+            now += PAUSE;
+            bell.read(Found::Some, now);
+            assert!(bell.next().expect("there is always a next read") > now);
+            now += PAUSE;
+        }
+    }
+
+    #[test]
+    fn a_publisher_about_to_commit_keeps_the_bell() {
         let (mut bell, now) = quiet();
         bell.begun(Act::Sleep);
         bell.taken(false, now);
         assert_eq!(bell.act(now), None);
-        assert_eq!(bell.act(now + FIRST_PAUSE), Some(Act::Read));
+        assert_eq!(bell.act(now + PAUSE), Some(Act::Read));
     }
 
     #[test]
     fn a_bell_that_cannot_be_had_is_tried_again_only_after_a_read() {
         let now = Instant::now();
         let mut bell = Bell::new(Duration::ZERO, None, now);
-        bell.begun(Act::Read);
-        bell.read(Found::Nothing, now);
+        reads(&mut bell, Found::Nothing, now);
         for ms in 0..10 {
-            let now = now + ms * FIRST_PAUSE;
+            let now = now + ms * PAUSE;
             assert_eq!(bell.act(now), Some(Act::Sleep));
             bell.begun(Act::Sleep);
             bell.taken(false, now);
             let next = bell.next().expect("it is awake");
-            assert_eq!(bell.act(next), Some(Act::Read), "else it would never read again");
-            bell.begun(Act::Read);
-            bell.read(Found::Nothing, next);
+            reads(&mut bell, Found::Nothing, next);
         }
     }
 
@@ -279,9 +392,7 @@ mod tests {
         let (mut bell, now) = asleep();
         let poll = bell.next().expect("there is a slow poll");
         assert_eq!(poll, now + Duration::from_secs(5));
-        assert_eq!(bell.act(poll), Some(Act::Read));
-        bell.begun(Act::Read);
-        bell.read(Found::Nothing, poll);
+        reads(&mut bell, Found::Nothing, poll);
         assert!(bell.is_asleep());
         assert_eq!(bell.next(), Some(poll + Duration::from_secs(5)));
     }
@@ -290,12 +401,10 @@ mod tests {
     fn without_a_slow_poll_only_the_bell_wakes_it() {
         let now = Instant::now();
         let mut bell = Bell::new(Duration::ZERO, None, now);
-        bell.begun(Act::Read);
-        bell.read(Found::Nothing, now);
+        reads(&mut bell, Found::Nothing, now);
         bell.begun(Act::Sleep);
         bell.taken(true, now);
-        bell.begun(Act::Read);
-        bell.read(Found::Nothing, now);
+        reads(&mut bell, Found::Nothing, now);
         assert_eq!((bell.act(now), bell.next()), (None, None));
     }
 }

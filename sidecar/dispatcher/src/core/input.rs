@@ -103,9 +103,13 @@ pub enum Done {
     },
     /// Of [`Statement::Forward`](super::Statement::Forward): the replies, in the order of ids.
     Forwards(Vec<Forward>),
-    /// Of [`Statement::Sleep`](super::Statement::Sleep): the bell is ours, or a publisher is about
-    /// to commit.
-    Slept(bool),
+    /// Of [`Statement::Sleep`](super::Statement::Sleep).
+    Slept {
+        /// The bell is ours; else a publisher is about to commit.
+        ours: bool,
+        /// Services of the database that are led.
+        leaders: u32,
+    },
     /// Of [`Statement::Wake`](super::Statement::Wake).
     Woken,
     /// Of [`Statement::Settle`](super::Statement::Settle): so many rows were written, or none.

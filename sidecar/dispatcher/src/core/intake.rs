@@ -22,7 +22,7 @@ impl Core {
         if hold.is_some() {
             return;
         }
-        let (window, first, doubted) = self.reading.page_begins();
+        let (window, first, doubted) = self.reading.page_begins(self.now);
         let limit = self.lanes.page();
         let closed = self.lanes.closed().into_iter().map(str::to_owned).collect();
         self.run(Statement::Page { window, first, limit, closed, doubted });
@@ -80,7 +80,7 @@ impl Core {
                 self.take(row);
             }
         }
-        let found = self.reading.page_read(cur, last, count, limit);
+        let found = self.reading.page_read(cur, last, (count, limit), self.now);
         self.count_read(if count == 0 { "empty" } else { "rows" });
         if count > 0 {
             failpoint::pass("dispatcher.read");

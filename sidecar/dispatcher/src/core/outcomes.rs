@@ -145,7 +145,10 @@ impl Core {
 
     /// A batch is written, but for what is held.
     pub(super) fn on_written(&mut self, written: Written, hold: Option<Hold>) {
-        let batch = self.settling.written(written, hold, self.now);
+        let (batch, measured) = self.settling.written(written, hold, self.now);
+        if let Some((rows, time)) = measured {
+            self.reading.replies_written(rows, time);
+        }
         self.counts.batch.observe(batch.len() as f64);
         // Mostly all of a batch end alike: the counter is looked up once for those in a row that
         // do.

@@ -1,6 +1,6 @@
 //! Rows on their way in: which statement reads next, and how far reading has come.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::{
     bell::{Act, Bell, Found},
@@ -9,13 +9,15 @@ use super::{
     reader::{Reader, Window},
     recall::{Look, Recall},
     recovery::Recovered,
+    ring_cost::RingCost,
     snapshot::{Snapshot, Xid},
 };
 
 /// The reads that are under way.
 #[derive(Default)]
 struct Busy {
-    page: bool,
+    /// When the page was asked for.
+    page: Option<Instant>,
     fetch: bool,
     /// A page of the recovery, or a look back below the floor.
     look: bool,
@@ -24,6 +26,7 @@ struct Busy {
 /// The place of reading, and the reads that are under way.
 pub struct Reading {
     bell: Bell,
+    ring_cost: RingCost,
     reader: Reader,
     floor: Floor,
     /// Ids of a partition.
@@ -49,17 +52,23 @@ impl Reading {
             Some(until) => (Reader::new(until.clone()), Some(Reader::of_window(seen, until))),
         };
         let (busy, hold, recall) = (Busy::default(), None, Recall::new(now));
-        Self { bell, reader, floor, width, recovery, recall, busy, hold }
+        Self { bell, ring_cost: RingCost::default(), reader, floor, width, recovery, recall, busy, hold }
     }
 
-    /// True while the dispatcher sleeps.
-    pub fn is_asleep(&self) -> bool {
-        self.bell.is_asleep()
+    /// True while the bell is the dispatcher's.
+    pub fn is_armed(&self) -> bool {
+        self.bell.is_armed()
     }
 
     /// Somebody has published.
-    pub fn rung(&mut self) {
-        self.bell.rung();
+    pub fn rung(&mut self, now: Instant) {
+        self.bell.rung(now);
+    }
+
+    /// A batch of so many replies was written in so long: publishers' commits take as long.
+    pub fn replies_written(&mut self, rows: usize, time: Duration) {
+        self.ring_cost.written(rows, time);
+        self.bell.allow(self.ring_cost.gap());
     }
 
     /// Somebody may have settled what is in hand here.
@@ -104,7 +113,7 @@ impl Reading {
 
     /// The statement that the bell wants now; none while a page is under way.
     pub fn act(&self, now: Instant) -> Option<Act> {
-        if self.busy.page { None } else { self.bell.act(now) }
+        if self.busy.page.is_some() { None } else { self.bell.act(now) }
     }
 
     /// When to look at the bell again.
@@ -117,8 +126,11 @@ impl Reading {
         self.bell.begun(act);
     }
 
-    /// The bell was asked for: it is ours, or a publisher is about to commit.
-    pub fn bell_taken(&mut self, ours: bool, now: Instant) {
+    /// The bell was asked for: it is ours, or a publisher is about to commit. So many services of
+    /// the database are led.
+    pub fn bell_taken(&mut self, ours: bool, leaders: u32, now: Instant) {
+        self.ring_cost.leaders(leaders);
+        self.bell.allow(self.ring_cost.gap());
         self.bell.taken(ours, now);
     }
 
@@ -139,25 +151,36 @@ impl Reading {
 
     /// A page is being read. Gives its window and the first id, and true if rows of it may have a
     /// reply.
-    pub fn page_begins(&mut self) -> (Window, i64, bool) {
+    pub fn page_begins(&mut self, now: Instant) -> (Window, i64, bool) {
         self.bell.begun(Act::Read);
-        self.busy.page = true;
+        self.busy.page = Some(now);
         if self.reader.is_between() {
             self.recall.window_begins();
         }
         (self.reader.window(), self.floor.first(), self.recall.doubts_unread())
     }
 
-    /// A page of so many rows was read in snapshot `cur`; `last` is its last row.
-    pub fn page_read(&mut self, cur: Snapshot, last: Option<(Xid, i64)>, rows: usize, limit: usize) -> Found {
-        self.busy.page = false;
+    /// A page of so many rows, of `limit` at most, was read in snapshot `cur`; `last` is its last
+    /// row.
+    pub fn page_read(
+        &mut self,
+        cur: Snapshot,
+        last: Option<(Xid, i64)>,
+        (rows, limit): (usize, usize),
+        now: Instant,
+    ) -> Found {
+        if let Some(begun) = self.busy.page.take() {
+            self.ring_cost.read(rows, now.saturating_duration_since(begun));
+        }
+        // The last page of a window shows what was visible at its beginning.
+        let is_old = !self.reader.is_between();
         let more = self.reader.advance(cur, last, rows == limit);
         if !more {
             self.recall.window_ends();
         }
         match rows {
+            _ if more || is_old => Found::More,
             0 => Found::Nothing,
-            _ if more => Found::More,
             _ => Found::Some,
         }
     }
@@ -221,7 +244,7 @@ impl Reading {
     /// The rows to be looked at for replies of others, if it is time; it is taken for under way.
     pub fn look(&mut self, unsettled: &Unsettled, now: Instant) -> Option<Look> {
         let Busy { page, fetch, look } = self.busy;
-        self.recall.look(unsettled, page || fetch || look, now)
+        self.recall.look(unsettled, page.is_some() || fetch || look, now)
     }
 
     /// A look has ended. Returns true if all rows in hand were looked at.
@@ -232,5 +255,28 @@ impl Reading {
     /// When to look again.
     pub fn look_due(&self, now: Instant) -> Option<Instant> {
         self.recall.due(now)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_page_that_does_not_show_what_is_visible_now_is_followed_by_another() {
+        let now = Instant::now();
+        let bell = Bell::new(Duration::ZERO, None, now);
+        let mut reading = Reading::new(bell, Snapshot::at(5), None, 1000, now);
+        let mut page = |cur, last: Option<(u64, i64)>, rows| {
+            reading.page_begins(now);
+            let last = last.map(|(tx, id)| (Xid(tx), id));
+            let found = reading.page_read(Snapshot::at(cur), last, (rows, 2), now);
+            reading.page_taken(found, now);
+            found
+        };
+        assert_eq!(page(9, Some((6, 2)), 2), Found::More, "it is full");
+        assert_eq!(page(12, Some((7, 3)), 1), Found::More, "it shows what was visible at 9");
+        assert_eq!(page(12, Some((10, 4)), 1), Found::Some);
+        assert_eq!(page(12, None, 0), Found::Nothing);
     }
 }

@@ -12,7 +12,7 @@ const BATCH: usize = 500;
 const PATIENCE: Duration = Duration::from_millis(1);
 /// After a batch of no more outcomes than these, the next is written at once: few come, and one
 /// that waits for company waits in vain.
-const FEW: usize = 2;
+const FEW: usize = 8;
 /// The most outcomes of one statement: what collected while two batches were being written.
 const LARGEST: usize = 2000;
 /// The most bytes of one statement; a larger single outcome goes alone.
@@ -52,6 +52,8 @@ pub struct Settler {
     queue: VecDeque<Settled>,
     oldest: Option<Instant>,
     writing: usize,
+    /// When the oldest batch that is being written began, if none was then, and its outcomes.
+    begun: Option<(Instant, usize)>,
     /// The number of outcomes of the last batch.
     last: usize,
     /// Outcomes whose rows others have in hand, and when each is tried again: alone, since it would
@@ -94,18 +96,30 @@ impl Settler {
         let count = self.queue.iter().take(LARGEST).take_while(fits).count().max(1);
         let outcomes: Vec<_> = self.queue.drain(..count).collect();
         self.oldest = (!self.queue.is_empty()).then_some(now);
+        if self.writing == 0 {
+            self.begun = Some((now, count));
+        }
         self.writing += 1;
         self.last = count;
         Some(Batch { outcomes, retry: false })
     }
 
-    /// A batch was written, but for what is held.
-    pub fn written(&mut self, held: Vec<Settled>, retry: bool, now: Instant) {
+    /// A batch was written, but for what is held. Gives its outcomes and the time it took, if
+    /// nothing else was being written when it began.
+    pub fn written(&mut self, held: Vec<Settled>, retry: bool, now: Instant) -> Option<(usize, Duration)> {
         self.writing -= 1;
         if retry {
             self.retrying = false;
         }
         self.held.extend(held.into_iter().map(|settled| (now + HELD_PAUSE, settled)));
+        // Batches end in the order in which they began.
+        let (begun, rows) = self.begun.take()?;
+        Some((rows, now.saturating_duration_since(begun)))
+    }
+
+    /// A batch cannot be written for now: its time says nothing.
+    pub fn pauses(&mut self) {
+        self.begun = None;
     }
 
     /// When to ask for a batch.

@@ -103,12 +103,18 @@ impl Settling {
             Some(hold) => self.stuck.says(hold, why),
             None => *writing.hold() = Some(self.stuck.hold(why)),
         }
+        self.settler.pauses();
         self.paused.push((now + STUCK_PAUSE, writing));
     }
 
     /// A batch was written, but for what is held; its word that it could not be (`hold`) is over.
-    /// Gives the outcomes that are written.
-    pub fn written(&mut self, written: Written, hold: Option<Hold>, now: Instant) -> Vec<Settled> {
+    /// Gives the outcomes that are written, and how long a batch of so many took, if that is known.
+    pub fn written(
+        &mut self,
+        written: Written,
+        hold: Option<Hold>,
+        now: Instant,
+    ) -> (Vec<Settled>, Option<(usize, Duration)>) {
         let Written { done, held, swallowed, retry } = written;
         if let Some(hold) = hold {
             self.stuck.release(hold);
@@ -125,8 +131,7 @@ impl Settling {
             let hold = self.stuck.hold(SWALLOWED.to_owned());
             self.swallowed.insert(id, hold);
         }
-        self.settler.written(held, retry, now);
-        done
+        (done, self.settler.written(held, retry, now))
     }
 
     /// True if it is time to try whether replies can be written; it is taken for under way.

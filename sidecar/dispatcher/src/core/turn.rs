@@ -187,7 +187,7 @@ impl Core {
             Done::Fetched { asked, rows, gone } => self.on_fetched(&asked, rows, &gone),
             Done::Recalled { gone, owed } => self.on_recalled(&gone, &owed),
             Done::Forwards(replies) => self.on_forwards(replies),
-            Done::Slept(ours) => self.reading.bell_taken(ours, self.now),
+            Done::Slept { ours, leaders } => self.reading.bell_taken(ours, leaders, self.now),
             Done::Woken => self.reading.bell_let_go(self.now),
             Done::Settled(writing, result) => self.go_on_writing(writing.tried(result)),
             Done::Missing(writing, ids) => self.go_on_writing(writing.missing(&ids)),
@@ -223,7 +223,7 @@ impl Core {
         self.counts.waiting.set(self.lanes.waiting() as i64);
         self.counts.unsettled.set(self.schedule.unsettled().len() as i64);
         self.counts.floor.set(self.reading.floor().first().max(0));
-        self.counts.asleep.set(i64::from(self.reading.is_asleep()));
+        self.counts.asleep.set(i64::from(self.reading.is_armed()));
     }
 
     /// The next moment at which there is something to do by itself. Everything here is in the

@@ -41,7 +41,9 @@ pub(crate) fn job(outbox: Arc<Outbox>, clock: &Clock, statement: Statement) -> J
         }
         .boxed(),
         Statement::Forward(ids) => async move { outbox.forwards(&ids).await.map(Done::Forwards) }.boxed(),
-        Statement::Sleep => async move { outbox.sleep().await.map(Done::Slept) }.boxed(),
+        Statement::Sleep => {
+            async move { outbox.sleep().await.map(|(ours, leaders)| Done::Slept { ours, leaders }) }.boxed()
+        }
         Statement::Wake => async move { outbox.wake().await.map(|()| Done::Woken) }.boxed(),
         Statement::Settle(writing) => async move {
             let result = outbox.settle(writing.part()).await?;

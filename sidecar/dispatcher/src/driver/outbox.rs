@@ -255,14 +255,13 @@ impl Outbox {
         result.map(drop).map_err(|source| OutboxError::Run { name: "backlog.note", source })
     }
 
-    /// Takes the bell; false when a publisher is about to commit.
-    pub async fn sleep(&self) -> Result<bool, OutboxError> {
-        let result = self
-            .client
-            .query_one(&self.statements.sleep, &[&self.service])
-            .await
-            .and_then(|row| row.try_get(0));
-        result.map_err(|source| OutboxError::Run { name: "bell.sleep", source })
+    /// Takes the bell; false when a publisher is about to commit. Also tells how many services of
+    /// the database are led.
+    pub async fn sleep(&self) -> Result<(bool, u32), OutboxError> {
+        let run = |source| OutboxError::Run { name: "bell.sleep", source };
+        let row = self.client.query_one(&self.statements.sleep, &[&self.service]).await.map_err(run)?;
+        let leaders: i64 = row.try_get(1).map_err(run)?;
+        Ok((row.try_get(0).map_err(run)?, u32::try_from(leaders).unwrap_or(u32::MAX)))
     }
 
     /// Lets the bell go.

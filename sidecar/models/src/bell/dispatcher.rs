@@ -14,6 +14,8 @@ use super::Rows;
 static NOW: LazyLock<Instant> = LazyLock::new(Instant::now);
 const PARK_AFTER: Duration = Duration::from_millis(50);
 const SLOW_POLL: Duration = Duration::from_secs(5);
+/// Two rings at one moment are borne, the third is not.
+const GAP: Duration = Duration::from_millis(25);
 
 /// A statement under way.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -43,7 +45,9 @@ pub struct Dispatcher {
 
 impl Dispatcher {
     pub(super) fn awake() -> Self {
-        Self { bell: Bell::new(PARK_AFTER, Some(SLOW_POLL), *NOW), has_bell: false, statement: None }
+        let mut bell = Bell::new(PARK_AFTER, Some(SLOW_POLL), *NOW);
+        bell.allow(GAP);
+        Self { bell, has_bell: false, statement: None }
     }
 
     /// The statements that it may begin next, at one moment or another.
@@ -63,6 +67,10 @@ impl Dispatcher {
         });
     }
 
+    pub(super) fn rung(&mut self) {
+        self.bell.rung(*NOW);
+    }
+
     pub(super) fn read(&mut self, found: Found) {
         self.bell.read(found, *NOW);
     }
@@ -75,6 +83,13 @@ impl Dispatcher {
     pub(super) fn let_go(&mut self) {
         self.has_bell = false;
         self.bell.let_go(*NOW);
+    }
+
+    /// It sleeps, and a ring has it read at once.
+    pub(super) fn is_woken_by_a_ring(&self) -> bool {
+        let mut woken = self.clone();
+        woken.rung();
+        self.is_asleep() && woken.bell.act(*NOW) == Some(Act::Read)
     }
 
     pub(super) fn is_asleep(&self) -> bool {

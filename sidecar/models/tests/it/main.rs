@@ -80,8 +80,8 @@ fn the_bell_with_lock_and_read_in_one_statement_is_refuted_by_its_snapshot() {
 }
 
 #[test]
-fn an_own_insert_of_a_dispatcher_that_has_the_bell_is_refuted() {
-    is_refuted(Bell { publishers: 1, variant: bell::Variant::InsertsHoldingTheBell }, WOKEN);
+fn an_own_insert_that_does_not_ring_is_refuted() {
+    is_refuted(Bell { publishers: 1, variant: bell::Variant::InsertsWithoutRinging }, WOKEN);
 }
 
 #[test]

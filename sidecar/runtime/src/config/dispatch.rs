@@ -9,7 +9,7 @@ use super::reader::Reader;
 pub struct Dispatch {
     /// `POLL_INTERVAL_MS`: the slow poll behind the bell, default 5 s; 0 turns it off.
     pub slow_poll: Option<Duration>,
-    /// `PARK_AFTER_MS`: reads find nothing for this long before the dispatcher sleeps, default 50
+    /// `PARK_AFTER_MS`: messages are rare for this long before the dispatcher sleeps, default 50
     /// ms.
     pub park_after: Duration,
     /// `ATTEMPT_TIMEOUT_MS`: the wait for the reply to one attempt before the next one, default 5

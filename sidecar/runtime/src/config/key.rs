@@ -102,7 +102,7 @@ pub const KEYS: &[Key] = &[
     plain("INBOX_WINDOW", "3d", "age at which a message is refused as stale, and beyond which the inbox forgets it"),
     plain("MAINTENANCE_INTERVAL", "60", "seconds between looks at the partitions; 0: only by the subcommand `maintain`"),
     plain("POLL_INTERVAL_MS", "5000", "the slow poll behind the bell; 0 turns it off"),
-    plain("PARK_AFTER_MS", "50", "idle time after which the dispatcher sleeps"),
+    plain("PARK_AFTER_MS", "50", "time with few messages after which the dispatcher sleeps"),
     plain("ATTEMPT_TIMEOUT_MS", "5000", "wait for a reply, or the word that it is at work, before sending again; a copy says that word twice in this time"),
     plain("PAGE_ROWS", "500", "outbox rows per read"),
     plain("LEAD_INTERVAL_MS", "500", "pause between tries of a follower to lead"),

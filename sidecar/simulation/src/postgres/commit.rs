@@ -59,7 +59,8 @@ impl Server {
         let transaction = self.sessions.get_mut(&id).and_then(|session| session.transaction.as_mut());
         let published = transaction.map(|transaction| std::mem::take(&mut transaction.published));
         for service in published.unwrap_or_default() {
-            if !self.locks.share((service, LockKind::Bell), id) {
+            let bell = (service, LockKind::Bell);
+            if !self.locks.share(bell, id) || self.locks.holder(bell) == Some(id) {
                 self.notify(id, self.bell_channel(service), "".into());
             }
         }

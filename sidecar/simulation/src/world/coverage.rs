@@ -177,7 +177,7 @@ impl Coverage {
                     self.at("done:recalled-owed");
                 }
             }
-            Done::Slept(ours) => self.at(if *ours { "done:slept" } else { "done:slept-not" }),
+            Done::Slept { ours, .. } => self.at(if *ours { "done:slept" } else { "done:slept-not" }),
             Done::Woken => self.at("done:woken"),
             Done::Settled(writing, Ok(rows)) => {
                 let whole = *rows == writing.part().len() as u64;

@@ -13,11 +13,14 @@ use tpro_dispatcher::core::{
     snapshot::{Snapshot, Xid},
 };
 
-use super::{line::Ended, rows};
+use super::{line::Ended, names::SERVICES, rows};
 use crate::{
     postgres::{self, Answer, Service, SqlState},
     time::Time,
 };
+
+/// Services that are led, as a rule.
+const LEADERS: u32 = SERVICES.len() as u32;
 
 /// The next step of a job.
 pub enum Next {
@@ -184,7 +187,7 @@ impl Job {
             (Self::Forward, Answer::Forwards(replies)) => {
                 Next::Done(Done::Forwards(replies.iter().map(rows::forward).collect()))
             }
-            (Self::Sleep, Answer::Flag(ours)) => Next::Done(Done::Slept(ours)),
+            (Self::Sleep, Answer::Flag(ours)) => Next::Done(Done::Slept { ours, leaders: LEADERS }),
             (Self::Wake, Answer::Done) => Next::Done(Done::Woken),
             (Self::Settle(writing) | Self::SettleUnsettled(writing), Answer::Count(rows)) => {
                 Next::Done(Done::Settled(writing, Ok(rows as u64)))

@@ -94,7 +94,7 @@ pub struct Knobs {
     pub page: usize,
     /// Ids of a partition.
     pub partition: i64,
-    /// Reads find nothing for so long before the dispatcher sleeps.
+    /// Messages are rare for so long before the dispatcher sleeps.
     pub park: Duration,
     /// The pause between reads of a sleeper.
     pub slow_poll: Option<Duration>,

@@ -48,14 +48,13 @@ fn a_quiet_leader_sleeps_by_the_bell_and_reads_again_when_it_rings() {
         }
     }
     leader.take("Sleep");
-    leader.tell(Input::Done(Done::Slept(true)));
+    leader.tell(Input::Done(Done::Slept { ours: true, leaders: 1 }));
     leader.reads(Vec::new());
-    assert!(leader.core.reading.is_asleep());
+    assert!(leader.core.reading.is_armed());
     leader.tell(Input::Rung);
-    leader.take("Wake");
-    leader.tell(Input::Done(Done::Woken));
     leader.reads(vec![row(1, 15)]);
     assert_eq!(leader.sent.len(), 1);
+    assert!(leader.core.reading.is_armed(), "the bell is not let go");
 }
 
 #[test]

@@ -32,6 +32,10 @@ const NOTE_BACKLOG: &str = "/* backlog.note */ \
     FROM s WHERE (b.unsettled, b.upto) IS DISTINCT FROM \
         ($1, CASE WHEN $2 THEN s.last_value ELSE greatest(b.upto, $3) END)";
 
+/// bell.sleep: takes the bell, and counts who is woken by a notification at least.
+const SLEEP: &str = "/* bell.sleep */ \
+    SELECT tpro.sleep($1), (SELECT count(*) FROM tpro.locks l WHERE l.lock = 'leader')";
+
 /// reply.try: writes a reply for the newest message and takes it back, so that constraints,
 /// partitions and rights are asked as `reply.settle` asks them. It leaves one dead row. What has to
 /// wait for somebody is not refused, and the next leader begins soon: so it has a second, by a
@@ -100,7 +104,7 @@ impl Statements {
             cursor: prepare("cursor.read", CURSOR).await?,
             move_cursor: prepare("cursor.move", MOVE_CURSOR).await?,
             note_backlog: prepare("backlog.note", NOTE_BACKLOG).await?,
-            sleep: prepare("bell.sleep", "/* bell.sleep */ SELECT tpro.sleep($1)").await?,
+            sleep: prepare("bell.sleep", SLEEP).await?,
             wake: prepare("bell.wake", "/* bell.wake */ SELECT tpro.wake($1)").await?,
             heartbeat: prepare("leader.heartbeat", "/* leader.heartbeat */ SELECT clock_timestamp()").await?,
             try_settle: TRY_SETTLE.replace("{schema}", schema).replace("{swallowed}", SWALLOWED),
