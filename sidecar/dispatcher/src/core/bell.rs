@@ -10,7 +10,7 @@
 //! There are two modes. With the bell, each ring is answered by one read, and nothing is polled.
 //! Without it, reads follow each other about a millisecond apart, and publishers pay nothing. A
 //! ring costs its publisher a notification, so the bell is let go when it rings too often (see
-//! [`Pace`]), and taken again when messages have become rare.
+//! [`RingPace`]), and taken again when messages have become rare.
 //!
 //! Replies and timers do not wake: they need the session, not the bell.
 
@@ -18,7 +18,7 @@ use std::time::{Duration, Instant};
 
 use tpro_runtime::plant;
 
-use super::pace::Pace;
+use super::ring_pace::RingPace;
 
 /// The pause between two reads without the bell.
 const PAUSE: Duration = Duration::from_millis(1);
@@ -28,12 +28,12 @@ const PAUSE: Duration = Duration::from_millis(1);
 enum State {
     /// Reads from time to time; nobody rings.
     Awake {
-        /// When it began to count what it finds.
+        /// When it began to count.
         since: Instant,
         /// It has read since the bell was asked for.
         read: bool,
-        /// Reads since then that have found something.
-        finds: u32,
+        /// Rows that it has found since then.
+        rows: u32,
         /// The next read.
         next: Instant,
     },
@@ -63,8 +63,8 @@ pub enum Act {
 pub enum Found {
     /// Nothing.
     Nothing,
-    /// Some rows, and no more for now.
-    Some,
+    /// So many rows, and no more for now.
+    Some(u32),
     /// A full page, or one that does not show what is visible now; there may be more.
     More,
 }
@@ -75,7 +75,7 @@ pub struct Bell {
     state: State,
     /// A statement of ours is under way.
     busy: bool,
-    pace: Pace,
+    pace: RingPace,
     park_after: Duration,
     slow_poll: Option<Duration>,
 }
@@ -83,8 +83,8 @@ pub struct Bell {
 impl Bell {
     /// A dispatcher without the bell. It tries to take it when messages were rare for so long.
     pub fn new(park_after: Duration, slow_poll: Option<Duration>, now: Instant) -> Self {
-        let state = State::Awake { since: now, read: false, finds: 0, next: now };
-        Self { state, busy: false, pace: Pace::new(now), park_after, slow_poll }
+        let state = State::Awake { since: now, read: false, rows: 0, next: now };
+        Self { state, busy: false, pace: RingPace::new(now), park_after, slow_poll }
     }
 
     /// The bell may ring once in so long, on average.
@@ -124,7 +124,7 @@ impl Bell {
     /// When to take the bell, if no read finds anything before.
     fn parks_at(&self) -> Option<Instant> {
         match self.state {
-            State::Awake { since, read: true, finds, .. } if self.pace.is_kept_by(finds, self.park_after) => {
+            State::Awake { since, read: true, rows, .. } if self.pace.is_kept_by(rows, self.park_after) => {
                 Some(since + self.park_after)
             }
             _ => None,
@@ -158,16 +158,16 @@ impl Bell {
     pub fn read(&mut self, found: Found, now: Instant) {
         self.busy = false;
         self.state = match self.state {
-            State::Awake { since, finds, .. } => {
-                let (now_found, next) = match found {
+            State::Awake { since, rows, .. } => {
+                let (new, next) = match found {
                     Found::Nothing => (0, now + PAUSE),
-                    Found::Some => (1, now + PAUSE),
+                    Found::Some(rows) => (rows, now + PAUSE),
                     Found::More => (u32::MAX, now),
                 };
-                let finds = finds.saturating_add(now_found);
-                let counts = now < since + self.park_after || self.pace.is_kept_by(finds, self.park_after);
-                let (since, finds) = if counts { (since, finds) } else { (now, now_found) };
-                State::Awake { since, read: true, finds, next }
+                let all = rows.saturating_add(new);
+                let goes_on = now < since + self.park_after || self.pace.is_kept_by(all, self.park_after);
+                let (since, rows) = if goes_on { (since, all) } else { (now, new) };
+                State::Awake { since, read: true, rows, next }
             }
             State::Armed { .. } if found == Found::More => State::Waking,
             State::Armed { rung: true } => State::Armed { rung: false },
@@ -186,7 +186,7 @@ impl Bell {
             // prepared may keep the bell for hours.
             false => {
                 let read = plant::is_planted("sleep without a read");
-                State::Awake { since: now, read, finds: 0, next: now + PAUSE }
+                State::Awake { since: now, read, rows: 0, next: now + PAUSE }
             }
         };
     }
@@ -195,7 +195,7 @@ impl Bell {
     pub fn let_go(&mut self, now: Instant) {
         self.busy = false;
         self.pace.begin(now);
-        self.state = State::Awake { since: now, read: false, finds: 0, next: now };
+        self.state = State::Awake { since: now, read: false, rows: 0, next: now };
     }
 
     /// Somebody rang.
@@ -263,7 +263,7 @@ mod tests {
 
     #[test]
     fn it_reads_once_more_after_taking_the_bell_and_keeps_it() {
-        for found in [Found::Nothing, Found::Some] {
+        for found in [Found::Nothing, Found::Some(1)] {
             let (mut bell, now) = quiet();
             bell.begun(Act::Sleep);
             bell.taken(true, now);
@@ -290,7 +290,7 @@ mod tests {
         let now = Instant::now();
         let mut bell = Bell::new(Duration::ZERO, None, now);
         reads(&mut bell, Found::More, now);
-        reads(&mut bell, Found::Some, now);
+        reads(&mut bell, Found::Some(1), now);
         assert_eq!(bell.act(now), None);
         reads(&mut bell, Found::Nothing, now + PAUSE);
         assert_eq!(bell.act(now + PAUSE), Some(Act::Sleep));
@@ -303,7 +303,7 @@ mod tests {
             let now = start + ring * GAP;
             assert!(bell.is_asleep());
             bell.rung(now);
-            reads(&mut bell, Found::Some, now);
+            reads(&mut bell, Found::Some(1), now);
         }
     }
 
@@ -315,7 +315,7 @@ mod tests {
         bell.begun(Act::Read);
         bell.rung(now);
         bell.rung(now);
-        bell.read(Found::Some, now);
+        bell.read(Found::Some(1), now);
         reads(&mut bell, Found::Nothing, now);
         assert!(bell.is_asleep());
     }
@@ -327,7 +327,7 @@ mod tests {
             now += GAP / 4;
             bell.rung(now);
             if bell.act(now) == Some(Act::Read) {
-                reads(&mut bell, Found::Some, now);
+                reads(&mut bell, Found::Some(1), now);
             }
         }
         bell.begun(Act::Wake);
@@ -335,7 +335,7 @@ mod tests {
         // As often as before: the bell stays where it is.
         let busy = now;
         while now < busy + 10 * PARK {
-            reads(&mut bell, Found::Some, now);
+            reads(&mut bell, Found::Some(1), now);
             now += GAP / 4;
         }
         // Less than half of what is allowed.
@@ -357,7 +357,7 @@ mod tests {
             assert_eq!(bell.act(now), Some(Act::Read), "step {step}");
             bell.begun(Act::Read);
             now += PAUSE;
-            bell.read(Found::Some, now);
+            bell.read(Found::Some(1), now);
             assert!(bell.next().expect("there is always a next read") > now);
             now += PAUSE;
         }

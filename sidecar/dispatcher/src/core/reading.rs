@@ -181,7 +181,7 @@ impl Reading {
         match rows {
             _ if more || is_old => Found::More,
             0 => Found::Nothing,
-            _ => Found::Some,
+            _ => Found::Some(u32::try_from(rows).unwrap_or(u32::MAX)),
         }
     }
 
@@ -276,7 +276,7 @@ mod tests {
         };
         assert_eq!(page(9, Some((6, 2)), 2), Found::More, "it is full");
         assert_eq!(page(12, Some((7, 3)), 1), Found::More, "it shows what was visible at 9");
-        assert_eq!(page(12, Some((10, 4)), 1), Found::Some);
+        assert_eq!(page(12, Some((10, 4)), 1), Found::Some(1));
         assert_eq!(page(12, None, 0), Found::Nothing);
     }
 }

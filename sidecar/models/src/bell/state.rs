@@ -122,7 +122,7 @@ impl State {
                 // Rows that became visible after the snapshot stay.
                 self.unread.ringing -= seen.ringing;
                 self.unread.silent -= seen.silent;
-                dispatcher.read(if seen.any() { Found::Some } else { Found::Nothing });
+                dispatcher.read(if seen.any() { Found::Some(1) } else { Found::Nothing });
             }
             Statement::Take { seen } => {
                 dispatcher.taken(!shared);

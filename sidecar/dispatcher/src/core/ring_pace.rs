@@ -14,13 +14,13 @@ const BURST: Duration = Duration::from_millis(50);
 
 /// The pace of rings: a bucket that each ring fills by the allowed gap, and that empties by itself.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct Pace {
+pub struct RingPace {
     gap: Duration,
     /// When the bucket is empty, if nobody rings before.
     empty: Instant,
 }
 
-impl Pace {
+impl RingPace {
     /// No ring yet.
     pub fn new(now: Instant) -> Self {
         Self { gap: SHORTEST, empty: now }
@@ -60,14 +60,14 @@ mod tests {
     #[test]
     fn a_burst_is_borne_and_what_goes_on_is_not() {
         let now = Instant::now();
-        let mut pace = Pace::new(now);
+        let mut pace = RingPace::new(now);
         pace.allow(Duration::from_millis(10));
         (0..5).for_each(|_| pace.ring(now));
         assert!(!pace.is_exceeded(now));
         pace.ring(now);
         assert!(pace.is_exceeded(now));
         assert!(!pace.is_exceeded(now + Duration::from_millis(10)), "it empties by itself");
-        let mut slow = Pace::new(now);
+        let mut slow = RingPace::new(now);
         slow.allow(Duration::from_millis(10));
         (0..100).for_each(|ring| slow.ring(now + ring * Duration::from_millis(10)));
         assert!(!slow.is_exceeded(now + 99 * Duration::from_millis(10)));
@@ -76,7 +76,7 @@ mod tests {
     #[test]
     fn a_ring_that_costs_more_than_a_burst_is_too_much_alone() {
         let now = Instant::now();
-        let mut pace = Pace::new(now);
+        let mut pace = RingPace::new(now);
         pace.allow(BURST + Duration::from_millis(1));
         assert!(!pace.is_exceeded(now));
         pace.ring(now);
@@ -87,7 +87,7 @@ mod tests {
 
     #[test]
     fn the_bell_is_taken_back_at_half_of_what_is_allowed() {
-        let mut pace = Pace::new(Instant::now());
+        let mut pace = RingPace::new(Instant::now());
         pace.allow(Duration::from_millis(10));
         let time = Duration::from_millis(100);
         assert!(pace.is_kept_by(0, Duration::ZERO));
@@ -97,7 +97,7 @@ mod tests {
 
     #[test]
     fn no_gap_is_shorter_than_the_shortest() {
-        let mut pace = Pace::new(Instant::now());
+        let mut pace = RingPace::new(Instant::now());
         pace.allow(Duration::ZERO);
         assert!(!pace.is_kept_by(1, SHORTEST));
     }
