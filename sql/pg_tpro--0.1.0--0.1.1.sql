@@ -415,6 +415,72 @@ $$;
 COMMENT ON FUNCTION tpro.publish_once(pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.jsonb, pg_catalog.int4, pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.interval) IS
     'the same with a body of type text; 22P02 it is no JSON';
 
+-- The bell the other way round: who waits for replies, and is woken when they are committed (pg_tpro/src/waiters.rs).
+CREATE FUNCTION tpro.watch(schema pg_catalog.oid, ids pg_catalog.int8[]) RETURNS void
+    AS 'MODULE_PATHNAME', 'watch_wrapper' LANGUAGE c VOLATILE STRICT;
+CREATE FUNCTION tpro.unwatch(schema pg_catalog.oid, ids pg_catalog.int8[]) RETURNS void
+    AS 'MODULE_PATHNAME', 'unwatch_wrapper' LANGUAGE c VOLATILE STRICT;
+CREATE FUNCTION tpro.rest(seconds pg_catalog.float8) RETURNS void
+    AS 'MODULE_PATHNAME', 'rest_wrapper' LANGUAGE c VOLATILE STRICT;
+CREATE FUNCTION tpro.replied(service pg_catalog.text, ids pg_catalog.int8[]) RETURNS void
+    AS 'MODULE_PATHNAME', 'replied_wrapper' LANGUAGE c VOLATILE STRICT;
+COMMENT ON FUNCTION tpro.watch(pg_catalog.oid, pg_catalog.int8[]) IS
+    'has this transaction be woken from tpro.rest when one of these messages of a service''s schema has a reply; for tpro.wait';
+COMMENT ON FUNCTION tpro.unwatch(pg_catalog.oid, pg_catalog.int8[]) IS 'undoes one tpro.watch of the same statement';
+COMMENT ON FUNCTION tpro.rest(pg_catalog.float8) IS 'sleeps for so many seconds, 60 at most, or until something wakes this session; 57014 cancelled';
+COMMENT ON FUNCTION tpro.replied(pg_catalog.text, pg_catalog.int8[]) IS
+    'wakes those who wait for replies of these messages, which are committed; errors as tpro.lead';
+
+CREATE OR REPLACE FUNCTION tpro.wait(id pg_catalog.int8, timeout pg_catalog.int4 DEFAULT 30, sender pg_catalog.text DEFAULT NULL)
+    RETURNS TABLE (status pg_catalog.text, result pg_catalog.jsonb, error pg_catalog.jsonb, headers pg_catalog.jsonb,
+                   attempts pg_catalog.int4, replied_at pg_catalog.timestamptz, responder pg_catalog.text)
+    LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    schema_name text := tpro.must_see_replies(wait.sender);
+    schema_oid oid := schema_name::regnamespace;
+    finish timestamptz := clock_timestamp() + make_interval(secs => wait.timeout);
+    -- A reply that nobody has told of is seen by looking.
+    pause float8 := 0.005;
+    own boolean;
+    watches boolean := false;
+BEGIN
+    IF finish IS NULL OR wait.timeout < 0 THEN
+        RAISE invalid_parameter_value USING MESSAGE = 'timeout must be 0 or more seconds';
+    END IF;
+    LOOP
+        -- A new snapshot each time: the function is volatile.
+        RETURN QUERY EXECUTE format(
+            'SELECT r.status::text, r.result, r.error, r.headers, r.attempts, r.replied_at, r.responder
+               FROM %s.mq_reply r WHERE r.mq_id = $1', schema_name) USING wait.id;
+        EXIT WHEN FOUND;
+        IF own IS NULL THEN
+            EXECUTE format('SELECT coalesce(p.tx = pg_current_xact_id_if_assigned(), false)
+                              FROM %s.mq_publish p WHERE p.id = $1', schema_name) INTO own USING wait.id;
+            IF own IS NULL THEN
+                PERFORM tpro.no_message(wait.id, schema_name);
+            ELSIF own THEN
+                RAISE active_sql_transaction USING
+                    MESSAGE = format('message %s is published by this very transaction, and is sent when it commits', wait.id),
+                    HINT = 'COMMIT first, or CALL tpro.request(), which publishes, commits and waits.';
+            END IF;
+        END IF;
+        EXIT WHEN clock_timestamp() >= finish;
+        IF watches THEN
+            PERFORM tpro.rest(least(pause, extract(epoch FROM finish - clock_timestamp())));
+            pause := least(pause * 1.5, 0.5);
+        ELSE
+            -- It looks once more: a reply that came before this tells nobody.
+            PERFORM tpro.watch(schema_oid, ARRAY[wait.id]);
+            watches := true;
+        END IF;
+    END LOOP;
+    IF watches THEN
+        PERFORM tpro.unwatch(schema_oid, ARRAY[wait.id]);
+    END IF;
+END
+$$;
+
 -- A reply of each of the messages, or of any of them.
 CREATE FUNCTION tpro.wait_for(
     ids pg_catalog.int8[], enough pg_catalog.int4, timeout pg_catalog.int4, sender pg_catalog.text
@@ -425,11 +491,13 @@ CREATE FUNCTION tpro.wait_for(
 AS $$
 DECLARE
     schema_name text := tpro.must_see_replies(wait_for.sender);
+    schema_oid oid := schema_name::regnamespace;
     finish timestamptz := clock_timestamp() + make_interval(secs => wait_for.timeout);
     pause float8 := 0.005;
     waiting int8[] := wait_for.ids;
     came int4;
     missing record;
+    watches boolean := false;
 BEGIN
     IF finish IS NULL OR wait_for.timeout < 0 THEN
         RAISE invalid_parameter_value USING MESSAGE = 'timeout must be 0 or more seconds';
@@ -459,9 +527,18 @@ BEGIN
             missing := ROW(0, false);
         END IF;
         EXIT WHEN clock_timestamp() >= finish;
-        PERFORM pg_sleep(least(pause, extract(epoch FROM finish - clock_timestamp())));
-        pause := least(pause * 1.5, 0.25);
+        IF watches THEN
+            PERFORM tpro.rest(least(pause, extract(epoch FROM finish - clock_timestamp())));
+            pause := least(pause * 1.5, 0.5);
+        ELSE
+            -- It looks once more: a reply that came before this tells nobody.
+            PERFORM tpro.watch(schema_oid, wait_for.ids);
+            watches := true;
+        END IF;
     END LOOP;
+    IF watches THEN
+        PERFORM tpro.unwatch(schema_oid, wait_for.ids);
+    END IF;
     RETURN QUERY EXECUTE format(
         'SELECT r.mq_id::int8, r.status::text, r.result, r.error, r.headers, r.attempts, r.replied_at, r.responder
            FROM (SELECT k.id, min(k.place) AS place FROM unnest($1) WITH ORDINALITY AS k (id, place) GROUP BY k.id) AS k
@@ -872,7 +949,8 @@ BEGIN
                'tpro.partition_label(text, bigint)', 'tpro.partition_key(text)', 'tpro.next_key(text, text)',
                'tpro.partition_kept(text, text, regclass, bigint, bigint, bigint, boolean)',
                'tpro.mend_partitions(text, text, bigint)', 'tpro.make_partitions(text, text, bigint)',
-               'tpro.drop_partition(text, oid, bigint)', 'tpro.drop_dedup_keys(text, integer)']::regprocedure[]) f
+               'tpro.drop_partition(text, oid, bigint)', 'tpro.drop_dedup_keys(text, integer)',
+               'tpro.replied(text, bigint[])']::regprocedure[]) f
      WHERE NOT has_function_privilege(sidecar, f, 'EXECUTE')
     UNION ALL
     SELECT format('schema %s belongs to %s', schema_name, n.nspowner::regrole), '', 0,
@@ -2112,7 +2190,8 @@ COMMENT ON FUNCTION tpro.drop_dedup_keys(pg_catalog.text, pg_catalog.int4) IS
 
 REVOKE ALL ON FUNCTION
     tpro.replace_service_key(), tpro.hmac_sha256(pg_catalog.bytea, pg_catalog.bytea), tpro.sign(pg_catalog.text, pg_catalog.bytea),
-    tpro.refuse(), tpro.once(), tpro.drop_dedup_keys(pg_catalog.text, pg_catalog.int4), tpro.end_backend(pg_catalog.int4, pg_catalog.timestamptz),
+    tpro.refuse(), tpro.once(), tpro.replied(pg_catalog.text, pg_catalog.int8[]),
+    tpro.drop_dedup_keys(pg_catalog.text, pg_catalog.int4), tpro.end_backend(pg_catalog.int4, pg_catalog.timestamptz),
     tpro.is_left_over(pg_catalog.text), tpro.waiting(pg_catalog.text), tpro.resume(pg_catalog.text), tpro.upgrade_service(pg_catalog.text)
     FROM PUBLIC;
 REVOKE ALL ON PROCEDURE tpro.upgrade_services(pg_catalog.interval) FROM PUBLIC;
@@ -2144,6 +2223,7 @@ GRANT EXECUTE ON FUNCTION
     tpro.publish_once(pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.jsonb, pg_catalog.jsonb, pg_catalog.int4, pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.interval),
     tpro.publish_once(pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.json, pg_catalog.jsonb, pg_catalog.int4, pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.interval),
     tpro.publish_once(pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.jsonb, pg_catalog.int4, pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.interval),
+    tpro.watch(pg_catalog.oid, pg_catalog.int8[]), tpro.unwatch(pg_catalog.oid, pg_catalog.int8[]), tpro.rest(pg_catalog.float8),
     tpro.wait_for(pg_catalog.int8[], pg_catalog.int4, pg_catalog.int4, pg_catalog.text),
     tpro.wait_all(pg_catalog.int8[], pg_catalog.int4, pg_catalog.text),
     tpro.wait_any(pg_catalog.int8[], pg_catalog.int4, pg_catalog.text)

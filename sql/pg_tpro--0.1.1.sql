@@ -643,6 +643,22 @@ $$;
 COMMENT ON FUNCTION tpro.must_see_replies(pg_catalog.text) IS
     'the schema of the sender, if this transaction can see its replies come; 25001 above READ COMMITTED, 42501 not permitted';
 
+-- The bell the other way round: who waits for replies, and is woken when they are committed (pg_tpro/src/waiters.rs).
+CREATE FUNCTION tpro.watch(schema pg_catalog.oid, ids pg_catalog.int8[]) RETURNS void
+    AS 'MODULE_PATHNAME', 'watch_wrapper' LANGUAGE c VOLATILE STRICT;
+CREATE FUNCTION tpro.unwatch(schema pg_catalog.oid, ids pg_catalog.int8[]) RETURNS void
+    AS 'MODULE_PATHNAME', 'unwatch_wrapper' LANGUAGE c VOLATILE STRICT;
+CREATE FUNCTION tpro.rest(seconds pg_catalog.float8) RETURNS void
+    AS 'MODULE_PATHNAME', 'rest_wrapper' LANGUAGE c VOLATILE STRICT;
+CREATE FUNCTION tpro.replied(service pg_catalog.text, ids pg_catalog.int8[]) RETURNS void
+    AS 'MODULE_PATHNAME', 'replied_wrapper' LANGUAGE c VOLATILE STRICT;
+COMMENT ON FUNCTION tpro.watch(pg_catalog.oid, pg_catalog.int8[]) IS
+    'has this transaction be woken from tpro.rest when one of these messages of a service''s schema has a reply; for tpro.wait';
+COMMENT ON FUNCTION tpro.unwatch(pg_catalog.oid, pg_catalog.int8[]) IS 'undoes one tpro.watch of the same statement';
+COMMENT ON FUNCTION tpro.rest(pg_catalog.float8) IS 'sleeps for so many seconds, 60 at most, or until something wakes this session; 57014 cancelled';
+COMMENT ON FUNCTION tpro.replied(pg_catalog.text, pg_catalog.int8[]) IS
+    'wakes those who wait for replies of these messages, which are committed; errors as tpro.lead';
+
 CREATE FUNCTION tpro.wait(id pg_catalog.int8, timeout pg_catalog.int4 DEFAULT 30, sender pg_catalog.text DEFAULT NULL)
     RETURNS TABLE (status pg_catalog.text, result pg_catalog.jsonb, error pg_catalog.jsonb, headers pg_catalog.jsonb,
                    attempts pg_catalog.int4, replied_at pg_catalog.timestamptz, responder pg_catalog.text)
@@ -650,9 +666,12 @@ CREATE FUNCTION tpro.wait(id pg_catalog.int8, timeout pg_catalog.int4 DEFAULT 30
 AS $$
 DECLARE
     schema_name text := tpro.must_see_replies(wait.sender);
+    schema_oid oid := schema_name::regnamespace;
     finish timestamptz := clock_timestamp() + make_interval(secs => wait.timeout);
+    -- A reply that nobody has told of is seen by looking.
     pause float8 := 0.005;
     own boolean;
+    watches boolean := false;
 BEGIN
     IF finish IS NULL OR wait.timeout < 0 THEN
         RAISE invalid_parameter_value USING MESSAGE = 'timeout must be 0 or more seconds';
@@ -662,9 +681,7 @@ BEGIN
         RETURN QUERY EXECUTE format(
             'SELECT r.status::text, r.result, r.error, r.headers, r.attempts, r.replied_at, r.responder
                FROM %s.mq_reply r WHERE r.mq_id = $1', schema_name) USING wait.id;
-        IF FOUND THEN
-            RETURN;
-        END IF;
+        EXIT WHEN FOUND;
         IF own IS NULL THEN
             EXECUTE format('SELECT coalesce(p.tx = pg_current_xact_id_if_assigned(), false)
                               FROM %s.mq_publish p WHERE p.id = $1', schema_name) INTO own USING wait.id;
@@ -677,9 +694,18 @@ BEGIN
             END IF;
         END IF;
         EXIT WHEN clock_timestamp() >= finish;
-        PERFORM pg_sleep(least(pause, extract(epoch FROM finish - clock_timestamp())));
-        pause := least(pause * 1.5, 0.25);
+        IF watches THEN
+            PERFORM tpro.rest(least(pause, extract(epoch FROM finish - clock_timestamp())));
+            pause := least(pause * 1.5, 0.5);
+        ELSE
+            -- It looks once more: a reply that came before this tells nobody.
+            PERFORM tpro.watch(schema_oid, ARRAY[wait.id]);
+            watches := true;
+        END IF;
     END LOOP;
+    IF watches THEN
+        PERFORM tpro.unwatch(schema_oid, ARRAY[wait.id]);
+    END IF;
 END
 $$;
 COMMENT ON FUNCTION tpro.wait(pg_catalog.int8, pg_catalog.int4, pg_catalog.text) IS
@@ -695,11 +721,13 @@ CREATE FUNCTION tpro.wait_for(
 AS $$
 DECLARE
     schema_name text := tpro.must_see_replies(wait_for.sender);
+    schema_oid oid := schema_name::regnamespace;
     finish timestamptz := clock_timestamp() + make_interval(secs => wait_for.timeout);
     pause float8 := 0.005;
     waiting int8[] := wait_for.ids;
     came int4;
     missing record;
+    watches boolean := false;
 BEGIN
     IF finish IS NULL OR wait_for.timeout < 0 THEN
         RAISE invalid_parameter_value USING MESSAGE = 'timeout must be 0 or more seconds';
@@ -729,9 +757,18 @@ BEGIN
             missing := ROW(0, false);
         END IF;
         EXIT WHEN clock_timestamp() >= finish;
-        PERFORM pg_sleep(least(pause, extract(epoch FROM finish - clock_timestamp())));
-        pause := least(pause * 1.5, 0.25);
+        IF watches THEN
+            PERFORM tpro.rest(least(pause, extract(epoch FROM finish - clock_timestamp())));
+            pause := least(pause * 1.5, 0.5);
+        ELSE
+            -- It looks once more: a reply that came before this tells nobody.
+            PERFORM tpro.watch(schema_oid, wait_for.ids);
+            watches := true;
+        END IF;
     END LOOP;
+    IF watches THEN
+        PERFORM tpro.unwatch(schema_oid, wait_for.ids);
+    END IF;
     RETURN QUERY EXECUTE format(
         'SELECT r.mq_id::int8, r.status::text, r.result, r.error, r.headers, r.attempts, r.replied_at, r.responder
            FROM (SELECT k.id, min(k.place) AS place FROM unnest($1) WITH ORDINALITY AS k (id, place) GROUP BY k.id) AS k
@@ -1318,7 +1355,8 @@ BEGIN
                'tpro.partition_label(text, bigint)', 'tpro.partition_key(text)', 'tpro.next_key(text, text)',
                'tpro.partition_kept(text, text, regclass, bigint, bigint, bigint, boolean)',
                'tpro.mend_partitions(text, text, bigint)', 'tpro.make_partitions(text, text, bigint)',
-               'tpro.drop_partition(text, oid, bigint)', 'tpro.drop_dedup_keys(text, integer)']::regprocedure[]) f
+               'tpro.drop_partition(text, oid, bigint)', 'tpro.drop_dedup_keys(text, integer)',
+               'tpro.replied(text, bigint[])']::regprocedure[]) f
      WHERE NOT has_function_privilege(sidecar, f, 'EXECUTE')
     UNION ALL
     SELECT format('schema %s belongs to %s', schema_name, n.nspowner::regrole), '', 0,
@@ -2635,6 +2673,7 @@ GRANT EXECUTE ON FUNCTION
     tpro.publish_once(pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.jsonb, pg_catalog.jsonb, pg_catalog.int4, pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.interval),
     tpro.publish_once(pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.json, pg_catalog.jsonb, pg_catalog.int4, pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.interval),
     tpro.publish_once(pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.jsonb, pg_catalog.int4, pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.interval),
+    tpro.watch(pg_catalog.oid, pg_catalog.int8[]), tpro.unwatch(pg_catalog.oid, pg_catalog.int8[]), tpro.rest(pg_catalog.float8),
     tpro.wait_for(pg_catalog.int8[], pg_catalog.int4, pg_catalog.int4, pg_catalog.text),
     tpro.wait_all(pg_catalog.int8[], pg_catalog.int4, pg_catalog.text),
     tpro.wait_any(pg_catalog.int8[], pg_catalog.int4, pg_catalog.text)

@@ -413,7 +413,7 @@ GRANT EXECUTE ON FUNCTION
     tpro.partitions(text), tpro.partition_kept(text, text, regclass, bigint, bigint, bigint, boolean),
     tpro.partition_words(text, bigint, bigint), tpro.partition_label(text, bigint), tpro.partition_key(text),
     tpro.next_key(text, text), tpro.mend_partitions(text, text, bigint), tpro.make_partitions(text, text, bigint),
-    tpro.drop_partition(text, oid, bigint), tpro.drop_dedup_keys(text, integer)
+    tpro.drop_partition(text, oid, bigint), tpro.drop_dedup_keys(text, integer), tpro.replied(text, bigint[])
     TO @sidecar@;
 
 -- The owner of everything is tpro_owner: no superuser, and no role that a service's login is or can become, for what reads a table

@@ -1,4 +1,4 @@
-//! The PostgreSQL extension of tpro: `publish`, the rules of a row, the bell, leadership.
+//! The PostgreSQL extension of tpro: `publish`, the rules of a row, the bell, leadership, waiting.
 //!
 //! It is loaded into the backends that use it. It opens no socket and starts no thread, so a
 //! backend never waits for a network. Its SQL objects are declared by hand in
@@ -27,6 +27,7 @@ mod random;
 mod refusal;
 mod service;
 mod settings;
+mod waiters;
 
 pgrx::pg_module_magic!(name, version);
 

@@ -20,6 +20,12 @@ pub enum Lock {
     Maintenance,
     /// Held by a living copy of the service, for a session.
     Copy(i32),
+    /// Shared by all who wait for a reply to the service.
+    Waiters,
+    /// Shared by those who wait for a reply to one of these messages.
+    Waiter(u32),
+    /// Shared by those who wait for a reply to any of many messages.
+    AnyWaiter,
 }
 
 /// The tag of a lock: it names the service by its schema.
@@ -34,6 +40,9 @@ impl Tag {
             Lock::Bell => (2, 3),
             Lock::Maintenance => (3, 3),
             Lock::Copy(key) => (key.cast_unsigned(), 4),
+            Lock::Waiter(bucket) => (bucket, 5),
+            Lock::Waiters => (1, 6),
+            Lock::AnyWaiter => (2, 6),
         };
         Self(pg_sys::LOCKTAG {
             // SAFETY: a variable of PostgreSQL that is set once, before any function can be called.
@@ -74,6 +83,28 @@ impl Tag {
     /// Shares the lock until the transaction has ended, if nobody has it exclusively.
     pub fn try_share_in_transaction(&self) -> bool {
         self.try_acquire(pg_sys::ShareLock, false) != pg_sys::LockAcquireResult::LOCKACQUIRE_NOT_AVAIL
+    }
+
+    /// Shares the lock, which nobody takes exclusively, until the transaction has ended or
+    /// [`Self::share_no_more`] is called as often.
+    pub fn share_in_transaction(&self) {
+        self.try_acquire(pg_sys::ShareLock, false);
+    }
+
+    /// Undoes one [`Self::share_in_transaction`] of the same statement, if there was one.
+    pub fn share_no_more(&self) {
+        // SAFETY: the tag is a valid lock tag. Releasing a lock that is not held would be a warning
+        // for the user.
+        unsafe {
+            if pg_sys::LockHeldByMe(&self.0, pg_sys::ShareLock as i32) {
+                pg_sys::LockRelease(&self.0, pg_sys::ShareLock as i32, false);
+            }
+        }
+    }
+
+    /// The tag as PostgreSQL takes it.
+    pub fn as_ptr(&self) -> *const pg_sys::LOCKTAG {
+        &raw const self.0
     }
 
     /// True if another session has the lock exclusively.

@@ -102,12 +102,16 @@ async fn the_public_may_call_only_what_judges_and_makes_values_and_read_only_wha
             "publish_once",
             "request",
             "request",
+            // What a waiter sleeps by.
+            "rest",
             "sender_schema",
             "space",
+            "unwatch",
             "uuid7",
             "wait_all",
             "wait_any",
-            "wait_for"
+            "wait_for",
+            "watch"
         ]
     );
     let open = "SELECT c.oid::regclass::text FROM pg_class c

@@ -32,4 +32,5 @@ mod statements;
 mod upgrades;
 mod wait;
 mod wait_many;
+mod waiters;
 mod watching;

@@ -101,7 +101,8 @@ async fn a_sidecar_works_in_its_own_schema_and_nowhere_else() -> Outcome {
              INSERT INTO main_service.mq_outcome (uid, run, answer) VALUES (tpro.uuid7(), 1, '{\"result\": 1}')
                  ON CONFLICT DO NOTHING;
              SELECT * FROM main_service.mq_status; SELECT * FROM main_service.mq_receive;
-             SELECT tpro.instance(), tpro.adopted(), tpro.lead('main'), tpro.sleep('main'), tpro.wake('main')",
+             SELECT tpro.instance(), tpro.adopted(), tpro.lead('main'), tpro.sleep('main'), tpro.wake('main'),
+                    tpro.replied('main', '{1}')",
         )
         .await?;
     all_refused(
@@ -231,6 +232,7 @@ async fn a_stranger_may_nothing() -> Outcome {
             "SELECT tpro.sleep('main')",
             "SELECT tpro.depose('main')",
             "SELECT tpro.must_serve('main')",
+            "SELECT tpro.replied('main', '{1}')",
             "CREATE TRIGGER bell AFTER INSERT ON main_service.mq_publish FOR EACH STATEMENT EXECUTE FUNCTION tpro.bell()",
         ],
     )
@@ -254,6 +256,7 @@ async fn an_operator_finds_what_is_to_be_cancelled_and_leads_nothing() -> Outcom
             "SELECT tpro.publish('a', 'b', 'c')",
             "SELECT tpro.lead('main')",
             "SELECT tpro.sleep('main')",
+            "SELECT tpro.replied('main', '{1}')",
             "SELECT tpro.depose('main')",
             "SELECT tpro.create_service('other')",
             "SELECT tpro.drop_service('main', true)",

@@ -114,4 +114,5 @@ mod unreadable;
 mod updates;
 mod values;
 mod versions;
+mod waiters;
 mod without_servers;

@@ -40,7 +40,7 @@ use super::{
 };
 use crate::{
     Context,
-    core::{Action, Core, Done, End, Handled, Input, Key, Notice, Question},
+    core::{Action, Core, Done, End, Handled, HandlerEnd, Input, Key, Notice, Question},
     election::claim::{Claim, Heard},
 };
 
@@ -242,7 +242,12 @@ impl Leader {
                 room?;
                 self.core.handle(Input::Room, now);
             }
-            Event::Handled(handled) => self.core.handle(Input::Handled(handled), now),
+            Event::Handled(handled) => {
+                if matches!(handled.end, HandlerEnd::Written) {
+                    self.tell_waiters(handled.settled.settlement.id);
+                }
+                self.core.handle(Input::Handled(handled), now);
+            }
             Event::Standby(waits) => self.core.handle(Input::Standby(waits), now),
             Event::Stop => {
                 self.told = true;
@@ -250,6 +255,12 @@ impl Leader {
             }
         }
         Ok(())
+    }
+
+    /// A reply was committed by its handler's session: those who wait for it are told.
+    fn tell_waiters(&self, id: i64) {
+        let outbox = self.outbox.clone();
+        self.app.stop.tasks.spawn(async move { outbox.tell_waiters(&[id]).await });
     }
 
     /// Replies have come. Among them may be the echo of our events, which says something of this

@@ -9,8 +9,13 @@ mod statements;
 #[cfg(test)]
 mod tests;
 
-use std::time::SystemTime;
+use std::{
+    future::{Future, poll_fn},
+    pin::pin,
+    time::SystemTime,
+};
 
+use futures_util::FutureExt as _;
 use tokio_postgres::{Client, Row, error::SqlState, types::ToSql};
 use tpro_runtime::db::{is_refusal, is_shortage, plain};
 use tpro_wire::{name::ServiceName, uid::Uid};
@@ -186,8 +191,8 @@ impl Outbox {
         rows.and_then(|rows| forward::replies(&rows)).map_err(run)
     }
 
-    /// Writes outcomes; the first reply of a row wins. Returns how many rows were written, or why
-    /// none could be, if the session is not at fault.
+    /// Writes outcomes; the first reply of a row wins. Those who wait for them are told. Returns how
+    /// many rows were written, or why none could be, if the session is not at fault.
     pub async fn settle(&self, batch: &[Settled]) -> Result<Result<u64, Unwritten>, OutboxError> {
         let ids: Vec<i64> = column(batch, |s| s.settlement.id);
         let uids: Vec<Uuid> = column(batch, |s| Uid::uuid(&s.settlement.uid));
@@ -200,9 +205,11 @@ impl Outbox {
         let responder: Vec<Option<&str>> = column(batch, |s| s.settlement.responder.as_deref());
         let columns: [&(dyn ToSql + Sync); 9] =
             [&ids, &uids, &status, &result, &error, &headers, &attempts, &sent_at, &responder];
-        let result = match self.client.execute(&self.statements.settle, &columns).await {
+        let write =
+            async |statement| before(self.client.execute(statement, &columns), self.tell_waiters(&ids)).await;
+        let result = match write(&self.statements.settle).await {
             Err(error) if error.code() == Some(&SqlState::UNIQUE_VIOLATION) => {
-                self.client.execute(&self.statements.settle_unsettled, &columns).await
+                write(&self.statements.settle_unsettled).await
             }
             result => result,
         };
@@ -213,6 +220,12 @@ impl Outbox {
                 None => Err(OutboxError::Run { name: "reply.settle", source }),
             },
         }
+    }
+
+    /// Wakes those who wait for the replies of these rows, which are committed. One who is not
+    /// woken looks by himself, so that an error is nobody's concern.
+    pub async fn tell_waiters(&self, ids: &[i64]) {
+        let _ = self.client.execute(&self.statements.replied, &[&self.service, &ids]).await;
     }
 
     /// Tries if replies can be written at all. Returns why not.
@@ -276,6 +289,18 @@ impl Outbox {
             self.client.query_one(&self.statements.heartbeat, &[]).await.and_then(|row| row.try_get(0));
         result.map_err(|source| OutboxError::Run { name: "leader.heartbeat", source })
     }
+}
+
+/// What the first gives. The second begins right behind it, so that its statement is sent without
+/// a round trip in between, and is not waited for.
+async fn before<F: Future>(first: F, second: impl Future) -> F::Output {
+    let (mut first, mut second) = (pin!(first), pin!(second.fuse()));
+    poll_fn(|context| {
+        let given = first.as_mut().poll(context);
+        let _ = second.as_mut().poll(context);
+        given
+    })
+    .await
 }
 
 /// The least and the greatest of these.

@@ -68,6 +68,7 @@ pub(crate) struct Statements {
     pub forward: Statement,
     pub settle: Statement,
     pub settle_unsettled: Statement,
+    pub replied: Statement,
     pub cursor: Statement,
     pub move_cursor: Statement,
     pub note_backlog: Statement,
@@ -101,6 +102,7 @@ impl Statements {
             settle: prepare("reply.settle", include_str!("../sql/settle.sql")).await?,
             settle_unsettled: prepare("reply.settle_unsettled", include_str!("../sql/settle_unsettled.sql"))
                 .await?,
+            replied: prepare("reply.tell", "/* reply.tell */ SELECT tpro.replied($1, $2)").await?,
             cursor: prepare("cursor.read", CURSOR).await?,
             move_cursor: prepare("cursor.move", MOVE_CURSOR).await?,
             note_backlog: prepare("backlog.note", NOTE_BACKLOG).await?,
