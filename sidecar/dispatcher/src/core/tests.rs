@@ -2,6 +2,7 @@
 
 mod events;
 mod forwards;
+mod moves;
 mod refusals;
 mod session;
 mod stop;

@@ -50,6 +50,8 @@ impl Programs {
     pub fn test(&self, number: usize) -> io::Result<Option<String>> {
         let mut tests = Command::new(&self.tests);
         tests.args(["--skip", "driver::"]);
+        // Cases in which a mutant fails are nothing to keep beside the sources.
+        tests.env("PROPTEST_DISABLE_FAILURE_PERSISTENCE", "1");
         let (ended, said) = watch(tests, number, PATIENCE)?;
         Ok(match ended {
             Some(true) => None,

@@ -120,3 +120,19 @@ impl Queue {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_size_of_a_row_that_was_put_back_says_nothing_of_the_next() {
+        let mut queue = Queue::default();
+        queue.push(Waiting::new(2, false));
+        queue.put_back(Waiting::new(1, false), 500);
+        assert_eq!(queue.first(), Some(500));
+        let mut taken = Vec::new();
+        queue.fetch(1, true, Instant::now(), |row| taken.push(row.id()));
+        assert_eq!((taken, queue.first(), queue.len(), queue.fetching()), (vec![1], None, 1, 1));
+    }
+}

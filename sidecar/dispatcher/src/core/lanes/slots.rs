@@ -93,3 +93,19 @@ impl Slots {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_lane_that_has_nothing_to_do_makes_room_for_another() {
+        let mut slots = Slots::default();
+        for lane in 0..10 * LANES_MAX {
+            let name = format!("tpro.service{lane}");
+            slots.of(&name, 1);
+            assert!(slots.named(&name).is_some(), "{name} shares a lane though all others are idle");
+            assert!(slots.iter().count() <= LANES_MAX);
+        }
+    }
+}

@@ -157,6 +157,16 @@ fn a_leader_that_takes_over_publishes_what_may_be_lost() {
 }
 
 #[test]
+fn the_cursor_moves_when_the_server_has_the_reply() {
+    let mut leader = settled();
+    asked(&mut leader);
+    read(&mut leader, &[1]);
+    assert_eq!(moves::moves(&mut leader), [1]);
+    echo(&mut leader);
+    assert_eq!(moves::moves(&mut leader), [0; 0]);
+}
+
+#[test]
 fn a_row_that_is_gone_with_its_partition_is_owed_nothing() {
     let mut leader = settled();
     asked(&mut leader);

@@ -51,6 +51,7 @@ fn a_quiet_leader_sleeps_by_the_bell_and_reads_again_when_it_rings() {
     leader.tell(Input::Done(Done::Slept { ours: true, leaders: 1 }));
     leader.reads(Vec::new());
     assert!(leader.core.reading.is_armed());
+    assert_eq!(leader.core.counts.asleep.get(), 1);
     leader.tell(Input::Rung);
     leader.reads(vec![row(1, 15)]);
     assert_eq!(leader.sent.len(), 1);

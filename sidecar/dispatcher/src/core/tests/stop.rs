@@ -2,18 +2,17 @@
 
 use super::*;
 
-/// Answers the last look back, and gives the cursor that is left.
+/// Answers the last look back with nothing, and gives the cursor that is left.
 fn last_move(leader: &mut Leader) -> cursor::Cursor {
+    last_move_past(leader, Vec::new())
+}
+
+/// Answers the last look back with these rows, and gives the cursor that is left.
+fn last_move_past(leader: &mut Leader, found: Vec<(i64, String)>) -> cursor::Cursor {
     assert!(leader.others.iter().any(|action| matches!(action, Action::Abandon)));
     leader.statements.retain(|it| name(it) == "LookBack");
     let Statement::LookBack { until, moves, .. } = leader.take("LookBack") else { unreachable!() };
-    leader.tell(Input::Done(Done::LookedBack {
-        until,
-        found: Vec::new(),
-        owed: Vec::new(),
-        drawn: 9,
-        moves,
-    }));
+    leader.tell(Input::Done(Done::LookedBack { until, found, owed: Vec::new(), drawn: 9, moves }));
     let Statement::MoveCursor(cursor) = leader.take("MoveCursor") else { unreachable!() };
     leader.tell(Input::Done(Done::Moved));
     cursor
@@ -43,6 +42,16 @@ fn what_is_not_answered_in_time_is_pending_in_the_cursor() {
     let cursor = last_move(&mut leader);
     assert!(cursor.clean);
     assert_eq!((cursor.pending, leader.end()), (vec![1], Some(&End::Stopped)));
+}
+
+#[test]
+fn what_the_last_look_back_finds_is_left_to_the_next_leader() {
+    let mut leader = Leader::fresh();
+    leader.reads(Vec::new());
+    leader.tell(Input::Stop);
+    let cursor = last_move_past(&mut leader, vec![(7, "tpro.co".to_owned())]);
+    assert!(cursor.clean);
+    assert_eq!((cursor.pending, leader.end()), (vec![7], Some(&End::Stopped)));
 }
 
 #[test]
