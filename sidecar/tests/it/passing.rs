@@ -160,7 +160,7 @@ async fn a_copy_that_stops_leaves_what_its_database_keeps_from_ending_to_another
             "ALTER SEQUENCE public.tries MINVALUE -1000000 RESTART -1000000; UPDATE public.told SET state = '57P03'",
         )
         .await?;
-    let main = world.start(world.sidecar("main")?.env("ATTEMPT_TIMEOUT_MS", 500)).await?;
+    let main = world.start(world.sidecar("main")?.env("ATTEMPT_TIMEOUT_MS", 2_000)).await?;
     let first = world.start(Rogue::copy(&world, 1)?.env("STOP_TIMEOUT", 600)).await?;
     for method in FLAKY {
         world.publish(&Rogue::request(method, json!({})).timeout(600)).await?;
