@@ -45,7 +45,9 @@ fn the_cursor_moves_again_whenever_something_was_read_or_settled() {
 #[test]
 fn it_looks_back_once_after_transactions_have_ended() {
     let mut leader = Leader::fresh();
-    let Statement::LookBack { until: seen, moves, .. } = until(&mut leader, "LookBack") else { unreachable!() };
+    let Statement::LookBack { until: seen, moves, .. } = until(&mut leader, "LookBack") else {
+        unreachable!()
+    };
     assert!(!moves, "nothing was read");
     let (found, owed) = (Vec::new(), Vec::new());
     leader.tell(Input::Done(Done::LookedBack { until: seen, found, owed, drawn: 9, moves }));
