@@ -90,6 +90,7 @@ mod retention;
 mod rogue;
 mod rolling;
 mod runs;
+mod russian;
 mod savepoints;
 mod secrecy;
 mod settings;

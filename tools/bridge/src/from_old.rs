@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use async_nats::Subject;
-use tpro_wire::{ServiceName, Target, error::code};
+use tpro_wire::{Language, ServiceName, Target, error::code};
 
 use crate::{
     bridge::Bridge,
@@ -59,13 +59,18 @@ async fn carry(bridge: Arc<Bridge>, in_hand: InHand) {
 
 /// The answer, or the error that it is too large for the Go system's server.
 fn fitting(bridge: &Bridge, request: &go::Request<'_>, answer: go::Answer) -> Vec<u8> {
-    let payload = go::write_answer(request.meta, &answer);
+    let language = Language::of(request.language.as_deref());
+    let write = |answer: go::Answer| {
+        let answer = answer.map_err(|error| language.of_error(&error).into_owned());
+        go::write_answer(request.meta, &answer)
+    };
+    let payload = write(answer);
     let most = bridge.old.client.max_payload();
     if payload.len() <= most {
         return payload;
     }
     let text = format!("the answer has {} bytes, the NATS of the Go system carries {most}", payload.len());
-    go::write_answer(request.meta, &go::error(code::TOO_LARGE, text))
+    write(go::error(code::TOO_LARGE, text))
 }
 
 async fn back(bridge: &Bridge, reply: Subject, payload: Vec<u8>) {

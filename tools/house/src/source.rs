@@ -72,9 +72,10 @@ impl Part {
         if rest.starts_with('"') {
             return Some(Self::Text { open: 1, length: string_length(rest), close: 1 });
         }
-        let raw = rest.strip_prefix('r').map(|rest| rest.len() - rest.trim_start_matches('#').len());
-        if let Some(hashes) = raw.filter(|hashes| !after_word && rest[1 + hashes..].starts_with('"')) {
-            let (open, close) = (hashes + 2, hashes + 1);
+        let prefix = ["br", "r"].into_iter().find(|prefix| rest.starts_with(prefix)).map_or(0, str::len);
+        let hashes = rest[prefix..].len() - rest[prefix..].trim_start_matches('#').len();
+        if prefix > 0 && !after_word && rest[prefix + hashes..].starts_with('"') {
+            let (open, close) = (prefix + hashes + 1, hashes + 1);
             let end = format!("\"{}", "#".repeat(hashes));
             let length = rest[open..].find(&end).map_or(rest.len(), |at| open + at + close);
             return Some(Self::Text { open, length, close });

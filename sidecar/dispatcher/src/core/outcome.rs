@@ -2,6 +2,7 @@
 
 use tpro_runtime::version;
 use tpro_wire::{
+    Language,
     error::{RpcError, code},
     refusal,
     status::Status,
@@ -38,6 +39,17 @@ impl Outcome {
 
     fn failed(status: Status, code: i64, text: String) -> Self {
         Self { status, result: None, error: Some(RpcError::new(code, text).to_json()), responder: None }
+    }
+
+    /// The outcome for a reader of this language.
+    pub fn in_language(mut self, language: Language) -> Self {
+        if language != Language::English
+            && let Some(text) = &self.error
+            && let Ok(error) = serde_json::from_str::<RpcError>(text)
+        {
+            self.error = Some(language.of_error(&error).to_json());
+        }
+        self
     }
 
     /// Bytes of its JSON.

@@ -2,7 +2,7 @@
 //! they are written.
 
 use tpro_runtime::{plant, settlement::Settlement};
-use tpro_wire::{status::Status, target::Target, trace::TraceParent, uid::Uid};
+use tpro_wire::{Language, status::Status, target::Target, trace::TraceParent, uid::Uid};
 
 use super::{
     Action, Core, Handled, HandlerEnd, Handling,
@@ -22,6 +22,7 @@ struct Whose {
     uid: Uid,
     target: Target,
     reply_to: Option<String>,
+    language: Language,
 }
 
 impl Core {
@@ -35,6 +36,8 @@ impl Core {
                 attempts = message.attempt, "settled as {}", outcome.status
             );
         }
+        let language = Language::of(message.row.language.as_deref());
+        let outcome = outcome.in_language(language);
         let bytes = outcome.len();
         let refused = match plant::is_planted("last retry counted twice") {
             true => message.last_refusal(),
@@ -55,13 +58,14 @@ impl Core {
             reply_to: message.row.reply_to,
             traceparent: message.producer,
         };
-        self.route(Settled { settlement, bytes, lane: message.lane });
+        self.route(Settled { settlement, bytes, lane: message.lane, language });
     }
 
     /// A row has its outcome without having flown.
     pub(super) fn settle_unsent(&mut self, row: Published, lane: LaneId, outcome: Outcome) {
         let producer = trace::stay(&self.spans, &row, &outcome, self.time());
-        let whose = Whose { id: row.id, uid: row.uid, target: row.target, reply_to: row.reply_to };
+        let language = Language::of(row.language.as_deref());
+        let whose = Whose { id: row.id, uid: row.uid, target: row.target, reply_to: row.reply_to, language };
         self.settle_row(whose, lane, producer, outcome);
     }
 
@@ -81,12 +85,15 @@ impl Core {
             return;
         };
         let traceparent = TraceParent::root([0; 24], false);
-        let whose = Whose { id, uid, target, reply_to };
+        // Its headers are not read.
+        let language = Language::default();
+        let whose = Whose { id, uid, target, reply_to, language };
         self.settle_row(whose, lane, traceparent, Outcome::broken(column));
     }
 
     fn settle_row(&mut self, whose: Whose, lane: LaneId, traceparent: TraceParent, outcome: Outcome) {
-        let Whose { id, uid, target, reply_to } = whose;
+        let Whose { id, uid, target, reply_to, language } = whose;
+        let outcome = outcome.in_language(language);
         let bytes = outcome.len();
         self.lanes.settle_unsent(bytes);
         let settlement = Settlement {
@@ -103,7 +110,7 @@ impl Core {
             reply_to,
             traceparent,
         };
-        self.route(Settled { settlement, bytes, lane });
+        self.route(Settled { settlement, bytes, lane, language });
     }
 
     fn route(&mut self, settled: Settled) {

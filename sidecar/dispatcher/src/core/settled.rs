@@ -1,6 +1,7 @@
 //! An outcome on its way into the table.
 
 use tpro_runtime::settlement::Settlement;
+use tpro_wire::Language;
 
 use super::lane_id::LaneId;
 
@@ -13,6 +14,8 @@ pub struct Settled {
     pub bytes: usize,
     /// The lane in which it counts until its reply handler is done.
     pub lane: LaneId,
+    /// The language of its texts.
+    pub language: Language,
 }
 
 /// An outcome for tests.
@@ -32,5 +35,5 @@ pub fn settled_of(target: tpro_wire::Target, bytes: usize) -> Settled {
         reply_to: None,
         traceparent: tpro_wire::TraceParent::root([1; 24], false),
     };
-    Settled { settlement, bytes, lane: LaneId::default() }
+    Settled { settlement, bytes, lane: LaneId::default(), language: Language::default() }
 }

@@ -8,7 +8,7 @@
 
 use std::{collections::HashSet, ops::Range};
 
-use tpro_runtime::{failpoint, settlement::Settlement, telemetry::Span};
+use tpro_runtime::{failpoint, telemetry::Span};
 use tpro_wire::{
     error::{RpcError, code},
     status::Status,
@@ -146,7 +146,7 @@ impl Writing {
             Trouble::Held => self.held.push(part.start),
             Trouble::BadValue if self.replaced == Some(part.start) => return Step::Broken(text),
             Trouble::BadValue => {
-                refuse(&mut self.batch[part.start].settlement, &sqlstate);
+                refuse(&mut self.batch[part.start], &sqlstate);
                 // Once: what takes its place is ours, and a fault in it must not go round for ever.
                 self.replaced = Some(part.start);
                 self.parts.push(part);
@@ -223,7 +223,8 @@ fn halves(part: Range<usize>) -> [Range<usize>; 2] {
 }
 
 /// The reply cannot be stored; that is the outcome then.
-fn refuse(settlement: &mut Settlement, sqlstate: &str) {
+fn refuse(settled: &mut Settled, sqlstate: &str) {
+    let Settled { settlement, language, .. } = settled;
     tracing::warn!(
         message.id = %settlement.uid, trace.id = %settlement.traceparent.trace_id_hex(), tpro.target = %settlement.target,
         sqlstate, "the reply cannot be stored as jsonb; settled as an error"
@@ -231,7 +232,7 @@ fn refuse(settlement: &mut Settlement, sqlstate: &str) {
     let text = format!("the reply is JSON that PostgreSQL cannot store (SQLSTATE {sqlstate})");
     settlement.status = Status::Error;
     settlement.result = None;
-    settlement.error = Some(RpcError::new(code::BAD_REPLY, text).to_json());
+    settlement.error = Some(language.of_error(&RpcError::new(code::BAD_REPLY, text)).to_json());
     settlement.headers = None;
     settlement.responder = None;
 }

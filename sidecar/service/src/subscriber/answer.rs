@@ -79,12 +79,14 @@ impl ReplyHeaders {
                 (&self.answer, envelope::success(id, result).into())
             }
             (Form::JsonRpc(id), Outcome::Error(error)) => {
-                (&self.answer, envelope::failure(id.as_ref(), error).into())
+                let error = back.language.of_error(error);
+                (&self.answer, envelope::failure(id.as_ref(), &error).into())
             }
             // Without an id there is a request that could not be read, and so no result.
             (Form::JsonRpc(None), Outcome::Result(_)) => return None,
             (Form::Json, Outcome::Result(result)) => (&self.answer, result.as_bytes().into()),
             (Form::Json, Outcome::Error(error)) => {
+                let error = back.language.of_error(error);
                 (&self.json_error, format!(r#"{{"error":{}}}"#, error.to_json()).into_bytes().into())
             }
         };

@@ -5,7 +5,7 @@ use tpro_runtime::{
     nats::{Block, Message},
     spelling,
 };
-use tpro_wire::{Protocol, Request, RequestHeaders, RequestId, RpcError, Target, error::code};
+use tpro_wire::{Language, Protocol, Request, RequestHeaders, RequestId, RpcError, Target, error::code};
 
 use crate::handler::Handlers;
 
@@ -18,18 +18,20 @@ pub(super) struct Back {
     /// The message whose sender is answered. None: an event, or a sender who does not want to know.
     to: Option<Message>,
     pub(super) form: Form,
+    /// The language of its texts.
+    pub(super) language: Language,
 }
 
 impl Back {
     /// The way back to the sender of a message.
     pub(super) fn to(message: &Message, form: Form) -> Self {
-        Self { to: Some(message.clone()), form }
+        Self { to: Some(message.clone()), form, language: Language::default() }
     }
 
     /// This way back without the message: a repeat that waits keeps no body.
     pub(super) fn alone(&self) -> Self {
         let to = self.subject().map(|reply| Message::new("", Some(reply), &Block::default(), b""));
-        Self { to, form: self.form.clone() }
+        Self { to, form: self.form.clone(), language: self.language }
     }
 
     /// The subject to answer on.
@@ -84,8 +86,10 @@ pub(super) fn read<'m>(
 ) -> (Back, Result<Asked<'m>, RpcError>) {
     let unknown = |method: &str| RpcError::new(code::METHOD_NOT_FOUND, unknown(method, service, methods));
     let of_subject = target.map(Target::method);
+    let language = Language::of(headers.language.as_deref());
+    let back_to = |form| Back { language, ..Back::to(message, form) };
     if headers.protocol == Protocol::Json {
-        let back = Back::to(message, Form::Json);
+        let back = back_to(Form::Json);
         let Some(method) = of_subject.filter(|method| methods.knows(method)) else {
             return (back, Err(unknown(of_subject.unwrap_or("?"))));
         };
@@ -97,11 +101,11 @@ pub(super) fn read<'m>(
     }
     let request = match Request::parse(message.payload()) {
         Ok(request) => request,
-        Err(error) => return (Back::to(message, Form::JsonRpc(None)), Err(error)),
+        Err(error) => return (back_to(Form::JsonRpc(None)), Err(error)),
     };
     // A request without an id is a notification, and never answered.
     let to = request.id.is_some().then(|| message.clone());
-    let back = Back { to, form: Form::JsonRpc(request.id) };
+    let back = Back { to, form: Form::JsonRpc(request.id), language };
     if !methods.knows(&request.method) {
         return (back, Err(unknown(&request.method)));
     }

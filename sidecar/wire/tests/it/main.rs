@@ -4,6 +4,7 @@ mod answer;
 mod budget;
 mod error;
 mod headers;
+mod language;
 mod name;
 mod reply;
 mod reply_subject;

@@ -2,4 +2,5 @@
 
 mod english;
 mod length;
+mod russian;
 mod walls;

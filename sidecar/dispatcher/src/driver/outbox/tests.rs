@@ -11,7 +11,7 @@ use std::{
 
 use tpro_runtime::{random, settlement::Settlement};
 use tpro_testkit::{Database, Postgres};
-use tpro_wire::{status::Status, target::Target, trace::TraceParent};
+use tpro_wire::{Language, status::Status, target::Target, trace::TraceParent};
 
 use super::{statements::PLANS, *};
 use crate::{
@@ -256,6 +256,7 @@ async fn the_first_reply_of_a_row_wins() {
         },
         bytes: 1,
         lane: LaneId::default(),
+        language: Language::default(),
     };
     assert_eq!(outbox.settle(&[settled("1")]).await.expect("settles").expect("is written"), 1);
     assert_eq!(outbox.settle(&[settled("2")]).await.expect("settles").expect("is written"), 0);
