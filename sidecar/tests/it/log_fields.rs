@@ -1,11 +1,14 @@
-//! The fields of the log: the table in docs/operations.md, the file for Filebeat and the sources
-//! name the same ones.
+//! The fields of the log. The table in docs/operations.md, the file for Filebeat and the sources
+//! name the same ones, and lines that copies write become what the table says.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::Path;
 
-use tpro_testkit::{Context, Outcome, paths};
+use serde_json::{Map, Value, json};
+use tpro_testkit::{Context, Outcome, eventually, paths};
+
+use crate::rogue::Rogue;
 
 /// Fields that `tracing` itself gives each line.
 const OF_EACH: [&str; 4] = ["timestamp", "level", "message", "target"];
@@ -92,5 +95,61 @@ fn the_table_the_file_for_filebeat_and_the_sources_name_the_same_fields() -> Out
     fields_below(&paths::checkout().join("tools/bridge/src"), &mut fields)?;
     let named: BTreeSet<String> = table.into_keys().collect();
     assert_eq!(fields, named, "the sources (left) and docs/operations.md");
+    Ok(())
+}
+
+/// The line as Elasticsearch gets it.
+fn shipped(line: &Map<String, Value>, table: &BTreeMap<String, String>) -> Map<String, Value> {
+    line.iter().filter_map(|(field, value)| Some((table.get(field)?.clone(), value.clone()))).collect()
+}
+
+#[tpro_testkit::test]
+async fn lines_of_copies_become_what_the_table_says() -> Outcome {
+    let table = table("docs/operations.md")?;
+    let world = Rogue::world().await?;
+    let main = world.start(world.sidecar("main")?.env("LOG_FORMAT", "json")).await?;
+    let rogue = world.start(Rogue::copy(&world, 1)?.env("LOG_FORMAT", "json")).await?;
+    let id = world.publish(&Rogue::request("default.internal", json!({}))).await?;
+    assert_eq!(world.await_reply(id).await?.code(), -32603);
+    eventually("the failure is in the log", async || Ok(rogue.log().contains("the handler failed"))).await?;
+
+    let (mut lines, mut failed) = (0, None);
+    for line in [main.log(), rogue.log()].iter().flat_map(|log| log.lines()).filter(|it| it.starts_with('{'))
+    {
+        let line: Map<String, Value> = serde_json::from_str(line).context("a line of the log is no JSON")?;
+        let target = line.get("target").and_then(Value::as_str).unwrap_or_default();
+        if !target.starts_with("tpro") {
+            continue;
+        }
+        lines += 1;
+        let unknown: Vec<_> = line.keys().filter(|field| !table.contains_key(*field)).collect();
+        assert!(unknown.is_empty(), "{unknown:?} are not in docs/operations.md: {line:?}");
+        for field in OF_EACH {
+            assert!(line.get(field).is_some_and(Value::is_string), "without {field}: {line:?}");
+        }
+        let shipped = shipped(&line, &table);
+        // The form that the file for Filebeat reads.
+        let at = shipped["@timestamp"].as_str().unwrap_or_default();
+        let shape: String = at.chars().map(|c| if c.is_ascii_digit() { '0' } else { c }).collect();
+        assert_eq!(shape, "0000-00-00T00:00:00.000000Z", "{at}");
+        if line["message"].as_str().is_some_and(|text| text.starts_with("the handler failed")) {
+            failed = Some(shipped);
+        }
+    }
+    assert!(lines > 5, "{lines} lines");
+    let failed = failed.context("the line of the failure")?;
+    let row = world
+        .main
+        .query_one("SELECT uid::text, tpro.trace_id(id) FROM main_service.mq_publish WHERE id = $1", &[&id])
+        .await?;
+    for (field, value) in [
+        ("log.level", "ERROR"),
+        ("trace.id", row.get(1)),
+        ("labels.message_id", row.get(0)),
+        ("labels.target", "tpro.rogue.default.internal"),
+    ] {
+        assert_eq!(failed.get(field), Some(&json!(value)), "{field}: {failed:?}");
+    }
+    world.finish(&[&main, &rogue]).await?;
     Ok(())
 }
