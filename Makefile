@@ -96,7 +96,7 @@ check: ## fmt, clippy, doc, deny, shellcheck, pgspot
 	@make/setup.sh first check
 crates: ## the crates, which needs which, and the circles among their modules
 	@make/setup.sh run crates
-bench: ## what a publish costs, and messages a second end to end
+bench: ## latency, throughput and the cost of a publish, each beside a floor (QUICK=1: in three minutes)
 	@make/setup.sh first bench
 chaos: ## load under random faults, then: was the promise kept? (SECONDS=600, SEED: the same faults again)
 	@make/setup.sh first chaos

@@ -1,8 +1,11 @@
 //! The command line, and the extent of a measurement.
 
+use std::path::PathBuf;
+
 use clap::{Parser, Subcommand, ValueEnum};
 
-/// Measures what tpro costs on this machine. QUICK=0 in the environment takes more rounds.
+/// Measures what tpro costs on this machine, each figure beside that of the least program that does
+/// the same. QUICK=1 in the environment takes few rounds.
 #[derive(Debug, Parser)]
 #[command(name = "tpro-bench", args_conflicts_with_subcommands = true)]
 pub struct Args {
@@ -21,17 +24,33 @@ pub struct Args {
     /// Messages that wait in the outbox, end to end.
     #[arg(long, value_name = "N", default_value_t = 200_000)]
     pub messages: usize,
+
+    /// Slow every flush of the server to 2 ms, as a disk without a cache does. A whole run measures
+    /// both.
+    #[arg(long)]
+    pub slow_flushes: bool,
+
+    /// Write benchmarks.md and its plots into this folder. A whole run of the profile `measured`
+    /// writes into docs/.
+    #[arg(long, value_name = "FOLDER")]
+    pub report: Option<PathBuf>,
 }
 
 /// A part of the benchmark.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Part {
-    /// A publish while the dispatcher is awake.
+    /// A publish while the dispatcher is awake, and while none runs.
     Publish,
     /// A publish that wakes the dispatcher.
     Asleep,
-    /// Messages a second, end to end.
+    /// Messages a second, end to end, without the inbox.
     Roundtrip,
+    /// Messages a second, end to end, in every mode and with every message traced.
+    Throughput,
+    /// The time from a commit to the reply.
+    Latency,
+    /// Messages that are published and settled at the same time.
+    Continuous,
 }
 
 /// A part of the benchmark in a process of its own.
@@ -43,6 +62,12 @@ pub enum Task {
     /// The responder that the minimal dispatcher asks.
     #[command(hide = true)]
     FloorResponder(Nats),
+    /// The responder that keeps an inbox.
+    #[command(hide = true)]
+    InboxResponder(Servers),
+    /// The shortest program that is notified, asks and inserts the reply.
+    #[command(hide = true)]
+    LatencyFloor(Servers),
 }
 
 /// The address of NATS. It comes by the environment, since everybody can read arguments.
@@ -56,15 +81,23 @@ pub struct Nats {
     pub nats_token: String,
 }
 
-/// The order for the minimal dispatcher.
+/// The servers of a floor.
 #[derive(Debug, clap::Args)]
-pub struct Floor {
+pub struct Servers {
     /// The database with the tables of the floor.
     #[arg(long, env = "DATABASE_URL", hide_env_values = true)]
     pub database_url: String,
     /// NATS.
     #[command(flatten)]
     pub nats: Nats,
+}
+
+/// The order for the minimal dispatcher.
+#[derive(Debug, clap::Args)]
+pub struct Floor {
+    /// Where it works.
+    #[command(flatten)]
+    pub servers: Servers,
     /// The number of messages.
     #[arg(long)]
     pub messages: usize,
@@ -80,28 +113,60 @@ pub struct Extent {
     pub wakes: usize,
     /// Rounds of each pair end to end.
     pub roundtrip_rounds: usize,
+    /// Rounds of all ways and patterns of arrivals.
+    pub latency_rounds: usize,
+    /// Seconds of continuous load.
+    pub continuous_seconds: u64,
     /// Messages that wait in the outbox.
     pub messages: usize,
+    /// True if every flush of the server takes 2 ms.
+    pub slow_flushes: bool,
     parts: Vec<Part>,
 }
 
 impl Extent {
-    /// Quick (under three minutes), unless `QUICK=0`.
+    /// Whole (under forty minutes), unless `QUICK=1` (under three).
     pub fn chosen(args: &Args) -> Self {
-        let quick = std::env::var("QUICK").map_or(true, |quick| quick != "0");
+        let quick = std::env::var("QUICK").is_ok_and(|quick| !["", "0"].contains(&quick.as_str()));
         let rounds = |few, many| args.rounds.unwrap_or(if quick { few } else { many });
         Self {
             quick,
-            publish_rounds: rounds(7, 31),
+            publish_rounds: rounds(2, 15),
             wakes: rounds(40, 300),
-            roundtrip_rounds: rounds(5, 15),
+            roundtrip_rounds: rounds(2, 11),
+            latency_rounds: rounds(3, 6),
+            continuous_seconds: if quick { 8 } else { 30 },
             messages: args.messages,
+            slow_flushes: args.slow_flushes,
             parts: args.parts.clone(),
         }
+    }
+
+    /// The measures that are taken again while every flush takes 2 ms, in few rounds.
+    pub fn slowed(&self) -> Self {
+        Self {
+            quick: true,
+            publish_rounds: self.publish_rounds.min(3),
+            roundtrip_rounds: self.roundtrip_rounds.min(3),
+            latency_rounds: self.latency_rounds.min(3),
+            slow_flushes: true,
+            parts: vec![Part::Latency, Part::Throughput, Part::Publish],
+            ..*self
+        }
+    }
+
+    /// The end of a title.
+    pub fn suffix(&self) -> &'static str {
+        if self.slow_flushes { ", every flush slowed to 2 ms" } else { "" }
     }
 
     /// True if this part is to be measured.
     pub fn has(&self, part: Part) -> bool {
         self.parts.is_empty() || self.parts.contains(&part)
+    }
+
+    /// True if nothing is left out.
+    pub fn is_whole(&self) -> bool {
+        !self.quick && self.parts.is_empty()
     }
 }

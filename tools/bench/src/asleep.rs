@@ -7,7 +7,7 @@ use tokio_postgres::{Client, Statement};
 use tpro_testkit::{Outcome, eventually};
 
 use crate::args::Extent;
-use crate::publish::{database_with_clone, insert};
+use crate::clone::{database_with_clone, insert};
 use crate::stand::Stand;
 use crate::table::median;
 
@@ -16,8 +16,8 @@ pub async fn measure(stand: &Stand, extent: &Extent) -> Outcome {
     let database = database_with_clone(stand).await?;
     let sleeper = stand.sidecar(&database, "main")?.start().await?;
     let (admin, main) = (database.connect().await?, database.connect_as("main").await?);
-    let outbox = main.prepare(&insert("mq_publish")).await?;
-    let clone = main.prepare(&insert("clone")).await?;
+    let outbox = main.prepare(&insert("mq_publish", true)).await?;
+    let clone = main.prepare(&insert("clone", true)).await?;
 
     let (mut with, mut without) = (Vec::new(), Vec::new());
     for _ in 0..extent.wakes {

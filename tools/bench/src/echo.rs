@@ -1,15 +1,24 @@
-//! The service `echo`: answers `bench.echo` with the body of the request. Stateless, so that it
-//! measures the way and not the work.
+//! The service `echo`: answers with the body of the request, by a method for each way to answer.
+//! The handlers do nothing, so that the way is measured and not the work.
 #![forbid(unsafe_code)]
 
 use std::process::ExitCode;
 
-use tpro_sidecar::{AnyBody, Ctx, Fault, Service};
+use tpro_sidecar::{AnyBody, Ctx, Fault, Service, Tx};
 
 fn main() -> ExitCode {
-    tpro_sidecar::run(Service::new("echo").handle_stateless("bench.echo", echo))
+    tpro_sidecar::run(
+        Service::new("echo")
+            .handle_stateless("bench.echo", echo)
+            .handle("bench.echo_kept", echo)
+            .handle_transactional("bench.echo_in_transaction", echo_in_transaction),
+    )
 }
 
 async fn echo(_: Ctx, body: AnyBody) -> Result<AnyBody, Fault> {
+    Ok(body)
+}
+
+async fn echo_in_transaction(_: Tx, body: AnyBody) -> Result<AnyBody, Fault> {
     Ok(body)
 }

@@ -2,17 +2,20 @@
 
 use async_nats::{Client, ConnectOptions};
 use futures_util::StreamExt as _;
-use tpro_testkit::{Context as _, Outcome};
+use tpro_testkit::{Context as _, Outcome, listen};
 
 use crate::args::Nats;
 
 /// The subject that the minimal dispatcher asks on.
 pub const SUBJECT: &str = "floor.bench.echo";
+/// The word of a responder when it is asked from now on.
+pub const READY: &str = "ready";
 
 /// Answers every request with its own payload, until it is killed.
 pub async fn run(nats: Nats) -> Outcome {
     let client = connect(&nats).await?;
-    let mut requests = client.subscribe(SUBJECT).await.context("subscribing")?;
+    let mut requests = listen(&client, SUBJECT).await?;
+    println!("{READY}");
     while let Some(request) = requests.next().await {
         if let Some(reply) = request.reply {
             client.publish(reply, request.payload).await.context("answering")?;

@@ -1,5 +1,6 @@
 //! The machine and the versions, without which the numbers say nothing.
 
+use std::fmt;
 use std::fs;
 use std::process::Command;
 
@@ -7,41 +8,72 @@ use tpro_testkit::Outcome;
 use tpro_testkit::postgres::connect;
 
 use crate::args::Extent;
-use crate::stand::Stand;
+use crate::stand::{SETTINGS, Stand};
 
 /// Above this the machine is doing something else as well.
 const BUSY: f64 = 0.5;
 
-/// Prints them.
-pub async fn print(stand: &Stand, extent: &Extent) -> Outcome {
-    let admin = connect(&stand.cluster.superuser_url("postgres")).await?;
-    let server: String = admin.query_one("SHOW server_version", &[]).await?.get(0);
-    let cpus = std::thread::available_parallelism().map_or(0, |count| count.get());
-    println!("Machine     {} ({cpus} threads), {}", field("/proc/cpuinfo", "model name"), memory());
-    println!("            {}", kernel());
-    println!("Versions    PostgreSQL {server} (fsync on, private cluster), {}, tpro {}", nats(), build());
-    println!(
-        "Settings    tpro's defaults, no collector (OTEL_EXPORTER_OTLP_ENDPOINT unset): traces are handed on, no spans made"
-    );
-    println!("            RUST_LOG=warn; all programs of ours with the same allocator");
-    println!("Command     {}", command(extent));
-    let load = load();
-    if load > BUSY * cpus as f64 {
-        println!(
-            "            the load average is {load}: something else is running, the numbers will be low"
-        );
+/// The facts, each with its name.
+pub struct Facts(Vec<(&'static str, String)>);
+
+impl Facts {
+    /// Asks for them.
+    pub async fn of(stand: &Stand, extent: &Extent) -> Outcome<Self> {
+        let admin = connect(&stand.cluster.superuser_url("postgres")).await?;
+        let server: String = admin.query_one("SHOW server_version", &[]).await?.get(0);
+        let cpus = std::thread::available_parallelism().map_or(0, |count| count.get());
+        let settings: Vec<String> = SETTINGS.iter().map(|(name, value)| format!("{name}={value}")).collect();
+        let mut facts = vec![
+            ("Machine", format!("{} ({cpus} threads), {}, {}", field("/proc/cpuinfo", "model name"), memory(), kernel())),
+            ("Versions", format!("PostgreSQL {server}, {}, tpro {}", nats(), build())),
+            ("PostgreSQL", format!("a private cluster; {}", settings.join(", "))),
+            (
+                "tpro",
+                "its defaults; no collector (OTEL_EXPORTER_OTLP_ENDPOINT unset) where nothing else is said: traces \
+                 are handed on, no spans made; RUST_LOG=warn; all programs of ours with the same allocator"
+                    .to_owned(),
+            ),
+            ("Command", command(extent)),
+        ];
+        let load = load();
+        if load > BUSY * cpus as f64 {
+            facts.push(("Load", format!("{load}: something else is running, the numbers will be low")));
+        }
+        Ok(Self(facts))
     }
-    Ok(())
+
+    /// A line of a list for each.
+    pub fn markdown(&self) -> String {
+        self.0.iter().map(|(name, fact)| format!("- {name}: {fact}\n")).collect()
+    }
 }
 
+impl fmt::Display for Facts {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let lines: Vec<String> = self.0.iter().map(|(name, fact)| format!("{name:<11} {fact}")).collect();
+        write!(out, "{}", lines.join("\n"))
+    }
+}
+
+/// As it is given to the shell, without the folder of the program.
 fn command(extent: &Extent) -> String {
-    let quick = if extent.quick { "QUICK=1" } else { "QUICK=0" };
-    format!("{quick} {}", std::env::args().collect::<Vec<_>>().join(" "))
+    let quick = if extent.quick { "QUICK=1 " } else { "" };
+    let arguments: Vec<String> = std::env::args().skip(1).map(|argument| format!(" {argument}")).collect();
+    format!("{quick}tpro-bench{} (make bench)", arguments.concat())
+}
+
+/// The profile by which this program was built: the name of its folder.
+pub fn profile() -> String {
+    let program = std::env::current_exe().unwrap_or_default();
+    match program.parent().and_then(|folder| folder.file_name()).and_then(|name| name.to_str()) {
+        Some("debug") => "dev".to_owned(),
+        Some(name) => name.to_owned(),
+        None => "unknown".to_owned(),
+    }
 }
 
 fn build() -> String {
-    let checked = if cfg!(debug_assertions) { "debug assertions on" } else { "no debug assertions" };
-    format!("{} (profile dev: opt-level 2, {checked})", env!("CARGO_PKG_VERSION"))
+    format!("{} (profile {})", env!("CARGO_PKG_VERSION"), profile())
 }
 
 fn field(path: &str, name: &str) -> String {

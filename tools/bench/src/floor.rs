@@ -34,17 +34,17 @@ type Rows = Vec<(i64, String)>;
 
 /// Moves so many messages and prints how many seconds it took.
 pub async fn run(floor: Floor) -> Outcome {
-    let client = echo_floor::connect(&floor.nats).await?;
+    let client = echo_floor::connect(&floor.servers.nats).await?;
     let replies = client.subscribe(format!("{INBOX}.*")).await.context("subscribing")?;
     let permits = Arc::new(Semaphore::new(IN_FLIGHT));
     let (pages, sending) = mpsc::channel(2);
     let (batches, writing) = mpsc::channel(4);
 
     let began = Instant::now();
-    let reader = tokio::spawn(read(floor.database_url.clone(), pages));
+    let reader = tokio::spawn(read(floor.servers.database_url.clone(), pages));
     let sender = tokio::spawn(send(client, sending, Arc::clone(&permits)));
     let receiver = tokio::spawn(receive(replies, batches, permits, floor.messages));
-    write(&floor.database_url, writing).await?;
+    write(&floor.servers.database_url, writing).await?;
     println!("{}", began.elapsed().as_secs_f64());
     for task in [reader, sender, receiver] {
         task.await??;

@@ -1,11 +1,10 @@
 //! `tpro-bench`: the cost of tpro, against a program without it, side by side on this machine.
 //!
-//! It answers two questions. The first is the cost of a publish for a transaction: the INSERT into
-//! `mq_publish`, against an INSERT into a clone of that table without the trigger ([`publish`],
-//! [`asleep`]). The second is the number of messages a second that go from outbox rows over NATS to
-//! another process and back into reply rows, against the least program that does that
-//! ([`roundtrip`], [`floor`]). Absolute numbers say something about the machine; the ratios say
-//! something about tpro.
+//! It measures the time from a commit to the reply ([`latency`]), the messages a second that go
+//! from outbox rows over NATS to another process and back into reply rows ([`roundtrip`]), the cost
+//! of a publish for a transaction ([`publish`], [`asleep`]), and load that does not end
+//! ([`continuous`]). Beside each figure stands that of the least program that does the same: the
+//! floor. Absolute numbers say something about the machine; the ratios say something about tpro.
 //!
 //! It starts a PostgreSQL and a nats-server of its own, so that nothing need run and nothing of the
 //! user's is touched.
@@ -13,13 +12,27 @@
 
 mod args;
 mod asleep;
+mod axis;
+mod clone;
+mod collector;
+mod continuous;
+mod cost;
 mod cpu;
 mod echo_floor;
 mod facts;
 mod floor;
+mod ground;
+mod inbox_floor;
+mod latency;
+mod line;
+mod mode;
 mod pgbench;
+mod plot;
 mod publish;
+mod publishers;
+mod report;
 mod roundtrip;
+mod session;
 mod stand;
 mod table;
 
@@ -30,19 +43,22 @@ use std::process::ExitCode;
 use std::time::Instant;
 
 use clap::Parser as _;
-use tpro_testkit::Outcome;
+use tpro_testkit::{Outcome, paths};
 
 use args::{Args, Extent, Part, Task};
+use facts::Facts;
+use report::Report;
 use stand::Stand;
 
 #[tokio::main]
 async fn main() -> ExitCode {
     let args = Args::parse();
-    let extent = Extent::chosen(&args);
     let result = match args.task {
-        None => measure(&extent).await,
+        None => measure(&args).await,
         Some(Task::FloorDispatcher(floor)) => floor::run(floor).await,
         Some(Task::FloorResponder(responder)) => echo_floor::run(responder).await,
+        Some(Task::InboxResponder(servers)) => inbox_floor::run(servers).await,
+        Some(Task::LatencyFloor(servers)) => latency::floor::run(servers).await,
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,
@@ -54,19 +70,54 @@ async fn main() -> ExitCode {
 }
 
 /// The whole benchmark, part by part.
-async fn measure(extent: &Extent) -> Outcome {
+async fn measure(args: &Args) -> Outcome {
     let began = Instant::now();
+    let extent = Extent::chosen(args);
     let stand = Stand::start().await?;
-    facts::print(&stand, extent).await?;
-    if extent.has(Part::Publish) {
-        publish::measure(&stand, extent).await?;
+    let facts = Facts::of(&stand, &extent).await?;
+    println!("{facts}");
+    let mut report = Report::default();
+    if extent.slow_flushes {
+        stand.slow_flushes().await?;
     }
-    if extent.has(Part::Asleep) {
-        asleep::measure(&stand, extent).await?;
-    }
-    if extent.has(Part::Roundtrip) {
-        roundtrip::measure(&stand, extent).await?;
+    parts(&stand, &extent, &mut report).await?;
+    if extent.is_whole() && !extent.slow_flushes {
+        stand.slow_flushes().await?;
+        parts(&stand, &extent.slowed(), &mut report).await?;
     }
     println!("\nAll of it took {:.0} s.", began.elapsed().as_secs_f64());
+    // Figures of programs that are built for people and not for speed are not published unasked.
+    let docs = (extent.is_whole() && facts::profile() == "measured").then(|| paths::checkout().join("docs"));
+    match args.report.clone().or(docs) {
+        Some(folder) => report.write(&folder, &facts),
+        None => Ok(()),
+    }
+}
+
+/// All parts that are asked for.
+async fn parts(stand: &Stand, extent: &Extent, report: &mut Report) -> Outcome {
+    let mut drawn = Vec::new();
+    if extent.has(Part::Latency) {
+        let (section, plots) = latency::measure(stand, extent).await?;
+        report.take(section);
+        drawn.extend(plots);
+    }
+    if extent.has(Part::Roundtrip) || extent.has(Part::Throughput) {
+        report.take(roundtrip::measure(stand, extent).await?);
+    }
+    if extent.has(Part::Publish) {
+        let (sections, plot) = publish::measure(stand, extent).await?;
+        sections.into_iter().for_each(|section| report.take(section));
+        drawn.push(plot);
+    }
+    if extent.has(Part::Asleep) {
+        asleep::measure(stand, extent).await?;
+    }
+    if extent.has(Part::Continuous) {
+        report.take(continuous::measure(stand, extent).await?);
+    }
+    if report.plots.is_empty() {
+        report.plots = drawn;
+    }
     Ok(())
 }

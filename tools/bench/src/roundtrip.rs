@@ -2,113 +2,182 @@
 //! the floor.
 //!
 //! Both find their rows waiting when they start, and both have another process answer. Every round
-//! has equal rows; the rows of a round are taken away after it.
+//! has equal rows; the replies of a round are taken away after it. All ways take turns within a
+//! round. The floor of the transactional mode is another: pgbench, with the two inserts of the
+//! inbox as a transaction, and as many clients as a copy has connections for handlers.
 
-use std::time::Duration;
+use tpro_testkit::{Failure, Outcome};
 
-use tokio_postgres::Client;
-use tpro_testkit::eventually::eventually_within;
-use tpro_testkit::{Context as _, Database, Failure, Outcome, Process};
-
-use crate::args::Extent;
-use crate::cpu;
-use crate::floor::TABLES;
+use crate::args::{Extent, Part};
+use crate::collector::Collector;
+use crate::ground::{Ground, Run};
+use crate::line::{Goal, Line, Section, Unit};
+use crate::mode::Mode;
+use crate::pgbench::Pgbench;
 use crate::stand::Stand;
-use crate::table::{median, ratio, thousands};
+use crate::table::{interval, median, ratio, ratios, thousands};
 
-/// The share of the floor's speed that the sidecars are to have.
-const GOAL: f64 = 0.5;
-/// A round takes seconds.
-const LIMIT: Duration = Duration::from_secs(120);
+/// The share of the floor's speed that the sidecars are to have without the inbox.
+const GOAL: f64 = 0.75;
+/// With the inbox.
+const GOAL_HANDLE: f64 = 0.4;
+/// Of the floor whose responder keeps an inbox.
+const GOAL_INBOX: f64 = 0.7;
+/// In transactions, of pgbench.
+const GOAL_TRANSACTIONAL: f64 = 0.6;
+/// With every message traced, of the speed without traces.
+const GOAL_TRACED: f64 = 0.75;
+/// The responder of the floor.
+const PLAIN: &str = "floor-responder";
+/// The one that keeps an inbox.
+const WITH_INBOX: &str = "inbox-responder";
+/// `DB_POOL_MAX` as it is by default.
+const CONNECTIONS: usize = 10;
+/// Seconds of pgbench.
+const SECONDS: u64 = 2;
+/// The transactional mode is slower, and has so many times fewer messages.
+const FEWER: usize = 10;
 
-const FILL: &str = r#"
-INSERT INTO main_service.mq_publish (protocol,space_name,service_name,entity,method_name,timeout,headers,body)
-SELECT 'jsonrpc','tpro','echo','bench','echo',3600,'{}', jsonb_build_object('ip','172.19.0.8','login','login' || n,'password','phnd26w')
-  FROM generate_series(1, $1::bigint) AS n"#;
-const FILL_FLOOR: &str = "INSERT INTO floor.outbox SELECT id, body FROM main_service.mq_publish";
+/// The two inserts of the inbox. To pgbench a colon before a letter or a digit is a variable.
+const INBOX: &str = r#"BEGIN;
+INSERT INTO echo_service.mq_receive (uid, run, copy_key, source, target, attempt, deadline, proof)
+VALUES (tpro.uuid7(), 1, 1, 'main/00000000-0000-0000-0000-000000000000', 'tpro.echo.bench.echo_in_transaction', 1, clock_timestamp() + interval '15 s', 'k0123456789abcdef0123456789abcdef')
+ON CONFLICT DO NOTHING RETURNING uid \gset
+INSERT INTO echo_service.mq_outcome (uid, run, answer)
+VALUES (:uid, 1, '{"result": {"ip":"172.19.0.8", "login":"login342", "password":"phnd26w"}}')
+ON CONFLICT DO NOTHING RETURNING uid;
+COMMIT;"#;
 
-/// Makes all rows unread and unanswered, while no dispatcher runs.
-const ANEW: &str = "
-TRUNCATE main_service.mq_reply;
-DELETE FROM main_service.mq_cursor;
-INSERT INTO main_service.mq_cursor DEFAULT VALUES;
-TRUNCATE floor.reply;
-CHECKPOINT;";
+/// The runs of each way, in the order of the rounds.
+#[derive(Default)]
+struct Runs {
+    floor: Vec<Run>,
+    stateless: Vec<Run>,
+    traced: Vec<Run>,
+    handle: Vec<Run>,
+    inbox: Vec<Run>,
+    transactional: Vec<Run>,
+    pgbench: Vec<f64>,
+}
 
-/// Measures and prints.
-pub async fn measure(stand: &Stand, extent: &Extent) -> Outcome {
-    let database = stand.database().await?;
-    let admin = database.connect().await?;
-    admin.batch_execute(TABLES).await.context("making the tables of the floor")?;
-    let messages = i64::try_from(extent.messages)?;
-    database.connect_as("main").await?.execute(FILL, &[&messages]).await.context("filling the outbox")?;
-    admin.execute(FILL_FLOOR, &[]).await.context("filling the floor's outbox")?;
-    admin.batch_execute("VACUUM ANALYZE main_service.mq_publish, floor.outbox").await?;
+/// The grounds and programs that only a full measure needs.
+struct More {
+    handle: Ground,
+    transactional: Ground,
+    inbox: Pgbench,
+    collector: Collector,
+}
 
-    let _responder = stand.spawn_task("floor-responder", &[], &database.url())?;
-    let echo = stand.sidecar(&database, "echo")?.start().await?;
-    let (mut tpro, mut floor) = (Vec::new(), Vec::new());
-    let (mut tpro_cpu, mut floor_cpu) = (Vec::new(), Vec::new());
-    let a_message = |spent: Duration| spent.as_secs_f64() * 1e6 / messages as f64;
-    for _ in 0..extent.roundtrip_rounds {
-        admin.batch_execute(ANEW).await.context("making all rows unread again")?;
-        let begun = cpu::spent();
-        floor.push(messages as f64 / floor_seconds(stand, &database, extent).await?);
-        let between = cpu::spent();
-        tpro.push(messages as f64 / tpro_seconds(stand, &database, &admin, messages).await?);
-        floor_cpu.push(a_message(between.saturating_sub(begun)));
-        tpro_cpu.push(a_message(cpu::spent().saturating_sub(between)));
+/// Measures, and prints the lines of the stateless mode.
+pub async fn measure(stand: &Stand, extent: &Extent) -> Outcome<Section> {
+    let (messages, rounds) = (extent.messages, extent.roundtrip_rounds);
+    let stateless = Ground::fill(stand, Mode::Stateless, messages).await?;
+    let more = match extent.has(Part::Throughput) {
+        true => Some(More::fill(stand, messages).await?),
+        false => None,
+    };
+    let mut runs = Runs::default();
+    for round in 0..rounds {
+        stateless.renew().await?;
+        runs.floor.push(stateless.by_floor(stand, PLAIN).await?);
+        runs.stateless.push(stateless.by_tpro(stand, None).await?);
+        if let Some(more) = &more {
+            stateless.renew().await?;
+            runs.traced.push(stateless.by_tpro(stand, Some(&more.collector)).await?);
+            more.round(stand, &mut runs).await?;
+            eprintln!("throughput: round {} of {rounds}", round + 1);
+        }
     }
-    echo.stop().await?;
+    print(&runs, messages, extent.suffix());
+    if more.as_ref().is_some_and(|more| more.collector.bytes() == 0) {
+        return Err(Failure::new("the collector has got nothing"));
+    }
+    Ok(section(&runs, messages, extent.suffix()))
+}
 
-    let (rounds, waiting) = (extent.roundtrip_rounds, thousands(messages as f64));
-    println!("\nEnd to end, {waiting} rows waiting, messages/s, median of {rounds} rounds");
+impl More {
+    async fn fill(stand: &Stand, messages: usize) -> Outcome<Self> {
+        let transactional = Ground::fill(stand, Mode::Transactional, messages / FEWER).await?;
+        let inbox = Pgbench::new(stand, &transactional.database, "inbox", INBOX)?.by_user("echo");
+        Ok(Self {
+            handle: Ground::fill(stand, Mode::Handle, messages).await?,
+            transactional,
+            inbox,
+            collector: Collector::start().await?,
+        })
+    }
+
+    async fn round(&self, stand: &Stand, runs: &mut Runs) -> Outcome {
+        self.handle.renew().await?;
+        runs.inbox.push(self.handle.by_floor(stand, WITH_INBOX).await?);
+        self.handle.renew().await?;
+        runs.handle.push(self.handle.by_tpro(stand, None).await?);
+        self.transactional.renew().await?;
+        runs.pgbench.push(self.inbox.seconds(CONNECTIONS, SECONDS).await?);
+        self.transactional.renew().await?;
+        runs.transactional.push(self.transactional.by_tpro(stand, None).await?);
+        Ok(())
+    }
+}
+
+fn speeds(runs: &[Run]) -> Vec<f64> {
+    runs.iter().map(|run| run.speed).collect()
+}
+
+fn cpu(runs: &[Run]) -> f64 {
+    median(&runs.iter().map(|run| run.cpu).collect::<Vec<_>>())
+}
+
+fn print(runs: &Runs, messages: usize, suffix: &str) {
+    let (floor, tpro) = (speeds(&runs.floor), speeds(&runs.stateless));
+    let (rounds, waiting) = (floor.len(), thousands(messages as f64));
+    println!("\nEnd to end, {waiting} rows waiting, messages/s, median of {rounds} rounds{suffix}");
     println!("  minimal dispatcher     tpro   ratio");
     let (theirs, ours) = (thousands(median(&floor)), thousands(median(&tpro)));
     println!("  {theirs:>18}   {ours:>6}   {}", ratio(&tpro, &floor, GOAL));
     println!("CPU time a message, all processes, start and stop of tpro included, median, microseconds");
-    println!(
-        "  {:>18.1}   {:>6.1}   {:>5.2}",
-        median(&floor_cpu),
-        median(&tpro_cpu),
-        median(&floor_cpu) / median(&tpro_cpu)
+    let (floor, tpro) = (cpu(&runs.floor), cpu(&runs.stateless));
+    println!("  {floor:>18.1}   {tpro:>6.1}   {:>5.2}", floor / tpro);
+}
+
+fn section(runs: &Runs, messages: usize, suffix: &str) -> Section {
+    let line = |subject: String, ours: &[f64], floor: &[f64], goal| Line {
+        subject,
+        unit: Unit::ASecond,
+        floor: median(floor),
+        ours: median(ours),
+        ratio: interval(&ratios(ours, floor)),
+        goal: Some(Goal::AtLeast(goal)),
+    };
+    let (floor, stateless) = (speeds(&runs.floor), speeds(&runs.stateless));
+    let mut lines = vec![line("stateless".to_owned(), &stateless, &floor, GOAL)];
+    if !runs.pgbench.is_empty() {
+        let dropped: f64 = runs.traced.iter().map(|run| run.dropped).sum();
+        let a_message = dropped / (runs.traced.len() * messages) as f64;
+        let traced = format!("stateless, traced ({a_message:.2} spans a message dropped)");
+        let (handle, inbox) = (speeds(&runs.handle), speeds(&runs.inbox));
+        lines.push(line("handle".to_owned(), &handle, &floor, GOAL_HANDLE));
+        lines.push(line("handle, of the floor with an inbox".to_owned(), &handle, &inbox, GOAL_INBOX));
+        let transactional = speeds(&runs.transactional);
+        lines.push(line(
+            "transactional, of pgbench".to_owned(),
+            &transactional,
+            &runs.pgbench,
+            GOAL_TRANSACTIONAL,
+        ));
+        lines.push(line(traced, &speeds(&runs.traced), &stateless, GOAL_TRACED));
+    }
+    let note = format!(
+        "Messages a second with {} rows waiting ({} in the transactional mode), {} rounds in turns. The floor is a \
+         minimal dispatcher that reads pages by id, keeps 256 messages in flight and writes replies in batches; with an inbox, its responder does the two \
+         inserts of the inbox in batches before it answers. Of the transactional mode it is pgbench with the two inserts of the inbox and {CONNECTIONS} clients; with every \
+         message traced to a collector that discards, it is tpro without traces. CPU time a message in all processes: \
+         floor {:.1} us, stateless {:.1} us.",
+        thousands(messages as f64),
+        thousands((messages / FEWER) as f64),
+        floor.len(),
+        cpu(&runs.floor),
+        cpu(&runs.stateless)
     );
-    Ok(())
-}
-
-async fn floor_seconds(stand: &Stand, database: &Database, extent: &Extent) -> Outcome<f64> {
-    let messages = format!("--messages={}", extent.messages);
-    let dispatcher: Process = stand.spawn_task("floor-dispatcher", &[&messages], &database.url())?;
-    let exit = dispatcher.wait_within(LIMIT).await?;
-    let said = dispatcher.log();
-    match said.trim().parse() {
-        Ok(seconds) if exit.success() => Ok(seconds),
-        _ => Err(Failure::new(format!("the minimal dispatcher ended with {exit}: {said}"))),
-    }
-}
-
-/// From the first send to the last reply row, by the clock of this machine.
-async fn tpro_seconds(stand: &Stand, database: &Database, admin: &Client, messages: i64) -> Outcome<f64> {
-    const WRITTEN: &str = "SELECT count(*) FROM main_service.mq_reply";
-    // Counting is dear; as long as the last row has no reply there is no need to.
-    const LAST: &str =
-        "SELECT FROM main_service.mq_reply WHERE mq_id = (SELECT max(id) FROM main_service.mq_publish)";
-    const SPENT: &str = "SELECT extract(epoch FROM max(replied_at) - min(sent_at))::float8,
-                                count(*) FILTER (WHERE status <> 'ok') FROM main_service.mq_reply";
-    let main = stand.sidecar(database, "main")?.start().await?;
-    eventually_within(LIMIT, "every row is settled", async || {
-        tokio::time::sleep(Duration::from_millis(100)).await;
-        if admin.query_opt(LAST, &[]).await?.is_none() {
-            return Ok(None);
-        }
-        let written: i64 = admin.query_one(WRITTEN, &[]).await?.get(0);
-        Ok((written >= messages).then_some(()))
-    })
-    .await?;
-    let spent = admin.query_one(SPENT, &[]).await?;
-    main.stop().await?;
-    match spent.get::<_, i64>(1) {
-        0 => Ok(spent.get(0)),
-        failed => Err(Failure::new(format!("{failed} of {messages} replies are not ok"))),
-    }
+    Section { title: format!("Throughput, end to end{suffix}"), note, lines }
 }

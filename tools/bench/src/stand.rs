@@ -6,16 +6,24 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Arc;
 
-use tpro_testkit::{Context as _, Database, Nats, Outcome, Postgres, Process, Sidecar, Signal, paths};
+use tpro_testkit::postgres::connect;
+use tpro_testkit::{
+    Context as _, Database, Nats, Outcome, Postgres, Process, Sidecar, Signal, eventually, paths,
+};
 
+use crate::echo_floor::READY;
+
+/// The settings that differ from PostgreSQL's own, or that matter.
+///
 /// The cluster is durable as a production server is, because the cost of a commit is measured.
-const SETTINGS: [(&str, &str); 6] = [
+pub const SETTINGS: [(&str, &str); 7] = [
     ("fsync", "on"),
     ("full_page_writes", "on"),
     ("synchronous_commit", "on"),
     ("shared_buffers", "512MB"),
     ("max_wal_size", "8GB"),
     ("checkpoint_timeout", "30min"),
+    ("max_connections", "250"),
 ];
 
 /// The servers.
@@ -36,6 +44,17 @@ impl Stand {
         let options =
             SETTINGS.iter().fold(Postgres::own(), |options, (name, value)| options.set(name, value));
         Ok(Self { cluster: options.start().await?, nats: Nats::new().await?, folder })
+    }
+
+    /// Makes every flush take 2 ms longer: the server waits so long before it, for other commits
+    /// that may share it.
+    pub async fn slow_flushes(&self) -> Outcome {
+        let admin = connect(&self.cluster.superuser_url("postgres")).await?;
+        for setting in ["commit_delay = 2000", "commit_siblings = 0"] {
+            admin.execute(&format!("ALTER SYSTEM SET {setting}"), &[]).await?;
+        }
+        admin.execute("SELECT pg_reload_conf()", &[]).await?;
+        Ok(())
     }
 
     /// A fresh database with the services `main`, which asks, and `echo`, which answers.
@@ -70,6 +89,13 @@ impl Stand {
         // The log of an earlier round must not be taken for this round's.
         let _absent = fs::remove_file(&log);
         Process::start(task, command, &log, Signal::KILL, None)
+    }
+
+    /// A process of this kind, when it says that it is ready.
+    pub async fn ready_task(&self, task: &str, database: &Database) -> Outcome<Process> {
+        let process = self.spawn_task(task, &[], &database.url())?;
+        eventually(&format!("{task} is ready"), async || Ok(process.log().contains(READY))).await?;
+        Ok(process)
     }
 
     /// The folder for files of the benchmark.
