@@ -21,7 +21,7 @@ async fn comments(session: &Client) -> Outcome<BTreeMap<String, String>> {
          WHERE o.identity ~ '(^| on )\"?(tpro|main_service|analytic_service)\\M' AND c.relispartition IS NOT TRUE
             OR o.type = 'extension' AND o.identity = 'pg_tpro'";
     let rows = session.query(query, &[]).await?;
-    Ok(rows.iter().map(|row| Ok((row.try_get(0)?, row.try_get(1)?))).collect::<Outcome<_>>()?)
+    rows.iter().map(|row| Ok((row.try_get(0)?, row.try_get(1)?))).collect()
 }
 
 /// True if the text has a Russian letter.
