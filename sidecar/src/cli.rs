@@ -63,7 +63,11 @@ fn task(matches: &clap::ArgMatches) -> Task {
 /// All settings with their defaults, tpro's and then the service's own.
 fn keys(own: &[OwnSetting]) -> String {
     let of_house = KEYS.iter().map(|key| (key.name, key.default, key.help));
-    let all: Vec<_> = of_house.chain(own.iter().map(|own| (own.key, own.default, own.help))).collect();
+    let of_service = own.iter().map(|own| {
+        let hides = own.is_secret && !own.default.is_empty();
+        (own.key, if hides { "***" } else { own.default }, own.help)
+    });
+    let all: Vec<_> = of_house.chain(of_service).collect();
     let width = all.iter().map(|(name, ..)| name.len()).max().unwrap_or(0);
     let mut text = String::from("Settings, from the environment or the .env file:\n");
     for (name, default, help) in all {
@@ -85,6 +89,9 @@ mod tests {
         let help = command.render_help().to_string();
         assert!(KEYS.iter().all(|key| help.contains(key.name)));
         assert!(help.contains("EXAMPLE_PAUSE_MS") && help.contains("a pause [200]"), "{help}");
+        let pin = OwnSetting { is_secret: true, ..OwnSetting::text("PIN", "canary", "a code") };
+        let help = self::command("main", &[pin]).render_help().to_string();
+        assert!(help.contains("a code [***]") && !help.contains("canary"), "{help}");
     }
 
     #[test]

@@ -5,6 +5,7 @@ use quote::quote;
 use syn::{
     Attribute, Data, DeriveInput, Error, Expr, ExprLit, Field, Fields, Ident, Lit, LitStr, Meta, Result,
     Token,
+    ext::IdentExt as _,
     parse::{Parse, ParseStream},
 };
 
@@ -85,7 +86,13 @@ fn setting(field: &Field) -> Result<(TokenStream, TokenStream)> {
         Some(Attribute { meta: Meta::Path(_), .. }) | None => Arguments::default(),
         Some(attribute) => attribute.parse_args::<Arguments>()?,
     };
-    let key = arguments.key.map_or_else(|| name.to_string().to_uppercase(), |key| key.value());
+    if let Some(second) = attributes.next() {
+        return Err(Error::new_spanned(
+            second,
+            "a field is one setting: all its arguments go into one attribute",
+        ));
+    }
+    let key = arguments.key.map_or_else(|| name.unraw().to_string().to_uppercase(), |key| key.value());
     let is_upper = |b: u8| b.is_ascii_uppercase() || b.is_ascii_digit() || b == b'_';
     if key.is_empty() || !key.bytes().all(is_upper) {
         return Err(Error::new(name.span(), "a key is made of capital letters, digits and underscores"));
@@ -155,6 +162,10 @@ mod tests {
         assert_eq!(small, "a key is made of capital letters, digits and underscores");
         let odd = refused(parse_quote! { struct Own { /** A pause. */ #[setting(hidden)] pause: u32 } });
         assert!(odd.starts_with("not an argument"), "{odd}");
+        let twice = refused(parse_quote! {
+            struct Own { /** A code. */ #[setting("PIN")] #[setting(secret)] pin: String }
+        });
+        assert!(twice.starts_with("a field is one setting"), "else the value would be shown: {twice}");
         assert_eq!(refused(parse_quote! { enum Own { A } }), "settings are a struct");
         assert_eq!(refused(parse_quote! { struct Own(u8); }), "settings are a struct with named fields");
     }

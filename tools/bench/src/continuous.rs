@@ -45,24 +45,28 @@ pub async fn measure(stand: &Stand, extent: &Extent) -> Outcome<Section> {
     let admin = database.connect().await?;
     publishers.second(PUBLISHERS).await?;
     let seconds = extent.continuous_seconds;
-    let (published, looks) = tokio::join!(publishers.seconds(PUBLISHERS, seconds), looks(&admin, seconds));
-    published?;
+    let mut taken = Vec::new();
+    // A look that ends after the load would see the rest being settled.
+    tokio::select! {
+        published = publishers.seconds(PUBLISHERS, seconds) => drop(published?),
+        failed = looks(&admin, &mut taken) => failed?,
+    }
     main.stop().await?;
     echo.stop().await?;
-    section(&looks?, seconds)
+    section(&taken, seconds)
 }
 
-/// A look each second, while the load lasts.
-async fn looks(admin: &Client, seconds: u64) -> Outcome<Vec<Look>> {
-    let mut looks = Vec::new();
-    for _ in 1..seconds {
-        tokio::time::sleep(Duration::from_secs(1)).await;
+/// A look each second, until one fails.
+async fn looks(admin: &Client, taken: &mut Vec<Look>) -> Outcome {
+    let mut ticks = tokio::time::interval(Duration::from_secs(1));
+    ticks.tick().await;
+    loop {
+        ticks.tick().await;
         let at = Instant::now();
         let row = admin.query_one(LOOK, &[]).await?;
         let (published, settled): (i64, i64) = (row.get(0), row.get(1));
-        looks.push(Look { at, published: published as f64, settled: settled as f64, age: row.get(2) });
+        taken.push(Look { at, published: published as f64, settled: settled as f64, age: row.get(2) });
     }
-    Ok(looks)
 }
 
 fn section(looks: &[Look], seconds: u64) -> Outcome<Section> {

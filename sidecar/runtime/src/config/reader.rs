@@ -90,9 +90,9 @@ impl Reader {
         let value = found.as_ref().map_or(own.default, |found| found.value);
         let is_secret = own.is_secret || key::sounds_secret(own.key);
         if let Err(rule) = (own.check)(value) {
-            // A rule that repeats a secret is not shown either.
-            let repeats = is_secret && !value.is_empty() && rule.contains(value);
-            let rule = if repeats { "the value breaks the rule of this setting".to_owned() } else { rule };
+            // A rule may repeat a secret, whole or in part.
+            let hides = is_secret && !value.is_empty();
+            let rule = if hides { "the value breaks the rule of this setting".to_owned() } else { rule };
             let problem = match &found {
                 None if value.is_empty() => {
                     Problem::unset(own.key, format!("not set: {rule} ({})", own.help))
