@@ -759,6 +759,10 @@ BEGIN
         EXIT WHEN clock_timestamp() >= finish;
         IF watches THEN
             PERFORM tpro.rest(least(pause, extract(epoch FROM finish - clock_timestamp())));
+            -- One who waits for many is woken by every reply, and must not look without a pause.
+            IF cardinality(wait_for.ids) > 16 THEN
+                PERFORM pg_sleep(0.02);
+            END IF;
             pause := least(pause * 1.5, 0.5);
         ELSE
             -- It looks once more: a reply that came before this tells nobody.

@@ -15,6 +15,8 @@
 \endif
 
 BEGIN;
+-- Objects of this name that others have made are not called.
+SET LOCAL search_path = pg_catalog, pg_temp;
 CREATE TEMPORARY TABLE tpro_comments (en pg_catalog.text PRIMARY KEY, ru pg_catalog.text NOT NULL UNIQUE) ON COMMIT DROP;
 INSERT INTO tpro_comments VALUES
 -- The extension and its domains.

@@ -1,10 +1,10 @@
-//! Who waits for a reply, and how they are woken: the bell the other way round.
+//! Waiters for replies, and the way in which they are woken: the bell the other way round.
 //!
 //! `LISTEN` does not work inside a function. So a waiter holds a lock in share mode that says what
 //! it waits for, looks for the reply, and rests on the latch of its backend. When replies are
-//! committed, the dispatcher's session asks the lock table who holds such a lock, and sets their
-//! latches. The order matters: the lock comes before the look, and the question after the commit,
-//! so a waiter either sees the reply or is asked about.
+//! committed, the dispatcher's session asks the lock table who holds one of these locks, and sets
+//! their latches. The order matters: the lock comes before the look, and the question after the
+//! commit, so a waiter either sees the reply or is asked about.
 //!
 //! A latch that is set says no more than "look again". Any signal sets it, and a wait for a lock
 //! may take it away. So a waiter looks by itself now and then, and waits for nobody who has died.
@@ -12,6 +12,7 @@
 use pgrx::pg_sys;
 use pgrx::prelude::*;
 
+use crate::fault::{Fault, OrRaise, SqlState};
 use crate::lead::own;
 use crate::lock::{Lock, Tag};
 
@@ -30,6 +31,7 @@ unsafe extern "C-unwind" {
 /// `tpro.watch(schema, ids)`: from now on this transaction waits for replies of these messages.
 #[pg_extern]
 fn watch(schema: pg_sys::Oid, ids: Vec<i64>) {
+    may_use(schema).or_raise();
     tags(schema, &ids).iter().for_each(Tag::share_in_transaction);
 }
 
@@ -66,6 +68,21 @@ fn replied(service: &str, ids: Vec<i64>) {
     let buckets = buckets(&ids).into_iter().map(Lock::Waiter);
     for lock in buckets.chain([Lock::AnyWaiter]) {
         holders(&Tag::new(schema, lock), wake);
+    }
+}
+
+/// Refuses who may not use the schema, and so may see no reply there: he has nothing to wait for.
+fn may_use(schema: pg_sys::Oid) -> Result<(), Fault> {
+    // SAFETY: reads the catalogue and a variable of the session.
+    let answer =
+        unsafe { pg_sys::pg_namespace_aclcheck(schema, pg_sys::GetUserId(), pg_sys::ACL_USAGE.into()) };
+    match answer {
+        pg_sys::AclResult::ACLCHECK_OK => Ok(()),
+        _ => Err(Fault::new(
+            SqlState::ERRCODE_INSUFFICIENT_PRIVILEGE,
+            "only who may use the schema of a service waits for its replies",
+        )
+        .hint("Wait for messages of a service whose replies you may read.")),
     }
 }
 

@@ -233,6 +233,7 @@ async fn a_stranger_may_nothing() -> Outcome {
             "SELECT tpro.depose('main')",
             "SELECT tpro.must_serve('main')",
             "SELECT tpro.replied('main', '{1}')",
+            "SELECT tpro.watch(n.oid, '{1}') FROM pg_namespace n WHERE n.nspname = 'main_service'",
             "CREATE TRIGGER bell AFTER INSERT ON main_service.mq_publish FOR EACH STATEMENT EXECUTE FUNCTION tpro.bell()",
         ],
     )

@@ -1,4 +1,4 @@
-//! Who waits for a reply is woken when it is committed.
+//! A waiter is woken when its reply is committed.
 
 use tokio::task::JoinHandle;
 use tokio_postgres::Client;

@@ -1,4 +1,4 @@
-//! Who waits for a reply is woken by the leader that has committed it.
+//! A waiter is woken by the leader that has committed its reply.
 
 use std::time::Duration;
 

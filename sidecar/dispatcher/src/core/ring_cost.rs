@@ -11,6 +11,10 @@ use std::time::Duration;
 const WAKING: Duration = Duration::from_micros(20);
 /// Rings may take one part in so many of the lock's time and of a core.
 const SHARE: u32 = 5;
+/// The time of a commit as long as none was measured: a slow one.
+const UNKNOWN: Duration = Duration::from_millis(5);
+/// A longer wait is no commit: a standby that was away, a lock.
+const LONGEST: Duration = Duration::from_millis(500);
 /// Statements of at most so many rows are measured: the rows of a larger one would count more than
 /// the commit.
 pub const SMALL: usize = 2;
@@ -45,7 +49,8 @@ impl RingCost {
 
     /// The bell may ring once in so long.
     pub fn gap(&self) -> Duration {
-        let commit = self.write.get().saturating_sub(self.read.get());
+        let read = self.read.get().unwrap_or_default();
+        let commit = self.write.get().map_or(UNKNOWN, |write| write.saturating_sub(read));
         (commit + WAKING * self.leaders.max(1)) * SHARE
     }
 }
@@ -59,15 +64,16 @@ impl Mean {
     const WEIGHT: u32 = 8;
 
     fn take(&mut self, value: Duration) {
+        let value = value.min(LONGEST);
         self.0 = Some(match self.0 {
             None => value,
             Some(mean) => (mean * (Self::WEIGHT - 1) + value) / Self::WEIGHT,
         });
     }
 
-    /// Zero before the first value.
-    fn get(&self) -> Duration {
-        self.0.unwrap_or_default()
+    /// None before the first value.
+    fn get(&self) -> Option<Duration> {
+        self.0
     }
 }
 
@@ -82,7 +88,7 @@ mod tests {
     #[test]
     fn a_slow_commit_and_many_leaders_make_rings_rare() {
         let mut cost = RingCost::default();
-        assert_eq!(cost.gap(), micros(100), "one who listens, and nothing measured yet");
+        assert_eq!(cost.gap(), micros(5 * 5_020), "one who listens, and nothing measured yet");
         cost.read(0, micros(100));
         cost.written(1, micros(250));
         cost.leaders(2);
@@ -100,6 +106,8 @@ mod tests {
         cost.written(SMALL + 1, Duration::from_secs(1));
         cost.read(SMALL + 1, Duration::from_secs(1));
         assert_eq!(cost.gap(), micros(5 * (200 + 20)));
+        cost.written(1, Duration::from_secs(3600));
+        assert!(cost.gap() < Duration::from_millis(5 * 64), "an hour is no commit");
     }
 
     #[test]

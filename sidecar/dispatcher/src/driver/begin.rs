@@ -64,6 +64,8 @@ pub(crate) async fn begin(
         forbidden: app.link.said.forbidden(),
         jobs: FuturesUnordered::new(),
         handlers: Handlers::new(pid),
+        replied: Vec::new(),
+        telling: FuturesUnordered::new(),
         standby: FuturesUnordered::new(),
         told: false,
         app: app.clone(),

@@ -36,8 +36,12 @@ pub(crate) fn job(outbox: Arc<Outbox>, clock: &Clock, statement: Statement) -> J
         }
         Statement::Recall(ids) => async move {
             let gone = if ids.is_empty() { Vec::new() } else { outbox.settled(&ids).await? };
-            let owed = if gone.is_empty() { Vec::new() } else { outbox.owed(&gone).await? };
-            Ok(Done::Recalled { gone, owed })
+            if gone.is_empty() {
+                return Ok(Done::Recalled { gone, owed: Vec::new() });
+            }
+            // The session that has settled them could tell nobody before its commit.
+            let (owed, ()) = tokio::join!(outbox.owed(&gone), outbox.tell_waiters(&gone));
+            Ok(Done::Recalled { gone, owed: owed? })
         }
         .boxed(),
         Statement::Forward(ids) => async move { outbox.forwards(&ids).await.map(Done::Forwards) }.boxed(),

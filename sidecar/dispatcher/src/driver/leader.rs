@@ -61,6 +61,8 @@ enum Event {
     Forbidden(Arc<str>),
     Room(Result<(), Fall>),
     Handled(Handled),
+    /// Waiters were told of replies that handlers have written.
+    Told,
     /// The session waits for a synchronous standby, or does not.
     Standby(bool),
     Time,
@@ -87,6 +89,10 @@ pub(crate) struct Leader {
     /// Statements that are under way.
     pub(super) jobs: FuturesUnordered<Job>,
     pub(super) handlers: Handlers,
+    /// Replies that handlers have written, and of which no waiter was told yet.
+    pub(super) replied: Vec<i64>,
+    /// The word to waiters that is under way: one at a time.
+    pub(super) telling: FuturesUnordered<BoxFuture<'static, ()>>,
     /// The question to another session whether this one waits for a synchronous standby.
     pub(super) standby: FuturesUnordered<BoxFuture<'static, bool>>,
     /// It was told to stop.
@@ -201,6 +207,7 @@ impl Leader {
             Some(done) = self.jobs.next(), if !self.jobs.is_empty() => Event::Done(done),
             replies = self.replies.next() => Event::Replies(replies),
             Some(handled) = self.handlers.next(), if !self.handlers.is_empty() => Event::Handled(handled),
+            Some(()) = self.telling.next(), if !self.telling.is_empty() => Event::Told,
             Some(waits) = self.standby.next(), if !self.standby.is_empty() => Event::Standby(waits),
             room = self.sending.room(), if sends => Event::Room(room),
             message = self.server.next() => Event::Server(message),
@@ -244,10 +251,12 @@ impl Leader {
             }
             Event::Handled(handled) => {
                 if matches!(handled.end, HandlerEnd::Written) {
-                    self.tell_waiters(handled.settled.settlement.id);
+                    self.replied.push(handled.settled.settlement.id);
+                    self.tell_waiters();
                 }
                 self.core.handle(Input::Handled(handled), now);
             }
+            Event::Told => self.tell_waiters(),
             Event::Standby(waits) => self.core.handle(Input::Standby(waits), now),
             Event::Stop => {
                 self.told = true;
@@ -257,10 +266,12 @@ impl Leader {
         Ok(())
     }
 
-    /// A reply was committed by its handler's session: those who wait for it are told.
-    fn tell_waiters(&self, id: i64) {
-        let outbox = self.outbox.clone();
-        self.app.stop.tasks.spawn(async move { outbox.tell_waiters(&[id]).await });
+    /// Tells those who wait of the replies that were committed by their handlers' sessions.
+    fn tell_waiters(&mut self) {
+        if self.telling.is_empty() && !self.replied.is_empty() {
+            let (outbox, ids) = (self.outbox.clone(), std::mem::take(&mut self.replied));
+            self.telling.push(async move { outbox.tell_waiters(&ids).await }.boxed());
+        }
     }
 
     /// Replies have come. Among them may be the echo of our events, which says something of this

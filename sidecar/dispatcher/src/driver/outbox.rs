@@ -191,8 +191,8 @@ impl Outbox {
         rows.and_then(|rows| forward::replies(&rows)).map_err(run)
     }
 
-    /// Writes outcomes; the first reply of a row wins. Those who wait for them are told. Returns how
-    /// many rows were written, or why none could be, if the session is not at fault.
+    /// Writes outcomes; the first reply of a row wins. Those who wait for them are told. Returns
+    /// the number of rows that were written, or why none could be, if the session is not at fault.
     pub async fn settle(&self, batch: &[Settled]) -> Result<Result<u64, Unwritten>, OutboxError> {
         let ids: Vec<i64> = column(batch, |s| s.settlement.id);
         let uids: Vec<Uuid> = column(batch, |s| Uid::uuid(&s.settlement.uid));
@@ -291,8 +291,8 @@ impl Outbox {
     }
 }
 
-/// What the first gives. The second begins right behind it, so that its statement is sent without
-/// a round trip in between, and is not waited for.
+/// The result of the first. The second begins right behind it, so that its statement is sent
+/// without a round trip in between, and is not waited for.
 async fn before<F: Future>(first: F, second: impl Future) -> F::Output {
     let (mut first, mut second) = (pin!(first), pin!(second.fuse()));
     poll_fn(|context| {

@@ -2,7 +2,8 @@
 
 use super::*;
 
-/// Lets time pass until this kind of statement is asked for; pages are answered as empty.
+/// Lets time pass until this kind of statement is asked for. Pages are answered as empty, and the
+/// bell is never to be had.
 fn until(leader: &mut Leader, kind: &str) -> Statement {
     for _ in 0..10_000 {
         if leader.statements.iter().any(|it| name(it) == kind) {
@@ -10,6 +11,10 @@ fn until(leader: &mut Leader, kind: &str) -> Statement {
         }
         if leader.statements.iter().any(|it| name(it) == "Page") {
             leader.reads(Vec::new());
+        }
+        if leader.statements.iter().any(|it| name(it) == "Sleep") {
+            leader.take("Sleep");
+            leader.tell(Input::Done(Done::Slept { ours: false, leaders: 1 }));
         }
         leader.pass(Duration::from_millis(1));
     }
