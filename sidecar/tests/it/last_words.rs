@@ -48,7 +48,8 @@ async fn large_answers_on_a_slow_line_are_delivered_before_the_copy_ends() -> Ou
 
 #[tpro_testkit::test]
 async fn what_is_on_its_way_to_a_copy_that_stops_is_answered_by_it() -> Outcome {
-    const REQUESTS: i32 = 3_000;
+    // More than are on their way at a time.
+    const REQUESTS: i32 = 10_000;
     let world = Rogue::world().await?;
     let line = Proxy::start(world.nats.port()).await?;
     // What is lost is seen, since nobody has time to ask twice.
