@@ -74,8 +74,7 @@ fn replied(service: &str, ids: Vec<i64>) {
 /// Refuses who may not use the schema, and so may see no reply there: he has nothing to wait for.
 fn may_use(schema: pg_sys::Oid) -> Result<(), Fault> {
     // SAFETY: reads the catalogue and a variable of the session.
-    let answer =
-        unsafe { pg_sys::pg_namespace_aclcheck(schema, pg_sys::GetUserId(), pg_sys::ACL_USAGE.into()) };
+    let answer = unsafe { pg_sys::pg_namespace_aclcheck(schema, pg_sys::GetUserId(), pg_sys::ACL_USAGE) };
     match answer {
         pg_sys::AclResult::ACLCHECK_OK => Ok(()),
         _ => Err(Fault::new(
