@@ -128,7 +128,7 @@ fn phrases() -> io::Result<(BTreeSet<String>, BTreeSet<String>)> {
         // Each value has its place.
         let values = english.matches("{}").count();
         for number in 1..=values {
-            let places = [format!("{{{number}}}"), format!("<{number}>")];
+            let places = [format!("{{{number}}}"), format!("<{number}>"), format!("[{number}]")];
             assert!(places.iter().any(|it| russian.contains(it)), "{english}: {russian} lacks {places:?}");
         }
         let is_new = match part {
