@@ -102,7 +102,7 @@ async fn the_public_may_call_only_what_judges_and_makes_values_and_read_only_wha
             "publish_once",
             "request",
             "request",
-            // What a waiter sleeps by.
+            // A waiter sleeps by it.
             "rest",
             "sender_schema",
             "space",

@@ -78,7 +78,7 @@ async fn waiting_leaves_no_lock_behind() -> Outcome {
     )
     .await?;
     assert_eq!(count(&main).await?, 0);
-    // What was taken twice is given back twice; what was not taken is no warning.
+    // Two calls of watch need two of unwatch. An unwatch without a watch raises no warning.
     let schema = "'main_service'::regnamespace";
     main.batch_execute(&format!(
         "SELECT tpro.watch({schema}, '{{1}}'), tpro.watch({schema}, '{{1}}'), tpro.unwatch({schema}, '{{1,2}}')"

@@ -169,8 +169,8 @@ impl Reading {
         (rows, limit): (usize, usize),
         now: Instant,
     ) -> Found {
-        if let Some(begun) = self.busy.page.take() {
-            self.ring_cost.read(rows, now.saturating_duration_since(begun));
+        if let Some(began) = self.busy.page.take() {
+            self.ring_cost.read(rows, now.saturating_duration_since(began));
         }
         // The last page of a window shows what was visible at its beginning.
         let is_old = !self.reader.is_between();

@@ -53,7 +53,7 @@ pub struct Settler {
     oldest: Option<Instant>,
     writing: usize,
     /// When the oldest batch that is being written began, if none was then, and its outcomes.
-    begun: Option<(Instant, usize)>,
+    began: Option<(Instant, usize)>,
     /// The number of outcomes of the last batch.
     last: usize,
     /// Outcomes whose rows others have in hand, and when each is tried again: alone, since it would
@@ -97,7 +97,7 @@ impl Settler {
         let outcomes: Vec<_> = self.queue.drain(..count).collect();
         self.oldest = (!self.queue.is_empty()).then_some(now);
         if self.writing == 0 {
-            self.begun = Some((now, count));
+            self.began = Some((now, count));
         }
         self.writing += 1;
         self.last = count;
@@ -113,13 +113,13 @@ impl Settler {
         }
         self.held.extend(held.into_iter().map(|settled| (now + HELD_PAUSE, settled)));
         // Batches end in the order in which they began.
-        let (begun, rows) = self.begun.take()?;
-        Some((rows, now.saturating_duration_since(begun)))
+        let (began, rows) = self.began.take()?;
+        Some((rows, now.saturating_duration_since(began)))
     }
 
     /// A batch cannot be written for now: its time says nothing.
     pub fn pauses(&mut self) {
-        self.begun = None;
+        self.began = None;
     }
 
     /// When to ask for a batch.
