@@ -120,18 +120,24 @@ tpro_is_fresh() {
   [ -z "$(find "${SOURCES[@]}" -newer "$built" -print -quit 2>/dev/null)" ]
 }
 
-# build_tpro: with the features of all crates that make demo builds, or what is under it would be
-# compiled twice. A failure in it does not end the script.
-build_tpro() (
-  local flags=() left mark=.local/tpro.made.$$
-  use_cargo
+# cargo_tpro [exec]: with the features of all crates that make demo builds, or what is under it would
+# be compiled twice. exec: cargo takes the place of this shell, so that a signal meets it.
+cargo_tpro() {
+  local flags=() left
   # The unattended run builds the locked versions and nothing else.
   [ -z "${CI:-}" ] || flags=(--locked)
   for left in bench bridge chaos models simulation house testkit testkit-macros; do flags+=(--exclude "tpro-$left"); done
+  "$@" cargo build --workspace --bin tpro "${flags[@]}"
+}
+
+# A failure in it does not end the script.
+build_tpro() (
+  local mark=.local/tpro.made.$$
+  use_cargo
   # Not in the folder of the programs: cargo marks target/ for backups only if it makes it.
   mkdir -p -- .local || exit 1
   : >"$mark" || exit 1
-  logged logs/tpro.log "building tpro" cargo build --workspace --bin tpro "${flags[@]}" || {
+  logged logs/tpro.log "building tpro" cargo_tpro || {
     rm -f -- "$mark"
     exit 1
   }
@@ -146,7 +152,7 @@ run() {
     [ -x "$TPRO" ] || die "BUILT=yes, but there is no $TPRO: leave BUILT out, and it is built"
   elif ! tpro_is_fresh; then
     # Aside: the output of `make env` is for eval.
-    [ "$first" != yes ] || install_all '' >&2
+    [ "$first" != yes ] || FOLLOWED=yes install_all '' >&2
     if ! build_tpro >&2; then
       # Services that run can be stopped while the sources do not compile.
       if [ "$first" = yes ] || [ ! -x "$TPRO" ]; then exit 1; fi
@@ -244,6 +250,27 @@ release_services() {
   [ ! -e "$NO_CLUSTER" ] || as_root rm -f -- "$NO_CLUSTER"
 }
 
+# begin_tpro: if a build of tpro follows and all that it needs is here, begins it while packages come.
+# The build that follows waits for this one by the lock of cargo, takes over what is done, and tells
+# of errors.
+begin_tpro() {
+  BUILDING=''
+  if [ -n "${FOLLOWED:-}" ] && rust_there && command -v cc >/dev/null && [ -f /usr/include/stdlib.h ]; then
+    (
+      let_go
+      use_cargo
+      cargo_tpro exec
+    ) &>/dev/null </dev/null &
+    BUILDING=$!
+  fi
+}
+
+# Only a build that nothing follows is ended.
+give_up() {
+  [ -z "$BUILDING" ] || kill "$BUILDING" 2>/dev/null || true
+  release_services
+}
+
 as_root() {
   if [ "$(id -u)" = 0 ]; then "$@"; else sudo -- "$@"; fi
 }
@@ -261,12 +288,13 @@ install_packages() {
     [ -t 0 ] || die "packages are missing and sudo wants a password: run  sudo apt-get install $all"
     sudo -v
   fi
+  begin_tpro
+  trap give_up EXIT
+  trap 'exit 130' INT TERM HUP
   logged logs/setup.log "apt-get update" as_root apt-get update
   if [[ " $all " == *" postgresql-$PG_MAJOR "* ]] && ! apt-cache show "postgresql-$PG_MAJOR" >/dev/null 2>&1; then
     die "this system has no package postgresql-$PG_MAJOR: add PostgreSQL's own packages (apt install postgresql-common, then /usr/share/postgresql-common/pgdg/apt.postgresql.org.sh), or set PG_CONFIG to a PostgreSQL $PG_MAJOR"
   fi
-  trap release_services EXIT
-  trap 'exit 130' INT TERM HUP
   hold_services
   logged logs/setup.log "apt-get install" as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends "${PACKAGES[@]}"
   release_services
