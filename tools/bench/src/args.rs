@@ -54,6 +54,11 @@ pub enum Part {
     Latency,
     /// Messages that are published and settled at the same time.
     Continuous,
+    /// A sidecar that has nothing to do.
+    Idle,
+    /// Latency and throughput where much is in the database. A quick run measures it only if it is
+    /// asked for.
+    Growth,
 }
 
 /// A part of the benchmark in a process of its own.
@@ -120,6 +125,10 @@ pub struct Extent {
     pub latency_rounds: usize,
     /// Seconds of continuous load.
     pub continuous_seconds: u64,
+    /// Seconds without a message.
+    pub idle_seconds: u64,
+    /// Rounds in a database that has grown.
+    pub growth_rounds: usize,
     /// Messages that wait in the outbox.
     pub messages: usize,
     /// True if every flush of the server takes 2 ms.
@@ -141,6 +150,8 @@ impl Extent {
             roundtrip_rounds: rounds(2, 11),
             latency_rounds: rounds(3, 6),
             continuous_seconds: if quick { 8 } else { 30 },
+            idle_seconds: if quick { 10 } else { 30 },
+            growth_rounds: rounds(2, 6),
             messages: args.messages,
             slow_flushes: args.slow_flushes,
             parts: args.parts.clone(),
@@ -168,7 +179,8 @@ impl Extent {
 
     /// True if this part is to be measured.
     pub fn has(&self, part: Part) -> bool {
-        self.parts.is_empty() || self.parts.contains(&part)
+        let is_left_out = self.quick && part == Part::Growth;
+        self.parts.is_empty() && !is_left_out || self.parts.contains(&part)
     }
 
     /// True if nothing is left out.

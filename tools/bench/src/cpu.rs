@@ -43,6 +43,12 @@ pub fn spent() -> Duration {
     TICK * u32::try_from(ticks).unwrap_or(u32::MAX)
 }
 
+/// The CPU time that this process has used so far.
+pub fn of(pid: u32) -> Duration {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok().and_then(|line| parse(&line));
+    TICK * u32::try_from(stat.map_or(0, |stat| stat.own)).unwrap_or(u32::MAX)
+}
+
 fn processes() -> impl Iterator<Item = (u32, Stat)> {
     let folders = fs::read_dir("/proc").into_iter().flatten().flatten();
     folders.filter_map(|folder| {

@@ -21,9 +21,9 @@ use crate::line::{Line, Section};
 use crate::mode::Mode;
 use crate::plot::Plot;
 use crate::stand::Stand;
-use arrival::Arrival;
+pub use arrival::Arrival;
 use samples::Samples;
-use way::Way;
+pub use way::Way;
 
 /// The place of the stateless mode among the ways, behind the floor's.
 const STATELESS: usize = 1;

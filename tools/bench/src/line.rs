@@ -24,6 +24,8 @@ pub enum Unit {
     Seconds,
     /// So many a second.
     ASecond,
+    /// Said in the subject.
+    Plain,
 }
 
 /// A line.
@@ -81,6 +83,7 @@ impl Unit {
             Self::Ms => "ms",
             Self::Seconds => "s",
             Self::ASecond => "1/s",
+            Self::Plain => "",
         }
     }
 
@@ -88,7 +91,7 @@ impl Unit {
     pub fn show(self, figure: f64) -> String {
         match self {
             Self::Us => format!("{figure:.0}"),
-            Self::Ms | Self::Seconds => format!("{figure:.2}"),
+            Self::Ms | Self::Seconds | Self::Plain => format!("{figure:.2}"),
             Self::ASecond => thousands(figure),
         }
     }

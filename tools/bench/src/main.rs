@@ -2,8 +2,9 @@
 //!
 //! It measures the time from a commit to the reply ([`latency`]), the messages a second that go
 //! from outbox rows over NATS to another process and back into reply rows ([`roundtrip`]), the cost
-//! of a publish for a transaction ([`publish`], [`asleep`]), and load that does not end
-//! ([`continuous`]). Beside each figure stands that of the least program that does the same: the
+//! of a publish for a transaction ([`publish`], [`asleep`]), load that does not end
+//! ([`continuous`]), a sidecar without load ([`idle`]), and databases that have much in them
+//! ([`growth`]). Beside each figure stands that of the least program that does the same: the
 //! floor. Absolute numbers say something about the machine; the ratios say something about tpro.
 //!
 //! It starts a PostgreSQL and a nats-server of its own, so that nothing need run and nothing of the
@@ -22,6 +23,8 @@ mod echo_floor;
 mod facts;
 mod floor;
 mod ground;
+mod growth;
+mod idle;
 mod inbox_floor;
 mod latency;
 mod line;
@@ -115,6 +118,12 @@ async fn parts(stand: &Stand, extent: &Extent, report: &mut Report) -> Outcome {
     }
     if extent.has(Part::Continuous) {
         report.take(continuous::measure(stand, extent).await?);
+    }
+    if extent.has(Part::Idle) {
+        report.take(idle::measure(stand, extent).await?);
+    }
+    if extent.has(Part::Growth) {
+        report.take(growth::measure(stand, extent).await?);
     }
     if report.plots.is_empty() {
         report.plots = drawn;

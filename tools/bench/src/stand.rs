@@ -68,8 +68,16 @@ impl Stand {
 
     /// A copy of a service on a database. Traces are off: they would go nowhere.
     pub fn sidecar(&self, database: &Database, service: &str) -> Outcome<Sidecar> {
-        let name = format!("{service}_service");
-        Ok(Sidecar::new(service, paths::binary(&name, "tpro-bench -p main_service")?, &self.folder)
+        self.sidecar_of(database, service, &format!("{service}_service"))
+    }
+
+    /// A copy of a service of any name, which answers as `echo` does.
+    pub fn echo(&self, database: &Database, service: &str) -> Outcome<Sidecar> {
+        Ok(self.sidecar_of(database, service, "echo_service")?.env("SERVICE_NAME", service))
+    }
+
+    fn sidecar_of(&self, database: &Database, service: &str, program: &str) -> Outcome<Sidecar> {
+        Ok(Sidecar::new(service, paths::binary(program, "tpro-bench -p main_service")?, &self.folder)
             .env("DATABASE_URL", database.role_url(service))
             .env("NATS_URL", self.nats.url())
             .env("NATS_TOKEN", self.nats.token())
