@@ -14,6 +14,14 @@ pub struct Window {
     pub after: (Xid, i64),
 }
 
+impl Window {
+    /// True if all rows of it belong to transactions that began after `seen`, and none was read: no
+    /// transaction was open then, and nothing is paged.
+    pub fn is_fresh(&self) -> bool {
+        self.until.is_none() && self.after == Default::default() && self.seen.open().is_empty()
+    }
+}
+
 /// The reader's place.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Reader {

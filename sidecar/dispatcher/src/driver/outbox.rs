@@ -77,10 +77,18 @@ impl Outbox {
         closed: Option<&[String]>,
     ) -> Result<(Snapshot, Vec<Row>), OutboxError> {
         let Window { seen, until, after: (tx, id) } = window;
-        let result = self
-            .client
-            .query(&self.statements.read, &[seen, until, tx, id, &rows, &closed, &first, &i64::MAX])
-            .await;
+        let last = i64::MAX;
+        let result = match window.is_fresh() {
+            true => {
+                let first_tx = Xid(seen.xmax());
+                self.client.query(&self.statements.fresh, &[&first_tx, &rows, &closed, &first, &last]).await
+            }
+            false => {
+                self.client
+                    .query(&self.statements.read, &[seen, until, tx, id, &rows, &closed, &first, &last])
+                    .await
+            }
+        };
         let run = |source| OutboxError::Run { name: "outbox.read", source };
         let mut rows = result.map_err(run)?;
         let last = rows.pop().ok_or(OutboxError::Guard)?;

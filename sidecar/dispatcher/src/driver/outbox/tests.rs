@@ -109,8 +109,11 @@ async fn every_committed_row_is_read_once_whatever_the_order_of_commits() {
     let (mut reader, mut floor) = (Reader::new(begin.clone()), Floor::new(WIDTH, begin));
     let mut read: BTreeMap<i64, u32> = BTreeMap::new();
     let (mut floors, mut late) = (BTreeSet::new(), 0);
+    // Windows that the simple statement reads, and others.
+    let mut windows = [0; 2];
     loop {
         let over = left.load(Ordering::Relaxed) == 0;
+        windows[usize::from(reader.window().is_fresh())] += 1;
         let (cur, rows) = outbox.read(&reader.window(), floor.first(), PAGE, Some(&[])).await.expect("reads");
         let places: Vec<_> = rows.iter().map(|row| row::place(row).expect("is a row")).collect();
         assert!(places.is_sorted(), "a page comes in the order of (tx, id)");
@@ -140,6 +143,7 @@ async fn every_committed_row_is_read_once_whatever_the_order_of_commits() {
     committed.sort_unstable();
     assert!(read.values().all(|times| *times == 1), "a row was read twice");
     assert!(read.keys().copied().eq(committed), "what was read is not what was committed");
+    assert!(windows.iter().all(|count| *count > 5), "only one statement was used: {windows:?}");
     assert!(floors.len() > 5, "the floor did not rise: {floors:?}");
 }
 
@@ -198,10 +202,47 @@ async fn rows_are_found_by_their_ids_whether_they_are_near_each_other_or_not() {
 async fn a_read_with_a_transaction_id_of_its_own_is_refused() {
     let database = database().await;
     let outbox = outbox(&database).await;
-    let reader = Reader::new(outbox.cursor().await.expect("there is a cursor").snapshot);
+    let seen = outbox.cursor().await.expect("there is a cursor").snapshot;
+    // A row is there to be read.
+    database.connect().await.expect("connects").query_one(INSERT, &[]).await.expect("inserts");
     outbox.client.batch_execute("BEGIN; SELECT pg_current_xact_id()").await.expect("begins");
-    let refused = outbox.read(&reader.window(), i64::MIN, PAGE, Some(&[])).await;
-    assert!(matches!(refused, Err(OutboxError::Guard)), "{refused:?}");
+    let general = Reader::of_window(seen.clone(), outbox.snapshot().await.expect("is taken")).window();
+    for window in [Reader::new(seen).window(), general] {
+        let refused = outbox.read(&window, i64::MIN, PAGE, Some(&[])).await;
+        assert!(matches!(refused, Err(OutboxError::Guard)), "{refused:?}");
+    }
+}
+
+#[tokio::test]
+async fn the_simple_read_returns_what_the_general_one_does() {
+    let database = database().await;
+    let outbox = outbox(&database).await;
+    let client = database.connect().await.expect("connects");
+    let seen = outbox.cursor().await.expect("there is a cursor").snapshot;
+    client.batch_execute(&INSERT.replace(" RETURNING id", ";").repeat(4)).await.expect("inserts");
+    // One is open, and one was rolled back.
+    client.batch_execute("BEGIN").await.expect("begins");
+    client.query_one(INSERT, &[]).await.expect("inserts");
+    client.batch_execute("ROLLBACK; BEGIN").await.expect("begins again");
+    client.query_one(INSERT, &[]).await.expect("inserts");
+    outbox.client.batch_execute("BEGIN ISOLATION LEVEL REPEATABLE READ").await.expect("begins");
+    let window = Reader::new(seen).window();
+    assert!(window.is_fresh());
+    let Window { seen, until, after: (tx, id) } = &window;
+    for rows in [PAGE, 2] {
+        let (cur, simple) = outbox.read(&window, 1, rows, Some(&[])).await.expect("reads");
+        let closed: &[String] = &[];
+        let mut general = outbox
+            .client
+            .query(&outbox.statements.read, &[seen, until, tx, id, &rows, &closed, &1_i64, &i64::MAX])
+            .await
+            .expect("reads");
+        let snapshot: Snapshot = general.pop().expect("has a snapshot").get(0);
+        assert_eq!(snapshot, cur);
+        assert_eq!(simple.len(), usize::try_from(rows.min(4)).expect("is few"));
+        let both = [simple, general].map(|rows| format!("{:?}", row::rows(&rows).expect("can be read")));
+        assert_eq!(both[0], both[1]);
+    }
 }
 
 /// An empty poll must cost about the same however many rows there are: the plan is looked at, not
@@ -218,19 +259,25 @@ async fn an_empty_read_touches_a_few_pages_of_a_large_outbox() {
         "SET plan_cache_mode = force_generic_plan; SET jit = off; SET search_path = pg_catalog, pg_temp; {PLANS};"
     );
     let read = include_str!("../sql/read.sql").replace("{schema}", "main_service");
+    let fresh = include_str!("../sql/fresh.sql").replace("{schema}", "main_service");
     let prepare = format!(
-        "{settings} PREPARE read (pg_snapshot, pg_snapshot, xid8, bigint, bigint, text[], bigint, bigint) AS {read}"
+        "{settings} PREPARE fresh (xid8, bigint, text[], bigint, bigint) AS {fresh}; \
+         PREPARE read (pg_snapshot, pg_snapshot, xid8, bigint, bigint, text[], bigint, bigint) AS {read}"
     );
     client.batch_execute(&prepare).await.expect("prepares");
-    let explain = "EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON, TIMING off) \
-        EXECUTE read (pg_current_snapshot(), NULL, '0', 0, 500, '{}', 0, 9223372036854775807)";
-    let text = match client.simple_query(explain).await.expect("explains").remove(1) {
-        tokio_postgres::SimpleQueryMessage::Row(row) => row.get(0).expect("is a plan").to_owned(),
-        other => panic!("{other:?} is no plan"),
-    };
-    let plan: serde_json::Value = serde_json::from_str(&text).expect("is JSON");
-    let pages = plan[0]["Plan"]["Shared Hit Blocks"].as_i64().expect("is a number");
-    assert!(pages < 40, "an empty read touched {pages} pages: {text}");
+    for execute in [
+        "read (pg_current_snapshot(), NULL, '0', 0, 500, '{}', 0, 9223372036854775807)",
+        "fresh (pg_snapshot_xmax(pg_current_snapshot()), 500, '{}', 0, 9223372036854775807)",
+    ] {
+        let explain = format!("EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON, TIMING off) EXECUTE {execute}");
+        let text = match client.simple_query(&explain).await.expect("explains").remove(1) {
+            tokio_postgres::SimpleQueryMessage::Row(row) => row.get(0).expect("is a plan").to_owned(),
+            other => panic!("{other:?} is no plan"),
+        };
+        let plan: serde_json::Value = serde_json::from_str(&text).expect("is JSON");
+        let pages = plan[0]["Plan"]["Shared Hit Blocks"].as_i64().expect("is a number");
+        assert!(pages < 40, "an empty read touched {pages} pages: {text}");
+    }
 }
 
 #[tokio::test]
