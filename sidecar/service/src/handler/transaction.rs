@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use tokio_postgres::{Row, types::ToSql};
 use tpro_wire::TraceParent;
 
 use super::{QueryError, Statements};
@@ -10,6 +11,33 @@ use crate::host::Host;
 /// The longest wait of a handler's inbox row for an older delivery of its message that is still
 /// open.
 pub(crate) const INBOX_PATIENCE: Duration = Duration::from_millis(50);
+
+/// A failed transaction fails the first of the two.
+const COMMIT: &str = "SELECT 1; COMMIT";
+
+/// Begins the framework's part. Numbers of ours only: there is nothing to quote.
+fn begin(limit: Duration, patience: Duration) -> String {
+    let (limit, patience) = (ms(limit), ms(patience));
+    format!(
+        "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE; \
+         SET LOCAL idle_in_transaction_session_timeout = {limit}; SET LOCAL statement_timeout = {limit}; \
+         SET LOCAL lock_timeout = {patience}; SET LOCAL enable_seqscan = off"
+    )
+}
+
+/// Leaves the framework's part for the handler's. A traceparent is hex digits and dashes, a
+/// service's name has no quote in it.
+fn enter(app: &Host, parent: TraceParent) -> String {
+    format!(
+        "SET LOCAL lock_timeout = 0; SET LOCAL enable_seqscan TO DEFAULT; SET LOCAL tpro.traceparent = '{parent}'; \
+         SET LOCAL tpro.sender = '{}'; SAVEPOINT handler",
+        app.source.service
+    )
+}
+
+fn ms(time: Duration) -> u128 {
+    time.as_millis().clamp(1, 86_400_000)
+}
 
 impl Statements {
     /// Begins a transaction that may last this long. If this process freezes, the server ends it
@@ -23,16 +51,48 @@ impl Statements {
         patience: Duration,
     ) -> Result<Self, QueryError> {
         let statements = Self::take(app, parent).await?;
-        let [ms, patience] = [limit, patience].map(|time| time.as_millis().clamp(1, 86_400_000));
-        // Numbers of ours only: there is nothing to quote. One round trip.
+        statements.set_open(true);
+        statements.quiet(statements.connection()?.batch_execute(&begin(limit, patience))).await?;
+        Ok(statements)
+    }
+
+    /// Does what [`Statements::begin`] and [`Statements::enter`] do, with a statement of the
+    /// framework between them, in one round trip. Also returns the rows of that statement.
+    pub(crate) async fn begin_with(
+        app: &Host,
+        parent: TraceParent,
+        (limit, patience): (Duration, Duration),
+        text: &str,
+        values: &[&(dyn ToSql + Sync)],
+    ) -> Result<(Self, Result<Vec<Row>, QueryError>), QueryError> {
+        let statements = Self::take(app, parent).await?;
+        let connection = statements.connection()?;
+        // Before the rest, which must be sent in its order without a wait between.
+        let between = statements.quiet(connection.prepare_cached(text)).await?;
+        statements.set_open(true);
+        let (begin, enter) = (begin(limit, patience), enter(app, parent));
+        let (begun, rows, entered) = futures_util::join!(
+            statements.quiet(connection.batch_execute(&begin)),
+            statements.quiet(connection.query(&between, values)),
+            statements.quiet(connection.batch_execute(&enter))
+        );
+        begun?;
+        // Where the statement has failed, nothing after it could succeed.
+        let rows = match rows {
+            Ok(rows) => entered.map(|()| Ok(rows))?,
+            Err(error) => Err(error),
+        };
+        Ok((statements, rows))
+    }
+
+    /// Goes back from the handler's part, in which nothing was done, to the framework's.
+    pub(crate) async fn step_back(&self, patience: Duration) -> Result<(), QueryError> {
+        let patience = ms(patience);
         let sql = format!(
-            "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE; \
-             SET LOCAL idle_in_transaction_session_timeout = {ms}; SET LOCAL statement_timeout = {ms}; \
+            "ROLLBACK TO SAVEPOINT handler; RELEASE SAVEPOINT handler; \
              SET LOCAL lock_timeout = {patience}; SET LOCAL enable_seqscan = off"
         );
-        statements.set_open(true);
-        statements.quiet(statements.connection()?.batch_execute(&sql)).await?;
-        Ok(statements)
+        self.quiet(self.connection()?.batch_execute(&sql)).await
     }
 
     /// Begins the part of the handler at once, as there is none of the framework before it. In a
@@ -55,13 +115,7 @@ impl Statements {
     /// SQL is sent on behalf of this service and continues the trace. The handler's part can be
     /// undone alone.
     pub(crate) async fn enter(&self, app: &Host, parent: TraceParent) -> Result<(), QueryError> {
-        // A traceparent is hex digits and dashes, a service's name has no quote in it.
-        let sql = format!(
-            "SET LOCAL lock_timeout = 0; SET LOCAL enable_seqscan TO DEFAULT; SET LOCAL tpro.traceparent = '{parent}'; \
-             SET LOCAL tpro.sender = '{}'; SAVEPOINT handler",
-            app.source.service
-        );
-        self.quiet(self.connection()?.batch_execute(&sql)).await
+        self.quiet(self.connection()?.batch_execute(&enter(app, parent))).await
     }
 
     /// Undoes the handler's part. Settings made since the savepoint go with it.
@@ -73,11 +127,26 @@ impl Statements {
     /// error; the statement before it fails there, so that an `Ok` means committed.
     pub(crate) async fn commit(&self) -> Result<(), QueryError> {
         self.close();
-        let result = self.quiet(self.connection()?.batch_execute("SELECT 1; COMMIT")).await;
+        let result = self.quiet(self.connection()?.batch_execute(COMMIT)).await;
         if result.is_ok() {
             self.set_open(false);
         }
         result
+    }
+
+    /// Runs a last statement and commits, in one round trip. If the statement fails, nothing is
+    /// committed.
+    pub(crate) async fn commit_after(
+        &self,
+        text: &str,
+        values: &[&(dyn ToSql + Sync)],
+    ) -> Result<(), QueryError> {
+        let connection = self.connection()?;
+        let last = self.quiet(connection.prepare_cached(text)).await?;
+        let (done, committed) =
+            futures_util::join!(self.quiet(connection.execute(&last, values)), self.commit());
+        done?;
+        committed
     }
 
     /// Rolls back; if that fails the connection is not used again.

@@ -1,7 +1,10 @@
 //! The inbox within a handler's own transaction.
 
+use std::time::Duration;
+
 use tokio_postgres::{error::SqlState, types::ToSql};
-use tpro_wire::Uid;
+use tpro_wire::{TraceParent, Uid};
+use uuid::Uuid;
 
 use super::{
     command::{Accept, Accepted},
@@ -14,8 +17,40 @@ use crate::handler::{
     QueryError, Statements,
     journal::{Columns, Journal},
     outcome::Outcome,
+    transaction::INBOX_PATIENCE,
 };
 use crate::host::Host;
+
+/// The columns of one accept, each an array of one.
+struct AcceptRow<'a> {
+    uid: Vec<Uuid>,
+    run: Vec<i32>,
+    source: Vec<Option<&'a str>>,
+    target: Vec<&'a str>,
+    attempt: Vec<i32>,
+    budget_ms: Vec<i64>,
+    proof: Vec<String>,
+}
+
+impl<'a> AcceptRow<'a> {
+    fn new(accept: &'a Accept, run: i32) -> Self {
+        let question = &accept.question;
+        Self {
+            uid: vec![question.uid.uuid()],
+            run: vec![run],
+            source: vec![question.source.as_deref()],
+            target: vec![&*question.target],
+            attempt: vec![accept.attempt],
+            budget_ms: vec![accept.budget_ms],
+            proof: vec![question.proof()],
+        }
+    }
+
+    fn values<'b>(&'b self, app: &'b Host) -> [&'b (dyn ToSql + Sync); 8] {
+        let Self { uid, run, source, target, attempt, budget_ms, proof } = self;
+        [uid, run, source, target, attempt, budget_ms, proof, &app.copy_key]
+    }
+}
 
 /// The statements, as texts: each connection of the pool prepares them once.
 pub(crate) struct Own(Texts);
@@ -23,6 +58,40 @@ pub(crate) struct Own(Texts);
 impl Own {
     pub(crate) fn new(app: &Host) -> Self {
         Self(Texts::of(&app.source.service.schema()))
+    }
+
+    /// Begins the handler's transaction, takes the message in it and enters the handler's part, in
+    /// one round trip. A message that was taken before is judged as [`Own::accept`] does.
+    pub(crate) async fn begin(
+        &self,
+        app: &Host,
+        parent: TraceParent,
+        limit: Duration,
+        accept: &Accept,
+    ) -> Result<(Statements, Accepted), QueryError> {
+        let bid = Bid::new(true);
+        let row = AcceptRow::new(accept, bid.run());
+        let times = (limit, INBOX_PATIENCE);
+        let values = row.values(app);
+        let (tx, taken) = Statements::begin_with(app, parent, times, &self.0.accept, &values).await?;
+        let taken = match taken {
+            Ok(rows) if rows.is_empty() => Taken::Before,
+            Ok(_) => Taken::Ours,
+            Err(error) if error.code() == Some(&SqlState::LOCK_NOT_AVAILABLE) => Taken::Open,
+            Err(error) => return Err(error),
+        };
+        let accepted = match bid.taken(taken) {
+            Step::End(verdict) => Accepted::of(verdict, known::unreadable),
+            Step::Take | Step::Look => {
+                tx.step_back(INBOX_PATIENCE).await?;
+                let accepted = self.accept(app, &tx, accept).await?;
+                if matches!(accepted, Accepted::Run(_)) {
+                    tx.enter(app, parent).await?;
+                }
+                accepted
+            }
+        };
+        Ok((tx, accepted))
     }
 
     /// Takes a message within this transaction. After [`Refusal::Working`] the transaction may have
@@ -101,22 +170,13 @@ impl Own {
         let taken = tx
             .quiet(async {
                 let statement = connection.prepare_cached(&self.0.accept).await?;
-                let question = &accept.question;
-                let (uid, run, proof) = (vec![question.uid.uuid()], vec![run], vec![question.proof()]);
-                let (source, target) = (vec![question.source.as_deref()], vec![&*question.target]);
-                let (attempt, budget) = (vec![accept.attempt], vec![accept.budget_ms]);
-                connection
-                    .query(
-                        &statement,
-                        &[&uid, &run, &source, &target, &attempt, &budget, &proof, &app.copy_key],
-                    )
-                    .await
+                connection.query(&statement, &AcceptRow::new(accept, run).values(app)).await
             })
             .await?;
         Ok(!taken.is_empty())
     }
 
-    /// Stores the outcome within the transaction that has taken the message.
+    /// Stores the outcome within the transaction that has taken the message, and commits.
     pub(crate) async fn finish(
         &self,
         tx: &Statements,
@@ -125,7 +185,7 @@ impl Own {
         outcome: &Outcome,
     ) -> Result<(), QueryError> {
         let (uid, run, answer) = (vec![uid.uuid()], vec![run], vec![outcome.to_stored()]);
-        self.store(tx, &self.0.finish, &[&uid, &run, &answer]).await.map(|_| ())
+        tx.commit_after(&self.0.finish, &[&uid, &run, &answer]).await
     }
 
     /// Stores the outcome within this transaction, and the calls that led to it. `false`: another

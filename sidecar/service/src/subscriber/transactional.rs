@@ -20,7 +20,6 @@ use crate::{
         cause::{describe, describe_fault},
         outcome::Outcome,
         run::{Ended, run},
-        transaction::INBOX_PATIENCE,
         way::Erased,
     },
     inbox::{
@@ -164,9 +163,10 @@ async fn one_try(
 ) -> Result<Came, Failed> {
     let app = &serving.app;
     let left = work.origin.deadline.saturating_duration_since(Instant::now());
-    let tx = Arc::new(Statements::begin(app, work.context(), left, INBOX_PATIENCE).await?);
     failpoint::pass("inbox.before_accept");
-    let number = match serving.own.accept(app, &tx, &work.accept()).await? {
+    let (tx, accepted) = serving.own.begin(app, work.context(), left, &work.accept()).await?;
+    let tx = Arc::new(tx);
+    let number = match accepted {
         Accepted::Run(number) => number,
         Accepted::Refused(refusal) => {
             tx.roll_back().await;
@@ -190,7 +190,6 @@ async fn one_try(
     }
     boarded.is_taken();
     failpoint::pass("inbox.after_accept");
-    tx.enter(app, work.context()).await?;
     if let Some(outcome) = instead {
         store(serving, work, &tx, number, outcome).await?;
         return Ok(Came::Stored { outcome: outcome.clone(), repeat: false, ours: true });
@@ -278,6 +277,5 @@ async fn store(
     outcome: &Outcome,
 ) -> Result<(), QueryError> {
     failpoint::pass("inbox.before_outcome");
-    serving.own.finish(tx, work.origin.uid, number, outcome).await?;
-    tx.commit().await
+    serving.own.finish(tx, work.origin.uid, number, outcome).await
 }
