@@ -88,7 +88,8 @@ pub async fn measure(stand: &Stand, extent: &Extent) -> Outcome<Section> {
 
 fn beside_itself(much: Much, ours: &[Round], beside: &[Round]) -> [Line; 2] {
     let line = |what: &str, unit, of: fn(&Round) -> f64, goal| {
-        let (ours, beside): (Vec<f64>, Vec<f64>) = (ours.iter().map(of).collect(), beside.iter().map(of).collect());
+        let (ours, beside): (Vec<f64>, Vec<f64>) =
+            (ours.iter().map(of).collect(), beside.iter().map(of).collect());
         Line {
             subject: format!("{}, {what}", much.name()),
             unit,

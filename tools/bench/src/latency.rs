@@ -12,7 +12,6 @@ mod peak;
 mod samples;
 mod way;
 
-use tokio::runtime::Handle;
 use tokio::task::block_in_place;
 use tpro_testkit::{Context as _, Database, Outcome};
 
@@ -39,7 +38,7 @@ pub async fn measure(stand: &Stand, extent: &Extent) -> Outcome<(Section, Vec<Pl
 
     let rounds = extent.latency_rounds;
     // The clients block, each on a thread of its own.
-    let (samples, half) = block_in_place(|| take(stand, &database, extent))?;
+    let (samples, half) = block_in_place(|| take(&database, extent))?;
     main.stop().await?;
     echo.stop().await?;
 
@@ -48,21 +47,21 @@ pub async fn measure(stand: &Stand, extent: &Extent) -> Outcome<(Section, Vec<Pl
         "The client looks every 0.1 ms. One message at a time, at once or so long after the last reply; at Poisson \
          arrivals from the moment at which the message was to be published. {rounds} rounds in turns with the floor, \
          the shortest program that is notified, asks over NATS and inserts the reply. The figures are of all rounds \
-         together, the interval is over the rounds. The peak is what 32 publishers publish and tpro settles."
+         together, the interval is over the rounds. The peak is what the clients publish and tpro settles when all of it is due at once."
     );
     let title = format!("Latency, commit returned to reply row visible{}", extent.suffix());
     Ok((Section { title, note, lines }, curves::plots(&samples)))
 }
 
 /// All rounds, then those at half of the peak.
-fn take(stand: &Stand, database: &Database, extent: &Extent) -> Outcome<(Samples, Line)> {
+fn take(database: &Database, extent: &Extent) -> Outcome<(Samples, Line)> {
     let mut ways = vec![Way::of_floor(database)?];
     for mode in Mode::ALL {
         ways.push(Way::of_mode(database, mode)?);
     }
     let (quick, rounds) = (extent.quick, extent.latency_rounds);
     let samples = Samples::take(&ways, Arrival::all(quick), rounds, quick)?;
-    let peak = Handle::current().block_on(peak::find(stand, database))?;
+    let peak = peak::find(&ways[STATELESS])?;
     let half = peak::half(&ways[STATELESS], peak, &samples, rounds)?;
     Ok((samples, half))
 }

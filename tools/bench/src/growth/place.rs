@@ -70,7 +70,9 @@ impl Place {
             Much::Waiting(rows) => self.fill(i64::try_from(rows)?, "absent").await?,
             Much::Snapshot => {
                 let session = self.database.connect().await?;
-                session.batch_execute("BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT count(*) FROM pg_class").await?;
+                session
+                    .batch_execute("BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT count(*) FROM pg_class")
+                    .await?;
                 held._session = Some(session);
             }
             Much::Services { all, running } => {
@@ -108,7 +110,8 @@ impl Place {
     }
 
     async fn last_id(&self) -> Outcome<i64> {
-        let row = self.admin.query_one("SELECT coalesce(max(id), 0) FROM main_service.mq_publish", &[]).await?;
+        let row =
+            self.admin.query_one("SELECT coalesce(max(id), 0) FROM main_service.mq_publish", &[]).await?;
         Ok(row.get(0))
     }
 

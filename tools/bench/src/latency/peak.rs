@@ -1,48 +1,25 @@
 //! The most that the machine publishes and settles, and the latency at half of it.
 
-use std::time::{Duration, Instant};
-
-use tpro_testkit::eventually::eventually_within;
-use tpro_testkit::{Database, Outcome};
+use tpro_testkit::Outcome;
 
 use super::arrival::Arrival;
 use super::samples::Samples;
-use super::way::{Way, statement};
+use super::way::Way;
 use crate::line::{Goal, Line, Unit};
-use crate::mode::Mode;
-use crate::pgbench::Pgbench;
-use crate::stand::Stand;
 use crate::table::{interval, quantile};
 
-/// Publishers at once.
-const PUBLISHERS: usize = 32;
-/// The seconds for which they publish.
-const SECONDS: u64 = 3;
-/// The longest time until all of it is settled.
-const LIMIT: Duration = Duration::from_secs(120);
+/// Messages that are published as fast as the clients can.
+const MESSAGES: usize = 10_000;
+/// So many a second are all at once.
+const AT_ONCE: f64 = 1e9;
 /// At half of the peak the slowest take so many times the floor's median at rest.
 const GOAL: f64 = 10.0;
 
-/// Messages a second, from the first that is published to the last that is settled. The sidecars
-/// run.
-pub async fn find(stand: &Stand, database: &Database) -> Outcome<f64> {
-    const COUNT: &str =
-        "SELECT (SELECT count(*) FROM main_service.mq_publish), (SELECT count(*) FROM main_service.mq_reply)";
-    let admin = database.connect().await?;
-    let counts = async || {
-        let row = admin.query_one(COUNT, &[]).await?;
-        Outcome::Ok((row.get::<_, i64>(0), row.get::<_, i64>(1)))
-    };
-    let before = counts().await?.0;
-    let publishers = Pgbench::new(stand, database, "peak", &statement(Mode::Stateless))?;
-    let began = Instant::now();
-    publishers.seconds(PUBLISHERS, SECONDS).await?;
-    let published = eventually_within(LIMIT, "all of the peak is settled", async || {
-        let (published, settled) = counts().await?;
-        Ok((published == settled).then_some(published))
-    })
-    .await?;
-    Ok((published - before) as f64 / began.elapsed().as_secs_f64())
+/// Messages a second, from the first that is published to the last whose reply is seen. The clients
+/// are those of the other rounds, so that half of it is no load that they cannot make.
+pub fn find(way: &Way) -> Outcome<f64> {
+    let took = way.round(Arrival::Poisson(AT_ONCE), MESSAGES, 0)?;
+    Ok(MESSAGES as f64 / (quantile(&took, 1.0) / 1_000.0))
 }
 
 /// Rounds of a second at half of the peak, beside the floor at rest.
