@@ -10,7 +10,12 @@ use crate::setup::{self, Use};
 /// The benchmark, in a database of its own beside the local services.
 pub fn bench(checkout: &Checkout) -> Outcome {
     setup::install(checkout, Use::Services)?;
-    measured(checkout, "building the benchmark", &["--bins", "--lib"])?;
+    measured(
+        checkout,
+        "building the benchmark",
+        &["tpro-bench", "echo_service", "main_service"],
+        &["--lib"],
+    )?;
     by(checkout.command(Profile::Measured.folder(checkout).join("tpro-bench")))
 }
 
@@ -28,7 +33,7 @@ pub fn soak(checkout: &Checkout) -> Outcome {
 pub fn simulate(checkout: &Checkout) -> Outcome {
     let (seconds, seed) = (seconds(&checkout.settings, 60)?, seed(checkout)?);
     setup::install(checkout, Use::Services)?;
-    measured(checkout, "building", &["--bin", "tpro-simulate"])?;
+    measured(checkout, "building", &["tpro-simulate"], &[])?;
     let mut program = checkout.command(Profile::Measured.folder(checkout).join("tpro-simulate"));
     program.arg(seconds).args(seed);
     by(program)
@@ -37,12 +42,13 @@ pub fn simulate(checkout: &Checkout) -> Outcome {
 fn load(checkout: &Checkout, kind: &str, default: u64) -> Outcome {
     let (seconds, seed) = (seconds(&checkout.settings, default)?, seed(checkout)?);
     setup::install(checkout, Use::Services)?;
-    // Examples too: one of them is `rogue`, the service whose handlers have effects. Building any
+    // The example is `rogue`, the service whose handlers have effects. Building any
     // turns the feature `failpoints` on in all services (cargo tree -e features -i fail: the crate
     // is a dev-dependency of itself). Built without, the crate would be compiled a second time for
     // minutes, and that one service would have it all the same. A point that nobody has set is a
     // look into an empty map, which grows by nothing.
-    measured(checkout, "building", &["--bins", "--lib", "--examples"])?;
+    let programs = ["tpro-chaos", "main_service", "analytic_service", "co_service"];
+    measured(checkout, "building", &programs, &["--lib", "--example", "rogue"])?;
     let mut program = checkout.command(Profile::Measured.folder(checkout).join("tpro-chaos"));
     program.args([kind, "--seconds", &seconds]);
     if let Some(seed) = seed {
@@ -52,8 +58,11 @@ fn load(checkout: &Checkout, kind: &str, default: u64) -> Outcome {
     by(program)
 }
 
-fn measured(checkout: &Checkout, label: &str, arguments: &[&str]) -> Outcome {
-    cargo::build_all(checkout, Profile::Measured, label, arguments)
+/// Builds these programs and no more: each is optimised as a whole, which takes a minute or two.
+fn measured(checkout: &Checkout, label: &str, programs: &[&str], more: &[&str]) -> Outcome {
+    let programs = programs.iter().flat_map(|program| ["--bin", program]);
+    let arguments: Vec<&str> = programs.chain(more.iter().copied()).collect();
+    cargo::build_all(checkout, Profile::Measured, label, &arguments)
 }
 
 /// SECONDS. make hands it on as LOAD_SECONDS, since bash counts in SECONDS itself; without make it
