@@ -1397,6 +1397,13 @@ BEGIN
      WHERE NOT EXISTS (SELECT FROM pg_attribute a WHERE a.attrelid = to_regclass(format('%s.mq_receive', schema_name))
                           AND a.attname = 'proof' AND NOT a.attisdropped)
     UNION ALL
+    SELECT 'the comment of mq_receive.copy_key is of a release that puts nothing off', 'mq_receive', 3, format(
+        'COMMENT ON COLUMN %1$s.mq_receive.copy_key IS
+             ''the copy that runs it, as it says in tpro.present(); 0: no run, its handler has put off the one before''', schema_name)
+     WHERE col_description(to_regclass(format('%s.mq_receive', schema_name)),
+                           (SELECT a.attnum FROM pg_attribute a WHERE a.attrelid = to_regclass(format('%s.mq_receive', schema_name))
+                               AND a.attname = 'copy_key')) = 'the copy that runs it, as it says in tpro.present()'
+    UNION ALL
     SELECT 'mq_status goes by the clock', 'mq_status', 3, format(
         'CREATE OR REPLACE VIEW %1$s.mq_status AS
              SELECT p.id,

@@ -310,7 +310,7 @@ CREATE TABLE @schema@.mq_receive (
 COMMENT ON TABLE @schema@.mq_receive IS 'inbox: what this service has accepted; a row for each run of its handler';
 COMMENT ON COLUMN @schema@.mq_receive.uid IS 'the message';
 COMMENT ON COLUMN @schema@.mq_receive.run IS 'which run of the handler: the next if its owner died';
-COMMENT ON COLUMN @schema@.mq_receive.copy_key IS 'the copy that runs it, as it says in tpro.present()';
+COMMENT ON COLUMN @schema@.mq_receive.copy_key IS 'the copy that runs it, as it says in tpro.present(); 0: no run, its handler has put off the one before';
 COMMENT ON COLUMN @schema@.mq_receive.source IS 'who asks: service/instance; null: a stranger';
 COMMENT ON COLUMN @schema@.mq_receive.target IS 'the subject it came by';
 COMMENT ON COLUMN @schema@.mq_receive.attempt IS 'which attempt of the requester it was';

@@ -42,6 +42,7 @@ mod outcomes;
 pub(crate) mod outgoing;
 pub mod published;
 pub(crate) mod pulse;
+mod put_off;
 pub mod reader;
 mod reading;
 pub mod recall;

@@ -42,7 +42,8 @@ pub struct Counts {
     pub late_replies: Counter,
     /// Messages that came to a reply subject and are no replies, by kind.
     pub dropped_replies: Family<Reason, Counter>,
-    /// Attempts that nobody took: `no_responders`, `overloaded`, `forbidden`, `unsupported`.
+    /// Attempts that nobody took: `no_responders`, `overloaded`, `forbidden`, `unsupported`; and
+    /// those whose handler wants to be asked again later: `later`.
     pub refused: Family<Reason, Counter>,
     /// Attempts that were not answered in time.
     pub silent: Counter,

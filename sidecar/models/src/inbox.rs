@@ -124,6 +124,9 @@ impl Inbox {
             Doing::Counting => actions.push(Action::Count(who)),
             Doing::Running { .. } => {
                 actions.push(Action::Effect(who));
+                if self.variant == Variant::PutsOff && state.put_off == 0 {
+                    actions.push(Action::PutOff(who));
+                }
                 if !owns || state.late {
                     actions.push(Action::Stop(who));
                 }
@@ -155,6 +158,7 @@ impl Model for Inbox {
             on_the_way: of(Asker::Sender, self.attempts).chain(of(Asker::Forger, self.forgeries)).collect(),
             faults: self.faults,
             runs: 0,
+            put_off: 0,
             owner: Owner::Nobody,
             late: false,
             first: None,
@@ -196,6 +200,10 @@ impl Model for Inbox {
                     Variant::Stateless => Doing::Answering { answer: Made { run, asker: state.asker(who)? } },
                     _ => Doing::Finishing { run, has_effect: true },
                 };
+            }
+            Action::PutOff(who) => {
+                let Doing::Running { run } = state.copies[who].doing else { return None };
+                state.put_off(who, run);
             }
             Action::Record(who) => self.record(&mut state, who)?,
             Action::Answer(who) => {

@@ -14,7 +14,7 @@ pub struct Handled {
     pub method: String,
     /// `ok`, `error` (the handler said no), `internal` (it failed or panicked), `late` (its time
     /// was over), `stopped`, `again` (the database failed it, in a way that passes, and it runs
-    /// again).
+    /// again), `later` (the handler put it off).
     pub result: &'static str,
 }
 

@@ -78,6 +78,7 @@ mod poison;
 mod poolers;
 mod ports;
 mod proofs;
+mod put_off;
 mod raw;
 mod reconnects;
 mod refusals;

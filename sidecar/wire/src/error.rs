@@ -39,6 +39,8 @@ pub mod code {
     pub const BAD_REPLY: i64 = -32009;
     /// No copy of the service understands the version that the request speaks.
     pub const UNSUPPORTED: i64 = -32010;
+    /// The handler asks to be asked again later, and the budget does not suffice.
+    pub const LATER: i64 = -32011;
 }
 
 /// A JSON-RPC 2.0 error object: `{"code":-32601,"message":"method not found","data":...}`.

@@ -45,6 +45,9 @@ pub const VERSIONS: &str = "Tpro-Versions";
 pub const STATUS: &str = "Tpro-Status";
 /// A reply that is no answer: see [`crate::ReplyState`].
 pub const STATE: &str = "Tpro-State";
+/// The time in milliseconds before which a handler does not want to be asked again, with an error.
+/// A requester that knows [`crate::ReplyState::Later`] is told that state as well.
+pub const RETRY_AFTER_MS: &str = "Tpro-Retry-After-Ms";
 /// The copy that answered: see [`crate::Responder`].
 pub const RESPONDER: &str = "Tpro-Responder";
 

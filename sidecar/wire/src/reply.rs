@@ -1,9 +1,12 @@
 //! The reading of a reply. Rows of an outbox and calls of handlers read replies by this code alone.
 
+use std::time::Duration;
+
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 use serde_json::value::RawValue;
 
+use crate::budget::Budget;
 use crate::envelope::{self, Answer, AnswerError, NotAnswer};
 use crate::error::{RpcError, code};
 use crate::headers;
@@ -38,6 +41,14 @@ pub enum Reply {
     Working,
     /// The target cannot tell the message from a repeat.
     Stale,
+    /// The handler has run, and is to be asked again after this time and not before. The error ends
+    /// the message if its budget does not suffice.
+    Later {
+        /// The time, at most a day.
+        after: Duration,
+        /// The error.
+        error: RpcError,
+    },
     /// A reply that says nothing about the message: to be dropped and counted.
     Noise(Noise),
 }
@@ -84,12 +95,17 @@ pub fn read<'h>(
         Some(_) => return Reply::Noise(Noise::Status),
         None => {}
     }
-    if let Some(state) = header(headers::STATE) {
-        return read_state(state, header(headers::VERSIONS));
-    }
-    match protocol {
-        Protocol::JsonRpc => read_json_rpc(uid, header, payload),
-        Protocol::Json => read_json(uid, header, payload),
+    let answer = || match protocol {
+        Protocol::JsonRpc => read_json_rpc(uid, &header, payload),
+        Protocol::Json => read_json(uid, &header, payload),
+    };
+    match header(headers::STATE) {
+        None => answer(),
+        Some(state) => match state.parse() {
+            Ok(ReplyState::Later) => read_later(header(headers::RETRY_AFTER_MS), answer()),
+            Ok(state) => read_state(state, header(headers::VERSIONS)),
+            Err(_) => Reply::Noise(Noise::State),
+        },
     }
 }
 
@@ -100,16 +116,26 @@ pub fn responder<'h>(header: impl Fn(&str) -> Option<&'h str>) -> Option<&'h str
     header(headers::RESPONDER).filter(printable)
 }
 
-fn read_state(state: &str, versions: Option<&str>) -> Reply {
-    match state.parse() {
-        Ok(ReplyState::Working) => Reply::Working,
-        Ok(ReplyState::Overloaded) => Reply::Refused(Refusal::Overloaded),
-        Ok(ReplyState::Stale) => Reply::Stale,
-        Ok(ReplyState::Unsupported) => match versions.and_then(|text| text.parse().ok()) {
+fn read_state(state: ReplyState, versions: Option<&str>) -> Reply {
+    match state {
+        ReplyState::Working => Reply::Working,
+        ReplyState::Overloaded => Reply::Refused(Refusal::Overloaded),
+        ReplyState::Stale => Reply::Stale,
+        ReplyState::Unsupported => match versions.and_then(|text| text.parse().ok()) {
             Some(theirs) => Reply::Refused(Refusal::Unsupported(theirs)),
             None => Reply::Noise(Noise::State),
         },
-        Err(_) => Reply::Noise(Noise::State),
+        // It is nothing without its error.
+        ReplyState::Later => Reply::Noise(Noise::State),
+    }
+}
+
+/// The state that comes with an error: both the time and the error must be there.
+fn read_later(after: Option<&str>, answer: Reply) -> Reply {
+    match (answer, after.and_then(Budget::parse_ms)) {
+        (Reply::Error(error), Some(after)) => Reply::Later { after: after.duration(), error },
+        (Reply::Noise(noise), _) => Reply::Noise(noise),
+        _ => Reply::Noise(Noise::State),
     }
 }
 

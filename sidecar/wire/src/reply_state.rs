@@ -3,8 +3,8 @@
 use std::fmt;
 use std::str::FromStr;
 
-/// The value of the header `Tpro-State`. A reply that carries it has an empty body and settles
-/// nothing.
+/// The value of the header `Tpro-State`. A reply that carries it settles nothing. Its body is
+/// empty, but for [`Self::Later`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum ReplyState {
     /// This copy or another one works on the message: keep waiting.
@@ -17,21 +17,26 @@ pub enum ReplyState {
     /// This copy does not understand the version of the request, and names those that it does
     /// ([`crate::headers::VERSIONS`]): try again, another copy may.
     Unsupported,
+    /// The handler has run and asks to be asked again, not before the time of
+    /// [`crate::headers::RETRY_AFTER_MS`]. The body is the error that ends the message if its budget
+    /// does not suffice, as an answer would have it.
+    Later,
 }
 
 /// A text that names no [`ReplyState`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("a reply state is working, overloaded, stale or unsupported")]
+#[error("a reply state is working, overloaded, stale, unsupported or later")]
 pub struct ReplyStateError;
 
 impl ReplyState {
-    /// As the header has it: `working`, `overloaded`, `stale` or `unsupported`.
+    /// As the header has it: `working`, `overloaded`, `stale`, `unsupported` or `later`.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Working => "working",
             Self::Overloaded => "overloaded",
             Self::Stale => "stale",
             Self::Unsupported => "unsupported",
+            Self::Later => "later",
         }
     }
 }
@@ -45,6 +50,7 @@ impl FromStr for ReplyState {
             "overloaded" => Ok(Self::Overloaded),
             "stale" => Ok(Self::Stale),
             "unsupported" => Ok(Self::Unsupported),
+            "later" => Ok(Self::Later),
             _ => Err(ReplyStateError),
         }
     }

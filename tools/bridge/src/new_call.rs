@@ -108,7 +108,8 @@ impl<'a> NewCall<'a> {
             let Some(reply) = reply else { return After::Again };
             match read_reply(&self.uid, &reply) {
                 Reply::Result(result) => return After::End(Ok(result)),
-                Reply::Error(error) => return After::End(Err(error)),
+                // A handler that asks for another try later tells it to services only.
+                Reply::Error(error) | Reply::Later { error, .. } => return After::End(Err(error)),
                 Reply::Unreadable(what) => {
                     return After::End(go::error(code::BAD_REPLY, what.to_string()));
                 }

@@ -1,5 +1,7 @@
 //! A message that came back on a reply subject, in the words of the dispatcher.
 
+use std::time::Duration;
+
 use tpro_wire::{
     error::{RpcError, code},
     protocol::Protocol,
@@ -20,6 +22,9 @@ pub enum Reply {
     Working,
     /// The target cannot tell it from a repeat.
     Stale,
+    /// Its handler is to be asked again after this time. The error is the end if its budget does
+    /// not suffice.
+    Later { after: Duration, error: RpcError, responder: Option<String> },
     /// Nothing that settles a message: dropped and counted.
     Noise(Noise),
 }
@@ -37,6 +42,7 @@ pub fn read(uid: &Uid, protocol: Protocol, message: &Incoming<'_>) -> Reply {
         Said::Refused(refusal) => Reply::Refused(refusal.into()),
         Said::Working => Reply::Working,
         Said::Stale => Reply::Stale,
+        Said::Later { after, error } => Reply::Later { after, error, responder: by() },
         Said::Noise(noise) => Reply::Noise(noise),
     }
 }

@@ -7,7 +7,7 @@ use super::{
     Core, Statement,
     lane::Waiting,
     lane_id::LaneId,
-    message::Message,
+    message::{Message, Place},
     outcome::Outcome,
     published::{Content, Published, Row},
     recovery::{PAGE, Recovered},
@@ -164,7 +164,7 @@ impl Core {
             return Err((Waiting::new(row.id, may_have_run), bytes));
         }
         if let Some(twin) = self.messages.begin(Message::new(*row, lane, may_have_run, self.now)) {
-            self.lanes.let_go(lane, bytes, None);
+            self.lanes.let_go(lane, bytes, Place::Flying);
             self.settle_unsent(twin.row, lane, Outcome::broken("uid"));
         }
         Ok(())

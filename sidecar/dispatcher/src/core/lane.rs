@@ -2,6 +2,7 @@
 
 mod copies;
 mod news;
+mod places;
 mod queue;
 mod refused;
 mod share;
@@ -13,10 +14,11 @@ use tpro_runtime::presence::Presence;
 use tpro_wire::random::Random;
 
 #[cfg(test)]
-pub use self::refused::{FIRST_REST, LONGEST_REST, REFUSED_PER_LANE};
+pub use self::refused::{FIRST_REST, LONGEST_REST};
 pub use self::{
     copies::CopyId,
     queue::Waiting,
+    refused::REFUSED_PER_LANE,
     share::{OWN_BYTES, OWN_SHARE, Share},
 };
 use self::{news::News, queue::Queue, refused::Refused, window::Window};
@@ -37,6 +39,8 @@ pub struct Lane {
     mean: usize,
     queue: Queue,
     refused: Refused,
+    /// Messages that their handler has put off, and that are not due yet.
+    put_off: usize,
     tight_since: Option<Instant>,
     /// The signs that the service is there at all.
     presence: Presence,
@@ -57,6 +61,7 @@ impl Lane {
             mean: 0,
             queue: Queue::default(),
             refused: Refused::new(),
+            put_off: 0,
             tight_since: None,
             // A lane without a name is shared by services of which nothing is kept.
             presence: if name.is_empty() { Presence::known() } else { Presence::default() },
@@ -94,12 +99,12 @@ impl Lane {
     /// True if it holds nothing and nothing waits for it.
     pub fn is_idle(&self) -> bool {
         let holds = self.flying + self.handling + self.queue.fetching() + self.refused.len();
-        holds == 0 && self.queue.is_empty()
+        holds + self.put_off == 0 && self.queue.is_empty()
     }
 
     /// New messages that may take off.
     fn room(&self, share: Share) -> usize {
-        if self.refused.is_full() {
+        if self.refused.is_full() || self.put_off >= REFUSED_PER_LANE {
             return 0;
         }
         self.window_left(share).saturating_sub(self.refused.in_places())
@@ -130,26 +135,6 @@ impl Lane {
         self.flying += 1;
         self.bytes += bytes;
         true
-    }
-
-    /// A message of this size, flying or refused, has its outcome. Returns whether it flew.
-    pub fn land(&mut self, bytes: usize, refused: Option<Refusal>) -> bool {
-        self.bytes -= bytes;
-        match refused {
-            Some(refusal) => self.refused.leave(refusal),
-            None => self.flying -= 1,
-        }
-        refused.is_none()
-    }
-
-    /// An outcome goes to its reply handler.
-    pub fn begin_handling(&mut self) {
-        self.handling += 1;
-    }
-
-    /// The reply handler of an outcome is done.
-    pub fn handled(&mut self) {
-        self.handling -= 1;
     }
 
     /// A flying message found nobody; it waits among the refused. Returns whether it is news that

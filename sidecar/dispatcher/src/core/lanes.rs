@@ -39,7 +39,7 @@ use super::{
     in_flight::Key,
     lane::{CopyId, Lane, Waiting},
     lane_id::LaneId,
-    message::Refusal,
+    message::{Place, Refusal},
 };
 
 /// The window that a lane begins with.
@@ -206,16 +206,34 @@ impl Lanes {
         }
     }
 
-    /// A message, flying or refused, has its outcome: its place in the lane is free, its outcome of
-    /// so many bytes is to be written.
-    pub fn land(&mut self, id: LaneId, bytes: usize, refused: Option<Refusal>, outcome: usize) {
-        let flew = self.slots.get_mut(id).is_some_and(|lane| lane.land(bytes, refused));
+    /// The handler of a message has put it off: it leaves its place in the lane, and waits without
+    /// one.
+    pub fn put_off(&mut self, id: LaneId, place: Place) {
+        if let Some(lane) = self.slots.get_mut(id)
+            && lane.put_off(place)
+        {
+            self.load.refuse();
+        }
+    }
+
+    /// A message that was put off is due; it flies.
+    pub fn come_back(&mut self, id: LaneId) {
+        if let Some(lane) = self.slots.get_mut(id) {
+            lane.come_back();
+            self.load.try_again();
+        }
+    }
+
+    /// A message has its outcome: its place in the lane is free, its outcome of so many bytes is to
+    /// be written.
+    pub fn land(&mut self, id: LaneId, bytes: usize, place: Place, outcome: usize) {
+        let flew = self.slots.get_mut(id).is_some_and(|lane| lane.land(bytes, place));
         self.load.land(bytes, flew, outcome);
     }
 
-    /// A message of this size, flying or refused, leaves without an outcome of ours.
-    pub fn let_go(&mut self, id: LaneId, bytes: usize, refused: Option<Refusal>) {
-        self.land(id, bytes, refused, 0);
+    /// A message of this size leaves its place without an outcome of ours.
+    pub fn let_go(&mut self, id: LaneId, bytes: usize, place: Place) {
+        self.land(id, bytes, place, 0);
         self.settled(1, 0);
     }
 

@@ -3,7 +3,7 @@
 use std::time::{Instant, SystemTime};
 
 use tpro_runtime::telemetry::Span;
-use tpro_wire::{Versions, trace::TraceParent};
+use tpro_wire::{RpcError, Versions, trace::TraceParent};
 
 use super::{lane_id::LaneId, published::Published};
 
@@ -20,6 +20,29 @@ pub enum Stage {
     Sent,
     /// Nobody took it: it waits for another try.
     Refused(Refusal),
+    /// Its handler has put it off: it waits until it is due.
+    PutOff,
+}
+
+/// The place of a message in its lane.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Place {
+    /// It was sent or is to be sent: a place in the window.
+    Flying,
+    /// Among the refused.
+    Refused(Refusal),
+    /// Among those that wait until they are due.
+    PutOff,
+}
+
+/// The wish of a handler to be asked again later.
+pub struct Later {
+    /// Not before this moment.
+    pub(super) until: Instant,
+    /// The error if the budget does not suffice.
+    pub(super) error: RpcError,
+    /// The copy that said so.
+    pub(super) responder: Option<String>,
 }
 
 /// The attempts of a message that may have reached a handler.
@@ -129,6 +152,8 @@ pub struct Message {
     pub(super) question: Option<Instant>,
     /// Replies that were no answers.
     pub(super) noise: u32,
+    /// The last wish of its handler to be asked again later, if there was one.
+    pub(super) later: Option<Box<Later>>,
     /// The CLIENT span, when the trace is sampled.
     pub(super) span: Option<Span>,
     /// The PRODUCER span: parent of what follows the reply.
@@ -153,6 +178,7 @@ impl Message {
             first_sent: None,
             question: None,
             noise: 0,
+            later: None,
             span: None,
             producer,
         }
@@ -167,11 +193,20 @@ impl Message {
         matches!(self.stage, Stage::Queued { .. })
     }
 
+    /// Its place in its lane.
+    pub(super) fn place(&self) -> Place {
+        match self.stage {
+            Stage::Refused(refusal) => Place::Refused(refusal),
+            Stage::Queued { .. } | Stage::Sent => Place::Flying,
+            Stage::PutOff => Place::PutOff,
+        }
+    }
+
     /// The reason why it waits for another try, if it does.
     pub(super) fn refused(&self) -> Option<Refusal> {
-        match self.stage {
-            Stage::Refused(refusal) => Some(refusal),
-            Stage::Queued { .. } | Stage::Sent => None,
+        match self.place() {
+            Place::Refused(refusal) => Some(refusal),
+            Place::Flying | Place::PutOff => None,
         }
     }
 
@@ -179,8 +214,13 @@ impl Message {
     pub(super) fn last_refusal(&self) -> Option<Refusal> {
         match self.stage {
             Stage::Refused(refusal) | Stage::Queued { after: Some(refusal) } => Some(refusal),
-            Stage::Queued { after: None } | Stage::Sent => None,
+            Stage::Queued { after: None } | Stage::Sent | Stage::PutOff => None,
         }
+    }
+
+    /// The moment before which its handler does not want to be asked again.
+    pub(super) fn not_before(&self) -> Option<Instant> {
+        self.later.as_ref().map(|later| later.until)
     }
 
     /// Queues it for another attempt. Returns false if it is queued already.

@@ -13,7 +13,8 @@ use super::{
 /// The messages in flight.
 pub struct Messages {
     in_flight: InFlight<Message>,
-    /// The messages to be sent. Keys of messages that were settled meanwhile are passed over.
+    /// The messages to be sent. Keys of messages that were settled or put off meanwhile are
+    /// passed over.
     queue: VecDeque<Key>,
     timers: Timers,
     /// Reused between turns.
@@ -72,7 +73,8 @@ impl Messages {
     /// The next message to be sent.
     pub fn next_queued(&mut self) -> Option<Key> {
         let in_flight = &self.in_flight;
-        std::iter::from_fn(|| self.queue.pop_front()).find(|key| in_flight.get(*key).is_some())
+        let is_queued = |key: &Key| in_flight.get(*key).is_some_and(Message::is_queued);
+        std::iter::from_fn(|| self.queue.pop_front()).find(is_queued)
     }
 
     /// True if messages may wait to be sent.

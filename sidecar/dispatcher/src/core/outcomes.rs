@@ -8,6 +8,7 @@ use super::{
     Action, Core, Handled, HandlerEnd, Handling,
     in_flight::Key,
     lane_id::LaneId,
+    message::Place,
     outcome::Outcome,
     published::{Broken, Published},
     settled::Settled,
@@ -39,11 +40,11 @@ impl Core {
         let language = Language::of(message.row.language.as_deref());
         let outcome = outcome.in_language(language);
         let bytes = outcome.len();
-        let refused = match plant::is_planted("last retry counted twice") {
-            true => message.last_refusal(),
-            false => message.refused(),
+        let place = match plant::is_planted("last retry counted twice") {
+            true => message.last_refusal().map_or(Place::Flying, Place::Refused),
+            false => message.place(),
         };
-        self.lanes.land(message.lane, message.row.weight(), refused, bytes);
+        self.lanes.land(message.lane, message.row.weight(), place, bytes);
         let settlement = Settlement {
             id: message.row.id,
             uid: message.row.uid,

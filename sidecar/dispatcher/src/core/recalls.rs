@@ -57,7 +57,7 @@ impl Core {
         } else {
             trace::arrive(&mut message, &outcome);
         }
-        self.lanes.let_go(message.lane, message.row.weight(), message.refused());
+        self.lanes.let_go(message.lane, message.row.weight(), message.place());
         self.counts.cancelled.inc();
     }
 

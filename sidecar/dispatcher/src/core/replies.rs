@@ -10,7 +10,7 @@ use super::{
     in_flight::Key,
     incoming::Incoming,
     lane::CopyId,
-    message::{Message, Refusal, Stage},
+    message::{Later, Message, Refusal, Stage},
     outcome::Outcome,
     retry, trace,
 };
@@ -53,6 +53,12 @@ impl Core {
             Reply::Refused(refusal) => {
                 let who = CopyId::of(reply.header(headers::RESPONDER));
                 self.refuse(key, attempt, refusal, who);
+            }
+            Reply::Later { after, error, responder } => {
+                let who = CopyId::of(responder.as_deref());
+                let news = self.lanes.alive(message.lane, who, self.now);
+                say_if(news, message);
+                self.put_off(key, attempt, Later { until: self.now + after, error, responder });
             }
             Reply::Working => self.working(key),
             Reply::Stale => {
@@ -152,7 +158,7 @@ impl Core {
         }
     }
 
-    fn count_dropped(&self, reason: &'static str) {
+    pub(super) fn count_dropped(&self, reason: &'static str) {
         self.counts.dropped_replies.get_or_create(&Reason { reason }).inc();
     }
 }

@@ -17,8 +17,10 @@ const TOO_LATE: Duration = Duration::from_millis(5);
 pub enum Next {
     /// Nothing before this moment.
     Wait(Instant),
-    /// Send it again.
+    /// Send it again: the reply is overdue.
     Send,
+    /// Send it again: the time is over for which its handler has put it off.
+    Again,
     /// It is over.
     End(End),
 }
@@ -30,6 +32,19 @@ pub enum End {
     Timeout,
     /// Nobody took it, all the time.
     Unavailable(Refusal),
+    /// Put off by its handler, and nothing came of it since.
+    PutOff,
+}
+
+/// The effect of a handler's wish to be asked again later.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Deferral {
+    /// The message waits until then.
+    Wait,
+    /// The budget does not suffice: the error that came with the wish is the end.
+    End,
+    /// Another attempt is under way, and its reply counts. The next one waits until then.
+    Note,
 }
 
 /// When the first send is, the budget begins to run; the row's expiry may end it sooner. None for
@@ -66,7 +81,23 @@ pub fn may_repeat_at_once(message: &Message, now: Instant) -> bool {
     let awaits = message.attempt > 0 && message.stage == Stage::Sent;
     let knows_repeats = message.row.protocol == Protocol::JsonRpc && !message.is_event();
     let in_time = message.deadline.is_none_or(|deadline| deadline.saturating_duration_since(now) >= TOO_LATE);
-    awaits && knows_repeats && in_time
+    let wanted = message.not_before().is_none_or(|until| now >= until);
+    awaits && knows_repeats && in_time && wanted
+}
+
+/// In the reply to this attempt a handler has asked to be asked again, not before `until`.
+pub fn on_later(message: &Message, attempt: u32, until: Instant) -> Deferral {
+    let is_last = attempt == message.attempt;
+    if !is_last && message.stage == Stage::Sent {
+        return Deferral::Note;
+    }
+    let left = message.deadline.map(|deadline| deadline.saturating_duration_since(until));
+    match is_worth_a_try(left) {
+        true => Deferral::Wait,
+        false if is_last => Deferral::End,
+        // An attempt after it may be at work.
+        false => Deferral::Note,
+    }
 }
 
 /// A message's timer has fired.
@@ -79,14 +110,22 @@ pub fn on_timer(message: &Message, now: Instant) -> Next {
         // Its lane sends it again; the timer only watches the budget.
         (Some(deadline), Stage::Refused(_)) => Next::Wait(deadline),
         (Some(deadline), _) if deadline.saturating_duration_since(now) < TOO_LATE => Next::Wait(deadline),
-        _ => Next::Send,
+        (_, Stage::PutOff) => Next::Again,
+        (deadline, _) => match message.not_before().filter(|until| now < *until) {
+            Some(until) => Next::Wait(deadline.map_or(until, |deadline| deadline.min(until))),
+            None => Next::Send,
+        },
     }
 }
 
+/// The last word of a handler is the end if no attempt after it may have run.
+///
 /// `unavailable` says that nobody took the message. That must be true of every attempt, those of a
 /// leader before us included; else the truth is that nobody answered.
 fn end(message: &Message) -> End {
+    let is_out = message.stage == Stage::Sent || message.ran.is_unanswered();
     match message.last_refusal() {
+        _ if message.later.is_some() && !is_out => End::PutOff,
         Some(refusal) if !message.ran.is_possible() => End::Unavailable(refusal),
         _ => End::Timeout,
     }

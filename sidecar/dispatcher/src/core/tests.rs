@@ -3,6 +3,7 @@
 mod events;
 mod forwards;
 mod moves;
+mod put_off;
 mod refusals;
 mod session;
 mod stop;
@@ -145,6 +146,15 @@ impl Leader {
     fn answers(&mut self, attempt: Attempt) {
         let payload = format!(r#"{{"jsonrpc":"2.0","id":"{}","result":1}}"#, attempt.uid);
         self.replies(attempt, None, &[], &payload);
+    }
+
+    /// The handler of an attempt wants to be asked again after so many seconds.
+    fn puts_off(&mut self, attempt: Attempt, seconds: u64) {
+        let (state, after) = ("later".to_owned(), (seconds * 1_000).to_string());
+        let headers = [("Tpro-State".to_owned(), state), ("Tpro-Retry-After-Ms".to_owned(), after)];
+        let error = r#"{"code":7,"message":"not now"}"#;
+        let payload = format!(r#"{{"jsonrpc":"2.0","id":"{}","error":{error}}}"#, attempt.uid);
+        self.replies(attempt, None, &headers, &payload);
     }
 
     /// Nobody subscribes to the subject of an attempt.

@@ -48,7 +48,16 @@ impl Core {
                 self.counts.silent.inc();
                 self.messages.send_again(key);
             }
+            Next::Again => {
+                message.due = message.deadline.unwrap_or(self.now + self.settings.attempt_timeout);
+                self.lanes.come_back(message.lane);
+                self.messages.send_again(key);
+            }
             Next::End(End::Timeout) => return self.time_out(key),
+            Next::End(End::PutOff) => {
+                let Some(later) = message.later.take() else { return self.time_out(key) };
+                return self.settle(key, Outcome::error(&later.error, later.responder));
+            }
             Next::End(End::Unavailable(refusal)) => {
                 let outcome = Outcome::unavailable(message, refusal);
                 return self.settle(key, outcome);

@@ -20,6 +20,8 @@ pub enum Action {
     Count(usize),
     /// The handler has its effect.
     Effect(usize),
+    /// The handler puts the run off, and the copy notes in the inbox that the run is over.
+    PutOff(usize),
     /// The outcome is written.
     Record(usize),
     /// The answer is sent.

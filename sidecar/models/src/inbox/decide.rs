@@ -99,7 +99,12 @@ impl Inbox {
         };
         let is_repeat =
             state.first.zip(state.asker(who)).is_none_or(|(first, asker)| self.repeats(asker, first));
-        Known { is_repeat, is_done: !state.outcomes.is_empty(), last: (state.runs > 0).then_some(last) }
+        Known {
+            is_repeat,
+            is_done: !state.outcomes.is_empty(),
+            last: (state.runs > 0).then_some(last),
+            put_off: state.put_off.into(),
+        }
     }
 
     fn repeats(&self, asker: Asker, first: Asker) -> bool {
@@ -112,7 +117,9 @@ impl Inbox {
             Step::Take => Doing::Taking { bid, turn },
             Step::Look => Doing::Looking { bid, turn },
             Step::End(Verdict::Done { .. }) => Doing::Answering { answer: *state.outcomes.first()? },
-            Step::End(Verdict::Exhausted(number)) => Doing::Finishing { run: run(number), has_effect: false },
+            Step::End(Verdict::Exhausted { run: number, .. }) => {
+                Doing::Finishing { run: run(number), has_effect: false }
+            }
             Step::End(Verdict::Run(number)) => match turn {
                 Turn::ToCount => Doing::Counting,
                 Turn::GivesUp => Doing::Finishing { run: run(number), has_effect: false },

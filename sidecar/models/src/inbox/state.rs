@@ -108,6 +108,8 @@ pub struct State {
     pub(super) faults: u8,
     /// Runs that were accepted: the rows of `mq_receive`, whose key is message and run.
     pub(super) runs: u8,
+    /// Runs that were put off. Each has a second row, which has no owner.
+    pub(super) put_off: u8,
     pub(super) owner: Owner,
     /// The deadline of the last run is over.
     pub(super) late: bool,
@@ -134,6 +136,17 @@ impl State {
     /// A row for a run, in the way of default handlers.
     pub(super) fn accept(&mut self, who: usize, run: u8) {
         (self.runs, self.owner, self.late, self.first) = (run, Owner::Copy(who), false, self.asker(who));
+    }
+
+    /// The handler of a copy puts its run off. Where another run was taken since, no row is
+    /// written.
+    pub(super) fn put_off(&mut self, who: usize, run: u8) {
+        self.begun -= u8::from(self.asker(who) == Some(Asker::Sender));
+        if self.runs == run {
+            (self.runs, self.owner) = (run + 1, Owner::Dead);
+            self.put_off += 1;
+        }
+        self.leave_unanswered(who);
     }
 
     /// ON CONFLICT DO NOTHING: the first outcome wins, the loser answers with the winner's.

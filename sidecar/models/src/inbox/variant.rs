@@ -7,6 +7,8 @@ pub enum Variant {
     Transactional,
     /// Accepts and outcomes written apart from the handler's effects.
     Default,
+    /// Default, and the handler puts one run off: it asks to be asked again later.
+    PutsOff,
     /// No inbox.
     Stateless,
     /// Default, but all that was accepted counts as a duplicate.

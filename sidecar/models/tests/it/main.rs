@@ -181,6 +181,11 @@ fn a_default_inbox_has_one_outcome() {
 }
 
 #[test]
+fn a_run_that_was_put_off_is_none_of_those_that_a_message_gets() {
+    holds(Inbox { attempts: 3, forgeries: 0, faults: 1, variant: inbox::Variant::PutsOff });
+}
+
+#[test]
 fn a_stateless_handler_answers_after_any_crash() {
     holds(Inbox { attempts: 3, forgeries: 0, faults: 3, variant: inbox::Variant::Stateless });
 }

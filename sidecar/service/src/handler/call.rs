@@ -146,10 +146,12 @@ impl Call {
         };
         let mut backoff = Backoff::new(FIRST_PAUSE, LONGEST_PAUSE);
         let mut reached = Reached::Unknown;
+        // The error of a handler that has put the call off, while no later attempt may have run.
+        let mut put_off: Option<RpcError> = None;
         loop {
             let left = self.deadline.saturating_duration_since(Instant::now());
             if left.is_zero() || (matches!(reached, Reached::Nobody(_)) && left < LAST_TRY) {
-                return Err(self.nobody_or_late(reached));
+                return Err(put_off.map_or_else(|| self.nobody_or_late(reached), CallError::Answered));
             }
             // A message that is sent while disconnected leaves when the connection is back, perhaps
             // when nobody waits any more.
@@ -174,19 +176,25 @@ impl Call {
                     self.pause(&mut backoff).await;
                     continue;
                 }
-                Err(_) => return Err(self.nobody_or_late(reached)),
+                Err(_) => {
+                    return Err(put_off.map_or_else(|| self.nobody_or_late(reached), CallError::Answered));
+                }
             }
             match self.listen(&mut ears, attempt).await {
                 Heard::End(result, responder) => {
                     record.answered_by(responder);
                     return result;
                 }
+                Heard::PutOff(error) => {
+                    put_off = Some(error);
+                    span.event("later", vec![("tpro.attempt", i64::from(attempt).into())]);
+                }
                 Heard::Silence => {
-                    reached = Reached::Somebody;
+                    (reached, put_off) = (Reached::Somebody, None);
                     span.event("silence", vec![("tpro.attempt", i64::from(attempt).into())]);
                 }
                 Heard::Lost => {
-                    reached = Reached::Somebody;
+                    (reached, put_off) = (Reached::Somebody, None);
                     span.event("lost", vec![("tpro.attempt", i64::from(attempt).into())]);
                 }
                 Heard::Nobody(refusal) => {

@@ -1,6 +1,6 @@
 //! The error of a handler.
 
-use std::error::Error;
+use std::{error::Error, time::Duration};
 
 use deadpool_postgres::PoolError;
 use serde::Serialize;
@@ -10,14 +10,17 @@ use tpro_wire::{RpcError, error::code};
 
 /// The text of an error that the caller sees nothing of.
 const INTERNAL: &str = "internal error";
+/// The longest time of [`Fault::retry_after`] in seconds: a day, as no message has more.
+const LONGEST: u32 = 86_400;
 
 /// The reason why a handler gives no result.
 ///
-/// There are two kinds. [`Fault::new`] makes the first: the caller sees its code, text and data.
+/// There are three kinds. [`Fault::new`] makes the first: the caller sees its code, text and data.
 /// The second is any error at all, by `?`: it is logged with the trace, and the caller is told
 /// [`code::INTERNAL`] and nothing more, so that no inner text reaches a stranger. A passing error
 /// ([`QueryError::is_passing`](crate::QueryError::is_passing)) is no outcome at all: the handler
-/// runs again, within the budget of its message.
+/// runs again, within the budget of its message. [`Fault::retry_after`] makes the third: it is no
+/// outcome either, and the message is sent again later.
 ///
 /// It is not itself a [`std::error::Error`]: only so can every error become one by `?`.
 #[derive(Debug)]
@@ -30,6 +33,9 @@ enum Kind {
     Told(RpcError),
     /// Only our log sees this.
     Internal(Box<dyn Error + Send + Sync>),
+    /// The message is to be sent again after this time. The caller sees the error if the budget
+    /// does not suffice.
+    Later(Duration, RpcError),
 }
 
 impl Fault {
@@ -67,6 +73,40 @@ impl Fault {
         Self(Kind::Internal(text.into().into()))
     }
 
+    /// Not now: the message is to be sent again after so many seconds, and not before. 0 counts as
+    /// 1, and more than a day as a day.
+    ///
+    /// The run has no outcome, and what it did in a transaction is rolled back. The requester sends
+    /// the message again within its budget. If the budget does not suffice, this fault is the end
+    /// of the message: [`code::LATER`] with a text of ours, or the error of [`Fault::at_last`].
+    /// The runs that end like this are none of those that `RUNS_MAX` bounds.
+    ///
+    /// Nobody sends an event again, so it is kept in this copy and runs again after that time,
+    /// within 30 s. A stranger is told the error and, by the header `Tpro-Retry-After-Ms`, when to
+    /// ask again.
+    ///
+    /// ```
+    /// # use tpro_service as tpro_sidecar;
+    /// use tpro_sidecar::Fault;
+    ///
+    /// let fault = Fault::retry_after(30).at_last(7, "the limit of this hour is used up");
+    /// assert_eq!(fault.code(), 7);
+    /// ```
+    pub fn retry_after(seconds: u32) -> Self {
+        let seconds = seconds.clamp(1, LONGEST);
+        let text = format!("the service asks for another try in {seconds} s");
+        Self(Kind::Later(Duration::from_secs(seconds.into()), RpcError::new(code::LATER, text)))
+    }
+
+    /// The error that the caller sees at last, where the budget does not suffice for another try.
+    /// It has an effect on [`Fault::retry_after`] only.
+    pub fn at_last(mut self, code: i64, text: impl Into<String>) -> Self {
+        if let Kind::Later(_, error) = &mut self.0 {
+            (error.code, error.message) = (code, text.into());
+        }
+        self
+    }
+
     /// Passes on an error that another service has answered.
     pub fn pass_on(error: RpcError) -> Self {
         Self(Kind::Told(error))
@@ -75,7 +115,7 @@ impl Fault {
     /// Adds data for the caller; on an internal error it has no effect. Data that is no JSON is
     /// left out.
     pub fn data(mut self, data: impl Serialize) -> Self {
-        if let Kind::Told(error) = &mut self.0 {
+        if let Kind::Told(error) | Kind::Later(_, error) = &mut self.0 {
             error.data = serde_json::to_string(&data).ok().and_then(|json| RawValue::from_string(json).ok());
         }
         self
@@ -84,7 +124,7 @@ impl Fault {
     /// The code the caller sees.
     pub fn code(&self) -> i64 {
         match &self.0 {
-            Kind::Told(error) => error.code,
+            Kind::Told(error) | Kind::Later(_, error) => error.code,
             Kind::Internal(_) => code::INTERNAL,
         }
     }
@@ -92,7 +132,7 @@ impl Fault {
     /// The text the caller sees.
     pub fn message(&self) -> &str {
         match &self.0 {
-            Kind::Told(error) => &error.message,
+            Kind::Told(error) | Kind::Later(_, error) => &error.message,
             Kind::Internal(_) => INTERNAL,
         }
     }
@@ -100,8 +140,16 @@ impl Fault {
     /// The error that only our log may see.
     pub(crate) fn cause(&self) -> Option<&(dyn Error + 'static)> {
         match &self.0 {
-            Kind::Told(_) => None,
+            Kind::Told(_) | Kind::Later(..) => None,
             Kind::Internal(error) => Some(&**error),
+        }
+    }
+
+    /// The time after which the message is to be sent again, if the handler wants that.
+    pub(crate) fn later(&self) -> Option<Duration> {
+        match &self.0 {
+            Kind::Later(after, _) => Some(*after),
+            Kind::Told(_) | Kind::Internal(_) => None,
         }
     }
 
@@ -134,7 +182,7 @@ impl Fault {
     /// The error that the caller sees.
     pub(crate) fn into_error(self) -> RpcError {
         match self.0 {
-            Kind::Told(error) => error,
+            Kind::Told(error) | Kind::Later(_, error) => error,
             Kind::Internal(_) => RpcError::new(code::INTERNAL, INTERNAL),
         }
     }
@@ -173,6 +221,18 @@ mod tests {
         let fault = Fault::from(boxed);
         assert!(fault.chain().any(|error| error.is::<std::num::ParseIntError>()));
         assert_eq!(fault.into_error().to_json(), r#"{"code":-32603,"message":"internal error"}"#);
+    }
+
+    #[test]
+    fn a_wish_for_another_try_has_a_time_within_bounds_and_an_error_for_the_end() {
+        let seconds = |seconds| Fault::retry_after(seconds).later().unwrap().as_secs();
+        assert_eq!([0, 1, 30, u32::MAX].map(seconds), [1, 1, 30, 86_400]);
+        let fault = Fault::retry_after(30);
+        assert_eq!((fault.code(), fault.message()), (-32011, "the service asks for another try in 30 s"));
+        assert!(fault.cause().is_none() && !fault.is_passing());
+        let fault = fault.at_last(7, "no more seats").data(1).into_error();
+        assert_eq!(fault.to_json(), r#"{"code":7,"message":"no more seats","data":1}"#);
+        assert_eq!(Fault::new(8, "no").at_last(7, "no more seats").code(), 8);
     }
 
     #[test]

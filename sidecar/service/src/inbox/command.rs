@@ -37,8 +37,13 @@ pub(crate) enum Accepted {
     Run(i32),
     /// The outcome is stored. `ours`: this copy took the last run.
     Done { outcome: Outcome, ours: bool },
-    /// All runs began and none was finished; this would be the number of the next.
-    Exhausted(i32),
+    /// All runs began and none was finished.
+    Exhausted {
+        /// The number that the next would have.
+        run: i32,
+        /// The runs that began.
+        begun: i32,
+    },
     /// No handler runs here for it now.
     Refused(Refusal),
 }
@@ -49,7 +54,7 @@ impl Accepted {
         match verdict {
             Verdict::Run(run) => Self::Run(run),
             Verdict::Done { ours } => Self::Done { outcome: outcome(), ours },
-            Verdict::Exhausted(run) => Self::Exhausted(run),
+            Verdict::Exhausted { run, begun } => Self::Exhausted { run, begun },
             Verdict::Refused(refusal) => Self::Refused(refusal),
         }
     }

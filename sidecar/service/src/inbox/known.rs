@@ -28,6 +28,7 @@ pub(super) fn facts(row: &Row, question: &Question) -> Known {
         is_repeat: first(row).is_none_or(|first| question.repeats(&first)),
         is_done: row.get::<_, Option<&str>>("answer").is_some(),
         last,
+        put_off: row.get("put_off"),
     }
 }
 

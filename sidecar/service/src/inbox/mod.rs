@@ -7,6 +7,9 @@
 //! nobody and many share a commit. Outcomes, the calls that led to them, and accepts of one batch
 //! are one transaction.
 //!
+//! A run that its handler has put off leaves no outcome. A row without an owner (`copy_key` 0) says
+//! that it is over (`put_off.sql`).
+//!
 //! A transactional handler writes its rows itself, in its own transaction (`own.rs`).
 //!
 //! Both ways ask [`verdict`] what becomes of a message.

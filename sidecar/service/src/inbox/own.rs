@@ -165,6 +165,16 @@ impl Own {
         Ok(row.map(|row| row.get(0)))
     }
 
+    /// The last run of this copy has ended and was put off. `counted`: it is a run of a
+    /// transactional handler that was counted before it began.
+    pub(crate) async fn put_off(&self, app: &Host, uid: Uid, counted: bool) -> Result<(), QueryError> {
+        let connection = app.pool.get().await?;
+        let statement = connection.prepare_cached(&self.0.put_off).await?;
+        let sign = if counted { -1 } else { 1 };
+        connection.execute(&statement, &[&uid.uuid(), &app.copy_key, &sign]).await?;
+        Ok(())
+    }
+
     async fn take(&self, app: &Host, tx: &Statements, accept: &Accept, run: i32) -> Result<bool, QueryError> {
         let connection = tx.connection()?;
         let taken = tx

@@ -15,6 +15,7 @@ pub(super) struct Texts {
     pub(super) record: String,
     pub(super) counted: String,
     pub(super) count_repeat: String,
+    pub(super) put_off: String,
 }
 
 impl Texts {
@@ -30,6 +31,7 @@ impl Texts {
             record: journal::statement(schema),
             counted: of(include_str!("counted.sql")),
             count_repeat: of(include_str!("count_repeat.sql")),
+            put_off: of(include_str!("put_off.sql")),
         }
     }
 }

@@ -40,6 +40,9 @@ pub struct Known {
     pub is_done: bool,
     /// The last run; none if no run was taken.
     pub last: Option<LastRun>,
+    /// Runs that their handlers have put off. Behind each of them is a row without an owner, which
+    /// says that it is over.
+    pub put_off: i32,
 }
 
 /// The last run that was taken.
@@ -87,9 +90,13 @@ pub enum Verdict {
         /// This copy took the last run.
         ours: bool,
     },
-    /// All runs began and none was finished. An error becomes the outcome, under the number of the
-    /// run that is not made.
-    Exhausted(i32),
+    /// All runs began and none was finished. An error becomes the outcome.
+    Exhausted {
+        /// The number of the run that is not made.
+        run: i32,
+        /// The runs that began in vain: without those that were put off.
+        begun: i32,
+    },
     /// No handler runs here for it now.
     Refused(Refusal),
 }
@@ -161,10 +168,12 @@ impl Bid {
             return Step::End(Verdict::Refused(Refusal::Working));
         }
         let next = last + 1;
-        if !limit.allows(next) {
-            return Step::End(Verdict::Exhausted(next));
+        // A run that was put off has ended well, and has two rows.
+        let counted = next - 2 * known.put_off;
+        if !limit.allows(counted) {
+            return Step::End(Verdict::Exhausted { run: next, begun: counted - 1 });
         }
-        if limit.suspects(next) && !self.may_be_suspect {
+        if limit.suspects(counted) && !self.may_be_suspect {
             return Step::End(Verdict::Refused(Refusal::Suspect));
         }
         (self.run, self.is_unsure) = (next, false);
@@ -216,7 +225,7 @@ mod tests {
     const GONE: Owner = Owner::AnotherCopy { is_present: false };
 
     fn known(number: i32, owner: Owner, has_time: bool) -> Known {
-        Known { is_repeat: true, is_done: false, last: Some(LastRun { number, owner, has_time }) }
+        Known { is_repeat: true, is_done: false, last: Some(LastRun { number, owner, has_time }), put_off: 0 }
     }
 
     fn judged(known: Known) -> Step {
@@ -245,7 +254,7 @@ mod tests {
         assert_eq!(done(PRESENT), Step::End(Verdict::Done { ours: false }));
         assert_eq!(done(Owner::ThisCopy), Step::End(Verdict::Done { ours: true }));
         // Of a transactional handler nothing but the outcome may be left.
-        let without_runs = Known { is_repeat: true, is_done: true, last: None };
+        let without_runs = Known { is_repeat: true, is_done: true, last: None, put_off: 0 };
         assert_eq!(judged(without_runs), Step::End(Verdict::Done { ours: false }));
     }
 
@@ -283,7 +292,18 @@ mod tests {
         for last in 1..5 {
             assert_eq!(Bid::new(true).judge(&known(last, GONE, true), LIMIT), Step::Take, "{last}");
         }
-        assert_eq!(judged(known(5, GONE, true)), Step::End(Verdict::Exhausted(6)));
+        assert_eq!(judged(known(5, GONE, true)), Step::End(Verdict::Exhausted { run: 6, begun: 5 }));
+    }
+
+    #[test]
+    fn runs_that_were_put_off_are_not_counted() {
+        // Three runs that were put off, each with its row, and one that died.
+        let put_off = Known { put_off: 3, ..known(7, GONE, true) };
+        let mut bid = Bid::new(false);
+        assert_eq!(bid.judge(&put_off, LIMIT), Step::Take);
+        assert_eq!(bid.run(), 8);
+        let all_died = Known { put_off: 3, ..known(11, GONE, true) };
+        assert_eq!(judged(all_died), Step::End(Verdict::Exhausted { run: 12, begun: 5 }));
     }
 
     #[test]

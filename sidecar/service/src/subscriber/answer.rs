@@ -12,7 +12,10 @@ use tpro_runtime::{
 };
 use tpro_wire::{ReplyState, RpcError, Status, envelope, error::code, headers};
 
-use super::request::{Back, Form};
+use super::{
+    later::Later,
+    request::{Back, Form},
+};
 use crate::handler::outcome::Outcome;
 use crate::host::Host;
 
@@ -93,6 +96,20 @@ impl ReplyHeaders {
         Some((headers, payload))
     }
 
+    /// Tells that a handler wants to be asked again later. A requester that does not know states is
+    /// told the error alone, and when to ask again.
+    pub(super) async fn later(&self, app: &Host, back: &Back, later: &Later, knows: bool) {
+        let outcome = Outcome::Error(later.error.clone());
+        let Some((headers, payload)) = self.compose(back, &outcome) else { return };
+        let mut block = headers.clone();
+        let after = u64::try_from(later.after.as_millis()).unwrap_or(u64::MAX);
+        block.add_number(headers::RETRY_AFTER_MS, after);
+        if knows {
+            block.add(headers::STATE, ReplyState::Later.as_str());
+        }
+        self.send(app, back, &block, &payload).await;
+    }
+
     /// Sends a state, which is no answer.
     pub(super) async fn state(&self, app: &Host, back: &Back, state: ReplyState) {
         let headers = match state {
@@ -100,6 +117,8 @@ impl ReplyHeaders {
             ReplyState::Overloaded => &self.overloaded,
             ReplyState::Stale => &self.stale,
             ReplyState::Unsupported => &self.unsupported,
+            // It comes with an error.
+            ReplyState::Later => return,
         };
         self.send(app, back, headers, &[]).await;
     }

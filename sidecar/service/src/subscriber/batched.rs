@@ -5,6 +5,7 @@ use tpro_runtime::failpoint;
 use tpro_wire::{ReplyState, error::code};
 
 use super::{
+    later::{Later, Put, Rows, put_off},
     request::Back,
     serving::{Serving, Work},
     tries::{Next, Tries},
@@ -30,6 +31,8 @@ enum Came {
     Stored(Outcome),
     /// An outcome that is not to be stored.
     Late(Outcome),
+    /// Nothing: the handler wants to be asked again later.
+    PutOff(Later),
     /// Nothing that can be answered.
     Nothing,
     /// The process stops.
@@ -60,8 +63,8 @@ pub(super) async fn serve(serving: &Serving, work: Work<'_>, handler: &Erased<Ct
         Ok(Ok(Accepted::Refused(refusal))) => {
             return serving.refuse(refusal, work, &boarded.leave()).await;
         }
-        Ok(Ok(Accepted::Exhausted(run))) => {
-            let outcome = serving.exhausted(&mut work, run - 1);
+        Ok(Ok(Accepted::Exhausted { run, begun })) => {
+            let outcome = serving.exhausted(&mut work, begun);
             if let Came::Stored(outcome) = finish(serving, &work, run, outcome, None).await {
                 serving.answer_all(&work.back, &boarded.leave(), &outcome).await;
             }
@@ -83,6 +86,7 @@ pub(super) async fn serve(serving: &Serving, work: Work<'_>, handler: &Erased<Ct
         Came::Stored(outcome) | Came::Late(outcome) => {
             serving.answer_all(&work.back, &joined, &outcome).await
         }
+        Came::PutOff(later) => serving.later_all(&work, &joined, &later).await,
         Came::Stopped => serving.state_all(&work.back, &joined, ReplyState::Overloaded).await,
         Came::Nothing => {}
     }
@@ -127,6 +131,19 @@ async fn handle(serving: &Serving, work: &mut Work<'_>, handler: &Erased<Ctx, St
                 Next::Stopped => return stopped(serving, work),
             }
         }
+        let (tx, result) = match result {
+            Err(fault) if fault.later().is_some() => {
+                drop(tx);
+                match put_off(serving, work, &mut tries, fault, Rows::Accepted).await {
+                    Put::Off(later) => return Came::PutOff(later),
+                    Put::Try => continue,
+                    Put::End(fault) => (None, Err(fault)),
+                    Put::Late => return Came::Late(serving.late(work, tries.met())),
+                    Put::Stopped => return stopped(serving, work),
+                }
+            }
+            result => (tx, result),
+        };
         let ok = result.is_ok();
         let outcome = serving.outcome(work, result);
         let Some(tx) = tx.filter(|_| ok) else {

@@ -17,6 +17,7 @@ pub(super) struct MethodCounts {
     pub(super) late: Counter,
     pub(super) stopped: Counter,
     again: Counter,
+    pub(super) later: Counter,
     seconds: Histogram,
     /// Messages that were worked on, and the nanoseconds that they took.
     requests: AtomicU64,
@@ -33,6 +34,7 @@ impl MethodCounts {
             late: of("late"),
             stopped: of("stopped"),
             again: of("again"),
+            later: of("later"),
             seconds: of_all.handler_seconds.get_or_create(&OfMethod { method: name.to_owned() }).clone(),
             requests: AtomicU64::new(0),
             nanos: AtomicU64::new(0),

@@ -8,6 +8,7 @@ mod answer;
 mod batched;
 mod discovery;
 mod intake;
+mod later;
 mod method_counts;
 mod request;
 mod serve;

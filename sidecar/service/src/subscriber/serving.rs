@@ -16,7 +16,7 @@ use tokio_util::sync::CancellationToken;
 use tpro_runtime::{db::DATABASE, metrics::Reason, nats::Message, telemetry::Span, version};
 use tpro_wire::{ReplyState, TraceParent, Versions, error::code};
 
-use super::{answer::ReplyHeaders, method_counts::MethodCounts, request::Back};
+use super::{answer::ReplyHeaders, later::Later, method_counts::MethodCounts, request::Back};
 use crate::{
     handler::{
         Fault, Handlers,
@@ -217,6 +217,13 @@ impl Serving {
         self.headers.state(&self.app, first, state).await;
         for back in joined {
             self.headers.state(&self.app, back, state).await;
+        }
+    }
+
+    /// Tells all who wait that the handler wants to be asked again later.
+    pub(super) async fn later_all(&self, work: &Work<'_>, joined: &[Back], later: &Later) {
+        for back in std::iter::once(&work.back).chain(joined) {
+            self.headers.later(&self.app, back, later, work.knows_states()).await;
         }
     }
 

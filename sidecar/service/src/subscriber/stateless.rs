@@ -3,6 +3,7 @@
 use tpro_wire::ReplyState;
 
 use super::{
+    later::{Later, Put, Rows, put_off},
     serving::{Serving, Work},
     tries::{Next, Tries},
 };
@@ -15,14 +16,31 @@ use crate::handler::{
     way::Erased,
 };
 
+/// The result of a run.
+enum Came {
+    /// The end, and the calls that led to it.
+    Done(Outcome, Vec<Journal>),
+    /// The handler wants to be asked again later.
+    PutOff(Later),
+    /// The process stops.
+    Stopped,
+}
+
 /// Serves a message: also one for a handler of the default way, if its sender gave it no uid to
 /// tell a repeat by.
 pub(super) async fn serve(serving: &Serving, mut work: Work<'_>, handler: &Erased<Ctx, String>) {
     let (knows, back) = (work.knows_states(), work.back.clone());
     let tries = tries(serving, &mut work, handler);
-    let Some((outcome, journal)) = serving.saying_so(knows, &back, None, tries).await else {
-        serving.stopped(&mut work);
-        return serving.headers.state(&serving.app, &work.back, ReplyState::Overloaded).await;
+    let (outcome, journal) = match serving.saying_so(knows, &back, None, tries).await {
+        Came::Done(outcome, journal) => (outcome, journal),
+        Came::PutOff(later) => {
+            Box::pin(serving.later_all(&work, &[], &later)).await;
+            return work.observe();
+        }
+        Came::Stopped => {
+            serving.stopped(&mut work);
+            return serving.headers.state(&serving.app, &work.back, ReplyState::Overloaded).await;
+        }
     };
     if !journal.is_empty() {
         Box::pin(serving.inbox.record(journal)).await;
@@ -31,13 +49,8 @@ pub(super) async fn serve(serving: &Serving, mut work: Work<'_>, handler: &Erase
     work.observe();
 }
 
-/// Runs the handler, again where its database asks for it or has failed it. None if the process
-/// stops.
-async fn tries(
-    serving: &Serving,
-    work: &mut Work<'_>,
-    handler: &Erased<Ctx, String>,
-) -> Option<(Outcome, Vec<Journal>)> {
+/// Runs the handler, again where its database asks for it or has failed it.
+async fn tries(serving: &Serving, work: &mut Work<'_>, handler: &Erased<Ctx, String>) -> Came {
     // Made when one is needed, since most runs need none.
     let mut tries = None;
     loop {
@@ -51,10 +64,24 @@ async fn tries(
                 }
                 let error = result.as_ref().err().filter(|fault| fault.is_passing()).map(describe_fault);
                 if error.is_none() && !again {
-                    return Some((serving.outcome(work, result), scope.take_journal()));
+                    let fault = match result {
+                        Err(fault) if fault.later().is_some() => fault,
+                        result => return Came::Done(serving.outcome(work, result), scope.take_journal()),
+                    };
+                    let tries = tries.get_or_insert_with(|| Box::new(Tries::new()));
+                    match Box::pin(put_off(serving, work, tries, fault, Rows::None)).await {
+                        Put::Off(later) => return Came::PutOff(later),
+                        Put::Try => Next::Try,
+                        Put::End(fault) => {
+                            return Came::Done(serving.outcome(work, Err(fault)), scope.take_journal());
+                        }
+                        Put::Late => Next::Late,
+                        Put::Stopped => Next::Stopped,
+                    }
+                } else {
+                    let tries = tries.get_or_insert_with(|| Box::new(Tries::new()));
+                    Box::pin(tries.next(serving, work, error.filter(|_| !again))).await
                 }
-                let tries = tries.get_or_insert_with(|| Box::new(Tries::new()));
-                Box::pin(tries.next(serving, work, error.filter(|_| !again))).await
             }
             Ended::Late => Next::Late,
             Ended::Stopped => Next::Stopped,
@@ -64,9 +91,9 @@ async fn tries(
             Next::Try => {}
             Next::Late => {
                 let met = tries.as_deref().is_some_and(Tries::met);
-                return Some((serving.late(work, met), scope.take_journal()));
+                return Came::Done(serving.late(work, met), scope.take_journal());
             }
-            Next::Stopped => return None,
+            Next::Stopped => return Came::Stopped,
         }
     }
 }

@@ -10,6 +10,7 @@ use tpro_runtime::failpoint;
 use tpro_wire::ReplyState;
 
 use super::{
+    later::{Later, Put, Rows, put_off},
     request::Back,
     serving::{Serving, Work},
     tries::{Next, Tries},
@@ -38,6 +39,8 @@ enum Came {
     Unstored(Outcome),
     /// Nothing: no handler runs here for it now.
     Refused(Refusal),
+    /// Nothing: the handler wants to be asked again later.
+    PutOff(Later),
     /// The process stops.
     Stopped,
 }
@@ -60,6 +63,7 @@ pub(super) async fn serve(serving: &Serving, work: Work<'_>, handler: &Erased<Tx
         }
         Came::Unstored(outcome) => serving.answer_all(&work.back, &joined, &outcome).await,
         Came::Refused(refusal) => return serving.refuse(refusal, work, &joined).await,
+        Came::PutOff(later) => serving.later_all(&work, &joined, &later).await,
         Came::Stopped => {
             serving.stopped(&mut work);
             serving.state_all(&work.back, &joined, ReplyState::Overloaded).await;
@@ -118,6 +122,19 @@ async fn tries(
                 Err(error) => Some(describe(&error)),
             },
             Failed::Passing(reason) => Some(reason),
+            Failed::Later(fault) => {
+                // A first attempt is not counted.
+                let rows =
+                    if must_count(work.origin.headers.attempt) { Rows::Counted } else { Rows::None };
+                match put_off(serving, work, &mut tries, fault, rows).await {
+                    Put::Off(later) => return Came::PutOff(later),
+                    Put::Try => {}
+                    Put::End(fault) => instead = Some(serving.outcome(work, Err(fault))),
+                    Put::Late => return Came::Unstored(serving.late(work, tries.met())),
+                    Put::Stopped => return Came::Stopped,
+                }
+                continue;
+            }
             Failed::Query(error) if instead.is_some() => {
                 // Not even the error can be stored.
                 return Came::Unstored(serving.outcome(work, Err(error.into())));
@@ -143,6 +160,8 @@ enum Failed {
     Uncounted,
     /// The database failed it in a way that passes, and all is undone.
     Passing(String),
+    /// The handler wants to be asked again later, and all is undone.
+    Later(Fault),
     Query(QueryError),
 }
 
@@ -176,8 +195,8 @@ async fn one_try(
             tx.roll_back().await;
             return Ok(Came::Stored { outcome, repeat: true, ours });
         }
-        Accepted::Exhausted(run) => {
-            let outcome = serving.exhausted(work, run - 1);
+        Accepted::Exhausted { run, begun } => {
+            let outcome = serving.exhausted(work, begun);
             store(serving, work, &tx, run, &outcome).await?;
             return Ok(Came::Stored { outcome, repeat: false, ours: true });
         }
@@ -210,6 +229,13 @@ async fn one_try(
         tx.roll_back().await;
         return Err(Failed::Again);
     }
+    let result = match result {
+        Err(fault) if fault.later().is_some() => {
+            tx.roll_back().await;
+            return Err(Failed::Later(fault));
+        }
+        result => result,
+    };
     if let Err(fault) = &result {
         if fault.is_passing() {
             if !fault.is_lost() {

@@ -266,7 +266,7 @@ impl World {
                     self.end_run(run, &Outcome::Stored(answer));
                 }
                 Step::End(Verdict::Refused(refusal)) => self.suspect(run, refusal),
-                Step::End(Verdict::Exhausted(number)) => {
+                Step::End(Verdict::Exhausted { run: number, .. }) => {
                     at_work.number = number;
                     self.finish(run, Self::exhausted());
                 }

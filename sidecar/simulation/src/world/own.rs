@@ -128,7 +128,7 @@ impl World {
                 self.end_run(run, &outcome);
             }
             Step::End(Verdict::Refused(refusal)) => self.end_run_as(run, refusal),
-            Step::End(Verdict::Exhausted(number)) => {
+            Step::End(Verdict::Exhausted { run: number, .. }) => {
                 at_work.number = number;
                 let outcome = Self::exhausted();
                 self.store(run, session, outcome);
@@ -276,5 +276,7 @@ pub fn facts(known: &postgres::Known, run: &Run) -> Known {
         is_repeat: first.is_none_or(|first| run.question.repeats(&first)),
         is_done: known.answer.is_some(),
         last: known.run.map(|number| LastRun { number, owner, has_time: known.has_time }),
+        // No handler of the world puts a message off.
+        put_off: 0,
     }
 }

@@ -34,6 +34,13 @@ pub struct Made {
     pub number: i64,
 }
 
+impl Made {
+    /// An effect of this process, with this number.
+    pub fn of(number: i64) -> Self {
+        Self { pid: std::process::id(), number }
+    }
+}
+
 /// Makes an effect and returns its number.
 pub const INSERT: &str = "/* effect */ WITH made AS (INSERT INTO public.effect (uid, what) VALUES ($1, $2))
     SELECT 1 + count(*) FROM public.effect WHERE uid = $1";
@@ -81,6 +88,6 @@ pub fn end(told: &Effect, number: i64) -> Result<Made, Fault> {
         Some("fault") => Err(Fault::new(7, "told to fail").data(json!({"number": number}))),
         Some("internal") => Err(Fault::internal("told to fail inside")),
         Some("panic") => panic!("told to panic"),
-        _ => Ok(Made { pid: std::process::id(), number }),
+        _ => Ok(Made::of(number)),
     }
 }

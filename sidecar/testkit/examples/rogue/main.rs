@@ -13,6 +13,7 @@ mod effects;
 mod endings;
 mod flaky;
 mod numbers;
+mod put_off;
 mod replies;
 
 use tpro_sidecar::Service;
@@ -23,13 +24,14 @@ type Register = fn(Service) -> Service;
 fn main() -> std::process::ExitCode {
     let name = std::env::var("SERVICE_NAME").unwrap_or_else(|_| "rogue".to_owned());
     let without = std::env::var("ROGUE_WITHOUT").unwrap_or_default();
-    let parts: [(&str, Register); 7] = [
+    let parts: [(&str, Register); 8] = [
         ("answers", answers::register),
         ("calls", calls::register),
         ("effects", effects::register),
         ("endings", endings::register),
         ("flaky", flaky::register),
         ("numbers", numbers::register),
+        ("put_off", put_off::register),
         ("replies", replies::register),
     ];
     let parts = parts.into_iter().filter(|(name, _)| !without.split(',').any(|part| part == *name));

@@ -31,9 +31,9 @@ impl<'w> Executions<'w> {
     }
 
     /// Checks that each run of a message with a stored outcome is one SERVER span with
-    /// `tpro.repeat=false`. Runs that a stop cut off are left out, and so are the answers that a
-    /// message gets when it is given up (`tpro.runs`): nothing runs, and two deliveries may be told
-    /// at once.
+    /// `tpro.repeat=false`. Runs that a stop cut off or a handler put off are left out, and so
+    /// are the answers that a message gets when it is given up (`tpro.runs`): nothing runs, and two
+    /// deliveries may be told at once.
     pub(super) async fn told_once(&self) -> Outcome {
         for service in self.services {
             if self.tells_all(service).await? {
@@ -41,7 +41,9 @@ impl<'w> Executions<'w> {
             }
             let mut executed = BTreeMap::<_, u32>::new();
             for span in self.executions(service) {
-                if span.attribute("tpro.stopped") != "true" && span.attribute("tpro.runs").is_empty() {
+                let none_of = ["tpro.runs", "tpro.retry_after_ms"];
+                let counts = none_of.iter().all(|name| span.attribute(name).is_empty());
+                if span.attribute("tpro.stopped") != "true" && counts {
                     let uid = span.attribute("messaging.message.id").to_owned();
                     *executed.entry((uid, span.attribute("tpro.run").to_owned())).or_default() += 1;
                 }

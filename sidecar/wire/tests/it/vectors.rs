@@ -85,6 +85,9 @@ fn a_reply_means_what_the_examples_say() {
             Reply::Refused(other) => panic!("{other:?}: no reply says so"),
             Reply::Working => json!("wait"),
             Reply::Stale => json!("stale"),
+            Reply::Later { after, error } => {
+                json!({"later": error.code, "after_ms": after.as_millis() as u64})
+            }
             Reply::Noise(_) => json!("dropped"),
         };
         assert_eq!(seen, means, "{name}");

@@ -9,7 +9,13 @@ fn words_come_back() {
     for status in Status::ALL {
         assert_eq!(status.to_string().parse(), Ok(status));
     }
-    for state in [ReplyState::Working, ReplyState::Overloaded, ReplyState::Stale, ReplyState::Unsupported] {
+    for state in [
+        ReplyState::Working,
+        ReplyState::Overloaded,
+        ReplyState::Stale,
+        ReplyState::Unsupported,
+        ReplyState::Later,
+    ] {
         assert_eq!(state.to_string().parse(), Ok(state));
     }
     assert_eq!(format!("{:<8}|", Status::Ok), "ok      |");

@@ -84,17 +84,18 @@ impl Load {
         self.bytes += bytes;
     }
 
-    /// A flying message was refused.
+    /// A flying message was refused or put off.
     pub fn refuse(&mut self) {
         self.flying -= 1;
     }
 
-    /// A refused message flies again.
+    /// A message that was refused or put off flies again.
     pub fn try_again(&mut self) {
         self.flying += 1;
     }
 
-    /// A message of this size has its outcome of so many bytes. It flew, or was refused.
+    /// A message of this size has its outcome of so many bytes. It flew, or waited for another
+    /// try.
     pub fn land(&mut self, bytes: usize, flew: bool, outcome: usize) {
         self.flying -= usize::from(flew);
         self.bytes = self.bytes - bytes + outcome;

@@ -37,6 +37,24 @@ fn widen(lanes: &mut Lanes, id: LaneId, window: usize) {
 }
 
 #[test]
+fn a_message_that_is_put_off_leaves_its_place_to_another() {
+    let mut lanes = Lanes::new(BOUNDS, Random::new(1));
+    let co = lanes.of("tpro.co");
+    let most = fill(&mut lanes, "tpro.co");
+    assert!(!lanes.admit(co, 10));
+    lanes.put_off(co, Place::Flying);
+    assert!(lanes.admit(co, 10) && !lanes.admit(co, 10));
+    lanes.come_back(co);
+    assert_eq!(lanes.flying(), most + 1);
+    lanes.put_off(co, Place::Flying);
+    lanes.land(co, 10, Place::PutOff, 0);
+    (0..most).for_each(|_| lanes.land(co, 10, Place::Flying, 0));
+    assert_eq!(lanes.flying(), 0);
+    lanes.settled(most + 1, 0);
+    assert_eq!(lanes.load.sums(), [0; 4]);
+}
+
+#[test]
 fn a_lane_holds_its_window_and_no_more() {
     let mut lanes = Lanes::new(BOUNDS, Random::new(1));
     assert_eq!(fill(&mut lanes, "tpro.co"), BOUNDS.lane.min(FIRST_WINDOW));
@@ -60,7 +78,7 @@ fn while_outcomes_cannot_be_written_nothing_more_is_sent() {
         if !lanes.admit(id, 10) {
             break;
         }
-        lanes.land(id, 10, None, 100);
+        lanes.land(id, 10, Place::Flying, 100);
         unwritten += 1;
     }
     assert!(unwritten <= BOUNDS.total, "{unwritten}");
@@ -84,7 +102,7 @@ fn a_body_larger_than_all_room_flies_alone() {
     let co = lanes.of("tpro.co");
     assert!(lanes.admit(co, 2 << 20));
     assert!(!lanes.admit(co, 1));
-    lanes.land(co, 2 << 20, None, 10);
+    lanes.land(co, 2 << 20, Place::Flying, 10);
     assert!(!lanes.admit(co, 2 << 20), "an outcome is to be written first");
     lanes.settled(1, 10);
     assert!(lanes.admit(co, 2 << 20));
@@ -100,7 +118,7 @@ fn rows_wait_in_order_and_are_fetched_when_half_the_window_is_free() {
     }
     assert!(lanes.take_fetch(Instant::now()).is_empty());
     for _ in 0..flying / 2 {
-        lanes.land(co, 10, None, 0);
+        lanes.land(co, 10, Place::Flying, 0);
     }
     lanes.settled(flying / 2, 0);
     let rows = lanes.take_fetch(Instant::now());
@@ -148,7 +166,7 @@ fn what_was_settled_meanwhile_is_not_tried_and_does_not_pile_up() {
     for n in 0..5_000 {
         assert!(lanes.admit(co, 10));
         lanes.refuse(co, key(n), Refusal::NoResponders, CopyId::default(), now);
-        lanes.land(co, 10, Some(Refusal::NoResponders), 0);
+        lanes.land(co, 10, Place::Refused(Refusal::NoResponders), 0);
         lanes.settled(1, 0);
         lanes.next_refused(now, |_| None);
     }
@@ -163,7 +181,7 @@ fn reply_handlers_that_hang_close_their_own_lane_and_no_other() {
         if !lanes.admit(co, 10) {
             break;
         }
-        lanes.land(co, 10, None, 1);
+        lanes.land(co, 10, Place::Flying, 1);
         lanes.begin_handling(co);
     }
     assert!(!lanes.admit(co, 10), "it holds as much as it may of what waits for handlers");
@@ -182,7 +200,7 @@ fn reply_handlers_that_hang_in_many_lanes_leave_room_for_the_next() {
     for n in 0..20 {
         let id = lanes.of(&format!("tpro.s{n}"));
         while lanes.admit(id, 10) {
-            lanes.land(id, 10, None, 1);
+            lanes.land(id, 10, Place::Flying, 1);
             lanes.begin_handling(id);
         }
     }
@@ -221,7 +239,7 @@ fn overload_shrinks_the_window_to_what_the_target_has_taken() {
     // All that it works on is answered: the refused go first, and nothing new takes their places.
     for _ in 0..40 {
         lanes.alive(co, CopyId::default(), Instant::now());
-        lanes.land(co, 10, None, 0);
+        lanes.land(co, 10, Place::Flying, 0);
     }
     let window = lanes.slots.get(co).expect("is kept").window();
     assert!(window > 60 && lanes.admit(co, 10), "there is room beside the 60: {window}");
@@ -241,7 +259,7 @@ fn a_window_that_is_full_of_slow_messages_grows_with_time_and_lets_others_throug
     }
     // The refused messages have their answers; the ten others take long, and fill the window.
     for _ in 0..90 {
-        lanes.land(co, 10, Some(OVERLOADED), 0);
+        lanes.land(co, 10, Place::Refused(OVERLOADED), 0);
     }
     lanes.settled(90, 0);
     assert!(!lanes.admit(co, 10));
@@ -269,7 +287,7 @@ fn what_is_at_reply_handlers_does_not_keep_the_lane_from_sending() {
         lanes.refuse(co, key(n), OVERLOADED, CopyId::default(), Instant::now());
     }
     for _ in 0..5 {
-        lanes.land(co, 10, None, 0);
+        lanes.land(co, 10, Place::Flying, 0);
         lanes.begin_handling(co);
     }
     // As much as its window has room for is at reply handlers now.
@@ -302,7 +320,7 @@ fn drain(lanes: &mut Lanes, dead: &[LaneId], bytes: usize) -> usize {
             }
         }
         for lane in flying.into_iter().filter(|lane| !dead.contains(lane)) {
-            lanes.land(lane, bytes, None, 0);
+            lanes.land(lane, bytes, Place::Flying, 0);
             lanes.settled(1, 0);
         }
     }
@@ -321,7 +339,7 @@ proptest! {
         let co = lanes.of("tpro.co");
         // Its last bodies were large, and its window has grown.
         if lanes.admit(co, large) {
-            lanes.land(co, large, None, 0);
+            lanes.land(co, large, Place::Flying, 0);
             lanes.settled(1, 0);
         }
         widen(&mut lanes, co, (FIRST_WINDOW + answered).min(window));
@@ -378,15 +396,15 @@ proptest! {
                 },
                 4 => if let Some((id, _, bytes)) = flying.pop() {
                     lanes.alive(id, CopyId::default(), Instant::now());
-                    lanes.land(id, bytes, None, 3);
+                    lanes.land(id, bytes, Place::Flying, 3);
                     written.push(3);
                 },
                 5 => if let Some(it) = refused.pop() {
-                    lanes.land(it.0, it.2, Some(refusal(&it)), 5);
+                    lanes.land(it.0, it.2, Place::Refused(refusal(&it)), 5);
                     written.push(5);
                 },
                 6 => if let Some((id, _, bytes)) = flying.pop() {
-                    lanes.land(id, bytes, None, 7);
+                    lanes.land(id, bytes, Place::Flying, 7);
                     lanes.begin_handling(id);
                     handling.push(id);
                 },
@@ -406,11 +424,11 @@ proptest! {
             written.push(7);
         }
         for (id, _, bytes) in flying.drain(..) {
-            lanes.land(id, bytes, None, 0);
+            lanes.land(id, bytes, Place::Flying, 0);
             written.push(0);
         }
         for it in refused.drain(..) {
-            lanes.land(it.0, it.2, Some(refusal(&it)), 0);
+            lanes.land(it.0, it.2, Place::Refused(refusal(&it)), 0);
             written.push(0);
         }
         lanes.settled(written.len(), written.iter().sum());

@@ -8,6 +8,7 @@ use tokio::{
     time::{Instant, timeout_at},
 };
 use tpro_runtime::{
+    backoff::LAST_TRY,
     metrics::Reason,
     nats::{
         Publication,
@@ -16,7 +17,7 @@ use tpro_runtime::{
     },
     presence::{self, Presence, QUESTION},
 };
-use tpro_wire::{Protocol, Refusal, Reply, reply::Noise};
+use tpro_wire::{Protocol, Refusal, Reply, RpcError, reply::Noise};
 
 use super::Call;
 use crate::handler::{
@@ -42,6 +43,8 @@ pub(super) enum Heard {
     /// The attempt, or the answer to it, may have gone with a connection.
     Lost,
     Nobody(Refusal),
+    /// The handler has put the call off with this error, and the time is over now.
+    PutOff(RpcError),
 }
 
 impl Call {
@@ -50,13 +53,17 @@ impl Call {
         let patience = self.scope.app.config.dispatch.attempt_timeout;
         let now = Instant::now();
         let mut until = self.deadline.min(now + patience);
+        // The wish of the handler to be asked again later: not before this moment.
+        let mut later: Option<(Instant, RpcError)> = None;
         let mut heard = self.scope.calls.presence(&self.target, |service| service.is_heard());
         let mut question = (!heard).then(|| presence::ask_at(now.into_std(), until.into_std()).into());
         loop {
-            let next = question.map_or(until, |question| until.min(question));
+            let until_then = later.as_ref().map_or(until, |(then, _)| *then);
+            let next = question.map_or(until_then, |question| until_then.min(question));
             let arrived = tokio::select! {
                 arrived = timeout_at(next, ears.waiting.next()) => arrived,
                 whose = ears.again.next() => match whose {
+                    _ if later.is_some() => continue,
                     Whose::All if self.scope.app.nats.connection() == ears.connection => continue,
                     Whose::To(service) if !self.is_to(&service) => continue,
                     // Messages of a lost connection are lost, and with them perhaps this attempt or
@@ -75,7 +82,7 @@ impl Call {
                     self.ask_service(&ears.waiting).await;
                     continue;
                 }
-                return Heard::Silence;
+                return later.map_or(Heard::Silence, |(_, error)| Heard::PutOff(error));
             };
             let said = read_reply(&self.uid, Protocol::JsonRpc, &message);
             let by_others = matches!(
@@ -94,13 +101,27 @@ impl Call {
                 Reply::Error(error) => Err(CallError::Answered(error)),
                 Reply::Unreadable(what) => Err(CallError::BadReply(what)),
                 Reply::Stale => Err(CallError::Stale),
+                Reply::Later { after, error } => {
+                    let then = Instant::now() + after;
+                    if self.deadline.saturating_duration_since(then) >= LAST_TRY {
+                        later = Some((later.as_ref().map_or(then, |(before, _)| then.max(*before)), error));
+                        continue;
+                    }
+                    // Another attempt is under way, and its reply counts.
+                    if of != attempt {
+                        continue;
+                    }
+                    Err(CallError::Answered(error))
+                }
                 // It is alive, so it gets the whole patience again.
                 Reply::Working => {
                     until = self.deadline.min(Instant::now() + patience);
                     continue;
                 }
-                Reply::Refused(refusal) if of == attempt => return Heard::Nobody(refusal),
-                // Of an attempt that is over.
+                Reply::Refused(refusal) if of == attempt && later.is_none() => {
+                    return Heard::Nobody(refusal);
+                }
+                // Of an attempt that is over, or a handler has put the call off meanwhile.
                 Reply::Refused(_) => continue,
                 Reply::Noise(noise) => {
                     let reason = noise.as_str();

@@ -27,7 +27,7 @@ fn reading_is_held_for_a_lane_that_catches_up_and_not_for_one_that_has_fallen_be
     let until = lanes.hold_reading(now).expect("is held");
     // It opens: what waits is fetched, and it has its time once more.
     for _ in 1..flying {
-        lanes.land(co, 10, None, 0);
+        lanes.land(co, 10, Place::Flying, 0);
         lanes.settled(1, 0);
     }
     for (lane, _) in lanes.take_fetch(Instant::now()) {
@@ -93,7 +93,7 @@ fn lanes_that_become_tight_one_after_the_other_hold_reading_for_a_while_together
             // All is answered, and in the next millisecond it is filled again: it has just become
             // tight.
             while lanes.slots.get(id).is_some_and(|lane| lane.flying() > 0) {
-                lanes.land(id, 10, None, 0);
+                lanes.land(id, 10, Place::Flying, 0);
                 lanes.settled(1, 0);
             }
         } else {
@@ -119,7 +119,7 @@ fn a_lane_that_opens_row_by_row_slows_down_no_other() {
     let mut reads = 0;
     for step in 0..1_000 {
         if step % 5 == 0 {
-            lanes.land(co, 50_000, None, 0);
+            lanes.land(co, 50_000, Place::Flying, 0);
             lanes.settled(1, 0);
         }
         for (lane, row) in lanes.take_fetch(begun + Duration::from_millis(step)) {
@@ -148,7 +148,7 @@ fn a_lane_that_opens_a_place_at_a_time_is_read_for_now_and_then_and_slows_down_n
     for ms in 0..1_000 {
         let now = begun + Duration::from_millis(ms);
         if ms % 5 == 0 {
-            lanes.land(co, 10, None, 0);
+            lanes.land(co, 10, Place::Flying, 0);
             lanes.settled(1, 0);
         }
         let rows = lanes.take_fetch(now);

@@ -104,7 +104,7 @@ impl Requester {
 
     fn on_answer(&mut self, key: Key, copy: usize, ms: u64, now: Instant) {
         self.lanes.alive(self.lane, who(copy), now);
-        self.lanes.land(self.lane, 10, None, 0);
+        self.lanes.land(self.lane, 10, Place::Flying, 0);
         self.lanes.settled(1, 0);
         self.longest = self.longest.max(ms - self.first_sent[&key.slot]);
         self.answered += 1;
