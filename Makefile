@@ -17,7 +17,7 @@ export LOAD_SECONDS := $(value SECONDS)
 .PHONY: help all setup up down status demo images test faults check crates bench chaos soak simulate psql env clean install-extension \
 	up-db up-nats up-jaeger stop-db stop-nats stop-jaeger up-bridge stop-bridge FORCE
 
-logs-% up-% roll-% stop-% down-% down-all-% maintain-% create-% create-env-% create-sql-%: export STEM = $*
+logs-% up-% roll-% dev-% stop-% down-% down-all-% maintain-% create-% create-env-% create-sql-%: export STEM = $*
 
 help all: ## this list
 	@case "$${LC_ALL:-$${LC_MESSAGES:-$${LANG:-}}}" in ru*) other=make/ru/help ;; esac; awk -f make/help.awk $$other Makefile
@@ -49,6 +49,8 @@ up-%: FORCE ## start NAME and what it needs, or replace an older build of it (CO
 	@make/setup.sh run up -- "$$STEM"
 roll-%: FORCE ## replace NAME by release SERVICE_VERSION without a pause; kept versions come back as they were (REBUILD)
 	@make/setup.sh run roll -- "$$STEM"
+dev-%: FORCE ## build and roll NAME each time that one of its sources is saved; Ctrl-C ends it, NAME runs on
+	@make/setup.sh run dev -- "$$STEM"
 stop-%: FORCE ## stop NAME gracefully
 	@make/setup.sh run stop -- "$$STEM"
 down-%: FORCE ## stop NAME and forget its ports

@@ -217,7 +217,7 @@ impl Compiler {
 }
 
 /// The builds of a library, the newest first.
-fn builds(folder: &Path, name: &str) -> Outcome<Vec<PathBuf>> {
+pub fn builds(folder: &Path, name: &str) -> Outcome<Vec<PathBuf>> {
     let mut found = Vec::new();
     for entry in fs::read_dir(folder).context("reading the folder of libraries")? {
         let entry = entry?;

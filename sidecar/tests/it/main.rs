@@ -51,6 +51,7 @@ mod login;
 mod logs;
 mod maintenance;
 mod make_commands;
+mod make_dev;
 mod make_docker;
 mod make_down_all;
 mod make_go_env;

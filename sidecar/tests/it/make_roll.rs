@@ -94,14 +94,17 @@ async fn answered_by(world: &World, responder: &str) -> Outcome {
 const KEEPER: &str = "trap '' INT HUP QUIT; trap 'kill $!; make down-co; exit' TERM; sleep infinity & wait";
 
 /// What `make` needs of a checkout, and the surroundings of a world in its environment.
-struct Checkout {
-    root: PathBuf,
-    environment: Vec<(&'static str, String)>,
+pub struct Checkout {
+    /// Its folder.
+    pub root: PathBuf,
+    /// The variables of its commands.
+    pub environment: Vec<(&'static str, String)>,
     _keeper: Process,
 }
 
 impl Checkout {
-    fn new(world: &World) -> Outcome<Checkout> {
+    /// A checkout in the folder of a world, with the service `co`.
+    pub fn new(world: &World) -> Outcome<Checkout> {
         let root = world.folder().join("a checkout");
         for path in [
             "Makefile",
@@ -142,7 +145,7 @@ impl Checkout {
     }
 
     /// Calls make, which must succeed; returns what it said.
-    async fn well(&self, goal: &str, version: &str) -> Outcome<String> {
+    pub async fn well(&self, goal: &str, version: &str) -> Outcome<String> {
         let (well, told) = self.make(goal, version).await?;
         assert!(well, "make {goal} failed: {told}");
         Ok(told)

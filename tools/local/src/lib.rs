@@ -16,6 +16,7 @@ pub mod console;
 pub mod copy;
 pub mod crates;
 pub mod demo;
+pub mod dev;
 pub mod digest;
 pub mod docker;
 pub mod down_all;

@@ -7,8 +7,9 @@ use tpro_local::failure::{Outcome, fail};
 use tpro_local::runtime::Runtime;
 use tpro_local::service_settings::{self, Told};
 use tpro_local::{
-    all, bridge, checks, clean, cluster, console, crates, demo, docker, down_all, environment, extension,
-    faults, install_extension, jaeger, load, nats, new_service, roll, schema, service, status, test,
+    all, bridge, checks, clean, cluster, console, crates, demo, dev, docker, down_all, environment,
+    extension, faults, install_extension, jaeger, load, nats, new_service, roll, schema, service, status,
+    test,
 };
 
 use crate::plain::plain;
@@ -47,6 +48,8 @@ pub enum Local {
     Stop(Named),
     /// Replace a service by release SERVICE_VERSION without a pause (REBUILD)
     Roll(Named),
+    /// Build and roll a service each time that one of its sources is saved
+    Dev(Named),
     /// Remove all that was built and made for a service but its source (FORCE)
     DownAll(Named),
     /// Make and drop partitions of a service, once and now
@@ -147,6 +150,9 @@ fn in_containers(task: &Local) -> Option<Run<'_>> {
         Local::Down(Maybe { name: None }) => Box::new(|it| docker::all::down(it)),
         Local::Stop(Named { name }) => Box::new(|it| docker::service::stop(it, name)),
         Local::Roll(Named { name }) => Box::new(|it| docker::roll::run(it, name)),
+        Local::Dev(_) => Box::new(|_| {
+            fail("make dev is for what runs without containers: leave RUNTIME out, or use make roll-NAME")
+        }),
         Local::DownAll(Named { name }) if name == "jaeger" => Box::new(|it| docker::jaeger::down_all(it)),
         Local::DownAll(Named { name }) => Box::new(|it| docker::remove::down_all(it, name)),
         Local::Maintain(Named { name }) => Box::new(|it| docker::service::maintain(it, name)),
@@ -183,6 +189,7 @@ fn natively(checkout: &mut Checkout, task: &Local) -> Outcome {
         Local::Down(Maybe { name: None }) => all::down(checkout),
         Local::Stop(Named { name }) => service::stop(checkout, name),
         Local::Roll(Named { name }) => roll::run(checkout, name),
+        Local::Dev(Named { name }) => dev::run(checkout, name),
         Local::DownAll(Named { name }) => down_all::run(checkout, name),
         Local::Maintain(Named { name }) => service::maintain(checkout, name),
         Local::Logs(Named { name }) => service::logs(checkout, name),
