@@ -60,6 +60,7 @@ mod make_nats;
 mod make_roll;
 mod make_russian;
 mod make_upgrade;
+mod method_limits;
 mod methods;
 mod monitoring;
 mod nats_says;

@@ -81,6 +81,8 @@ impl Fault {
     /// of the message: [`code::LATER`] with a text of ours, or the error of [`Fault::at_last`].
     /// The runs that end like this are none of those that `RUNS_MAX` bounds.
     ///
+    /// A reply handler cannot put its reply off: there it is an error like any other.
+    ///
     /// Nobody sends an event again, so it is kept in this copy and runs again after that time,
     /// within 30 s. A stranger is told the error and, by the header `Tpro-Retry-After-Ms`, when to
     /// ask again.

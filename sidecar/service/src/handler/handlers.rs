@@ -4,12 +4,16 @@ use std::collections::HashMap;
 
 use tpro_wire::Target;
 
-use super::way::{Reaction, Way};
+use super::{
+    limits::Limits,
+    way::{Reaction, Way},
+};
 
 /// The handlers of a service.
 #[derive(Default)]
 pub struct Handlers {
     methods: HashMap<String, Way>,
+    limits: HashMap<String, Limits>,
     replies: HashMap<String, Reaction>,
 }
 
@@ -35,6 +39,16 @@ impl Handlers {
             self.methods.iter().map(|(name, way)| (name.as_str(), way.as_str())).collect();
         methods.sort_unstable();
         methods
+    }
+
+    /// The limits of a method.
+    pub(crate) fn limits(&self, name: &str) -> Limits {
+        self.limits.get(name).copied().unwrap_or_default()
+    }
+
+    /// The limits of a method, to be set.
+    pub(super) fn limits_mut(&mut self, name: &str) -> &mut Limits {
+        self.limits.entry(name.to_owned()).or_default()
     }
 
     pub(crate) fn method(&self, name: &str) -> Option<&Way> {

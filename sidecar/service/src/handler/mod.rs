@@ -28,6 +28,8 @@ mod fault;
 mod handlers;
 mod into_fault;
 pub(crate) mod journal;
+mod limited;
+pub(crate) mod limits;
 mod method;
 mod on_reply;
 pub(crate) mod outcome;

@@ -155,6 +155,7 @@ impl<S: 'static> Service<S> {
         if !self.handlers.add_method(method, way) {
             self.problems.push(format!("handle({method:?}) is registered twice"));
         }
+        self.last = Some(method.to_owned());
         self
     }
 
@@ -167,6 +168,7 @@ impl<S: 'static> Service<S> {
         if !self.handlers.add_reaction(target, reaction) {
             self.problems.push(format!("on_reply({target:?}) is registered twice"));
         }
+        self.last = None;
         self
     }
 }

@@ -44,6 +44,8 @@ use crate::state::State;
 pub struct Service<S = ()> {
     pub(super) name: String,
     pub(super) handlers: Handlers,
+    /// The method that was registered last, which limits are for.
+    pub(super) last: Option<String>,
     settings: Vec<OwnSetting>,
     pub(super) problems: Vec<String>,
     build: Build<S>,
@@ -129,7 +131,8 @@ impl<S: Settings + Send + Sync + 'static> Service<S> {
 impl<S> Service<S> {
     fn of(name: &str, settings: Vec<OwnSetting>, build: Build<S>) -> Self {
         let (name, handlers) = (name.to_owned(), Handlers::default());
-        let service = Self { name, handlers, settings: Vec::new(), problems: Vec::new(), build };
+        let problems = Vec::new();
+        let service = Self { name, handlers, last: None, settings: Vec::new(), problems, build };
         settings.into_iter().fold(service, Self::declare)
     }
 

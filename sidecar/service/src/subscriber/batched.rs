@@ -5,10 +5,12 @@ use tpro_runtime::failpoint;
 use tpro_wire::{ReplyState, error::code};
 
 use super::{
-    later::{Later, Put, Rows, put_off},
+    later::Later,
+    next_run::{NextRun, Rows, after_fault},
     request::Back,
-    serving::{Serving, Work},
+    serving::Serving,
     tries::{Next, Tries},
+    work::Work,
 };
 use crate::{
     handler::{
@@ -98,7 +100,7 @@ pub(super) async fn serve(serving: &Serving, work: Work<'_>, handler: &Erased<Ct
 async fn handle(serving: &Serving, work: &mut Work<'_>, handler: &Erased<Ctx, String>, number: i32) -> Came {
     let mut tries = Tries::new();
     loop {
-        let scope = work.scope(serving);
+        let scope = serving.scope(work);
         let running = async { handler(Ctx::new(scope.clone()), work.params).await };
         let ended = run(running, work.origin.deadline, &serving.stop).await;
         let tx = scope.take_tx();
@@ -132,17 +134,18 @@ async fn handle(serving: &Serving, work: &mut Work<'_>, handler: &Erased<Ctx, St
             }
         }
         let (tx, result) = match result {
-            Err(fault) if fault.later().is_some() => {
+            Err(fault) => {
+                // It is rolled back.
                 drop(tx);
-                match put_off(serving, work, &mut tries, fault, Rows::Accepted).await {
-                    Put::Off(later) => return Came::PutOff(later),
-                    Put::Try => continue,
-                    Put::End(fault) => (None, Err(fault)),
-                    Put::Late => return Came::Late(serving.late(work, tries.met())),
-                    Put::Stopped => return stopped(serving, work),
+                match after_fault(serving, work, &mut tries, fault, Rows::Accepted).await {
+                    NextRun::Now => continue,
+                    NextRun::None(fault) => (None, Err(fault)),
+                    NextRun::Later(later) => return Came::PutOff(later),
+                    NextRun::Late => return Came::Late(serving.late(work, tries.met())),
+                    NextRun::Stopped => return stopped(serving, work),
                 }
             }
-            result => (tx, result),
+            Ok(result) => (tx, Ok(result)),
         };
         let ok = result.is_ok();
         let outcome = serving.outcome(work, result);

@@ -21,6 +21,7 @@ use tpro_runtime::{
 use tpro_wire::{ReplyState, ServiceName};
 
 use super::{
+    at_once::AtOnce,
     request::{Back, Form},
     serve::serve,
     serving::Serving,
@@ -140,15 +141,45 @@ impl Intake {
 
     async fn take(&mut self, message: Message) {
         self.serving.app.counts.received.inc();
+        let serving = self.serving.clone();
+        let place = match serving.places(message.subject()) {
+            None => None,
+            Some(places) => match places.place() {
+                None => return self.wait_for_place(message, places.clone()).await,
+                place => place,
+            },
+        };
         if let Some(permit) = self.permit().await {
-            self.run_handler(message, permit).await;
+            self.run_handler(message, (permit, place)).await;
         } else if message.reply().is_some() {
-            self.serving.count_not_run("overloaded");
-            let back = Back::to(&message, Form::Json);
-            self.serving.headers.state(&self.serving.app, &back, ReplyState::Overloaded).await;
+            refuse(&serving, &message, "").await;
         } else {
-            self.let_wait(message);
+            self.let_wait(message, place).await;
         }
+    }
+
+    /// The method of a message has no place. It waits for a moment, and an event for longer.
+    /// Messages of other methods are taken meanwhile.
+    async fn wait_for_place(&self, message: Message, places: AtOnce) {
+        let Some(waiting) = places.wait() else {
+            return refuse(&self.serving, &message, "too many wait for a place of its method").await;
+        };
+        let (serving, permits) = (self.serving.clone(), self.permits.clone());
+        let patience = if message.reply().is_some() { PATIENCE } else { EVENT_PATIENCE };
+        let work = self.at_work.track_future(async move {
+            let place = async {
+                let place = places.next_place().await?;
+                Some((permits.acquire_owned().await.ok()?, place))
+            };
+            let Ok(Some(permits)) = timeout(patience, place).await else {
+                return refuse(&serving, &message, "no place of its method became free").await;
+            };
+            drop(waiting);
+            let _at_work = AtWork::count(&serving);
+            serve(&serving, message).await;
+            drop(permits);
+        });
+        self.serving.app.stop.tasks.spawn(work);
     }
 
     async fn permit(&mut self) -> Option<OwnedSemaphorePermit> {
@@ -172,12 +203,12 @@ impl Intake {
     ///
     /// A handler that waits for nothing is over with its first step, and a task for it would cost
     /// as much again as its answer.
-    async fn run_handler(&mut self, message: Message, permit: OwnedSemaphorePermit) {
+    async fn run_handler(&mut self, message: Message, permits: Permits) {
         let serving = self.serving.clone();
         let mut work = Box::pin(self.at_work.track_future(async move {
             let _at_work = AtWork::count(&serving);
             serve(&serving, message).await;
-            drop(permit);
+            drop(permits);
         }));
         if self.apart == 0 {
             let begun = Instant::now();
@@ -197,32 +228,37 @@ impl Intake {
     }
 
     /// An event nobody waits for, and nobody sends again: it waits itself, if not too many do.
-    fn let_wait(&self, message: Message) {
+    async fn let_wait(&self, message: Message, place: Option<OwnedSemaphorePermit>) {
         let Ok(waiting) = self.waiting_events.clone().try_acquire_owned() else {
-            self.serving.count_not_run("overloaded");
-            tracing::warn!(
-                tpro.target = message.subject(),
-                "an event is dropped: too many wait for a handler"
-            );
-            return;
+            return refuse(&self.serving, &message, "too many wait for a handler").await;
         };
         let (serving, permits) = (self.serving.clone(), self.permits.clone());
         let work = self.at_work.track_future(async move {
             let Ok(Ok(permit)) = timeout(EVENT_PATIENCE, permits.acquire_owned()).await else {
-                serving.count_not_run("overloaded");
-                tracing::warn!(
-                    tpro.target = message.subject(),
-                    "an event is dropped: no handler became free"
-                );
-                return;
+                return refuse(&serving, &message, "no handler became free").await;
             };
             drop(waiting);
             let _at_work = AtWork::count(&serving);
             serve(&serving, message).await;
-            drop(permit);
+            drop((permit, place));
         });
         self.serving.app.stop.tasks.spawn(work);
     }
+}
+
+/// A place among the handlers of the copy, and one of the method if it has a limit of them.
+type Permits = (OwnedSemaphorePermit, Option<OwnedSemaphorePermit>);
+
+/// Says that there is no room: a requester sends the message again. An event is dropped, for this
+/// reason.
+async fn refuse(serving: &Serving, message: &Message, reason: &str) {
+    serving.count_not_run("overloaded");
+    if message.reply().is_none() {
+        tracing::warn!(tpro.target = message.subject(), "an event is dropped: {reason}");
+        return;
+    }
+    let back = Back::to(message, Form::Json);
+    serving.headers.state(&serving.app, &back, ReplyState::Overloaded).await;
 }
 
 /// Counted as at work until it is dropped, also by a panic.

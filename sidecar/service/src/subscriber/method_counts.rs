@@ -1,4 +1,4 @@
-//! The counters of one method, looked up once.
+//! The counters and the limits of one method, looked up once.
 
 use std::{
     sync::atomic::{AtomicU64, Ordering},
@@ -7,10 +7,16 @@ use std::{
 
 use prometheus_client::metrics::{counter::Counter, histogram::Histogram};
 
-use crate::metrics::{Counts, Handled, OfMethod};
+use super::at_once::AtOnce;
+use crate::{
+    handler::limits::Limits,
+    metrics::{Counts, Handled, OfMethod},
+};
 
-/// The counters of one method.
+/// The counters of one method, and its limits.
 pub(super) struct MethodCounts {
+    pub(super) limits: Limits,
+    pub(super) at_once: Option<AtOnce>,
     pub(super) ok: Counter,
     pub(super) error: Counter,
     pub(super) internal: Counter,
@@ -25,9 +31,11 @@ pub(super) struct MethodCounts {
 }
 
 impl MethodCounts {
-    pub(super) fn new(of_all: &Counts, name: &str) -> Self {
+    pub(super) fn new(of_all: &Counts, name: &str, limits: Limits) -> Self {
         let of = |result| of_all.handled.get_or_create(&Handled { method: name.to_owned(), result }).clone();
         Self {
+            limits,
+            at_once: limits.at_once.map(AtOnce::new),
             ok: of("ok"),
             error: of("error"),
             internal: of("internal"),

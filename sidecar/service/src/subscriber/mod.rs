@@ -5,17 +5,20 @@
 //! again a little later.
 
 mod answer;
+mod at_once;
 mod batched;
 mod discovery;
 mod intake;
 mod later;
 mod method_counts;
+mod next_run;
 mod request;
 mod serve;
 mod serving;
 mod stateless;
 mod transactional;
 mod tries;
+mod work;
 
 use std::{
     sync::Arc,

@@ -14,8 +14,9 @@ use tpro_wire::{ReplyState, RequestHeaders, RpcError, Target, Uid, Version, erro
 use super::{
     batched,
     request::{self, Back, Form},
-    serving::{Serving, Work, mark},
+    serving::Serving,
     stateless, transactional,
+    work::{Retries, Work, mark},
 };
 use crate::handler::{outcome::Outcome, scope::Origin, way::Way};
 use crate::{
@@ -69,7 +70,9 @@ pub(super) async fn serve(serving: &Serving, message: Message) {
             }
             let budget = headers.budget_ms.filter(|ms| *ms > 0).map_or(UNSAID_BUDGET, Duration::from_millis);
             let has_uid = headers.uid.is_some();
-            let origin = Origin { uid, target, headers, deadline: received + budget };
+            let limits = &counts.limits;
+            let time = limits.time.map_or(budget, |longest| longest.min(budget));
+            let origin = Origin { uid, target, headers, deadline: received + time };
             let work = Work {
                 origin,
                 back,
@@ -79,6 +82,8 @@ pub(super) async fn serve(serving: &Serving, message: Message) {
                 span,
                 received,
                 counts,
+                is_limited: time < budget,
+                retries: limits.retry.map(Retries::of),
             };
             return match handler {
                 Way::Stateless(handler) => stateless::serve(serving, work, handler).await,

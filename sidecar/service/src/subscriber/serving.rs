@@ -1,11 +1,6 @@
-//! The state that all messages of a copy share, and the state of one message.
+//! The state that all messages of a copy share.
 
-use std::{
-    collections::HashMap,
-    sync::{Arc, OnceLock},
-    task::Poll,
-    time::Duration,
-};
+use std::{collections::HashMap, sync::Arc, task::Poll, time::Duration};
 
 use futures_util::poll;
 use tokio::{
@@ -13,25 +8,24 @@ use tokio::{
     time::{Instant, timeout, timeout_at},
 };
 use tokio_util::sync::CancellationToken;
-use tpro_runtime::{db::DATABASE, metrics::Reason, nats::Message, telemetry::Span, version};
-use tpro_wire::{ReplyState, TraceParent, Versions, error::code};
+use tpro_runtime::{db::DATABASE, metrics::Reason, version};
+use tpro_wire::{ReplyState, Versions, error::code};
 
-use super::{answer::ReplyHeaders, later::Later, method_counts::MethodCounts, request::Back};
+use super::{
+    answer::ReplyHeaders,
+    at_once::AtOnce,
+    later::Later,
+    method_counts::MethodCounts,
+    request::Back,
+    work::{Work, mark},
+};
 use crate::{
-    handler::{
-        Fault, Handlers,
-        calls::Calls,
-        cause::describe,
-        outcome::Outcome,
-        scope::{Origin, Scope},
-    },
+    handler::{Fault, Handlers, calls::Calls, cause::describe, outcome::Outcome, scope::Scope},
     host::Host,
     inbox::{
         Inbox,
-        command::Accept,
         flight::{Boarded, Boarding, Flight},
         own::Own,
-        question::Question,
         run_limit::RunLimit,
         verdict::Refusal,
     },
@@ -65,20 +59,8 @@ pub(super) struct Serving {
     /// requester with our settings.
     say_so_after: Duration,
     counts: HashMap<String, MethodCounts>,
-}
-
-/// A message that is served.
-pub(super) struct Work<'m> {
-    pub(super) origin: Origin,
-    pub(super) back: Back,
-    pub(super) params: &'m str,
-    /// The message that holds them.
-    pub(super) message: &'m Message,
-    /// Made when the inbox is asked: a stateless handler needs none.
-    pub(super) question: OnceLock<Arc<Question>>,
-    pub(super) span: Span,
-    pub(super) received: Instant,
-    pub(super) counts: &'m MethodCounts,
+    /// True if a method has a limit of handlers at once.
+    has_places: bool,
 }
 
 impl Serving {
@@ -91,9 +73,12 @@ impl Serving {
         stop: CancellationToken,
     ) -> Self {
         let methods = service.methods().into_iter();
-        let counts = methods.map(|(name, _)| (name.to_owned(), MethodCounts::new(&app.counts, name)));
+        let counts = methods
+            .map(|(name, _)| (name.to_owned(), MethodCounts::new(&app.counts, name, service.limits(name))));
+        let counts: HashMap<_, MethodCounts> = counts.collect();
         Self {
-            counts: counts.collect(),
+            has_places: counts.values().any(|counts| counts.at_once.is_some()),
+            counts,
             own: Own::new(&app),
             flight: Arc::default(),
             suspects: Arc::new(Semaphore::new(1)),
@@ -118,8 +103,21 @@ impl Serving {
         self.counts.get(method)
     }
 
+    /// The places of the method that a subject names, if it has a limit of them.
+    pub(super) fn places(&self, subject: &str) -> Option<&AtOnce> {
+        if !self.has_places {
+            return None;
+        }
+        self.counts(subject.splitn(3, '.').nth(2)?)?.at_once.as_ref()
+    }
+
     pub(super) fn count_not_run(&self, reason: &'static str) {
         self.app.counts.not_run.get_or_create(&Reason { reason }).inc();
+    }
+
+    /// The scope of a run.
+    pub(super) fn scope(&self, work: &Work<'_>) -> Arc<Scope> {
+        Scope::new(self.app.clone(), self.calls.clone(), &work.origin, work.context())
     }
 
     /// Begins the work on a message. None: it is answered, or will be with the message that it has
@@ -258,9 +256,10 @@ impl Serving {
     /// it. `met` says that a passing error of the database was met.
     pub(super) fn late(&self, work: &mut Work<'_>, met: bool) -> Outcome {
         work.counts.late.inc();
-        let text = match met {
-            true => "the service's database did not let the handler finish before its time was over",
-            false => "the handler was stopped: its time was over",
+        let text = match (met, work.is_limited) {
+            (true, _) => "the service's database did not let the handler finish before its time was over",
+            (false, true) => "the handler was stopped: the time limit of its method was over",
+            (false, false) => "the handler was stopped: its time was over",
         };
         let outcome = Outcome::error(code::TIMEOUT, text);
         mark(&mut work.span, &outcome);
@@ -272,59 +271,5 @@ impl Serving {
         work.counts.stopped.inc();
         work.span.set("tpro.stopped", true);
         work.span.fail("stopped with the process");
-    }
-}
-
-impl Work<'_> {
-    /// True if the requester knows the meaning of "working".
-    pub(super) fn knows_states(&self) -> bool {
-        self.origin.headers.source.is_some() && self.back.subject().is_some()
-    }
-
-    pub(super) fn scope(&self, serving: &Serving) -> Arc<Scope> {
-        Scope::new(serving.app.clone(), serving.calls.clone(), &self.origin, self.context())
-    }
-
-    pub(super) fn context(&self) -> TraceParent {
-        self.span.context()
-    }
-
-    /// The question of the message.
-    pub(super) fn question(&self) -> &Arc<Question> {
-        self.question.get_or_init(|| {
-            let Origin { uid, target, headers, .. } = &self.origin;
-            let (reply, payload) = (self.back.subject(), self.message.payload_bytes());
-            Arc::new(Question::new(*uid, headers, target, reply, &payload, self.params))
-        })
-    }
-
-    pub(super) fn accept(&self) -> Accept {
-        let left = self.origin.deadline.saturating_duration_since(Instant::now());
-        Accept {
-            question: self.question().clone(),
-            attempt: i32::try_from(self.origin.headers.attempt).unwrap_or(i32::MAX),
-            budget_ms: i64::try_from(left.as_millis()).unwrap_or(i64::MAX),
-            alone: false,
-        }
-    }
-
-    /// This delivery is answered with a stored outcome.
-    pub(super) fn is_repeat(&mut self, outcome: &Outcome) {
-        self.span.set("tpro.repeat", true);
-        mark(&mut self.span, outcome);
-    }
-
-    pub(super) fn observe(&self) {
-        self.counts.observe(self.received.elapsed());
-    }
-}
-
-/// Notes in the span how the message was answered.
-pub(super) fn mark(span: &mut Span, outcome: &Outcome) {
-    if let Outcome::Error(error) = outcome {
-        span.set("rpc.jsonrpc.error_code", error.code);
-        span.set("error.type", error.code.to_string());
-        // The code only: the text is a handler's, and may hold anything.
-        span.fail(format!("code {}", error.code));
     }
 }

@@ -3,9 +3,11 @@
 use tpro_wire::ReplyState;
 
 use super::{
-    later::{Later, Put, Rows, put_off},
-    serving::{Serving, Work},
+    later::Later,
+    next_run::{NextRun, Rows, after_fault, may_follow},
+    serving::Serving,
     tries::{Next, Tries},
+    work::Work,
 };
 use crate::handler::{
     Ctx, Fault, Statements,
@@ -54,7 +56,7 @@ async fn tries(serving: &Serving, work: &mut Work<'_>, handler: &Erased<Ctx, Str
     // Made when one is needed, since most runs need none.
     let mut tries = None;
     loop {
-        let scope = work.scope(serving);
+        let scope = serving.scope(work);
         let running = async { handler(Ctx::new(scope.clone()), work.params).await };
         let next = match run(running, work.origin.deadline, &serving.stop).await {
             Ended::Done(mut result) => {
@@ -65,18 +67,18 @@ async fn tries(serving: &Serving, work: &mut Work<'_>, handler: &Erased<Ctx, Str
                 let error = result.as_ref().err().filter(|fault| fault.is_passing()).map(describe_fault);
                 if error.is_none() && !again {
                     let fault = match result {
-                        Err(fault) if fault.later().is_some() => fault,
+                        Err(fault) if may_follow(work, &fault) => fault,
                         result => return Came::Done(serving.outcome(work, result), scope.take_journal()),
                     };
                     let tries = tries.get_or_insert_with(|| Box::new(Tries::new()));
-                    match Box::pin(put_off(serving, work, tries, fault, Rows::None)).await {
-                        Put::Off(later) => return Came::PutOff(later),
-                        Put::Try => Next::Try,
-                        Put::End(fault) => {
+                    match Box::pin(after_fault(serving, work, tries, fault, Rows::None)).await {
+                        NextRun::Now => Next::Try,
+                        NextRun::None(fault) => {
                             return Came::Done(serving.outcome(work, Err(fault)), scope.take_journal());
                         }
-                        Put::Late => Next::Late,
-                        Put::Stopped => Next::Stopped,
+                        NextRun::Later(later) => return Came::PutOff(later),
+                        NextRun::Late => Next::Late,
+                        NextRun::Stopped => Next::Stopped,
                     }
                 } else {
                     let tries = tries.get_or_insert_with(|| Box::new(Tries::new()));

@@ -10,10 +10,12 @@ use tpro_runtime::failpoint;
 use tpro_wire::ReplyState;
 
 use super::{
-    later::{Later, Put, Rows, put_off},
+    later::Later,
+    next_run::{NextRun, Rows, after_fault, may_follow},
     request::Back,
-    serving::{Serving, Work},
+    serving::Serving,
     tries::{Next, Tries},
+    work::Work,
 };
 use crate::{
     handler::{
@@ -122,16 +124,15 @@ async fn tries(
                 Err(error) => Some(describe(&error)),
             },
             Failed::Passing(reason) => Some(reason),
-            Failed::Later(fault) => {
+            Failed::Fault(fault) => {
                 // A first attempt is not counted.
-                let rows =
-                    if must_count(work.origin.headers.attempt) { Rows::Counted } else { Rows::None };
-                match put_off(serving, work, &mut tries, fault, rows).await {
-                    Put::Off(later) => return Came::PutOff(later),
-                    Put::Try => {}
-                    Put::End(fault) => instead = Some(serving.outcome(work, Err(fault))),
-                    Put::Late => return Came::Unstored(serving.late(work, tries.met())),
-                    Put::Stopped => return Came::Stopped,
+                let rows = if must_count(work.origin.headers.attempt) { Rows::Counted } else { Rows::None };
+                match after_fault(serving, work, &mut tries, fault, rows).await {
+                    NextRun::Now => {}
+                    NextRun::None(fault) => instead = Some(serving.outcome(work, Err(fault))),
+                    NextRun::Later(later) => return Came::PutOff(later),
+                    NextRun::Late => return Came::Unstored(serving.late(work, tries.met())),
+                    NextRun::Stopped => return Came::Stopped,
                 }
                 continue;
             }
@@ -160,8 +161,8 @@ enum Failed {
     Uncounted,
     /// The database failed it in a way that passes, and all is undone.
     Passing(String),
-    /// The handler wants to be asked again later, and all is undone.
-    Later(Fault),
+    /// The handler has ended with this fault. It may run again, and all is undone.
+    Fault(Fault),
     Query(QueryError),
 }
 
@@ -214,7 +215,7 @@ async fn one_try(
         return Ok(Came::Stored { outcome: outcome.clone(), repeat: false, ours: true });
     }
     *ran = true;
-    let scope = work.scope(serving);
+    let scope = serving.scope(work);
     let running = async { handler(Tx::new(scope.clone(), tx.clone()), work.params).await };
     let result = match run(running, work.origin.deadline, &serving.stop).await {
         Ended::Done(result) => result,
@@ -230,9 +231,9 @@ async fn one_try(
         return Err(Failed::Again);
     }
     let result = match result {
-        Err(fault) if fault.later().is_some() => {
+        Err(fault) if !fault.is_passing() && may_follow(work, &fault) => {
             tx.roll_back().await;
-            return Err(Failed::Later(fault));
+            return Err(Failed::Fault(fault));
         }
         result => result,
     };

@@ -9,7 +9,7 @@
 use tokio::time::{Duration, Instant, sleep};
 use tpro_runtime::backoff::Backoff;
 
-use super::serving::{Serving, Work};
+use super::{serving::Serving, work::Work};
 
 /// Pauses between tries.
 const FIRST_PAUSE: Duration = Duration::from_millis(5);

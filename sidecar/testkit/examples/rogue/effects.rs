@@ -45,7 +45,8 @@ impl Made {
 pub const INSERT: &str = "/* effect */ WITH made AS (INSERT INTO public.effect (uid, what) VALUES ($1, $2))
     SELECT 1 + count(*) FROM public.effect WHERE uid = $1";
 
-async fn effect(ctx: Ctx, told: Effect) -> Result<Made, Fault> {
+/// Has an effect.
+pub async fn effect(ctx: Ctx, told: Effect) -> Result<Made, Fault> {
     let db = ctx.db().await?;
     let number = db.query_one(INSERT, &[&ctx.uid().uuid(), &"effect"]).await?.get(0);
     if let Some(lock) = told.hold {
@@ -70,7 +71,7 @@ async fn effect_of_tx(tx: Tx, told: Effect) -> Result<Made, Fault> {
 }
 
 /// Takes its time and does nothing else.
-async fn pause(_: Ctx, told: Effect) -> Result<(), Fault> {
+pub async fn pause(_: Ctx, told: Effect) -> Result<(), Fault> {
     tokio::time::sleep(Duration::from_secs_f64(told.pause.unwrap_or_default() / 1000.0)).await;
     Ok(())
 }

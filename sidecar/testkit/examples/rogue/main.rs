@@ -12,6 +12,7 @@ mod calls;
 mod effects;
 mod endings;
 mod flaky;
+mod limits;
 mod numbers;
 mod put_off;
 mod replies;
@@ -24,12 +25,13 @@ type Register = fn(Service) -> Service;
 fn main() -> std::process::ExitCode {
     let name = std::env::var("SERVICE_NAME").unwrap_or_else(|_| "rogue".to_owned());
     let without = std::env::var("ROGUE_WITHOUT").unwrap_or_default();
-    let parts: [(&str, Register); 8] = [
+    let parts: [(&str, Register); 9] = [
         ("answers", answers::register),
         ("calls", calls::register),
         ("effects", effects::register),
         ("endings", endings::register),
         ("flaky", flaky::register),
+        ("limits", limits::register),
         ("numbers", numbers::register),
         ("put_off", put_off::register),
         ("replies", replies::register),
