@@ -31,6 +31,7 @@ mod doubles;
 mod doubt;
 mod drops;
 mod events;
+mod examples;
 mod expiry;
 mod failover;
 mod floods;
