@@ -78,6 +78,18 @@ enum End {
 ///
 /// Exit codes: 0 after a graceful stop, 2 for a bad configuration, 1 for anything else. Problems
 /// are printed on stderr, a line for each.
+///
+/// ```no_run
+/// use tpro_sidecar::{AnyBody, Ctx, Fault, Service};
+///
+/// async fn echo(_: Ctx, body: AnyBody) -> Result<AnyBody, Fault> {
+///     Ok(body)
+/// }
+///
+/// fn main() -> std::process::ExitCode {
+///     tpro_sidecar::run(Service::new("echo").handle("body.echo", echo))
+/// }
+/// ```
 pub fn run<S: Send + Sync + 'static>(service: Service<S>) -> ExitCode {
     // The points where a test pauses or kills us, from FAILPOINTS; the guard lives as long as the
     // process.

@@ -61,8 +61,55 @@ mod cli;
 mod http;
 
 pub use boot::run;
+/// The code of an error of PostgreSQL.
+///
+/// ```
+/// use tpro_sidecar::{QueryError, SqlState};
+///
+/// fn is_taken(error: &QueryError) -> bool {
+///     error.code() == Some(&SqlState::UNIQUE_VIOLATION)
+/// }
+/// ```
 pub use tokio_postgres::error::SqlState;
-pub use tpro_macros::{Method, Settings};
+/// ```
+/// use serde::{Deserialize, Serialize};
+/// use tpro_sidecar::{Ctx, Fault, Method, Service};
+///
+/// #[derive(Serialize, Deserialize, Method)]
+/// #[method("stock.item.count", reply = u32)]
+/// struct Count {
+///     item: String,
+/// }
+///
+/// async fn count(_: Ctx, asked: Count) -> Result<u32, Fault> {
+///     Ok(asked.item.len() as u32)
+/// }
+///
+/// fn service() -> Service {
+///     Service::new("stock").handle_request(count)
+/// }
+/// ```
+pub use tpro_macros::Method;
+/// ```
+/// use std::time::Duration;
+///
+/// use tpro_sidecar::{Secret, Service, Settings};
+///
+/// #[derive(Settings)]
+/// struct Bank {
+///     /// the token for the bank
+///     #[setting("BANK_TOKEN")]
+///     token: Secret,
+///     /// the longest wait for the bank
+///     #[setting("BANK_TIMEOUT", default = "5s")]
+///     timeout: Duration,
+/// }
+///
+/// fn service() -> Service<Bank> {
+///     Service::with_settings("billing")
+/// }
+/// ```
+pub use tpro_macros::Settings;
 pub use tpro_runtime::config::{FromSetting, OwnSetting, Secret, Settings};
 pub use tpro_service::{
     AnyBody, CallError, Ctx, Failure, Fault, HandlerResult, IntoFault, Method, OnReply, Publish, QueryError,
@@ -70,4 +117,8 @@ pub use tpro_service::{
 };
 pub use tpro_wire::{RpcError, Status};
 /// For the log: ids and numbers, never a body.
+///
+/// ```
+/// tpro_sidecar::info!(seats = 12, "the seats are counted");
+/// ```
 pub use tracing::{debug, error, info, warn};

@@ -24,4 +24,21 @@ pub use handler::{
 pub use testing::{Test, test};
 
 /// Any body at all, kept as the text that came: for handlers that do not look into it.
+///
+/// ```
+/// # use tpro_service as tpro_sidecar;
+/// use tpro_sidecar::{AnyBody, Ctx, Fault};
+///
+/// async fn echo(_: Ctx, body: AnyBody) -> Result<AnyBody, Fault> {
+///     Ok(body)
+/// }
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Fault> {
+/// let test = tpro_sidecar::test(tpro_sidecar::Service::new("any").handle("body.echo", echo));
+/// let body: AnyBody = test.call("body.echo", &[1, 2]).await?;
+/// assert_eq!(body.get(), "[1,2]");
+/// # Ok(())
+/// # }
+/// ```
 pub type AnyBody = Box<serde_json::value::RawValue>;

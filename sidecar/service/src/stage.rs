@@ -12,6 +12,26 @@ use tpro_wire::{RpcError, Target, error::code};
 pub type Answer = Box<dyn Fn(&str) -> Result<String, RpcError> + Send + Sync>;
 
 /// A message that a handler has published, or a call that it has made.
+///
+/// ```
+/// # use tpro_service as tpro_sidecar;
+/// use serde_json::json;
+/// use tpro_sidecar::{AnyBody, Fault, Service, Tx};
+///
+/// async fn pay(tx: Tx, _: AnyBody) -> Result<i64, Fault> {
+///     tx.publish("mail.receipt.send", &json!({ "bill": 7 })).await
+/// }
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let test = tpro_sidecar::test(Service::new("billing").handle_transactional("bill.pay", pay));
+/// test.call::<i64>("bill.pay", &json!({})).await.map_err(|fault| fault.message().to_owned())?;
+/// let sent = &test.published()[0];
+/// assert_eq!((sent.target.as_str(), sent.timeout), ("tpro.mail.receipt.send", 15));
+/// assert_eq!(sent.read::<serde_json::Value>()?["bill"], 7);
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Debug, PartialEq)]
 pub struct Sent {
     /// The target: `tpro.analytic.example.simple`.

@@ -46,6 +46,14 @@ pub mod code {
 /// A JSON-RPC 2.0 error object: `{"code":-32601,"message":"method not found","data":...}`.
 ///
 /// Its debug form leaves out the data, which is a body and belongs in no log.
+///
+/// ```
+/// # use tpro_wire as tpro_sidecar;
+/// use tpro_sidecar::RpcError;
+///
+/// let error = RpcError::new(7, "no more seats");
+/// assert_eq!(error.to_json(), r#"{"code":7,"message":"no more seats"}"#);
+/// ```
 #[derive(Clone, Serialize, Deserialize, thiserror::Error)]
 #[error("{message} ({code})")]
 pub struct RpcError {

@@ -4,6 +4,14 @@ use std::fmt;
 use std::str::FromStr;
 
 /// The one final status of a message, column `status` of `mq_reply`. The set is closed.
+///
+/// ```
+/// # use tpro_wire as tpro_sidecar;
+/// use tpro_sidecar::Status;
+///
+/// assert_eq!("timeout".parse(), Ok(Status::Timeout));
+/// assert_eq!(Status::ALL.map(Status::as_str).join(" "), "ok error timeout unavailable expired cancelled");
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Status {
     /// Answered with a result; for an event, taken by the NATS server.

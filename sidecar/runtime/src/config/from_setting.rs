@@ -8,6 +8,23 @@ use super::{secret::Secret, time::duration};
 ///
 /// Implement it for a type of your own; the error is the rule that a value must keep (`must be a
 /// colour`), and does not repeat the value.
+///
+/// ```
+/// # use tpro_runtime::config as tpro_sidecar;
+/// use tpro_sidecar::FromSetting;
+///
+/// struct Percent(u8);
+///
+/// impl FromSetting for Percent {
+///     fn from_setting(text: &str) -> Result<Self, String> {
+///         let number = text.parse().ok().filter(|number| *number <= 100);
+///         number.map(Self).ok_or_else(|| "must be a number from 0 to 100".to_owned())
+///     }
+/// }
+///
+/// assert_eq!(Percent::from_setting("40").map(|percent| percent.0), Ok(40));
+/// assert!(Percent::from_setting("101").is_err());
+/// ```
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be read from a setting",
     note = "numbers, `bool` (yes or no), `Duration`, `String`, `PathBuf`, `Secret` and `Option` of these can",

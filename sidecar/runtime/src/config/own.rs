@@ -3,6 +3,14 @@
 use super::from_setting::FromSetting;
 
 /// A setting of a service's own, read from the environment and the `.env` file like those of tpro.
+///
+/// ```
+/// # use tpro_runtime::config as tpro_sidecar;
+/// use tpro_sidecar::OwnSetting;
+///
+/// let pause = OwnSetting::of::<u32>("PAUSE_MS", "200", "the pause in milliseconds", false);
+/// assert!((pause.check)("250").is_ok() && (pause.check)("soon").is_err());
+/// ```
 #[derive(Clone, Copy, Debug)]
 pub struct OwnSetting {
     /// The name: `EXAMPLE_PAUSE_MS`.

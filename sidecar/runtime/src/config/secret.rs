@@ -1,6 +1,14 @@
 //! A value that must not be seen.
 
 /// A value that prints as `***`.
+///
+/// ```
+/// # use tpro_runtime::config as tpro_sidecar;
+/// use tpro_sidecar::Secret;
+///
+/// let token = Secret::new("s3cret");
+/// assert_eq!((format!("{token:?}"), token.expose()), ("***".to_owned(), "s3cret"));
+/// ```
 #[derive(Clone, PartialEq, Eq)]
 pub struct Secret(String);
 

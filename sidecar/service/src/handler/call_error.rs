@@ -8,6 +8,19 @@ use super::Fault;
 ///
 /// By `?` it becomes an internal error, so that nobody is told of inner errors that mean nothing to
 /// them. [`CallError::into_fault`] passes the error on where it does mean something.
+///
+/// ```
+/// # use tpro_service as tpro_sidecar;
+/// use tpro_sidecar::{AnyBody, CallError, Ctx, Fault};
+///
+/// async fn price(ctx: Ctx, order: AnyBody) -> Result<i64, Fault> {
+///     match ctx.call("stock.price.net", &order).await {
+///         // Without the service there is a price that is good enough.
+///         Err(CallError::Unavailable(_) | CallError::Timeout(_)) => Ok(100),
+///         other => other.map_err(CallError::into_fault),
+///     }
+/// }
+/// ```
 #[derive(Debug, thiserror::Error)]
 pub enum CallError {
     /// The text is no target.

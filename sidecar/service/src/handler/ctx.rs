@@ -20,6 +20,20 @@ use super::{
 ///
 /// All of it may be used several times at once (`try_join!`): each [`Ctx::db`] is a connection of
 /// its own. `S` is the type of the state; a service without one has none to name.
+///
+/// ```
+/// # use tpro_service as tpro_sidecar;
+/// use tpro_sidecar::{AnyBody, CallError, Ctx, Fault};
+///
+/// async fn price(ctx: Ctx, order: AnyBody) -> Result<(i64, i64), Fault> {
+///     let net = async { ctx.call("price.net.get", &order).await.map_err(CallError::into_fault) };
+///     let tax = async {
+///         let row = ctx.db().await?.query_one("SELECT percent FROM tax", &[]).await?;
+///         Ok::<i64, Fault>(row.try_get(0)?)
+///     };
+///     tokio::try_join!(net, tax)
+/// }
+/// ```
 pub struct Ctx<S = ()>(Arc<Scope>, PhantomData<fn() -> S>);
 
 /// The result of a call, to come.

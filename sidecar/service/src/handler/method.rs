@@ -15,6 +15,22 @@
 /// [`Service::on_reply_to`](crate::Service::on_reply_to),
 /// [`Ctx::call_request`](crate::Ctx::call_request) and
 /// [`Tx::publish_request`](crate::Tx::publish_request).
+///
+/// By hand:
+///
+/// ```
+/// # use tpro_service as tpro_sidecar;
+/// use tpro_sidecar::Method;
+///
+/// struct Ping;
+///
+/// impl Method for Ping {
+///     const TARGET: &'static str = "monitor.example.ping";
+///     type Reply = ();
+/// }
+///
+/// assert_eq!(Ping::TARGET.split('.').next(), Some("monitor"));
+/// ```
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not the request of a method",
     label = "no method is known for this type",

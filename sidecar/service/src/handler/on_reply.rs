@@ -11,6 +11,23 @@ use super::{
 
 /// A handler of replies: `async fn(ReplyCtx<S>, B) -> Result<(), E>`, where `B` is the reply of the
 /// method, or a [`Failure`].
+///
+/// ```
+/// # use tpro_service as tpro_sidecar;
+/// use tpro_sidecar::{Failure, Fault, OnReply, ReplyCtx};
+///
+/// async fn sent(_: ReplyCtx, number: i64) -> Result<(), Fault> {
+///     if number > 0 { Ok(()) } else { Err(Fault::internal("a mail without a number")) }
+/// }
+///
+/// async fn not_sent(_: ReplyCtx, _: Failure) -> Result<(), Fault> {
+///     Ok(())
+/// }
+///
+/// fn handles<B>(_: impl OnReply<(), B>) {}
+/// handles::<i64>(sent);
+/// handles::<Failure>(not_sent);
+/// ```
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot handle this reply",
     label = "not an `async fn(ReplyCtx<{S}>, {B}) -> Result<(), E>`",

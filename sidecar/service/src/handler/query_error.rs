@@ -5,6 +5,21 @@ use tokio_postgres::error::{DbError, SqlState};
 use tpro_runtime::db;
 
 /// The reason why a statement gives nothing.
+///
+/// ```
+/// # use tpro_service as tpro_sidecar;
+/// use tokio_postgres::error::SqlState;
+/// use tpro_sidecar::{AnyBody, Ctx, Fault};
+///
+/// async fn register(ctx: Ctx, _: AnyBody) -> Result<(), Fault> {
+///     match ctx.db().await?.execute("INSERT INTO logins (name) VALUES ('ann')", &[]).await {
+///         Err(error) if error.code() == Some(&SqlState::UNIQUE_VIOLATION) => {
+///             Err(Fault::field("name", "the name is taken"))
+///         }
+///         other => Ok(other.map(drop)?),
+///     }
+/// }
+/// ```
 #[derive(Debug, thiserror::Error)]
 pub enum QueryError {
     /// The pool gave no connection.

@@ -51,6 +51,15 @@ pub(crate) struct Told {
 }
 
 /// A reply that is no result.
+///
+/// ```
+/// # use tpro_service as tpro_sidecar;
+/// use tpro_sidecar::Failure;
+/// use tpro_wire::Status;
+///
+/// let failure = Failure::new(Status::Timeout, -32002, "no answer");
+/// assert_eq!((failure.status.as_str(), failure.error.code), ("timeout", -32002));
+/// ```
 #[derive(Clone, Debug)]
 pub struct Failure {
     /// The end of the message; never `ok`.

@@ -3,6 +3,14 @@
 use super::{Fault, IntoFault};
 
 /// A handler ends with a `Result`: its reply, or an error that is a [`Fault`] or becomes one.
+///
+/// ```
+/// # use tpro_service as tpro_sidecar;
+/// use tpro_sidecar::{Fault, HandlerResult};
+///
+/// let ended: Result<u32, Fault> = Err(Fault::new(7, "no more seats"));
+/// assert_eq!(ended.into_result().map_err(|fault| fault.code()), Err(7));
+/// ```
 #[diagnostic::on_unimplemented(
     message = "a handler cannot end with `{Self}`",
     label = "not a `Result`",

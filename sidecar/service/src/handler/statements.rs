@@ -28,6 +28,20 @@ use crate::host::Host;
 /// (`$1`), never part of it. If it begins with a comment (`/* hour */ SELECT ...`), the comment
 /// names it: the span is called `SELECT hour`, and `pg_stat_activity` shows it too. Statements are
 /// prepared once per connection.
+///
+/// ```
+/// # use tpro_service as tpro_sidecar;
+/// use tpro_sidecar::{AnyBody, Ctx, Fault, QueryError, Statements};
+///
+/// async fn free_seats(db: &Statements, least: i64) -> Result<i64, QueryError> {
+///     let sql = "/* free seats */ SELECT count(*) FROM seats WHERE number >= $1";
+///     Ok(db.query_one(sql, &[&least]).await?.get(0))
+/// }
+///
+/// async fn seats(ctx: Ctx, _: AnyBody) -> Result<i64, Fault> {
+///     Ok(free_seats(&ctx.db().await?, 10).await?)
+/// }
+/// ```
 pub struct Statements {
     /// None in a test without a database; else only `drop` takes it.
     client: Option<Object>,

@@ -19,6 +19,16 @@ use super::{Fault, Method, Publish, Statements, scope::Scope};
 /// an error. A `Tx` that outlives its handler refuses every statement.
 ///
 /// `S` is the type of the service's state; a service without one has none to name.
+///
+/// ```
+/// # use tpro_service as tpro_sidecar;
+/// use tpro_sidecar::{AnyBody, Fault, Tx};
+///
+/// async fn pay(tx: Tx, bill: AnyBody) -> Result<i64, Fault> {
+///     tx.execute("UPDATE bills SET paid = true WHERE message = $1", &[&tx.uid().uuid()]).await?;
+///     tx.publish("mail.receipt.send", &bill).await
+/// }
+/// ```
 pub struct Tx<S = ()> {
     scope: Arc<Scope>,
     statements: Arc<Statements>,

@@ -49,6 +49,27 @@ pub fn test<S: Send + Sync + 'static>(service: Service<S>) -> Test<S> {
 }
 
 /// A service under test; [`test()`] makes it.
+///
+/// ```
+/// # use tpro_service as tpro_sidecar;
+/// use tpro_sidecar::{AnyBody, Ctx, Fault, Service, Test};
+///
+/// async fn greet(ctx: Ctx, _: AnyBody) -> Result<String, Fault> {
+///     Ok(ctx.setting("GREETING").to_owned())
+/// }
+///
+/// fn service() -> Test {
+///     let service = Service::new("hello").setting("GREETING", "hi", "the word");
+///     let test = tpro_sidecar::test(service.handle("word.say", greet));
+///     test.setting("GREETING", "good morning")
+/// }
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Fault> {
+/// assert_eq!(service().call::<String>("word.say", &()).await?, "good morning");
+/// # Ok(())
+/// # }
+/// ```
 #[must_use = "nothing is tested before a method is called"]
 pub struct Test<S = ()> {
     /// Taken when the first handler is called.
