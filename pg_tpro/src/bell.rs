@@ -121,7 +121,8 @@ fn ring_if_asleep(schema: pg_sys::Oid) {
     };
     // A schema that this transaction has dropped has no dispatcher.
     let Some(name) = name else { return };
-    let channel = [b"task_for_", name.to_bytes_with_nul()].concat();
+    // Not the channel of 0.1.0: copies of the Go system listen to it, and end at what they hear.
+    let channel = [b"published_in_".as_slice(), name.to_bytes_with_nul()].concat();
     // SAFETY: both are terminated strings, which PostgreSQL copies; nothing in the closure needs to
     // be dropped if it raises an error, which the guard turns into a panic.
     unsafe {

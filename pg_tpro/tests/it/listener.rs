@@ -28,7 +28,9 @@ impl Listener {
             }
         });
         for service in services {
-            session.batch_execute(&format!("LISTEN task_for_{service}_service")).await?;
+            // A copy of the Go system listens to the second one, where nothing may ring.
+            let bells = format!("LISTEN published_in_{service}_service; LISTEN task_for_{service}_service");
+            session.batch_execute(&bells).await?;
         }
         session.batch_execute("LISTEN that_was_all").await?;
         Ok(Listener { session, heard })
@@ -49,7 +51,8 @@ impl Listener {
             if !payload.is_empty() {
                 return Err(Failure::new(format!("the bell carries {payload:?}")));
             }
-            let service = channel.strip_prefix("task_for_").and_then(|rest| rest.strip_suffix("_service"));
+            let service =
+                channel.strip_prefix("published_in_").and_then(|rest| rest.strip_suffix("_service"));
             rung.push(service.context("an unknown channel")?.to_owned());
         }
     }

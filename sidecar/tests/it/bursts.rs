@@ -33,7 +33,7 @@ impl Listener {
                 }
             }
         });
-        session.batch_execute("LISTEN task_for_main_service; LISTEN mark").await?;
+        session.batch_execute("LISTEN published_in_main_service; LISTEN mark").await?;
         Ok(Listener { session, heard, marks, asked: 0 })
     }
 

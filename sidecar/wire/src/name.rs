@@ -89,8 +89,15 @@ impl ServiceName {
         format!("{self}-queue")
     }
 
-    /// The channel on which the bell rings: `task_for_main_service`.
+    /// The channel on which the bell rings: `published_in_main_service`.
     pub fn channel(&self) -> String {
+        format!("published_in_{self}_service")
+    }
+
+    /// The channel on which the bell of release 0.1.0 rings: `task_for_main_service`. Sessions that
+    /// have loaded the library of that release ring there until they end. Copies of the Go system
+    /// listen to it, too, and end at what they hear.
+    pub fn old_channel(&self) -> String {
         format!("task_for_{self}_service")
     }
 

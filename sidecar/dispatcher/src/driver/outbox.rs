@@ -57,10 +57,12 @@ impl Outbox {
         Ok(Self { client, service: service.to_string(), statements })
     }
 
-    /// From now on the bell reaches this session, and the word that messages were cancelled.
+    /// From now on the bell reaches this session, also that of sessions with an older library, and
+    /// the word that messages were cancelled.
     pub async fn listen(&self, service: &ServiceName) -> Result<(), OutboxError> {
         // The name of a service is a plain identifier.
-        let sql = format!("LISTEN {}; LISTEN {}", service.channel(), service.cancel_channel());
+        let channels = [service.channel(), service.old_channel(), service.cancel_channel()];
+        let sql = channels.map(|channel| format!("LISTEN {channel}")).join("; ");
         self.client
             .batch_execute(&sql)
             .await

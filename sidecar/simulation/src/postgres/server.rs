@@ -275,7 +275,7 @@ impl Server {
 
     /// The channel of a service's bell.
     pub fn bell_channel(&self, service: Service) -> Arc<str> {
-        format!("task_for_{}", self.schema(service)).into()
+        format!("published_in_{}", self.schema(service)).into()
     }
 
     /// The channel on which a service's leader learns that something was cancelled.

@@ -10,7 +10,8 @@ fn a_name_gives_schema_queue_group_and_channel() {
     assert_eq!(main.as_str(), "main");
     assert_eq!(main.schema(), "main_service");
     assert_eq!(main.queue_group(), "main-queue");
-    assert_eq!(main.channel(), "task_for_main_service");
+    assert_eq!(main.channel(), "published_in_main_service");
+    assert_eq!(main.old_channel(), "task_for_main_service");
     assert_eq!(format!("[{main:>6}]"), "[  main]");
 }
 

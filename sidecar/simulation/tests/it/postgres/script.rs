@@ -213,7 +213,8 @@ impl Script {
     }
 
     fn channel(&mut self) -> Arc<str> {
-        let channels = ["task_for_main_service", "task_for_main_service", "cancelled_in_main_service", "c"];
+        let channels =
+            ["published_in_main_service", "published_in_main_service", "cancelled_in_main_service", "c"];
         channels[self.random.below(4) as usize].into()
     }
 
