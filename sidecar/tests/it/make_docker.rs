@@ -66,6 +66,15 @@ impl Installation {
         Ok(told)
     }
 
+    /// Has the next image of a service differ from the last one.
+    fn changes_image(&self) -> Outcome {
+        let path = self.checkout.root.join("docker/Dockerfile");
+        let text = std::fs::read_to_string(&path)?;
+        let line = "ENTRYPOINT [\"/service\"]";
+        assert!(text.contains(line), "{text}");
+        Ok(std::fs::write(path, text.replace(line, &format!("LABEL build=again\n{line}")))?)
+    }
+
     fn container(&self, service: &str, number: u32) -> String {
         format!("{service}-{number}_{}_nats_service_1", self.project)
     }
@@ -150,6 +159,15 @@ fn services_in_containers_answer_keep_their_secrets_and_are_replaced_without_a_l
     })?;
     let waited = "SET tpro.sender = 'main'; SELECT status, count(*) FROM tpro.wait_all(ARRAY(SELECT id FROM main_service.mq_publish), 300) GROUP BY status";
     assert_eq!(sql::ask(&local, waited)?, format!("ok|{MESSAGES}"));
+
+    // A newer build of what runs takes its place, and without one nothing is replaced.
+    let told = here.well("up-analytic", "2.0")?;
+    assert!(told.contains(&here.container("analytic", 2)) && told.contains("running already"), "{told}");
+    here.changes_image()?;
+    let told = here.well("up-analytic", "2.0")?;
+    assert!(told.contains("analytic  is version 2.0 now (1 replaced)"), "{told}");
+    sql::ask(&local, &publish)?;
+    assert_eq!(sql::ask(&local, waited)?, format!("ok|{}", MESSAGES + PART));
 
     here.well("down", "1.0")?;
     assert_eq!(engine::try_ask(&local, &["inspect", &here.container("main", 1)]), None);

@@ -2,20 +2,19 @@
 //!
 //! Each copy is drained once its successor is ready, so that somebody always answers.
 
-use crate::checkout::Checkout;
-use crate::copy::{self, ServiceCopy};
+use crate::copies::Copies;
 use crate::failure::{Outcome, fail};
-use crate::{environment, release, state};
+use crate::release;
 
-/// Puts the kept program of this version in the place of these copies, one after the other.
-pub fn run(checkout: &Checkout, name: &str, copies: &[u32], version: &str) -> Outcome {
-    for number in copies {
-        let runs = |number: &u32| ServiceCopy::new(name, *number).pid(checkout).is_some();
-        let next = (1..).find(|number| !runs(number)).unwrap_or(1);
-        replace(checkout, name, *number, next, version)?;
+/// Puts the kept build of this version in the place of these copies, one after the other.
+pub fn run(copies: &impl Copies, numbers: &[u32], version: &str) -> Outcome {
+    let (checkout, name) = (copies.checkout(), copies.service());
+    for number in numbers {
+        let next = (1..).find(|number| !copies.runs(*number)).unwrap_or(1);
+        replace(copies, *number, next, version)?;
     }
-    environment::save(checkout)?;
-    let (count, kept) = (copies.len(), release::kept(checkout, name).join(" "));
+    copies.save()?;
+    let (count, kept) = (numbers.len(), copies.kept()?.join(" "));
     checkout.screen.say(format!("      {name}  is version {version} now ({count} replaced); kept: {kept}"));
     if release::version_of_file(checkout, name)? != version {
         checkout.screen.note(format!(
@@ -26,15 +25,16 @@ pub fn run(checkout: &Checkout, name: &str, copies: &[u32], version: &str) -> Ou
 }
 
 /// Puts copy `next` in the place of copy `old`. One that does not come up changes nothing.
-fn replace(checkout: &Checkout, name: &str, old: u32, next: u32, version: &str) -> Outcome {
-    let begun = ServiceCopy::new(name, next).begin(checkout, version);
+fn replace(copies: &impl Copies, old: u32, next: u32, version: &str) -> Outcome {
+    let begun = copies.begin(next, version);
     let gone = if begun.is_ok() { old } else { next };
     if let Err(failure) = &begun {
-        checkout.screen.error(failure.to_string());
+        copies.checkout().screen.error(failure.to_string());
     }
-    copy::stop(checkout, name, &[gone])?;
-    let of_old = ServiceCopy::new(name, old).version(checkout);
-    state::forget(checkout, &ServiceCopy::new(name, gone).id());
+    copies.stop(gone)?;
+    let of_old = copies.version(old);
+    copies.forget(gone)?;
+    let name = copies.service();
     match begun {
         Ok(()) => Ok(()),
         Err(_) => {

@@ -82,6 +82,15 @@ pub fn known_copies(checkout: &Checkout, name: &str) -> Vec<u32> {
     copies
 }
 
+/// The copy of COPY_NUMBER, or all that are known. Another command changes these unless the caller
+/// holds the lock of the service.
+pub fn chosen_copies(checkout: &Checkout, name: &str) -> Outcome<Vec<u32>> {
+    Ok(match checkout.settings.copy_number()? {
+        Some(number) => vec![number],
+        None => known_copies(checkout, name),
+    })
+}
+
 /// The log of a copy, seen from the checkout.
 pub fn log(name: &str, copy: u32) -> String {
     if copy == 1 { format!("logs/{name}_service.log") } else { format!("logs/{name}-{copy}_service.log") }

@@ -7,9 +7,8 @@ use tpro_local::failure::{Outcome, fail};
 use tpro_local::runtime::Runtime;
 use tpro_local::service_settings::{self, Told};
 use tpro_local::{
-    all, bridge, checks, clean, cluster, console, crates, demo, dev, docker, down_all, environment,
-    extension, faults, install_extension, jaeger, load, nats, new_service, roll, schema, service, status,
-    test,
+    all, bridge, checks, clean, cluster, console, crates, demo, dev, docker, down_all, environment, extension,
+    faults, install_extension, jaeger, load, nats, new_service, schema, service, status, test,
 };
 
 use crate::plain::plain;
@@ -149,7 +148,7 @@ fn in_containers(task: &Local) -> Option<Run<'_>> {
         Local::Down(Maybe { name: Some(name) }) => Box::new(|it| docker::service::down(it, name)),
         Local::Down(Maybe { name: None }) => Box::new(|it| docker::all::down(it)),
         Local::Stop(Named { name }) => Box::new(|it| docker::service::stop(it, name)),
-        Local::Roll(Named { name }) => Box::new(|it| docker::roll::run(it, name)),
+        Local::Roll(Named { name }) => Box::new(|it| docker::service::roll(it, name)),
         Local::Dev(_) => Box::new(|_| {
             fail("make dev is for what runs without containers: leave RUNTIME out, or use make roll-NAME")
         }),
@@ -188,7 +187,7 @@ fn natively(checkout: &mut Checkout, task: &Local) -> Outcome {
         Local::Down(Maybe { name: Some(name) }) => service::down(checkout, name),
         Local::Down(Maybe { name: None }) => all::down(checkout),
         Local::Stop(Named { name }) => service::stop(checkout, name),
-        Local::Roll(Named { name }) => roll::run(checkout, name),
+        Local::Roll(Named { name }) => service::roll(checkout, name),
         Local::Dev(Named { name }) => dev::run(checkout, name),
         Local::DownAll(Named { name }) => down_all::run(checkout, name),
         Local::Maintain(Named { name }) => service::maintain(checkout, name),

@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use super::names::Names;
 use super::{
-    all, container, engine, environment, extension, image, jaeger, nats, postgres, private, roll, service,
+    all, container, engine, environment, extension, image, jaeger, nats, postgres, private, service,
 };
 use crate::checkout::Checkout;
 use crate::failure::{Context as _, Outcome, fail};
@@ -63,7 +63,11 @@ fn start(checkout: &Checkout) -> Outcome {
     screen.step(format!("Services {}", SERVICES.join(" ")));
     for name in SERVICES {
         // A copy of an older image would show yesterday's program.
-        if is_outdated(checkout, name)? { roll::run(checkout, name)? } else { service::up(checkout, name)? }
+        if is_outdated(checkout, name)? {
+            service::roll(checkout, name)?
+        } else {
+            service::up(checkout, name)?
+        }
     }
     Ok(())
 }

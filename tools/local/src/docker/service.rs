@@ -1,56 +1,31 @@
-//! The commands on the copies of a service in containers: `make up-NAME`, `stop-NAME`, `down-NAME`,
-//! `logs-NAME` and `maintain-NAME`. The copy is the one of COPY_NUMBER.
+//! The commands on the copies of a service in containers: `make up-NAME`, `roll-NAME`,
+//! `stop-NAME`, `down-NAME`, `logs-NAME` and `maintain-NAME`. The copy is the one of COPY_NUMBER.
 
+use super::containers::Containers;
 use super::copy::{self, Copy};
-use super::names::Names;
-use super::{container, engine, environment, image, ready};
+use super::{container, engine, environment};
 use crate::checkout::Checkout;
+use crate::copies::Copies as _;
 use crate::failure::{Failure, Outcome};
 use crate::replace::by;
-use crate::{release, services, state};
+use crate::{roll, services, up};
 
-/// Starts a copy and what it needs.
+/// Starts a service and what it needs. Where it runs, its image is built, and copies of an older
+/// image are replaced without a pause.
 pub fn up(checkout: &Checkout, service: &str) -> Outcome {
-    services::must_be(checkout, service)?;
-    let number = checkout.settings.copy_number()?.unwrap_or(1);
-    let _lock = checkout.lock(&format!("service-{service}"))?;
-    let version = release::version(checkout, service)?;
-    let copy = Copy::new(checkout, service, number)?;
-    if let Some(running) = container::find(checkout, &copy.container).filter(container::Container::runs) {
-        let port = copy.port(checkout).unwrap_or_default();
-        let name = &copy.container;
-        checkout.screen.say(format!(
-            "      {service} {number}  http://127.0.0.1:{port}, container {name}, running already"
-        ));
-        let tag = Names::of(checkout)?.service_image(service, &copy.version(checkout))?;
-        if image::id(checkout, &tag).is_some_and(|id| id != running.image) {
-            checkout.screen.note(format!(
-                "      it runs an older image: make roll-{service} replaces it without a pause"
-            ));
-        }
-        return Ok(());
-    }
-    ready::all(checkout, service)?;
-    if !checkout.settings.is_yes("IMAGES_BUILT") {
-        image::build_service(checkout, service, &version)?;
-    }
-    copy.begin(checkout, &version)?;
-    environment::save(checkout)
+    up::run(&Containers::of(checkout, service)?)
 }
 
-/// The copy of COPY_NUMBER, or all that are known.
-pub fn chosen_copies(checkout: &Checkout, service: &str) -> Outcome<Vec<u32>> {
-    Ok(match checkout.settings.copy_number()? {
-        Some(number) => vec![number],
-        None => services::known_copies(checkout, service),
-    })
+/// Puts the release of SERVICE_VERSION in the place of the copies that run.
+pub fn roll(checkout: &Checkout, service: &str) -> Outcome {
+    roll::run(&Containers::of(checkout, service)?)
 }
 
 /// Stops copies gracefully.
 pub fn stop(checkout: &Checkout, service: &str) -> Outcome {
     services::must_be(checkout, service)?;
     let _lock = checkout.lock(&format!("service-{service}"))?;
-    let copies = chosen_copies(checkout, service)?;
+    let copies = services::chosen_copies(checkout, service)?;
     if copies.is_empty() {
         checkout.screen.say(format!("      {service}  not running"));
         return Ok(());
@@ -63,19 +38,9 @@ pub fn stop(checkout: &Checkout, service: &str) -> Outcome {
 pub fn down(checkout: &Checkout, service: &str) -> Outcome {
     let _lock = checkout.lock(&format!("service-{service}"))?;
     stop(checkout, service)?;
-    for number in chosen_copies(checkout, service)? {
-        forget(checkout, service, number)?;
-    }
+    let copies = Containers::of(checkout, service)?;
+    services::chosen_copies(checkout, service)?.into_iter().try_for_each(|number| copies.forget(number))?;
     environment::save(checkout)
-}
-
-/// Removes the container of a copy that was stopped, and what is remembered of it.
-pub fn forget(checkout: &Checkout, service: &str, number: u32) -> Outcome {
-    let copy = Copy::new(checkout, service, number)?;
-    container::must_be_ours(checkout, &copy.container)?;
-    container::remove(checkout, &copy.container)?;
-    state::forget(checkout, &copy.id());
-    Ok(())
 }
 
 /// Follows the output of a copy.
