@@ -13,14 +13,15 @@
 //! Each part has its state for itself: [`reading`] the place in the outbox, [`messages`] what is in
 //! flight, [`lanes`] the room of each target, [`settling`] the outcomes, [`schedule`] the rows that
 //! the cursor is about, [`forwarding`] the replies for subscribers of labels. This file puts them
-//! together, and the files `turn`, `intake`, `attempts`, `replies`, `timing`, `outcomes`,
-//! `recalls`, `forwards` and `hand_over` are what passes between them.
+//! together, and the files `turn`, `intake`, `attempts`, `replies`, `belts`, `timing`,
+//! `outcomes`, `recalls`, `forwards` and `hand_over` are what passes between them.
 
 pub(crate) mod action;
 mod answer;
 mod attempts;
 mod barrier;
 pub mod bell;
+mod belts;
 pub mod cursor;
 pub mod floor;
 pub(crate) mod forwarding;
@@ -161,7 +162,7 @@ impl Core {
             pulse: Pulse::new(settings.heartbeat, now),
             reading: Reading::new(bell, seen, until, settings.partition_rows, now),
             messages: Messages::new(now),
-            lanes: Lanes::new(settings.bounds, Random::new(settings.seed)),
+            lanes: Lanes::new(settings.bounds, settings.go.is_some(), Random::new(settings.seed)),
             settling: Settling::new(settings.pool, stuck, now),
             schedule: CursorSchedule::new(now),
             forwarding: Forwarding::default(),
@@ -203,6 +204,7 @@ impl Core {
             Input::Asked { lane, went } => {
                 self.lanes.asked(lane, went.then(|| self.link.number()), self.now);
             }
+            Input::NotAskedForGo(lane) => self.lanes.not_asked_for_go(lane, self.now),
             Input::Reply(reply) => self.on_reply(&reply),
             Input::Forbidden(subject) => self.on_forbidden(subject),
             Input::Back(service) => self.on_back(service),

@@ -11,7 +11,12 @@ use uuid::Uuid;
 
 use super::{
     Context,
-    driver::{begin::begin, fall::Fall, leader::CHECK as REPLIES, outbox::Outbox},
+    driver::{
+        begin::begin,
+        fall::Fall,
+        leader::{CHECK as REPLIES, GO_CHECK},
+        outbox::Outbox,
+    },
     election::{
         claim::{Claim, ClaimError, Stance},
         gate::CHECK,
@@ -228,6 +233,7 @@ async fn lead(app: &Context, session: Session) -> Result<(), Trouble> {
     let led = leader.lead().await;
     // The present leader notices this by itself.
     app.health.ok(REPLIES);
+    app.health.ok(GO_CHECK);
     // The messages that it held are another's now.
     for gauge in [
         &counts.leading,

@@ -37,6 +37,7 @@ mod failover;
 mod floods;
 mod forgers;
 mod freezes;
+mod go_system;
 mod handlers;
 mod hangs;
 mod http;

@@ -16,6 +16,7 @@
 pub mod budget;
 pub mod envelope;
 pub mod error;
+pub mod go;
 pub mod headers;
 pub mod hex;
 pub mod jsonb;

@@ -63,6 +63,15 @@ impl Refusal {
     }
 }
 
+/// The error of a call to a service for which the Go system answers. Nothing was sent to it.
+pub fn go(service: &str) -> RpcError {
+    let text = format!(
+        "the Go system answers for service {service} on this NATS, and its copies would end at a message of tpro: nothing was sent; \
+         give tpro a NATS server of its own, as docs/migration.md says"
+    );
+    RpcError::new(code::UNAVAILABLE, text)
+}
+
 /// The error of a message to `target` that somebody takes for this number of `seconds` who is not
 /// its service.
 pub fn unheard(target: &Target, seconds: u64) -> RpcError {

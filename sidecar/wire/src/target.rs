@@ -96,6 +96,11 @@ impl Target {
         &self.subject[self.dot(0) + 1..self.dot(1)]
     }
 
+    /// The service with its space: `tpro.analytic`.
+    pub fn space_service(&self) -> &str {
+        &self.subject[..self.dot(1)]
+    }
+
     /// The entity: `example`.
     pub fn entity(&self) -> &str {
         &self.subject[self.dot(1) + 1..self.dot(2)]

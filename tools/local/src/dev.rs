@@ -10,7 +10,7 @@ use std::time::{Duration, SystemTime};
 
 use crate::checkout::Checkout;
 use crate::failure::Outcome;
-use crate::{roll, service, services};
+use crate::{service, services};
 
 /// The pause between two looks.
 const LOOK: Duration = Duration::from_millis(500);
@@ -32,7 +32,7 @@ pub fn run(checkout: &mut Checkout, name: &str) -> Outcome {
     ));
     loop {
         seen = next(|| sources(checkout, name), &seen);
-        tell(checkout, name, roll::run(checkout, name));
+        tell(checkout, name, service::roll(checkout, name));
     }
 }
 

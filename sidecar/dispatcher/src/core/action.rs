@@ -17,7 +17,7 @@ pub enum Action {
     Send(Key),
     /// Publish a reply to the subject of its label. NATS has room for one message.
     Forward(Forward),
-    /// Publish a message without a body, if NATS has room for it just now.
+    /// Publish a question, if NATS has room for it just now.
     Ask(Question),
     /// Have an outcome written with its reply handler; the end is
     /// [`Input::Handled`](super::Input::Handled).
@@ -99,7 +99,7 @@ pub enum Statement {
     Heartbeat,
 }
 
-/// A message without a body.
+/// A question, which is no message of an outbox. It has no body where nothing else is said.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Question {
     /// To a reply subject of our own: the server has what was sent before it when it comes back.
@@ -115,6 +115,17 @@ pub enum Question {
         /// The subject.
         subject: String,
         /// Where the refusal comes back to.
+        reply: String,
+    },
+    /// In the form of the Go system, with [`go::QUESTION`](tpro_wire::go::QUESTION) as its body: a
+    /// copy of that system answers it. [`Input::NotAskedForGo`](super::Input::NotAskedForGo) says
+    /// that the client had no room.
+    Go {
+        /// The lane of the service.
+        lane: LaneId,
+        /// The subject.
+        subject: String,
+        /// Where the answer comes back to.
         reply: String,
     },
 }
@@ -137,6 +148,9 @@ pub enum Notice {
     Standby(bool),
     /// Replies cannot be written, for this reason, or can.
     Replies(Option<String>),
+    /// The Go system answers for the services of these lanes, and nothing is sent to them; or for
+    /// none.
+    Go(Vec<String>),
 }
 
 /// The end of a leader.

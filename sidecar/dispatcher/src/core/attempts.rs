@@ -77,6 +77,7 @@ impl Core {
         if let Some(sent) = self.link.is_now(up, number, self.now) {
             sent.into_iter().for_each(|message| self.send_unanswered_again(message));
             self.send_flying_again(|_| true);
+            self.lanes.ask_for_go_again();
         }
     }
 

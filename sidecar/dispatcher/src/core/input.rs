@@ -48,6 +48,8 @@ pub enum Input<'m> {
         /// The question went out.
         went: bool,
     },
+    /// NATS had no room for the question if the Go system answers for the service of this lane.
+    NotAskedForGo(LaneId),
     /// A message came on a reply subject.
     Reply(Incoming<'m>),
     /// The NATS server has refused to let us publish to this subject.

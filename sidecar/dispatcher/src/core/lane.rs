@@ -1,8 +1,10 @@
 //! One lane: the messages in flight to one target service, and the rows that wait for it.
 
+mod belt;
 mod copies;
 mod news;
 mod places;
+mod questions;
 mod queue;
 mod refused;
 mod share;
@@ -14,8 +16,11 @@ use tpro_runtime::presence::Presence;
 use tpro_wire::random::Random;
 
 #[cfg(test)]
+pub use self::belt::{ANSWER, PAUSE};
+#[cfg(test)]
 pub use self::refused::{FIRST_REST, LONGEST_REST};
 pub use self::{
+    belt::Belt,
     copies::CopyId,
     queue::Waiting,
     refused::REFUSED_PER_LANE,
@@ -46,12 +51,13 @@ pub struct Lane {
     presence: Presence,
     /// The service is being asked if it is there.
     asking: bool,
+    belt: Belt,
     news: News,
 }
 
 impl Lane {
     /// An empty one with a window of so many messages.
-    pub fn new(name: &str, window: usize) -> Self {
+    pub fn new(name: &str, window: usize, belt: Belt) -> Self {
         Self {
             name: name.into(),
             window: Window::new(window),
@@ -66,6 +72,7 @@ impl Lane {
             // A lane without a name is shared by services of which nothing is kept.
             presence: if name.is_empty() { Presence::known() } else { Presence::default() },
             asking: false,
+            belt,
             news: News::default(),
         }
     }
@@ -73,27 +80,6 @@ impl Lane {
     /// `space.service`.
     pub fn name(&self) -> &str {
         &self.name
-    }
-
-    /// The signs that the service is there at all.
-    pub fn presence(&mut self) -> &mut Presence {
-        &mut self.presence
-    }
-
-    /// True if the service is to be asked now if it is there; it is taken for being asked until
-    /// [`Self::asked`].
-    pub fn asks(&mut self, now: Instant) -> bool {
-        let asks = !self.asking && self.presence.may_ask(now);
-        self.asking |= asks;
-        asks
-    }
-
-    /// The service was asked over this connection, or (none) could not be.
-    pub fn asked(&mut self, connection: Option<u64>, now: Instant) {
-        self.asking = false;
-        if let Some(connection) = connection {
-            self.presence.asked(now, connection);
-        }
     }
 
     /// True if it holds nothing and nothing waits for it.
@@ -104,7 +90,7 @@ impl Lane {
 
     /// New messages that may take off.
     fn room(&self, share: Share) -> usize {
-        if self.refused.is_full() || self.put_off >= REFUSED_PER_LANE {
+        if self.refused.is_full() || self.put_off >= REFUSED_PER_LANE || self.belt.is_closed() {
             return 0;
         }
         self.window_left(share).saturating_sub(self.refused.in_places())
@@ -163,7 +149,7 @@ impl Lane {
         now: Instant,
         refused: impl FnMut(Key) -> Option<Refusal>,
     ) -> Option<Key> {
-        let has_room = self.window_left(share) > 0;
+        let has_room = self.window_left(share) > 0 && !self.belt.is_closed();
         let key = self.refused.next(has_room, random, now, refused)?;
         self.flying += 1;
         Some(key)
@@ -173,7 +159,8 @@ impl Lane {
     pub fn wakes_at(&self, share: Share, now: Instant) -> impl Iterator<Item = Instant> + use<> {
         // One that has rested and was not asked has no room; it waits for a landing or for its
         // window to grow.
-        let times = [self.refused.rested_at(), self.recovers_at(), self.fetches_at(share, now)];
+        let times =
+            [self.refused.rested_at(), self.recovers_at(), self.fetches_at(share, now), self.belt.due()];
         times.into_iter().flatten()
     }
 

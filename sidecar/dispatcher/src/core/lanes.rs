@@ -18,6 +18,7 @@
 //! refused keeps its place in it, unless it is a repeat: what is sent is what the target can do,
 //! and what it cannot do yet waits in the outbox, where no budget runs.
 
+mod belts;
 mod hold;
 mod load;
 mod slots;
@@ -52,13 +53,24 @@ pub struct Lanes {
     /// Rows that wait as ids.
     waiting: usize,
     hold: Hold,
+    /// Questions for the Go system so far.
+    questions: u32,
     /// The jitter of back-offs.
     random: Random,
 }
 
 impl Lanes {
-    pub fn new(bounds: Bounds, random: Random) -> Self {
-        Self { slots: Slots::default(), load: Load::new(bounds), waiting: 0, hold: Hold::default(), random }
+    /// None yet. `belts` says whether a lane is closed until it is known that the Go system does not
+    /// answer for its service.
+    pub fn new(bounds: Bounds, belts: bool, random: Random) -> Self {
+        Self {
+            slots: Slots::new(belts),
+            load: Load::new(bounds),
+            waiting: 0,
+            hold: Hold::default(),
+            questions: 0,
+            random,
+        }
     }
 
     /// The lane with this name (`space.service`). A new lane is made if there is none.

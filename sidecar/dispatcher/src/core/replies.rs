@@ -1,7 +1,7 @@
 //! Replies to attempts: of targets, and of the server.
 
 use tpro_runtime::{metrics::Reason, presence::QUESTION};
-use tpro_wire::{headers, reply::Noise};
+use tpro_wire::{go, headers, reply::Noise};
 
 use super::{
     Action, Core, Question,
@@ -23,6 +23,9 @@ impl Core {
         };
         if uid == *self.link.echo_uid() {
             return self.on_echo(attempt);
+        }
+        if self.settings.go == Some(uid) {
+            return self.on_belt_reply(asked, attempt, reply);
         }
         let Some((key, message)) = self.messages.find(&uid) else {
             self.counts.late_replies.inc();
@@ -130,6 +133,9 @@ impl Core {
 
     /// The server has refused to publish to this subject: nobody has got what was sent there.
     pub(super) fn on_forbidden(&mut self, subject: &str) {
+        if let Some(lane) = go::asked(subject) {
+            return self.on_forbidden_belt(lane);
+        }
         let refused = self.messages.keyed().filter(|(_, message)| {
             message.attempt > 0 && !message.is_queued() && message.row.target.subject() == subject
         });

@@ -32,6 +32,9 @@ pub struct Settings {
     pub heartbeat: Duration,
     /// Names its echoes: nobody else may know it.
     pub echo: Uid,
+    /// Names its questions if the Go system answers for a service: nobody else may know it. None:
+    /// nobody is asked.
+    pub go: Option<Uid>,
     /// The seed of its random numbers.
     pub seed: u64,
     /// The number of the connection to NATS.

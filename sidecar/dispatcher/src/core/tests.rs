@@ -1,5 +1,6 @@
 //! The core as a whole, driven by hand: inputs in, actions out.
 
+mod belts;
 mod events;
 mod forwards;
 mod moves;
@@ -51,9 +52,13 @@ struct Leader {
 impl Leader {
     /// A leader that has found this, with all it asks for at its start answered.
     fn new(found: Found) -> Self {
+        Self::with(settings(), found)
+    }
+
+    fn with(settings: Settings, found: Found) -> Self {
         let now = Instant::now();
         let counts = Counts::new(&mut Registry::default(), Family::default());
-        let core = Core::new(settings(), found, counts, Spans::off(), now);
+        let core = Core::new(settings, found, counts, Spans::off(), now);
         let (sent, statements, others) = (Vec::new(), Vec::new(), Vec::new());
         let mut leader = Self { core, now, sent, statements, others, open: true };
         leader.tell(Input::Clock(SystemTime::UNIX_EPOCH + Duration::from_secs(1_700_000_000)));
@@ -208,6 +213,7 @@ fn settings() -> Settings {
         attempt_timeout: ATTEMPT_TIMEOUT,
         heartbeat: HEARTBEAT,
         echo: Uid::v7(1, [9; 10]),
+        go: None,
         seed: 1,
         connection: 1,
     }

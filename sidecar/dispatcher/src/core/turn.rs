@@ -26,6 +26,7 @@ impl Core {
             return self.end(End::Cut);
         }
         self.watch_timers();
+        self.watch_belts();
         if self.pulse.is_dead(self.now) {
             return self.end(End::Silent);
         }

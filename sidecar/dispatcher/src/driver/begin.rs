@@ -112,6 +112,7 @@ fn settings(app: &Context, replies: ReplyPrefix, connection: u64) -> Settings {
         attempt_timeout: config.dispatch.attempt_timeout,
         heartbeat: config.dispatch.heartbeat,
         echo: Uid::v7(random::next_u64(), random::bytes()),
+        go: config.go_check.then(|| Uid::v7(random::next_u64(), random::bytes())),
         seed: random::next_u64(),
         connection,
     }

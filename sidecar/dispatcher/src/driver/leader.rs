@@ -24,11 +24,12 @@ use tpro_runtime::{
     db::standby,
     failpoint,
     nats::{
-        Message, Subscriber,
+        Message, Publication, Subscriber,
         again::{AgainReceiver, Whose},
     },
     presence,
 };
+use tpro_wire::go;
 
 use super::{
     fall::Fall,
@@ -46,6 +47,8 @@ use crate::{
 
 /// The readiness check of a leader: replies can be written.
 pub(crate) const CHECK: &str = "replies";
+/// The readiness check of a leader: no service that it sends to is one of the Go system.
+pub(crate) const GO_CHECK: &str = "go";
 /// The pause between two looks at a lost connection to NATS.
 const RECONNECT_CHECK: Duration = Duration::from_millis(50);
 /// Messages handed to the NATS client at a time, before replies are looked at again.
@@ -176,12 +179,26 @@ impl Leader {
         match question {
             Question::Echo { subject } => {
                 if failpoint::number("dispatcher.echo_lost").is_none() {
-                    self.sending.ask(&subject, None, None);
+                    self.sending.ask(Publication {
+                        subject: &subject,
+                        reply: None,
+                        headers: None,
+                        payload: &[],
+                    });
                 }
             }
             Question::Presence { lane, subject, reply } => {
-                let went = self.sending.ask(&subject, Some(&reply), Some(&presence::question()));
+                let (reply, headers) = (Some(reply.as_str()), Some(&presence::question()));
+                let question = Publication { subject: &subject, reply, headers, payload: &[] };
+                let went = self.sending.ask(question);
                 self.core.handle(Input::Asked { lane, went }, now);
+            }
+            Question::Go { lane, subject, reply } => {
+                let (reply, payload) = (Some(reply.as_str()), go::QUESTION);
+                let question = Publication { subject: &subject, reply, headers: None, payload };
+                if !self.sending.ask(question) {
+                    self.core.handle(Input::NotAskedForGo(lane), now);
+                }
             }
         }
     }
@@ -196,6 +213,15 @@ impl Leader {
                 health.fail(CHECK, text);
             }
             Notice::Replies(None) => health.ok(CHECK),
+            Notice::Go(lanes) if lanes.is_empty() => health.ok(GO_CHECK),
+            Notice::Go(lanes) => {
+                let text = format!(
+                    "on this NATS the Go system answers for {}, and its copies would end at a message of tpro: nothing is sent there \
+                     until they are gone; give tpro a NATS server of its own (docs/migration.md)",
+                    lanes.join(", ")
+                );
+                health.fail(GO_CHECK, text);
+            }
         }
     }
 

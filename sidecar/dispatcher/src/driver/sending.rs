@@ -2,7 +2,7 @@
 
 use tpro_runtime::{
     failpoint,
-    nats::{Block, Client, Publication, PublishError},
+    nats::{Client, Publication, PublishError},
 };
 
 use super::{fall::Fall, forward, sender::Sender};
@@ -78,10 +78,8 @@ impl Sending {
         }
     }
 
-    /// Publishes a message without a body, if the client has room for it just now. Returns true if
-    /// it had.
-    pub(crate) fn ask(&self, subject: &str, reply: Option<&str>, headers: Option<&Block>) -> bool {
-        let question = Publication { subject, reply, headers, payload: &[] };
+    /// Publishes a question, if the client has room for it just now. Returns true if it had.
+    pub(crate) fn ask(&self, question: Publication<'_>) -> bool {
         self.nats.has_room() && self.nats.publish_now(question).is_ok()
     }
 }

@@ -76,6 +76,7 @@ pub const KEYS: &[Key] = &[
     plain("TPRO_SPACE", "tpro", "the first token of every subject"),
     plain("REPLY_TO_PREFIX", "$$.nats-pwl-reply.", "the subject of a reply that is published to the label of its row (reply_to): this, then the label"),
     plain("TPRO_SHARE_SERVICE", "no", "yes: copies on another database may serve this service in this space, if they say so too"),
+    plain("GO_CHECK", "yes", "before the first message to a service, ask if the Go system answers for it, and send it nothing then; no: nobody is asked"),
     address("OTEL_EXPORTER_OTLP_ENDPOINT", "", "the trace collector, OTLP over gRPC, http://host:4317; not set: no tracing"),
     plain("OTEL_TRACES_SAMPLER", "parentbased_always_on", "the sampler of traces"),
     plain("OTEL_TRACES_SAMPLER_ARG", "1.0", "the share that traceidratio keeps"),

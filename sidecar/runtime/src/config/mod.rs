@@ -80,6 +80,9 @@ pub struct Config {
     pub reply_to_prefix: String,
     /// `TPRO_SHARE_SERVICE`: copies on another database may serve under this name, default no.
     pub shares: bool,
+    /// `GO_CHECK`: nothing is sent to a service before it is known that the Go system does not answer
+    /// for it, default yes.
+    pub go_check: bool,
     /// `OTEL_EXPORTER_OTLP_ENDPOINT`; none turns tracing off.
     pub otlp_endpoint: Option<String>,
     /// `OTEL_TRACES_SAMPLER` and its `_ARG`: the traces that are kept.
@@ -139,6 +142,7 @@ impl Config {
         let space = reader.parsed("TPRO_SPACE", "tpro".to_owned(), space);
         let reply_to_prefix = reply_to::read(&mut reader, &space);
         let shares = reader.parsed("TPRO_SHARE_SERVICE", false, yes_or_no);
+        let go_check = reader.parsed("GO_CHECK", true, yes_or_no);
         let (otlp_endpoint, sampling, jaeger_public_url) = collector::read(&mut reader);
         let (log_file, log) = log::read(&mut reader);
         let core_dumps = reader.parsed("CORE_DUMPS", false, yes_or_no);
@@ -170,6 +174,7 @@ impl Config {
             space,
             reply_to_prefix,
             shares,
+            go_check,
             otlp_endpoint,
             sampling,
             jaeger_public_url,

@@ -7,6 +7,7 @@ use std::{
 };
 
 use tokio::sync::broadcast;
+use tpro_wire::go;
 
 /// The time for which a refused publication counts when it is not refused again. Only another
 /// publication shows if it is allowed by now, and nothing is published to find that out.
@@ -104,7 +105,13 @@ impl Said {
             let from = lower.find(after)? + after.len();
             text.get(from..)?.split('"').next().map(str::to_owned)
         };
-        if let Some(subject) = quoted("violation for publish to \"") {
+        let publish = quoted("violation for publish to \"");
+        if let Some(question) = publish.as_deref().filter(|subject| go::asked(subject).is_some()) {
+            // A service does its work without the answer, and says so itself.
+            let _ = self.0.forbidden.send(question.into());
+            return;
+        }
+        if let Some(subject) = publish {
             self.refuse_publication(&subject);
         } else if let Some(subject) = quoted("violation for subscription to \"") {
             let queue = quoted("using queue \"");
@@ -220,6 +227,15 @@ mod tests {
         let said = Said::default();
         said.no("Permissions Violation for Subscription to \"$SRV.*.main\"");
         assert!(said.refusals("user main").is_none() && said.refused_subscriptions().is_empty());
+    }
+
+    #[test]
+    fn the_question_for_the_go_system_is_not_missed_and_its_refusal_is_told() {
+        let said = Said::default();
+        let mut forbidden = said.forbidden();
+        said.no("Permissions Violation for Publish to \"jsonrpc://tpro.co.tpro.probe\"");
+        assert!(said.refusals("user main").is_none());
+        assert_eq!(&*forbidden.try_recv().expect("it is told"), "jsonrpc://tpro.co.tpro.probe");
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! One call of another service: attempts inside the budget, a CLIENT span, and the record of it.
 
+mod belt;
 mod ears;
 
 use std::{sync::Arc, time::Duration};
@@ -20,6 +21,7 @@ use tpro_wire::{
 
 use super::{CallError, journal::Journal, record::Record, scope::Scope};
 use crate::stage::Stage;
+use belt::Closed;
 use ears::{Ears, Heard};
 
 /// The share of the handler's own remaining time that a call gets, so that the handler can still
@@ -158,6 +160,14 @@ impl Call {
             if !app.is_connected() {
                 self.pause(&mut backoff).await;
                 continue;
+            }
+            match self.open_belt().await {
+                Ok(()) => {}
+                Err(Closed::End(error)) => return Err(error),
+                Err(Closed::Lost) => {
+                    self.pause(&mut backoff).await;
+                    continue;
+                }
             }
             let attempt = record.next_attempt();
             let subject = ears.waiting.subject(attempt);

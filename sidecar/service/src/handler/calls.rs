@@ -11,7 +11,7 @@ use std::{
 
 use futures_util::StreamExt as _;
 use prometheus_client::metrics::{counter::Counter, gauge::Gauge};
-use tokio::sync::mpsc;
+use tokio::sync::{OnceCell, mpsc};
 use tokio_util::sync::CancellationToken;
 use tpro_runtime::{
     nats::{Message, Subscriber},
@@ -21,7 +21,8 @@ use tpro_wire::{ReplyPrefix, Target, Uid};
 
 use crate::host::Host;
 
-/// Services of which the presence is kept. Beyond it they pass as being there.
+/// Services of which something is kept. Beyond it they pass as being there, and as none of the Go
+/// system.
 const SERVICES: usize = 1024;
 
 /// The calls that wait for replies.
@@ -33,8 +34,17 @@ pub(crate) struct Calls {
     /// The number of calls that wait.
     count: Gauge,
     next_key: AtomicU64,
-    /// The presence of the services that were called, by `space.service`.
-    services: Mutex<HashMap<Box<str>, Presence>>,
+    /// The services that were called, by `space.service`.
+    services: Mutex<HashMap<Box<str>, Service>>,
+}
+
+/// A service that was called.
+#[derive(Default)]
+struct Service {
+    /// The signs that it is there at all.
+    presence: Presence,
+    /// Set when it is known that the Go system does not answer for it.
+    belt: Arc<OnceCell<()>>,
 }
 
 /// By uid: the calls that wait.
@@ -102,15 +112,26 @@ impl Calls {
 
     /// Looks at the presence of a target's service, or changes it.
     pub(crate) fn presence<R>(&self, target: &Target, look: impl FnOnce(&mut Presence) -> R) -> R {
-        let name = target.subject().rsplitn(3, '.').last().unwrap_or_default();
+        self.with_service(target, |service| match service {
+            Some(service) => look(&mut service.presence),
+            None => look(&mut Presence::known()),
+        })
+    }
+
+    /// The belt of a target's service, unless it is open.
+    pub(crate) fn belt(&self, target: &Target) -> Option<Arc<OnceCell<()>>> {
+        let closed = |service: &Service| (!service.belt.initialized()).then(|| service.belt.clone());
+        self.with_service(target, |service| service.and_then(|service| closed(service)))
+    }
+
+    /// Looks at what is known of a target's service; none where nothing is kept of it.
+    fn with_service<R>(&self, target: &Target, look: impl FnOnce(Option<&mut Service>) -> R) -> R {
+        let name = target.space_service();
         let mut services = self.services.lock().unwrap_or_else(PoisonError::into_inner);
         if !services.contains_key(name) && services.len() < SERVICES {
-            services.insert(name.into(), Presence::default());
+            services.insert(name.into(), Service::default());
         }
-        match services.get_mut(name) {
-            Some(service) => look(service),
-            None => look(&mut Presence::known()),
-        }
+        look(services.get_mut(name))
     }
 
     /// True if nobody waits.

@@ -5,9 +5,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use tpro_dispatcher::core::{Action, Done, End, HandlerEnd, Input, Notice, Question, Statement};
 
 /// The states that a core can come to, as far as they are seen from outside.
-const ALL: [&str; 58] = [
+const ALL: [&str; 59] = [
     "action:abandon",
     "action:ask-echo",
+    "action:ask-go",
     "action:ask-presence",
     "action:ask-standby",
     "action:forward",
@@ -96,6 +97,7 @@ impl Coverage {
         match action {
             Action::Abandon => self.at("action:abandon"),
             Action::Ask(Question::Echo { .. }) => self.at("action:ask-echo"),
+            Action::Ask(Question::Go { .. }) => self.at("action:ask-go"),
             Action::Ask(Question::Presence { .. }) => self.at("action:ask-presence"),
             Action::AskStandby => self.at("action:ask-standby"),
             Action::Handle(handling) if handling.by_leader => self.at("action:handle-by-leader"),
@@ -107,7 +109,7 @@ impl Coverage {
             Action::Run(statement) => self.statement(statement),
             Action::Send(_)
             | Action::Forward(_)
-            | Action::Show(Notice::Standby(_))
+            | Action::Show(Notice::Standby(_) | Notice::Go(_))
             | Action::End(End::Broken(_)) => {}
         }
     }

@@ -66,6 +66,7 @@ impl World {
             attempt_timeout: Duration::from_secs(5),
             heartbeat: Duration::from_secs(5),
             echo: Uid::v7(1, echo),
+            go: Some(Uid::v7(2, echo)),
             seed: random.next_u64(),
             connection: self.processes[at].number,
         }

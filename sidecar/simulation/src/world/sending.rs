@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use tpro_dispatcher::core::{Forward, Input, Key, Question};
-use tpro_wire::{MessageKey, Uid, Version, headers};
+use tpro_wire::{MessageKey, Uid, Version, go, headers};
 
 use super::{
     World,
@@ -85,7 +85,7 @@ impl World {
         self.say(at, Message { subject, headers, payload: (&*reply.payload).into(), ..Message::default() });
     }
 
-    /// A question without a body goes to NATS.
+    /// A question goes to NATS.
     pub(super) fn ask_service(&mut self, at: usize, leader: &mut Leader, question: Question) {
         match question {
             Question::Echo { subject } => {
@@ -101,6 +101,17 @@ impl World {
                 };
                 let went = self.say(at, message);
                 leader.core.handle(Input::Asked { lane, went }, instant(self.now()));
+            }
+            Question::Go { lane, subject, reply } => {
+                let message = Message {
+                    subject: subject.into(),
+                    reply: Some(reply.into()),
+                    payload: go::QUESTION.into(),
+                    ..Message::default()
+                };
+                if !self.say(at, message) {
+                    leader.core.handle(Input::NotAskedForGo(lane), instant(self.now()));
+                }
             }
         }
     }

@@ -48,6 +48,7 @@ fn each_end_of_a_message_that_nobody_took_has_a_russian_text() {
     let mut errors: Vec<RpcError> =
         refusals.iter().map(|refusal| refusal.to_error(&target, 15, Version::FIRST)).collect();
     errors.push(refusal::unheard(&target, 15));
+    errors.push(refusal::go("co"));
     for error in errors {
         let text = in_russian(&error);
         assert!(is_russian(&text) && text.contains("co"), "{error}: {text}");

@@ -3,6 +3,7 @@
 mod answer;
 mod budget;
 mod error;
+mod go;
 mod headers;
 mod language;
 mod name;

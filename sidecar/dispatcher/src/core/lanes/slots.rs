@@ -2,7 +2,10 @@
 
 use std::collections::HashMap;
 
-use crate::core::{lane::Lane, lane_id::LaneId};
+use crate::core::{
+    lane::{Belt, Lane},
+    lane_id::LaneId,
+};
 
 /// Anybody may publish to any name: at this many lanes those that hold nothing are forgotten, and
 /// when all hold something further names share one lane.
@@ -18,9 +21,17 @@ pub struct Slots {
     by_name: HashMap<Box<str>, LaneId>,
     /// The slot that comes first next time, so that all lanes have their turn.
     turn: usize,
+    /// New lanes are closed until it is known that the Go system does not answer for their
+    /// services.
+    belts: bool,
 }
 
 impl Slots {
+    /// No lanes; `belts` says whether new ones are closed until their services are known.
+    pub fn new(belts: bool) -> Self {
+        Self { belts, ..Self::default() }
+    }
+
     /// The lane with this name. If there is none, a new lane is made, with room for `window`
     /// messages in flight.
     pub fn of(&mut self, name: &str, window: usize) -> LaneId {
@@ -33,7 +44,9 @@ impl Slots {
                 return self.of(SHARED, window);
             }
         }
-        let lane = Lane::new(name, window);
+        // Services that share a lane cannot be asked as one.
+        let belt = if self.belts && name != SHARED { Belt::closed() } else { Belt::open() };
+        let lane = Lane::new(name, window, belt);
         let id = match self.free.pop() {
             Some(slot) => {
                 self.slots[slot as usize] = Some(lane);
@@ -70,6 +83,12 @@ impl Slots {
 
     pub fn iter_mut(&mut self) -> impl Iterator<Item = &mut Lane> {
         self.slots.iter_mut().flatten()
+    }
+
+    /// All lanes and their numbers.
+    pub fn numbered(&mut self) -> impl Iterator<Item = (LaneId, &mut Lane)> {
+        let lanes = self.slots.iter_mut().zip(0..);
+        lanes.filter_map(|(lane, slot)| Some((LaneId(slot), lane.as_mut()?)))
     }
 
     /// All lanes; another one comes first each time.

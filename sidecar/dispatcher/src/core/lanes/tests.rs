@@ -56,13 +56,13 @@ fn a_message_that_is_put_off_leaves_its_place_to_another() {
 
 #[test]
 fn a_lane_holds_its_window_and_no_more() {
-    let mut lanes = Lanes::new(BOUNDS, Random::new(1));
+    let mut lanes = Lanes::new(BOUNDS, false, Random::new(1));
     assert_eq!(fill(&mut lanes, "tpro.co"), BOUNDS.lane.min(FIRST_WINDOW));
 }
 
 #[test]
 fn many_full_lanes_leave_room_for_the_next() {
-    let mut lanes = Lanes::new(BOUNDS, Random::new(1));
+    let mut lanes = Lanes::new(BOUNDS, false, Random::new(1));
     for n in 0..200 {
         fill(&mut lanes, &format!("tpro.dead_{n}"));
     }
@@ -71,7 +71,7 @@ fn many_full_lanes_leave_room_for_the_next() {
 
 #[test]
 fn while_outcomes_cannot_be_written_nothing_more_is_sent() {
-    let mut lanes = Lanes::new(BOUNDS, Random::new(1));
+    let mut lanes = Lanes::new(BOUNDS, false, Random::new(1));
     let mut unwritten = 0;
     for n in 0.. {
         let id = lanes.of(&format!("tpro.s{n}"));
@@ -90,7 +90,7 @@ fn while_outcomes_cannot_be_written_nothing_more_is_sent() {
 
 #[test]
 fn large_bodies_of_one_lane_leave_bytes_for_the_others() {
-    let mut lanes = Lanes::new(BOUNDS, Random::new(1));
+    let mut lanes = Lanes::new(BOUNDS, false, Random::new(1));
     let (co, analytic) = (lanes.of("tpro.co"), lanes.of("tpro.analytic"));
     while lanes.admit(co, 100_000) {}
     assert!(lanes.admit(analytic, 10_000));
@@ -98,7 +98,7 @@ fn large_bodies_of_one_lane_leave_bytes_for_the_others() {
 
 #[test]
 fn a_body_larger_than_all_room_flies_alone() {
-    let mut lanes = Lanes::new(BOUNDS, Random::new(1));
+    let mut lanes = Lanes::new(BOUNDS, false, Random::new(1));
     let co = lanes.of("tpro.co");
     assert!(lanes.admit(co, 2 << 20));
     assert!(!lanes.admit(co, 1));
@@ -110,7 +110,7 @@ fn a_body_larger_than_all_room_flies_alone() {
 
 #[test]
 fn rows_wait_in_order_and_are_fetched_when_half_the_window_is_free() {
-    let mut lanes = Lanes::new(BOUNDS, Random::new(1));
+    let mut lanes = Lanes::new(BOUNDS, false, Random::new(1));
     let co = open(&mut lanes, "tpro.co");
     let flying = fill(&mut lanes, "tpro.co");
     for id in 1..=60 {
@@ -131,7 +131,7 @@ fn rows_wait_in_order_and_are_fetched_when_half_the_window_is_free() {
 
 #[test]
 fn a_lane_that_refuses_is_tried_by_one_message_after_growing_pauses() {
-    let mut lanes = Lanes::new(BOUNDS, Random::new(1));
+    let mut lanes = Lanes::new(BOUNDS, false, Random::new(1));
     let co = lanes.of("tpro.co");
     let mut now = Instant::now();
     for n in 0..10 {
@@ -160,7 +160,7 @@ fn a_lane_that_refuses_is_tried_by_one_message_after_growing_pauses() {
 
 #[test]
 fn what_was_settled_meanwhile_is_not_tried_and_does_not_pile_up() {
-    let mut lanes = Lanes::new(BOUNDS, Random::new(1));
+    let mut lanes = Lanes::new(BOUNDS, false, Random::new(1));
     let co = lanes.of("tpro.co");
     let now = Instant::now();
     for n in 0..5_000 {
@@ -175,7 +175,7 @@ fn what_was_settled_meanwhile_is_not_tried_and_does_not_pile_up() {
 
 #[test]
 fn reply_handlers_that_hang_close_their_own_lane_and_no_other() {
-    let mut lanes = Lanes::new(BOUNDS, Random::new(1));
+    let mut lanes = Lanes::new(BOUNDS, false, Random::new(1));
     let co = open(&mut lanes, "tpro.co");
     for _ in 0..10 * BOUNDS.total {
         if !lanes.admit(co, 10) {
@@ -196,7 +196,7 @@ fn reply_handlers_that_hang_close_their_own_lane_and_no_other() {
 
 #[test]
 fn reply_handlers_that_hang_in_many_lanes_leave_room_for_the_next() {
-    let mut lanes = Lanes::new(BOUNDS, Random::new(1));
+    let mut lanes = Lanes::new(BOUNDS, false, Random::new(1));
     for n in 0..20 {
         let id = lanes.of(&format!("tpro.s{n}"));
         while lanes.admit(id, 10) {
@@ -211,7 +211,7 @@ fn reply_handlers_that_hang_in_many_lanes_leave_room_for_the_next() {
 
 #[test]
 fn a_repeat_that_is_refused_says_nothing_about_what_the_target_can_do() {
-    let mut lanes = Lanes::new(BOUNDS, Random::new(1));
+    let mut lanes = Lanes::new(BOUNDS, false, Random::new(1));
     let co = open(&mut lanes, "tpro.co");
     assert_eq!(fill(&mut lanes, "tpro.co"), BOUNDS.lane);
     for n in 0..60 {
@@ -223,7 +223,7 @@ fn a_repeat_that_is_refused_says_nothing_about_what_the_target_can_do() {
 
 #[test]
 fn overload_shrinks_the_window_to_what_the_target_has_taken() {
-    let mut lanes = Lanes::new(BOUNDS, Random::new(1));
+    let mut lanes = Lanes::new(BOUNDS, false, Random::new(1));
     let co = open(&mut lanes, "tpro.co");
     assert_eq!(fill(&mut lanes, "tpro.co"), BOUNDS.lane);
     let now = Instant::now();
@@ -250,7 +250,7 @@ fn overload_shrinks_the_window_to_what_the_target_has_taken() {
 
 #[test]
 fn a_window_that_is_full_of_slow_messages_grows_with_time_and_lets_others_through() {
-    let mut lanes = Lanes::new(BOUNDS, Random::new(1));
+    let mut lanes = Lanes::new(BOUNDS, false, Random::new(1));
     let co = lanes.of("tpro.co");
     let mut now = Instant::now();
     fill(&mut lanes, "tpro.co");
@@ -280,7 +280,7 @@ fn a_window_that_is_full_of_slow_messages_grows_with_time_and_lets_others_throug
 
 #[test]
 fn what_is_at_reply_handlers_does_not_keep_the_lane_from_sending() {
-    let mut lanes = Lanes::new(BOUNDS, Random::new(1));
+    let mut lanes = Lanes::new(BOUNDS, false, Random::new(1));
     let co = open(&mut lanes, "tpro.co");
     fill(&mut lanes, "tpro.co");
     for n in 0..95 {
@@ -298,8 +298,11 @@ fn what_is_at_reply_handlers_does_not_keep_the_lane_from_sending() {
 
 #[test]
 fn a_lane_whose_window_is_larger_than_all_there_is_gets_its_rows() {
-    let mut lanes =
-        Lanes::new(Bounds { lane: 10 * BOUNDS.total, page: 2 * BOUNDS.total, ..BOUNDS }, Random::new(1));
+    let mut lanes = Lanes::new(
+        Bounds { lane: 10 * BOUNDS.total, page: 2 * BOUNDS.total, ..BOUNDS },
+        false,
+        Random::new(1),
+    );
     let co = open(&mut lanes, "tpro.co");
     for id in 1..=2 * BOUNDS.total as i64 {
         lanes.wait(co, Waiting::new(id, false));
@@ -335,7 +338,7 @@ proptest! {
         total in 100usize..2_000, megabytes in 1usize..5, window in 16usize..3_000, answered in 0usize..3_000,
         dead in 0usize..30, large in 1usize..900_000, rows in 1i64..600,
     ) {
-        let mut lanes = Lanes::new(Bounds { lane: window, total, bytes: megabytes << 20, page: 500 }, Random::new(1));
+        let mut lanes = Lanes::new(Bounds { lane: window, total, bytes: megabytes << 20, page: 500 }, false, Random::new(1));
         let co = lanes.of("tpro.co");
         // Its last bodies were large, and its window has grown.
         if lanes.admit(co, large) {
@@ -357,7 +360,7 @@ proptest! {
 
 #[test]
 fn any_number_of_names_is_a_bounded_number_of_lanes() {
-    let mut lanes = Lanes::new(Bounds { total: 100_000, ..BOUNDS }, Random::new(1));
+    let mut lanes = Lanes::new(Bounds { total: 100_000, ..BOUNDS }, false, Random::new(1));
     for n in 0..2 * LANES_MAX {
         let id = lanes.of(&format!("tpro.name_{n}"));
         lanes.wait(id, Waiting::new(1, false));
@@ -370,7 +373,7 @@ proptest! {
     /// everything is free again.
     #[test]
     fn nothing_is_counted_twice_or_forgotten(steps in proptest::collection::vec((0u8..8, 0u8..4, 1usize..5_000), 0..400)) {
-        let mut lanes = Lanes::new(BOUNDS, Random::new(1));
+        let mut lanes = Lanes::new(BOUNDS, false, Random::new(1));
         let mut flying: Vec<(LaneId, Key, usize)> = Vec::new();
         let mut refused: Vec<(LaneId, Key, usize)> = Vec::new();
         let refusal = |(_, _, bytes): &(LaneId, Key, usize)| match bytes % 3 {
@@ -439,7 +442,7 @@ proptest! {
 
 #[test]
 fn a_lane_with_as_many_refused_as_it_may_keep_still_tries_one_of_them() {
-    let (mut lanes, now) = (Lanes::new(BOUNDS, Random::new(1)), Instant::now());
+    let (mut lanes, now) = (Lanes::new(BOUNDS, false, Random::new(1)), Instant::now());
     let id = lanes.of("tpro.co");
     for n in 0..REFUSED_PER_LANE as u32 {
         assert!(lanes.admit(id, 10));

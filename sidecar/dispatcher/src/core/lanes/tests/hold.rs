@@ -7,7 +7,7 @@ use crate::core::lanes::hold::LONGEST_HOLD;
 
 #[test]
 fn reading_is_held_for_a_lane_that_became_tight_but_not_for_long() {
-    let mut lanes = Lanes::new(BOUNDS, Random::new(1));
+    let mut lanes = Lanes::new(BOUNDS, false, Random::new(1));
     fill(&mut lanes, "tpro.co");
     let now = Instant::now();
     let until = lanes.hold_reading(now).expect("is held");
@@ -17,7 +17,7 @@ fn reading_is_held_for_a_lane_that_became_tight_but_not_for_long() {
 
 #[test]
 fn reading_is_held_for_a_lane_that_catches_up_and_not_for_one_that_has_fallen_behind() {
-    let mut lanes = Lanes::new(BOUNDS, Random::new(1));
+    let mut lanes = Lanes::new(BOUNDS, false, Random::new(1));
     let flying = fill(&mut lanes, "tpro.co");
     let co = lanes.of("tpro.co");
     for id in 1..=BOUNDS.page as i64 {
@@ -64,7 +64,7 @@ fn pass(lanes: &mut Lanes, bytes: usize, steps: u32) -> (Vec<u32>, usize) {
 fn a_lane_that_is_full_of_bytes_neither_holds_reading_nor_has_its_rows_fetched_in_vain() {
     for bytes in [10_000, BOUNDS.bytes / 3] {
         for refused in [false, true] {
-            let mut lanes = Lanes::new(BOUNDS, Random::new(1));
+            let mut lanes = Lanes::new(BOUNDS, false, Random::new(1));
             let co = open(&mut lanes, "tpro.co");
             let now = Instant::now();
             let flying = (0..).take_while(|_| lanes.admit(co, bytes)).count();
@@ -84,7 +84,7 @@ fn a_lane_that_is_full_of_bytes_neither_holds_reading_nor_has_its_rows_fetched_i
 
 #[test]
 fn lanes_that_become_tight_one_after_the_other_hold_reading_for_a_while_together() {
-    let mut lanes = Lanes::new(BOUNDS, Random::new(1));
+    let mut lanes = Lanes::new(BOUNDS, false, Random::new(1));
     let begun = Instant::now();
     let (mut held, mut longest) = (0, 0);
     for step in 0..1_000 {
@@ -109,7 +109,7 @@ fn lanes_that_become_tight_one_after_the_other_hold_reading_for_a_while_together
 
 #[test]
 fn a_lane_that_opens_row_by_row_slows_down_no_other() {
-    let mut lanes = Lanes::new(BOUNDS, Random::new(1));
+    let mut lanes = Lanes::new(BOUNDS, false, Random::new(1));
     let co = open(&mut lanes, "tpro.co");
     let begun = Instant::now();
     while lanes.admit(co, 50_000) {}
@@ -137,7 +137,7 @@ fn a_lane_that_opens_row_by_row_slows_down_no_other() {
 
 #[test]
 fn a_lane_that_opens_a_place_at_a_time_is_read_for_now_and_then_and_slows_down_no_other() {
-    let mut lanes = Lanes::new(BOUNDS, Random::new(1));
+    let mut lanes = Lanes::new(BOUNDS, false, Random::new(1));
     let co = open(&mut lanes, "tpro.co");
     let begun = Instant::now();
     while lanes.admit(co, 10) {}

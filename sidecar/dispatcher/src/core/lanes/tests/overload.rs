@@ -85,7 +85,7 @@ impl Requester {
     }
 
     fn with(bounds: Bounds, rows: i64) -> Self {
-        let mut lanes = Lanes::new(bounds, Random::new(1));
+        let mut lanes = Lanes::new(bounds, false, Random::new(1));
         let lane = lanes.of("tpro.co");
         for id in 1..=rows {
             lanes.wait(lane, Waiting::new(id, false));
