@@ -1,0 +1,75 @@
+#!/usr/bin/env bash
+# Runs a command with an engine for containers: the one that answers, or one that ends with the
+# command.
+#   engine.sh COMMAND...
+# It needs root and Debian's apt for an engine of its own. Where there can be none, it says why and
+# runs the command all the same: the tests of containers are skipped then.
+set -euo pipefail
+here=$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")" && pwd)
+# Seconds for all that comes before the command.
+PATIENCE=${PATIENCE:-240}
+root=''
+daemon=''
+
+# What is left of it; 0 would be no limit.
+left() { echo $((PATIENCE > SECONDS ? PATIENCE - SECONDS : 1)); }
+
+has_compose() { docker compose version >/dev/null 2>&1 || command -v docker-compose >/dev/null; }
+
+# Ends the engine that was started here, and nothing else.
+end() {
+  [ -n "$root" ] || return 0
+  if [ -n "$daemon" ] && kill "$daemon" 2>/dev/null; then
+    for _ in {1..150}; do
+      kill -0 "$daemon" 2>/dev/null || break
+      sleep 0.2
+    done
+    kill -KILL "$daemon" 2>/dev/null || true
+  fi
+  awk -v root="$root/" 'index($2, root) == 1 { print $2 }' /proc/mounts | sort -r | xargs -r umount 2>/dev/null || true
+  rm -rf --one-file-system -- "$root"
+}
+trap end EXIT
+
+install() {
+  local missing=()
+  command -v dockerd >/dev/null || missing+=(docker.io)
+  has_compose || missing+=(docker-compose)
+  command -v debootstrap >/dev/null || missing+=(debootstrap)
+  [ "${#missing[@]}" -gt 0 ] || return 0
+  command -v apt-get >/dev/null || { echo "there is no apt to install ${missing[*]}"; return 1; }
+  # No service of the package is started: the engine is ours, and ends with the command.
+  export DEBIAN_FRONTEND=noninteractive RUNLEVEL=1
+  {
+    timeout "$(left)" apt-get update && timeout "$(left)" apt-get install -y --no-install-recommends "${missing[@]}"
+  } >"$root/apt.log" 2>&1 && return 0
+  echo "apt installed no ${missing[*]}: $(tail -n 1 "$root/apt.log")"
+  return 1
+}
+
+start() {
+  dockerd --host "unix://$root/docker.sock" --data-root "$root/data" --exec-root "$root/exec" --pidfile "$root/pid" \
+    >"$root/dockerd.log" 2>&1 </dev/null &
+  daemon=$!
+  export DOCKER_HOST=unix://$root/docker.sock
+  for _ in {1..150}; do
+    docker version >/dev/null 2>&1 && return 0
+    kill -0 "$daemon" 2>/dev/null || break
+    sleep 0.2
+  done
+  unset DOCKER_HOST
+  echo "dockerd does not answer: $(tail -n 1 "$root/dockerd.log")"
+  return 1
+}
+
+if docker version >/dev/null 2>&1 && has_compose; then
+  "$here/base-image.sh" || echo "note: the tests of containers are skipped"
+elif [ "$(id -u)" != 0 ]; then
+  echo "note: the tests of containers are skipped: no engine answers, and only root can start one"
+else
+  root=$(mktemp -d)
+  if ! { install && start && timeout "$(left)" "$here/base-image.sh"; }; then
+    echo "note: the tests of containers are skipped"
+  fi
+fi
+"$@"
