@@ -7,8 +7,8 @@ use tpro_local::failure::{Outcome, fail};
 use tpro_local::runtime::Runtime;
 use tpro_local::service_settings::{self, Told};
 use tpro_local::{
-    all, bridge, checks, clean, cluster, console, crates, demo, dev, docker, down_all, environment, extension,
-    faults, install_extension, jaeger, load, nats, new_service, schema, service, status, test,
+    all, bridge, checks, clean, cluster, console, crates, demo, dev, docker, down_all, environment,
+    extension, faults, install_extension, jaeger, load, nats, new_service, schema, service, status, test,
 };
 
 use crate::plain::plain;
