@@ -9,7 +9,9 @@ use std::thread::sleep;
 use std::time::{Duration, SystemTime};
 
 use crate::checkout::Checkout;
+use crate::copies::Copies as _;
 use crate::failure::Outcome;
+use crate::processes::Processes;
 use crate::{service, services};
 
 /// The pause between two looks.
@@ -40,7 +42,7 @@ pub fn run(checkout: &mut Checkout, name: &str) -> Outcome {
 fn tell(checkout: &Checkout, name: &str, went: Outcome) {
     let Err(failure) = went else { return };
     checkout.screen.error(failure.to_string());
-    let runs = service::running_copies(checkout, name).is_ok_and(|running| !running.is_empty());
+    let runs = Processes::of(checkout, name).running().is_ok_and(|running| !running.is_empty());
     checkout.screen.note(match runs {
         true => format!("      {name}  goes on as it was; save a file to try again"),
         false => format!("      {name}  does not run; save a file to try again"),
