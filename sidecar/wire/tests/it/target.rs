@@ -16,6 +16,7 @@ fn a_target_has_its_tokens() {
     assert_eq!(target.method_name(), "simple");
     assert_eq!(target.method(), "example.simple");
     assert_eq!(target.service_method(), "analytic.example.simple");
+    assert_eq!(target.space_service(), "tpro.analytic");
     assert_eq!(target.to_string(), "tpro.analytic.example.simple");
     assert_eq!(format!("{target:?}"), r#"Target("tpro.analytic.example.simple")"#);
 }

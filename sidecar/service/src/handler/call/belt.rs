@@ -27,10 +27,10 @@ impl Call {
     /// Asks if the Go system answers for the target's service, unless it is known that it does not.
     /// Calls to the same service ask once.
     pub(super) async fn open_belt(&self) -> Result<(), Closed> {
-        match self.scope.calls.belt(&self.target).filter(|_| self.scope.app.config.go_check) {
-            Some(belt) => belt.get_or_try_init(|| self.ask_for_go()).await.map(|()| ()),
-            None => Ok(()),
+        if let Some(belt) = self.scope.calls.belt(&self.target).filter(|_| self.scope.app.config.go_check) {
+            belt.get_or_try_init(|| self.ask_for_go()).await?;
         }
+        Ok(())
     }
 
     async fn ask_for_go(&self) -> Result<(), Closed> {
