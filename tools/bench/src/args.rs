@@ -8,7 +8,7 @@ use clap::{Parser, Subcommand, ValueEnum};
 const MESSAGES: usize = 200_000;
 
 /// Measures what tpro costs on this machine, each figure beside that of the least program that does
-/// the same. QUICK=1 in the environment takes few rounds.
+/// the same. QUICK=1 in the environment takes few rounds, PEERS=1 measures other job queues, too.
 #[derive(Debug, Parser)]
 #[command(name = "tpro-bench", args_conflicts_with_subcommands = true)]
 pub struct Args {
@@ -59,6 +59,9 @@ pub enum Part {
     /// Latency and throughput where much is in the database. A quick run measures it only if it is
     /// asked for.
     Growth,
+    /// Other job queues in PostgreSQL that do the job. Without PEERS=1 they are measured only if
+    /// they are asked for.
+    Peers,
 }
 
 /// A part of the benchmark in a process of its own.
@@ -76,6 +79,9 @@ pub enum Task {
     /// The shortest program that is notified, asks and inserts the reply.
     #[command(hide = true)]
     LatencyFloor(Servers),
+    /// A consumer of pgmq.
+    #[command(hide = true)]
+    PgmqConsumer(Servers),
 }
 
 /// The address of NATS. It comes by the environment, since everybody can read arguments.
@@ -129,10 +135,13 @@ pub struct Extent {
     pub idle_seconds: u64,
     /// Rounds in a database that has grown.
     pub growth_rounds: usize,
+    /// Rounds of all peers.
+    pub peer_rounds: usize,
     /// Messages that wait in the outbox.
     pub messages: usize,
     /// True if every flush of the server takes 2 ms.
     pub slow_flushes: bool,
+    peers: bool,
     parts: Vec<Part>,
     /// True if somebody has chosen fewer rounds or messages, or slow flushes only.
     is_cut: bool,
@@ -141,7 +150,8 @@ pub struct Extent {
 impl Extent {
     /// Whole (under forty minutes), unless `QUICK=1` (under three).
     pub fn chosen(args: &Args) -> Self {
-        let quick = std::env::var("QUICK").is_ok_and(|quick| !["", "0"].contains(&quick.as_str()));
+        let is_on = |name| std::env::var(name).is_ok_and(|value| !["", "0"].contains(&value.as_str()));
+        let quick = is_on("QUICK");
         let rounds = |few, many| args.rounds.unwrap_or(if quick { few } else { many });
         Self {
             quick,
@@ -152,8 +162,10 @@ impl Extent {
             continuous_seconds: if quick { 8 } else { 30 },
             idle_seconds: if quick { 10 } else { 30 },
             growth_rounds: rounds(2, 6),
+            peer_rounds: rounds(2, 6),
             messages: args.messages,
             slow_flushes: args.slow_flushes,
+            peers: is_on("PEERS"),
             parts: args.parts.clone(),
             is_cut: args.rounds.is_some() || args.messages != MESSAGES || args.slow_flushes,
         }
@@ -179,7 +191,11 @@ impl Extent {
 
     /// True if this part is to be measured.
     pub fn has(&self, part: Part) -> bool {
-        let is_left_out = self.quick && part == Part::Growth;
+        let is_left_out = match part {
+            Part::Growth => self.quick,
+            Part::Peers => !self.peers,
+            _ => false,
+        };
         self.parts.is_empty() && !is_left_out || self.parts.contains(&part)
     }
 

@@ -7,7 +7,7 @@ use std::process::Command;
 use tpro_testkit::Outcome;
 use tpro_testkit::postgres::connect;
 
-use crate::args::Extent;
+use crate::args::{Extent, Part};
 use crate::stand::{SETTINGS, Stand};
 
 /// Above this the machine is doing something else as well.
@@ -58,8 +58,9 @@ impl fmt::Display for Facts {
 /// As it is given to the shell, without the folder of the program.
 fn command(extent: &Extent) -> String {
     let quick = if extent.quick { "QUICK=1 " } else { "" };
+    let peers = if extent.has(Part::Peers) { "PEERS=1 " } else { "" };
     let arguments: Vec<String> = std::env::args().skip(1).map(|argument| format!(" {argument}")).collect();
-    format!("{quick}tpro-bench{} (make bench)", arguments.concat())
+    format!("{quick}{peers}tpro-bench{} (make bench)", arguments.concat())
 }
 
 /// The profile by which this program was built: the name of its folder.

@@ -21,7 +21,7 @@ use crate::mode::Mode;
 use crate::plot::Plot;
 use crate::stand::Stand;
 pub use arrival::Arrival;
-use samples::Samples;
+pub use samples::Samples;
 pub use way::Way;
 
 /// The place of the stateless mode among the ways, behind the floor's.

@@ -3,8 +3,8 @@
 //! It measures the time from a commit to the reply ([`latency`]), the messages a second that go
 //! from outbox rows over NATS to another process and back into reply rows ([`roundtrip`]), the cost
 //! of a publish for a transaction ([`publish`], [`asleep`]), load that does not end
-//! ([`continuous`]), a sidecar without load ([`idle`]), and databases that have much in them
-//! ([`growth`]). Beside each figure stands that of the least program that does the same: the
+//! ([`continuous`]), a sidecar without load ([`idle`]), databases that have much in them
+//! ([`growth`]), and other job queues that do the same job ([`peers`]). Beside each figure stands that of the least program that does the same: the
 //! floor. Absolute numbers say something about the machine; the ratios say something about tpro.
 //!
 //! It starts a PostgreSQL and a nats-server of its own, so that nothing need run and nothing of the
@@ -22,6 +22,7 @@ mod cpu;
 mod echo_floor;
 mod facts;
 mod floor;
+mod grid;
 mod ground;
 mod growth;
 mod idle;
@@ -29,6 +30,7 @@ mod inbox_floor;
 mod latency;
 mod line;
 mod mode;
+mod peers;
 mod pgbench;
 mod plot;
 mod publish;
@@ -62,6 +64,7 @@ async fn main() -> ExitCode {
         Some(Task::FloorResponder(responder)) => echo_floor::run(responder).await,
         Some(Task::InboxResponder(servers)) => inbox_floor::run(servers).await,
         Some(Task::LatencyFloor(servers)) => latency::floor::run(servers).await,
+        Some(Task::PgmqConsumer(servers)) => peers::consume(servers).await,
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,
@@ -99,6 +102,10 @@ async fn measure(args: &Args) -> Outcome {
 
 /// All parts that are asked for.
 async fn parts(stand: &Stand, extent: &Extent, report: &mut Report) -> Outcome {
+    // First, so that a peer that breaks costs no figures of ours.
+    if extent.has(Part::Peers) {
+        report.compare(peers::measure(stand, extent).await?);
+    }
     let mut drawn = Vec::new();
     if extent.has(Part::Latency) {
         let (section, plots) = latency::measure(stand, extent).await?;

@@ -6,6 +6,7 @@ use std::path::Path;
 use tpro_testkit::{Context as _, Outcome};
 
 use crate::facts::Facts;
+use crate::grid::Grid;
 use crate::line::{Line, Section};
 use crate::plot::Plot;
 
@@ -14,6 +15,8 @@ use crate::plot::Plot;
 pub struct Report {
     /// The sections, in the order of the page.
     pub sections: Vec<Section>,
+    /// The tables that follow them.
+    pub grids: Vec<Grid>,
     /// The plots.
     pub plots: Vec<Plot>,
 }
@@ -28,6 +31,12 @@ impl Report {
     pub fn take(&mut self, section: Section) {
         println!("{section}");
         self.sections.push(section);
+    }
+
+    /// Takes a table, and prints it.
+    pub fn compare(&mut self, grid: Grid) {
+        println!("{grid}");
+        self.grids.push(grid);
     }
 
     /// Writes the page and the plots into the folder.
@@ -49,6 +58,7 @@ impl Report {
             page += "| | floor | tpro | unit | ratio | goal | |\n|---|---:|---:|---|---|---|---|\n";
             page.extend(section.lines.iter().map(row));
         }
+        page.extend(self.grids.iter().map(Grid::markdown));
         if !self.plots.is_empty() {
             page += "\n## Plots\n";
         }

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use tpro_testkit::postgres::connect;
 use tpro_testkit::{
-    Context as _, Database, Nats, Outcome, Postgres, Process, Sidecar, Signal, eventually, paths,
+    Context as _, Database, Failure, Nats, Outcome, Postgres, Process, Sidecar, Signal, eventually, paths,
 };
 
 use crate::echo_floor::READY;
@@ -87,23 +87,37 @@ impl Stand {
     /// Another process of this program, doing one of its hidden tasks.
     pub fn spawn_task(&self, task: &str, arguments: &[&str], database_url: &str) -> Outcome<Process> {
         let mut command = Command::new(std::env::current_exe().context("finding this program")?);
+        command.arg(task).args(arguments);
+        self.spawn(task, command, database_url)
+    }
+
+    /// A process that works on the database and NATS.
+    pub fn spawn(&self, name: &str, mut command: Command, database_url: &str) -> Outcome<Process> {
         command
-            .arg(task)
-            .args(arguments)
             .env("DATABASE_URL", database_url)
             .env("NATS_URL", self.nats.url())
             .env("NATS_TOKEN", self.nats.token());
-        let log = self.folder.join(format!("{task}.out"));
+        let log = self.folder.join(format!("{name}.out"));
         // The log of an earlier round must not be taken for this round's.
         let _absent = fs::remove_file(&log);
-        Process::start(task, command, &log, Signal::KILL, None)
+        Process::start(name, command, &log, Signal::KILL, None)
     }
 
     /// A process of this kind, when it says that it is ready.
     pub async fn ready_task(&self, task: &str, database: &Database) -> Outcome<Process> {
         let process = self.spawn_task(task, &[], &database.url())?;
-        eventually(&format!("{task} is ready"), async || Ok(process.log().contains(READY))).await?;
+        self.await_ready(&process).await?;
         Ok(process)
+    }
+
+    /// Waits until a process says that it is ready.
+    pub async fn await_ready(&self, process: &Process) -> Outcome {
+        let is_ready = async || match process.exit()? {
+            Some(exit) => Err(Failure::new(format!("{} ended with {exit}", process.name()))),
+            None => Ok(process.log().contains(READY)),
+        };
+        let ready = eventually(&format!("{} is ready", process.name()), is_ready).await;
+        ready.map_err(|failure| failure.with_log(process.log_path()))
     }
 
     /// The folder for files of the benchmark.

@@ -37,7 +37,8 @@ impl Way {
         Self::open(database, &Statements { publish, look: look.to_owned() })
     }
 
-    fn open(database: &Database, statements: &Statements) -> Outcome<Self> {
+    /// That of these statements.
+    pub fn open(database: &Database, statements: &Statements) -> Outcome<Self> {
         let session = || Session::open(&database.role_url("main"), statements);
         Ok(Self {
             publishers: (0..PUBLISHERS).map(|_| session()).collect::<Outcome<_>>()?,
