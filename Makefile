@@ -98,7 +98,7 @@ check: ## fmt, clippy, doc, deny, shellcheck, pgspot
 	@make/setup.sh first check
 crates: ## the crates, which needs which, and the circles among their modules
 	@make/setup.sh run crates
-bench: ## latency, throughput and the cost of a publish, each beside a floor (QUICK=1: in three minutes)
+bench: ## latency, throughput and the cost of a publish, each beside a floor (QUICK=1: in three minutes; PEERS=1: other job queues, too)
 	@make/setup.sh first bench
 chaos: ## load under random faults, then: was the promise kept? (SECONDS=600, SEED: the same faults again)
 	@make/setup.sh first chaos

@@ -3,19 +3,21 @@
 use crate::cargo::{self, Profile};
 use crate::checkout::Checkout;
 use crate::failure::{Outcome, fail};
+use crate::peers;
 use crate::replace::by;
-use crate::settings::Settings;
+use crate::settings::{Settings, shortened};
 use crate::setup::{self, Use};
 
-/// The benchmark, in a database of its own beside the local services.
+/// The benchmark, in a database of its own beside the local services. With PEERS=1 other job queues
+/// are installed for it.
 pub fn bench(checkout: &Checkout) -> Outcome {
+    let with_peers = wants_peers(&checkout.settings)?;
     setup::install(checkout, Use::Services)?;
-    measured(
-        checkout,
-        "building the benchmark",
-        &["tpro-bench", "echo_service", "main_service"],
-        &["--lib"],
-    )?;
+    let programs = ["tpro-bench", "echo_service", "main_service"];
+    measured(checkout, "building the benchmark", &programs, &["--lib"])?;
+    if with_peers {
+        peers::install(checkout)?;
+    }
     by(checkout.command(Profile::Measured.folder(checkout).join("tpro-bench")))
 }
 
@@ -65,6 +67,15 @@ fn measured(checkout: &Checkout, label: &str, programs: &[&str], more: &[&str]) 
     cargo::build_all(checkout, Profile::Measured, label, &arguments)
 }
 
+/// PEERS, which asks for other job queues.
+fn wants_peers(settings: &Settings) -> Outcome<bool> {
+    match settings.get("PEERS").as_deref() {
+        None | Some("0") => Ok(false),
+        Some("1") => Ok(true),
+        Some(other) => fail(format!("PEERS={}: say 1, or leave it out", shortened(other))),
+    }
+}
+
 /// SECONDS. make hands it on as LOAD_SECONDS, since bash counts in SECONDS itself; without make it
 /// is taken as it is.
 fn seconds(settings: &Settings, default: u64) -> Outcome<String> {
@@ -98,5 +109,16 @@ mod tests {
         assert_eq!(of(&[("SECONDS", "61"), ("LOAD_SECONDS", "60")]).as_deref(), Ok("60"));
         assert_eq!(of(&[("SECONDS", "60"), ("LOAD_SECONDS", "")]).as_deref(), Ok("60"));
         assert!(of(&[("SECONDS", "1.5")]).is_err_and(|refused| refused.starts_with("SECONDS=1.5: ")));
+    }
+
+    #[test]
+    fn peers_are_asked_for_by_1_and_another_value_is_refused() {
+        let of = |value: &str| {
+            let mut settings = Settings::default();
+            settings.set("PEERS", value);
+            wants_peers(&settings).map_err(|failure| failure.to_string())
+        };
+        assert_eq!((of(""), of("0"), of("1")), (Ok(false), Ok(false), Ok(true)));
+        assert_eq!(of("yes"), Err("PEERS=yes: say 1, or leave it out".to_owned()));
     }
 }
