@@ -38,7 +38,7 @@ fn widen(lanes: &mut Lanes, id: LaneId, window: usize) {
 
 #[test]
 fn a_message_that_is_put_off_leaves_its_place_to_another() {
-    let mut lanes = Lanes::new(BOUNDS, Random::new(1));
+    let mut lanes = Lanes::new(BOUNDS, false, Random::new(1));
     let co = lanes.of("tpro.co");
     let most = fill(&mut lanes, "tpro.co");
     assert!(!lanes.admit(co, 10));
