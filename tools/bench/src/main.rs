@@ -4,8 +4,9 @@
 //! from outbox rows over NATS to another process and back into reply rows ([`roundtrip`]), the cost
 //! of a publish for a transaction ([`publish`], [`asleep`]), load that does not end
 //! ([`continuous`]), a sidecar without load ([`idle`]), databases that have much in them
-//! ([`growth`]), and other job queues that do the same job ([`peers`]). Beside each figure stands that of the least program that does the same: the
-//! floor. Absolute numbers say something about the machine; the ratios say something about tpro.
+//! ([`growth`]), and other job queues that do the same job ([`peers`]). Beside each figure stands
+//! that of the least program that does the same: the floor. Absolute numbers say something about
+//! the machine; the ratios say something about tpro.
 //!
 //! It starts a PostgreSQL and a nats-server of its own, so that nothing need run and nothing of the
 //! user's is touched.

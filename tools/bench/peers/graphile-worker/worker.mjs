@@ -3,13 +3,9 @@ import { EventEmitter } from "node:events";
 import { connect } from "@nats-io/transport-node";
 import { Logger, run } from "graphile-worker";
 
-const { DATABASE_URL, NATS_URL, NATS_TOKEN, TUNED_FOR } = process.env;
+const { DATABASE_URL, NATS_URL, NATS_TOKEN } = process.env;
 const REPLY = "INSERT INTO floor.reply (id, result) VALUES ($1, $2) ON CONFLICT DO NOTHING";
 const LIMIT = { timeout: 15_000 };
-
-// The page "Performance" of its documentation has these, for throughput. Without them a job that
-// comes alone is done sooner.
-const BATCHES = { localQueue: { size: 500 }, completeJobBatchDelay: 0, failJobBatchDelay: 0 };
 
 const nats = await connect({ servers: NATS_URL, token: NATS_TOKEN });
 
@@ -27,10 +23,13 @@ await run({
   preset: {
     worker: {
       connectionString: DATABASE_URL,
+      logger: quiet,
+      // As the page "Performance" of its documentation has them.
       concurrentJobs: 24,
       maxPoolSize: 25,
-      logger: quiet,
-      ...(TUNED_FOR === "throughput" ? BATCHES : {}),
+      localQueue: { size: 500 },
+      completeJobBatchDelay: 0,
+      failJobBatchDelay: 0,
     },
   },
 });

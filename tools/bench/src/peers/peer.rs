@@ -124,8 +124,8 @@ impl Peer {
     pub fn settings(self) -> &'static str {
         match self {
             Self::GraphileWorker => {
-                "24 jobs at once and 25 connections, LISTEN/NOTIFY; for throughput the batches of its page on \
-                 performance (a local queue of 500, jobs completed in batches) and two processes, for latency neither"
+                "LISTEN/NOTIFY, and the settings of its page on performance (24 jobs at once, 25 connections, a local \
+                 queue of 500, jobs completed in batches); two processes for throughput"
             }
             Self::PgBoss => {
                 "`useListenNotify` and `notify`, batches of 500, `burstWhenBatchFull`, a table of its own for the \

@@ -79,7 +79,7 @@ impl Queue {
         let mut workers = Vec::new();
         for number in 1..=self.peer.processes(tuned) {
             let name = format!("{}-{number}", self.peer.name());
-            workers.push(stand.spawn(&name, self.command(tuned)?, &self.database.role_url("main"))?);
+            workers.push(stand.spawn(&name, self.command()?, &self.database.role_url("main"))?);
         }
         for worker in &workers {
             stand.await_ready(worker).await?;
@@ -111,7 +111,7 @@ impl Queue {
         Ok(jobs as f64 / seconds)
     }
 
-    fn command(&self, tuned: Tuned) -> Outcome<Command> {
+    fn command(&self) -> Outcome<Command> {
         let within = |program: &str| self.folder.join(program);
         let mut command = match self.peer {
             Peer::GraphileWorker | Peer::PgBoss => {
@@ -131,8 +131,7 @@ impl Queue {
                 consumer
             }
         };
-        let tuned = if tuned == Tuned::Throughput { "throughput" } else { "latency" };
-        command.current_dir(&self.folder).env("TUNED_FOR", tuned);
+        command.current_dir(&self.folder);
         Ok(command)
     }
 }
