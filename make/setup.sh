@@ -120,8 +120,8 @@ tpro_is_fresh() {
   [ -z "$(find "${SOURCES[@]}" -newer "$built" -print -quit 2>/dev/null)" ]
 }
 
-# cargo_tpro [exec]: with the features of all crates that make demo builds, or what is under it would
-# be compiled twice. exec: cargo takes the place of this shell, so that a signal meets it.
+# cargo_tpro [exec]: with the features of all crates that make demo builds, or what is under it
+# would be compiled twice. exec: cargo takes the place of this shell, so that a signal meets it.
 cargo_tpro() {
   local flags=() left
   # The unattended run builds the locked versions and nothing else.
@@ -250,9 +250,9 @@ release_services() {
   [ ! -e "$NO_CLUSTER" ] || as_root rm -f -- "$NO_CLUSTER"
 }
 
-# begin_tpro: if a build of tpro follows and all that it needs is here, begins it while packages come.
-# The build that follows waits for this one by the lock of cargo, takes over what is done, and tells
-# of errors.
+# begin_tpro: if a build of tpro follows and all that it needs is here, begins it while packages
+# come. The build that follows waits for this one by the lock of cargo, takes over what is done, and
+# tells of errors.
 begin_tpro() {
   BUILDING=''
   if [ -n "${FOLLOWED:-}" ] && rust_there && command -v cc >/dev/null && [ -f /usr/include/stdlib.h ]; then

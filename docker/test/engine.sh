@@ -8,8 +8,10 @@ set -euo pipefail
 here=$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")" && pwd)
 # Seconds for all that comes before the command.
 PATIENCE=${PATIENCE:-240}
+POLICY=/usr/sbin/policy-rc.d
 root=''
 daemon=''
+policy=''
 
 # What is left of it; 0 would be no limit.
 left() { echo $((PATIENCE > SECONDS ? PATIENCE - SECONDS : 1)); }
@@ -19,6 +21,7 @@ has_compose() { docker compose version >/dev/null 2>&1 || command -v docker-comp
 # Ends the engine that was started here, and nothing else.
 end() {
   [ -n "$root" ] || return 0
+  allow
   if [ -n "$daemon" ] && kill "$daemon" 2>/dev/null; then
     for _ in {1..150}; do
       kill -0 "$daemon" 2>/dev/null || break
@@ -27,9 +30,16 @@ end() {
     kill -KILL "$daemon" 2>/dev/null || true
   fi
   awk -v root="$root/" 'index($2, root) == 1 { print $2 }' /proc/mounts | sort -r | xargs -r umount 2>/dev/null || true
-  rm -rf --one-file-system -- "$root"
+  # The result of the command counts, and not this.
+  rm -rf --one-file-system -- "$root" || true
 }
 trap end EXIT
+
+# The services of packages may be started again.
+allow() {
+  if [ -n "$policy" ]; then rm -f -- "$POLICY"; fi
+  policy=''
+}
 
 install() {
   local missing=()
@@ -39,10 +49,18 @@ install() {
   [ "${#missing[@]}" -gt 0 ] || return 0
   command -v apt-get >/dev/null || { echo "there is no apt to install ${missing[*]}"; return 1; }
   # No service of the package is started: the engine is ours, and ends with the command.
-  export DEBIAN_FRONTEND=noninteractive RUNLEVEL=1
+  if [ ! -e "$POLICY" ]; then
+    printf '#!/bin/sh\nexit 101\n' >"$POLICY"
+    chmod 755 "$POLICY"
+    policy=ours
+  fi
+  # What has been fetched is unpacked without a limit: half an installation would stop the next one.
   {
-    timeout "$(left)" apt-get update && timeout "$(left)" apt-get install -y --no-install-recommends "${missing[@]}"
-  } >"$root/apt.log" 2>&1 && return 0
+    timeout "$(left)" apt-get update &&
+      timeout "$(left)" apt-get install -y --download-only --no-install-recommends "${missing[@]}" &&
+      DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends "${missing[@]}"
+  } >"$root/apt.log" 2>&1 && allow && return 0
+  allow
   echo "apt installed no ${missing[*]}: $(tail -n 1 "$root/apt.log")"
   return 1
 }

@@ -75,7 +75,7 @@ async fn answers(name: &str, mut program: Command) -> Outcome {
     let id = world.publish(&Message::to("shop.order.total").body(json!({"items": 3}))).await?;
     let result = world.await_reply(id).await?.ok()?;
     assert_eq!(result["items"], 3, "{result}");
-    assert!(result["sums"]["example_request_with_parallel_queries"].is_i64(), "{result}");
+    assert!(result["sums"]["exampleRequestWithParallelQueries"].is_i64(), "{result}");
     let trace: String = world.main.query_one("SELECT tpro.trace_id($1)", &[&id]).await?.get(0);
     eventually("the span of co is in the trace of the message", async || {
         Ok(world.collector.spans().iter().any(|span| span.service == "co" && span.trace_id == trace))

@@ -99,7 +99,6 @@ fn dev(checkout: &Checkout, world: &World) -> Outcome<Process> {
     command.envs(variables.map(|(name, value)| (*name, value.as_str())));
     let path = env::var("PATH").unwrap_or_default();
     command.env("PATH", format!("{}:{path}", bin.display()));
-    command.env("SERVICE_PORT", tpro_testkit::ports::free_port()?.to_string());
     Process::start("make dev-co", command, &world.folder().join("dev.out"), Signal::TERM, None)
 }
 

@@ -71,6 +71,10 @@ async fn an_internal_error_is_the_outcome_when_the_retries_of_its_method_are_ove
         }
     }
     assert_eq!(Rogue::effects(&world).await?, RETRIED.len() as i64, "what failed has no effect");
+    // A stateless handler has no inbox row by which its effect could be accounted for.
+    let accounted = "DELETE FROM public.effect e
+        WHERE NOT EXISTS (SELECT FROM rogue_service.mq_receive r WHERE r.uid = e.uid)";
+    assert_eq!(world.admin.execute(accounted, &[]).await?, 1);
     world.finish(&[&main, &rogue]).await?;
     Ok(())
 }

@@ -130,10 +130,15 @@ fn read_state(state: ReplyState, versions: Option<&str>) -> Reply {
     }
 }
 
+/// The shortest time for which a message is put off. Less is no pause.
+const SHORTEST_LATER: Duration = Duration::from_millis(100);
+
 /// The state that comes with an error: both the time and the error must be there.
 fn read_later(after: Option<&str>, answer: Reply) -> Reply {
     match (answer, after.and_then(Budget::parse_ms)) {
-        (Reply::Error(error), Some(after)) => Reply::Later { after: after.duration(), error },
+        (Reply::Error(error), Some(after)) => {
+            Reply::Later { after: after.duration().max(SHORTEST_LATER), error }
+        }
         (Reply::Noise(noise), _) => Reply::Noise(noise),
         _ => Reply::Noise(Noise::State),
     }

@@ -18,8 +18,8 @@ pub enum ReplyState {
     /// ([`crate::headers::VERSIONS`]): try again, another copy may.
     Unsupported,
     /// The handler has run and asks to be asked again, not before the time of
-    /// [`crate::headers::RETRY_AFTER_MS`]. The body is the error that ends the message if its budget
-    /// does not suffice, as an answer would have it.
+    /// [`crate::headers::RETRY_AFTER_MS`]. The body is the error that ends the message if its
+    /// budget does not suffice, as an answer would have it.
     Later,
 }
 

@@ -10,7 +10,8 @@ use std::str::FromStr;
 /// use tpro_sidecar::Status;
 ///
 /// assert_eq!("timeout".parse(), Ok(Status::Timeout));
-/// assert_eq!(Status::ALL.map(Status::as_str).join(" "), "ok error timeout unavailable expired cancelled");
+/// let names = Status::ALL.map(Status::as_str);
+/// assert_eq!(names.join(" "), "ok error timeout unavailable expired cancelled");
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Status {

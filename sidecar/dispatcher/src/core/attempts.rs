@@ -98,6 +98,7 @@ impl Core {
             .messages
             .keyed()
             .filter(|(_, message)| retry::may_repeat_at_once(message, now) && is_meant(message))
+            .filter(|(_, message)| !self.lanes.is_closed(message.lane))
             .map(|(key, message)| (message.row.id, key))
             .collect();
         keys.sort_unstable_by_key(|(id, _)| *id);

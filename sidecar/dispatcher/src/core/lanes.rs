@@ -60,8 +60,8 @@ pub struct Lanes {
 }
 
 impl Lanes {
-    /// None yet. `belts` says whether a lane is closed until it is known that the Go system does not
-    /// answer for its service.
+    /// None yet. `belts` says whether a lane is closed until it is known that the Go system does
+    /// not answer for its service.
     pub fn new(bounds: Bounds, belts: bool, random: Random) -> Self {
         Self {
             slots: Slots::new(belts),

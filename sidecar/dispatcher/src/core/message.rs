@@ -45,6 +45,19 @@ pub struct Later {
     pub(super) responder: Option<String>,
 }
 
+/// The longest text of an error that is kept while a message waits, in bytes.
+const LATER_TEXT: usize = 1024;
+
+impl Later {
+    /// Leaves what is worth memory for as long as the message waits: the code and the beginning of
+    /// the text.
+    pub(super) fn shorten(&mut self) {
+        self.error.data = self.error.data.take().filter(|data| data.get().len() <= LATER_TEXT);
+        let end = self.error.message.floor_char_boundary(LATER_TEXT);
+        self.error.message.truncate(end);
+    }
+}
+
 /// The attempts of a message that may have reached a handler.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Ran {

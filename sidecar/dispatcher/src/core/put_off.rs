@@ -34,6 +34,7 @@ impl Core {
         if deferral == Deferral::End {
             return self.settle(key, Outcome::error(&later.error, later.responder));
         }
+        later.shorten();
         message.later = Some(Box::new(later));
         if deferral == Deferral::Note {
             return;

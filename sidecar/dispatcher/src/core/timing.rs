@@ -39,8 +39,15 @@ impl Core {
         self.ask_service(key);
         let Some(message) = self.messages.get_mut(key) else { return };
         message.timer = None;
-        match retry::on_timer(message, self.now) {
+        let next = retry::on_timer(message, self.now);
+        let is_closed = self.lanes.is_closed(message.lane);
+        match next {
             Next::Wait(until) => message.due = until,
+            // A copy of the Go system answers now: it would end at this, too.
+            Next::Send | Next::Again if is_closed => {
+                let pause = self.now + self.settings.attempt_timeout;
+                message.due = message.deadline.map_or(pause, |deadline| deadline.min(pause));
+            }
             Next::Send => {
                 // The attempt was not refused, so somebody may have it.
                 message.ran.goes_unanswered();

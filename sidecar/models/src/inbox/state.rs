@@ -141,7 +141,8 @@ impl State {
     /// The handler of a copy puts its run off. Where another run was taken since, no row is
     /// written.
     pub(super) fn put_off(&mut self, who: usize, run: u8) {
-        self.begun -= u8::from(self.asker(who) == Some(Asker::Sender));
+        // Runs that began before the calm are not counted in it.
+        self.begun = self.begun.saturating_sub(u8::from(self.asker(who) == Some(Asker::Sender)));
         if self.runs == run {
             (self.runs, self.owner) = (run + 1, Owner::Dead);
             self.put_off += 1;

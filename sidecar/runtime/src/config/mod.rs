@@ -80,8 +80,8 @@ pub struct Config {
     pub reply_to_prefix: String,
     /// `TPRO_SHARE_SERVICE`: copies on another database may serve under this name, default no.
     pub shares: bool,
-    /// `GO_CHECK`: nothing is sent to a service before it is known that the Go system does not answer
-    /// for it, default yes.
+    /// `GO_CHECK`: nothing is sent to a service before it is known that the Go system does not
+    /// answer for it, default yes.
     pub go_check: bool,
     /// `OTEL_EXPORTER_OTLP_ENDPOINT`; none turns tracing off.
     pub otlp_endpoint: Option<String>,

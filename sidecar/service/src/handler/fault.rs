@@ -84,8 +84,8 @@ impl Fault {
     /// A reply handler cannot put its reply off: there it is an error like any other.
     ///
     /// Nobody sends an event again, so it is kept in this copy and runs again after that time,
-    /// within 30 s. A stranger is told the error and, by the header `Tpro-Retry-After-Ms`, when to
-    /// ask again.
+    /// within 30 s. It keeps its place among the handlers at work (`HANDLERS_MAX`) meanwhile. A
+    /// stranger is told the error and, by the header `Tpro-Retry-After-Ms`, when to ask again.
     ///
     /// ```
     /// # use tpro_service as tpro_sidecar;

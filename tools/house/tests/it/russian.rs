@@ -149,7 +149,9 @@ fn each_text_for_a_caller_has_a_russian_one() -> io::Result<()> {
     let (mut makers, mut made, mut missing) = (0, BTreeSet::new(), Vec::new());
     for path in files {
         let text = fs::read_to_string(&path)?;
-        let is_maker = MAKERS.iter().any(|code| text.contains(code));
+        // An example in a comment makes no errors.
+        let is_code = |line: &&str| !line.trim_start().starts_with("//");
+        let is_maker = text.lines().filter(is_code).any(|line| MAKERS.iter().any(|code| line.contains(code)));
         makers += usize::from(is_maker);
         for (line, text) in texts(&text) {
             let has = whole.contains(&text)

@@ -66,6 +66,11 @@ impl Lanes {
         opened.collect()
     }
 
+    /// True while nothing may be sent to the service of this lane.
+    pub fn is_closed(&self, id: LaneId) -> bool {
+        self.slots.get(id).is_some_and(|lane| lane.belt().is_closed())
+    }
+
     /// The connection is another one: what was asked may be lost.
     pub fn ask_for_go_again(&mut self) {
         self.slots.iter_mut().for_each(|lane| lane.belt_mut().reconnected());

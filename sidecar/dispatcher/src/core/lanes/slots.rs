@@ -67,7 +67,6 @@ impl Slots {
         self.get_mut(id)
     }
 
-    #[cfg(test)]
     pub fn get(&self, id: LaneId) -> Option<&Lane> {
         self.slots.get(id.0 as usize)?.as_ref()
     }

@@ -135,6 +135,17 @@ fn silence_is_no_go_copy_and_only_an_answer_of_one_is() {
     leader.pass(Duration::from_millis(1));
     leader.reads(vec![row(2, 15)]);
     assert_eq!((leader.sent(), leader.core.lanes.waiting()), (1, 1));
+    // Nor is the first one sent again, though its reply is overdue, and its connection was lost.
+    leader.pass(ATTEMPT_TIMEOUT);
+    leader.tell(Input::Connection { up: true, number: 2 });
+    assert_eq!(leader.sent(), 1);
+    // When the copy is gone, it is.
+    let (_, reply) = leader.questions().pop().expect("it asks again");
+    leader.hears(&reply, Some(503), b"");
+    leader.fetches();
+    assert_eq!(leader.sent(), 2, "the one that waited");
+    leader.pass(ATTEMPT_TIMEOUT);
+    assert!(leader.sent() > 2, "the one that was sent before is sent again");
 }
 
 #[test]

@@ -4,7 +4,8 @@
 -- $1 the first transaction that the snapshot did not see; $2 page size; $3 lanes ('space.service') whose rows come without
 -- headers and body since they have no room, NULL for all of them; $4, $5 the first and the last id that is asked for.
 --
--- Guard: it returns nothing at all, not even the row that carries the snapshot, when its transaction has an id of its own. An
+-- A transaction that is the newest of all and still open is at the end of the snapshot and not in progress there: the end of the
+-- scan keeps its rows, which may be millions, from being looked at. Guard: it returns nothing at all, not even the row that carries the snapshot, when its transaction has an id of its own. An
 -- empty read takes 0.04 ms with it and 0.10 ms with outbox.read, most of it for making the plan ready (PostgreSQL 15).
 SELECT NULL::pg_snapshot AS cur, m.* FROM (
   SELECT p.tx::xid8, p.id::bigint, p.uid::uuid,
@@ -18,7 +19,7 @@ SELECT NULL::pg_snapshot AS cur, m.* FROM (
               THEN p.body::text END AS body,
          p.reply_to::text
   FROM {schema}.mq_publish p
-  WHERE p.tx >= $1::xid8 AND NOT p.direct AND p.id BETWEEN $4::bigint AND $5::bigint
+  WHERE p.tx >= $1::xid8 AND p.tx < pg_snapshot_xmax(pg_current_snapshot()) AND NOT p.direct AND p.id BETWEEN $4::bigint AND $5::bigint
     AND pg_current_xact_id_if_assigned() IS NULL
   ORDER BY p.tx, p.id LIMIT $2::bigint
 ) m
