@@ -85,7 +85,8 @@ impl Lane {
     /// True if it holds nothing and nothing waits for it.
     pub fn is_idle(&self) -> bool {
         let holds = self.flying + self.handling + self.queue.fetching() + self.refused.len();
-        holds + self.put_off == 0 && self.queue.is_empty()
+        // A lane of the Go system is remembered as one.
+        holds + self.put_off == 0 && self.queue.is_empty() && !self.belt.is_go()
     }
 
     /// New messages that may take off.
