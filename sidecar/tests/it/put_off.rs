@@ -147,6 +147,7 @@ async fn a_stranger_is_told_the_error_and_when_to_ask_again() -> Outcome {
     for method in METHODS {
         let payload = json!({"jsonrpc": "2.0", "id": 1, "method": method, "params": body(method, 1, 1)});
         let subject = format!("tpro.rogue.{method}");
+        #[expect(clippy::disallowed_methods, reason = "a stranger asks in the way of strangers")]
         let reply = client.request(subject, payload.to_string().into()).await?;
         let answer: Value = serde_json::from_slice(&reply.payload)?;
         let headers = reply.headers.unwrap_or_default();

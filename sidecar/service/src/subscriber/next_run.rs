@@ -96,12 +96,28 @@ async fn put_off(
     later: Later,
     rows: Rows,
 ) -> NextRun {
-    while !matches!(rows, Rows::None) {
-        let written = serving.own.put_off(&serving.app, work.origin.uid, matches!(rows, Rows::Counted));
+    match written(serving, work, tries, rows).await {
+        Some(ended) => ended,
+        None => {
+            note(work, later.after);
+            NextRun::Later(later)
+        }
+    }
+}
+
+/// Writes that the run was put off, where the inbox has rows. Returns the end of it all if the time
+/// does not suffice.
+async fn written(serving: &Serving, work: &mut Work<'_>, tries: &mut Tries, rows: Rows) -> Option<NextRun> {
+    let is_counted = match rows {
+        Rows::None => return None,
+        rows => matches!(rows, Rows::Counted),
+    };
+    loop {
+        let written = serving.own.put_off(&serving.app, work.origin.uid, is_counted);
         let error = match timeout_at(work.origin.deadline, written).await {
-            Ok(Ok(())) => break,
+            Ok(Ok(())) => return None,
             Ok(Err(error)) => error,
-            Err(_) => return NextRun::Late,
+            Err(_) => return Some(NextRun::Late),
         };
         if !error.is_passing() {
             // Only this copy runs it again then, until the time of the run is over.
@@ -110,16 +126,14 @@ async fn put_off(
                 "the inbox does not note that a run was put off: {}",
                 describe(&error)
             );
-            break;
+            return None;
         }
         match tries.next(serving, work, Some(describe(&error))).await {
             Next::Try => {}
-            Next::Late => return NextRun::Late,
-            Next::Stopped => return NextRun::Stopped,
+            Next::Late => return Some(NextRun::Late),
+            Next::Stopped => return Some(NextRun::Stopped),
         }
     }
-    note(work, later.after);
-    NextRun::Later(later)
 }
 
 /// Waits in this copy. If the time of the message does not suffice, the fault is the outcome.
