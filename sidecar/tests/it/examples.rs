@@ -20,7 +20,7 @@ async fn the_example_in_python_answers_and_asks_in_one_trace() -> Outcome {
     if !folder.join("nats").is_dir() {
         let mut pip = Command::new("python3");
         pip.args(["-m", "pip", "install", "--quiet", "--retries", "1", "--timeout", "15", "--target"]);
-        pip.arg(&folder).arg("nats-py");
+        pip.arg(&folder).arg("nats-py==2.16.0");
         if !is_well(pip) {
             return skipped("Python, pip or nats-py");
         }
@@ -36,7 +36,7 @@ async fn the_example_in_typescript_answers_and_asks_in_one_trace() -> Outcome {
     if !folder.join("node_modules/esbuild").is_dir() {
         let mut npm = Command::new("npm");
         npm.args(["install", "--silent", "--no-audit", "--no-fund", "--fetch-retries=1", "--prefix"]);
-        npm.arg(&folder).args(["@nats-io/transport-node", "esbuild"]);
+        npm.arg(&folder).args(["@nats-io/transport-node@3.4.0", "esbuild@0.28.2"]);
         if !is_well(npm) {
             return skipped("Node, npm or the client of NATS");
         }
