@@ -69,7 +69,7 @@ impl<S> Service<S> {
     /// for the next pause. [`Fault::retry_after`](crate::Fault::retry_after) is for longer times.
     /// See [`Service::timeout`] for an example.
     ///
-    /// A passing error of the database is none of these: a handler runs again after it in any case.
+    /// These do not include passing errors of the database: a handler always runs again after them.
     pub fn retry(self, most: u32, back_off: Duration) -> Self {
         let given = format!("retry({most}, {back_off:?})");
         let problem = (!RETRIES.contains(&most) || !TIME.contains(&back_off))

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-/// The limits of one method. What is none is bounded by the copy and the message alone.
+/// The limits of one method. Without a limit, only those of the copy and of the message hold.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Limits {
     /// The longest time from the moment at which the copy takes a message.
