@@ -14,6 +14,22 @@ COMMENT ON FUNCTION tpro.check_body(pg_catalog.jsonb) IS 'rule of column body: n
 COMMENT ON FUNCTION tpro.check_reply_to(pg_catalog.text) IS 'rule of column reply_to: a label, tokens of a NATS subject with dots between, or null; else 22023';
 COMMENT ON DOMAIN tpro.reply_to IS 'the label to which the sidecar publishes the bare reply';
 
+-- Of language plpgsql, and the constraint calls it only for a value that is to be refused: PostgreSQL looks up a function of the library
+-- whenever it prepares a constraint that may call it, and a session that has loaded an earlier library must go on publishing.
+CREATE FUNCTION tpro.check_priority(value pg_catalog.int4) RETURNS boolean
+    LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+    IF value BETWEEN 0 AND 3 THEN
+        RETURN true;
+    END IF;
+    RAISE invalid_parameter_value USING
+        MESSAGE = format('priority must be 0 to 3, not %s', coalesce(value::text, 'null')),
+        HINT = 'Of what waits for one service, 3 has the largest share and 0, the default, the smallest. Leave the column out to get 0.';
+END
+$$;
+COMMENT ON FUNCTION tpro.check_priority(pg_catalog.int4) IS 'rule of column priority: 0 to 3; else 22023';
+
 CREATE OR REPLACE FUNCTION tpro.retry(id pg_catalog.int8, sender pg_catalog.text DEFAULT NULL) RETURNS pg_catalog.int8
     LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $$
@@ -31,10 +47,14 @@ BEGIN
             MESSAGE = format('message %s of %s is not settled yet, or was a call that its service made itself', retry.id, schema_name),
             HINT = 'Wait until it is settled, or settle it by tpro.cancel().';
     END IF;
-    -- A message of its own: another uid, so that its target runs it, and another trace. What had expired may go now.
-    EXECUTE format('INSERT INTO %1$s.mq_publish (protocol, space_name, service_name, entity, method_name, timeout, headers, body, reply_to)
-                    SELECT p.protocol, p.space_name, p.service_name, p.entity, p.method_name, p.timeout, p.headers, p.body, p.reply_to
-                      FROM %1$s.mq_publish p WHERE p.id = $1 RETURNING id', schema_name) INTO copy USING retry.id;
+    -- A message of its own: another uid, so that its target runs it, and another trace. What had expired may go now. An outbox as an
+    -- earlier release has made it has no column priority.
+    EXECUTE format('INSERT INTO %1$s.mq_publish (protocol, space_name, service_name, entity, method_name, timeout, headers, body, reply_to%2$s)
+                    SELECT p.protocol, p.space_name, p.service_name, p.entity, p.method_name, p.timeout, p.headers, p.body, p.reply_to%2$s
+                      FROM %1$s.mq_publish p WHERE p.id = $1 RETURNING id', schema_name,
+                   CASE WHEN EXISTS (SELECT FROM pg_attribute a WHERE a.attrelid = (schema_name || '.mq_publish')::regclass
+                                        AND a.attname = 'priority' AND NOT a.attisdropped) THEN ', priority' ELSE '' END)
+        INTO copy USING retry.id;
     RETURN copy;
 END
 $$;
@@ -323,9 +343,9 @@ BEGIN
         EXIT WHEN NEW.id IS NOT NULL;
     END LOOP;
     EXECUTE format('INSERT INTO %s.mq_publish (id, protocol, space_name, service_name, entity, method_name, timeout, headers, body, created_at,
-                                               reply_to, expires_at, traceparent, tracestate)
+                                               reply_to, expires_at, traceparent, tracestate, priority)
                     VALUES ($1.id, $1.protocol, $1.space_name, $1.service_name, $1.entity, $1.method_name, $1.timeout, $1.headers, $1.body,
-                            $1.created_at, $1.reply_to, $1.expires_at, $1.traceparent, $1.tracestate)', schema_name) USING NEW;
+                            $1.created_at, $1.reply_to, $1.expires_at, $1.traceparent, $1.tracestate, $1.priority)', schema_name) USING NEW;
     NEW.created := true;
     RETURN NEW;
 END
@@ -984,6 +1004,22 @@ BEGIN
                            (SELECT a.attnum FROM pg_attribute a WHERE a.attrelid = to_regclass(format('%s.mq_publish', schema_name))
                                AND a.attname = 'reply_to')) = 'for a later release'
     UNION ALL
+    -- Every row there is gets the constant, so that the rule holds for all: nobody waits until they are read. A partition whose rule is
+    -- not validated could not be attached again.
+    SELECT 'mq_publish has no column priority', 'mq_publish', 3, format(
+        'ALTER TABLE %1$s.mq_publish ADD COLUMN priority integer DEFAULT 0;
+         ALTER TABLE %1$s.mq_publish ADD CONSTRAINT mq_publish_priority_rule
+             CHECK (priority BETWEEN 0 AND 3 OR tpro.check_priority(priority)) NOT VALID;
+         UPDATE pg_constraint SET convalidated = true
+          WHERE contype = ''c'' AND conname = ''mq_publish_priority_rule''
+            AND conrelid IN (SELECT p.relid FROM pg_partition_tree(''%1$s.mq_publish'') p);
+         COMMENT ON COLUMN %1$s.mq_publish.priority IS
+             ''0 to 3: shares of what waits for one service; 3 has the largest, 0 the smallest'';
+         COMMENT ON CONSTRAINT mq_publish_priority_rule ON %1$s.mq_publish IS ''priority is 0 to 3'';
+         GRANT INSERT (priority) ON %1$s.mq_publish TO %2$I, %3$I', schema_name, outdated.service || '_publisher', sidecar)
+     WHERE NOT EXISTS (SELECT FROM pg_attribute a WHERE a.attrelid = to_regclass(format('%s.mq_publish', schema_name))
+                          AND a.attname = 'priority' AND NOT a.attisdropped)
+    UNION ALL
     SELECT 'mq_receive has no column proof', 'mq_receive', 3, format(
         'ALTER TABLE %1$s.mq_receive ADD COLUMN proof text;
          COMMENT ON COLUMN %1$s.mq_receive.proof IS
@@ -1014,10 +1050,10 @@ BEGIN
          COMMENT ON COLUMN %1$s.mq_status.age IS ''time from its publish to the begin of the statement that asks''', schema_name)
      WHERE pg_get_viewdef(to_regclass(format('%s.mq_status', schema_name))) ~ 'clock_timestamp'
     UNION ALL
-    SELECT 'there is no view mq_send', '', 0, format(
-        'CREATE VIEW %1$s.mq_send AS
+    SELECT 'there is no view mq_send, or it has no column priority', '', 4, format(
+        'CREATE OR REPLACE VIEW %1$s.mq_send AS
              SELECT p.id, p.protocol, p.space_name, p.service_name, p.entity, p.method_name, p.timeout,
-                    p.headers, p.body, p.created_at, p.reply_to, p.expires_at, p.traceparent, p.tracestate
+                    p.headers, p.body, p.created_at, p.reply_to, p.expires_at, p.traceparent, p.tracestate, p.priority
                FROM %1$s.mq_publish p
               WHERE false;
          ALTER VIEW %1$s.mq_send OWNER TO tpro_owner;
@@ -1036,27 +1072,29 @@ BEGIN
          COMMENT ON COLUMN %1$s.mq_send.expires_at IS ''after which it is no longer worth sending'';
          COMMENT ON COLUMN %1$s.mq_send.traceparent IS ''the span of publishing'';
          COMMENT ON COLUMN %1$s.mq_send.tracestate IS ''names the parent of that span'';
+         COMMENT ON COLUMN %1$s.mq_send.priority IS ''0 to 3: shares of what waits for one service'';
          GRANT INSERT (protocol, space_name, service_name, entity, method_name, timeout, headers, body, created_at, reply_to, expires_at,
-                       traceparent, tracestate), SELECT ON %1$s.mq_send TO %2$I', schema_name, outdated.service || '_publisher')
-     WHERE to_regclass(format('%s.mq_send', schema_name)) IS NULL
+                       traceparent, tracestate, priority), SELECT ON %1$s.mq_send TO %2$I', schema_name, outdated.service || '_publisher')
+     WHERE NOT EXISTS (SELECT FROM pg_attribute a WHERE a.attrelid = to_regclass(format('%s.mq_send', schema_name))
+                          AND a.attname = 'priority' AND NOT a.attisdropped)
     UNION ALL
-    SELECT 'there is no view mq_once', '', 0, format(
-        'CREATE TABLE %1$s.mq_dedup (
+    SELECT 'there is no view mq_once, or it has no column priority', '', 4, format(
+        'CREATE TABLE IF NOT EXISTS %1$s.mq_dedup (
              dedup_key text COLLATE "C" PRIMARY KEY,
              mq_id bigint NOT NULL,
              until timestamptz NOT NULL
          );
-         CREATE INDEX mq_dedup_until ON %1$s.mq_dedup (until);
+         CREATE INDEX IF NOT EXISTS mq_dedup_until ON %1$s.mq_dedup (until);
          COMMENT ON TABLE %1$s.mq_dedup IS ''the keys that messages were published under once, for as long as they hold'';
          COMMENT ON COLUMN %1$s.mq_dedup.dedup_key IS ''the key, as its publisher gave it'';
          COMMENT ON COLUMN %1$s.mq_dedup.mq_id IS ''mq_publish.id of the first message under it, which may be gone by now'';
          COMMENT ON COLUMN %1$s.mq_dedup.until IS ''after which the key is free; maintenance drops the row'';
          COMMENT ON INDEX %1$s.mq_dedup_until IS ''what maintenance drops by'';
 
-         CREATE VIEW %1$s.mq_once AS
+         CREATE OR REPLACE VIEW %1$s.mq_once AS
              SELECT NULL::bigint AS id, NULL::boolean AS created, NULL::text AS dedup_key, NULL::interval AS dedup_for,
                     p.protocol, p.space_name, p.service_name, p.entity, p.method_name, p.timeout,
-                    p.headers, p.body, p.created_at, p.reply_to, p.expires_at, p.traceparent, p.tracestate
+                    p.headers, p.body, p.created_at, p.reply_to, p.expires_at, p.traceparent, p.tracestate, p.priority
                FROM %1$s.mq_publish p
               WHERE false;
          ALTER VIEW %1$s.mq_once ALTER dedup_for SET DEFAULT ''1 day'';
@@ -1068,7 +1106,8 @@ BEGIN
          ALTER VIEW %1$s.mq_once ALTER created_at SET DEFAULT clock_timestamp();
          ALTER VIEW %1$s.mq_once ALTER traceparent SET DEFAULT tpro.new_traceparent();
          ALTER VIEW %1$s.mq_once ALTER tracestate SET DEFAULT tpro.new_tracestate();
-         CREATE TRIGGER once INSTEAD OF INSERT ON %1$s.mq_once FOR EACH ROW EXECUTE FUNCTION tpro.once();
+         ALTER VIEW %1$s.mq_once ALTER priority SET DEFAULT 0;
+         CREATE OR REPLACE TRIGGER once INSTEAD OF INSERT ON %1$s.mq_once FOR EACH ROW EXECUTE FUNCTION tpro.once();
          COMMENT ON TRIGGER once ON %1$s.mq_once IS ''publishes if the key is free'';
          COMMENT ON VIEW %1$s.mq_once IS ''publishes what is inserted unless its key is held, and returns the id that has the key; shows nothing'';
          COMMENT ON COLUMN %1$s.mq_once.id IS ''number of the first message under this key'';
@@ -1088,11 +1127,13 @@ BEGIN
          COMMENT ON COLUMN %1$s.mq_once.expires_at IS ''after which it is no longer worth sending'';
          COMMENT ON COLUMN %1$s.mq_once.traceparent IS ''the span of publishing, of a message that is created'';
          COMMENT ON COLUMN %1$s.mq_once.tracestate IS ''names the parent of that span'';
+         COMMENT ON COLUMN %1$s.mq_once.priority IS ''0 to 3: shares of what waits for one service'';
          ALTER TABLE %1$s.mq_dedup OWNER TO tpro_owner;
          ALTER VIEW %1$s.mq_once OWNER TO tpro_owner;
          GRANT INSERT, SELECT ON %1$s.mq_once TO %2$I, %3$I;
          GRANT SELECT ON %1$s.mq_dedup TO %3$I', schema_name, outdated.service || '_publisher', sidecar)
-     WHERE to_regclass(format('%s.mq_once', schema_name)) IS NULL
+     WHERE NOT EXISTS (SELECT FROM pg_attribute a WHERE a.attrelid = to_regclass(format('%s.mq_once', schema_name))
+                          AND a.attname = 'priority' AND NOT a.attisdropped)
     UNION ALL
     SELECT format('%s has rights in schema %s', maintainer, schema_name), '', 4,
            format('REVOKE ALL ON ALL TABLES IN SCHEMA %1$s FROM %2$I; REVOKE ALL ON SCHEMA %1$s FROM %2$I', schema_name, maintainer)
@@ -1419,7 +1460,7 @@ BEGIN
     SELECT t.name, format('has the constraint %s, which is not of tpro', k.conname), format('ALTER TABLE %s DROP CONSTRAINT %I', t.name, k.conname)
       FROM tables t JOIN pg_constraint k ON k.conrelid = t.oid
      WHERE k.conparentid = 0 AND k.conislocal AND k.contype IN ('c', 'f', 'u', 'x') AND k.conname NOT LIKE 'tpro\_%'
-       AND k.conname NOT IN ('mq_publish_body_rule', 'mq_cursor_one_row', 'mq_backlog_one_row')
+       AND k.conname NOT IN ('mq_publish_body_rule', 'mq_publish_priority_rule', 'mq_cursor_one_row', 'mq_backlog_one_row')
     UNION ALL
     SELECT t.name, format('is referred to by the foreign key %s of %s, so that nothing of it can go', k.conname, k.conrelid::regclass),
            format('ALTER TABLE %s DROP CONSTRAINT %I', k.conrelid::regclass, k.conname)
@@ -2212,7 +2253,7 @@ GRANT SELECT, INSERT, DELETE ON tpro.service_key TO tpro_owner;
 GRANT EXECUTE ON FUNCTION tpro.must_serve(pg_catalog.text), tpro.hmac_sha256(pg_catalog.bytea, pg_catalog.bytea) TO tpro_owner;
 GRANT EXECUTE ON FUNCTION tpro.refuse(), tpro.once(), tpro.upgrade_service(pg_catalog.text) TO tpro_owner;
 GRANT EXECUTE ON PROCEDURE tpro.upgrade_services(pg_catalog.interval) TO tpro_owner;
-GRANT EXECUTE ON FUNCTION tpro.must_be_name(pg_catalog.text) TO PUBLIC;
+GRANT EXECUTE ON FUNCTION tpro.must_be_name(pg_catalog.text), tpro.check_priority(pg_catalog.int4) TO PUBLIC;
 GRANT EXECUTE ON FUNCTION tpro.waiting(pg_catalog.text) TO tpro_reader, tpro_operator, tpro_owner;
 GRANT EXECUTE ON FUNCTION tpro.resume(pg_catalog.text) TO tpro_operator;
 -- They only hand on to the one with jsonb, by which rights go. An untyped body is taken for text: whoever could call that one before an

@@ -92,6 +92,8 @@ INSERT INTO tpro_comments VALUES
  'правило столбца tracestate: W3C Trace Context или null; иначе 22023'),
 ('rule of column status: one of the six; else 22023',
  'правило столбца status: один из шести; иначе 22023'),
+('rule of column priority: 0 to 3; else 22023',
+ 'правило столбца priority: от 0 до 3; иначе 22023'),
 
 -- Publishing.
 ('a new uid: a uuid of version 7 of this moment',
@@ -364,6 +366,12 @@ INSERT INTO tpro_comments VALUES
  'отрезок трассы, в котором опубликовано, у созданного сообщения'),
 ('names the parent of that span',
  'называет родителя этого отрезка'),
+('0 to 3: shares of what waits for one service; 3 has the largest, 0 the smallest',
+ 'от 0 до 3: доли того, что ждёт один сервис; у 3 наибольшая, у 0 наименьшая'),
+('0 to 3: shares of what waits for one service',
+ 'от 0 до 3: доли того, что ждёт один сервис'),
+('priority is 0 to 3',
+ 'priority от 0 до 3'),
 ('jsonrpc takes an object or an array',
  'jsonrpc принимает объект или массив'),
 ('what the dispatcher reads by',

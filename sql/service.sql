@@ -62,8 +62,11 @@ CREATE TABLE @schema@.mq_publish (
     expires_at tpro.expires_at,
     traceparent tpro.traceparent DEFAULT tpro.new_traceparent(),
     tracestate tpro.tracestate DEFAULT tpro.new_tracestate(),
+    -- Of a base type and with a rule of the table: a column of a domain with a rule, added to a table that has rows, rewrites all of them.
+    priority integer DEFAULT 0,
     -- Two columns are beyond a domain. The function raises, so that the constraint itself never fails.
     CONSTRAINT mq_publish_body_rule CHECK (tpro.check_body_for(protocol, body)),
+    CONSTRAINT mq_publish_priority_rule CHECK (priority BETWEEN 0 AND 3 OR tpro.check_priority(priority)),
     PRIMARY KEY (id)
 ) PARTITION BY RANGE (id);
 ALTER SEQUENCE @schema@.mq_publish_id_seq OWNED BY @schema@.mq_publish.id;
@@ -87,7 +90,9 @@ COMMENT ON COLUMN @schema@.mq_publish.reply_to IS 'label to which the sidecar pu
 COMMENT ON COLUMN @schema@.mq_publish.expires_at IS 'after which it is no longer worth sending';
 COMMENT ON COLUMN @schema@.mq_publish.traceparent IS 'the span of publishing';
 COMMENT ON COLUMN @schema@.mq_publish.tracestate IS 'names the parent of that span';
+COMMENT ON COLUMN @schema@.mq_publish.priority IS '0 to 3: shares of what waits for one service; 3 has the largest, 0 the smallest';
 COMMENT ON CONSTRAINT mq_publish_body_rule ON @schema@.mq_publish IS 'jsonrpc takes an object or an array';
+COMMENT ON CONSTRAINT mq_publish_priority_rule ON @schema@.mq_publish IS 'priority is 0 to 3';
 COMMENT ON INDEX @schema@.mq_publish_tx_id IS 'what the dispatcher reads by';
 
 CREATE TABLE @schema@.mq_reply (
@@ -220,7 +225,7 @@ COMMENT ON COLUMN @schema@.mq_status.trace_id IS 'its trace, 32 hex digits';
 -- SELECT finds none. So a publisher reads what it has written itself, and no body of anybody else.
 CREATE VIEW @schema@.mq_send AS
     SELECT p.id, p.protocol, p.space_name, p.service_name, p.entity, p.method_name, p.timeout,
-           p.headers, p.body, p.created_at, p.reply_to, p.expires_at, p.traceparent, p.tracestate
+           p.headers, p.body, p.created_at, p.reply_to, p.expires_at, p.traceparent, p.tracestate, p.priority
       FROM @schema@.mq_publish p
      WHERE false;
 COMMENT ON VIEW @schema@.mq_send IS 'publishes what is inserted, and returns it by RETURNING *; shows nothing';
@@ -238,6 +243,7 @@ COMMENT ON COLUMN @schema@.mq_send.reply_to IS 'label to which the sidecar publi
 COMMENT ON COLUMN @schema@.mq_send.expires_at IS 'after which it is no longer worth sending';
 COMMENT ON COLUMN @schema@.mq_send.traceparent IS 'the span of publishing';
 COMMENT ON COLUMN @schema@.mq_send.tracestate IS 'names the parent of that span';
+COMMENT ON COLUMN @schema@.mq_send.priority IS '0 to 3: shares of what waits for one service';
 
 -- The keys of tpro.publish_once. A plain table: nothing unique would hold over partitions by the day.
 CREATE TABLE @schema@.mq_dedup (
@@ -257,7 +263,7 @@ COMMENT ON INDEX @schema@.mq_dedup_until IS 'what maintenance drops by';
 CREATE VIEW @schema@.mq_once AS
     SELECT NULL::bigint AS id, NULL::boolean AS created, NULL::text AS dedup_key, NULL::interval AS dedup_for,
            p.protocol, p.space_name, p.service_name, p.entity, p.method_name, p.timeout,
-           p.headers, p.body, p.created_at, p.reply_to, p.expires_at, p.traceparent, p.tracestate
+           p.headers, p.body, p.created_at, p.reply_to, p.expires_at, p.traceparent, p.tracestate, p.priority
       FROM @schema@.mq_publish p
      WHERE false;
 ALTER VIEW @schema@.mq_once ALTER dedup_for SET DEFAULT '1 day';
@@ -269,6 +275,7 @@ ALTER VIEW @schema@.mq_once ALTER body SET DEFAULT '{}';
 ALTER VIEW @schema@.mq_once ALTER created_at SET DEFAULT clock_timestamp();
 ALTER VIEW @schema@.mq_once ALTER traceparent SET DEFAULT tpro.new_traceparent();
 ALTER VIEW @schema@.mq_once ALTER tracestate SET DEFAULT tpro.new_tracestate();
+ALTER VIEW @schema@.mq_once ALTER priority SET DEFAULT 0;
 CREATE TRIGGER once INSTEAD OF INSERT ON @schema@.mq_once FOR EACH ROW EXECUTE FUNCTION tpro.once();
 COMMENT ON TRIGGER once ON @schema@.mq_once IS 'publishes if the key is free';
 COMMENT ON VIEW @schema@.mq_once IS 'publishes what is inserted unless its key is held, and returns the id that has the key; shows nothing';
@@ -289,6 +296,7 @@ COMMENT ON COLUMN @schema@.mq_once.reply_to IS 'label to which the sidecar publi
 COMMENT ON COLUMN @schema@.mq_once.expires_at IS 'after which it is no longer worth sending';
 COMMENT ON COLUMN @schema@.mq_once.traceparent IS 'the span of publishing, of a message that is created';
 COMMENT ON COLUMN @schema@.mq_once.tracestate IS 'names the parent of that span';
+COMMENT ON COLUMN @schema@.mq_once.priority IS '0 to 3: shares of what waits for one service';
 
 -- ---------------------------------------------------------------------------------------------------------------------
 -- The inbox
@@ -375,11 +383,11 @@ REVOKE ALL ON ALL TABLES IN SCHEMA @schema@ FROM PUBLIC;
 GRANT USAGE ON SCHEMA @schema@ TO @publisher@;
 GRANT USAGE ON SEQUENCE @schema@.mq_publish_id_seq TO @publisher@;
 GRANT INSERT (protocol, space_name, service_name, entity, method_name, timeout, headers, body, created_at, reply_to,
-              expires_at, traceparent, tracestate),
+              expires_at, traceparent, tracestate, priority),
       SELECT (id, traceparent)
     ON @schema@.mq_publish TO @publisher@;
 GRANT INSERT (protocol, space_name, service_name, entity, method_name, timeout, headers, body, created_at, reply_to, expires_at,
-              traceparent, tracestate), SELECT
+              traceparent, tracestate, priority), SELECT
     ON @schema@.mq_send TO @publisher@;
 GRANT INSERT, SELECT ON @schema@.mq_once TO @publisher@, @sidecar@;
 GRANT SELECT ON @schema@.mq_dedup TO @sidecar@;
@@ -390,7 +398,7 @@ GRANT SELECT ON @schema@.mq_publish, @schema@.mq_reply, @schema@.mq_reply_fault,
                 @schema@.mq_receive, @schema@.mq_outcome, @schema@.mq_backlog
     TO @sidecar@;
 GRANT INSERT (id, uid, protocol, space_name, service_name, entity, method_name, timeout, headers, body, created_at, direct,
-              reply_to, expires_at, traceparent, tracestate)
+              reply_to, expires_at, traceparent, tracestate, priority)
     ON @schema@.mq_publish TO @sidecar@;
 GRANT INSERT ON @schema@.mq_reply, @schema@.mq_reply_fault, @schema@.mq_receive, @schema@.mq_outcome TO @sidecar@;
 GRANT UPDATE (snapshot, pending, clean, moved_at) ON @schema@.mq_cursor TO @sidecar@;

@@ -205,7 +205,7 @@ async fn a_program_that_names_all_columns_and_returns_all_has_a_view_that_shows_
             &[],
         )
         .await?;
-    assert_eq!(row.columns().len(), 14);
+    assert_eq!(row.columns().len(), 15);
     assert_eq!((row.try_get::<_, i64>("id")?, row.try_get::<_, i32>("timeout")?), (2, 15));
     orm.batch_execute(
         "INSERT INTO main_service.mq_send (protocol, space_name, service_name, entity, method_name, timeout, headers, body, created_at,
