@@ -259,6 +259,72 @@ $$;
 COMMENT ON FUNCTION tpro.publish(pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.jsonb, pg_catalog.int4, pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.text) IS
     'the same with a body of type text; 22P02 it is no JSON';
 
+-- With the arguments that 0.1.0 did not have. These stand beside the functions above, which keep their lists of arguments: by those a dump
+-- of 0.1.0 grants rights to them, and open sessions and views of users call them. The type of service_name keeps the two apart. A text is
+-- a text first, so PostgreSQL takes the functions above for every call without a new argument. The name in the library is another one, since
+-- the library of 0.1.0, which open sessions have loaded, would leave the new arguments out: there it is not found.
+CREATE FUNCTION tpro.publish(
+    service_name tpro.service_name,
+    entity pg_catalog.text,
+    method_name pg_catalog.text,
+    body pg_catalog.jsonb DEFAULT '{}',
+    headers pg_catalog.jsonb DEFAULT '{}',
+    timeout pg_catalog.int4 DEFAULT 15,
+    protocol pg_catalog.text DEFAULT 'jsonrpc',
+    reply_to pg_catalog.text DEFAULT NULL,
+    sender pg_catalog.text DEFAULT NULL,
+    space_name pg_catalog.text DEFAULT NULL,
+    expires_at pg_catalog.timestamptz DEFAULT NULL,
+    priority pg_catalog.int4 DEFAULT 0
+) RETURNS pg_catalog.int8
+    AS 'MODULE_PATHNAME', 'publish_ranked_wrapper' LANGUAGE c VOLATILE;
+COMMENT ON FUNCTION tpro.publish(tpro.service_name, pg_catalog.text, pg_catalog.text, pg_catalog.jsonb, pg_catalog.jsonb, pg_catalog.int4, pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.timestamptz, pg_catalog.int4) IS
+    'puts a message that expires or has a priority into the sender''s outbox and returns its id; 55000 the service is of an earlier release, else as publish';
+
+CREATE FUNCTION tpro.publish(
+    service_name tpro.service_name,
+    entity pg_catalog.text,
+    method_name pg_catalog.text,
+    body pg_catalog.json,
+    headers pg_catalog.jsonb DEFAULT '{}',
+    timeout pg_catalog.int4 DEFAULT 15,
+    protocol pg_catalog.text DEFAULT 'jsonrpc',
+    reply_to pg_catalog.text DEFAULT NULL,
+    sender pg_catalog.text DEFAULT NULL,
+    space_name pg_catalog.text DEFAULT NULL,
+    expires_at pg_catalog.timestamptz DEFAULT NULL,
+    priority pg_catalog.int4 DEFAULT 0
+) RETURNS pg_catalog.int8
+    LANGUAGE sql VOLATILE
+AS $$
+    SELECT tpro.publish(service_name, entity, method_name, body::pg_catalog.jsonb, headers, timeout, protocol, reply_to, sender, space_name,
+                        expires_at, priority)
+$$;
+COMMENT ON FUNCTION tpro.publish(tpro.service_name, pg_catalog.text, pg_catalog.text, pg_catalog.json, pg_catalog.jsonb, pg_catalog.int4, pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.timestamptz, pg_catalog.int4) IS
+    'the same with a body of type json; 22P02 it is no JSON';
+
+CREATE FUNCTION tpro.publish(
+    service_name tpro.service_name,
+    entity pg_catalog.text,
+    method_name pg_catalog.text,
+    body pg_catalog.text,
+    headers pg_catalog.jsonb DEFAULT '{}',
+    timeout pg_catalog.int4 DEFAULT 15,
+    protocol pg_catalog.text DEFAULT 'jsonrpc',
+    reply_to pg_catalog.text DEFAULT NULL,
+    sender pg_catalog.text DEFAULT NULL,
+    space_name pg_catalog.text DEFAULT NULL,
+    expires_at pg_catalog.timestamptz DEFAULT NULL,
+    priority pg_catalog.int4 DEFAULT 0
+) RETURNS pg_catalog.int8
+    LANGUAGE sql VOLATILE
+AS $$
+    SELECT tpro.publish(service_name, entity, method_name, body::pg_catalog.jsonb, headers, timeout, protocol, reply_to, sender, space_name,
+                        expires_at, priority)
+$$;
+COMMENT ON FUNCTION tpro.publish(tpro.service_name, pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.jsonb, pg_catalog.int4, pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.timestamptz, pg_catalog.int4) IS
+    'the same with a body of type text; 22P02 it is no JSON';
+
 -- ---------------------------------------------------------------------------------------------------------------------
 -- Many messages in one call
 -- ---------------------------------------------------------------------------------------------------------------------
@@ -281,7 +347,7 @@ BEGIN
      WHERE jsonb_typeof(m.message) <> 'object'
         OR CASE
              WHEN k.key IS NULL OR k.key IN ('headers', 'body') THEN false
-             WHEN k.key = 'timeout' THEN jsonb_typeof(k.value) <> 'number'
+             WHEN k.key IN ('timeout', 'priority') THEN jsonb_typeof(k.value) <> 'number'
              WHEN k.key IN ('service_name', 'entity', 'method_name', 'protocol', 'space_name', 'reply_to', 'expires_at', 'traceparent', 'tracestate')
                THEN jsonb_typeof(k.value) NOT IN ('string', 'null')
              ELSE true
@@ -297,6 +363,9 @@ BEGIN
     ELSIF wrong.key = 'timeout' THEN
         RAISE invalid_parameter_value USING
             MESSAGE = format('messages[%s].timeout must be a number of seconds, and is %s', wrong.place, wrong.kind);
+    ELSIF wrong.key = 'priority' THEN
+        RAISE invalid_parameter_value USING
+            MESSAGE = format('messages[%s].priority must be a number, 0 to 3, and is %s', wrong.place, wrong.kind);
     ELSIF wrong.key IN ('service_name', 'entity', 'method_name', 'protocol', 'space_name', 'reply_to', 'expires_at', 'traceparent', 'tracestate') THEN
         RAISE invalid_parameter_value USING
             MESSAGE = format('messages[%s].%s must be a string, and is %s', wrong.place, wrong.key, wrong.kind);
@@ -308,7 +377,7 @@ BEGIN
         HINT = CASE WHEN wrong.key IN ('dedup_key', 'dedup_for')
                     THEN 'A key belongs to one message: call tpro.publish_once(), or for many INSERT INTO <service>_service.mq_once ... SELECT.'
                     ELSE 'The keys are service_name, entity, method_name, body, headers, timeout, protocol, reply_to, space_name, expires_at, '
-                         'traceparent and tracestate. One sender publishes them all: it is an argument.' END;
+                         'priority, traceparent and tracestate. One sender publishes them all: it is an argument.' END;
 END
 $$;
 COMMENT ON FUNCTION tpro.must_be_messages(pg_catalog.jsonb) IS
@@ -327,14 +396,17 @@ CREATE FUNCTION tpro.publish_many(
     protocol pg_catalog.text DEFAULT 'jsonrpc',
     reply_to pg_catalog.text DEFAULT NULL,
     sender pg_catalog.text DEFAULT NULL,
-    space_name pg_catalog.text DEFAULT NULL
+    space_name pg_catalog.text DEFAULT NULL,
+    expires_at pg_catalog.timestamptz DEFAULT NULL,
+    priority pg_catalog.int4 DEFAULT 0
 ) RETURNS SETOF pg_catalog.int8
     LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
+    schema_name text := tpro.sender_schema(publish_many.sender)::text;
     statement text := format(
         'INSERT INTO %s.mq_publish (service_name, entity, method_name, body, headers, timeout, protocol, reply_to, space_name,
-                                    expires_at, traceparent, tracestate)
+                                    expires_at, priority, traceparent, tracestate)
          SELECT CASE WHEN m ? ''service_name'' THEN m->>''service_name'' ELSE $4 END,
                 CASE WHEN m ? ''entity'' THEN m->>''entity'' ELSE $5 END,
                 CASE WHEN m ? ''method_name'' THEN m->>''method_name'' ELSE $6 END,
@@ -344,13 +416,14 @@ DECLARE
                 CASE WHEN m ? ''protocol'' THEN m->>''protocol'' ELSE $10 END,
                 CASE WHEN m ? ''reply_to'' THEN m->>''reply_to'' ELSE $11 END,
                 CASE WHEN m ? ''space_name'' THEN m->>''space_name'' ELSE $12 END,
-                (m->>''expires_at'')::timestamptz,
+                CASE WHEN m ? ''expires_at'' THEN (m->>''expires_at'')::timestamptz ELSE $13 END,
+                CASE WHEN m ? ''priority'' THEN (m->>''priority'')::int4 ELSE $14 END,
                 coalesce(m->>''traceparent'', tpro.new_traceparent()),
                 coalesce(m->>''tracestate'', tpro.new_tracestate())
            FROM jsonb_array_elements($1) WITH ORDINALITY AS e (m, place)
           WHERE place > $2 AND place <= $3
           ORDER BY place
-         RETURNING id::int8', tpro.sender_schema(publish_many.sender)::text);
+         RETURNING id::int8', schema_name);
     space text := coalesce(publish_many.space_name, tpro.space());
     first int4 := 0;
     after int4;
@@ -365,8 +438,12 @@ BEGIN
     BEGIN
         RETURN QUERY EXECUTE statement USING publish_many.messages, first, after, publish_many.service_name, publish_many.entity,
             publish_many.method_name, publish_many.body, publish_many.headers, publish_many.timeout, publish_many.protocol,
-            publish_many.reply_to, space;
-    EXCEPTION WHEN OTHERS THEN
+            publish_many.reply_to, space, publish_many.expires_at, publish_many.priority;
+    EXCEPTION WHEN undefined_column THEN
+        RAISE object_not_in_prerequisite_state USING
+            MESSAGE = format('%s is as an earlier release has made it, which knew no priority', schema_name),
+            HINT = format('SELECT tpro.upgrade_service(%L).', left(schema_name, -8));
+    WHEN OTHERS THEN
         IF SQLSTATE !~ '^(22|23|54)' THEN
             -- It is not about a value.
             RAISE;
@@ -377,7 +454,7 @@ BEGIN
             BEGIN
                 EXECUTE statement USING publish_many.messages, first, middle, publish_many.service_name, publish_many.entity,
                     publish_many.method_name, publish_many.body, publish_many.headers, publish_many.timeout,
-                    publish_many.protocol, publish_many.reply_to, space;
+                    publish_many.protocol, publish_many.reply_to, space, publish_many.expires_at, publish_many.priority;
                 first := middle;
             EXCEPTION WHEN OTHERS THEN
                 IF middle = first + 1 THEN
@@ -394,7 +471,7 @@ BEGIN
     END;
 END
 $$;
-COMMENT ON FUNCTION tpro.publish_many(pg_catalog.jsonb, pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.jsonb, pg_catalog.jsonb, pg_catalog.int4, pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.text) IS
+COMMENT ON FUNCTION tpro.publish_many(pg_catalog.jsonb, pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.jsonb, pg_catalog.jsonb, pg_catalog.int4, pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.timestamptz, pg_catalog.int4) IS
     'puts the messages of an array into the sender''s outbox, all or none, and returns their ids in its order; an object''s keys are column names, the other arguments hold for those that leave them out; 22023 with the place of a bad one, else as publish';
 
 -- For json_agg(...), and for what a driver sends as text; an untyped literal is taken for text.
@@ -409,14 +486,16 @@ CREATE FUNCTION tpro.publish_many(
     protocol pg_catalog.text DEFAULT 'jsonrpc',
     reply_to pg_catalog.text DEFAULT NULL,
     sender pg_catalog.text DEFAULT NULL,
-    space_name pg_catalog.text DEFAULT NULL
+    space_name pg_catalog.text DEFAULT NULL,
+    expires_at pg_catalog.timestamptz DEFAULT NULL,
+    priority pg_catalog.int4 DEFAULT 0
 ) RETURNS SETOF pg_catalog.int8
     LANGUAGE sql VOLATILE SET search_path = pg_catalog, pg_temp
 AS $$
     SELECT * FROM tpro.publish_many(messages::jsonb, service_name, entity, method_name, body, headers, timeout, protocol, reply_to, sender,
-                                    space_name)
+                                    space_name, expires_at, priority)
 $$;
-COMMENT ON FUNCTION tpro.publish_many(pg_catalog.json, pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.jsonb, pg_catalog.jsonb, pg_catalog.int4, pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.text) IS
+COMMENT ON FUNCTION tpro.publish_many(pg_catalog.json, pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.jsonb, pg_catalog.jsonb, pg_catalog.int4, pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.timestamptz, pg_catalog.int4) IS
     'the same with messages of type json; 22P02 they are no JSON';
 
 CREATE FUNCTION tpro.publish_many(
@@ -430,14 +509,16 @@ CREATE FUNCTION tpro.publish_many(
     protocol pg_catalog.text DEFAULT 'jsonrpc',
     reply_to pg_catalog.text DEFAULT NULL,
     sender pg_catalog.text DEFAULT NULL,
-    space_name pg_catalog.text DEFAULT NULL
+    space_name pg_catalog.text DEFAULT NULL,
+    expires_at pg_catalog.timestamptz DEFAULT NULL,
+    priority pg_catalog.int4 DEFAULT 0
 ) RETURNS SETOF pg_catalog.int8
     LANGUAGE sql VOLATILE SET search_path = pg_catalog, pg_temp
 AS $$
     SELECT * FROM tpro.publish_many(messages::jsonb, service_name, entity, method_name, body, headers, timeout, protocol, reply_to, sender,
-                                    space_name)
+                                    space_name, expires_at, priority)
 $$;
-COMMENT ON FUNCTION tpro.publish_many(pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.jsonb, pg_catalog.jsonb, pg_catalog.int4, pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.text) IS
+COMMENT ON FUNCTION tpro.publish_many(pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.jsonb, pg_catalog.jsonb, pg_catalog.int4, pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.timestamptz, pg_catalog.int4) IS
     'the same with messages of type text; 22P02 they are no JSON';
 
 -- ---------------------------------------------------------------------------------------------------------------------
@@ -528,6 +609,8 @@ CREATE FUNCTION tpro.publish_once(
     reply_to pg_catalog.text DEFAULT NULL,
     sender pg_catalog.text DEFAULT NULL,
     space_name pg_catalog.text DEFAULT NULL,
+    expires_at pg_catalog.timestamptz DEFAULT NULL,
+    priority pg_catalog.int4 DEFAULT 0,
     dedup_for pg_catalog.interval DEFAULT '1 day'
 ) RETURNS TABLE (id pg_catalog.int8, created pg_catalog.bool)
     LANGUAGE plpgsql VOLATILE ROWS 1 SET search_path = pg_catalog, pg_temp
@@ -541,14 +624,15 @@ BEGIN
             HINT = format('SELECT tpro.upgrade_service(%L).', left(schema_name, -8));
     END IF;
     RETURN QUERY EXECUTE format(
-        'INSERT INTO %s.mq_once (dedup_key, dedup_for, service_name, entity, method_name, body, headers, timeout, protocol, reply_to, space_name)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11) RETURNING id, created', schema_name)
+        'INSERT INTO %s.mq_once (dedup_key, dedup_for, service_name, entity, method_name, body, headers, timeout, protocol, reply_to, space_name,
+                                 expires_at, priority)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13) RETURNING id, created', schema_name)
         USING publish_once.dedup_key, publish_once.dedup_for, publish_once.service_name, publish_once.entity, publish_once.method_name,
               publish_once.body, publish_once.headers, publish_once.timeout, publish_once.protocol, publish_once.reply_to,
-              coalesce(publish_once.space_name, tpro.space());
+              coalesce(publish_once.space_name, tpro.space()), publish_once.expires_at, publish_once.priority;
 END
 $$;
-COMMENT ON FUNCTION tpro.publish_once(pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.jsonb, pg_catalog.jsonb, pg_catalog.int4, pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.interval) IS
+COMMENT ON FUNCTION tpro.publish_once(pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.jsonb, pg_catalog.jsonb, pg_catalog.int4, pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.timestamptz, pg_catalog.int4, pg_catalog.interval) IS
     'publishes unless the sender has published under this key already, within the time that it holds: the id of that first message and false; waits for the end of a transaction that has the key; 22023 bad key or time, 40001 above READ COMMITTED when another has come first, 55000 the service is of an earlier release, else as publish';
 
 -- The same as of tpro.publish: an untyped body is taken for text.
@@ -564,14 +648,16 @@ CREATE FUNCTION tpro.publish_once(
     reply_to pg_catalog.text DEFAULT NULL,
     sender pg_catalog.text DEFAULT NULL,
     space_name pg_catalog.text DEFAULT NULL,
+    expires_at pg_catalog.timestamptz DEFAULT NULL,
+    priority pg_catalog.int4 DEFAULT 0,
     dedup_for pg_catalog.interval DEFAULT '1 day'
 ) RETURNS TABLE (id pg_catalog.int8, created pg_catalog.bool)
     LANGUAGE sql VOLATILE ROWS 1 SET search_path = pg_catalog, pg_temp
 AS $$
     SELECT * FROM tpro.publish_once(dedup_key, service_name, entity, method_name, body::jsonb, headers, timeout, protocol, reply_to, sender,
-                                    space_name, dedup_for)
+                                    space_name, expires_at, priority, dedup_for)
 $$;
-COMMENT ON FUNCTION tpro.publish_once(pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.json, pg_catalog.jsonb, pg_catalog.int4, pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.interval) IS
+COMMENT ON FUNCTION tpro.publish_once(pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.json, pg_catalog.jsonb, pg_catalog.int4, pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.timestamptz, pg_catalog.int4, pg_catalog.interval) IS
     'the same with a body of type json; 22P02 it is no JSON';
 
 CREATE FUNCTION tpro.publish_once(
@@ -586,14 +672,16 @@ CREATE FUNCTION tpro.publish_once(
     reply_to pg_catalog.text DEFAULT NULL,
     sender pg_catalog.text DEFAULT NULL,
     space_name pg_catalog.text DEFAULT NULL,
+    expires_at pg_catalog.timestamptz DEFAULT NULL,
+    priority pg_catalog.int4 DEFAULT 0,
     dedup_for pg_catalog.interval DEFAULT '1 day'
 ) RETURNS TABLE (id pg_catalog.int8, created pg_catalog.bool)
     LANGUAGE sql VOLATILE ROWS 1 SET search_path = pg_catalog, pg_temp
 AS $$
     SELECT * FROM tpro.publish_once(dedup_key, service_name, entity, method_name, body::jsonb, headers, timeout, protocol, reply_to, sender,
-                                    space_name, dedup_for)
+                                    space_name, expires_at, priority, dedup_for)
 $$;
-COMMENT ON FUNCTION tpro.publish_once(pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.jsonb, pg_catalog.int4, pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.interval) IS
+COMMENT ON FUNCTION tpro.publish_once(pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.jsonb, pg_catalog.int4, pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.timestamptz, pg_catalog.int4, pg_catalog.interval) IS
     'the same with a body of type text; 22P02 it is no JSON';
 
 -- ---------------------------------------------------------------------------------------------------------------------
@@ -817,7 +905,53 @@ $$;
 COMMENT ON FUNCTION tpro.wait_any(pg_catalog.int8[], pg_catalog.int4, pg_catalog.text) IS
     'waits until one of these messages has a reply and returns the replies there are; no row at the limit (seconds); errors as tpro.wait';
 
--- It commits, so that it cannot pin search_path: every name is qualified and no operator is used.
+-- It commits, so that it cannot pin search_path: every name is qualified, and so is every operator.
+CREATE PROCEDURE tpro.request(
+    service_name tpro.service_name,
+    entity pg_catalog.text,
+    method_name pg_catalog.text,
+    body pg_catalog.jsonb DEFAULT '{}',
+    headers pg_catalog.jsonb DEFAULT '{}',
+    timeout pg_catalog.int4 DEFAULT 15,
+    protocol pg_catalog.text DEFAULT 'jsonrpc',
+    reply_to pg_catalog.text DEFAULT NULL,
+    sender pg_catalog.text DEFAULT NULL,
+    space_name pg_catalog.text DEFAULT NULL,
+    expires_at pg_catalog.timestamptz DEFAULT NULL,
+    priority pg_catalog.int4 DEFAULT 0,
+    INOUT reply pg_catalog.jsonb DEFAULT NULL
+)
+    LANGUAGE plpgsql
+AS $$
+DECLARE
+    message pg_catalog.int8;
+BEGIN
+    PERFORM tpro.must_see_replies(sender);
+    -- A session that has loaded the library of 0.1.0 has the function for this, and does not look for the other one.
+    IF expires_at IS NULL AND priority OPERATOR(pg_catalog.=) 0 THEN
+        message := tpro.publish(service_name::pg_catalog.text, entity, method_name, body, headers, timeout, protocol, reply_to, sender,
+                                space_name);
+    ELSE
+        message := tpro.publish(service_name, entity, method_name, body, headers, timeout, protocol, reply_to, sender, space_name,
+                                expires_at, priority);
+    END IF;
+    reply := NULL;
+    COMMIT;
+    -- By the second, so that no snapshot is held for longer. The dispatcher settles when the budget is spent; the
+    -- rest is for a message that has to wait for its turn.
+    FOR second IN 1 .. pg_catalog.int4pl(timeout, 15) LOOP
+        SELECT pg_catalog.jsonb_build_object('id', message, 'status', w.status, 'result', w.result, 'error', w.error)
+          INTO reply
+          FROM tpro.wait(message, 1, sender) AS w;
+        EXIT WHEN reply IS NOT NULL;
+        COMMIT;
+    END LOOP;
+END
+$$;
+COMMENT ON PROCEDURE tpro.request(tpro.service_name, pg_catalog.text, pg_catalog.text, pg_catalog.jsonb, pg_catalog.jsonb, pg_catalog.int4, pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.timestamptz, pg_catalog.int4, pg_catalog.jsonb) IS
+    'publishes, commits and waits; reply is {"id", "status", "result", "error"}, or null if it is still unsettled 15 seconds after the timeout; 2D000 in a transaction block, else as publish and wait';
+
+-- That of 0.1.0, which services have a right to.
 CREATE PROCEDURE tpro.request(
     service_name pg_catalog.text,
     entity pg_catalog.text,
@@ -833,22 +967,8 @@ CREATE PROCEDURE tpro.request(
 )
     LANGUAGE plpgsql
 AS $$
-DECLARE
-    message pg_catalog.int8;
 BEGIN
-    PERFORM tpro.must_see_replies(sender);
-    message := tpro.publish(service_name, entity, method_name, body, headers, timeout, protocol, reply_to, sender, space_name);
-    reply := NULL;
-    COMMIT;
-    -- By the second, so that no snapshot is held for longer. The dispatcher settles when the budget is spent; the
-    -- rest is for a message that has to wait for its turn.
-    FOR second IN 1 .. pg_catalog.int4pl(timeout, 15) LOOP
-        SELECT pg_catalog.jsonb_build_object('id', message, 'status', w.status, 'result', w.result, 'error', w.error)
-          INTO reply
-          FROM tpro.wait(message, 1, sender) AS w;
-        EXIT WHEN reply IS NOT NULL;
-        COMMIT;
-    END LOOP;
+    CALL tpro.request(service_name, entity, method_name, body, headers, timeout, protocol, reply_to, sender, space_name, NULL, 0, reply);
 END
 $$;
 COMMENT ON PROCEDURE tpro.request(pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.jsonb, pg_catalog.jsonb, pg_catalog.int4, pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.jsonb) IS
@@ -865,16 +985,18 @@ CREATE PROCEDURE tpro.request(
     reply_to pg_catalog.text DEFAULT NULL,
     sender pg_catalog.text DEFAULT NULL,
     space_name pg_catalog.text DEFAULT NULL,
+    expires_at pg_catalog.timestamptz DEFAULT NULL,
+    priority pg_catalog.int4 DEFAULT 0,
     INOUT reply pg_catalog.jsonb DEFAULT NULL
 )
     LANGUAGE plpgsql
 AS $$
 BEGIN
     CALL tpro.request(service_name, entity, method_name, body::pg_catalog.jsonb, headers, timeout, protocol, reply_to, sender, space_name,
-                      reply);
+                      expires_at, priority, reply);
 END
 $$;
-COMMENT ON PROCEDURE tpro.request(pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.json, pg_catalog.jsonb, pg_catalog.int4, pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.jsonb) IS
+COMMENT ON PROCEDURE tpro.request(pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.json, pg_catalog.jsonb, pg_catalog.int4, pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.timestamptz, pg_catalog.int4, pg_catalog.jsonb) IS
     'the same with a body of type json; 22P02 it is no JSON';
 
 CREATE PROCEDURE tpro.request(
@@ -888,16 +1010,18 @@ CREATE PROCEDURE tpro.request(
     reply_to pg_catalog.text DEFAULT NULL,
     sender pg_catalog.text DEFAULT NULL,
     space_name pg_catalog.text DEFAULT NULL,
+    expires_at pg_catalog.timestamptz DEFAULT NULL,
+    priority pg_catalog.int4 DEFAULT 0,
     INOUT reply pg_catalog.jsonb DEFAULT NULL
 )
     LANGUAGE plpgsql
 AS $$
 BEGIN
     CALL tpro.request(service_name, entity, method_name, body::pg_catalog.jsonb, headers, timeout, protocol, reply_to, sender, space_name,
-                      reply);
+                      expires_at, priority, reply);
 END
 $$;
-COMMENT ON PROCEDURE tpro.request(pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.jsonb, pg_catalog.int4, pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.jsonb) IS
+COMMENT ON PROCEDURE tpro.request(pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.jsonb, pg_catalog.int4, pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.timestamptz, pg_catalog.int4, pg_catalog.jsonb) IS
     'the same with a body of type text; 22P02 it is no JSON';
 
 CREATE FUNCTION tpro.trace_id(id pg_catalog.int8, sender pg_catalog.text DEFAULT NULL) RETURNS pg_catalog.text
@@ -2712,18 +2836,24 @@ GRANT EXECUTE ON FUNCTION
     tpro.publish(pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.jsonb, pg_catalog.int4, pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.text)
     TO PUBLIC;
 GRANT EXECUTE ON PROCEDURE
-    tpro.request(pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.json, pg_catalog.jsonb, pg_catalog.int4, pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.jsonb),
-    tpro.request(pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.jsonb, pg_catalog.int4, pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.jsonb)
+    tpro.request(pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.json, pg_catalog.jsonb, pg_catalog.int4, pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.timestamptz, pg_catalog.int4, pg_catalog.jsonb),
+    tpro.request(pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.jsonb, pg_catalog.int4, pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.timestamptz, pg_catalog.int4, pg_catalog.jsonb)
     TO PUBLIC;
 -- They have the rights of who calls them: an INSERT into the outbox or into mq_once, a SELECT of the replies.
+GRANT EXECUTE ON PROCEDURE
+    tpro.request(tpro.service_name, pg_catalog.text, pg_catalog.text, pg_catalog.jsonb, pg_catalog.jsonb, pg_catalog.int4, pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.timestamptz, pg_catalog.int4, pg_catalog.jsonb)
+    TO PUBLIC;
 GRANT EXECUTE ON FUNCTION
+    tpro.publish(tpro.service_name, pg_catalog.text, pg_catalog.text, pg_catalog.jsonb, pg_catalog.jsonb, pg_catalog.int4, pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.timestamptz, pg_catalog.int4),
+    tpro.publish(tpro.service_name, pg_catalog.text, pg_catalog.text, pg_catalog.json, pg_catalog.jsonb, pg_catalog.int4, pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.timestamptz, pg_catalog.int4),
+    tpro.publish(tpro.service_name, pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.jsonb, pg_catalog.int4, pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.timestamptz, pg_catalog.int4),
     tpro.must_be_messages(pg_catalog.jsonb),
-    tpro.publish_many(pg_catalog.jsonb, pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.jsonb, pg_catalog.jsonb, pg_catalog.int4, pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.text),
-    tpro.publish_many(pg_catalog.json, pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.jsonb, pg_catalog.jsonb, pg_catalog.int4, pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.text),
-    tpro.publish_many(pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.jsonb, pg_catalog.jsonb, pg_catalog.int4, pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.text),
-    tpro.publish_once(pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.jsonb, pg_catalog.jsonb, pg_catalog.int4, pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.interval),
-    tpro.publish_once(pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.json, pg_catalog.jsonb, pg_catalog.int4, pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.interval),
-    tpro.publish_once(pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.jsonb, pg_catalog.int4, pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.interval),
+    tpro.publish_many(pg_catalog.jsonb, pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.jsonb, pg_catalog.jsonb, pg_catalog.int4, pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.timestamptz, pg_catalog.int4),
+    tpro.publish_many(pg_catalog.json, pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.jsonb, pg_catalog.jsonb, pg_catalog.int4, pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.timestamptz, pg_catalog.int4),
+    tpro.publish_many(pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.jsonb, pg_catalog.jsonb, pg_catalog.int4, pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.timestamptz, pg_catalog.int4),
+    tpro.publish_once(pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.jsonb, pg_catalog.jsonb, pg_catalog.int4, pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.timestamptz, pg_catalog.int4, pg_catalog.interval),
+    tpro.publish_once(pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.json, pg_catalog.jsonb, pg_catalog.int4, pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.timestamptz, pg_catalog.int4, pg_catalog.interval),
+    tpro.publish_once(pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.jsonb, pg_catalog.int4, pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.timestamptz, pg_catalog.int4, pg_catalog.interval),
     tpro.watch(pg_catalog.oid, pg_catalog.int8[]), tpro.unwatch(pg_catalog.oid, pg_catalog.int8[]), tpro.rest(pg_catalog.float8),
     tpro.wait_for(pg_catalog.int8[], pg_catalog.int4, pg_catalog.int4, pg_catalog.text),
     tpro.wait_all(pg_catalog.int8[], pg_catalog.int4, pg_catalog.text),

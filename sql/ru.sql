@@ -116,6 +116,8 @@ INSERT INTO tpro_comments VALUES
  'сколько примерно сообщений сервиса не решено: с этим сравнивается tpro.max_backlog; 3F000: сервис неизвестен'),
 ('puts a message into the sender''s outbox and returns its id; 22023 bad value, 54000 too large, 53400 too many wait, 55000 no sender, 3F000 unknown sender, 42501 not permitted',
  'кладёт сообщение в исходящие отправителя и возвращает его id; 22023: плохое значение, 54000: слишком велико, 53400: ждёт слишком много, 55000: нет отправителя, 3F000: отправитель неизвестен, 42501: нет права'),
+('puts a message that expires or has a priority into the sender''s outbox and returns its id; 55000 the service is of an earlier release, else as publish',
+ 'кладёт сообщение со сроком годности или приоритетом в исходящие отправителя и возвращает его id; 55000: сервис прежнего выпуска, иначе как publish'),
 ('the same with a body of type json; 22P02 it is no JSON',
  'то же с телом типа json; 22P02: это не JSON'),
 ('the same with a body of type text; 22P02 it is no JSON',

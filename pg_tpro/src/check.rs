@@ -197,7 +197,9 @@ fn too_large(column: &str, bytes: usize, max: usize) -> Fault {
 
 fn finite(column: &str, value: Option<TimestampWithTimeZone>) -> bool {
     if value.is_some_and(|value| value.is_infinity() || value.is_neg_infinity()) {
-        Fault::new(SqlState::ERRCODE_INVALID_PARAMETER_VALUE, format!("{column} must be finite")).raise();
+        Fault::new(SqlState::ERRCODE_INVALID_PARAMETER_VALUE, format!("{column} must be finite"))
+            .hint("Leave the column out to get its default.")
+            .raise();
     }
     true
 }

@@ -1,4 +1,4 @@
-//! The prepared INSERT of each sender, kept for the life of the backend.
+//! The prepared INSERTs of each sender, kept for the life of the backend.
 
 use std::cell::RefCell;
 use std::collections::HashMap;
@@ -7,58 +7,89 @@ use std::ffi::CString;
 use pgrx::pg_sys;
 
 use crate::fault::{Fault, SqlState};
-use crate::service::quoted;
+use crate::service::{quoted, schema_of};
 
-/// The number of parameters of the INSERT.
-pub const PARAMETERS: usize = 9;
+/// The columns that an INSERT names.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Form {
+    /// Those that nearly every message has. An outbox of release 0.1.0 takes it.
+    Plain,
+    /// With `expires_at` and `priority`.
+    Ranked,
+}
 
-const TYPES: [pg_sys::Oid; PARAMETERS] = [
-    pg_sys::TEXTOID,
-    pg_sys::TEXTOID,
-    pg_sys::TEXTOID,
-    pg_sys::TEXTOID,
-    pg_sys::TEXTOID,
-    pg_sys::INT4OID,
-    pg_sys::JSONBOID,
-    pg_sys::JSONBOID,
-    pg_sys::TEXTOID,
+/// The number of parameters of [`Form::Plain`].
+pub const PLAIN: usize = 9;
+
+const COLUMNS: [(&str, pg_sys::Oid); 11] = [
+    ("protocol", pg_sys::TEXTOID),
+    ("space_name", pg_sys::TEXTOID),
+    ("service_name", pg_sys::TEXTOID),
+    ("entity", pg_sys::TEXTOID),
+    ("method_name", pg_sys::TEXTOID),
+    ("timeout", pg_sys::INT4OID),
+    ("headers", pg_sys::JSONBOID),
+    ("body", pg_sys::JSONBOID),
+    ("reply_to", pg_sys::TEXTOID),
+    ("expires_at", pg_sys::TIMESTAMPTZOID),
+    ("priority", pg_sys::INT4OID),
 ];
+
+impl Form {
+    fn columns(self) -> &'static [(&'static str, pg_sys::Oid)] {
+        match self {
+            Self::Plain => &COLUMNS[..PLAIN],
+            Self::Ranked => &COLUMNS,
+        }
+    }
+}
+
+type Plans = HashMap<Box<str>, pg_sys::SPIPlanPtr>;
 
 thread_local! {
     // By sender. A plan of a service that was dropped stays; PostgreSQL analyses it again, by name,
     // when the service has been made again.
-    static PLANS: RefCell<HashMap<Box<str>, pg_sys::SPIPlanPtr>> = RefCell::new(HashMap::new());
+    static PLAIN_PLANS: RefCell<Plans> = RefCell::new(HashMap::new());
+    static RANKED_PLANS: RefCell<Plans> = RefCell::new(HashMap::new());
 }
 
-/// The plan of `INSERT INTO <sender>_service.mq_publish (protocol, space_name, service_name,
-/// entity, method_name, timeout, headers, body, reply_to)`. The sender must exist, and SPI must be
-/// connected.
-pub fn insert_of(sender: &str) -> Result<pg_sys::SPIPlanPtr, Fault> {
-    if let Some(plan) = PLANS.with_borrow(|plans| plans.get(sender).copied()) {
+/// The plan of an INSERT into the outbox of the sender, with the columns of this form in the order
+/// of `COLUMNS`. The sender must exist, and SPI must be connected.
+pub fn insert_of(sender: &str, form: Form) -> Result<pg_sys::SPIPlanPtr, Fault> {
+    let plans = match form {
+        Form::Plain => &PLAIN_PLANS,
+        Form::Ranked => &RANKED_PLANS,
+    };
+    if let Some(plan) = plans.with_borrow(|plans| plans.get(sender).copied()) {
         return Ok(plan);
     }
-    let plan = prepare(sender)?;
-    PLANS.with_borrow_mut(|plans| plans.insert(sender.into(), plan));
+    let plan = prepare(sender, form)?;
+    plans.with_borrow_mut(|plans| plans.insert(sender.into(), plan));
     Ok(plan)
 }
 
-fn prepare(sender: &str) -> Result<pg_sys::SPIPlanPtr, Fault> {
+fn prepare(sender: &str, form: Form) -> Result<pg_sys::SPIPlanPtr, Fault> {
+    if form == Form::Ranked {
+        takes_priority(sender)?;
+    }
+    let (names, mut types): (Vec<&str>, Vec<pg_sys::Oid>) = form.columns().iter().copied().unzip();
+    let parameters: Vec<String> = (1..=names.len()).map(|number| format!("${number}")).collect();
     let statement = format!(
-        "INSERT INTO {}.mq_publish (protocol, space_name, service_name, entity, method_name, timeout, headers, body, \
-         reply_to) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) RETURNING id",
-        quoted(&[sender, "_service"])
+        "INSERT INTO {}.mq_publish ({}) VALUES ({}) RETURNING id",
+        quoted(&[sender, "_service"]),
+        names.join(", "),
+        parameters.join(", ")
     );
     let failed =
         |what| Fault::new(SqlState::ERRCODE_INTERNAL_ERROR, format!("the INSERT could not be {what}"));
     let statement = CString::new(statement).map_err(|_| failed("written"))?;
-    let mut types = TYPES;
     // SAFETY: SPI is connected; statement and types outlive the call. There are as many types as
     // parameters. The plan is generic: an INSERT of parameters has nothing to gain from their
     // values. A kept plan lives until the backend's end.
     unsafe {
         let plan = pg_sys::SPI_prepare_cursor(
             statement.as_ptr(),
-            PARAMETERS as i32,
+            types.len() as i32,
             types.as_mut_ptr(),
             pg_sys::CURSOR_OPT_GENERIC_PLAN as i32,
         );
@@ -70,4 +101,22 @@ fn prepare(sender: &str) -> Result<pg_sys::SPIPlanPtr, Fault> {
         }
         Ok(plan)
     }
+}
+
+/// Refuses the outbox of a service that is still as release 0.1.0 has made it.
+fn takes_priority(sender: &str) -> Result<(), Fault> {
+    let schema = schema_of(sender)?;
+    // SAFETY: lookups in the system caches, by terminated strings.
+    let column = unsafe {
+        let outbox = pg_sys::get_relname_relid(c"mq_publish".as_ptr(), schema.0);
+        pg_sys::get_attnum(outbox, c"priority".as_ptr())
+    };
+    if column > 0 {
+        return Ok(());
+    }
+    let fault = Fault::new(
+        SqlState::ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
+        format!("{sender}_service is as an earlier release has made it, which knew no priority"),
+    );
+    Err(fault.hint(format!("SELECT tpro.upgrade_service('{sender}').")))
 }

@@ -1,5 +1,6 @@
 //! `tpro.publish`: an INSERT into the sender's outbox, with the caller's rights.
 
+use std::borrow::Cow;
 use std::ffi::c_char;
 
 use pgrx::datum::FromDatum;
@@ -7,7 +8,7 @@ use pgrx::fcinfo::pg_getarg_datum;
 use pgrx::prelude::*;
 
 use crate::fault::{Fault, OrRaise, SqlState, passing_on};
-use crate::plan::{self, PARAMETERS};
+use crate::plan::{self, Form};
 use crate::service::{schema_of, sender};
 use crate::settings;
 
@@ -25,6 +26,9 @@ enum Argument {
     ReplyTo,
     Sender,
     SpaceName,
+    // From here on of `publish_ranked` only.
+    ExpiresAt,
+    Priority,
 }
 
 /// Returns the id of the message. The values go to the INSERT as they came; the columns' domains
@@ -33,16 +37,43 @@ enum Argument {
 fn publish(fcinfo: pg_sys::FunctionCallInfo) -> i64 {
     // SAFETY: PostgreSQL passes a valid call record with as many arguments as the install script
     // declares.
+    let (sender, values) = plain(|which| unsafe { pg_getarg_datum(fcinfo, which as usize) });
+    passing_on(|| insert(&sender, Form::Plain, values).or_raise())
+}
+
+/// Publishes with the arguments that release 0.1.0 did not have.
+///
+/// It has a name of its own in the library. A session that has loaded the library of 0.1.0 does not
+/// find it, and its publisher gets an error. Under the name `publish` that library would leave
+/// these arguments out without a word.
+#[pg_extern]
+fn publish_ranked(fcinfo: pg_sys::FunctionCallInfo) -> i64 {
+    // SAFETY: as above.
     let argument = |which: Argument| unsafe { pg_getarg_datum(fcinfo, which as usize) };
-    // SAFETY: the argument is declared as text.
+    let (sender, values) = plain(argument);
+    let [expires_at, priority] = [Argument::ExpiresAt, Argument::Priority].map(argument);
+    // The defaults are the table's as well, and an outbox of 0.1.0 takes the row without them.
+    if expires_at.is_none() && priority.is_some_and(|priority| priority.value() == 0) {
+        return passing_on(|| insert(&sender, Form::Plain, values).or_raise());
+    }
+    let [protocol, space, service, entity, method, timeout, headers, body, reply_to] = values;
+    let values =
+        [protocol, space, service, entity, method, timeout, headers, body, reply_to, expires_at, priority];
+    passing_on(|| insert(&sender, Form::Ranked, values).or_raise())
+}
+
+/// The sender, and the values that every message has, in the order of the plan's parameters.
+fn plain(
+    argument: impl Fn(Argument) -> Option<pg_sys::Datum>,
+) -> (Cow<'static, str>, [Option<pg_sys::Datum>; plan::PLAIN]) {
+    // SAFETY: the argument is declared as text, and lives as long as the call.
     let named = argument(Argument::Sender).and_then(|datum| unsafe { <&str>::from_datum(datum, false) });
     let sender = sender(named).or_raise();
     // Looked up each time (in a cache of PostgreSQL's), since the service may have been dropped
     // meanwhile.
     schema_of(&sender).or_raise();
     let space = argument(Argument::SpaceName).or_else(|| settings::space().into_owned().into_datum());
-
-    let values: [Option<pg_sys::Datum>; PARAMETERS] = [
+    let values = [
         argument(Argument::Protocol),
         space,
         argument(Argument::ServiceName),
@@ -53,10 +84,14 @@ fn publish(fcinfo: pg_sys::FunctionCallInfo) -> i64 {
         argument(Argument::Body),
         argument(Argument::ReplyTo),
     ];
-    passing_on(|| insert(&sender, values).or_raise())
+    (sender, values)
 }
 
-fn insert(sender: &str, values: [Option<pg_sys::Datum>; PARAMETERS]) -> Result<i64, Fault> {
+fn insert<const N: usize>(
+    sender: &str,
+    form: Form,
+    values: [Option<pg_sys::Datum>; N],
+) -> Result<i64, Fault> {
     let nulls = values.map(|value| if value.is_none() { b'n' as c_char } else { b' ' as c_char });
     let mut values = values.map(|value| value.unwrap_or(pg_sys::Datum::null()));
     let broken = || Fault::new(SqlState::ERRCODE_INTERNAL_ERROR, "the INSERT returned no id");
@@ -68,7 +103,7 @@ fn insert(sender: &str, values: [Option<pg_sys::Datum>; PARAMETERS]) -> Result<i
         if pg_sys::SPI_connect() != pg_sys::SPI_OK_CONNECT as i32 {
             return Err(broken());
         }
-        let plan = plan::insert_of(sender)?;
+        let plan = plan::insert_of(sender, form)?;
         let code = pg_sys::SPI_execute_plan(plan, values.as_mut_ptr(), nulls.as_ptr(), false, 0);
         let table = pg_sys::SPI_tuptable;
         if code != pg_sys::SPI_OK_INSERT_RETURNING as i32 || pg_sys::SPI_processed != 1 || table.is_null() {

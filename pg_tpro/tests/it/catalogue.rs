@@ -95,13 +95,17 @@ async fn the_public_may_call_only_what_judges_and_makes_values_and_read_only_wha
             // The overloads that hand on to the one with jsonb, by which rights go.
             "publish",
             "publish",
-            // It inserts, and those that wait read replies, with the rights of who calls them.
+            // They insert, and those that wait read replies, with the rights of who calls them.
+            "publish",
+            "publish",
+            "publish",
             "publish_many",
             "publish_many",
             "publish_many",
             "publish_once",
             "publish_once",
             "publish_once",
+            "request",
             "request",
             "request",
             // A waiter sleeps by it.
@@ -133,7 +137,17 @@ async fn whatever_is_not_in_the_library_pins_its_search_path() -> Outcome {
     // They commit, which a procedure with settings of its own cannot; they name everything in full.
     assert_eq!(
         names(&admin, loose).await?,
-        ["publish", "publish", "request", "request", "request", "upgrade_services"]
+        [
+            "publish",
+            "publish",
+            "publish",
+            "publish",
+            "request",
+            "request",
+            "request",
+            "request",
+            "upgrade_services"
+        ]
     );
     Ok(())
 }
@@ -143,18 +157,24 @@ async fn whatever_is_not_in_the_library_pins_its_search_path() -> Outcome {
 #[tpro_testkit::test]
 async fn the_arguments_of_what_publishes_are_settled() -> Outcome {
     let admin = database().await?.connect().await?;
-    let message =
+    let of_before =
         "headers jsonb, timeout integer, protocol text, reply_to text, sender text, space_name text";
+    let message = format!("{of_before}, expires_at timestamp with time zone, priority integer");
     let target = "service_name text, entity text, method_name text";
+    // By the type of a column, so that no call can mean both.
+    let ranked = "service_name tpro.service_name, entity text, method_name text";
     let mut settled = Vec::new();
     for kind in ["json", "jsonb", "text"] {
+        let requested = if kind == "jsonb" { ranked } else { target };
         settled.extend([
-            format!("publish({target}, body {kind}, {message})"),
+            format!("publish({target}, body {kind}, {of_before})"),
+            format!("publish({ranked}, body {kind}, {message})"),
             format!("publish_many(messages {kind}, {target}, body jsonb, {message})"),
             format!("publish_once(dedup_key text, {target}, body {kind}, {message}, dedup_for interval)"),
-            format!("request({target}, body {kind}, {message}, INOUT reply jsonb)"),
+            format!("request({requested}, body {kind}, {message}, INOUT reply jsonb)"),
         ]);
     }
+    settled.push(format!("request({target}, body jsonb, {of_before}, INOUT reply jsonb)"));
     settled.sort();
     let arguments =
         "SELECT p.proname || '(' || replace(pg_get_function_identity_arguments(p.oid), 'IN ', '') || ')' FROM pg_proc p

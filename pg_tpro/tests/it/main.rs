@@ -18,6 +18,7 @@ mod logins;
 mod memory;
 mod ownership;
 mod partitions;
+mod priority;
 mod publish;
 mod publish_many;
 mod publish_once;

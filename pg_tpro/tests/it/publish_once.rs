@@ -51,7 +51,7 @@ async fn the_first_call_publishes_and_the_others_get_its_id() -> Outcome {
 async fn each_argument_and_each_default_is_that_of_a_publish() -> Outcome {
     let admin = database().await?.connect().await?;
     admin.batch_execute("SET tpro.space = 'staging'").await?;
-    let call = "'k', 'co', 'e', 'm', '[1]', '{\"h\": 2}', 7, 'json', 'label', 'main', 'other', '1 hour'";
+    let call = "'k', 'co', 'e', 'm', '[1]', '{\"h\": 2}', 7, 'json', 'label', 'main', 'other', dedup_for => '1 hour'";
     assert_eq!(once(&admin, call).await?, (1, true));
     let given = "main_service.mq_publish p JOIN main_service.mq_dedup d ON d.mq_id = p.id
          WHERE d.dedup_key = 'k' AND service_name = 'co' AND entity = 'e' AND method_name = 'm' AND body = '[1]'

@@ -442,5 +442,16 @@ async fn sessions_that_have_loaded_the_library_of_before_work_on() -> Outcome {
     later.batch_execute("CALL tpro.upgrade_services()").await?;
     each(&publisher, everyday).await?;
     each(&admin, mine).await?;
+    for body in ["", ", '{}'", ", '{}'::jsonb"] {
+        let request = format!("CALL tpro.request('a', 'b', 'c'{body}, timeout => -14)");
+        let refusal = refused_with(&publisher, "22023", &request).await?;
+        assert!(refusal.message.starts_with("timeout must be"), "{refusal:?}");
+    }
+    // What that library does not have is refused, and not left out.
+    for call in ["'a', 'b', 'c', priority => 1", "'a', 'b', 'c', '{}', expires_at => now() + '1 hour'"] {
+        let refusal = refused_with(&publisher, "42883", &format!("SELECT tpro.publish({call})")).await?;
+        assert!(refusal.message.contains("could not find function"), "{refusal:?}");
+        later.batch_execute(&format!("SELECT tpro.publish({call}, sender => 'main')")).await?;
+    }
     Ok(())
 }
