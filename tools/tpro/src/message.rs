@@ -44,6 +44,7 @@ pub struct Published {
     pub protocol: String,
     pub timeout_seconds: i32,
     pub expires_at: Option<Moment>,
+    pub priority: i32,
     pub direct: bool,
     pub traceparent: String,
     pub tracestate: Option<String>,
@@ -132,10 +133,11 @@ async fn find(session: &Session, outboxes: &[Outbox], show: &Show) -> Result<(Ou
     }
 }
 
+// The priority by the whole row: a service that an earlier release has made has no column for it.
 async fn published(session: &Session, outbox: &Outbox, id: i64) -> Result<Option<Published>, Problem> {
     let statement = format!(
         "SELECT p.uid::text, p.protocol::text, p.timeout::int4, p.expires_at, p.direct, p.traceparent::text, p.tracestate::text,
-                jsonb_pretty(p.headers), jsonb_pretty(p.body)
+                jsonb_pretty(p.headers), jsonb_pretty(p.body), coalesce((to_jsonb(p)->>'priority')::int4, 0)
            FROM {}.mq_publish p WHERE p.id = $1",
         outbox.schema
     );
@@ -151,6 +153,7 @@ async fn published(session: &Session, outbox: &Outbox, id: i64) -> Result<Option
         tracestate: row.get(6),
         headers: json(row, 7)?.unwrap_or_default(),
         body: json(row, 8)?.unwrap_or_default(),
+        priority: row.get(9),
     }))
 }
 

@@ -47,6 +47,9 @@ impl Published {
         if let Some(expires) = self.expires_at {
             field(paper, "expires", &expires.to_string());
         }
+        if self.priority != 0 {
+            field(paper, "priority", &self.priority.to_string());
+        }
         if self.direct {
             field(paper, "direct", "the service called by itself, and only keeps the journal here");
         }

@@ -71,5 +71,15 @@ async fn an_id_that_is_missing_or_in_two_outboxes_is_told() -> Outcome {
     assert!(several.err.contains("of co, main") && several.err.contains("--sender NAME"), "{}", several.err);
     let one = on(&database, "postgres", &["show", "1", "--sender", "co", "--json"])?.ended(0)?.json()?;
     assert_eq!((&one["sender"], &one["reply"]), (&json!("co"), &json!(null)));
+    assert_eq!(one["published"]["priority"], json!(0));
+    let shown = on(&database, "postgres", &["show", "1", "--sender", "co"])?.ended(0)?;
+    assert!(!shown.out.contains("priority"), "{}", shown.out);
+    database
+        .connect()
+        .await?
+        .batch_execute("SELECT tpro.publish('x', 'a', 'b', priority => 3, sender => 'co')")
+        .await?;
+    let shown = on(&database, "postgres", &["show", "2", "--sender", "co"])?.ended(0)?;
+    assert!(shown.out.contains("priority      3"), "{}", shown.out);
     Ok(())
 }
