@@ -1179,6 +1179,17 @@ BEGIN
      WHERE NOT EXISTS (SELECT FROM pg_attribute a WHERE a.attrelid = to_regclass(format('%s.mq_publish', schema_name))
                           AND a.attname = 'priority' AND NOT a.attisdropped)
     UNION ALL
+    -- Without the column, maintenance could not attach it again.
+    SELECT format('%s, which is detached, has no column priority', c.relname), c.relname::text, 3, format(
+        'ALTER TABLE %1$s.%2$I ADD COLUMN priority integer DEFAULT 0;
+         ALTER TABLE %1$s.%2$I ADD CONSTRAINT mq_publish_priority_rule
+             CHECK (priority BETWEEN 0 AND 3 OR tpro.check_priority(priority)) NOT VALID;
+         UPDATE pg_constraint SET convalidated = true
+          WHERE contype = ''c'' AND conname = ''mq_publish_priority_rule'' AND conrelid = ''%1$s.%2$I''::regclass', schema_name, c.relname)
+      FROM pg_class c
+     WHERE c.relnamespace = schema_oid AND c.relkind = 'r' AND NOT c.relispartition AND c.relname ~ '^mq_publish_(p[0-9]+_[0-9]+|rest)$'
+       AND NOT EXISTS (SELECT FROM pg_attribute a WHERE a.attrelid = c.oid AND a.attname = 'priority' AND NOT a.attisdropped)
+    UNION ALL
     SELECT 'mq_receive has no column proof', 'mq_receive', 3, format(
         'ALTER TABLE %1$s.mq_receive ADD COLUMN proof text;
          COMMENT ON COLUMN %1$s.mq_receive.proof IS

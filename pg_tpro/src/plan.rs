@@ -10,11 +10,11 @@ use crate::fault::{Fault, SqlState};
 use crate::service::{quoted, schema_of};
 
 /// The columns that an INSERT names.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Form {
-    /// Those that nearly every message has. An outbox of release 0.1.0 takes it.
+    /// The columns that nearly every message gives. An outbox of release 0.1.0 has all of them.
     Plain,
-    /// With `expires_at` and `priority`.
+    /// Those of `Plain`, and `expires_at` and `priority`.
     Ranked,
 }
 

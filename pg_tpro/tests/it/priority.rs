@@ -162,6 +162,8 @@ async fn a_call_goes_to_the_function_of_0_1_0_unless_it_gives_what_that_does_not
         ("'a'::varchar, 'b', 'c', '{}'::jsonb, expires_at => now()", "jsonb", 12),
         ("'a', 'b', 'c', json_build_object(), priority => 1", "json", 12),
         (format!("'a', 'b', 'c', '{{}}'::jsonb, {all}, NULL").as_str(), "jsonb", 12),
+        // Only what has the very types of the longer list goes there, and does the same.
+        ("'a'::tpro.service_name, 'b'::text, 'c'::text, '{}'::jsonb", "jsonb", 12),
     ] {
         admin
             .batch_execute(&format!(
@@ -253,6 +255,8 @@ async fn rows_of_before_get_priority_0_without_being_written_again() -> Outcome 
     let database = half_upgraded("priorly").await?;
     let (admin, login) = (database.connect().await?, database.connect_as("priorly").await?);
     login.batch_execute("SELECT count(tpro.publish('a', 'b', 'c')) FROM generate_series(1, 1500)").await?;
+    let detach = "ALTER TABLE priorly_service.mq_publish DETACH PARTITION priorly_service.mq_publish_p000001000000_000002000000";
+    admin.batch_execute(detach).await?;
     let files = "SELECT string_agg(pg_relation_filenode(p.relid)::text, ',' ORDER BY p.relid)
                    FROM pg_partition_tree('priorly_service.mq_publish') p WHERE p.isleaf";
     let before: String = admin.query_one(files, &[]).await?.try_get(0)?;
@@ -263,6 +267,9 @@ async fn rows_of_before_get_priority_0_without_being_written_again() -> Outcome 
         1500
     );
     // Partitions are detached and attached again, which PostgreSQL refuses where a rule is not validated.
+    let mended =
+        login.query_one("SELECT said FROM tpro.mend_partitions('priorly', 'mq_publish', 3600)", &[]).await?;
+    assert!(mended.get::<_, &str>(0).contains("again: it was detached"), "{mended:?}");
     let cut = "SELECT tpro.make_partitions('priorly', 'mq_publish', 1000)";
     assert_ne!(login.query(cut, &[]).await?.len(), 0);
     let rules = "SELECT count(*) FROM pg_constraint k JOIN pg_partition_tree('priorly_service.mq_publish') p ON p.relid = k.conrelid
