@@ -13,7 +13,7 @@ async fn count(session: &Client, query: &str) -> Outcome<i64> {
     Ok(session.query_one(query, &[]).await?.try_get(0)?)
 }
 
-/// A database of release 0.1.0 with this service, whose extension is updated and whose service is not.
+/// A database of release 0.1.0 with this service. The extension is updated, the service is not.
 async fn half_upgraded(service: &str) -> Outcome<Database> {
     let database = Postgres::shared().await?.database_of(BEFORE).await?;
     database.create_service_of(BEFORE, service).await?;
@@ -266,7 +266,8 @@ async fn rows_of_before_get_priority_0_without_being_written_again() -> Outcome 
         count(&admin, "SELECT count(*) FROM priorly_service.mq_publish WHERE priority = 0").await?,
         1500
     );
-    // Partitions are detached and attached again, which PostgreSQL refuses where a rule is not validated.
+    // Partitions are detached and attached again. PostgreSQL attaches none whose rule is not
+    // validated.
     let mended =
         login.query_one("SELECT said FROM tpro.mend_partitions('priorly', 'mq_publish', 3600)", &[]).await?;
     assert!(mended.get::<_, &str>(0).contains("again: it was detached"), "{mended:?}");
