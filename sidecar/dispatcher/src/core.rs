@@ -41,6 +41,7 @@ mod note;
 mod outcome;
 mod outcomes;
 pub(crate) mod outgoing;
+pub mod priority;
 pub mod published;
 pub(crate) mod pulse;
 mod put_off;
@@ -69,6 +70,7 @@ mod timers;
 mod timing;
 mod trace;
 mod turn;
+pub(crate) mod unreplied;
 pub(crate) mod writing;
 
 use std::{
@@ -90,12 +92,14 @@ pub use self::{
     lanes::Bounds,
     link::NATS_PATIENCE,
     outgoing::Outgoing,
+    priority::Priority,
     pulse::SILENCE,
     reply_queue::Place,
     settings::Settings,
     settled::Settled,
     stuck::SWALLOWED,
     take_over::{Begin, Finding, Found, Inquiry, TakeOver},
+    unreplied::Unreplied,
     writing::{Trouble, Unwritten, Writing},
 };
 use self::{
@@ -175,9 +179,7 @@ impl Core {
             clock: (SystemTime::UNIX_EPOCH, now),
             settings,
         };
-        for (id, lane) in pending {
-            core.keep(id, &lane);
-        }
+        pending.iter().for_each(|row| core.keep(row));
         owed.into_iter().for_each(|id| core.note_reply(id, true));
         core.pulse.first_beat();
         core.run(Statement::Heartbeat);

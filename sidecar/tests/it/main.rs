@@ -81,6 +81,7 @@ mod plans;
 mod poison;
 mod poolers;
 mod ports;
+mod priorities;
 mod proofs;
 mod put_off;
 mod raw;

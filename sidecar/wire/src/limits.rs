@@ -24,6 +24,9 @@ pub const MAX_HOPS: u32 = 16;
 /// Longest time a requester may wait for a reply, in seconds: a day.
 pub const MAX_TIMEOUT: i32 = 86_400;
 
+/// The highest priority of a message; the lowest is 0.
+pub const MAX_PRIORITY: i32 = 3;
+
 /// Longest name of a space or a service, in bytes.
 pub const MAX_NAME: usize = 40;
 

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::limits::{MAX_DEPTH, MAX_HEADERS, MAX_LABEL, MAX_TIMEOUT, MAX_TRACESTATE};
+use crate::limits::{MAX_DEPTH, MAX_HEADERS, MAX_LABEL, MAX_PRIORITY, MAX_TIMEOUT, MAX_TRACESTATE};
 
 /// A value that a column does not take.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -30,6 +30,8 @@ pub enum Rule {
     Word,
     /// Seconds within the limits.
     Timeout,
+    /// A priority there is.
+    Priority,
     /// An object.
     HeadersObject,
     /// Not too long.
@@ -63,6 +65,7 @@ impl fmt::Display for Rule {
             Self::Name => f.write_str("must match ^[a-z][a-z0-9_]{0,39}$"),
             Self::Word => f.write_str("must match ^[A-Za-z0-9_-]{1,100}$"),
             Self::Timeout => write!(f, "must be 0 to {MAX_TIMEOUT} seconds"),
+            Self::Priority => write!(f, "must be 0 to {MAX_PRIORITY}"),
             Self::HeadersObject => f.write_str("must be a JSON object, and its member request one too"),
             Self::HeadersSize => write!(f, "must be at most {MAX_HEADERS} bytes of JSON text"),
             Self::RequestType => f.write_str("may ask for no other request.type than single"),

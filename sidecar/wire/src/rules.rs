@@ -10,7 +10,7 @@ use serde_json::value::RawValue;
 
 use crate::budget::Budget;
 use crate::headers::is_language;
-use crate::limits::{MAX_DEPTH, MAX_HEADERS, MAX_LABEL};
+use crate::limits::{MAX_DEPTH, MAX_HEADERS, MAX_LABEL, MAX_PRIORITY};
 use crate::protocol::Protocol;
 pub use crate::rule::{Rule, RuleError};
 use crate::shape::Shape;
@@ -59,6 +59,17 @@ pub fn timeout(seconds: i32) -> Result<(), RuleError> {
         Err(_) => Err(RuleError {
             shown: Some(seconds.to_string().into()),
             ..RuleError::hidden("timeout", Rule::Timeout)
+        }),
+    }
+}
+
+/// Column `priority`: 0 to 3.
+pub fn priority(priority: i32) -> Result<(), RuleError> {
+    match (0..=MAX_PRIORITY).contains(&priority) {
+        true => Ok(()),
+        false => Err(RuleError {
+            shown: Some(priority.to_string().into()),
+            ..RuleError::hidden("priority", Rule::Priority)
         }),
     }
 }

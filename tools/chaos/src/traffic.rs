@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use crate::random::Random;
 
 /// The columns of a row as [`Ask::values`] and [`Ask::copy_line`] give them.
-pub const COLUMNS: &str = "protocol, service_name, entity, method_name, timeout, headers, body";
+pub const COLUMNS: &str = "protocol, service_name, entity, method_name, timeout, headers, body, priority";
 
 /// The marks of all that is published, in the order of their publishing sessions.
 pub type Mark = u64;
@@ -141,14 +141,15 @@ impl Ask {
     pub fn values(&self) -> String {
         // No value has a quote in it.
         format!(
-            "('{}', '{}', '{}', '{}', {}, '{}', '{}')",
+            "('{}', '{}', '{}', '{}', {}, '{}', '{}', {})",
             self.protocol,
             self.service,
             self.entity,
             self.method,
             self.timeout,
             self.headers(),
-            self.body
+            self.body,
+            self.priority()
         )
     }
 
@@ -156,29 +157,36 @@ impl Ask {
     pub fn copy_line(&self) -> String {
         // Nor a backslash or a tab.
         format!(
-            "{}\t{}\t{}\t{}\t{}\t{}\t{}\n",
+            "{}\t{}\t{}\t{}\t{}\t{}\t{}\t{}\n",
             self.protocol,
             self.service,
             self.entity,
             self.method,
             self.timeout,
             self.headers(),
-            self.body
+            self.body,
+            self.priority()
         )
     }
 
     /// As the arguments of `tpro.publish` and `tpro.request`.
     pub fn arguments(&self) -> String {
         format!(
-            "'{}', '{}', '{}', '{}', '{}', {}, '{}'",
+            "'{}', '{}', '{}', '{}', '{}', {}, '{}', priority => {}",
             self.service,
             self.entity,
             self.method,
             self.body,
             self.headers(),
             self.timeout,
-            self.protocol
+            self.protocol,
+            self.priority()
         )
+    }
+
+    /// Half of the messages have none.
+    fn priority(&self) -> u64 {
+        [0, 0, 0, 1, 2, 3][(self.mark % 6) as usize]
     }
 
     fn headers(&self) -> Value {

@@ -47,7 +47,7 @@ impl Core {
         self.pulse.answers(self.now);
         match done {
             Done::LookedBack { until, found, owed, drawn, .. } => {
-                for id in found.into_iter().map(|(id, _)| id).chain(owed) {
+                for id in found.into_iter().map(|row| row.id).chain(owed) {
                     self.schedule.read(id);
                 }
                 self.reading.looked_back(until, drawn);

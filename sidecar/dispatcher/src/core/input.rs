@@ -13,6 +13,7 @@ use super::{
     reply_queue::Place,
     settled::Settled,
     snapshot::Snapshot,
+    unreplied::Unreplied,
     writing::{Unwritten, Writing},
 };
 
@@ -122,8 +123,8 @@ pub enum Done {
     LookedBack {
         /// Everything below the floor that is visible in it was found.
         until: Snapshot,
-        /// The rows without a reply, and their lanes.
-        found: Vec<(i64, String)>,
+        /// The rows without a reply.
+        found: Vec<Unreplied>,
         /// The rows with a reply that name a label for it.
         owed: Vec<i64>,
         /// The last id that was drawn by then.

@@ -13,6 +13,7 @@ use super::{
     recovery::{PAGE, Recovered},
     snapshot::Snapshot,
     turn::WAITING_MAX,
+    unreplied::Unreplied,
 };
 
 impl Core {
@@ -24,7 +25,7 @@ impl Core {
         }
         let (window, first, doubted) = self.reading.page_begins(self.now);
         let limit = self.lanes.page();
-        let closed = self.lanes.closed().into_iter().map(str::to_owned).collect();
+        let closed = self.lanes.closed();
         self.run(Statement::Page { window, first, limit, closed, doubted });
     }
 
@@ -50,18 +51,16 @@ impl Core {
     }
 
     /// Keeps a row that may have been sent as its id, once.
-    pub(super) fn keep(&mut self, id: i64, lane: &str) {
-        if self.schedule.read(id) {
-            let lane = self.lanes.of(lane);
-            self.lanes.wait(lane, Waiting::new(id, true));
+    pub(super) fn keep(&mut self, row: &Unreplied) {
+        if self.schedule.read(row.id) {
+            let lane = self.lanes.of(&row.lane, row.priority);
+            self.lanes.wait(lane, Waiting::new(row.id, true));
         }
     }
 
     pub(super) fn on_recovered(&mut self, page: Recovered) {
         self.count_read("recovery");
-        for (id, lane) in &page.rows {
-            self.keep(*id, lane);
-        }
+        page.rows.iter().for_each(|row| self.keep(row));
         page.owed.iter().for_each(|id| self.note_reply(*id, true));
         self.schedule.news();
         if self.reading.recovered(page) {
@@ -91,7 +90,7 @@ impl Core {
 
     /// A row of a page: sent at once if its lane has room.
     fn take(&mut self, row: Row) {
-        let lane = self.lanes.of(&row.lane);
+        let lane = self.lanes.of(&row.lane, row.priority);
         if !self.schedule.read(row.id) {
             return;
         }
@@ -109,18 +108,17 @@ impl Core {
     pub(super) fn on_fetched(&mut self, asked: &[(LaneId, Waiting)], mut rows: Vec<Row>, gone: &[i64]) {
         self.reading.fetched();
         self.count_read("fetch");
+        asked.iter().for_each(|(lane, _)| self.lanes.fetched(*lane));
         let mut back = Vec::new();
         for (lane, waiting) in asked {
             let found = rows.binary_search_by_key(&waiting.id(), |row| row.id);
             let is_gone = gone.binary_search(&waiting.id()).is_ok();
             if is_gone || !self.awaits_reply(waiting.id()) {
-                self.lanes.fetched(*lane);
                 self.pass_over(waiting.id(), is_gone && found.is_ok_and(|at| rows[at].forwards));
                 continue;
             }
             let Ok(at) = found else {
                 // Its partition was dropped: there is nothing left to settle.
-                self.lanes.fetched(*lane);
                 self.schedule.settled(waiting.id());
                 continue;
             };
@@ -130,11 +128,8 @@ impl Core {
                         back.push((*lane, row, bytes));
                     }
                 }
-                Content::Broken(broken) => {
-                    self.lanes.fetched(*lane);
-                    self.settle_broken(waiting.id(), *lane, *broken);
-                }
-                Content::Bare => self.lanes.fetched(*lane),
+                Content::Broken(broken) => self.settle_broken(waiting.id(), *lane, *broken),
+                Content::Bare => {}
             }
         }
         // The last first, so that they stand in their order before the others.
@@ -151,9 +146,6 @@ impl Core {
         fetched: bool,
     ) -> Result<(), (Waiting, usize)> {
         if let Some(outcome) = self.unsendable(&row, may_have_run) {
-            if fetched {
-                self.lanes.fetched(lane);
-            }
             self.settle_unsent(*row, lane, outcome);
             return Ok(());
         }

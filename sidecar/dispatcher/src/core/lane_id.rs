@@ -1,5 +1,11 @@
-//! The number of a lane.
+//! The place of a message among the lanes: its lane and its priority there.
 
-/// The number of a lane: it stays with the lane while that holds anything.
+use super::priority::Priority;
+
+/// The number of a lane, which stays with the lane while that holds anything, and the priority of a
+/// message within it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-pub struct LaneId(pub(super) u32);
+pub struct LaneId {
+    pub(super) slot: u32,
+    pub(super) priority: Priority,
+}

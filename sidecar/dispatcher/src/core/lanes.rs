@@ -31,16 +31,13 @@ use tpro_runtime::presence::Presence;
 use tpro_wire::random::Random;
 
 pub use self::load::Bounds;
-use self::{
-    hold::{CATCH_UP, Hold, PATIENCE},
-    load::Load,
-    slots::Slots,
-};
+use self::{hold::Hold, load::Load, slots::Slots};
 use super::{
     in_flight::Key,
     lane::{CopyId, Lane, Waiting},
     lane_id::LaneId,
     message::{Place, Refusal},
+    priority::Priority,
 };
 
 /// The window that a lane begins with.
@@ -73,9 +70,11 @@ impl Lanes {
         }
     }
 
-    /// The lane with this name (`space.service`). A new lane is made if there is none.
-    pub fn of(&mut self, name: &str) -> LaneId {
-        self.slots.of(name, FIRST_WINDOW.min(self.load.bounds().lane))
+    /// The lane with this name (`space.service`), for a message of this priority. A new lane is
+    /// made if there is none.
+    pub fn of(&mut self, name: &str, priority: Priority) -> LaneId {
+        let slot = self.slots.of(name, FIRST_WINDOW.min(self.load.bounds().lane));
+        LaneId { slot, priority }
     }
 
     /// Messages that await a reply.
@@ -99,18 +98,19 @@ impl Lanes {
         self.load.is_choked()
     }
 
-    /// Lets a message of this size fly, if its lane has room and nobody waits before it.
+    /// Lets a message of this size fly, if its lane has room and none of its priority waits before
+    /// it.
     pub fn admit(&mut self, id: LaneId, bytes: usize) -> bool {
-        let open = self.slots.get_mut(id).is_some_and(|lane| lane.waiting() == 0);
+        let open = self.slots.get_mut(id).is_some_and(|lane| lane.waiting_with(id.priority) == 0);
         open && self.take_off(id, bytes)
     }
 
-    /// Lets a message that was fetched for its lane fly; it is ahead of those that still wait.
+    /// Lets a message that was fetched for its lane fly; it is ahead of those that still wait. All
+    /// rows of the read are [`Self::fetched`] before, so that the first have room before the last.
     pub fn admit_fetched(&mut self, id: LaneId, bytes: usize) -> bool {
-        self.fetched(id);
         let flies = self.take_off(id, bytes);
         if flies && let Some(lane) = self.slots.get_mut(id) {
-            lane.fetched_flies();
+            lane.fetched_flies(id.priority);
         }
         flies
     }
@@ -118,24 +118,24 @@ impl Lanes {
     /// A row that was asked for has come, or will not.
     pub fn fetched(&mut self, id: LaneId) {
         if let Some(lane) = self.slots.get_mut(id) {
-            lane.fetched();
+            lane.fetched(id.priority);
         }
     }
 
     fn take_off(&mut self, id: LaneId, bytes: usize) -> bool {
         let share = self.load.share();
         self.load.note(bytes);
-        let flies = self.slots.get_mut(id).is_some_and(|lane| lane.take_off(bytes, share));
+        let flies = self.slots.get_mut(id).is_some_and(|lane| lane.take_off(id.priority, bytes, share));
         if flies {
             self.load.take_off(bytes);
         }
         flies
     }
 
-    /// Keeps a row as its id, behind those of its lane that wait.
+    /// Keeps a row as its id, behind those of its lane and priority that wait.
     pub fn wait(&mut self, id: LaneId, row: Waiting) {
         if let Some(lane) = self.slots.get_mut(id) {
-            lane.wait(row);
+            lane.wait(id.priority, row);
             self.waiting += 1;
         }
     }
@@ -144,7 +144,7 @@ impl Lanes {
     /// others.
     pub fn wait_first(&mut self, id: LaneId, row: Waiting, bytes: usize) {
         if let Some(lane) = self.slots.get_mut(id) {
-            lane.wait_first(row, bytes);
+            lane.wait_first(id.priority, row, bytes);
             self.waiting += 1;
         }
     }
@@ -160,7 +160,7 @@ impl Lanes {
     /// nobody runs its service.
     pub fn refuse(&mut self, id: LaneId, key: Key, refusal: Refusal, who: CopyId, now: Instant) -> bool {
         let Some(lane) = self.slots.get_mut(id) else { return false };
-        let news = lane.refuse(key, refusal, who, &mut self.random, now);
+        let news = lane.refuse((key, id.priority), refusal, who, &mut self.random, now);
         self.load.refuse();
         news
     }
@@ -222,7 +222,7 @@ impl Lanes {
     /// one.
     pub fn put_off(&mut self, id: LaneId, place: Place) {
         if let Some(lane) = self.slots.get_mut(id)
-            && lane.put_off(place)
+            && lane.put_off(id.priority, place)
         {
             self.load.refuse();
         }
@@ -231,7 +231,7 @@ impl Lanes {
     /// A message that was put off is due; it flies.
     pub fn come_back(&mut self, id: LaneId) {
         if let Some(lane) = self.slots.get_mut(id) {
-            lane.come_back();
+            lane.come_back(id.priority);
             self.load.try_again();
         }
     }
@@ -239,7 +239,7 @@ impl Lanes {
     /// A message has its outcome: its place in the lane is free, its outcome of so many bytes is to
     /// be written.
     pub fn land(&mut self, id: LaneId, bytes: usize, place: Place, outcome: usize) {
-        let flew = self.slots.get_mut(id).is_some_and(|lane| lane.land(bytes, place));
+        let flew = self.slots.get_mut(id).is_some_and(|lane| lane.land(id.priority, bytes, place));
         self.load.land(bytes, flew, outcome);
     }
 
@@ -289,7 +289,7 @@ impl Lanes {
         self.load.settled(count, bytes);
     }
 
-    /// Rows to fetch now, all lanes in turn.
+    /// Rows to fetch now: all lanes and their priorities in turn.
     pub fn take_fetch(&mut self, now: Instant) -> Vec<(LaneId, Waiting)> {
         let mut rows = Vec::new();
         if self.waiting == 0 {
@@ -297,40 +297,29 @@ impl Lanes {
         }
         let share = self.load.share();
         let mut taken = 0;
-        for (id, lane) in self.slots.in_turn() {
-            let (count, bytes) = lane.fetchable(share, share.page - rows.len(), taken, now);
-            if count > 0 {
-                taken += bytes;
-                lane.fetch(count, share, now, |row| rows.push((id, row)));
+        for (slot, lane) in self.slots.in_turn() {
+            for priority in lane.turns() {
+                let left = share.page - rows.len();
+                let (count, bytes) = lane.fetchable(priority, share, left, taken, now);
+                if count > 0 {
+                    taken += bytes;
+                    lane.fetch(priority, count, share, now, |row| {
+                        rows.push((LaneId { slot, priority }, row));
+                    });
+                }
             }
         }
         self.waiting -= rows.len();
         rows
     }
 
-    /// The names of the lanes whose rows are better read without their bodies now.
-    pub fn closed(&self) -> Vec<&str> {
+    /// The lanes and priorities whose rows are better read without their bodies now, as
+    /// `space.service.priority`.
+    pub fn closed(&self) -> Vec<String> {
         let share = self.load.share();
-        let closed = self.slots.iter().filter(|lane| lane.waiting() > 0 || lane.is_tight(share));
-        closed.map(Lane::name).collect()
-    }
-
-    /// Until when to hold the next read, because a lane in which little or nothing waits has just
-    /// become tight.
-    pub fn hold_reading(&mut self, now: Instant) -> Option<Instant> {
-        let share = self.load.share();
-        let little = CATCH_UP * share.page;
-        let mut until: Option<Instant> = None;
-        for lane in self.slots.iter_mut() {
-            if lane.waiting() == 0 && !lane.is_tight(share) {
-                lane.has_opened();
-            } else if lane.waiting() <= little {
-                let opens = lane.tight_since(now) + PATIENCE;
-                if opens > now {
-                    until = Some(until.map_or(opens, |until| until.min(opens)));
-                }
-            }
-        }
-        self.hold.until(until, now)
+        let all = self.slots.iter().flat_map(|lane| Priority::ALL.map(|priority| (lane, priority)));
+        all.filter(|(lane, priority)| lane.waiting_with(*priority) > 0 || lane.is_felt(*priority, share))
+            .map(|(lane, priority)| format!("{}.{}", lane.name(), priority.number()))
+            .collect()
     }
 }

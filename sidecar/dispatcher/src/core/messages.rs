@@ -7,15 +7,16 @@ use tpro_wire::uid::Uid;
 use super::{
     in_flight::{InFlight, Key},
     message::Message,
+    priority::{ByPriority, Priority},
     timers::Timers,
 };
 
 /// The messages in flight.
 pub struct Messages {
     in_flight: InFlight<Message>,
-    /// The messages to be sent. Keys of messages that were settled or put off meanwhile are
-    /// passed over.
-    queue: VecDeque<Key>,
+    /// The messages to be sent, by their priority. Keys of messages that were settled or put off
+    /// meanwhile are passed over.
+    queues: ByPriority<VecDeque<Key>>,
     timers: Timers,
     /// Reused between turns.
     fired: Vec<Key>,
@@ -26,16 +27,18 @@ impl Messages {
     pub fn new(now: Instant) -> Self {
         Self {
             in_flight: InFlight::default(),
-            queue: VecDeque::new(),
+            queues: ByPriority::default(),
             timers: Timers::new(now),
             fired: Vec::new(),
         }
     }
 
-    /// Has a new message sent after the others. Gives it back when its uid is in flight already.
+    /// Has a new message sent after the others of its priority. Gives it back when its uid is in
+    /// flight already.
     pub fn begin(&mut self, message: Message) -> Option<Message> {
+        let queue = self.queues.get_mut(message.lane.priority);
         match self.in_flight.insert(message.row.uid, message) {
-            Ok(key) => self.queue.push_back(key),
+            Ok(key) => queue.push_back(key),
             Err(message) => return Some(message),
         }
         None
@@ -65,21 +68,26 @@ impl Messages {
 
     /// Queues a message for another attempt, unless it is queued.
     pub fn send_again(&mut self, key: Key) {
-        if self.in_flight.get_mut(key).is_some_and(Message::queue) {
-            self.queue.push_back(key);
+        let Some(message) = self.in_flight.get_mut(key) else { return };
+        if message.queue() {
+            self.queues.get_mut(message.lane.priority).push_back(key);
         }
     }
 
-    /// The next message to be sent.
+    /// The next message to be sent: one of the highest priority there is. None of the others
+    /// starves, since a lane lets only so many of each into flight.
     pub fn next_queued(&mut self) -> Option<Key> {
         let in_flight = &self.in_flight;
         let is_queued = |key: &Key| in_flight.get(*key).is_some_and(Message::is_queued);
-        std::iter::from_fn(|| self.queue.pop_front()).find(is_queued)
+        Priority::ALL.into_iter().find_map(|priority| {
+            let queue = self.queues.get_mut(priority);
+            std::iter::from_fn(|| queue.pop_front()).find(is_queued)
+        })
     }
 
     /// True if messages may wait to be sent.
     pub fn has_queued(&self) -> bool {
-        !self.queue.is_empty()
+        self.queues.iter().any(|(_, queue)| !queue.is_empty())
     }
 
     /// Has a message looked at when it is due, unless it is looked at before anyway.

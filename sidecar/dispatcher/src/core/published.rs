@@ -9,7 +9,7 @@ use std::{
 use bytes::Bytes;
 use tpro_wire::{budget::Budget, protocol::Protocol, target::Target, trace::TraceParent, uid::Uid};
 
-use super::snapshot::Xid;
+use super::{priority::Priority, snapshot::Xid};
 
 /// A published row, ready to be sent.
 #[derive(Clone)]
@@ -80,6 +80,8 @@ pub struct Row {
     pub id: i64,
     /// The lane it belongs to, `space.service`; rows of one lane may share the text.
     pub lane: Arc<str>,
+    /// Its priority there.
+    pub priority: Priority,
     /// It names a label for its reply.
     pub forwards: bool,
     /// The rest of it.

@@ -6,7 +6,10 @@
 //! message that may have run already gets a fresh budget, and is never settled as if nobody had
 //! taken it. Sending begins meanwhile, at the pace of windows that begin small.
 
-use super::snapshot::{Snapshot, Xid};
+use super::{
+    snapshot::{Snapshot, Xid},
+    unreplied::Unreplied,
+};
 
 /// Rows looked through at a time; they come without bodies.
 pub const PAGE: usize = 5_000;
@@ -20,8 +23,8 @@ pub struct Recovered {
     pub last: Option<(Xid, i64)>,
     /// It has as many rows as a page may have.
     pub full: bool,
-    /// Rows without a reply, and their lanes.
-    pub rows: Vec<(i64, String)>,
+    /// Rows without a reply.
+    pub rows: Vec<Unreplied>,
     /// Rows with a reply that name a label for it. The reply may have been published, or not.
     pub owed: Vec<i64>,
 }

@@ -2,14 +2,14 @@
 
 use rustc_hash::FxHashSet;
 
-use super::{cursor::Cursor, snapshot::Snapshot};
+use super::{cursor::Cursor, snapshot::Snapshot, unreplied::Unreplied};
 
 /// A statement of the start. They run one after the other.
 #[derive(Clone, Debug)]
 pub enum Inquiry {
     /// Read the durable cursor.
     Cursor,
-    /// Look which of these rows have no reply, and their lanes.
+    /// Look which of these rows have no reply.
     Unsettled(Vec<i64>),
     /// Look which of these rows, which have a reply, name a label for it.
     Owed(Vec<i64>),
@@ -26,8 +26,8 @@ pub enum Inquiry {
 pub enum Finding {
     /// The durable cursor.
     Cursor(Cursor),
-    /// Rows without a reply, and their lanes.
-    Unsettled(Vec<(i64, String)>),
+    /// Rows without a reply.
+    Unsettled(Vec<Unreplied>),
     /// Rows with a reply that name a label for it.
     Owed(Vec<i64>),
     /// The cursor has moved.
@@ -51,7 +51,7 @@ pub enum Begin {
 #[derive(Debug, Default)]
 pub struct TakeOver {
     cursor: Option<Cursor>,
-    pending: Option<Vec<(i64, String)>>,
+    pending: Option<Vec<Unreplied>>,
     /// Pending rows with a reply, until it is known which of them name a label for it.
     settled: Vec<i64>,
     owed: Vec<i64>,
@@ -68,8 +68,8 @@ pub struct Found {
     pub(super) seen: Snapshot,
     /// The leader before may have sent everything visible in it; none if it has left nothing.
     pub(super) until: Option<Snapshot>,
-    /// Rows that were read and have no reply, and their lanes.
-    pub(super) pending: Vec<(i64, String)>,
+    /// Rows that were read and have no reply.
+    pub(super) pending: Vec<Unreplied>,
     /// Rows whose reply may not have been published to the label that they name for it.
     pub(super) owed: Vec<i64>,
     /// The reason why replies cannot be written.
@@ -116,7 +116,7 @@ impl TakeOver {
         match finding {
             Finding::Cursor(cursor) => self.cursor = Some(cursor),
             Finding::Unsettled(pending) => {
-                let open: FxHashSet<i64> = pending.iter().map(|(id, _)| *id).collect();
+                let open: FxHashSet<i64> = pending.iter().map(|row| row.id).collect();
                 let named = self.cursor.iter().flat_map(|cursor| &cursor.pending);
                 self.settled = named.copied().filter(|id| !open.contains(id)).collect();
                 self.pending = Some(pending);
@@ -144,9 +144,7 @@ mod tests {
                 Inquiry::Cursor => ("cursor", Finding::Cursor(cursor.clone())),
                 Inquiry::Unsettled(ids) => (
                     "unsettled",
-                    Finding::Unsettled(
-                        ids.into_iter().filter(|id| *id < 10).map(|id| (id, "tpro.co".into())).collect(),
-                    ),
+                    Finding::Unsettled(ids.into_iter().filter(|id| *id < 10).map(Unreplied::test).collect()),
                 ),
                 Inquiry::Owed(ids) => ("owed", Finding::Owed(ids)),
                 Inquiry::MoveCursor(cursor) => {

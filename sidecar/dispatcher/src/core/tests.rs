@@ -243,6 +243,7 @@ fn row(id: i64, seconds: i32) -> Row {
         tx: Xid(2),
         id,
         lane: "tpro.co".into(),
+        priority: Priority::default(),
         forwards: false,
         content: Content::Whole(Box::new(published)),
     }

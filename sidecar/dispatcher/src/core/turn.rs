@@ -6,7 +6,7 @@ use tpro_runtime::plant;
 
 use super::{
     Action, Core, Done, End, Notice, State, Statement, bell::Act, cursor::Cursor, snapshot::Snapshot,
-    writing::Step,
+    unreplied::Unreplied, writing::Step,
 };
 
 /// Rows that may wait as ids; beyond it nothing is read until some are settled.
@@ -125,7 +125,7 @@ impl Core {
     fn on_looked_back(
         &mut self,
         until: Snapshot,
-        (found, owed): (&[(i64, String)], Vec<i64>),
+        (found, owed): (&[Unreplied], Vec<i64>),
         drawn: i64,
         moves: bool,
     ) {
@@ -135,9 +135,7 @@ impl Core {
                 "messages came with ids that were drawn long ago; they are sent now"
             );
         }
-        for (id, lane) in found {
-            self.keep(*id, lane);
-        }
+        found.iter().for_each(|row| self.keep(row));
         owed.into_iter().for_each(|id| self.note_reply(id, true));
         self.reading.looked_back(until, drawn);
         if moves || !found.is_empty() {

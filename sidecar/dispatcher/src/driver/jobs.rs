@@ -56,7 +56,7 @@ pub(crate) fn job(outbox: Arc<Outbox>, clock: &Clock, statement: Statement) -> J
         .boxed(),
         Statement::Missing(writing) => async move {
             let ids: Vec<i64> = writing.part().iter().map(|settled| settled.settlement.id).collect();
-            let missing = outbox.unsettled(&ids).await?.into_iter().map(|(id, _)| id).collect();
+            let missing = outbox.unsettled(&ids).await?.into_iter().map(|row| row.id).collect();
             Ok(Done::Missing(writing, missing))
         }
         .boxed(),

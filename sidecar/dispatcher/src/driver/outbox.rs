@@ -25,7 +25,7 @@ pub(crate) use self::error::OutboxError;
 use self::{asked::Asked, error::unwritten, statements::Statements};
 use super::{forward, row};
 use crate::core::{
-    Forward, Settled, Unwritten,
+    Forward, Priority, Settled, Unreplied, Unwritten,
     cursor::Cursor,
     published,
     reader::Window,
@@ -35,8 +35,8 @@ use crate::core::{
 /// Rows that were looked back at.
 #[derive(Default)]
 pub(crate) struct Looked {
-    /// Rows without a reply, and their lanes.
-    pub found: Vec<(i64, String)>,
+    /// Rows without a reply.
+    pub found: Vec<Unreplied>,
     /// Rows with a reply that name a label for it.
     pub owed: Vec<i64>,
     /// The place of the last row of a full page.
@@ -70,7 +70,8 @@ impl Outbox {
     }
 
     /// A page of the outbox from the id `first` on, and the snapshot it was read in. `closed` are
-    /// the lanes whose rows come without bodies, none for all of them.
+    /// the lanes and priorities (`space.service.priority`) whose rows come without bodies, none for
+    /// all of them.
     pub async fn read(
         &self,
         window: &Window,
@@ -131,7 +132,7 @@ impl Outbox {
             let id = row.try_get(1).map_err(run)?;
             place = Some((row.try_get(0).map_err(run)?, id));
             if row.try_get::<_, Option<bool>>(3).map_err(run)?.is_none() {
-                looked.found.push((id, row.try_get(2).map_err(run)?));
+                looked.found.push(unreplied(row, (1, 2, 5)).map_err(run)?);
             } else if row.try_get(4).map_err(run)? {
                 looked.owed.push(id);
             }
@@ -159,13 +160,13 @@ impl Outbox {
         found.and_then(|found| row::rows(&found)).map_err(run)
     }
 
-    /// Those of these rows that have no reply, and their lanes.
-    pub async fn unsettled(&self, ids: &[i64]) -> Result<Vec<(i64, String)>, OutboxError> {
+    /// Those of these rows that have no reply.
+    pub async fn unsettled(&self, ids: &[i64]) -> Result<Vec<Unreplied>, OutboxError> {
         let run = |source| OutboxError::Run { name: "outbox.unsettled", source };
         let (least, greatest) = ends(ids);
         let rows =
             self.client.query(&self.statements.unsettled, &[&ids, &least, &greatest]).await.map_err(run)?;
-        rows.iter().map(|row| Ok((row.try_get(0)?, row.try_get(1)?))).collect::<Result<_, _>>().map_err(run)
+        rows.iter().map(|row| unreplied(row, (0, 1, 2))).collect::<Result<_, _>>().map_err(run)
     }
 
     /// Those of these rows that have a reply, in order.
@@ -311,6 +312,18 @@ async fn before<F: Future>(first: F, second: impl Future) -> F::Output {
         given
     })
     .await
+}
+
+/// A row without a reply, by the places of its id, its lane and its priority.
+fn unreplied(
+    row: &Row,
+    (id, lane, priority): (usize, usize, usize),
+) -> Result<Unreplied, tokio_postgres::Error> {
+    Ok(Unreplied {
+        id: row.try_get(id)?,
+        lane: row.try_get(lane)?,
+        priority: Priority::of(row.try_get::<_, Option<i32>>(priority)?.unwrap_or_default()),
+    })
 }
 
 /// The least and the greatest of these.

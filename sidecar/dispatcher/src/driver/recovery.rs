@@ -30,7 +30,7 @@ pub(crate) async fn page(outbox: &Outbox, window: &Window) -> Result<Recovered, 
     let rows = if ids.is_empty() { Vec::new() } else { outbox.unsettled(&ids).await? };
     // Those without a reply have nothing to be published yet.
     if !owed.is_empty() {
-        let open: FxHashSet<i64> = rows.iter().map(|(id, _)| *id).collect();
+        let open: FxHashSet<i64> = rows.iter().map(|row| row.id).collect();
         owed.retain(|id| !open.contains(id));
     }
     Ok(Recovered { cur, last: places.last().copied(), full: places.len() == PAGE, rows, owed })

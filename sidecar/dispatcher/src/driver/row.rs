@@ -17,6 +17,7 @@ use tpro_wire::{
 use uuid::Uuid;
 
 use crate::core::{
+    Priority,
     published::{self, Broken, Content, Published},
     snapshot::Xid,
 };
@@ -36,6 +37,7 @@ mod column {
     pub const HEADERS: usize = 11;
     pub const BODY: usize = 12;
     pub const REPLY_TO: usize = 13;
+    pub const PRIORITY: usize = 14;
 }
 
 /// A row's place in the order of reading.
@@ -76,7 +78,8 @@ pub(crate) fn rows(rows: &[Row]) -> Result<Vec<published::Row>, tokio_postgres::
         };
         let label = label(row)?;
         let content = content(row, label, &mut last)?;
-        read.push(published::Row { tx, id, lane, forwards: label.is_some(), content });
+        let priority = Priority::of(row.try_get::<_, Option<i32>>(column::PRIORITY)?.unwrap_or_default());
+        read.push(published::Row { tx, id, lane, priority, forwards: label.is_some(), content });
     }
     Ok(read)
 }

@@ -29,13 +29,14 @@ pub struct Publish<'a> {
     timeout: i32,
     headers: &'a str,
     protocol: Protocol,
+    priority: i32,
 }
 
 impl<'a> Publish<'a> {
     /// To `<service>.<entity>.<method_name>`, or with another space than our own in front; waits 15
     /// s for the reply.
     pub fn to(target: &'a str) -> Self {
-        Self { target, timeout: 15, headers: "{}", protocol: Protocol::JsonRpc }
+        Self { target, timeout: 15, headers: "{}", protocol: Protocol::JsonRpc, priority: 0 }
     }
 
     /// To the method of a request, as [`Publish::to`] does.
@@ -61,6 +62,11 @@ impl<'a> Publish<'a> {
     /// In this protocol.
     pub fn protocol(self, protocol: Protocol) -> Self {
         Self { protocol, ..self }
+    }
+
+    /// With this priority, 0 to 3. Of the messages to one service that wait, the highest go first.
+    pub fn priority(self, priority: i32) -> Self {
+        Self { priority, ..self }
     }
 
     /// Publishes it. `hops` is the number of services that the message has passed through already:
@@ -92,9 +98,9 @@ impl<'a> Publish<'a> {
         let passed = if hops == 0 { "{}".to_owned() } else { format!(r#"{{"tpro-hops":{hops}}}"#) };
         let row = statements
             .query_one(
-                "/* tpro.publish */ SELECT tpro.publish(service_name => $1, entity => $2, method_name => $3, \
+                "/* tpro.publish */ SELECT tpro.publish(service_name => $1::text, entity => $2, method_name => $3, \
                  body => $4::text::jsonb, headers => $5::text::jsonb || $10::text::jsonb, \
-                 timeout => $6, protocol => $7, sender => $8, space_name => $9)",
+                 timeout => $6, protocol => $7, sender => $8, space_name => $9, priority => $11)",
                 &[
                     &target.service(),
                     &target.entity(),
@@ -106,6 +112,7 @@ impl<'a> Publish<'a> {
                     &app.source.service.as_str(),
                     &target.space(),
                     &passed,
+                    &self.priority,
                 ],
             )
             .await?;
@@ -119,6 +126,7 @@ impl<'a> Publish<'a> {
     fn check(&self, body: &str) -> Result<(), RuleError> {
         let shape = Shape::of(body);
         rules::timeout(self.timeout)?;
+        rules::priority(self.priority)?;
         rules::headers(self.headers)?;
         rules::body(shape, limits::MAX_BODY)?;
         rules::body_for(self.protocol, shape)

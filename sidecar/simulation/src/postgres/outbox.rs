@@ -44,6 +44,7 @@ impl Server {
                 expires_at: new.expires_at,
                 direct: new.direct,
                 reply_to: new.reply_to,
+                priority: new.priority,
                 headers: new.headers,
                 body: new.body,
             }));
@@ -79,8 +80,10 @@ impl Server {
         }
         found.sort_by_key(|message| (message.tx, message.id));
         found.truncate(window.rows);
-        let is_whole =
-            |message: &Message| window.closed.as_ref().is_some_and(|closed| !closed.contains(&message.lane));
+        let is_whole = |message: &Message| {
+            let class = format!("{}.{}", message.lane, message.priority);
+            window.closed.as_ref().is_some_and(|closed| !closed.contains(&class))
+        };
         let rows = found.into_iter().map(|message| (message.clone(), is_whole(message))).collect();
         Page { cur: Some(cur.clone()), rows }
     }
@@ -106,6 +109,7 @@ impl Server {
                 tx: message.tx,
                 id: message.id,
                 lane: message.lane.clone(),
+                priority: message.priority,
                 settled: settled(message),
                 forwards: message.reply_to,
             })
@@ -129,7 +133,7 @@ impl Server {
         let open = self
             .fetch(view, service, ids)
             .filter(|message| self.heap.get(&reply_key(service, message.id), view).is_none());
-        Answer::Lanes(open.map(|message| (message.id, message.lane.clone())).collect())
+        Answer::Lanes(open.map(|message| (message.id, message.lane.clone(), message.priority)).collect())
     }
 
     /// `outbox.settled`.

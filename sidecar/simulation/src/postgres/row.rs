@@ -34,6 +34,8 @@ pub struct Message {
     pub direct: bool,
     /// It names a label for its reply.
     pub reply_to: bool,
+    /// 0 to 3, 3 first.
+    pub priority: i32,
     /// Headers, as text.
     pub headers: Arc<str>,
     /// Body, as text.

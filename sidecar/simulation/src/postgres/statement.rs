@@ -31,6 +31,8 @@ pub struct NewMessage {
     pub direct: bool,
     /// It names a label for its reply.
     pub reply_to: bool,
+    /// 0 to 3, 3 first.
+    pub priority: i32,
     /// Headers, as text.
     pub headers: Arc<str>,
     /// Body, as text.
@@ -48,8 +50,9 @@ pub struct Window {
     pub after: (Xid, i64),
     /// The most rows.
     pub rows: usize,
-    /// Lanes whose rows come without headers and body; none for all of them.
-    pub closed: Option<Vec<Arc<str>>>,
+    /// Lanes and priorities (`space.service.priority`) whose rows come without headers and body;
+    /// none for all of them.
+    pub closed: Option<Vec<String>>,
     /// The first id that is asked for.
     pub first: i64,
 }
@@ -91,6 +94,8 @@ pub struct LookedBack {
     pub id: i64,
     /// `space.service`.
     pub lane: Arc<str>,
+    /// Its priority there.
+    pub priority: i32,
     /// It has a reply.
     pub settled: bool,
     /// It names a label for it.
@@ -247,8 +252,8 @@ pub enum Answer {
     Messages(Vec<Message>),
     /// Ids.
     Ids(Vec<i64>),
-    /// Ids and lanes.
-    Lanes(Vec<(i64, Arc<str>)>),
+    /// Ids, lanes and priorities.
+    Lanes(Vec<(i64, Arc<str>, i32)>),
     /// Messages that were looked back at.
     LookedBack(Vec<LookedBack>),
     /// Replies for the subscribers of labels: id, uid and status.

@@ -445,7 +445,7 @@ fn a_full_disk_takes_no_rows_and_has_room_again() {
     let publish = || Statement::Publish(MAIN, vec![NewMessage::default()]);
     assert_eq!(bench.run(session, publish()), Err(SqlState::DISK_FULL));
     assert_eq!(bench.run(session, Statement::TryToSettle(MAIN)), Err(SqlState::DISK_FULL));
-    assert_eq!(bench.run(session, Statement::Unsettled(MAIN, vec![1])), Ok(Lanes(vec![(1, "".into())])));
+    assert_eq!(bench.run(session, Statement::Unsettled(MAIN, vec![1])), Ok(Lanes(vec![(1, "".into(), 0)])));
     bench.server.fill_disk(false);
     bench.publish(session, 1);
     assert_eq!(bench.run(session, Statement::TryToSettle(MAIN)), Ok(Done));

@@ -3,10 +3,10 @@
 //! It is the part of the driver that knows PostgreSQL. A job asks one statement after the other, and
 //! those of several jobs come to the session in the order in which they are asked.
 
-use std::{sync::Arc, time::Duration};
+use std::time::Duration;
 
 use tpro_dispatcher::core::{
-    Done, LaneId, Statement, Trouble, Unwritten, Waiting, Writing,
+    Done, LaneId, Statement, Trouble, Unreplied, Unwritten, Waiting, Writing,
     published::Row,
     reader::Window,
     recovery::{PAGE, Recovered},
@@ -32,11 +32,11 @@ pub enum Next {
     Fall(SqlState),
 }
 
-/// Rows that were looked back at: those without a reply and their lanes, and those with one that
-/// name a label for it.
+/// Rows that were looked back at: those without a reply, and those with one that name a label for
+/// it.
 #[derive(Default)]
 pub struct Looked {
-    found: Vec<(i64, String)>,
+    found: Vec<Unreplied>,
     owed: Vec<i64>,
 }
 
@@ -69,8 +69,7 @@ pub fn begin(service: Service, statement: Statement) -> Next {
     use postgres::Statement as Sql;
     match statement {
         Statement::Page { window, first, limit, closed, doubted } => {
-            let closed = Some(closed.into_iter().map(Arc::from).collect());
-            Next::Ask(Job::Page { limit, doubted }, read(service, &window, first, limit, closed))
+            Next::Ask(Job::Page { limit, doubted }, read(service, &window, first, limit, Some(closed)))
         }
         Statement::Recover(window) => Next::Ask(Job::Recover, read(service, &window, i64::MIN, PAGE, None)),
         Statement::Fetch { asked, doubted } => {
@@ -161,8 +160,8 @@ impl Job {
                 Next::Ask(Self::Recovered { cur, last, full, named }, Sql::Unsettled(service, ids))
             }
             (Self::Recovered { cur, last, full, named: mut owed }, Answer::Lanes(open)) => {
-                owed.retain(|id| !open.iter().any(|(other, _)| other == id));
-                let rows = open.into_iter().map(|(id, lane)| (id, lane.to_string())).collect();
+                owed.retain(|id| !open.iter().any(|(other, ..)| other == id));
+                let rows = open.iter().map(rows::unreplied).collect();
                 Next::Done(Done::Recovered(Recovered { cur, last, full, rows, owed }))
             }
             (Self::Fetch { asked, doubted }, Answer::Messages(messages)) => {
@@ -193,7 +192,7 @@ impl Job {
                 Next::Done(Done::Settled(writing, Ok(rows as u64)))
             }
             (Self::Missing(writing), Answer::Lanes(open)) => {
-                Next::Done(Done::Missing(writing, open.into_iter().map(|(id, _)| id).collect()))
+                Next::Done(Done::Missing(writing, open.into_iter().map(|(id, ..)| id).collect()))
             }
             (Self::LookBack { seen, until, last, moves, mut looked }, Answer::LookedBack(rows)) => {
                 let place = rows.last().map(|row| (row.tx, row.id)).filter(|_| rows.len() == PAGE);
@@ -201,7 +200,7 @@ impl Job {
                     match row.settled {
                         true if row.forwards => looked.owed.push(row.id),
                         true => {}
-                        false => looked.found.push((row.id, row.lane.to_string())),
+                        false => looked.found.push(rows::unreplied(&(row.id, row.lane, row.priority))),
                     }
                 }
                 match place {
@@ -227,7 +226,7 @@ fn read(
     window: &Window,
     first: i64,
     rows: usize,
-    closed: Option<Vec<Arc<str>>>,
+    closed: Option<Vec<String>>,
 ) -> postgres::Statement {
     let Window { seen, until, after: (tx, id) } = window;
     let (seen, until) = (rows::to_snapshot(seen), until.as_ref().map(rows::to_snapshot));

@@ -53,6 +53,11 @@ pub fn names_label(uid: u128) -> bool {
     uid.is_multiple_of(3)
 }
 
+/// The priority of the message with this uid: half of them have none.
+pub fn priority(uid: u128) -> i32 {
+    [0, 1, 2, 3, 0, 0][(uid / 3 % 6) as usize]
+}
+
 impl Names {
     fn of(name: &str) -> Self {
         let instance = Uuid::from_u128(0x0191_08f7_52d1_4320_9bac_f847_db41_48a8);

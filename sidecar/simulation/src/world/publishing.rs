@@ -6,7 +6,7 @@ use super::{
     World,
     event::{Event, Owner},
     line::{Ended, Settles},
-    names::{NOBODY, SPACE, names, names_label},
+    names::{NOBODY, SPACE, names, names_label, priority},
     plan::{Conclusion, Letter, Way},
 };
 use crate::postgres::{Answer, NewMessage, Service, SessionId, SqlState, Statement, Step};
@@ -87,6 +87,7 @@ impl World {
                 expires_at: letter.expires.map(|after| now + after),
                 direct: false,
                 reply_to: names_label(*uid),
+                priority: priority(*uid),
                 headers: "{}".into(),
                 body: "{}".into(),
             }

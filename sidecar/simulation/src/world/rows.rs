@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use tpro_dispatcher::core::{
-    Forward, Settled,
+    Forward, Priority, Settled, Unreplied,
     cursor::Cursor,
     published::{Content, Published, Row},
     snapshot::{Snapshot, Xid},
@@ -52,7 +52,8 @@ pub fn number(uid: &Uid) -> u128 {
 pub fn row(message: &postgres::Message, whole: bool, at: Time) -> Row {
     let content = if whole { Content::Whole(Box::new(published(message, at))) } else { Content::Bare };
     let (lane, forwards) = (message.lane.clone(), message.reply_to);
-    Row { tx: Xid(message.tx.0), id: message.id, lane, forwards, content }
+    let priority = Priority::of(message.priority);
+    Row { tx: Xid(message.tx.0), id: message.id, lane, priority, forwards, content }
 }
 
 fn published(message: &postgres::Message, at: Time) -> Published {
@@ -82,6 +83,11 @@ fn published(message: &postgres::Message, at: Time) -> Published {
 fn left(expires: Time, at: Time) -> i64 {
     let ms = |time: Duration| i64::try_from(time.as_millis()).unwrap_or(i64::MAX);
     if expires >= at { ms(expires - at) } else { -ms(at - expires) }
+}
+
+/// A row without a reply.
+pub fn unreplied((id, lane, priority): &(i64, Arc<str>, i32)) -> Unreplied {
+    Unreplied { id: *id, lane: lane.to_string(), priority: Priority::of(*priority) }
 }
 
 /// A reply for the subscribers of a label.

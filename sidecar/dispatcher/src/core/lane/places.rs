@@ -1,33 +1,35 @@
 //! The places of messages in a lane, and their way from one to another.
 
 use super::Lane;
-use crate::core::message::Place;
+use crate::core::{message::Place, priority::Priority};
 
 impl Lane {
     /// A message of this size has its outcome. Returns whether it flew.
-    pub fn land(&mut self, bytes: usize, place: Place) -> bool {
+    pub fn land(&mut self, priority: Priority, bytes: usize, place: Place) -> bool {
         self.bytes -= bytes;
-        self.leave(place)
+        self.leave(priority, place)
     }
 
     /// A message leaves its place, and waits without one until it is due. Returns whether it flew.
-    pub fn put_off(&mut self, place: Place) -> bool {
-        self.put_off += 1;
-        self.leave(place)
+    pub fn put_off(&mut self, priority: Priority, place: Place) -> bool {
+        self.classes.get_mut(priority).put_off += 1;
+        self.leave(priority, place)
     }
 
     /// A message that was put off is due; it flies.
-    pub fn come_back(&mut self) {
-        self.put_off -= 1;
-        self.flying += 1;
+    pub fn come_back(&mut self, priority: Priority) {
+        let class = self.classes.get_mut(priority);
+        class.put_off -= 1;
+        class.flying += 1;
     }
 
     /// A place is free. Returns whether its message flew.
-    fn leave(&mut self, place: Place) -> bool {
+    fn leave(&mut self, priority: Priority, place: Place) -> bool {
+        let class = self.classes.get_mut(priority);
         match place {
-            Place::Flying => self.flying -= 1,
-            Place::Refused(refusal) => self.refused.leave(refusal),
-            Place::PutOff => self.put_off -= 1,
+            Place::Flying => class.flying -= 1,
+            Place::Refused(refusal) => class.try_again(self.refused.leave(refusal)),
+            Place::PutOff => class.put_off -= 1,
         }
         place == Place::Flying
     }

@@ -41,6 +41,6 @@ impl Lane {
     /// True if the service is to be asked now, by the question of this number, if the Go system
     /// answers for it.
     pub fn asks_for_go(&mut self, number: u32, now: Instant) -> bool {
-        self.belt.asks(number, !self.queue.is_empty(), now)
+        self.belt.asks(number, self.waiting() > 0, now)
     }
 }

@@ -7,9 +7,13 @@ use std::{
 
 use tpro_wire::random::Random;
 
-use crate::core::{in_flight::Key, message::Refusal};
+use crate::core::{
+    in_flight::Key,
+    message::Refusal,
+    priority::{ByPriority, Priority, Turns},
+};
 
-/// Refused messages kept per lane, with their bodies; beyond it the lane's rows wait as ids.
+/// Refused messages kept per lane and priority, with their bodies; beyond it rows wait as ids.
 pub const REFUSED_PER_LANE: usize = 8192;
 /// The first pause before a lane that refused is tried again, and the longest.
 pub const FIRST_REST: Duration = Duration::from_millis(50);
@@ -20,8 +24,10 @@ const LONGEST_BUSY_REST: Duration = Duration::from_millis(200);
 
 /// The refused messages of a lane.
 pub struct Refused {
-    /// Keys in the order of the refusals; also some of messages that were settled meanwhile.
-    keys: VecDeque<Key>,
+    /// Keys by their priority, in the order of the refusals; also some of messages that were
+    /// settled meanwhile.
+    keys: ByPriority<VecDeque<Key>>,
+    turns: Turns,
     /// Those that are still in flight.
     alive: usize,
     /// Those of them that an overloaded copy refused, but for repeats. They keep their places in
@@ -46,7 +52,8 @@ struct Rest {
 impl Refused {
     pub fn new() -> Self {
         Self {
-            keys: VecDeque::new(),
+            keys: ByPriority::default(),
+            turns: Turns::default(),
             alive: 0,
             overloaded: 0,
             rest: None,
@@ -66,16 +73,6 @@ impl Refused {
         self.overloaded
     }
 
-    /// Those of them that hold no place in the window.
-    pub fn absent(&self) -> usize {
-        self.alive - self.overloaded
-    }
-
-    /// True if no more can be kept.
-    pub fn is_full(&self) -> bool {
-        self.alive >= REFUSED_PER_LANE
-    }
-
     /// True while the lane rests.
     pub fn rests(&self) -> bool {
         self.rest.is_some()
@@ -83,27 +80,35 @@ impl Refused {
 
     /// When the rest is over, if a message waits for that.
     pub fn rested_at(&self) -> Option<Instant> {
-        self.rest.as_ref().filter(|_| !self.keys.is_empty()).map(|rest| rest.until)
+        self.rest.as_ref().filter(|_| self.all_keys() > 0).map(|rest| rest.until)
     }
 
     /// A message was refused. Returns whether it keeps its place in the window.
-    pub fn push(&mut self, key: Key, refusal: Refusal, random: &mut Random, now: Instant) -> bool {
-        self.keys.push_back(key);
+    pub fn push(
+        &mut self,
+        key: Key,
+        priority: Priority,
+        refusal: Refusal,
+        random: &mut Random,
+        now: Instant,
+    ) -> bool {
+        self.keys.get_mut(priority).push_back(key);
         self.alive += 1;
         self.overloaded += usize::from(keeps_its_place(refusal));
         self.rest.get_or_insert_with(|| Rest { until: now + random.jittered(FIRST_REST), pause: FIRST_REST });
         keeps_its_place(refusal)
     }
 
-    /// A message that may be sent again now, if there is room. While the lane rests it is one at a
-    /// time. `refused` tells why a message was refused, if it still waits for another try.
+    /// A message that may be sent again now, if there is room, its priority, and whether it has
+    /// kept its place in the window. While the lane rests it is one at a time. `refused` tells why
+    /// a message was refused, if it still waits for another try.
     pub fn next(
         &mut self,
         has_room: bool,
         random: &mut Random,
         now: Instant,
         mut refused: impl FnMut(Key) -> Option<Refusal>,
-    ) -> Option<Key> {
+    ) -> Option<(Key, Priority, bool)> {
         self.forget_settled(&mut refused);
         let rested = self.rest.as_ref().is_none_or(|rest| now >= rest.until);
         // Also when so many are refused that nothing new is taken up: else none would ever find out
@@ -111,8 +116,7 @@ impl Refused {
         if !(rested || self.credit > 0) || !has_room {
             return None;
         }
-        let (key, refusal) = std::iter::from_fn(|| self.keys.pop_front())
-            .find_map(|key| refused(key).map(|refusal| (key, refusal)))?;
+        let (key, priority, refusal) = self.take(refused)?;
         if !rested {
             self.credit -= 1;
         }
@@ -126,21 +130,43 @@ impl Refused {
             };
             rest.until = now + random.jittered(rest.pause);
         }
-        self.leave(refusal);
-        Some(key)
+        let kept_its_place = self.leave(refusal);
+        Some((key, priority, kept_its_place))
     }
 
-    /// A message is no longer one of the refused.
-    pub fn leave(&mut self, refusal: Refusal) {
+    /// A message is no longer one of the refused. Returns whether it has kept its place in the
+    /// window.
+    pub fn leave(&mut self, refusal: Refusal) -> bool {
+        let kept_its_place = keeps_its_place(refusal);
         self.alive -= 1;
-        self.overloaded -= usize::from(keeps_its_place(refusal));
+        self.overloaded -= usize::from(kept_its_place);
+        kept_its_place
+    }
+
+    /// Takes the first of the priority whose turn it is.
+    fn take(&mut self, mut refused: impl FnMut(Key) -> Option<Refusal>) -> Option<(Key, Priority, Refusal)> {
+        loop {
+            let keys = &self.keys;
+            let wants = |priority| !keys.get(priority).is_empty();
+            let priority = self.turns.order().into_iter().find(|priority| wants(*priority))?;
+            let found = self.keys.get_mut(priority).pop_front().and_then(|key| Some((key, refused(key)?)));
+            if let Some((key, refusal)) = found {
+                let keys = &self.keys;
+                self.turns.took(priority, |other| !keys.get(other).is_empty());
+                return Some((key, priority, refusal));
+            }
+        }
+    }
+
+    fn all_keys(&self) -> usize {
+        self.keys.iter().map(|(_, keys)| keys.len()).sum()
     }
 
     /// Drops keys of messages that were settled meanwhile, so that a lane that stays dead does not
     /// grow.
     fn forget_settled(&mut self, mut refused: impl FnMut(Key) -> Option<Refusal>) {
-        if self.keys.len() > 2 * self.alive + 64 {
-            self.keys.retain(|key| refused(*key).is_some());
+        if self.all_keys() > 2 * self.alive + 64 {
+            self.keys.values_mut().for_each(|keys| keys.retain(|key| refused(*key).is_some()));
         }
     }
 
@@ -178,7 +204,7 @@ impl Refused {
     /// Keys that are kept.
     #[cfg(test)]
     pub fn kept(&self) -> usize {
-        self.keys.len()
+        self.all_keys()
     }
 }
 

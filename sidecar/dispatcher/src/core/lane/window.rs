@@ -19,6 +19,9 @@ const GROWTH: usize = 3;
 /// does not keep the others from their work.
 const HOLD_SHARE: usize = 4;
 const LEAST_HOLD: usize = 16;
+/// A message of a priority that has less than its part goes beside a full window: an eighth of it
+/// more at most, so that a target that is at its limit refuses no more than these.
+const BEYOND: usize = 8;
 /// The pause between two cuts of a window that meets refusals, each by an eighth more, so that
 /// others who send to the same target have a share.
 const CUT_PAUSE: Duration = Duration::from_millis(100);
@@ -49,6 +52,15 @@ impl Window {
     /// Messages that may be in flight.
     pub fn size(&self) -> usize {
         self.size
+    }
+
+    /// Messages that may be in flight where one priority has its part beside a full window. The
+    /// window of a target that refuses says how much that can do, and there it is the bound.
+    pub fn most(&self) -> usize {
+        match self.narrowed {
+            Some(_) => self.size,
+            None => self.size + (self.size / BEYOND).max(1),
+        }
     }
 
     /// Copies of the target that have spoken lately.

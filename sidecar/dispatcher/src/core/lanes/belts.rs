@@ -13,12 +13,12 @@ impl Lanes {
     /// number of the question. It is taken for being asked until [`Self::not_asked_for_go`].
     pub fn next_to_ask_for_go(&mut self, now: Instant) -> Option<(LaneId, String, u32)> {
         let number = self.questions.wrapping_add(1);
-        let (id, lane) = self.slots.numbered().find_map(|(id, lane)| {
+        let (slot, lane) = self.slots.numbered().find_map(|(slot, lane)| {
             let asks = lane.belt().is_closed() && lane.asks_for_go(number, now);
-            asks.then_some((id, lane))
+            asks.then_some((slot, lane))
         })?;
         self.questions = number;
-        Some((id, lane.name().to_owned(), number))
+        Some((LaneId { slot, ..LaneId::default() }, lane.name().to_owned(), number))
     }
 
     /// NATS had no room for the question.

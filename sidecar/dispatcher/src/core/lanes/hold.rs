@@ -2,6 +2,9 @@
 
 use std::time::{Duration, Instant};
 
+use super::Lanes;
+use crate::core::priority::Priority;
+
 /// The longest wait of reading for a lane that has just become tight. A busy lane opens again
 /// within it, and its rows are then read once, with their bodies, instead of twice; a slow or dead
 /// lane does not, and is read past.
@@ -34,5 +37,38 @@ impl Hold {
         }
         let end = *self.since.get_or_insert(now) + LONGEST_HOLD;
         (end > now).then(|| opens.min(end))
+    }
+}
+
+impl Lanes {
+    /// Until when to hold the next read, because a lane in which little or nothing waits has just
+    /// become tight.
+    pub fn hold_reading(&mut self, now: Instant) -> Option<Instant> {
+        let share = self.load.share();
+        let little = CATCH_UP * share.page;
+        let mut until: Option<Instant> = None;
+        for lane in self.slots.iter_mut() {
+            let has_fallen_behind = lane.waiting() > little;
+            // The first and the last moment at which one of its priorities became tight.
+            let mut tight: Option<(Instant, Instant)> = None;
+            for priority in Priority::ALL {
+                if lane.waiting_with(priority) == 0 && !lane.is_felt(priority, share) {
+                    lane.has_opened(priority);
+                } else if !has_fallen_behind {
+                    let since = lane.tight_since(priority, now);
+                    tight = Some(
+                        tight.map_or((since, since), |(first, last)| (first.min(since), last.max(since))),
+                    );
+                }
+            }
+            // One that did not open in time for one priority does not for another.
+            if let Some((first, last)) = tight
+                && first + PATIENCE > now
+            {
+                let opens = last + PATIENCE;
+                until = Some(until.map_or(opens, |until| until.min(opens)));
+            }
+        }
+        self.hold.until(until, now)
     }
 }

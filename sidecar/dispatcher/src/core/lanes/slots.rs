@@ -18,7 +18,7 @@ const SHARED: &str = "";
 pub struct Slots {
     slots: Vec<Option<Lane>>,
     free: Vec<u32>,
-    by_name: HashMap<Box<str>, LaneId>,
+    by_name: HashMap<Box<str>, u32>,
     /// The slot that comes first next time, so that all lanes have their turn.
     turn: usize,
     /// New lanes are closed until it is known that the Go system does not answer for their
@@ -32,11 +32,11 @@ impl Slots {
         Self { belts, ..Self::default() }
     }
 
-    /// The lane with this name. If there is none, a new lane is made, with room for `window`
-    /// messages in flight.
-    pub fn of(&mut self, name: &str, window: usize) -> LaneId {
-        if let Some(id) = self.by_name.get(name) {
-            return *id;
+    /// The slot of the lane with this name. If there is none, a new lane is made, with room for
+    /// `window` messages in flight.
+    pub fn of(&mut self, name: &str, window: usize) -> u32 {
+        if let Some(slot) = self.by_name.get(name) {
+            return *slot;
         }
         if self.by_name.len() >= LANES_MAX {
             self.forget_idle();
@@ -47,32 +47,32 @@ impl Slots {
         // Services that share a lane cannot be asked as one.
         let belt = if self.belts && name != SHARED { Belt::closed() } else { Belt::open() };
         let lane = Lane::new(name, window, belt);
-        let id = match self.free.pop() {
+        let slot = match self.free.pop() {
             Some(slot) => {
                 self.slots[slot as usize] = Some(lane);
-                LaneId(slot)
+                slot
             }
             None => {
                 self.slots.push(Some(lane));
-                LaneId((self.slots.len() - 1) as u32)
+                (self.slots.len() - 1) as u32
             }
         };
-        self.by_name.insert(name.into(), id);
-        id
+        self.by_name.insert(name.into(), slot);
+        slot
     }
 
     /// The lane with this name, if there is one.
     pub fn named(&mut self, name: &str) -> Option<&mut Lane> {
-        let id = self.by_name.get(name).copied()?;
-        self.get_mut(id)
+        let slot = *self.by_name.get(name)?;
+        self.slots.get_mut(slot as usize)?.as_mut()
     }
 
     pub fn get(&self, id: LaneId) -> Option<&Lane> {
-        self.slots.get(id.0 as usize)?.as_ref()
+        self.slots.get(id.slot as usize)?.as_ref()
     }
 
     pub fn get_mut(&mut self, id: LaneId) -> Option<&mut Lane> {
-        self.slots.get_mut(id.0 as usize)?.as_mut()
+        self.slots.get_mut(id.slot as usize)?.as_mut()
     }
 
     /// All lanes.
@@ -84,20 +84,20 @@ impl Slots {
         self.slots.iter_mut().flatten()
     }
 
-    /// All lanes and their numbers.
-    pub fn numbered(&mut self) -> impl Iterator<Item = (LaneId, &mut Lane)> {
+    /// All lanes and their slots.
+    pub fn numbered(&mut self) -> impl Iterator<Item = (u32, &mut Lane)> {
         let lanes = self.slots.iter_mut().zip(0..);
-        lanes.filter_map(|(lane, slot)| Some((LaneId(slot), lane.as_mut()?)))
+        lanes.filter_map(|(lane, slot)| Some((slot, lane.as_mut()?)))
     }
 
-    /// All lanes; another one comes first each time.
-    pub fn in_turn(&mut self) -> impl Iterator<Item = (LaneId, &mut Lane)> {
+    /// All lanes and their slots; another one comes first each time.
+    pub fn in_turn(&mut self) -> impl Iterator<Item = (u32, &mut Lane)> {
         let first = self.turn;
         self.turn = (self.turn + 1) % self.slots.len().max(1);
         let (before, after) = self.slots.split_at_mut(first);
         let after = after.iter_mut().zip(first..);
         let lanes = after.chain(before.iter_mut().zip(0..));
-        lanes.filter_map(|(lane, slot)| Some((LaneId(slot as u32), lane.as_mut()?)))
+        lanes.filter_map(|(lane, slot)| Some((slot as u32, lane.as_mut()?)))
     }
 
     fn forget_idle(&mut self) {

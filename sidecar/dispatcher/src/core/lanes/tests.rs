@@ -10,6 +10,7 @@ use crate::core::{
 
 mod hold;
 mod overload;
+mod priorities;
 
 /// The word of a copy with too much to do.
 const OVERLOADED: Refusal = Refusal::Overloaded { repeat: false };
@@ -21,13 +22,19 @@ fn key(n: u32) -> Key {
 }
 
 fn fill(lanes: &mut Lanes, name: &str) -> usize {
-    let id = lanes.of(name);
+    let id = lanes.of(name, Priority::default());
     (0..10_000).take_while(|_| lanes.admit(id, 10)).count()
+}
+
+/// A row that was fetched has come: does it fly?
+fn arrives(lanes: &mut Lanes, id: LaneId, bytes: usize) -> bool {
+    lanes.fetched(id);
+    lanes.admit_fetched(id, bytes)
 }
 
 /// A window as large as it gets.
 fn open(lanes: &mut Lanes, name: &str) -> LaneId {
-    let id = lanes.of(name);
+    let id = lanes.of(name, Priority::default());
     widen(lanes, id, lanes.load.bounds().lane);
     id
 }
@@ -39,7 +46,7 @@ fn widen(lanes: &mut Lanes, id: LaneId, window: usize) {
 #[test]
 fn a_message_that_is_put_off_leaves_its_place_to_another() {
     let mut lanes = Lanes::new(BOUNDS, false, Random::new(1));
-    let co = lanes.of("tpro.co");
+    let co = lanes.of("tpro.co", Priority::default());
     let most = fill(&mut lanes, "tpro.co");
     assert!(!lanes.admit(co, 10));
     lanes.put_off(co, Place::Flying);
@@ -74,7 +81,7 @@ fn while_outcomes_cannot_be_written_nothing_more_is_sent() {
     let mut lanes = Lanes::new(BOUNDS, false, Random::new(1));
     let mut unwritten = 0;
     for n in 0.. {
-        let id = lanes.of(&format!("tpro.s{n}"));
+        let id = lanes.of(&format!("tpro.s{n}"), Priority::default());
         if !lanes.admit(id, 10) {
             break;
         }
@@ -84,14 +91,15 @@ fn while_outcomes_cannot_be_written_nothing_more_is_sent() {
     assert!(unwritten <= BOUNDS.total, "{unwritten}");
     assert!(lanes.is_choked());
     lanes.settled(unwritten, unwritten * 100);
-    let id = lanes.of("tpro.co");
+    let id = lanes.of("tpro.co", Priority::default());
     assert!(lanes.admit(id, 10));
 }
 
 #[test]
 fn large_bodies_of_one_lane_leave_bytes_for_the_others() {
     let mut lanes = Lanes::new(BOUNDS, false, Random::new(1));
-    let (co, analytic) = (lanes.of("tpro.co"), lanes.of("tpro.analytic"));
+    let (co, analytic) =
+        (lanes.of("tpro.co", Priority::default()), lanes.of("tpro.analytic", Priority::default()));
     while lanes.admit(co, 100_000) {}
     assert!(lanes.admit(analytic, 10_000));
 }
@@ -99,7 +107,7 @@ fn large_bodies_of_one_lane_leave_bytes_for_the_others() {
 #[test]
 fn a_body_larger_than_all_room_flies_alone() {
     let mut lanes = Lanes::new(BOUNDS, false, Random::new(1));
-    let co = lanes.of("tpro.co");
+    let co = lanes.of("tpro.co", Priority::default());
     assert!(lanes.admit(co, 2 << 20));
     assert!(!lanes.admit(co, 1));
     lanes.land(co, 2 << 20, Place::Flying, 10);
@@ -126,13 +134,13 @@ fn rows_wait_in_order_and_are_fetched_when_half_the_window_is_free() {
     assert!(rows[0].1.may_have_run() && !rows[1].1.may_have_run());
     assert!(rows.iter().map(|(_, row)| row.id()).eq(1..=50));
     assert!(!lanes.admit(co, 10), "what waits goes first");
-    assert!(lanes.admit_fetched(co, 10));
+    assert!(arrives(&mut lanes, co, 10));
 }
 
 #[test]
 fn a_lane_that_refuses_is_tried_by_one_message_after_growing_pauses() {
     let mut lanes = Lanes::new(BOUNDS, false, Random::new(1));
-    let co = lanes.of("tpro.co");
+    let co = lanes.of("tpro.co", Priority::default());
     let mut now = Instant::now();
     for n in 0..10 {
         assert!(lanes.admit(co, 10));
@@ -161,7 +169,7 @@ fn a_lane_that_refuses_is_tried_by_one_message_after_growing_pauses() {
 #[test]
 fn what_was_settled_meanwhile_is_not_tried_and_does_not_pile_up() {
     let mut lanes = Lanes::new(BOUNDS, false, Random::new(1));
-    let co = lanes.of("tpro.co");
+    let co = lanes.of("tpro.co", Priority::default());
     let now = Instant::now();
     for n in 0..5_000 {
         assert!(lanes.admit(co, 10));
@@ -198,7 +206,7 @@ fn reply_handlers_that_hang_close_their_own_lane_and_no_other() {
 fn reply_handlers_that_hang_in_many_lanes_leave_room_for_the_next() {
     let mut lanes = Lanes::new(BOUNDS, false, Random::new(1));
     for n in 0..20 {
-        let id = lanes.of(&format!("tpro.s{n}"));
+        let id = lanes.of(&format!("tpro.s{n}"), Priority::default());
         while lanes.admit(id, 10) {
             lanes.land(id, 10, Place::Flying, 1);
             lanes.begin_handling(id);
@@ -251,7 +259,7 @@ fn overload_shrinks_the_window_to_what_the_target_has_taken() {
 #[test]
 fn a_window_that_is_full_of_slow_messages_grows_with_time_and_lets_others_through() {
     let mut lanes = Lanes::new(BOUNDS, false, Random::new(1));
-    let co = lanes.of("tpro.co");
+    let co = lanes.of("tpro.co", Priority::default());
     let mut now = Instant::now();
     fill(&mut lanes, "tpro.co");
     for n in 0..90 {
@@ -271,7 +279,7 @@ fn a_window_that_is_full_of_slow_messages_grows_with_time_and_lets_others_throug
         now = at;
         lanes.recover(now);
         for (lane, _) in lanes.take_fetch(now) {
-            assert!(lanes.admit_fetched(lane, 10));
+            assert!(arrives(&mut lanes, lane, 10));
         }
     }
     assert_eq!(lanes.waiting(), 0);
@@ -316,7 +324,7 @@ fn drain(lanes: &mut Lanes, dead: &[LaneId], bytes: usize) -> usize {
     for _ in 0..1_000 {
         let mut flying = Vec::new();
         for (lane, row) in lanes.take_fetch(Instant::now()) {
-            if lanes.admit_fetched(lane, bytes) {
+            if arrives(lanes, lane, bytes) {
                 flying.push(lane);
             } else {
                 lanes.wait_first(lane, row, bytes);
@@ -327,7 +335,7 @@ fn drain(lanes: &mut Lanes, dead: &[LaneId], bytes: usize) -> usize {
             lanes.settled(1, 0);
         }
     }
-    let left = lanes.slots.in_turn().filter(|(id, _)| !dead.contains(id));
+    let left = lanes.slots.in_turn().filter(|(slot, _)| dead.iter().all(|id| id.slot != *slot));
     left.map(|(_, lane)| lane.waiting()).sum()
 }
 
@@ -339,14 +347,14 @@ proptest! {
         dead in 0usize..30, large in 1usize..900_000, rows in 1i64..600,
     ) {
         let mut lanes = Lanes::new(Bounds { lane: window, total, bytes: megabytes << 20, page: 500 }, false, Random::new(1));
-        let co = lanes.of("tpro.co");
+        let co = lanes.of("tpro.co", Priority::default());
         // Its last bodies were large, and its window has grown.
         if lanes.admit(co, large) {
             lanes.land(co, large, Place::Flying, 0);
             lanes.settled(1, 0);
         }
         widen(&mut lanes, co, (FIRST_WINDOW + answered).min(window));
-        let dead: Vec<LaneId> = (0..dead).map(|n| lanes.of(&format!("tpro.dead_{n}"))).collect();
+        let dead: Vec<LaneId> = (0..dead).map(|n| lanes.of(&format!("tpro.dead_{n}"), Priority::default())).collect();
         for id in &dead {
             while lanes.admit(*id, large) {}
             lanes.wait(*id, Waiting::new(1, false));
@@ -362,7 +370,7 @@ proptest! {
 fn any_number_of_names_is_a_bounded_number_of_lanes() {
     let mut lanes = Lanes::new(Bounds { total: 100_000, ..BOUNDS }, false, Random::new(1));
     for n in 0..2 * LANES_MAX {
-        let id = lanes.of(&format!("tpro.name_{n}"));
+        let id = lanes.of(&format!("tpro.name_{n}"), Priority::default());
         lanes.wait(id, Waiting::new(1, false));
     }
     assert_eq!(lanes.slots.iter().count(), LANES_MAX + 1);
@@ -385,7 +393,7 @@ proptest! {
         let mut handling: Vec<LaneId> = Vec::new();
         let mut now = Instant::now();
         for (n, (what, lane, bytes)) in steps.into_iter().enumerate() {
-            let id = lanes.of(&format!("tpro.s{lane}"));
+            let id = lanes.of(&format!("tpro.s{lane}"), Priority::default());
             now += Duration::from_millis(7);
             match what {
                 0 | 1 => if lanes.admit(id, bytes) { flying.push((id, key(n as u32), bytes)) },
@@ -443,7 +451,7 @@ proptest! {
 #[test]
 fn a_lane_with_as_many_refused_as_it_may_keep_still_tries_one_of_them() {
     let (mut lanes, now) = (Lanes::new(BOUNDS, false, Random::new(1)), Instant::now());
-    let id = lanes.of("tpro.co");
+    let id = lanes.of("tpro.co", Priority::default());
     for n in 0..REFUSED_PER_LANE as u32 {
         assert!(lanes.admit(id, 10));
         lanes.refuse(id, key(n), Refusal::NoResponders, CopyId::default(), now);

@@ -174,7 +174,7 @@ fn while_nats_is_away_or_has_no_room_nobody_is_asked_and_nothing_is_taken_for_si
     leader.tell(Input::Connection { up: true, number: 2 });
     assert_eq!(leader.core.lanes.waiting(), 1);
     leader.question();
-    let lane = leader.core.lanes.of("tpro.co");
+    let lane = leader.core.lanes.of("tpro.co", Priority::default());
     leader.tell(Input::NotAskedForGo(lane));
     assert!(leader.questions().is_empty(), "not at once");
     leader.pass(Duration::from_millis(20));

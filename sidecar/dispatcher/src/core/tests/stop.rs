@@ -8,7 +8,7 @@ fn last_move(leader: &mut Leader) -> cursor::Cursor {
 }
 
 /// Answers the last look back with these rows, and gives the cursor that is left.
-fn last_move_past(leader: &mut Leader, found: Vec<(i64, String)>) -> cursor::Cursor {
+fn last_move_past(leader: &mut Leader, found: Vec<Unreplied>) -> cursor::Cursor {
     assert!(leader.others.iter().any(|action| matches!(action, Action::Abandon)));
     leader.statements.retain(|it| name(it) == "LookBack");
     let Statement::LookBack { until, moves, .. } = leader.take("LookBack") else { unreachable!() };
@@ -49,7 +49,7 @@ fn what_the_last_look_back_finds_is_left_to_the_next_leader() {
     let mut leader = Leader::fresh();
     leader.reads(Vec::new());
     leader.tell(Input::Stop);
-    let cursor = last_move_past(&mut leader, vec![(7, "tpro.co".to_owned())]);
+    let cursor = last_move_past(&mut leader, vec![Unreplied::test(7)]);
     assert!(cursor.clean);
     assert_eq!((cursor.pending, leader.end()), (vec![7], Some(&End::Stopped)));
 }

@@ -4,7 +4,7 @@ use super::*;
 use crate::core::{recovery::Recovered, snapshot::Snapshot};
 
 fn taken_over() -> Leader {
-    let pending = vec![(1, "tpro.co".to_owned())];
+    let pending = vec![Unreplied::test(1)];
     Leader::new(Found {
         seen: Snapshot::at(5),
         until: Some(Snapshot::at(9)),
@@ -24,7 +24,7 @@ fn rows_that_may_have_been_sent_are_found_and_sent_as_repeats() {
     let mut leader = taken_over();
     let Statement::Recover(window) = leader.take("Recover") else { unreachable!() };
     assert_eq!((window.seen, window.until), (Snapshot::at(5), Some(Snapshot::at(9))));
-    let rows = vec![(2, "tpro.co".to_owned())];
+    let rows = vec![Unreplied::test(2)];
     leader.tell(Input::Done(Done::Recovered(Recovered {
         cur: Snapshot::at(9),
         last: Some((Xid(6), 2)),

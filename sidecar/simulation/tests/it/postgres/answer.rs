@@ -1,7 +1,7 @@
 //! An answer in a form in which both servers can be compared.
 
 use tokio_postgres::{SimpleQueryMessage, SimpleQueryRow};
-use tpro_simulation::postgres::{Answer, LookedBack, Statement};
+use tpro_simulation::postgres::{Answer, LookedBack, Message, Statement};
 
 use super::text::{Translation, read_uuid};
 
@@ -21,20 +21,18 @@ pub fn of_simulation(answer: &Answer) -> Vec<String> {
         Answer::Xid(xid) => one(xid.0.to_string()),
         Answer::Snapshot(snapshot) => one(snapshot.to_string()),
         Answer::Page(page) => {
-            let rows = page
-                .rows
-                .iter()
-                .map(|(m, whole)| format!("{} {} {:x} {} {whole}", m.tx.0, m.id, m.uid, m.lane));
+            let rows = page.rows.iter().map(|(m, whole)| message_line(m, *whole));
             rows.chain(page.cur.iter().map(|cur| cur.to_string())).collect()
         }
-        Answer::Messages(messages) => {
-            messages.iter().map(|m| format!("{} {} {:x} {} true", m.tx.0, m.id, m.uid, m.lane)).collect()
-        }
+        Answer::Messages(messages) => messages.iter().map(|m| message_line(m, true)).collect(),
         Answer::Ids(ids) => ids.iter().map(i64::to_string).collect(),
-        Answer::Lanes(lanes) => lanes.iter().map(|(id, lane)| format!("{id} {lane}")).collect(),
+        Answer::Lanes(lanes) => {
+            lanes.iter().map(|(id, lane, priority)| format!("{id} {lane} {priority}")).collect()
+        }
         Answer::LookedBack(rows) => {
             let row = |row: &LookedBack| {
-                format!("{} {} {} {} {}", row.tx.0, row.id, row.lane, row.settled, row.forwards)
+                let LookedBack { tx, id, lane, priority, settled, forwards } = row;
+                format!("{} {id} {lane} {settled} {forwards} {priority}", tx.0)
             };
             rows.iter().map(row).collect()
         }
@@ -63,6 +61,11 @@ pub fn of_simulation(answer: &Answer) -> Vec<String> {
     }
 }
 
+fn message_line(message: &Message, whole: bool) -> String {
+    let Message { tx, id, uid, lane, priority, .. } = message;
+    format!("{} {id} {uid:x} {lane} {priority} {whole}", tx.0)
+}
+
 /// The answer of the real server.
 pub fn of_postgres(statement: &Statement, messages: &[SimpleQueryMessage], by: &Translation) -> Vec<String> {
     let rows: Vec<&SimpleQueryRow> = messages
@@ -82,11 +85,12 @@ pub fn of_postgres(statement: &Statement, messages: &[SimpleQueryMessage], by: &
     let lane = |subject: String| subject.split('.').take(2).collect::<Vec<_>>().join(".");
     let message = |row: &SimpleQueryRow| match row.get(1) {
         Some(tx) => format!(
-            "{} {} {:x} {} {}",
+            "{} {} {:x} {} {} {}",
             by.read_xid(tx).0,
             text(row, 2),
             read_uuid(&text(row, 3)),
             lane(text(row, 4)),
+            text(row, 14),
             row.get(12).is_some()
         ),
         None => by.read_snapshot(&text(row, 0)).to_string(),
@@ -110,9 +114,11 @@ pub fn of_postgres(statement: &Statement, messages: &[SimpleQueryMessage], by: &
         Statement::Read(..) | Statement::Fetch(..) => each(&message),
         Statement::LookBack(..) => each(&|row| {
             let (tx, id, lane) = (by.read_xid(&text(row, 0)).0, text(row, 1), text(row, 2));
-            format!("{tx} {id} {lane} {} {}", flag(row, 3), flag(row, 4))
+            format!("{tx} {id} {lane} {} {} {}", flag(row, 3), flag(row, 4), text(row, 5))
         }),
-        Statement::Unsettled(..) => each(&|row| format!("{} {}", text(row, 0), text(row, 1))),
+        Statement::Unsettled(..) => {
+            each(&|row| format!("{} {} {}", text(row, 0), text(row, 1), text(row, 2)))
+        }
         Statement::Settle(..)
         | Statement::SettleUnsettled(..)
         | Statement::SettleOwn(..)

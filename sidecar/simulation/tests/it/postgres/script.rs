@@ -145,7 +145,7 @@ impl Script {
         }
         self.window.closed = match self.random.below(4) {
             0 => None,
-            1 => Some(vec!["tpro.co".into()]),
+            1 => Some(vec!["tpro.co.0".into(), "tpro.analytic.3".into()]),
             _ => Some(Vec::new()),
         };
     }
@@ -157,7 +157,8 @@ impl Script {
         let lane = ["tpro.co", "tpro.analytic"][usize::from(self.flag())].into();
         let (uid, direct) = (VERSION_7 | u128::from(self.uids), self.random.one_in(8));
         let reply_to = self.uids.is_multiple_of(3);
-        NewMessage { id, uid, lane, direct, reply_to, ..NewMessage::default() }
+        let priority = self.random.below(4) as i32;
+        NewMessage { id, uid, lane, direct, reply_to, priority, ..NewMessage::default() }
     }
 
     fn replies(&mut self) -> Vec<Reply> {

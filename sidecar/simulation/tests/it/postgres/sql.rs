@@ -113,14 +113,15 @@ pub fn write(statement: &Statement, translation: &Translation) -> String {
                     let service = new.lane.rsplit('.').next().unwrap_or_default();
                     let label = if new.reply_to { "'a'" } else { "NULL" };
                     format!(
-                        "({id}, '{}', '{service}', 'example', 'x', {}, {label})",
+                        "({id}, '{}', '{service}', 'example', 'x', {}, {label}, {})",
                         uuid(new.uid),
-                        new.direct
+                        new.direct,
+                        new.priority
                     )
                 })
                 .collect();
             format!(
-                "INSERT INTO main_service.mq_publish (id, uid, service_name, entity, method_name, direct, reply_to) VALUES {} RETURNING id",
+                "INSERT INTO main_service.mq_publish (id, uid, service_name, entity, method_name, direct, reply_to, priority) VALUES {} RETURNING id",
                 rows.join(", ")
             )
         }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::*;
-use crate::core::lanes::hold::LONGEST_HOLD;
+use crate::core::lanes::hold::{CATCH_UP, LONGEST_HOLD, PATIENCE};
 
 #[test]
 fn reading_is_held_for_a_lane_that_became_tight_but_not_for_long() {
@@ -12,14 +12,14 @@ fn reading_is_held_for_a_lane_that_became_tight_but_not_for_long() {
     let now = Instant::now();
     let until = lanes.hold_reading(now).expect("is held");
     assert_eq!(lanes.hold_reading(until), None);
-    assert_eq!(lanes.closed(), ["tpro.co"]);
+    assert_eq!(lanes.closed(), ["tpro.co.0"]);
 }
 
 #[test]
 fn reading_is_held_for_a_lane_that_catches_up_and_not_for_one_that_has_fallen_behind() {
     let mut lanes = Lanes::new(BOUNDS, false, Random::new(1));
     let flying = fill(&mut lanes, "tpro.co");
-    let co = lanes.of("tpro.co");
+    let co = lanes.of("tpro.co", Priority::default());
     for id in 1..=BOUNDS.page as i64 {
         lanes.wait(co, Waiting::new(id, false));
     }
@@ -31,7 +31,7 @@ fn reading_is_held_for_a_lane_that_catches_up_and_not_for_one_that_has_fallen_be
         lanes.settled(1, 0);
     }
     for (lane, _) in lanes.take_fetch(Instant::now()) {
-        assert!(lanes.admit_fetched(lane, 10));
+        assert!(arrives(&mut lanes, lane, 10));
     }
     assert!(lanes.hold_reading(until).is_some_and(|again| again > until));
     for id in 0..=(CATCH_UP * BOUNDS.page) as i64 {
@@ -48,7 +48,7 @@ fn pass(lanes: &mut Lanes, bytes: usize, steps: u32) -> (Vec<u32>, usize) {
     for step in 0..steps {
         for (lane, row) in lanes.take_fetch(begun + Duration::from_millis(step.into())) {
             fetched += 1;
-            if !lanes.admit_fetched(lane, bytes) {
+            if !arrives(lanes, lane, bytes) {
                 lanes.wait_first(lane, row, bytes);
             }
         }
@@ -88,7 +88,7 @@ fn lanes_that_become_tight_one_after_the_other_hold_reading_for_a_while_together
     let begun = Instant::now();
     let (mut held, mut longest) = (0, 0);
     for step in 0..1_000 {
-        let id = lanes.of(&format!("tpro.s{}", step / 2 % 12));
+        let id = lanes.of(&format!("tpro.s{}", step / 2 % 12), Priority::default());
         if step % 2 == 0 {
             // All is answered, and in the next millisecond it is filled again: it has just become
             // tight.
@@ -123,7 +123,7 @@ fn a_lane_that_opens_row_by_row_slows_down_no_other() {
             lanes.settled(1, 0);
         }
         for (lane, row) in lanes.take_fetch(begun + Duration::from_millis(step)) {
-            if !lanes.admit_fetched(lane, 50_000) {
+            if !arrives(&mut lanes, lane, 50_000) {
                 lanes.wait_first(lane, row, 50_000);
             }
         }
@@ -154,7 +154,7 @@ fn a_lane_that_opens_a_place_at_a_time_is_read_for_now_and_then_and_slows_down_n
         let rows = lanes.take_fetch(now);
         fetches += u32::from(!rows.is_empty());
         for (lane, _) in rows {
-            assert!(lanes.admit_fetched(lane, 10));
+            assert!(arrives(&mut lanes, lane, 10));
         }
         reads += u32::from(lanes.hold_reading(now).is_none());
     }

@@ -86,7 +86,7 @@ impl Requester {
 
     fn with(bounds: Bounds, rows: i64) -> Self {
         let mut lanes = Lanes::new(bounds, false, Random::new(1));
-        let lane = lanes.of("tpro.co");
+        let lane = lanes.of("tpro.co", Priority::default());
         for id in 1..=rows {
             lanes.wait(lane, Waiting::new(id, false));
         }
@@ -121,7 +121,7 @@ impl Requester {
             self.sent.push(key);
         }
         for (lane, row) in self.lanes.take_fetch(now) {
-            assert!(self.lanes.admit_fetched(lane, 10));
+            assert!(arrives(&mut self.lanes, lane, 10));
             let key = key(row.id() as u32);
             self.first_sent.insert(key.slot, ms);
             self.sent.push(key);
