@@ -1305,6 +1305,27 @@ BEGIN
      WHERE NOT EXISTS (SELECT FROM pg_attribute a WHERE a.attrelid = to_regclass(format('%s.mq_once', schema_name))
                           AND a.attname = 'priority' AND NOT a.attisdropped)
     UNION ALL
+    SELECT 'there is no table mq_handler', '', 0, format(
+        'CREATE TABLE %1$s.mq_handler (
+             entity tpro.entity,
+             method_name tpro.method_name,
+             handler text NOT NULL,
+             mode text NOT NULL CONSTRAINT mq_handler_mode_rule CHECK (mode IN (''transactional'', ''stateless'')),
+             timeout integer CONSTRAINT mq_handler_timeout_rule CHECK (timeout BETWEEN 1 AND 86400),
+             since timestamptz NOT NULL DEFAULT clock_timestamp(),
+             PRIMARY KEY (entity, method_name)
+         );
+         COMMENT ON TABLE %1$s.mq_handler IS ''the methods of this service that functions in SQL answer; tpro.handle() writes it'';
+         COMMENT ON COLUMN %1$s.mq_handler.entity IS ''third token of the subject'';
+         COMMENT ON COLUMN %1$s.mq_handler.method_name IS ''fourth token of the subject'';
+         COMMENT ON COLUMN %1$s.mq_handler.handler IS ''the function, by its name'';
+         COMMENT ON COLUMN %1$s.mq_handler.mode IS ''transactional or stateless'';
+         COMMENT ON COLUMN %1$s.mq_handler.timeout IS ''the longest time that a message has, in seconds; null: as long as its requester waits'';
+         COMMENT ON COLUMN %1$s.mq_handler.since IS ''when tpro.handle() said so last'';
+         ALTER TABLE %1$s.mq_handler OWNER TO tpro_owner;
+         GRANT SELECT ON %1$s.mq_handler TO %2$I', schema_name, sidecar)
+     WHERE to_regclass(format('%s.mq_handler', schema_name)) IS NULL
+    UNION ALL
     SELECT format('%s has rights in schema %s', maintainer, schema_name), '', 4,
            format('REVOKE ALL ON ALL TABLES IN SCHEMA %1$s FROM %2$I; REVOKE ALL ON SCHEMA %1$s FROM %2$I', schema_name, maintainer)
      WHERE EXISTS (SELECT FROM pg_shdepend d JOIN pg_roles r ON r.oid = d.refobjid
@@ -1630,7 +1651,8 @@ BEGIN
     SELECT t.name, format('has the constraint %s, which is not of tpro', k.conname), format('ALTER TABLE %s DROP CONSTRAINT %I', t.name, k.conname)
       FROM tables t JOIN pg_constraint k ON k.conrelid = t.oid
      WHERE k.conparentid = 0 AND k.conislocal AND k.contype IN ('c', 'f', 'u', 'x') AND k.conname NOT LIKE 'tpro\_%'
-       AND k.conname NOT IN ('mq_publish_body_rule', 'mq_publish_priority_rule', 'mq_cursor_one_row', 'mq_backlog_one_row')
+       AND k.conname NOT IN ('mq_publish_body_rule', 'mq_publish_priority_rule', 'mq_cursor_one_row', 'mq_backlog_one_row',
+                             'mq_handler_mode_rule', 'mq_handler_timeout_rule')
     UNION ALL
     SELECT t.name, format('is referred to by the foreign key %s of %s, so that nothing of it can go', k.conname, k.conrelid::regclass),
            format('ALTER TABLE %s DROP CONSTRAINT %I', k.conrelid::regclass, k.conname)
@@ -2407,6 +2429,177 @@ COMMENT ON FUNCTION tpro.drop_dedup_keys(pg_catalog.text, pg_catalog.int4) IS
     'drops so many dedup keys of a service, at most, that hold no more; how many; errors as tpro.lead';
 
 -- ---------------------------------------------------------------------------------------------------------------------
+-- Handlers in SQL
+-- ---------------------------------------------------------------------------------------------------------------------
+
+-- The sidecar makes it by the names of its attributes, so that a later release can add one.
+CREATE TYPE tpro.request_row AS (
+    uid pg_catalog.uuid,
+    space_name pg_catalog.text,
+    service_name pg_catalog.text,
+    entity pg_catalog.text,
+    method_name pg_catalog.text,
+    sender pg_catalog.text,
+    sender_instance pg_catalog.uuid,
+    attempt pg_catalog.int4,
+    deadline pg_catalog.timestamptz,
+    language pg_catalog.text,
+    headers pg_catalog.jsonb,
+    traceparent pg_catalog.text,
+    trace_id pg_catalog.text
+);
+COMMENT ON TYPE tpro.request_row IS 'what a handler in SQL knows of its message, beside the body';
+COMMENT ON COLUMN tpro.request_row.uid IS 'identity of the message, the same in every run of its handler';
+COMMENT ON COLUMN tpro.request_row.space_name IS 'first token of the subject';
+COMMENT ON COLUMN tpro.request_row.service_name IS 'second token: the service that answers';
+COMMENT ON COLUMN tpro.request_row.entity IS 'third token';
+COMMENT ON COLUMN tpro.request_row.method_name IS 'fourth token';
+COMMENT ON COLUMN tpro.request_row.sender IS 'the service that asks; null: a stranger';
+COMMENT ON COLUMN tpro.request_row.sender_instance IS 'the database of that service, by its tpro.instance()';
+COMMENT ON COLUMN tpro.request_row.attempt IS 'which attempt of the requester it is, from 1';
+COMMENT ON COLUMN tpro.request_row.deadline IS 'when the handler is stopped';
+COMMENT ON COLUMN tpro.request_row.language IS 'the language the reply should speak, as in ru-RU';
+COMMENT ON COLUMN tpro.request_row.headers IS 'the headers of the requester''s row';
+COMMENT ON COLUMN tpro.request_row.traceparent IS 'the span of the handler';
+COMMENT ON COLUMN tpro.request_row.trace_id IS 'its trace, 32 hex digits';
+
+CREATE FUNCTION tpro.handlers_of(service pg_catalog.text) RETURNS pg_catalog.text
+    LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    schema_name text;
+BEGIN
+    IF coalesce(handlers_of.service, nullif(current_setting('tpro.sender', true), '')) IS NULL THEN
+        RAISE object_not_in_prerequisite_state USING
+            MESSAGE = 'no service is given',
+            HINT = 'Pass service => ''<service>'', or SET tpro.sender = ''<service>''.';
+    END IF;
+    schema_name := tpro.sender_schema(handlers_of.service)::text;
+    IF to_regclass(schema_name || '.mq_handler') IS NULL THEN
+        RAISE object_not_in_prerequisite_state USING
+            MESSAGE = format('%s is as an earlier release has made it, which knew no handlers in SQL', schema_name),
+            HINT = format('SELECT tpro.upgrade_service(%L).', left(schema_name, -8));
+    END IF;
+    RETURN schema_name;
+END
+$$;
+COMMENT ON FUNCTION tpro.handlers_of(pg_catalog.text) IS
+    'the schema in which the handlers of a service are kept; 55000 no service, or one of an earlier release, 3F000 unknown';
+
+-- It has the rights of who calls it: to write into the table mq_handler of the service. Who may do that has the sidecar run functions
+-- with the rights of the service. The function is kept by its name: a column of type regprocedure would block pg_upgrade.
+CREATE FUNCTION tpro.handle(
+    entity pg_catalog.text,
+    method_name pg_catalog.text,
+    handler pg_catalog.regprocedure,
+    mode pg_catalog.text DEFAULT 'transactional',
+    timeout pg_catalog.int4 DEFAULT NULL,
+    service pg_catalog.text DEFAULT NULL
+) RETURNS void
+    LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    schema_name CONSTANT text := tpro.handlers_of(handle.service);
+    sidecar CONSTANT text := left(schema_name, -8) || '_sidecar';
+    f record;
+BEGIN
+    IF (handle.mode IN ('transactional', 'stateless')) IS NOT TRUE THEN
+        RAISE invalid_parameter_value USING
+            MESSAGE = format('mode must be transactional or stateless, not %s', coalesce(quote_literal(left(handle.mode, 40)), 'null')),
+            HINT = 'transactional: the function''s changes and the answer are one transaction, which takes effect once. '
+                   'stateless: a repeat of the message runs again.';
+    ELSIF handle.timeout NOT BETWEEN 1 AND 86400 THEN
+        RAISE invalid_parameter_value USING
+            MESSAGE = format('timeout must be 1 to 86400 seconds, not %s', handle.timeout),
+            HINT = 'Leave it out, or give null: then a message has the time that its requester waits.';
+    ELSIF handle.handler IS NULL THEN
+        RAISE invalid_parameter_value USING
+            MESSAGE = 'handler must be a function, not null',
+            HINT = 'Name it with the types of its arguments: ''price(jsonb, tpro.request_row)''.';
+    END IF;
+    SELECT p.*, n.nspname, r.rolname, r.rolsuper, format('%I.%I', n.nspname, p.proname) AS name,
+           (SELECT string_agg(format_type(a.type, NULL), ', ' ORDER BY a.n) FROM unnest(p.proargtypes) WITH ORDINALITY AS a (type, n)) AS arguments
+      INTO f
+      FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace JOIN pg_roles r ON r.oid = p.proowner
+     WHERE p.oid = handle.handler;
+    IF NOT FOUND THEN
+        RAISE undefined_function USING
+            MESSAGE = format('handler must be a function, and there is none of oid %s', handle.handler::oid),
+            HINT = 'Name it with the types of its arguments: ''price(jsonb, tpro.request_row)''.';
+    ELSIF f.prokind <> 'f' OR f.proretset OR f.prorettype <> 'jsonb'::regtype OR f.pronargs <> 2
+          OR f.proargtypes[0] <> 'jsonb'::regtype OR f.proargtypes[1] <> 'tpro.request_row'::regtype THEN
+        RAISE invalid_parameter_value USING
+            MESSAGE = format('handler must be a function (jsonb, tpro.request_row) RETURNS jsonb, and %s is a %s (%s)%s', f.name,
+                             CASE f.prokind WHEN 'p' THEN 'procedure' WHEN 'a' THEN 'aggregate' WHEN 'w' THEN 'window function' ELSE 'function' END,
+                             f.arguments, ' RETURNS ' || pg_get_function_result(f.oid)),
+            HINT = format('CREATE FUNCTION %s(body jsonb, request tpro.request_row) RETURNS jsonb ...', f.name);
+    ELSIF NOT has_schema_privilege(sidecar, f.pronamespace, 'USAGE') THEN
+        RAISE insufficient_privilege USING
+            MESSAGE = format('handler %s is in a schema that role %s may not use', f.name, sidecar),
+            HINT = format('GRANT USAGE ON SCHEMA %I TO %I.', f.nspname, sidecar);
+    ELSIF NOT has_function_privilege(sidecar, f.oid, 'EXECUTE') THEN
+        RAISE insufficient_privilege USING
+            MESSAGE = format('handler %s may not be executed by role %s', f.name, sidecar),
+            HINT = format('GRANT EXECUTE ON FUNCTION %s(jsonb, tpro.request_row) TO %I.', f.name, sidecar);
+    ELSIF f.prosecdef AND f.rolsuper
+          AND NOT EXISTS (SELECT FROM unnest(f.proconfig) AS setting WHERE starts_with(setting, 'search_path=')) THEN
+        -- The service could put an object of its own in front of what the function means, and be a superuser by it.
+        RAISE insufficient_privilege USING
+            MESSAGE = format('handler %s runs with the rights of superuser %s, and pins no search_path', f.name, f.rolname),
+            HINT = format('ALTER FUNCTION %s(jsonb, tpro.request_row) SET search_path = pg_catalog, pg_temp, or SECURITY INVOKER.', f.name);
+    END IF;
+    EXECUTE format(
+        'INSERT INTO %s.mq_handler (entity, method_name, handler, mode, timeout) VALUES ($1, $2, $3, $4, $5)
+         ON CONFLICT (entity, method_name) DO UPDATE
+            SET handler = excluded.handler, mode = excluded.mode, timeout = excluded.timeout, since = excluded.since', schema_name)
+        USING handle.entity, handle.method_name, f.name || '(jsonb,tpro.request_row)', handle.mode, handle.timeout;
+END
+$$;
+COMMENT ON FUNCTION tpro.handle(pg_catalog.text, pg_catalog.text, pg_catalog.regprocedure, pg_catalog.text, pg_catalog.int4, pg_catalog.text) IS
+    'has a function (body jsonb, request tpro.request_row) RETURNS jsonb answer a method of a service, from the next second on; 22023 bad value, 42883 no function, 42501 the service may not run it or the caller not say so, 55000 no service, 3F000 unknown';
+
+CREATE FUNCTION tpro.unhandle(entity pg_catalog.text, method_name pg_catalog.text, service pg_catalog.text DEFAULT NULL) RETURNS boolean
+    LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    schema_name CONSTANT text := tpro.handlers_of(unhandle.service);
+    removed bigint;
+BEGIN
+    EXECUTE format('DELETE FROM %s.mq_handler h WHERE h.entity = $1 AND h.method_name = $2', schema_name)
+        USING unhandle.entity, unhandle.method_name;
+    GET DIAGNOSTICS removed = ROW_COUNT;
+    RETURN removed > 0;
+END
+$$;
+COMMENT ON FUNCTION tpro.unhandle(pg_catalog.text, pg_catalog.text, pg_catalog.text) IS
+    'takes back what tpro.handle has said of a method; whether there was something; 42501 not permitted, 55000 no service, 3F000 unknown';
+
+-- Code and data travel in a field of the error that PostgreSQL writes into no log: they may be of a body.
+CREATE FUNCTION tpro.raise_fault(code pg_catalog.int4, message pg_catalog.text, data pg_catalog.jsonb DEFAULT NULL) RETURNS void
+    LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+    IF raise_fault.code IS NULL OR raise_fault.code BETWEEN -32768 AND -32000 AND raise_fault.code <> -32602 THEN
+        RAISE invalid_parameter_value USING
+            MESSAGE = format('code must be outside -32768 to -32000, which JSON-RPC reserves, or -32602 (invalid params), not %s',
+                             coalesce(raise_fault.code::text, 'null'));
+    ELSIF coalesce(raise_fault.message, '') = '' THEN
+        RAISE invalid_parameter_value USING
+            MESSAGE = 'message must be a text',
+            HINT = 'One sentence for the caller. It repeats no value of the body, since PostgreSQL logs it; data may.';
+    END IF;
+    RAISE EXCEPTION USING
+        ERRCODE = 'TP001',
+        MESSAGE = raise_fault.message,
+        DETAIL = format('The caller is told this as JSON-RPC error %s.', raise_fault.code),
+        DATATYPE = (jsonb_build_object('code', raise_fault.code)
+                    || CASE WHEN raise_fault.data IS NULL THEN '{}' ELSE jsonb_build_object('data', raise_fault.data) END)::text;
+END
+$$;
+COMMENT ON FUNCTION tpro.raise_fault(pg_catalog.int4, pg_catalog.text, pg_catalog.jsonb) IS
+    'ends a handler in SQL with an error that the caller sees: its code, its message and its data; raises TP001, or 22023 bad value';
+
+-- ---------------------------------------------------------------------------------------------------------------------
 -- Who may what, of what is new
 -- ---------------------------------------------------------------------------------------------------------------------
 
@@ -2455,6 +2648,13 @@ GRANT EXECUTE ON FUNCTION
     tpro.wait_for(pg_catalog.int8[], pg_catalog.int4, pg_catalog.int4, pg_catalog.text),
     tpro.wait_all(pg_catalog.int8[], pg_catalog.int4, pg_catalog.text),
     tpro.wait_any(pg_catalog.int8[], pg_catalog.int4, pg_catalog.text)
+    TO PUBLIC;
+-- They have the rights of who calls them, on the table mq_handler of a service; the last one only raises.
+GRANT EXECUTE ON FUNCTION
+    tpro.handlers_of(pg_catalog.text),
+    tpro.handle(pg_catalog.text, pg_catalog.text, pg_catalog.regprocedure, pg_catalog.text, pg_catalog.int4, pg_catalog.text),
+    tpro.unhandle(pg_catalog.text, pg_catalog.text, pg_catalog.text),
+    tpro.raise_fault(pg_catalog.int4, pg_catalog.text, pg_catalog.jsonb)
     TO PUBLIC;
 -- They show what everybody may read in the catalogues; a copy asks before the rights of its service are upgraded.
 GRANT EXECUTE ON FUNCTION tpro.outdated(pg_catalog.text), tpro.foreign_code(pg_catalog.text), tpro.faults(pg_catalog.text) TO PUBLIC;

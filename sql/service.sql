@@ -298,6 +298,25 @@ COMMENT ON COLUMN @schema@.mq_once.traceparent IS 'the span of publishing, of a 
 COMMENT ON COLUMN @schema@.mq_once.tracestate IS 'names the parent of that span';
 COMMENT ON COLUMN @schema@.mq_once.priority IS '0 to 3: shares of what waits for one service';
 
+-- The functions that answer methods of this service. A function's name is a text: a column of type regprocedure would block pg_upgrade.
+CREATE TABLE @schema@.mq_handler (
+    entity tpro.entity,
+    method_name tpro.method_name,
+    handler text NOT NULL,
+    mode text NOT NULL CONSTRAINT mq_handler_mode_rule CHECK (mode IN ('transactional', 'stateless')),
+    timeout integer CONSTRAINT mq_handler_timeout_rule CHECK (timeout BETWEEN 1 AND 86400),
+    since timestamptz NOT NULL DEFAULT clock_timestamp(),
+    PRIMARY KEY (entity, method_name)
+);
+
+COMMENT ON TABLE @schema@.mq_handler IS 'the methods of this service that functions in SQL answer; tpro.handle() writes it';
+COMMENT ON COLUMN @schema@.mq_handler.entity IS 'third token of the subject';
+COMMENT ON COLUMN @schema@.mq_handler.method_name IS 'fourth token of the subject';
+COMMENT ON COLUMN @schema@.mq_handler.handler IS 'the function, by its name';
+COMMENT ON COLUMN @schema@.mq_handler.mode IS 'transactional or stateless';
+COMMENT ON COLUMN @schema@.mq_handler.timeout IS 'the longest time that a message has, in seconds; null: as long as its requester waits';
+COMMENT ON COLUMN @schema@.mq_handler.since IS 'when tpro.handle() said so last';
+
 -- ---------------------------------------------------------------------------------------------------------------------
 -- The inbox
 -- ---------------------------------------------------------------------------------------------------------------------
@@ -390,7 +409,7 @@ GRANT INSERT (protocol, space_name, service_name, entity, method_name, timeout, 
               traceparent, tracestate, priority), SELECT
     ON @schema@.mq_send TO @publisher@;
 GRANT INSERT, SELECT ON @schema@.mq_once TO @publisher@, @sidecar@;
-GRANT SELECT ON @schema@.mq_dedup TO @sidecar@;
+GRANT SELECT ON @schema@.mq_dedup, @schema@.mq_handler TO @sidecar@;
 
 GRANT USAGE ON SCHEMA @schema@ TO @sidecar@;
 GRANT USAGE, SELECT ON SEQUENCE @schema@.mq_publish_id_seq TO @sidecar@;

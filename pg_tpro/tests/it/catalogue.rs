@@ -86,6 +86,9 @@ async fn the_public_may_call_only_what_judges_and_makes_values_and_read_only_wha
         [
             "faults",
             "foreign_code",
+            // Both write with the rights of who calls them.
+            "handle",
+            "handlers_of",
             "max_body",
             "must_be_messages",
             "must_be_name",
@@ -105,6 +108,8 @@ async fn the_public_may_call_only_what_judges_and_makes_values_and_read_only_wha
             "publish_once",
             "publish_once",
             "publish_once",
+            // It only raises.
+            "raise_fault",
             "request",
             "request",
             "request",
@@ -112,6 +117,7 @@ async fn the_public_may_call_only_what_judges_and_makes_values_and_read_only_wha
             "rest",
             "sender_schema",
             "space",
+            "unhandle",
             "unwatch",
             "uuid7",
             "wait_all",

@@ -10,6 +10,7 @@ mod comments;
 mod demo;
 mod description;
 mod faults;
+mod handle;
 mod identity;
 mod keys;
 mod lead;

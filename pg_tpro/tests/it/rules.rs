@@ -151,6 +151,15 @@ async fn what_was_put_into_a_wrong_column_is_repeated_neither_in_the_error_nor_i
                 "main_service.mq_reply" => {
                     format!("INSERT INTO {table} (mq_id, uid, {column}) VALUES (1, tpro.uuid7(), {value})")
                 }
+                "main_service.mq_handler" => {
+                    let (entity, method) = match column.as_str() {
+                        "entity" => (value.as_str(), "'a'"),
+                        _ => ("'a'", value.as_str()),
+                    };
+                    format!(
+                        "INSERT INTO {table} (entity, method_name, handler, mode) VALUES ({entity}, {method}, 'f', 'stateless')"
+                    )
+                }
                 _ => panic!("a column of a new table, {table}.{column}: add how it is filled"),
             };
             let refusal = refused(&admin, &statement).await?;
