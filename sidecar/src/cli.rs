@@ -1,7 +1,7 @@
 //! The command line.
 
 use clap::{Arg, ArgAction, Command};
-use tpro_runtime::config::{KEYS, OwnSetting};
+use tpro_runtime::config::{ANY, KEYS, OwnSetting};
 
 /// The task of the process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,11 +22,24 @@ pub(crate) fn parse(service: &str, own: &[OwnSetting]) -> Task {
 }
 
 fn command(service: &str, own: &[OwnSetting]) -> Command {
-    let name = format!("{service}_service");
+    let (name, about) = match service {
+        ANY => (
+            "tpro-service".to_owned(),
+            "The service of SERVICE_NAME, whose handlers are functions in SQL, and its sidecar: answers requests from NATS, \
+             sends the outbox, settles replies."
+                .to_owned(),
+        ),
+        service => (
+            format!("{service}_service"),
+            format!(
+                "The service `{service}` and its sidecar: answers requests from NATS, sends the outbox, settles replies."
+            ),
+        ),
+    };
     Command::new(name.clone())
         .bin_name(name)
         .version(crate::http::BUILD)
-        .about(format!("The service `{service}` and its sidecar: answers requests from NATS, sends the outbox, settles replies."))
+        .about(about)
         .after_help(keys(own))
         .arg(
             Arg::new("check")

@@ -4,6 +4,9 @@
 use super::secret::without_secrets;
 use crate::spelling;
 
+/// The name in the code of a program that serves any service: `SERVICE_NAME` says which.
+pub const ANY: &str = "";
+
 /// One setting.
 pub struct Key {
     /// Its name.
@@ -46,7 +49,7 @@ const fn address(name: &'static str, default: &'static str, help: &'static str) 
 #[rustfmt::skip]
 pub const KEYS: &[Key] = &[
     plain("ENV_FILE", "services/<name>/.env", "the file of settings (else .env here); the environment wins over it"),
-    plain("SERVICE_NAME", "", "the name of the service; the program knows its own"),
+    plain("SERVICE_NAME", "", "the name of the service; a program of one service knows its own"),
     plain("SERVICE_VERSION", "1.0", "the version in /version, in replies and in spans"),
     plain("COPY_NUMBER", "1", "tells the copies of a service apart"),
     plain("SERVICE_HOST", "127.0.0.1", "the address of /healthz, /readyz, /metrics and /version"),

@@ -25,16 +25,22 @@ pub(super) struct Layers {
 
 impl Layers {
     /// Reads the process's environment and the file of this service: `ENV_FILE` if set, else
-    /// `services/<service>/.env`, else `.env`.
-    pub(super) fn read(service: &str) -> Self {
+    /// `services/<service>/.env`, else `.env`. The program of any service reads the file of a
+    /// service without a crate, `services/sql/<service>/.env`.
+    pub(super) fn read(service_in_code: &str) -> Self {
         // A value that is no text cannot be a setting of ours: these are all ASCII.
         let variables = std::env::vars_os()
             .filter_map(|(key, value)| Some((key.into_string().ok()?, value.into_string().ok()?)));
         let mut layers = Self::default();
         layers.take_environment(variables);
         let asked = layers.environment.get("ENV_FILE").filter(|path| !path.is_empty()).map(PathBuf::from);
+        let services = PathBuf::from("services");
+        let folder = match layers.environment.get("SERVICE_NAME") {
+            Some(service) if service_in_code == key::ANY => services.join("sql").join(service),
+            _ => services.join(service_in_code),
+        };
         let usual = || {
-            let candidates = [PathBuf::from("services").join(service).join(".env"), PathBuf::from(".env")];
+            let candidates = [folder.join(".env"), PathBuf::from(".env")];
             candidates.into_iter().find(|path| path.exists())
         };
         let required = asked.is_some();

@@ -46,7 +46,10 @@ pub use self::{
     secret::Secret,
     settings::Settings,
 };
-pub use self::{key::KEYS, secret::without_secrets};
+pub use self::{
+    key::{ANY, KEYS},
+    secret::without_secrets,
+};
 use self::{layers::Layers, print::Setting, reader::Reader};
 
 /// The effective configuration of a sidecar.
@@ -111,8 +114,8 @@ pub struct Config {
 }
 
 impl Config {
-    /// Reads the configuration of this service. `service` is the name in its code, `own` are the
-    /// settings that it declares.
+    /// Reads the configuration of this service. `service` is the name in its code, or [`ANY`];
+    /// `own` are the settings that it declares.
     pub fn load(service: &str, own: &[OwnSetting]) -> Result<Self, Problems> {
         Self::from_layers(service, own, Layers::read(service))
     }
@@ -229,7 +232,7 @@ impl Config {
 
 fn service_name(reader: &mut Reader, code_name: &str) -> Option<ServiceName> {
     let name = reader.parsed("SERVICE_NAME", None, |text| {
-        if text != code_name {
+        if code_name != ANY && text != code_name {
             return Err(format!(
                 "this is the program of service `{code_name}`; remove the line or start the other program"
             ));
@@ -240,6 +243,13 @@ fn service_name(reader: &mut Reader, code_name: &str) -> Option<ServiceName> {
     // this key.
     name.or_else(|| match ServiceName::parse(code_name) {
         Ok(name) => Some(name),
+        // It is set, and that it is no name is a problem already.
+        Err(_) if code_name == ANY && reader.find("SERVICE_NAME").is_some() => None,
+        Err(_) if code_name == ANY => {
+            let text = "must be set: this program serves any service whose handlers are in SQL".to_owned();
+            reader.problem(Problem::unset("SERVICE_NAME", text));
+            None
+        }
         Err(error) => {
             reader.problem(Problem::unset("SERVICE_NAME", format!("`{code_name}` in the code: {error}")));
             None

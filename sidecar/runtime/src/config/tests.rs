@@ -254,6 +254,12 @@ fn samplers_have_the_names_of_the_specification() {
 fn the_program_of_another_service_is_refused() {
     assert_eq!(problems(&[DATABASE, ("SERVICE_NAME", "analytic")], None).len(), 1);
     assert!(problems(&[DATABASE, ("SERVICE_NAME", "main")], None).is_empty());
+    // One program is that of any service.
+    let any = |environment: &[(&str, &str)]| Config::from_layers(ANY, &[], Layers::of(environment, None));
+    assert_eq!(any(&[DATABASE, ("SERVICE_NAME", "shop")]).unwrap().service.as_str(), "shop");
+    for environment in [&[DATABASE][..], &[DATABASE, ("SERVICE_NAME", "Shop")]] {
+        assert_eq!(any(environment).unwrap_err().0.len(), 1);
+    }
     assert_eq!(Config::from_layers("Main", OWN, Layers::of(&[DATABASE], None)).unwrap_err().0.len(), 1);
 }
 

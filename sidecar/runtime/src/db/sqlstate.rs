@@ -7,6 +7,9 @@ use tokio_postgres::{
     error::{DbError, SqlState},
 };
 
+/// The SQLSTATE by which `tpro.raise_fault` tells a handler's fault.
+pub const RAISED_FAULT: &str = "TP001";
+
 /// True if the error is of the moment and not of the statement: the connection is lost, the server
 /// starts, stops or lacks room, another transaction was in the way, or somebody cancelled the
 /// statement. The statement may go well on another try.

@@ -3,8 +3,16 @@
 use std::error::Error;
 
 use tokio_postgres::error::{DbError, SqlState};
+use tpro_runtime::db;
 
 use super::Fault;
+
+/// A longer line of a context is no name of a function.
+const LONGEST_PLACE: usize = 200;
+/// The routine of PostgreSQL that reports an error for RAISE of PL/pgSQL.
+const RAISE: &str = "exec_stmt_raise";
+/// The begin of the place of an error that a function of tpro raises.
+const OURS: &str = "PL/pgSQL function tpro.";
 
 /// The error and its sources in one line, without values.
 ///
@@ -46,17 +54,31 @@ fn describe_database(error: &DbError) -> String {
         ("constraint", error.constraint()),
         ("table", error.table()),
         ("column", error.column()),
-        ("type", error.datatype()),
+        // There `tpro.raise_fault` has what it tells the caller.
+        ("type", error.datatype().filter(|_| error.code().code() != db::RAISED_FAULT)),
     ] {
         if let Some(name) = name {
             text.push_str(&format!(", {what} {name}"));
         }
     }
-    if is_about_statements(error.code()) {
+    let place = error.where_().and_then(place);
+    // A function of the user's may raise any class, with a text of its own.
+    let is_raised = error.routine() == Some(RAISE) && !place.is_some_and(|place| place.starts_with(OURS));
+    if is_about_statements(error.code()) && !is_raised {
         text.push_str(": ");
         text.push_str(error.message());
     }
+    if let Some(place) = place {
+        text.push_str(&format!(", in {place}"));
+    }
     text
+}
+
+/// The innermost function of a context, with the number of its line. The other lines repeat
+/// statements, which may have values in them.
+fn place(context: &str) -> Option<&str> {
+    let place = context.lines().find(|line| line.starts_with("PL/pgSQL function "))?;
+    (place.len() <= LONGEST_PLACE).then_some(place)
 }
 
 /// Classes whose messages name statements, roles, locks and resources. The programmer wrote these,
@@ -82,6 +104,14 @@ mod tests {
     #[derive(Debug, thiserror::Error)]
     #[error("the answer of co")]
     struct Outer(#[source] serde_json::Error);
+
+    #[test]
+    fn of_a_context_only_the_function_is_told() {
+        let context = "SQL statement \"SELECT 'canary'\"\nPL/pgSQL function public.price(jsonb) line 3 at RAISE\nPL/pgSQL \
+                       function public.outer() line 1 at PERFORM";
+        assert_eq!(place(context), Some("PL/pgSQL function public.price(jsonb) line 3 at RAISE"));
+        assert_eq!(place("JSON data, line 1: canary"), None);
+    }
 
     #[test]
     fn no_value_gets_into_the_description() {

@@ -45,6 +45,7 @@ pub(crate) mod run;
 pub(crate) mod scope;
 mod service;
 pub mod settling;
+pub(crate) mod sql;
 mod statements;
 pub(crate) mod transaction;
 mod tx;

@@ -2,7 +2,7 @@
 
 use std::{error::Error, sync::Arc};
 
-use tpro_runtime::config::{Config, OwnSetting, Settings};
+use tpro_runtime::config::{ANY, Config, OwnSetting, Settings};
 use tpro_wire::ServiceName;
 
 use super::{Handlers, cause::describe};
@@ -69,6 +69,15 @@ impl Service {
     /// at the start.
     pub fn new(name: &str) -> Self {
         Self::of(name, Vec::new(), Box::new(|_| Ok(())))
+    }
+
+    /// A service of any name, which `SERVICE_NAME` says, without handlers in the program: functions
+    /// in SQL answer its methods. `tpro.handle` says which ones.
+    ///
+    /// A service with handlers in Rust has those in SQL, too, for the methods that the program does
+    /// not have.
+    pub fn in_sql() -> Self {
+        Self::new(ANY)
     }
 }
 
@@ -169,7 +178,7 @@ impl<S> Service<S> {
     /// All errors of the registration; the process must not start with any.
     pub fn problems(&self, configured: &ServiceName) -> Vec<String> {
         let mut problems = self.problems.clone();
-        if self.name != configured.as_str() {
+        if self.name != ANY && self.name != configured.as_str() {
             problems.push(format!(
                 "this program is the service {:?}, but SERVICE_NAME is {:?}",
                 self.name,

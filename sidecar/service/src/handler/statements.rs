@@ -139,6 +139,18 @@ impl Statements {
         self.traced(sql, work).await
     }
 
+    /// All rows of a statement that was made at run time. Its text goes into the span, too, so it
+    /// is made of names only.
+    pub(crate) async fn query_text(
+        &self,
+        sql: &str,
+        params: &[&(dyn ToSql + Sync)],
+    ) -> Result<Vec<Row>, QueryError> {
+        let client = self.client()?;
+        let work = async { client.query(&client.prepare_cached(sql).await?, params).await };
+        self.traced(sql, work).await
+    }
+
     /// The connection itself, for what these do not cover (COPY, statements made at run time). It
     /// makes no spans.
     pub fn raw(&self) -> Result<&Object, QueryError> {
@@ -186,7 +198,7 @@ impl Statements {
 
     async fn traced<T>(
         &self,
-        sql: &'static str,
+        sql: &str,
         work: impl Future<Output = Result<T, tokio_postgres::Error>>,
     ) -> Result<T, QueryError> {
         if !self.parent.sampled() {
@@ -198,7 +210,7 @@ impl Statements {
         }
         span.set("db.system.name", "postgresql");
         span.set("db.namespace", self.database.clone());
-        span.set("db.query.text", sql);
+        span.set("db.query.text", sql.to_owned());
         // The question for the pid travels with the statement, so that it costs no round trip.
         let (result, ()) = futures_util::join!(self.quiet(work), self.learn_pid());
         span.set("tpro.backend_pid", i64::from(self.pid.load(Ordering::Relaxed)));
@@ -267,7 +279,7 @@ fn fail(span: &mut Span, error: &QueryError) {
 
 /// The name of a statement's span: its verb and its name, `SELECT hour` for `/* hour */ SELECT
 /// ...`.
-fn summary(sql: &'static str) -> String {
+fn summary(sql: &str) -> String {
     let (name, rest) = match sql.trim_start().strip_prefix("/*").and_then(|rest| rest.split_once("*/")) {
         Some((name, rest)) => (name.trim(), rest),
         None => ("", sql),

@@ -5,10 +5,11 @@
 //! an instance. Each method of the service is an endpoint. What is told here is in no body and in
 //! no error: names, numbers and times.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use futures_util::{StreamExt as _, stream::select_all};
 use serde_json::{Map, Value, json};
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tpro_runtime::{
     log,
@@ -23,6 +24,9 @@ use crate::host::Host;
 const PREFIX: &str = "$SRV";
 /// The first token of the subjects under which clients wait for answers.
 const INBOX: &str = "_INBOX";
+
+/// The longest wait for the methods in SQL. Without a database those are told that were there last.
+const SQL_PATIENCE: Duration = Duration::from_millis(250);
 
 /// A kind of question.
 #[derive(Clone, Copy)]
@@ -91,11 +95,11 @@ impl Discovery {
             Verb::Info => {
                 let description = format!("a service of tpro, in space {}", self.serving.app.config.space);
                 answer.insert("description".into(), description.into());
-                answer.insert("endpoints".into(), self.endpoints(false));
+                answer.insert("endpoints".into(), self.endpoints(false).await);
             }
             Verb::Stats => {
                 answer.insert("started".into(), self.started.clone().into());
-                answer.insert("endpoints".into(), self.endpoints(true));
+                answer.insert("endpoints".into(), self.endpoints(true).await);
             }
         }
         let payload = Value::Object(answer).to_string();
@@ -107,18 +111,26 @@ impl Discovery {
     }
 
     /// The methods, with their numbers or with what they are.
-    fn endpoints(&self, numbers: bool) -> Value {
-        let Serving { app, service, .. } = &*self.serving;
-        let methods = service.methods().into_iter().map(|(method, way)| {
+    async fn endpoints(&self, numbers: bool) -> Value {
+        let Serving { app, service, sql, .. } = &*self.serving;
+        let sql = sql.all(Instant::now() + SQL_PATIENCE).await;
+        let in_sql = sql.iter().filter(|(method, _)| service.method(method).is_none());
+        let mut in_sql: Vec<_> =
+            in_sql.map(|(method, sql)| (method.as_str(), sql.way.as_str(), &sql.counts)).collect();
+        in_sql.sort_unstable_by_key(|(method, ..)| *method);
+        let of_program = service.methods().into_iter();
+        let of_program =
+            of_program.filter_map(|(method, way)| Some((method, way, self.serving.counts(method)?)));
+        let methods = of_program.chain(in_sql).map(|(method, way, counts)| {
             let mut endpoint = json!({
                 // A name has no dots there.
                 "name": method.replace('.', "_"),
                 "subject": format!("{}.{}.{method}", app.config.space, app.source.service),
                 "queue_group": app.source.service.queue_group(),
             });
-            let more = match self.serving.counts(method).filter(|_| numbers) {
-                Some(counts) => stats(counts),
-                None => json!({"metadata": {"tpro.way": way}}),
+            let more = match numbers {
+                true => stats(counts),
+                false => json!({"metadata": {"tpro.way": way}}),
             };
             if let (Value::Object(endpoint), Value::Object(more)) = (&mut endpoint, more) {
                 endpoint.extend(more);

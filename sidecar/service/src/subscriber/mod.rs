@@ -15,6 +15,7 @@ mod next_run;
 mod request;
 mod serve;
 mod serving;
+mod sql_methods;
 mod stateless;
 mod transactional;
 mod tries;

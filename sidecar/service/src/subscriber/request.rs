@@ -1,13 +1,8 @@
 //! A message, read: its question, and the way of its answer.
 
 use serde_json::value::RawValue;
-use tpro_runtime::{
-    nats::{Block, Message},
-    spelling,
-};
+use tpro_runtime::nats::{Block, Message};
 use tpro_wire::{Language, Protocol, Request, RequestHeaders, RequestId, RpcError, Target, error::code};
-
-use crate::handler::Handlers;
 
 /// `<entity>.<method_name>`, two tokens of 100 letters.
 const LONGEST_METHOD: usize = 201;
@@ -63,17 +58,7 @@ pub(super) trait Methods {
     fn knows(&self, method: &str) -> bool;
 
     /// The method whose name is nearest to this one, if one is near.
-    fn nearest(&self, method: &str) -> Option<&str>;
-}
-
-impl Methods for Handlers {
-    fn knows(&self, method: &str) -> bool {
-        self.method(method).is_some()
-    }
-
-    fn nearest(&self, method: &str) -> Option<&str> {
-        spelling::nearest(self.methods().into_iter().map(|(name, _)| name), method)
-    }
+    fn nearest(&self, method: &str) -> Option<String>;
 }
 
 /// Reads the question of a message. The error is for the caller; the form is right in both cases.
@@ -142,8 +127,8 @@ mod tests {
             method.starts_with("example.")
         }
 
-        fn nearest(&self, method: &str) -> Option<&str> {
-            (method == "exmaple.simple").then_some("example.simple")
+        fn nearest(&self, method: &str) -> Option<String> {
+            (method == "exmaple.simple").then(|| "example.simple".to_owned())
         }
     }
 

@@ -5,7 +5,7 @@ use std::{borrow::Cow, sync::OnceLock, time::Duration};
 use tokio::time::{Instant, timeout_at};
 use tpro_runtime::{
     nats::Message,
-    random,
+    random, spelling,
     telemetry::{Span, SpanKind},
     watch::ask_time,
 };
@@ -13,8 +13,10 @@ use tpro_wire::{ReplyState, RequestHeaders, RpcError, Target, Uid, Version, erro
 
 use super::{
     batched,
-    request::{self, Back, Form},
+    method_counts::MethodCounts,
+    request::{self, Back, Form, Methods},
     serving::Serving,
+    sql_methods::{SqlMethod, Unread},
     stateless, transactional,
     work::{Retries, Work, mark},
 };
@@ -46,7 +48,17 @@ pub(super) async fn serve(serving: &Serving, message: Message) {
     let target = Target::parse(message.subject()).ok();
     let app = &serving.app;
     let service = app.source.service.as_str();
-    let (back, asked) = request::read(&message, target.as_ref(), &headers, service, &*serving.service);
+    let budget = headers.budget_ms.filter(|ms| *ms > 0).map(Duration::from_millis);
+    let deadline = received + budget.unwrap_or(UNSAID_BUDGET);
+    // Boxed for the sake of the stateless way, as below.
+    let sql = match target.as_ref().map(Target::method) {
+        Some(method) if serving.service.method(method).is_none() => {
+            Box::pin(serving.sql.find(method, deadline)).await
+        }
+        _ => Ok(None),
+    };
+    let all = All { serving, sql: sql.as_ref().ok().and_then(Option::as_deref) };
+    let (back, asked) = request::read(&message, target.as_ref(), &headers, service, &all);
     let uid = headers.uid.unwrap_or_else(|| Uid::v7(app.clock.unix_ms(), random::bytes()));
     let mut span = span(serving, &message, target.as_ref(), &headers, uid);
     let (reason, error) = match asked {
@@ -56,9 +68,7 @@ pub(super) async fn serve(serving: &Serving, message: Message) {
         }
         Ok(asked) => {
             // A method that is known has a target, counters and a handler.
-            let (Some(target), Some(counts), Some(handler)) =
-                (target.clone(), serving.counts(asked.method), serving.service.method(asked.method))
-            else {
+            let (Some(target), Some((counts, handler))) = (target.clone(), all.served(asked.method)) else {
                 return span.discard();
             };
             if let Some(uid) = headers.uid
@@ -68,7 +78,7 @@ pub(super) async fn serve(serving: &Serving, message: Message) {
                 span.discard();
                 return serving.headers.state(app, &back, ReplyState::Stale).await;
             }
-            let budget = headers.budget_ms.filter(|ms| *ms > 0).map_or(UNSAID_BUDGET, Duration::from_millis);
+            let budget = budget.unwrap_or(UNSAID_BUDGET);
             let has_uid = headers.uid.is_some();
             let limits = &counts.limits;
             let time = limits.time.map_or(budget, |longest| longest.min(budget));
@@ -95,10 +105,13 @@ pub(super) async fn serve(serving: &Serving, message: Message) {
             };
         }
         Err(error) if error.code == code::METHOD_NOT_FOUND && peers::passed(&message).is_none() => {
-            let budget = headers.budget_ms.filter(|ms| *ms > 0).map(Duration::from_millis);
-            let deadline = received + budget.unwrap_or(UNSAID_BUDGET);
             // Boxed for the sake of the stateless way, as above.
-            match Box::pin(elsewhere(serving, target.as_ref(), deadline)).await {
+            let found = match sql {
+                Ok(_) => Box::pin(elsewhere(serving, target.as_ref(), deadline)).await,
+                // There may be a handler in SQL, or at another copy that can read the table.
+                Err(Unread) => Found::Later,
+            };
+            match found {
                 Found::Nobody => return refuse(serving, &back, &mut span, "unknown", error).await,
                 Found::Later => {
                     serving.count_not_run("overloaded");
@@ -115,6 +128,34 @@ pub(super) async fn serve(serving: &Serving, message: Message) {
         Err(error) => (if error.code == code::METHOD_NOT_FOUND { "unknown" } else { "malformed" }, error),
     };
     refuse(serving, &back, &mut span, reason, error).await;
+}
+
+/// The methods of the program, and the one in SQL that a message asks for.
+struct All<'a> {
+    serving: &'a Serving,
+    sql: Option<&'a SqlMethod>,
+}
+
+impl All<'_> {
+    /// The counters and the handler of a method.
+    fn served(&self, method: &str) -> Option<(&MethodCounts, &Way)> {
+        match self.sql {
+            Some(sql) => Some((&sql.counts, &sql.way)),
+            None => self.serving.counts(method).zip(self.serving.service.method(method)),
+        }
+    }
+}
+
+impl Methods for All<'_> {
+    fn knows(&self, method: &str) -> bool {
+        self.sql.is_some_and(|sql| sql.name == method) || self.serving.service.method(method).is_some()
+    }
+
+    fn nearest(&self, method: &str) -> Option<String> {
+        let (service, sql) = (&self.serving.service, self.serving.sql.known());
+        let names = service.methods().into_iter().map(|(name, _)| name);
+        spelling::nearest(names.chain(sql.keys().map(String::as_str)), method).map(str::to_owned)
+    }
 }
 
 /// Refuses a message of a version that is not understood, by its headers alone. An event is lost by

@@ -17,6 +17,7 @@ use super::{
     later::Later,
     method_counts::MethodCounts,
     request::Back,
+    sql_methods::SqlMethods,
     work::{Work, mark},
 };
 use crate::{
@@ -59,6 +60,8 @@ pub(super) struct Serving {
     /// requester with our settings.
     say_so_after: Duration,
     counts: HashMap<String, MethodCounts>,
+    /// The methods in SQL.
+    pub(super) sql: SqlMethods,
     /// True if a method has a limit of handlers at once.
     has_places: bool,
 }
@@ -80,6 +83,7 @@ impl Serving {
             has_places: counts.values().any(|counts| counts.at_once.is_some()),
             counts,
             own: Own::new(&app),
+            sql: SqlMethods::new(app.clone()),
             flight: Arc::default(),
             suspects: Arc::new(Semaphore::new(1)),
             headers: Arc::new(ReplyHeaders::new(&app)),
