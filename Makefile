@@ -59,7 +59,7 @@ down-all-%: FORCE ## also remove binaries, .env, schema, role and logs of NAME; 
 	@make/setup.sh run down-all -- "$$STEM"
 maintain-%: FORCE ## partitions of NAME, once and now: make them ahead, drop what is settled and old (the copies do it each minute)
 	@make/setup.sh run maintain -- "$$STEM"
-create-%: FORCE ## a new service NAME: crate from the template, .env, schema
+create-%: FORCE ## a new service NAME: crate from the template (LANG=sql: a folder of SQL instead), .env, schema
 	@make/setup.sh run create -- "$$STEM"
 create-env-%: FORCE ## services/NAME/.env, unless it is there
 	@make/setup.sh run create-env -- "$$STEM"

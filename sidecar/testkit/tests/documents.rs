@@ -10,8 +10,8 @@ use tpro_testkit::{Context, Failure, Outcome, paths};
 const FOLDERS: [&str; 8] =
     ["sidecar/", "pg_tpro/", "sql/", "make/", "docker/", "tools/", "docs/", "services/"];
 /// Names that a page invents: services, and settings of one.
-const INVENTED: [&str; 7] =
-    ["NAME", "billing", "MAIL_TEXT", "BANK_URL", "BANK_TOKEN", "BANK_TIMEOUT", "tpro.nobody"];
+const INVENTED: [&str; 8] =
+    ["NAME", "billing", "shop", "MAIL_TEXT", "BANK_URL", "BANK_TOKEN", "BANK_TIMEOUT", "tpro.nobody"];
 
 /// A page, and the code in it: the text between backquotes, whether within a line or in a block.
 struct Page {

@@ -114,6 +114,10 @@ impl<'a> ServiceCopy<'a> {
         }
         let shown = port.to_string();
         program.env("COPY_NUMBER", self.number.to_string()).env("SERVICE_PORT", &shown);
+        // The ready-made program finds the file of the service by it.
+        if services::is_in_sql(checkout, self.service) {
+            program.env("SERVICE_NAME", self.service);
+        }
         if !self.has_log_of_file(checkout)? && checkout.settings.get("LOG_FILE_NAME").is_none() {
             program.env("LOG_FILE_NAME", self.log());
         }

@@ -30,7 +30,8 @@ pub fn run(checkout: &mut Checkout, name: &str) -> Outcome {
     let mut seen = sources(checkout, name);
     tell(checkout, name, service::up(checkout, name));
     checkout.screen.note(format!(
-        "      services/{name} and services/contracts are watched (Ctrl-C ends; {name} runs on)"
+        "      {} and services/contracts are watched (Ctrl-C ends; {name} runs on)",
+        services::folder(checkout, name).display()
     ));
     loop {
         seen = next(|| sources(checkout, name), &seen);
@@ -67,7 +68,7 @@ fn next(look: impl Fn() -> Files, seen: &Files) -> Files {
 fn sources(checkout: &Checkout, name: &str) -> Files {
     let mut files = Files::new();
     for folder in [name, "contracts"] {
-        look_into(&checkout.path("services").join(folder), &mut files);
+        look_into(&checkout.path(services::folder(checkout, folder)), &mut files);
     }
     files
 }

@@ -28,7 +28,8 @@ pub fn run(checkout: &mut Checkout, name: &str) -> Outcome {
     remove_files(checkout, name)?;
     remove_programs(checkout, name)?;
     checkout.screen.say(format!(
-        "      {name}  binaries, settings, schema, role and logs are removed; its source in services/{name} stays"
+        "      {name}  binaries, settings, schema, role and logs are removed; its source in {} stays",
+        services::folder(checkout, name).display()
     ));
     Ok(())
 }
@@ -67,8 +68,11 @@ pub fn is_log_of(file: &str, name: &str) -> bool {
     of_copy.filter(|after| after.len() + 1 < rest.len()).unwrap_or(rest).starts_with("_service.log")
 }
 
-/// By cargo, and by hand where cargo cannot.
+/// By cargo, and by hand where cargo cannot. A service in SQL has no program of its own.
 fn remove_programs(checkout: &Checkout, name: &str) -> Outcome {
+    if services::is_in_sql(checkout, name) {
+        return Ok(());
+    }
     let mut clean = cargo::command(checkout)?;
     clean.args(["clean", "--quiet", "--package", &format!("{name}_service"), "--offline"]);
     clean.stdin(Stdio::null()).stderr(Stdio::null());

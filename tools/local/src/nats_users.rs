@@ -57,7 +57,7 @@ fn reply_to_prefix(checkout: &Checkout, name: &str) -> Outcome<String> {
 /// The subjects that a service may publish to, as a list of quoted subjects: the lines of its file
 /// `targets`; without that file everything in its space.
 fn targets(checkout: &Checkout, name: &str) -> Outcome<String> {
-    let file = format!("services/{name}/targets");
+    let file = format!("{}/targets", services::folder(checkout, name).display());
     let path = checkout.path(&file);
     if !path.exists() {
         return Ok(format!("\"{}.>\"", space(checkout, name)?));

@@ -1,7 +1,8 @@
-//! `make create-NAME`: a new service, which is services/template under a new name.
+//! `make create-NAME`: a new service, which is services/template under a new name; with `LANG=sql`
+//! a folder of SQL instead, without a crate.
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
 use crate::checkout::Checkout;
@@ -12,27 +13,66 @@ use crate::{cargo, chosen, cluster, extension, schema, services};
 /// The name that the template has.
 const TEMPLATE: &str = "template";
 
-/// Makes the crate, its settings, and its schema in the local database.
+/// The files of a service without a crate: their templates below `make`, and their places.
+const IN_SQL: [(&str, &str); 2] =
+    [("sql_service/README.md", "README.md"), ("sql_service/example.simple.sql", "sql/example.simple.sql")];
+
+/// Makes the crate or the folder of SQL, its settings, and its schema in the local database.
 pub fn create(checkout: &Checkout, name: &str) -> Outcome {
     services::must_be_name(name)?;
-    make_crate(checkout, name)?;
-    checkout.screen.say(format!("      services/{name} made from the template"));
+    let answers = match is_to_be_in_sql(checkout) {
+        true => make_folder(checkout, name)?.join("sql"),
+        false => {
+            make_crate(checkout, name)?;
+            checkout.screen.say(format!("      services/{name} made from the template"));
+            Path::new("services").join(name).join("src/handlers_subscribe.rs")
+        }
+    };
     service_settings::write(checkout, name, Told::No)?;
     if chosen::by_user(checkout, "DATABASE_URL", Some(name)).is_none() {
         cluster::up(checkout)?;
         extension::need(checkout)?;
         schema::make(checkout, name, Told::No)?;
     }
-    checkout.screen.say(format!(
-        "      make up-{name} runs it; what it answers is in services/{name}/src/handlers_subscribe.rs"
-    ));
+    checkout.screen.say(format!("      make up-{name} runs it; what it answers is in {}", answers.display()));
     Ok(())
+}
+
+/// True for `LANG=sql`. LANG is the locale as well, which is never `sql`: any other value means
+/// nothing here.
+pub fn is_to_be_in_sql(checkout: &Checkout) -> bool {
+    checkout.settings.get("LANG").as_deref() == Some("sql")
+}
+
+/// Makes the folder of a service without a crate.
+fn make_folder(checkout: &Checkout, name: &str) -> Outcome<PathBuf> {
+    let folder = services::folder_in_sql(name);
+    let place = checkout.path(&folder);
+    let _lock = checkout.lock("workspace")?;
+    for taken in [&folder, &Path::new("services").join(name)] {
+        if checkout.path(taken).exists() {
+            return fail(format!("{} is there already: make up-{name} runs it", taken.display()));
+        }
+    }
+    let making = || format!("making {}", folder.display());
+    fs::create_dir_all(place.join("sql")).context(making())?;
+    for (template, file) in IN_SQL {
+        let template = checkout.template(template);
+        let text = fs::read_to_string(checkout.path(&template)).context(format!("reading {template}"))?;
+        fs::write(place.join(file), text.replace("@NAME@", name)).context(making())?;
+    }
+    checkout.screen.say(format!("      {} made: a service in SQL, without a crate", folder.display()));
+    Ok(folder)
 }
 
 /// Makes the crate of a new service.
 pub fn make_crate(checkout: &Checkout, name: &str) -> Outcome {
     let place = checkout.path("services").join(name);
     let is_there = || fail(format!("services/{name} is there already: make up-{name} runs it"));
+    if services::is_in_sql(checkout, name) {
+        let folder = services::folder_in_sql(name);
+        return fail(format!("{} is there already: make up-{name} runs it", folder.display()));
+    }
     if place.exists() {
         return is_there();
     }

@@ -4,7 +4,7 @@ use crate::checkout::Checkout;
 use crate::copies::Copies;
 use crate::copy::{self, ServiceCopy};
 use crate::failure::Outcome;
-use crate::{cargo, environment, ready, release, state};
+use crate::{cargo, environment, ready, release, schema, services, state};
 
 /// The copies of a service as processes.
 #[derive(Clone, Copy, Debug)]
@@ -57,7 +57,12 @@ impl Copies for Processes<'_> {
     }
 
     fn build(&self, _version: &str) -> Outcome {
-        build(self.checkout, self.service)
+        build(self.checkout, self.service)?;
+        // The next message sees them, also at a copy that runs.
+        if services::is_in_sql(self.checkout, self.service) {
+            schema::apply(self.checkout, self.service)?;
+        }
+        Ok(())
     }
 
     fn keep(&self, version: &str) -> Outcome {
@@ -88,5 +93,6 @@ impl Copies for Processes<'_> {
 
 /// Builds the program of a service.
 pub fn build(checkout: &Checkout, service: &str) -> Outcome {
-    cargo::build(checkout, &format!("building {service}"), &["--bin", &format!("{service}_service")])
+    let program = services::program(checkout, service);
+    cargo::build(checkout, &format!("building {service}"), &["--bin", &program])
 }

@@ -53,7 +53,7 @@ pub fn program(checkout: &Checkout, service: &str, version: &str) -> PathBuf {
 
 /// The program of a service as cargo has built it.
 pub fn built(checkout: &Checkout, service: &str) -> PathBuf {
-    cargo::profile(checkout).join(format!("{service}_service"))
+    cargo::profile(checkout).join(services::program(checkout, service))
 }
 
 /// The time at which a program was built.

@@ -44,18 +44,46 @@ pub fn make(checkout: &Checkout, service: &str, told: Told) -> Outcome {
     // Through the environment: a command line can be read by everybody.
     login.env("LOGIN_PASSWORD", password);
     run(checkout, login, Log::New, &failed)?;
-    for script in scripts(checkout, service) {
+    // Those of a service in SQL are applied each time that it comes up.
+    if !services::is_in_sql(checkout, service) {
+        run_scripts(checkout, service)?;
+    }
+    checkout.screen.say(format!("      schema {service}_service and login role {service} are there"));
+    Ok(())
+}
+
+/// Applies the scripts of a service without a crate, in the local database. They can be run again:
+/// CREATE OR REPLACE FUNCTION, then tpro.handle.
+pub fn apply(checkout: &Checkout, service: &str) -> Outcome {
+    if chosen::by_user(checkout, "DATABASE_URL", Some(service)).is_some() {
+        let scripts = services::folder(checkout, service).join("sql");
+        checkout.screen.note(format!(
+            "      {service}  DATABASE_URL is your own: apply {}/*.sql there (its README says how)",
+            scripts.display()
+        ));
+        return Ok(());
+    }
+    let _lock = checkout.lock(&format!("sql-{service}"))?;
+    let number = run_scripts(checkout, service)?;
+    checkout.screen.say(format!("      {service}  scripts of SQL applied: {number}"));
+    Ok(())
+}
+
+/// Runs the scripts of a service; their number.
+fn run_scripts(checkout: &Checkout, service: &str) -> Outcome<usize> {
+    let scripts = scripts(checkout, service);
+    for script in &scripts {
         // As the owner of the service's schema and in it; the service's own login may not change
         // tables. The script grants the rights of the sidecar on a new table: GRANT ... TO
         // NAME_sidecar.
         let mut psql = psql::admin(checkout)?;
         psql.arg("--command=SET ROLE tpro_owner");
         psql.arg(format!("--command=SET search_path = {service}_service"));
+        psql.arg(format!("--command=SET tpro.sender = {service}"));
         psql.arg(format!("--file={}", script.display()));
         run(checkout, psql, Log::Longer, &format!("{} failed", script.display()))?;
     }
-    checkout.screen.say(format!("      schema {service}_service and login role {service} are there"));
-    Ok(())
+    Ok(scripts.len())
 }
 
 /// True if the service can log in and sees its tables.
@@ -68,7 +96,7 @@ fn is_made(checkout: &Checkout, service: &str, password: &str) -> bool {
 
 /// The service's own scripts, seen from the checkout, by their names.
 pub fn scripts(checkout: &Checkout, service: &str) -> Vec<PathBuf> {
-    let folder = PathBuf::from("services").join(service).join("sql");
+    let folder = services::folder(checkout, service).join("sql");
     let entries = fs::read_dir(checkout.path(&folder)).into_iter().flatten().flatten();
     let names = entries.map(|entry| PathBuf::from(entry.file_name()));
     let mut scripts: Vec<PathBuf> =

@@ -73,6 +73,9 @@ pub fn maintain(checkout: &Checkout, service: &str) -> Outcome {
     if chosen::by_user(checkout, "DATABASE_URL", Some(service)).is_none() {
         libpq::without(checkout, &mut program);
     }
+    if services::is_in_sql(checkout, service) {
+        program.env("SERVICE_NAME", service);
+    }
     program.arg("maintain");
     by(program)
 }

@@ -40,12 +40,14 @@ pub fn create(checkout: &Checkout, service: &str, told: Told) -> Outcome<EnvFile
     services::must_be(checkout, service)?;
     let _lock = checkout.lock(&format!("env-{service}"))?;
     let file = services::env_file(checkout, service);
-    let shown = format!("services/{service}/.env");
+    let shown = format!("{}/.env", services::folder(checkout, service).display());
     convert(checkout, &file, &shown)?;
     if !file.path().exists() {
         let template = checkout.template("service.env");
         let text = fs::read_to_string(checkout.path(&template)).context(format!("reading {template}"))?;
-        secret::replace(file.path(), &text.replace("@NAME@", service))?;
+        let program = format!("target/debug/{}", services::program(checkout, service));
+        let text = text.replace("target/debug/@NAME@_service", &program).replace("@NAME@", service);
+        secret::replace(file.path(), &text)?;
         checkout.screen.say(format!("      {shown} written"));
         // The keys that only make can fill in, once.
         file.put("SERVICE_PORT", &next_port(checkout, service).to_string())?;

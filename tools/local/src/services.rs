@@ -1,16 +1,24 @@
 //! The services of the checkout: folders, and the copies that run or have run.
+//!
+//! A service is a crate in `services/`, or a folder of SQL in `services/sql/`, where cargo looks
+//! for no crate.
 
 use std::fs;
+use std::path::{Path, PathBuf};
 
 use tpro_wire::{NameError, ServiceName};
 
 use crate::checkout::Checkout;
 use crate::env_file::EnvFile;
 use crate::failure::{Context as _, Failure, Outcome, fail};
+use crate::runtime::Runtime;
 use crate::{port, settings};
 
 /// Folders of services/ that are no service one could run.
 const NO_SERVICE: [&str; 2] = ["template", "contracts"];
+
+/// The folder of the services without a crate.
+const IN_SQL: &str = "services/sql";
 
 /// The names of all services, main first.
 pub fn all(checkout: &Checkout) -> Vec<String> {
@@ -18,11 +26,42 @@ pub fn all(checkout: &Checkout) -> Vec<String> {
     let is_service = |name: &String| {
         !NO_SERVICE.contains(&name.as_str())
             && is_name(name)
-            && (name == "main" || checkout.path("services").join(name).join("Cargo.toml").is_file())
+            && (name == "main" || has_crate(checkout, name) || runs_in_sql(checkout, name))
     };
     let mut names: Vec<String> = folders(checkout).into_iter().filter(is_service).collect();
     names.sort_by_key(|name| (name != "main", name.clone()));
     names
+}
+
+/// True if functions in SQL answer for this service, and there is no crate of it.
+pub fn is_in_sql(checkout: &Checkout, name: &str) -> bool {
+    !has_crate(checkout, name) && checkout.path(IN_SQL).join(name).is_dir()
+}
+
+fn has_crate(checkout: &Checkout, name: &str) -> bool {
+    checkout.path("services").join(name).join("Cargo.toml").is_file()
+}
+
+/// True if functions in SQL answer for this service, and its copies are processes. There is no
+/// image of it.
+fn runs_in_sql(checkout: &Checkout, name: &str) -> bool {
+    checkout.runtime == Runtime::Native && is_in_sql(checkout, name)
+}
+
+/// The folder of a service, seen from the checkout. It may not be there.
+pub fn folder(checkout: &Checkout, name: &str) -> PathBuf {
+    let parent = if is_in_sql(checkout, name) { IN_SQL } else { "services" };
+    Path::new(parent).join(name)
+}
+
+/// The folder of a service without a crate, seen from the checkout. It may not be there.
+pub fn folder_in_sql(name: &str) -> PathBuf {
+    Path::new(IN_SQL).join(name)
+}
+
+/// The name of a service's program. Those without a crate have one that is ready-made.
+pub fn program(checkout: &Checkout, name: &str) -> String {
+    if is_in_sql(checkout, name) { "tpro-service".to_owned() } else { format!("{name}_service") }
 }
 
 /// The ports that the services' files give.
@@ -33,7 +72,7 @@ pub fn ports(checkout: &Checkout) -> Vec<u16> {
 
 /// The settings of a service.
 pub fn env_file(checkout: &Checkout, name: &str) -> EnvFile {
-    EnvFile::at(checkout.path("services").join(name).join(".env"))
+    EnvFile::at(checkout.path(folder(checkout, name)).join(".env"))
 }
 
 /// The copy that the file of a service is for: its COPY_NUMBER, else the first.
@@ -62,8 +101,11 @@ pub fn must_be(checkout: &Checkout, name: &str) -> Outcome {
         ));
     }
     must_be_name(name)?;
-    if checkout.path("services").join(name).join("Cargo.toml").is_file() {
+    if has_crate(checkout, name) || runs_in_sql(checkout, name) {
         return Ok(());
+    }
+    if is_in_sql(checkout, name) {
+        return fail(format!("{name} is a service in SQL, which has no container: leave RUNTIME=docker out"));
     }
     let here = all(checkout).join(" ");
     fail(format!("there is no service '{name}' (here are: {here}); make create-{name} makes it"))
@@ -97,8 +139,9 @@ pub fn log(name: &str, copy: u32) -> String {
 }
 
 fn folders(checkout: &Checkout) -> Vec<String> {
-    let entries = fs::read_dir(checkout.path("services")).into_iter().flatten().flatten();
-    entries
+    let read = |parent| fs::read_dir(checkout.path(parent)).into_iter().flatten().flatten();
+    read("services")
+        .chain(read(IN_SQL))
         .filter(|entry| entry.path().is_dir())
         .filter_map(|entry| entry.file_name().into_string().ok())
         .collect()

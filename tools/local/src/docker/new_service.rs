@@ -9,6 +9,9 @@ use crate::{chosen, new_service, services};
 /// Makes the crate, its settings, and its schema.
 pub fn create(checkout: &Checkout, name: &str) -> Outcome {
     services::must_be_name(name)?;
+    if new_service::is_to_be_in_sql(checkout) {
+        return fail("LANG=sql makes a service that runs without RUNTIME=docker: leave RUNTIME out");
+    }
     new_service::make_crate(checkout, name)?;
     checkout.screen.say(format!("      services/{name} made from the template"));
     service_settings::create(checkout, name, Told::No)?;
