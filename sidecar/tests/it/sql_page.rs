@@ -35,7 +35,7 @@ impl Entry {
 fn prompt(line: &str) -> Option<(&str, char, &str)> {
     ["main", "postgres"].into_iter().find_map(|user| {
         let mut rest = line.strip_prefix(user)?.chars();
-        let sign = rest.next().filter(|sign| matches!(sign, '=' | '-' | '(' | '\''))?;
+        let sign = rest.next().filter(|sign| matches!(sign, '=' | '-' | '(' | '\'' | '$'))?;
         rest.next().filter(|end| matches!(end, '>' | '#'))?;
         Some((user, sign, rest.as_str().strip_prefix(' ').unwrap_or(rest.as_str())))
     })
