@@ -9,10 +9,12 @@ if [ "${BINARIES:-compiled}" = given ]; then
 fi
 # The Rust of the image: rustup would fetch another.
 rm -f rust-toolchain.toml
+# Linking a program takes minutes: those that are in no image are left out.
 build() {
   cargo build --workspace --locked --profile "$PROFILE" --bins --lib \
     --exclude tpro-bench --exclude tpro-chaos --exclude tpro-models --exclude tpro-simulation \
-    --exclude tpro-house --exclude tpro-testkit --exclude tpro-testkit-macros
+    --exclude tpro-house --exclude tpro-testkit --exclude tpro-testkit-macros \
+    --exclude tpro --exclude tpro-bridge --exclude template_service
 }
 if [ "$1" = dependencies ]; then
   build
