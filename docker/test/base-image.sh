@@ -12,7 +12,8 @@ command -v debootstrap >/dev/null || {
   exit 1
 }
 root=$(mktemp -d)
-trap 'rm -rf -- "$root"' EXIT
+# debootstrap leaves its mounts when it is ended.
+trap 'umount "$root/system/proc" "$root/system/sys" 2>/dev/null || true; rm -rf --one-file-system -- "$root"' EXIT
 debootstrap --variant=minbase bookworm "$root/system" >"$root/debootstrap.log" 2>&1 || {
   tail -n 15 "$root/debootstrap.log" >&2
   exit 1

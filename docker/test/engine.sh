@@ -7,7 +7,8 @@
 set -euo pipefail
 here=$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")" && pwd)
 # Seconds for all that comes before the command.
-PATIENCE=${PATIENCE:-240}
+PATIENCE=${PATIENCE:-180}
+BASE=debian:bookworm-slim
 POLICY=/usr/sbin/policy-rc.d
 root=''
 daemon=''
@@ -18,10 +19,17 @@ left() { echo $((PATIENCE > SECONDS ? PATIENCE - SECONDS : 1)); }
 
 has_compose() { docker compose version >/dev/null 2>&1 || command -v docker-compose >/dev/null; }
 
+# The command line of the engine that is started here.
+ours() { docker --host "unix://$root/docker.sock" "$@"; }
+
 # Ends the engine that was started here, and nothing else.
 end() {
   [ -n "$root" ] || return 0
+  local containers=()
   allow
+  # It would wait for a container as long as its compose file says.
+  [ -z "$daemon" ] || mapfile -t containers < <(ours ps --quiet 2>/dev/null)
+  [ "${#containers[@]}" = 0 ] || ours rm --force "${containers[@]}" >/dev/null 2>&1 || true
   if [ -n "$daemon" ] && kill "$daemon" 2>/dev/null; then
     for _ in {1..150}; do
       kill -0 "$daemon" 2>/dev/null || break
@@ -71,7 +79,7 @@ start() {
   daemon=$!
   export DOCKER_HOST=unix://$root/docker.sock
   for _ in {1..150}; do
-    docker version >/dev/null 2>&1 && return 0
+    ours version >/dev/null 2>&1 && return 0
     kill -0 "$daemon" 2>/dev/null || break
     sleep 0.2
   done
@@ -80,13 +88,30 @@ start() {
   return 1
 }
 
+base() {
+  timeout "$(left)" "$here/base-image.sh" "$BASE" && return 0
+  unset DOCKER_HOST
+  echo "$BASE was not made within $PATIENCE s (PATIENCE)"
+  return 1
+}
+
+# The images install packages.
+reach() {
+  timeout "$(left)" docker run --rm "$BASE" apt-get update >"$root/reach.log" 2>&1 && return 0
+  unset DOCKER_HOST
+  echo "containers reach no packages: $(tail -n 1 "$root/reach.log")"
+  return 1
+}
+
 if docker version >/dev/null 2>&1 && has_compose; then
-  "$here/base-image.sh" || echo "note: the tests of containers are skipped"
+  "$here/base-image.sh" "$BASE" || echo "note: the tests of containers are skipped"
 elif [ "$(id -u)" != 0 ]; then
   echo "note: the tests of containers are skipped: no engine answers, and only root can start one"
 else
   root=$(mktemp -d)
-  if ! { install && start && timeout "$(left)" "$here/base-image.sh"; }; then
+  if install && start && base && reach; then
+    echo "an engine is there after $SECONDS s"
+  else
     echo "note: the tests of containers are skipped"
   fi
 fi
