@@ -447,7 +447,7 @@ async fn sessions_that_have_loaded_the_library_of_before_work_on() -> Outcome {
         let refusal = refused_with(&publisher, "22023", &request).await?;
         assert!(refusal.message.starts_with("timeout must be"), "{refusal:?}");
     }
-    // What that library does not have is refused, and not left out.
+    // That library does not have the new arguments: the call is refused. They are not left out.
     for call in ["'a', 'b', 'c', priority => 1", "'a', 'b', 'c', '{}', expires_at => now() + '1 hour'"] {
         let refusal = refused_with(&publisher, "42883", &format!("SELECT tpro.publish({call})")).await?;
         assert!(refusal.message.contains("could not find function"), "{refusal:?}");

@@ -61,7 +61,7 @@ async fn publish(world: &World, count: i32, priority: i32) -> Outcome {
 }
 
 fn sidecar(world: &World) -> Outcome<Sidecar> {
-    // What it holds is not sent again.
+    // The leader does not repeat the messages that the service holds.
     Ok(world.sidecar("main")?.env("LANE_MAX", LANE).env("ATTEMPT_TIMEOUT_MS", 60_000))
 }
 

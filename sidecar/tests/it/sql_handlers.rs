@@ -114,7 +114,7 @@ async fn a_function_answers_in_both_modes_and_knows_its_message() -> Outcome {
         assert_eq!(request["headers"]["x"], 1, "{request}");
         assert!(request["sender_instance"].is_string() && request["traceparent"].is_string(), "{request}");
 
-        // What it publishes goes out with its transaction, on behalf of its service.
+        // The function publishes within its transaction, in the name of its service.
         let sold = world.ask(&request_to_publish(entity)).await?.ok()?;
         assert_eq!(sold, json!({"number": 1}));
     }

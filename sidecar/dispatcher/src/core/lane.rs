@@ -100,8 +100,8 @@ impl Lane {
         self.classes.room(priority, self.shared(priority, most, share)).min(left)
     }
 
-    /// The places of the window of which a priority may have its part: as many as the bytes suffice
-    /// for, where others want theirs. Who is asked first would have all bytes else.
+    /// The places of the window that the priorities share. Where several want places, these are no
+    /// more than the bytes suffice for: else the first that is asked would take all bytes.
     fn shared(&self, priority: Priority, most: usize, share: Share) -> usize {
         let places = self.window.size().min(most);
         if !self.classes.are_several(priority) {

@@ -70,8 +70,8 @@ impl Lanes {
         }
     }
 
-    /// The lane with this name (`space.service`), for a message of this priority. A new lane is
-    /// made if there is none.
+    /// The lane with this name (`space.service`), for a message of this priority. Makes the lane if
+    /// there is none.
     pub fn of(&mut self, name: &str, priority: Priority) -> LaneId {
         let slot = self.slots.of(name, FIRST_WINDOW.min(self.load.bounds().lane));
         LaneId { slot, priority }

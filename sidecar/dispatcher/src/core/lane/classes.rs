@@ -33,7 +33,7 @@ impl Class {
         self.flying + self.queue.fetching() + self.refused
     }
 
-    /// A refused message is tried again, or is settled.
+    /// A refused message is one no more: it is tried again, or settled.
     pub fn try_again(&mut self, kept_its_place: bool) {
         match kept_its_place {
             true => self.refused -= 1,

@@ -32,8 +32,8 @@ impl Slots {
         Self { belts, ..Self::default() }
     }
 
-    /// The slot of the lane with this name. If there is none, a new lane is made, with room for
-    /// `window` messages in flight.
+    /// The slot of the lane with this name. Makes a lane with room for `window` messages in flight
+    /// if there is none.
     pub fn of(&mut self, name: &str, window: usize) -> u32 {
         if let Some(slot) = self.by_name.get(name) {
             return *slot;
