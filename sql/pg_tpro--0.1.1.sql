@@ -87,20 +87,6 @@ CREATE FUNCTION tpro.check_tracestate(value pg_catalog.text) RETURNS boolean
     AS 'MODULE_PATHNAME', 'check_tracestate_wrapper' LANGUAGE c IMMUTABLE PARALLEL SAFE;
 CREATE FUNCTION tpro.check_status(value pg_catalog.text) RETURNS boolean
     AS 'MODULE_PATHNAME', 'check_status_wrapper' LANGUAGE c IMMUTABLE PARALLEL SAFE;
--- Of language plpgsql, and the constraint calls it only for a value that is to be refused: PostgreSQL looks up a function of the library
--- whenever it prepares a constraint that may call it, and a session that has loaded an earlier library must go on publishing.
-CREATE FUNCTION tpro.check_priority(value pg_catalog.int4) RETURNS boolean
-    LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp
-AS $$
-BEGIN
-    IF value BETWEEN 0 AND 3 THEN
-        RETURN true;
-    END IF;
-    RAISE invalid_parameter_value USING
-        MESSAGE = format('priority must be 0 to 3, not %s', coalesce(value::text, 'null')),
-        HINT = 'Of what waits for one service, 3 has the largest share and 0, the default, the smallest. Leave the column out to get 0.';
-END
-$$;
 
 COMMENT ON FUNCTION tpro.check_protocol(pg_catalog.text) IS 'rule of column protocol: jsonrpc or json; else 22023';
 COMMENT ON FUNCTION tpro.check_space_name(pg_catalog.text) IS 'rule of column space_name: ^[a-z][a-z0-9_]{0,39}$; else 22023';
@@ -118,7 +104,6 @@ COMMENT ON FUNCTION tpro.check_reply_to(pg_catalog.text) IS 'rule of column repl
 COMMENT ON FUNCTION tpro.check_traceparent(pg_catalog.text) IS 'rule of column traceparent: W3C Trace Context, version 00; else 22023';
 COMMENT ON FUNCTION tpro.check_tracestate(pg_catalog.text) IS 'rule of column tracestate: W3C Trace Context, or null; else 22023';
 COMMENT ON FUNCTION tpro.check_status(pg_catalog.text) IS 'rule of column status: one of the six; else 22023';
-COMMENT ON FUNCTION tpro.check_priority(pg_catalog.int4) IS 'rule of column priority: 0 to 3; else 22023';
 
 CREATE DOMAIN tpro.protocol AS pg_catalog.text CONSTRAINT protocol_rule CHECK (tpro.check_protocol(VALUE));
 CREATE DOMAIN tpro.space_name AS pg_catalog.text CONSTRAINT space_name_rule CHECK (tpro.check_space_name(VALUE));
@@ -189,12 +174,8 @@ COMMENT ON FUNCTION tpro.sender_schema(pg_catalog.text) IS 'the schema of the se
 
 CREATE FUNCTION tpro.bell() RETURNS trigger
     AS 'MODULE_PATHNAME', 'bell_wrapper' LANGUAGE c;
-COMMENT ON FUNCTION tpro.bell() IS 'trigger of each outbox: at the commit it wakes a sleeping dispatcher, and does nothing when it is awake; 53400 more messages wait than tpro.max_backlog';
-
-CREATE FUNCTION tpro.refuse() RETURNS trigger
-    AS 'MODULE_PATHNAME', 'refuse_wrapper' LANGUAGE c;
-COMMENT ON FUNCTION tpro.refuse() IS
-    'trigger of each outbox, for rows that its WHEN finds to be refused: 54000 the body is too large, 22023 the transaction is another';
+COMMENT ON FUNCTION tpro.bell() IS
+    'trigger of each outbox: refuses a row that may not be sent, and at the commit wakes a dispatcher that sleeps; 22023 the priority or the transaction, 53400 more messages wait than tpro.max_backlog, 54000 the body is too large';
 
 CREATE FUNCTION tpro.backlog(service pg_catalog.text) RETURNS pg_catalog.int8
     AS 'MODULE_PATHNAME', 'backlog_wrapper' LANGUAGE c VOLATILE STRICT;
@@ -219,8 +200,7 @@ COMMENT ON FUNCTION tpro.publish(pg_catalog.text, pg_catalog.text, pg_catalog.te
 
 -- For body => json_build_object(...), and for what a driver sends as text. Only the function above has a default for body; an
 -- untyped literal is taken for text, the preferred type of its category.
--- Without settings of their own they are no call at all: the planner puts the function above in their place. They need nothing of
--- the library that a session with an older one does not have.
+-- Without settings of their own they are no call at all: the planner puts the function above in their place.
 CREATE FUNCTION tpro.publish(
     service_name pg_catalog.text,
     entity pg_catalog.text,
@@ -261,8 +241,7 @@ COMMENT ON FUNCTION tpro.publish(pg_catalog.text, pg_catalog.text, pg_catalog.te
 
 -- With the arguments that 0.1.0 did not have. These stand beside the functions above, which keep their lists of arguments: by those a dump
 -- of 0.1.0 grants rights to them, and open sessions and views of users call them. The type of service_name keeps the two apart. A text is
--- a text first, so PostgreSQL takes the functions above for every call without a new argument. The name in the library is another one, since
--- the library of 0.1.0, which open sessions have loaded, would leave the new arguments out: there it is not found.
+-- a text first, so PostgreSQL takes the functions above for every call without a new argument.
 CREATE FUNCTION tpro.publish(
     service_name tpro.service_name,
     entity pg_catalog.text,
@@ -927,14 +906,8 @@ DECLARE
     message pg_catalog.int8;
 BEGIN
     PERFORM tpro.must_see_replies(sender);
-    -- A session that has loaded the library of 0.1.0 has the function for this, and does not look for the other one.
-    IF expires_at IS NULL AND priority OPERATOR(pg_catalog.=) 0 THEN
-        message := tpro.publish(service_name::pg_catalog.text, entity, method_name, body, headers, timeout, protocol, reply_to, sender,
-                                space_name);
-    ELSE
-        message := tpro.publish(service_name, entity, method_name, body, headers, timeout, protocol, reply_to, sender, space_name,
-                                expires_at, priority);
-    END IF;
+    message := tpro.publish(service_name, entity, method_name, body, headers, timeout, protocol, reply_to, sender, space_name,
+                            expires_at, priority);
     reply := NULL;
     COMMIT;
     -- By the second, so that no snapshot is held for longer. The dispatcher settles when the budget is spent; the
@@ -1514,13 +1487,15 @@ BEGIN
                AND c.relowner <> 'tpro_owner'::regrole
              ORDER BY c.relkind = 'r', c.relname) t
     UNION ALL
-    SELECT 'mq_publish has no trigger refuse', 'mq_publish', 3, format(
-        'CREATE TRIGGER refuse BEFORE INSERT ON %1$s.mq_publish FOR EACH ROW
-             WHEN (NEW.tx <> pg_current_xact_id() OR octet_length(NEW.body::text) > tpro.max_body()) EXECUTE FUNCTION tpro.refuse();
-         COMMENT ON TRIGGER refuse ON %1$s.mq_publish IS
-             ''refuses a body larger than tpro.max_body, and a transaction that is not the one that inserts''', schema_name)
+    SELECT 'mq_publish has no trigger bell for each row', 'mq_publish', 3, format(
+        '%2$s
+         CREATE TRIGGER bell BEFORE INSERT ON %1$s.mq_publish FOR EACH ROW EXECUTE FUNCTION tpro.bell();
+         COMMENT ON TRIGGER bell ON %1$s.mq_publish IS ''refuses what may not be sent, and wakes a sleeping dispatcher at the commit''', schema_name,
+           (SELECT string_agg(format('DROP TRIGGER %I ON %s.mq_publish;', g.tgname, schema_name), ' ') FROM pg_trigger g
+             WHERE g.tgrelid = to_regclass(format('%s.mq_publish', schema_name)) AND g.tgfoid = 'tpro.bell()'::regprocedure))
+     -- BEFORE INSERT FOR EACH ROW.
      WHERE NOT EXISTS (SELECT FROM pg_trigger g WHERE g.tgrelid = to_regclass(format('%s.mq_publish', schema_name))
-                          AND g.tgfoid = 'tpro.refuse()'::regprocedure)
+                          AND g.tgfoid = 'tpro.bell()'::regprocedure AND g.tgtype = 7)
     UNION ALL
     SELECT 'the comment of mq_publish.reply_to is of a release without it', 'mq_publish', 3, format(
         'COMMENT ON COLUMN %1$s.mq_publish.reply_to IS
@@ -1529,29 +1504,17 @@ BEGIN
                            (SELECT a.attnum FROM pg_attribute a WHERE a.attrelid = to_regclass(format('%s.mq_publish', schema_name))
                                AND a.attname = 'reply_to')) = 'for a later release'
     UNION ALL
-    -- Every row there is gets the constant, so that the rule holds for all: nobody waits until they are read. A partition whose rule is
-    -- not validated could not be attached again.
     SELECT 'mq_publish has no column priority', 'mq_publish', 3, format(
         'ALTER TABLE %1$s.mq_publish ADD COLUMN priority integer DEFAULT 0;
-         ALTER TABLE %1$s.mq_publish ADD CONSTRAINT mq_publish_priority_rule
-             CHECK (priority BETWEEN 0 AND 3 OR tpro.check_priority(priority)) NOT VALID;
-         UPDATE pg_constraint SET convalidated = true
-          WHERE contype = ''c'' AND conname = ''mq_publish_priority_rule''
-            AND conrelid IN (SELECT p.relid FROM pg_partition_tree(''%1$s.mq_publish'') p);
          COMMENT ON COLUMN %1$s.mq_publish.priority IS
              ''0 to 3: shares of what waits for one service; 3 has the largest, 0 the smallest'';
-         COMMENT ON CONSTRAINT mq_publish_priority_rule ON %1$s.mq_publish IS ''priority is 0 to 3'';
          GRANT INSERT (priority) ON %1$s.mq_publish TO %2$I, %3$I', schema_name, outdated.service || '_publisher', sidecar)
      WHERE NOT EXISTS (SELECT FROM pg_attribute a WHERE a.attrelid = to_regclass(format('%s.mq_publish', schema_name))
                           AND a.attname = 'priority' AND NOT a.attisdropped)
     UNION ALL
     -- Without the column, maintenance could not attach it again.
     SELECT format('%s, which is detached, has no column priority', c.relname), c.relname::text, 3, format(
-        'ALTER TABLE %1$s.%2$I ADD COLUMN priority integer DEFAULT 0;
-         ALTER TABLE %1$s.%2$I ADD CONSTRAINT mq_publish_priority_rule
-             CHECK (priority BETWEEN 0 AND 3 OR tpro.check_priority(priority)) NOT VALID;
-         UPDATE pg_constraint SET convalidated = true
-          WHERE contype = ''c'' AND conname = ''mq_publish_priority_rule'' AND conrelid = ''%1$s.%2$I''::regclass', schema_name, c.relname)
+        'ALTER TABLE %1$s.%2$I ADD COLUMN priority integer DEFAULT 0', schema_name, c.relname)
       FROM pg_class c
      WHERE c.relnamespace = schema_oid AND c.relkind = 'r' AND NOT c.relispartition AND c.relname ~ '^mq_publish_(p[0-9]+_[0-9]+|rest)$'
        AND NOT EXISTS (SELECT FROM pg_attribute a WHERE a.attrelid = c.oid AND a.attname = 'priority' AND NOT a.attisdropped)
@@ -1948,7 +1911,7 @@ AS $$
 DECLARE
     schema_oid CONSTANT oid := tpro.sender_schema(faults.service)::oid;
     schema_name CONSTANT text := tpro.sender_schema(faults.service)::text;
-    ours CONSTANT oid[] := ARRAY['tpro.bell()', 'tpro.refuse()', 'tpro.once()']::regprocedure[];
+    ours CONSTANT oid[] := ARRAY['tpro.bell()', 'tpro.once()']::regprocedure[];
 BEGIN
     RETURN QUERY
     WITH tables AS (
@@ -2015,19 +1978,19 @@ BEGIN
       FROM tables t JOIN pg_trigger g ON g.tgrelid = t.oid
      WHERE g.tgfoid = ANY (ours) AND g.tgenabled NOT IN ('O', 'A')
     UNION ALL
-    SELECT t.name, format('lacks the trigger %s', e.name), e.remedy
+    SELECT t.name, format('%s the trigger bell%s', CASE WHEN g.oid IS NULL THEN 'lacks' ELSE 'has' END,
+                          CASE WHEN g.oid IS NULL THEN '' ELSE ' of an earlier release' END),
+           CASE WHEN g.oid IS NULL
+                THEN format('CREATE TRIGGER bell BEFORE INSERT ON %s.mq_publish FOR EACH ROW EXECUTE FUNCTION tpro.bell()', schema_name)
+                ELSE format('SELECT tpro.upgrade_service(%L)', faults.service) END
       FROM tables t
-     CROSS JOIN (VALUES ('bell', 'tpro.bell()'::regprocedure,
-                         format('CREATE TRIGGER bell AFTER INSERT ON %s.mq_publish FOR EACH STATEMENT EXECUTE FUNCTION tpro.bell()', schema_name)),
-                        ('refuse', 'tpro.refuse()'::regprocedure, format('SELECT tpro.upgrade_service(%L)', faults.service)))
-           AS e (name, function, remedy)
-     WHERE t.family = 'mq_publish' AND t.relkind = 'p'
-       AND NOT EXISTS (SELECT FROM pg_trigger g WHERE g.tgrelid = t.oid AND g.tgfoid = e.function)
+      LEFT JOIN pg_trigger g ON g.tgrelid = t.oid AND g.tgfoid = 'tpro.bell()'::regprocedure
+     WHERE t.family = 'mq_publish' AND t.relkind = 'p' AND g.tgtype IS DISTINCT FROM 7
     UNION ALL
     SELECT t.name, format('has the constraint %s, which is not of tpro', k.conname), format('ALTER TABLE %s DROP CONSTRAINT %I', t.name, k.conname)
       FROM tables t JOIN pg_constraint k ON k.conrelid = t.oid
      WHERE k.conparentid = 0 AND k.conislocal AND k.contype IN ('c', 'f', 'u', 'x') AND k.conname NOT LIKE 'tpro\_%'
-       AND k.conname NOT IN ('mq_publish_body_rule', 'mq_publish_priority_rule', 'mq_cursor_one_row', 'mq_backlog_one_row',
+       AND k.conname NOT IN ('mq_publish_body_rule', 'mq_cursor_one_row', 'mq_backlog_one_row',
                              'mq_handler_mode_rule', 'mq_handler_timeout_rule')
     UNION ALL
     SELECT t.name, format('is referred to by the foreign key %s of %s, so that nothing of it can go', k.conname, k.conrelid::regclass),
@@ -3029,7 +2992,7 @@ GRANT EXECUTE ON FUNCTION
     tpro.check_body_for(pg_catalog.text, pg_catalog.jsonb), tpro.check_uid(pg_catalog.uuid),
     tpro.check_created_at(pg_catalog.timestamptz), tpro.check_expires_at(pg_catalog.timestamptz),
     tpro.check_reply_to(pg_catalog.text), tpro.check_traceparent(pg_catalog.text),
-    tpro.check_tracestate(pg_catalog.text), tpro.check_status(pg_catalog.text), tpro.check_priority(pg_catalog.int4),
+    tpro.check_tracestate(pg_catalog.text), tpro.check_status(pg_catalog.text),
     tpro.uuid7(), tpro.new_traceparent(), tpro.new_tracestate(), tpro.space(), tpro.max_body(),
     tpro.sender_schema(pg_catalog.text), tpro.must_be_name(pg_catalog.text)
     TO PUBLIC;
@@ -3075,7 +3038,7 @@ GRANT EXECUTE ON FUNCTION tpro.outdated(pg_catalog.text), tpro.foreign_code(pg_c
 -- It shows less than pg_locks, which everybody may read.
 GRANT SELECT ON tpro.locks TO PUBLIC;
 GRANT EXECUTE ON FUNCTION
-    tpro.create_service(pg_catalog.text), tpro.drop_service(pg_catalog.text, pg_catalog.bool), tpro.bell(), tpro.refuse(), tpro.once()
+    tpro.create_service(pg_catalog.text), tpro.drop_service(pg_catalog.text, pg_catalog.bool), tpro.bell(), tpro.once()
     TO tpro_owner;
 GRANT EXECUTE ON FUNCTION tpro.upgrade_service(pg_catalog.text) TO tpro_owner;
 GRANT EXECUTE ON PROCEDURE tpro.upgrade_services(pg_catalog.interval) TO tpro_owner;

@@ -62,11 +62,10 @@ CREATE TABLE @schema@.mq_publish (
     expires_at tpro.expires_at,
     traceparent tpro.traceparent DEFAULT tpro.new_traceparent(),
     tracestate tpro.tracestate DEFAULT tpro.new_tracestate(),
-    -- Of a base type and with a rule of the table: a column of a domain with a rule, added to a table that has rows, rewrites all of them.
+    -- The bell has its rule: a column of a domain with a rule, added to a table that has rows, rewrites all of them.
     priority integer DEFAULT 0,
     -- Two columns are beyond a domain. The function raises, so that the constraint itself never fails.
     CONSTRAINT mq_publish_body_rule CHECK (tpro.check_body_for(protocol, body)),
-    CONSTRAINT mq_publish_priority_rule CHECK (priority BETWEEN 0 AND 3 OR tpro.check_priority(priority)),
     PRIMARY KEY (id)
 ) PARTITION BY RANGE (id);
 ALTER SEQUENCE @schema@.mq_publish_id_seq OWNED BY @schema@.mq_publish.id;
@@ -92,7 +91,6 @@ COMMENT ON COLUMN @schema@.mq_publish.traceparent IS 'the span of publishing';
 COMMENT ON COLUMN @schema@.mq_publish.tracestate IS 'names the parent of that span';
 COMMENT ON COLUMN @schema@.mq_publish.priority IS '0 to 3: shares of what waits for one service; 3 has the largest, 0 the smallest';
 COMMENT ON CONSTRAINT mq_publish_body_rule ON @schema@.mq_publish IS 'jsonrpc takes an object or an array';
-COMMENT ON CONSTRAINT mq_publish_priority_rule ON @schema@.mq_publish IS 'priority is 0 to 3';
 COMMENT ON INDEX @schema@.mq_publish_tx_id IS 'what the dispatcher reads by';
 
 CREATE TABLE @schema@.mq_reply (
@@ -159,17 +157,10 @@ BEGIN
 END
 $$;
 
--- The one trigger for each row. Rules of the domains hold for a value by itself; this one goes by a setting, and pg_dump has it
--- made after the data. Its function runs only to refuse. Its WHEN calls no function of the library that 0.1.0 did not have:
--- sessions that have loaded the library of then go on publishing when tpro.upgrade_service() has made the trigger.
-CREATE TRIGGER refuse BEFORE INSERT ON @schema@.mq_publish FOR EACH ROW
-    WHEN (NEW.tx <> pg_current_xact_id() OR octet_length(NEW.body::text) > tpro.max_body()) EXECUTE FUNCTION tpro.refuse();
-COMMENT ON TRIGGER refuse ON @schema@.mq_publish IS 'refuses a body larger than tpro.max_body, and a transaction that is not the one that inserts';
-
--- For each statement, not for each row: the bell only has to know that there is something. On the partitioned table it
--- also sees what is routed to the partitions.
-CREATE TRIGGER bell AFTER INSERT ON @schema@.mq_publish FOR EACH STATEMENT EXECUTE FUNCTION tpro.bell();
-COMMENT ON TRIGGER bell ON @schema@.mq_publish IS 'wakes a sleeping dispatcher at the commit';
+-- The only trigger. Rules of the domains hold for a value by itself; those of the trigger hold for a row when it is inserted, and
+-- pg_dump has triggers made after the data. It has no WHEN, which PostgreSQL would parse and plan for each statement.
+CREATE TRIGGER bell BEFORE INSERT ON @schema@.mq_publish FOR EACH ROW EXECUTE FUNCTION tpro.bell();
+COMMENT ON TRIGGER bell ON @schema@.mq_publish IS 'refuses what may not be sent, and wakes a sleeping dispatcher at the commit';
 
 CREATE TABLE @schema@.mq_cursor (
     only_row boolean PRIMARY KEY DEFAULT true CONSTRAINT mq_cursor_one_row CHECK (only_row),

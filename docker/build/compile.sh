@@ -32,5 +32,9 @@ done
 cp /etc/ssl/certs/ca-certificates.crt /out/certificates/
 library=/out/extension/usr/lib/postgresql/15/lib share=/out/extension/usr/share/postgresql/15/extension
 mkdir -p "$library" "$share"
-install -s -m 755 "$built"/libpg_tpro.so "$library/pg_tpro.so"
-install -m 644 pg_tpro/pg_tpro.control sql/pg_tpro--*.sql "$share/"
+version=$(sed -n "s/^default_version = '\(.*\)'$/\1/p" pg_tpro/pg_tpro.control)
+# A database of an earlier release asks for the library by the name of that release; 0.1.0 had no version in it.
+for name in "pg_tpro-$version.so" pg_tpro.so; do
+  install -s -m 755 "$built"/libpg_tpro.so "$library/$name"
+done
+install -m 644 pg_tpro/pg_tpro.control sql/pg_tpro--* "$share/"

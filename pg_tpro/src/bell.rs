@@ -19,6 +19,7 @@ use pgrx::prelude::*;
 use crate::backlog;
 use crate::fault::{Fault, SqlState};
 use crate::lock::{Lock, Tag};
+use crate::refusal;
 
 thread_local! {
     // The services that this transaction has published for, by their schemas: hardly ever more than
@@ -38,33 +39,48 @@ pub fn listen_to_transactions() {
     unsafe { pg_sys::RegisterXactCallback(Some(at_end_of_transaction), std::ptr::null_mut()) };
 }
 
-/// The trigger function `tpro.bell()`: AFTER INSERT, FOR EACH STATEMENT, on an outbox.
+/// The trigger function `tpro.bell()`: BEFORE INSERT, FOR EACH ROW, on an outbox. It refuses the
+/// row or returns it as it is.
+///
+/// An outbox that release 0.1.0 has made, and nobody has upgraded yet, calls it AFTER INSERT, FOR
+/// EACH STATEMENT. PostgreSQL ignores what it returns then.
 #[pg_extern]
-fn bell(fcinfo: pg_sys::FunctionCallInfo) {
-    const WANTED: u32 = pg_sys::TRIGGER_EVENT_AFTER | pg_sys::TRIGGER_EVENT_INSERT;
+fn bell(fcinfo: pg_sys::FunctionCallInfo) -> i64 {
     const ASKED: u32 =
         pg_sys::TRIGGER_EVENT_TIMINGMASK | pg_sys::TRIGGER_EVENT_OPMASK | pg_sys::TRIGGER_EVENT_ROW;
+    const EACH_ROW: u32 =
+        pg_sys::TRIGGER_EVENT_BEFORE | pg_sys::TRIGGER_EVENT_INSERT | pg_sys::TRIGGER_EVENT_ROW;
+    const EACH_STATEMENT: u32 = pg_sys::TRIGGER_EVENT_AFTER | pg_sys::TRIGGER_EVENT_INSERT;
     // SAFETY: PostgreSQL passes a valid call record; when its context is a TriggerData, the trigger
-    // manager has made it, and its relation is open until the trigger returns.
-    let outbox = unsafe {
+    // manager has made it, and its relation and its row are there until the trigger returns.
+    let called = unsafe {
         let trigger = (*fcinfo).context.cast::<pg_sys::TriggerData>();
         let called_by_trigger_manager =
             !trigger.is_null() && (*trigger).type_ == pg_sys::NodeTag::T_TriggerData;
-        (called_by_trigger_manager && (*trigger).tg_event & ASKED == WANTED).then(|| (*trigger).tg_relation)
+        called_by_trigger_manager
+            .then(|| ((*trigger).tg_event & ASKED, (*trigger).tg_relation, (*trigger).tg_trigtuple))
     };
-    match outbox {
-        Some(outbox) => {
-            // SAFETY: as above.
-            unsafe { backlog::check(outbox) };
-            // SAFETY: as above.
-            note(unsafe { (*(*outbox).rd_rel).relnamespace });
-        }
-        None => Fault::new(
+    let (outbox, row) = match called {
+        Some((EACH_ROW, outbox, row)) => (outbox, row),
+        Some((EACH_STATEMENT, outbox, _)) => (outbox, std::ptr::null_mut()),
+        _ => Fault::new(
             SqlState::ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED,
-            "tpro.bell() is a trigger function, for AFTER INSERT, FOR EACH STATEMENT",
+            "tpro.bell() is a trigger function, for BEFORE INSERT, FOR EACH ROW",
         )
         .raise(),
+    };
+    // A partition lies in the schema of its outbox: create_service() and the maintenance make it
+    // there.
+    // SAFETY: as above.
+    unsafe {
+        if !row.is_null() {
+            refusal::check(outbox, row);
+        }
+        backlog::check(outbox);
+        note((*(*outbox).rd_rel).relnamespace);
     }
+    // A pointer is a Datum as it is.
+    row as i64
 }
 
 fn note(schema: pg_sys::Oid) {

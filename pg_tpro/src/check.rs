@@ -129,7 +129,8 @@ fn check_status(value: Option<&str>) -> bool {
     true
 }
 
-fn required<T>(
+/// Raises the fault of a value that is null or breaks its rule.
+pub fn required<T>(
     column: &'static str,
     value: Option<T>,
     rule: impl FnOnce(T) -> Result<(), RuleError>,
@@ -168,6 +169,10 @@ fn hint(rule: Rule) -> Option<&'static str> {
         Rule::Name | Rule::Word => {
             Some("The message goes to the subject <space_name>.<service_name>.<entity>.<method_name>.")
         }
+        Rule::Priority => Some(
+            "Of what waits for one service, 3 has the largest share and 0, the default, the smallest. Leave the column out \
+             to get 0.",
+        ),
         Rule::Timeout => Some("0 makes the message an event, which nobody answers."),
         Rule::RequestType => Some("Requests in batches are to come."),
         Rule::BodyStructured => Some("Use an object or an array, or protocol json."),

@@ -42,10 +42,6 @@ fn publish(fcinfo: pg_sys::FunctionCallInfo) -> i64 {
 }
 
 /// Publishes with the arguments that release 0.1.0 did not have.
-///
-/// It has a name of its own in the library. A session that has loaded the library of 0.1.0 does not
-/// find it, and its publisher gets an error. Under the name `publish` that library would leave
-/// these arguments out without a word.
 #[pg_extern]
 fn publish_ranked(fcinfo: pg_sys::FunctionCallInfo) -> i64 {
     // SAFETY: as above.

@@ -1,71 +1,100 @@
 //! The settings of the extension (`SET tpro....`).
+//!
+//! A session that has loaded the library of an earlier release uses both libraries after an upgrade
+//! of the extension. PostgreSQL lets a setting be defined once. So the settings stay those of the
+//! library that came first, and the second one asks for them by name.
 
 use std::borrow::Cow;
-use std::ffi::{CStr, CString, c_char};
+use std::ffi::{CStr, CString};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use pgrx::guc::{GucContext, GucFlags, GucRegistry, GucSetting};
 use pgrx::pg_sys;
 use tpro_wire::limits::{LARGEST_BODY, MAX_BODY};
 
-static SENDER: GucSetting<Option<CString>> = GucSetting::<Option<CString>>::new(None);
-static SPACE: GucSetting<Option<CString>> = GucSetting::<Option<CString>>::new(Some(c"tpro"));
-static TRACEPARENT: GucSetting<Option<CString>> = GucSetting::<Option<CString>>::new(None);
-static BODY_LIMIT: GucSetting<i32> = GucSetting::<i32>::new(MAX_BODY as i32);
-static BACKLOG_LIMIT: GucSetting<i32> = GucSetting::<i32>::new(2_000_000);
-static JOURNALING: GucSetting<bool> = GucSetting::<bool>::new(false);
+const SENDER: &CStr = c"tpro.sender";
+const SPACE: &CStr = c"tpro.space";
+const TRACEPARENT: &CStr = c"tpro.traceparent";
+const BODY_LIMIT: &CStr = c"tpro.max_body";
+const BACKLOG_LIMIT: &CStr = c"tpro.max_backlog";
+const JOURNALING: &CStr = c"tpro.journaling";
+
+static OUR_SENDER: GucSetting<Option<CString>> = GucSetting::<Option<CString>>::new(None);
+static OUR_SPACE: GucSetting<Option<CString>> = GucSetting::<Option<CString>>::new(Some(c"tpro"));
+static OUR_TRACEPARENT: GucSetting<Option<CString>> = GucSetting::<Option<CString>>::new(None);
+static OUR_BODY_LIMIT: GucSetting<i32> = GucSetting::<i32>::new(MAX_BODY as i32);
+static OUR_BACKLOG_LIMIT: GucSetting<i32> = GucSetting::<i32>::new(2_000_000);
+static OUR_JOURNALING: GucSetting<bool> = GucSetting::<bool>::new(false);
+
+/// True if the settings are those of another library.
+static ARE_ELSEWHERE: AtomicBool = AtomicBool::new(false);
 
 /// Makes the settings known and keeps the prefix for ourselves, so that `SET tpro.sendr = ...` is
 /// an error.
 pub fn define() {
+    // SAFETY: the name is a static C string. A number is never null; and what a user has set before
+    // the library was loaded is marked as a placeholder.
+    let are_there = unsafe {
+        !pg_sys::GetConfigOption(BODY_LIMIT.as_ptr(), true, false).is_null()
+            && pg_sys::GetConfigOptionFlags(BODY_LIMIT.as_ptr(), true) as u32 & pg_sys::GUC_CUSTOM_PLACEHOLDER
+                == 0
+    };
+    ARE_ELSEWHERE.store(are_there, Ordering::Relaxed);
+    if !are_there {
+        define_ours();
+    }
+}
+
+fn define_ours() {
     GucRegistry::define_string_guc(
-        c"tpro.sender",
+        SENDER,
         c"The service on whose behalf this session publishes.",
         c"An explicit argument `sender` wins.",
-        &SENDER,
+        &OUR_SENDER,
         GucContext::Userset,
         GucFlags::default(),
     );
     GucRegistry::define_string_guc(
-        c"tpro.space",
+        SPACE,
         c"The space of messages that name none: the first token of their subject.",
         c"",
-        &SPACE,
+        &OUR_SPACE,
         GucContext::Userset,
         GucFlags::default(),
     );
     GucRegistry::define_string_guc(
-        c"tpro.traceparent",
+        TRACEPARENT,
         c"The trace that messages published in this session continue (W3C traceparent).",
         c"Empty, or not a traceparent: each message begins a trace of its own.",
-        &TRACEPARENT,
+        &OUR_TRACEPARENT,
         GucContext::Userset,
         GucFlags::default(),
     );
     GucRegistry::define_int_guc(
-        c"tpro.max_body",
+        BODY_LIMIT,
         c"The largest body of a message, as JSON text.",
         c"The NATS server must take a little more than this in one message.",
-        &BODY_LIMIT,
+        &OUR_BODY_LIMIT,
         1024,
         LARGEST_BODY as i32,
         GucContext::Suset,
         GucFlags::UNIT_BYTE,
     );
     GucRegistry::define_int_guc(
-        c"tpro.max_backlog",
+        BACKLOG_LIMIT,
         c"The most unsettled messages of a service before publishers are refused; 0: no limit.",
         c"An estimate, which each session makes once a second.",
-        &BACKLOG_LIMIT,
+        &OUR_BACKLOG_LIMIT,
         0,
         i32::MAX,
         GucContext::Suset,
         GucFlags::default(),
     );
     GucRegistry::define_bool_guc(
-        c"tpro.journaling",
+        JOURNALING,
         c"Set by a sidecar while it records calls that are over: no backlog holds these up.",
         c"Heeded for members of the service's sidecar role only.",
-        &JOURNALING,
+        &OUR_JOURNALING,
         GucContext::Userset,
         GucFlags::default(),
     );
@@ -75,48 +104,72 @@ pub fn define() {
 
 /// `tpro.sender`, unless it is empty.
 pub fn sender() -> Option<Cow<'static, str>> {
-    text(&SENDER)
+    text(SENDER, &OUR_SENDER)
 }
 
 /// `tpro.space`.
 pub fn space() -> Cow<'static, str> {
-    text(&SPACE).unwrap_or(Cow::Borrowed("tpro"))
+    text(SPACE, &OUR_SPACE).unwrap_or(Cow::Borrowed("tpro"))
 }
 
 /// `tpro.traceparent`, unless it is empty.
 pub fn traceparent() -> Option<Cow<'static, str>> {
-    text(&TRACEPARENT)
+    text(TRACEPARENT, &OUR_TRACEPARENT)
 }
 
 /// `tpro.max_body`, in bytes.
 pub fn max_body() -> usize {
     // Its minimum is positive.
-    BODY_LIMIT.get().unsigned_abs() as usize
+    number(BODY_LIMIT, &OUR_BODY_LIMIT).unsigned_abs() as usize
 }
 
 /// `tpro.max_backlog`, in messages; 0: no limit.
 pub fn max_backlog() -> i64 {
-    BACKLOG_LIMIT.get().into()
+    number(BACKLOG_LIMIT, &OUR_BACKLOG_LIMIT).into()
 }
 
 /// `tpro.journaling`.
 pub fn journaling() -> bool {
-    JOURNALING.get()
+    if are_elsewhere() { elsewhere(JOURNALING) == Some(c"on") } else { OUR_JOURNALING.get() }
 }
 
-fn text(setting: &GucSetting<Option<CString>>) -> Option<Cow<'static, str>> {
-    // Most sessions set none of them. A value is copied, since the next SET frees it.
-    // SAFETY: the setting is a static that only this thread and PostgreSQL's guc.c, on this thread,
-    // touch.
-    let value: *const c_char = unsafe { *setting.as_ptr() };
-    if value.is_null() {
-        return None;
+fn number(name: &CStr, ours: &GucSetting<i32>) -> i32 {
+    if !are_elsewhere() {
+        return ours.get();
     }
-    // SAFETY: guc.c keeps a terminated string in it, and nothing here runs SET meanwhile.
-    let text = unsafe { CStr::from_ptr(value) };
-    match text.to_bytes() {
+    // PostgreSQL tells every number as digits.
+    elsewhere(name).and_then(|text| text.to_str().ok()?.parse().ok()).unwrap_or_else(|| ours.get())
+}
+
+fn text(name: &CStr, ours: &GucSetting<Option<CString>>) -> Option<Cow<'static, str>> {
+    let value = if are_elsewhere() {
+        elsewhere(name)
+    } else {
+        // SAFETY: the setting is a static that only this thread and PostgreSQL's guc.c, on this
+        // thread, touch. guc.c keeps a terminated string in it. Nothing here runs SET meanwhile.
+        unsafe {
+            let value = *ours.as_ptr();
+            (!value.is_null()).then(|| CStr::from_ptr(value))
+        }
+    };
+    // Most sessions set none of them. A value is copied, since the next SET frees it.
+    match value?.to_bytes() {
         [] => None,
         b"tpro" => Some(Cow::Borrowed("tpro")),
-        _ => Some(Cow::Owned(text.to_string_lossy().into_owned())),
+        _ => value.map(|value| Cow::Owned(value.to_string_lossy().into_owned())),
+    }
+}
+
+fn are_elsewhere() -> bool {
+    ARE_ELSEWHERE.load(Ordering::Relaxed)
+}
+
+/// The value of a setting of another library, until the next SET or the next question.
+fn elsewhere<'a>(name: &CStr) -> Option<&'a CStr> {
+    // SAFETY: the name is terminated, and so is the value. It lies in guc.c, which changes it with
+    // the next SET or, for a number, with the next question; nothing here does either meanwhile.
+    unsafe {
+        let value = pg_sys::GetConfigOption(name.as_ptr(), true, false);
+        (!value.is_null()).then(|| CStr::from_ptr(value))
     }
 }

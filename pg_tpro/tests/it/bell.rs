@@ -37,6 +37,35 @@ async fn it_rings_once_for_each_transaction_while_the_dispatcher_sleeps() -> Out
 }
 
 #[tpro_testkit::test]
+async fn it_rings_for_a_row_that_goes_straight_into_a_partition_and_not_for_no_row() -> Outcome {
+    let database = database().await?;
+    let (_dispatcher, mut listener, publisher) = asleep(&database).await?;
+    let insert = "INSERT INTO main_service.mq_publish_rest (id, service_name, entity, method_name) SELECT 4000000, 'a', 'b', 'c'";
+    publisher.batch_execute(&format!("{insert} WHERE false")).await?;
+    assert_eq!(listener.rung().await?, [""; 0]);
+    publisher.batch_execute(insert).await?;
+    assert_eq!(listener.rung().await?, ["main"]);
+    Ok(())
+}
+
+#[tpro_testkit::test]
+async fn it_rings_for_an_outbox_that_is_not_upgraded_yet() -> Outcome {
+    let database = database().await?;
+    database
+        .connect()
+        .await?
+        .batch_execute(
+            "DROP TRIGGER bell ON main_service.mq_publish;
+             CREATE TRIGGER bell AFTER INSERT ON main_service.mq_publish FOR EACH STATEMENT EXECUTE FUNCTION tpro.bell()",
+        )
+        .await?;
+    let (_dispatcher, mut listener, publisher) = asleep(&database).await?;
+    publisher.batch_execute(PUBLISH).await?;
+    assert_eq!(listener.rung().await?, ["main"]);
+    Ok(())
+}
+
+#[tpro_testkit::test]
 async fn it_does_not_ring_before_the_commit() -> Outcome {
     let database = database().await?;
     let (_dispatcher, mut listener, publisher) = asleep(&database).await?;

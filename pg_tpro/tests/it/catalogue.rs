@@ -16,24 +16,22 @@ async fn what_runs_for_every_row_is_in_the_library() -> Outcome {
     let admin = database().await?.connect().await?;
     let elsewhere = "SELECT p.proname::text FROM pg_proc p JOIN pg_language l ON l.oid = p.prolang
                       WHERE p.pronamespace = 'tpro'::regnamespace AND l.lanname <> 'c'
-                        -- Its constraint calls it only for a row that is refused.
-                        AND p.proname <> 'check_priority'
                         -- What the planner replaces by a call of the one in the library.
                         AND NOT (p.proname = 'publish' AND l.lanname = 'sql' AND p.proconfig IS NULL)
-                        AND (p.proname IN ('publish', 'bell', 'refuse', 'uuid7', 'new_traceparent', 'new_tracestate', 'space')
+                        AND (p.proname IN ('publish', 'bell', 'uuid7', 'new_traceparent', 'new_tracestate', 'space')
                              OR p.proname LIKE 'check\\_%')";
     assert_eq!(names(&admin, elsewhere).await?, [""; 0]);
     let rules =
         "SELECT count(*) FROM pg_proc WHERE pronamespace = 'tpro'::regnamespace AND proname LIKE 'check\\_%'";
-    assert_eq!(admin.query_one(rules, &[]).await?.try_get::<_, i64>(0)?, 17);
-    // And nothing else does: one trigger for each row, whose function runs for none that is taken, and no NOT NULL but the
-    // primary key's.
+    assert_eq!(admin.query_one(rules, &[]).await?.try_get::<_, i64>(0)?, 16);
+    // And nothing else does: one trigger for each row, without a WHEN, and no NOT NULL but the primary key's.
     let triggers =
         "SELECT tgname::text FROM pg_trigger WHERE tgrelid = 'main_service.mq_publish'::regclass ORDER BY 1";
-    assert_eq!(names(&admin, triggers).await?, ["bell", "refuse"]);
+    assert_eq!(names(&admin, triggers).await?, ["bell"]);
     // (A view has no rows of its own: mq_once runs its trigger for a publish that asks for it.)
     let always = "SELECT count(*) FROM pg_trigger t JOIN pg_class c ON c.oid = t.tgrelid
-                   WHERE c.relnamespace = 'main_service'::regnamespace AND c.relkind <> 'v' AND t.tgtype & 1 = 1 AND t.tgqual IS NULL";
+                   WHERE c.relnamespace = 'main_service'::regnamespace AND c.relkind <> 'v' AND t.tgtype & 1 = 1
+                     AND (t.tgqual IS NOT NULL OR t.tgfoid <> 'tpro.bell()'::regprocedure)";
     assert_eq!(admin.query_one(always, &[]).await?.try_get::<_, i64>(0)?, 0);
     let not_null = "SELECT attname::text FROM pg_attribute
                      WHERE attrelid IN ('main_service.mq_publish'::regclass, 'main_service.mq_reply'::regclass)

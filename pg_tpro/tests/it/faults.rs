@@ -34,8 +34,13 @@ const KINDS: &[(&str, &str)] = &[
         "main_service.mq_publish has the trigger bell switched off",
     ),
     (
-        "ALTER TABLE main_service.mq_publish_rest DISABLE TRIGGER refuse",
-        "main_service.mq_publish_rest has the trigger refuse switched off",
+        "ALTER TABLE main_service.mq_publish_rest DISABLE TRIGGER bell",
+        "main_service.mq_publish_rest has the trigger bell switched off",
+    ),
+    (
+        "DROP TRIGGER bell ON main_service.mq_publish;
+         CREATE TRIGGER bell AFTER INSERT ON main_service.mq_publish FOR EACH STATEMENT EXECUTE FUNCTION tpro.bell()",
+        "main_service.mq_publish has the trigger bell of an earlier release",
     ),
     (
         "ALTER TABLE main_service.mq_reply ADD CONSTRAINT mine CHECK (attempts < 3)",

@@ -234,7 +234,8 @@ async fn a_stranger_may_nothing() -> Outcome {
             "SELECT tpro.must_serve('main')",
             "SELECT tpro.replied('main', '{1}')",
             "SELECT tpro.watch(n.oid, '{1}') FROM pg_namespace n WHERE n.nspname = 'main_service'",
-            "CREATE TRIGGER bell AFTER INSERT ON main_service.mq_publish FOR EACH STATEMENT EXECUTE FUNCTION tpro.bell()",
+            "CREATE TRIGGER bell BEFORE INSERT ON main_service.mq_publish FOR EACH ROW EXECUTE FUNCTION tpro.bell()",
+            "CREATE TEMP TABLE mine (a int); CREATE TRIGGER bell BEFORE INSERT ON mine FOR EACH ROW EXECUTE FUNCTION tpro.bell()",
         ],
     )
     .await?;

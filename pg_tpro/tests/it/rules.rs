@@ -56,7 +56,7 @@ const REFUSED: &[(&str, &str, &str, &str)] = &[
     ("expires_at", "'-infinity'", "22023", "expires_at must be finite"),
     ("priority", "4", "22023", "priority must be 0 to 3, not 4"),
     ("priority", "-1", "22023", "priority must be 0 to 3, not -1"),
-    ("priority", "NULL", "22023", "priority must be 0 to 3, not null"),
+    ("priority", "NULL", "22023", "priority must not be null"),
     (
         "reply_to",
         "'a..b'",

@@ -420,7 +420,7 @@ async fn each(session: &Client, statements: &str) -> Outcome {
 #[tpro_testkit::test]
 async fn sessions_that_have_loaded_the_library_of_before_work_on() -> Outcome {
     let cluster = Postgres::own().apart().start().await?;
-    cluster.install_library(&library_of_before()?)?;
+    cluster.install_library_of_before(&library_of_before()?)?;
     let database = cluster.database_of(BEFORE).await?;
     database.create_service_of(BEFORE, "main").await?;
     let (admin, publisher) = (database.connect().await?, database.connect_as("main").await?);
@@ -434,7 +434,7 @@ async fn sessions_that_have_loaded_the_library_of_before_work_on() -> Outcome {
         SELECT tpro.retry(max(mq_id), 'main') FROM main_service.mq_reply; SELECT tpro.adopt()";
     each(&publisher, everyday).await?;
     each(&admin, mine).await?;
-    cluster.install_library(&fs::read(paths::extension_library()?)?)?;
+    cluster.install_library_of_before(&fs::read(paths::extension_library()?)?)?;
     let later = database.connect().await?;
     update(&later).await?;
     each(&publisher, everyday).await?;
@@ -447,11 +447,28 @@ async fn sessions_that_have_loaded_the_library_of_before_work_on() -> Outcome {
         let refusal = refused_with(&publisher, "22023", &request).await?;
         assert!(refusal.message.starts_with("timeout must be"), "{refusal:?}");
     }
-    // That library does not have the new arguments: the call is refused. They are not left out.
+    // What that library does not have is in this one, which has been loaded beside it.
     for call in ["'a', 'b', 'c', priority => 1", "'a', 'b', 'c', '{}', expires_at => now() + '1 hour'"] {
-        let refusal = refused_with(&publisher, "42883", &format!("SELECT tpro.publish({call})")).await?;
-        assert!(refusal.message.contains("could not find function"), "{refusal:?}");
-        later.batch_execute(&format!("SELECT tpro.publish({call}, sender => 'main')")).await?;
+        publisher.batch_execute(&format!("SELECT tpro.publish({call})")).await?;
     }
+    // The settings are those of the library that defined them.
+    admin
+        .batch_execute("SET tpro.sender = 'main'; SET tpro.space = 'elsewhere'; SET tpro.max_body = 2000")
+        .await?;
+    admin.batch_execute("SELECT tpro.publish('a', 'b', 'here')").await?;
+    let large = "SELECT tpro.publish('a', 'b', 'c', to_jsonb(repeat('x', 3000)), protocol => 'json')";
+    refused_with(&admin, "54000", large).await?;
+    refused_with(&admin, "22023", "SELECT tpro.publish('a', 'b', 'c', priority => 4)").await?;
+    let spaces = "SELECT count(*) FROM main_service.mq_publish WHERE method_name = 'here' AND space_name = 'elsewhere'";
+    assert_eq!(one::<i64>(&admin, spaces).await?, 1);
+    admin.batch_execute("SET tpro.max_backlog = 3").await?;
+    refused_with(&admin, "53400", "SELECT tpro.publish('a', 'b', 'c')").await?;
+    admin.batch_execute("SET tpro.journaling = on; SELECT tpro.publish('a', 'b', 'c')").await?;
+    // A parallel worker loads both as well.
+    admin.batch_execute("SET force_parallel_mode = on").await?;
+    let checked = "SELECT count(*) FROM main_service.mq_publish WHERE tpro.check_entity(entity) AND tpro.space() = 'elsewhere'";
+    let plan = lines(&admin, &format!("EXPLAIN {checked}")).await?;
+    assert!(plan.iter().any(|line| line.contains("Gather")), "{plan:?}");
+    assert!(one::<i64>(&admin, checked).await? > 4);
     Ok(())
 }

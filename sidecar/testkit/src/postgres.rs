@@ -14,6 +14,7 @@ mod copies;
 use tokio::sync::OnceCell;
 use tokio_postgres::{Client, NoTls};
 use tpro_servers::account::Account;
+use tpro_servers::extension::{LIBRARY, LIBRARY_OF_BEFORE};
 use tpro_servers::process::children;
 use tpro_servers::{cluster, secret};
 
@@ -80,8 +81,8 @@ impl PostgresOptions {
         self
     }
 
-    /// With an installation of its own, in which [`Postgres::install_library`] changes nobody
-    /// else's.
+    /// With an installation of its own. [`Postgres::install_library_of_before`] changes nobody
+    /// else's there.
     pub fn apart(mut self) -> PostgresOptions {
         self.apart = true;
         self
@@ -234,24 +235,19 @@ impl Postgres {
     /// an upgrade script, and the library in a file of its own, which only sessions that begin
     /// later load. Returns the path of the script, to be removed.
     pub fn install_version(&self, version: &str, upgrade: &str) -> Outcome<PathBuf> {
-        self.install_library(&fs::read(self.library()?).context("reading the library")?)?;
+        let library = self.configured("--pkglibdir")?.join(LIBRARY);
+        let content = fs::read(&library).context(format!("reading {}", library.display()))?;
+        replace(&library, &content)?;
         let name = format!("pg_tpro--{}--{version}.sql", env!("CARGO_PKG_VERSION"));
         let script = self.configured("--sharedir")?.join("extension").join(name);
         fs::write(&script, upgrade).context(format!("writing {}", script.display()))?;
         Ok(script)
     }
 
-    /// Puts another library of the extension in the place of the one that is installed, as a
+    /// Puts another library in the place of the one that databases of release 0.1.0 know, as a
     /// package would. Sessions keep the one that they have loaded.
-    pub fn install_library(&self, content: &[u8]) -> Outcome {
-        let library = self.library()?;
-        let beside = library.with_extension("so.new");
-        fs::write(&beside, content).context(format!("writing {}", beside.display()))?;
-        fs::rename(&beside, &library).context(format!("replacing {}", library.display()))
-    }
-
-    fn library(&self) -> Outcome<PathBuf> {
-        Ok(self.configured("--pkglibdir")?.join("pg_tpro.so"))
+    pub fn install_library_of_before(&self, content: &[u8]) -> Outcome {
+        replace(&self.configured("--pkglibdir")?.join(LIBRARY_OF_BEFORE), content)
     }
 
     /// A folder of the installation, by the option of pg_config that tells it.
@@ -276,6 +272,13 @@ impl Drop for Postgres {
         self.server.get_mut().unwrap_or_else(|poisoned| poisoned.into_inner()).take();
         let _ = fs::remove_dir_all(&self.folder);
     }
+}
+
+/// Writes a file in one step and as a new one.
+fn replace(path: &Path, content: &[u8]) -> Outcome {
+    let beside = path.with_added_extension("new");
+    fs::write(&beside, content).context(format!("writing {}", beside.display()))?;
+    fs::rename(&beside, path).context(format!("replacing {}", path.display()))
 }
 
 fn new_folder() -> Outcome<PathBuf> {

@@ -97,7 +97,7 @@ async fn a_missing_bell_is_named_and_messages_go_on() -> Outcome {
     says(&main, &["lacks the trigger bell", "CREATE TRIGGER bell"]).await?;
     // By the slow poll.
     world.ask(&request()).await?.ok()?;
-    let made = "CREATE TRIGGER bell AFTER INSERT ON main_service.mq_publish FOR EACH STATEMENT EXECUTE FUNCTION tpro.bell()";
+    let made = "CREATE TRIGGER bell BEFORE INSERT ON main_service.mq_publish FOR EACH ROW EXECUTE FUNCTION tpro.bell()";
     world.admin.batch_execute(made).await?;
     ready_again(&main).await?;
     world.finish(&[&main]).await?;

@@ -7,6 +7,14 @@ use std::path::{Path, PathBuf};
 use crate::failure::{Context as _, Outcome};
 use crate::files::same;
 
+/// The name of the library in PostgreSQL. Each release has its own: a session that has loaded the
+/// library of an earlier release can load this one beside it.
+pub const LIBRARY: &str = concat!("pg_tpro-", env!("CARGO_PKG_VERSION"), ".so");
+
+/// The name by which a database of release 0.1.0 asks for the library, until the extension is
+/// updated there. Each release adds the name of the one before it.
+pub const LIBRARY_OF_BEFORE: &str = "pg_tpro.so";
+
 /// A library and the folders of the PostgreSQL that it is for.
 #[derive(Clone, Debug)]
 pub struct Files {
@@ -32,8 +40,8 @@ pub struct Placed {
 impl Files {
     /// All files of the extension in a checkout, each with its place.
     pub fn placed(&self, checkout: &Path) -> Outcome<Vec<Placed>> {
-        let to = self.libraries.join("pg_tpro.so");
-        let mut all = vec![Placed { from: self.library.clone(), to, mode: 0o755 }];
+        let place = |name| Placed { from: self.library.clone(), to: self.libraries.join(name), mode: 0o755 };
+        let mut all = vec![place(LIBRARY), place(LIBRARY_OF_BEFORE)];
         for from in scripts(checkout)? {
             let to = self.share.join("extension").join(from.file_name().unwrap_or_default());
             all.push(Placed { from, to, mode: 0o644 });
@@ -64,13 +72,13 @@ impl Placed {
     }
 }
 
-/// The control file and the scripts that PostgreSQL reads, of a checkout.
+/// The control files and the scripts that PostgreSQL reads, of a checkout.
 pub fn scripts(checkout: &Path) -> Outcome<Vec<PathBuf>> {
     let mut scripts = vec![checkout.join("pg_tpro/pg_tpro.control")];
     for entry in fs::read_dir(checkout.join("sql")).context("reading sql")? {
         let path = entry.context("reading sql")?.path();
         let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        if name.starts_with("pg_tpro--") && name.ends_with(".sql") {
+        if name.starts_with("pg_tpro--") {
             scripts.push(path);
         }
     }

@@ -33,7 +33,7 @@ async fn a_database_is_well_until_something_is_ill_and_each_finding_has_its_reme
         .batch_execute(
             "INSERT INTO co_service.mq_publish (service_name, entity, method_name, created_at) VALUES ('x', 'a', 'b', now() - interval '1 hour');
              SELECT tpro.publish('x', 'a', 'b', sender => 'co');
-             ALTER TABLE co_service.mq_publish DISABLE TRIGGER refuse;
+             ALTER TABLE co_service.mq_publish DISABLE TRIGGER bell;
              UPDATE tpro.identity SET database_oid = 0",
         )
         .await?;
@@ -45,8 +45,8 @@ async fn a_database_is_well_until_something_is_ill_and_each_finding_has_its_reme
     for words in [
         "database: adopted: this database was restored or copied",
         "SELECT tpro.adopt();",
-        "co: tables: co_service.mq_publish has the trigger refuse switched off",
-        "  ALTER TABLE co_service.mq_publish ENABLE TRIGGER refuse",
+        "co: tables: co_service.mq_publish has the trigger bell switched off",
+        "  ALTER TABLE co_service.mq_publish ENABLE TRIGGER bell",
         "co: leader: no copy leads: 2 messages are not sent",
         "co: backlog: publishers are refused: about 2 messages wait, and tpro.max_backlog is 1",
         "co: age: 2 messages for tpro.x.a.b wait, the oldest for 1h00m",
