@@ -34,12 +34,13 @@ async fn stays_over(session: &Client, rounds: i64, what: &str) -> Outcome {
         session.batch_execute(&batch).await?;
     }
     let (contexts_after, resident_after) = memory(session, pid).await?;
-    // A leak of a byte in each call would show in the contexts.
     println!(
         "{rounds} rounds: contexts {contexts} then {contexts_after} bytes, resident {resident} then {resident_after} bytes"
     );
+    // The least piece that a context gives takes 24 bytes (PostgreSQL 15). Less than two for each call are the caches of the
+    // server, which grow when other sessions change a catalogue.
     assert!(
-        contexts_after - contexts < rounds / 2,
+        contexts_after - contexts < 2 * rounds,
         "{what}: {contexts} then {contexts_after} bytes in contexts"
     );
     // A piece that the allocator gives takes 32 bytes at least. By less it goes up and down, by what the server itself keeps.

@@ -2,12 +2,17 @@
 
 use std::fs::{self, File};
 use std::io::{self, BufRead as _, BufReader, Write as _};
+use std::num::NonZero;
 use std::path::Path;
 use std::process::{Command, Stdio};
+use std::thread::available_parallelism;
 
 use crate::checkout::Checkout;
 use crate::failure::{Context as _, Outcome};
 use crate::{cargo, pg_config};
+
+/// Tests that run at once beside one for each processor: most of them wait for servers.
+const WAITING: usize = 2;
 
 /// Runs the tests of the workspace that the arguments select, also after some have failed. Returns
 /// true if all passed.
@@ -21,6 +26,10 @@ pub fn run(
     let mut cargo = cargo::command(checkout)?;
     pg_config::for_cargo(&pg_config::checked(checkout)?, &mut cargo);
     cargo.args(["test", "--workspace"]).args(cargo::flags(checkout)).args(arguments);
+    if checkout.settings.get("RUST_TEST_THREADS").is_none() {
+        let processors = available_parallelism().map_or(1, NonZero::get);
+        cargo.env("RUST_TEST_THREADS", (processors + WAITING).to_string());
+    }
     if let Some(times) = times {
         cargo.env("TPRO_TEST_TIMES", times);
     }
