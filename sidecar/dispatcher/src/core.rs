@@ -41,7 +41,6 @@ mod note;
 mod outcome;
 mod outcomes;
 pub(crate) mod outgoing;
-pub mod priority;
 pub mod published;
 pub(crate) mod pulse;
 mod put_off;
@@ -92,7 +91,6 @@ pub use self::{
     lanes::Bounds,
     link::NATS_PATIENCE,
     outgoing::Outgoing,
-    priority::Priority,
     pulse::SILENCE,
     reply_queue::Place,
     settings::Settings,

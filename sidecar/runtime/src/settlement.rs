@@ -2,7 +2,7 @@
 
 use std::time::SystemTime;
 
-use tpro_wire::{status::Status, target::Target, trace::TraceParent, uid::Uid};
+use tpro_wire::{priority::Priority, status::Status, target::Target, trace::TraceParent, uid::Uid};
 
 /// The contents of a row of `mq_reply`. JSON is kept as text and never looked into.
 #[derive(Clone, Debug)]
@@ -21,6 +21,8 @@ pub struct Settlement {
     pub error: Option<String>,
     /// Headers of the reply: JSON text.
     pub headers: Option<String>,
+    /// The priority of the message.
+    pub priority: Priority,
     /// The number of attempts.
     pub attempts: i32,
     /// When it was first sent by this leader.

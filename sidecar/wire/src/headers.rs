@@ -4,6 +4,7 @@
 
 use crate::limits::MAX_HEADERS;
 use crate::message_key::MessageKey;
+use crate::priority::Priority;
 use crate::protocol::Protocol;
 use crate::source::Source;
 use crate::trace::TraceParent;
@@ -25,6 +26,9 @@ pub const ATTEMPT: &str = "Tpro-Attempt";
 pub const SOURCE: &str = "Tpro-Source";
 /// The proof that only the sender can give for the uid: see [`MessageKey`]. Strangers have none.
 pub const KEY: &str = "Tpro-Key";
+/// The priority, 1 to 3. Where messages wait in a copy for a connection, a higher one has a larger
+/// share, and some places are kept for messages above 0. Not sent for priority 0.
+pub const PRIORITY: &str = "Tpro-Priority";
 /// The number of services that the chain of calls has passed through.
 pub const HOPS: &str = "Tpro-Hops";
 /// The language the reply should speak: `ru-RU`.
@@ -55,7 +59,7 @@ pub const RESPONDER: &str = "Tpro-Responder";
 pub const PASSED: &str = "Tpro-Passed";
 
 /// The headers of a request, the most usual ones first.
-const KNOWN: [&str; 12] = [
+const KNOWN: [&str; 13] = [
     TRACEPARENT,
     MSG_ID,
     SOURCE,
@@ -65,6 +69,7 @@ const KNOWN: [&str; 12] = [
     CONTENT_LANGUAGE,
     ATTEMPT,
     HOPS,
+    PRIORITY,
     TRACESTATE,
     VERSION,
     PROTOCOL,
@@ -91,6 +96,8 @@ pub struct RequestHeaders {
     pub source: Option<Source>,
     /// [`KEY`].
     pub key: Option<MessageKey>,
+    /// [`PRIORITY`]; 0 if the header is not there.
+    pub priority: Priority,
     /// [`HOPS`]; 0 if the header is not there.
     pub hops: u32,
     /// [`CONTENT_LANGUAGE`], one language tag.
@@ -113,6 +120,7 @@ impl Default for RequestHeaders {
             version: Version::FIRST,
             source: None,
             key: None,
+            priority: Priority::default(),
             hops: 0,
             language: None,
             headers: None,
@@ -148,6 +156,7 @@ impl RequestHeaders {
                 VERSION => read.version = text.parse().unwrap_or(Version::UNKNOWN),
                 SOURCE => read.source = text.parse().ok(),
                 KEY => read.key = text.parse().ok(),
+                PRIORITY => read.priority = text.parse().unwrap_or_default(),
                 HOPS => read.hops = digits(text).unwrap_or(u32::MAX),
                 CONTENT_LANGUAGE => read.language = is_language(text).then(|| text.to_owned()),
                 HEADERS => read.headers = is_object(text).then(|| text.to_owned()),
@@ -175,6 +184,7 @@ impl RequestHeaders {
             (self.version != Version::FIRST).then(|| (VERSION, self.version.to_string())),
             self.source.as_ref().map(|value| (SOURCE, value.to_string())),
             self.key.map(|value| (KEY, value.to_string())),
+            (self.priority > Priority::default()).then(|| (PRIORITY, self.priority.number().to_string())),
             (self.hops > 0).then(|| (HOPS, self.hops.to_string())),
             self.language.clone().map(|value| (CONTENT_LANGUAGE, value)),
             self.headers.clone().map(|value| (HEADERS, value)),

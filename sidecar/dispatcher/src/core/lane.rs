@@ -15,7 +15,10 @@ mod window;
 use std::time::Instant;
 
 use tpro_runtime::presence::Presence;
-use tpro_wire::random::Random;
+use tpro_wire::{
+    priority::{Priority, Turns},
+    random::Random,
+};
 
 #[cfg(test)]
 pub use self::belt::{ANSWER, PAUSE};
@@ -28,11 +31,7 @@ pub use self::{
     share::{OWN_BYTES, OWN_SHARE, Share},
 };
 use self::{classes::Classes, news::News, refused::Refused, window::Window};
-use super::{
-    in_flight::Key,
-    message::Refusal,
-    priority::{Priority, Turns},
-};
+use super::{in_flight::Key, message::Refusal};
 
 /// One lane.
 pub struct Lane {

@@ -1,6 +1,6 @@
 //! The place of a message among the lanes: its lane and its priority there.
 
-use super::priority::Priority;
+use tpro_wire::priority::Priority;
 
 /// The number of a lane, which stays with the lane while that holds anything, and the priority of a
 /// message within it.

@@ -28,7 +28,7 @@ mod tests;
 use std::time::Instant;
 
 use tpro_runtime::presence::Presence;
-use tpro_wire::random::Random;
+use tpro_wire::{priority::Priority, random::Random};
 
 pub use self::load::Bounds;
 use self::{hold::Hold, load::Load, slots::Slots};
@@ -37,7 +37,6 @@ use super::{
     lane::{CopyId, Lane, Waiting},
     lane_id::LaneId,
     message::{Place, Refusal},
-    priority::Priority,
 };
 
 /// The window that a lane begins with.

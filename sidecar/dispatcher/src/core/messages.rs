@@ -2,12 +2,14 @@
 
 use std::{collections::VecDeque, time::Instant};
 
-use tpro_wire::uid::Uid;
+use tpro_wire::{
+    priority::{ByPriority, Priority},
+    uid::Uid,
+};
 
 use super::{
     in_flight::{InFlight, Key},
     message::Message,
-    priority::{ByPriority, Priority},
     timers::Timers,
 };
 

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use tpro_wire::trace::TraceParent;
+use tpro_wire::{priority::Priority, trace::TraceParent};
 
 use super::{message::Message, published::Published};
 
@@ -18,6 +18,8 @@ pub struct Outgoing<'m> {
     /// a repeat: the target counts the runs of a repeat before they begin, and a message that kills
     /// each copy would be run for ever else.
     pub told: u32,
+    /// Its priority, which the target is told.
+    pub priority: Priority,
     /// The time that is left for a reply; none for an event.
     pub left: Option<Duration>,
 }
@@ -29,6 +31,7 @@ impl<'m> Outgoing<'m> {
             row: &message.row,
             context: message.context(),
             attempt: message.attempt,
+            priority: message.lane.priority,
             told: message.attempt.saturating_add(message.ran.is_by_earlier_leader().into()),
             left: message.deadline.map(|deadline| deadline.saturating_duration_since(now)),
         }

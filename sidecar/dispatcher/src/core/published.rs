@@ -7,9 +7,11 @@ use std::{
 };
 
 use bytes::Bytes;
-use tpro_wire::{budget::Budget, protocol::Protocol, target::Target, trace::TraceParent, uid::Uid};
+use tpro_wire::{
+    budget::Budget, priority::Priority, protocol::Protocol, target::Target, trace::TraceParent, uid::Uid,
+};
 
-use super::{priority::Priority, snapshot::Xid};
+use super::snapshot::Xid;
 
 /// A published row, ready to be sent.
 #[derive(Clone)]

@@ -29,6 +29,7 @@ pub fn settled_of(target: tpro_wire::Target, bytes: usize) -> Settled {
         result: None,
         error: None,
         headers: None,
+        priority: tpro_wire::Priority::default(),
         attempts: 1,
         sent_at: None,
         responder: None,

@@ -16,8 +16,8 @@ use std::time::{Duration, Instant, SystemTime};
 use bytes::Bytes;
 use prometheus_client::{metrics::family::Family, registry::Registry};
 use tpro_wire::{
-    budget::Budget, name::ServiceName, protocol::Protocol, reply_subject::ReplyPrefix, status::Status,
-    target::Target, trace::TraceParent, uid::Uid,
+    budget::Budget, name::ServiceName, priority::Priority, protocol::Protocol, reply_subject::ReplyPrefix,
+    status::Status, target::Target, trace::TraceParent, uid::Uid,
 };
 use uuid::Uuid;
 

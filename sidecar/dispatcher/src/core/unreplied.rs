@@ -1,6 +1,6 @@
 //! A row without a reply, of which a leader knows no more than where it belongs.
 
-use super::priority::Priority;
+use tpro_wire::priority::Priority;
 
 /// A row without a reply.
 #[derive(Clone, Debug, PartialEq, Eq)]

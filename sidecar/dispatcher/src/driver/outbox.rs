@@ -18,14 +18,14 @@ use std::{
 use futures_util::FutureExt as _;
 use tokio_postgres::{Client, Row, error::SqlState, types::ToSql};
 use tpro_runtime::db::{is_refusal, is_shortage, plain};
-use tpro_wire::{name::ServiceName, uid::Uid};
+use tpro_wire::{name::ServiceName, priority::Priority, uid::Uid};
 use uuid::Uuid;
 
 pub(crate) use self::error::OutboxError;
 use self::{asked::Asked, error::unwritten, statements::Statements};
 use super::{forward, row};
 use crate::core::{
-    Forward, Priority, Settled, Unreplied, Unwritten,
+    Forward, Settled, Unreplied, Unwritten,
     cursor::Cursor,
     published,
     reader::Window,

@@ -9,6 +9,7 @@ use tpro_wire::{
     budget::Budget,
     envelope,
     headers::is_language,
+    priority::Priority,
     protocol::Protocol,
     target::Target,
     trace::{parent_in_tracestate, tracestate_without_parent},
@@ -17,7 +18,6 @@ use tpro_wire::{
 use uuid::Uuid;
 
 use crate::core::{
-    Priority,
     published::{self, Broken, Content, Published},
     snapshot::Xid,
 };

@@ -6,7 +6,7 @@ use tpro_runtime::{
     version,
 };
 use tpro_wire::{
-    Protocol, Version, headers, message_key, reply_subject::ReplyPrefix, source::Source, trace, uid,
+    Priority, Protocol, Version, headers, message_key, reply_subject::ReplyPrefix, source::Source, trace, uid,
 };
 
 use crate::core::Outgoing;
@@ -59,6 +59,9 @@ impl Sender {
         }
         if message.told > 1 {
             set.add_number(headers::ATTEMPT, message.told.into());
+        }
+        if message.priority > Priority::default() {
+            set.add_number(headers::PRIORITY, message.priority.number().into());
         }
         if row.hops > 0 {
             set.add_number(headers::HOPS, row.hops.into());

@@ -93,7 +93,7 @@ pub const KEYS: &[Key] = &[
     plain("LOG_COMPRESS", "no", "yes: files put aside are compressed (gzip)"),
     plain("CORE_DUMPS", "no", "yes: a crash may write the memory, with bodies and passwords in it, to a core file"),
     plain("STOP_TIMEOUT", "25", "seconds a graceful stop may wait for handlers and replies"),
-    plain("HANDLERS_MAX", "256", "handlers at work at once; beyond it the answer is `overloaded`"),
+    plain("HANDLERS_MAX", "256", "handlers at work at once, and an eighth more for messages above priority 0; beyond it the answer is `overloaded`"),
     plain("LANE_MAX", "1024", "messages in flight per target service"),
     plain("IN_FLIGHT_MAX", "4096", "messages in flight in total"),
     plain("IN_FLIGHT_MAX_MB", "16", "their bodies, in MiB"),

@@ -9,7 +9,8 @@ use super::reader::Reader;
 /// Bounds, each configurable.
 #[derive(Clone, Debug)]
 pub struct Limits {
-    /// `HANDLERS_MAX`: handlers at work at once, default 256; beyond it the answer is `overloaded`.
+    /// `HANDLERS_MAX`: handlers at work at once, default 256, and an eighth more
+    /// for messages above priority 0; beyond it the answer is `overloaded`.
     pub handlers: usize,
     /// `LANE_MAX`: messages in flight per target service, default 1024.
     pub lane: usize,

@@ -7,6 +7,7 @@
 
 mod counts;
 mod error;
+mod places;
 mod pool;
 mod pooler;
 mod prepare;
@@ -18,7 +19,7 @@ pub mod standby;
 pub use self::{
     counts::DbCounts,
     error::{DbError, plain},
-    pool::{Pool, plain_pool_error},
+    pool::{Pool, Pooled, plain_pool_error},
     servers::Servers,
     session::{Session, session},
 };

@@ -1,20 +1,82 @@
 //! The pool of connections for handlers and reply handlers.
 
-use std::{sync::Arc, time::Duration};
+use std::{ops::Deref, sync::Arc, time::Duration};
 
 use deadpool_postgres::{
-    Connect, Hook, HookError, Manager, ManagerConfig, PoolError, RecyclingMethod, Runtime,
+    ClientWrapper, Connect, Hook, HookError, Manager, ManagerConfig, Object, PoolError, RecyclingMethod,
+    Runtime, Status, Timeouts,
 };
 use futures_util::future::BoxFuture;
 use tokio::task::JoinHandle;
 use tokio_postgres::{Client, Connection, Error, Socket};
 use tpro_tls::Stream;
+use tpro_wire::Priority;
 
-use super::{DbError, plain, servers::Servers};
+use super::{
+    DbError,
+    places::{Place, Places},
+    plain,
+    servers::Servers,
+};
 use crate::config::Config;
 
-/// The handlers' pool.
-pub type Pool = deadpool_postgres::Pool;
+/// The handlers' pool. Those who wait for a connection get it by the priority of their message.
+#[derive(Clone)]
+pub struct Pool {
+    connections: deadpool_postgres::Pool,
+    /// As many as there may be connections. Only who has one asks for a connection.
+    places: Places,
+}
+
+/// A connection of the pool, given back when it is dropped.
+pub struct Pooled {
+    connection: Object,
+    /// Given back after the connection.
+    place: Place,
+}
+
+impl Pool {
+    /// Waits for a connection.
+    pub async fn get(&self, priority: Priority) -> Result<Pooled, PoolError> {
+        let place = self.places.take(priority).await.map_err(|_| PoolError::Closed)?;
+        Ok(Pooled { connection: self.connections.get().await?, place })
+    }
+
+    /// A connection ahead of all who wait, for a look at the database.
+    pub async fn look(&self, timeouts: &Timeouts) -> Result<Object, PoolError> {
+        self.connections.timeout_get(timeouts).await
+    }
+
+    /// The connections, and how many wait for one.
+    pub fn status(&self) -> Status {
+        let status = self.connections.status();
+        Status { waiting: status.waiting + self.places.waiting(), ..status }
+    }
+
+    /// Closes connections that are free, and gives out no more.
+    pub fn close(&self) {
+        self.places.close();
+        self.connections.close();
+    }
+}
+
+impl Pooled {
+    /// Takes it out of the pool, which makes another one.
+    pub fn leave(self) -> ClientWrapper {
+        let Self { connection, place } = self;
+        let connection = Object::take(connection);
+        drop(place);
+        connection
+    }
+}
+
+impl Deref for Pooled {
+    type Target = ClientWrapper;
+
+    fn deref(&self) -> &ClientWrapper {
+        &self.connection
+    }
+}
 
 /// The settings that a handler may rely on, for any role and database.
 ///
@@ -58,7 +120,7 @@ pub fn pool(config: &Config, servers: &Arc<Servers>) -> Pool {
         ManagerConfig { recycling_method: RecyclingMethod::Fast },
     );
     let (servers, promoted) = (servers.clone(), servers.clone());
-    Pool::builder(manager)
+    let connections = deadpool_postgres::Pool::builder(manager)
         .max_size(config.pool_max)
         .runtime(Runtime::Tokio1)
         // No limit on waiting for a free one: those who wait have a budget of their own.
@@ -79,7 +141,8 @@ pub fn pool(config: &Config, servers: &Arc<Servers>) -> Pool {
         }))
         .build()
         // Only a time limit without a runtime is refused, and there is a runtime.
-        .unwrap_or_else(|error| unreachable!("{error}"))
+        .unwrap_or_else(|error| unreachable!("{error}"));
+    Pool { connections, places: Places::new(config.pool_max) }
 }
 
 /// Connects to the newest primary.

@@ -131,7 +131,7 @@ fn count(pool: &Pool, counts: &DbCounts) {
 /// A connection of the pool; none when all are at work.
 async fn take(pool: &Pool) -> Result<Option<Object>, String> {
     let timeouts = Timeouts { wait: Some(Duration::ZERO), create: Some(LIMIT), recycle: Some(LIMIT) };
-    match pool.timeout_get(&timeouts).await {
+    match pool.look(&timeouts).await {
         Ok(client) => Ok(Some(client)),
         Err(PoolError::Timeout(deadpool_postgres::TimeoutType::Wait) | PoolError::Closed) => Ok(None),
         Err(error) => Err(format!("not reachable: {}", plain_pool_error(&error))),

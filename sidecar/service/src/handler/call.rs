@@ -254,6 +254,8 @@ impl Call {
             version: version::spoken(),
             source: Some(scope.app.source.clone()),
             key: Some(scope.app.keys.of_message(&self.uid)),
+            // Somebody waits for the whole chain.
+            priority: scope.priority,
             hops: scope.hops.saturating_add(1),
             language: scope.language().map(str::to_owned),
             headers: Some(scope.headers_for_calls()),

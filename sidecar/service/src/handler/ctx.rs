@@ -73,7 +73,7 @@ impl<S> Ctx<S> {
     /// }
     /// ```
     pub async fn db(&self) -> Result<Statements, QueryError> {
-        Statements::take(&self.0.app, self.0.span).await
+        Statements::take(&self.0.app, self.0.priority, self.0.span).await
     }
 
     /// Calls another service and waits for its result: `ctx.call::<Sums>("co.example.sums",
@@ -145,7 +145,8 @@ impl<S> Ctx<S> {
     pub async fn tx(self) -> Result<Tx<S>, QueryError> {
         let scope = self.0;
         let left = scope.deadline.saturating_duration_since(tokio::time::Instant::now());
-        let statements = Statements::begin_entered(&scope.app, scope.span, left, INBOX_PATIENCE).await?;
+        let statements =
+            Statements::begin_entered(&scope.app, scope.priority, scope.span, left, INBOX_PATIENCE).await?;
         Ok(Tx::typed(Tx::new(scope, Arc::new(statements))))
     }
 

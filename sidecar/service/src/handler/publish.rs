@@ -64,7 +64,8 @@ impl<'a> Publish<'a> {
         Self { protocol, ..self }
     }
 
-    /// With this priority, 0 to 3. Of the messages to one service that wait, the highest go first.
+    /// With this priority, 0 to 3; else 0, also if the handler's own message has another. Of the
+    /// messages to one service that wait, the highest have the largest share.
     pub fn priority(self, priority: i32) -> Self {
         Self { priority, ..self }
     }

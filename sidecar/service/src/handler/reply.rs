@@ -121,7 +121,8 @@ async fn settle_once(
     // The reply may be in the table and not committed: by the handler of a leader before us, which
     // may last as long as ours, or by an operator who cancels. That end is waited for here and not
     // on the leader's session.
-    let tx = Arc::new(Statements::begin(app, span, limit + MARGIN, limit + MARGIN).await?);
+    let tx =
+        Arc::new(Statements::begin(app, settlement.priority, span, limit + MARGIN, limit + MARGIN).await?);
     match insert(app, &tx, settlement, leader).await? {
         Ending::Settled => {
             // The leader's own INSERT finds it out, too, and keeps the reply until it can be
@@ -224,7 +225,7 @@ async fn keep(
     error: &str,
     span: TraceParent,
 ) -> Result<bool, QueryError> {
-    let tx = Statements::begin(app, span, MARGIN, MARGIN).await?;
+    let tx = Statements::begin(app, settlement.priority, span, MARGIN, MARGIN).await?;
     match insert(app, &tx, settlement, leader).await? {
         // The commit whose answer was lost had succeeded.
         Ending::Settled => {

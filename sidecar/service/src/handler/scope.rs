@@ -6,7 +6,7 @@ use std::sync::{
 };
 
 use tokio::time::Instant;
-use tpro_wire::{Source, Target, TraceParent, Uid};
+use tpro_wire::{Priority, Source, Target, TraceParent, Uid};
 
 use super::{Statements, calls::Calls, journal::Journal};
 use crate::host::Host;
@@ -18,6 +18,7 @@ pub(crate) struct Scope {
     pub(crate) uid: Uid,
     pub(crate) target: Target,
     pub(crate) attempt: u32,
+    pub(crate) priority: Priority,
     pub(crate) hops: u32,
     pub(crate) source: Option<Source>,
     pub(crate) language: Option<String>,
@@ -51,6 +52,7 @@ impl Scope {
             uid: origin.uid,
             target: origin.target.clone(),
             attempt: headers.attempt,
+            priority: headers.priority,
             hops: headers.hops,
             source: headers.source.clone(),
             language: headers.language.clone(),

@@ -9,15 +9,15 @@ use std::{
     time::Duration,
 };
 
-use deadpool_postgres::Object;
+use deadpool_postgres::ClientWrapper;
 use tokio_postgres::{Row, types::ToSql};
 use tokio_util::task::TaskTracker;
 use tpro_runtime::{
-    db::{self, Servers},
+    db::{self, Pooled, Servers},
     failpoint,
     telemetry::{Span, SpanKind, Spans},
 };
-use tpro_wire::TraceParent;
+use tpro_wire::{Priority, TraceParent};
 
 use super::QueryError;
 use crate::host::Host;
@@ -44,7 +44,7 @@ use crate::host::Host;
 /// ```
 pub struct Statements {
     /// None in a test without a database; else only `drop` takes it.
-    client: Option<Object>,
+    client: Option<Pooled>,
     spans: Spans,
     parent: TraceParent,
     database: String,
@@ -66,12 +66,17 @@ pub struct Statements {
 }
 
 impl Statements {
-    /// Takes a connection from the pool; spans become children of `parent`.
-    pub(crate) async fn take(app: &Host, parent: TraceParent) -> Result<Self, QueryError> {
+    /// Takes a connection from the pool, where the way is shorter for a higher priority; spans
+    /// become children of `parent`.
+    pub(crate) async fn take(
+        app: &Host,
+        priority: Priority,
+        parent: TraceParent,
+    ) -> Result<Self, QueryError> {
         if app.stage.as_ref().is_some_and(|stage| !stage.has_database) {
             return Err(QueryError::NoDatabase);
         }
-        Ok(Self::on(Some(app.pool.get().await?), app, parent))
+        Ok(Self::on(Some(app.pool.get(priority).await?), app, parent))
     }
 
     /// A transaction of a test that has no database: every statement is refused.
@@ -79,7 +84,7 @@ impl Statements {
         Self::on(None, app, parent)
     }
 
-    fn on(client: Option<Object>, app: &Host, parent: TraceParent) -> Self {
+    fn on(client: Option<Pooled>, app: &Host, parent: TraceParent) -> Self {
         Self {
             client,
             spans: app.spans.clone(),
@@ -153,8 +158,8 @@ impl Statements {
 
     /// The connection itself, for what these do not cover (COPY, statements made at run time). It
     /// makes no spans.
-    pub fn raw(&self) -> Result<&Object, QueryError> {
-        self.client()
+    pub fn raw(&self) -> Result<&ClientWrapper, QueryError> {
+        self.client().map(|client| &**client)
     }
 
     /// Runs a statement of the framework: without a span, but noticed when its future is dropped in
@@ -173,7 +178,7 @@ impl Statements {
     }
 
     /// The connection, for statements of the framework also after the handler's end.
-    pub(crate) fn connection(&self) -> Result<&Object, QueryError> {
+    pub(crate) fn connection(&self) -> Result<&Pooled, QueryError> {
         self.client.as_ref().ok_or(QueryError::NoDatabase)
     }
 
@@ -192,7 +197,7 @@ impl Statements {
         self.again.load(Ordering::Relaxed)
     }
 
-    fn client(&self) -> Result<&Object, QueryError> {
+    fn client(&self) -> Result<&Pooled, QueryError> {
         if self.ended.load(Ordering::Acquire) { Err(QueryError::Ended) } else { self.connection() }
     }
 
@@ -249,10 +254,10 @@ impl Drop for Statements {
 /// Closing alone is not enough: the server notices a closed connection only when it next writes to
 /// it. So the end of the process waits for this, too (not for long when it is forced), or the locks
 /// of its last handlers would stay after it.
-fn discard(client: Object, servers: Arc<Servers>, tasks: &TaskTracker) {
+fn discard(client: Pooled, servers: Arc<Servers>, tasks: &TaskTracker) {
     const LIMIT: Duration = Duration::from_secs(2);
     let cancel = client.cancel_token();
-    let client = Object::take(client);
+    let client = client.leave();
     // Without a runtime the process is ending, and the connection with it.
     if let Ok(runtime) = tokio::runtime::Handle::try_current() {
         let cancel = async move {

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use tokio_postgres::{Row, types::ToSql};
-use tpro_wire::TraceParent;
+use tpro_wire::{Priority, TraceParent};
 
 use super::{QueryError, Statements};
 use crate::host::Host;
@@ -46,11 +46,12 @@ impl Statements {
     /// while partitions fill.
     pub(crate) async fn begin(
         app: &Host,
+        priority: Priority,
         parent: TraceParent,
         limit: Duration,
         patience: Duration,
     ) -> Result<Self, QueryError> {
-        let statements = Self::take(app, parent).await?;
+        let statements = Self::take(app, priority, parent).await?;
         statements.set_open(true);
         statements.quiet(statements.connection()?.batch_execute(&begin(limit, patience))).await?;
         Ok(statements)
@@ -60,12 +61,13 @@ impl Statements {
     /// framework between them, in one round trip. Also returns the rows of that statement.
     pub(crate) async fn begin_with(
         app: &Host,
+        priority: Priority,
         parent: TraceParent,
         (limit, patience): (Duration, Duration),
         text: &str,
         values: &[&(dyn ToSql + Sync)],
     ) -> Result<(Self, Result<Vec<Row>, QueryError>), QueryError> {
-        let statements = Self::take(app, parent).await?;
+        let statements = Self::take(app, priority, parent).await?;
         let connection = statements.connection()?;
         // Before the rest, which must be sent in its order without a wait between.
         let between = statements.quiet(connection.prepare_cached(text)).await?;
@@ -99,6 +101,7 @@ impl Statements {
     /// test without a database there is nothing to begin.
     pub(crate) async fn begin_entered(
         app: &Host,
+        priority: Priority,
         parent: TraceParent,
         limit: Duration,
         patience: Duration,
@@ -106,7 +109,7 @@ impl Statements {
         if app.stage.as_ref().is_some_and(|stage| !stage.has_database) {
             return Ok(Self::without_database(app, parent));
         }
-        let statements = Self::begin(app, parent, limit, patience).await?;
+        let statements = Self::begin(app, priority, parent, limit, patience).await?;
         statements.enter(app, parent).await?;
         Ok(statements)
     }

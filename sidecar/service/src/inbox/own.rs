@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use tokio_postgres::{error::SqlState, types::ToSql};
-use tpro_wire::{TraceParent, Uid};
+use tpro_wire::{Priority, TraceParent, Uid};
 use uuid::Uuid;
 
 use super::{
@@ -65,6 +65,7 @@ impl Own {
     pub(crate) async fn begin(
         &self,
         app: &Host,
+        priority: Priority,
         parent: TraceParent,
         limit: Duration,
         accept: &Accept,
@@ -73,7 +74,8 @@ impl Own {
         let row = AcceptRow::new(accept, bid.run());
         let times = (limit, INBOX_PATIENCE);
         let values = row.values(app);
-        let (tx, taken) = Statements::begin_with(app, parent, times, &self.0.accept, &values).await?;
+        let (tx, taken) =
+            Statements::begin_with(app, priority, parent, times, &self.0.accept, &values).await?;
         let taken = match taken {
             Ok(rows) if rows.is_empty() => Taken::Before,
             Ok(_) => Taken::Ours,
@@ -136,17 +138,22 @@ impl Own {
     }
 
     /// The number of repeats that were counted so far.
-    pub(crate) async fn counted(&self, app: &Host, uid: Uid) -> Result<i32, QueryError> {
-        let connection = app.pool.get().await?;
+    pub(crate) async fn counted(&self, app: &Host, priority: Priority, uid: Uid) -> Result<i32, QueryError> {
+        let connection = app.pool.get(priority).await?;
         let statement = connection.prepare_cached(&self.0.counted).await?;
         Ok(connection.query_one(&statement, &[&uid.uuid()]).await?.get(0))
     }
 
     /// Counts a run before it begins, in a transaction of its own: the number of repeats, if
     /// that could be told.
-    pub(crate) async fn count_repeat(&self, app: &Host, accept: &Accept) -> Result<Option<i32>, QueryError> {
+    pub(crate) async fn count_repeat(
+        &self,
+        app: &Host,
+        priority: Priority,
+        accept: &Accept,
+    ) -> Result<Option<i32>, QueryError> {
         let question = &accept.question;
-        let connection = app.pool.get().await?;
+        let connection = app.pool.get(priority).await?;
         let statement = connection.prepare_cached(&self.0.count_repeat).await?;
         let row = connection
             .query_opt(
@@ -167,8 +174,14 @@ impl Own {
 
     /// The last run of this copy has ended and was put off. `counted`: it is a run of a
     /// transactional handler that was counted before it began.
-    pub(crate) async fn put_off(&self, app: &Host, uid: Uid, counted: bool) -> Result<(), QueryError> {
-        let connection = app.pool.get().await?;
+    pub(crate) async fn put_off(
+        &self,
+        app: &Host,
+        priority: Priority,
+        uid: Uid,
+        counted: bool,
+    ) -> Result<(), QueryError> {
+        let connection = app.pool.get(priority).await?;
         let statement = connection.prepare_cached(&self.0.put_off).await?;
         let sign = if counted { -1 } else { 1 };
         connection.execute(&statement, &[&uid.uuid(), &app.copy_key, &sign]).await?;
@@ -249,8 +262,13 @@ impl Own {
     }
 
     /// The outcome that was first.
-    pub(crate) async fn outcome(&self, app: &Host, uid: Uid) -> Result<Option<Outcome>, QueryError> {
-        let connection = app.pool.get().await?;
+    pub(crate) async fn outcome(
+        &self,
+        app: &Host,
+        priority: Priority,
+        uid: Uid,
+    ) -> Result<Option<Outcome>, QueryError> {
+        let connection = app.pool.get(priority).await?;
         let statement = connection.prepare_cached(&self.0.outcome).await?;
         let row = connection.query_opt(&statement, &[&vec![uid.uuid()]]).await?;
         Ok(row.map(|row| known::stored(uid, row.get(1))))

@@ -203,7 +203,7 @@ fn stopped(serving: &Serving, work: &mut Work<'_>) -> Came {
 /// The stored outcome, of any run, once the database tells it. None if there is none.
 async fn stored(serving: &Serving, work: &mut Work<'_>, tries: &mut Tries) -> Option<Came> {
     loop {
-        let asked = serving.own.outcome(&serving.app, work.origin.uid);
+        let asked = serving.own.outcome(&serving.app, work.priority(), work.origin.uid);
         let error = match timeout_at(work.origin.deadline, asked).await {
             Ok(Ok(outcome)) => return outcome.map(Came::Stored),
             Ok(Err(error)) => describe(&error),

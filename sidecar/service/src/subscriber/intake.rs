@@ -18,7 +18,7 @@ use tpro_runtime::{
     nats::{Client, Message, Publication, Subscriber, disconnected},
     random,
 };
-use tpro_wire::{ReplyState, ServiceName};
+use tpro_wire::{Priority, ReplyState, ServiceName, headers};
 
 use super::{
     at_once::AtOnce,
@@ -30,6 +30,9 @@ use super::{
 /// The longest wait of a message for a free handler while the copy keeps up. Short bursts of fast
 /// handlers pass; those of slow ones are sent elsewhere.
 const PATIENCE: Duration = Duration::from_millis(20);
+/// For each so many handlers there is one more for messages above priority 0, for when all others
+/// are at work.
+const RESERVE: usize = 8;
 /// The longest wait of an event: nobody sends it again.
 const EVENT_PATIENCE: Duration = Duration::from_secs(60);
 /// The longest time for the server to say that it has heard us.
@@ -51,6 +54,8 @@ pub(super) struct Intake {
     serving: Arc<Serving>,
     at_work: TaskTracker,
     permits: Arc<Semaphore>,
+    /// Places for messages of a higher priority.
+    reserve: Arc<Semaphore>,
     /// Events that wait for a handler.
     waiting_events: Arc<Semaphore>,
     /// True if the last message found no handler free in time. Then the next ones do not wait: the
@@ -69,6 +74,7 @@ impl Intake {
             serving,
             at_work,
             permits: Arc::new(Semaphore::new(most)),
+            reserve: Arc::new(Semaphore::new(most / RESERVE)),
             waiting_events: Arc::new(Semaphore::new(most * 4)),
             saturated: false,
             taken: None,
@@ -149,7 +155,7 @@ impl Intake {
                 place => place,
             },
         };
-        if let Some(permit) = self.permit().await {
+        if let Some(permit) = self.permit(&message).await {
             self.run_handler(message, (permit, place)).await;
         } else if message.reply().is_some() {
             refuse(&serving, &message, "").await;
@@ -164,12 +170,18 @@ impl Intake {
         let Some(waiting) = places.wait() else {
             return refuse(&self.serving, &message, "too many wait for a place of its method").await;
         };
-        let (serving, permits) = (self.serving.clone(), self.permits.clone());
+        let (serving, permits, reserve) = (self.serving.clone(), self.permits.clone(), self.reserve.clone());
         let patience = if message.reply().is_some() { PATIENCE } else { EVENT_PATIENCE };
         let work = self.at_work.track_future(async move {
             let place = async {
                 let place = places.next_place().await?;
-                Some((permits.acquire_owned().await.ok()?, place))
+                if let Ok(permit) = permits.clone().try_acquire_owned() {
+                    return Some((permit, place));
+                }
+                match kept(&reserve, &message) {
+                    Some(permit) => Some((permit, place)),
+                    None => Some((permits.acquire_owned().await.ok()?, place)),
+                }
             };
             let Ok(Some(permits)) = timeout(patience, place).await else {
                 return refuse(&serving, &message, "no place of its method became free").await;
@@ -182,9 +194,13 @@ impl Intake {
         self.serving.app.stop.tasks.spawn(work);
     }
 
-    async fn permit(&mut self) -> Option<OwnedSemaphorePermit> {
+    /// A place among the handlers of the copy.
+    async fn permit(&mut self, message: &Message) -> Option<OwnedSemaphorePermit> {
         if let Ok(permit) = self.permits.clone().try_acquire_owned() {
             self.saturated = false;
+            return Some(permit);
+        }
+        if let Some(permit) = kept(&self.reserve, message) {
             return Some(permit);
         }
         if self.saturated {
@@ -248,6 +264,13 @@ impl Intake {
 
 /// A place among the handlers of the copy, and one of the method if it has a limit of them.
 type Permits = (OwnedSemaphorePermit, Option<OwnedSemaphorePermit>);
+
+/// One of the places kept for messages above priority 0, if this is one. The header is looked for
+/// only here: most messages find another place.
+fn kept(reserve: &Arc<Semaphore>, message: &Message) -> Option<OwnedSemaphorePermit> {
+    let priority = message.header(headers::PRIORITY).and_then(|text| text.parse().ok());
+    (priority > Some(Priority::default())).then(|| reserve.clone().try_acquire_owned().ok()).flatten()
+}
 
 /// Says that there is no room: a requester sends the message again. An event is dropped, for this
 /// reason.

@@ -113,7 +113,7 @@ async fn written(serving: &Serving, work: &mut Work<'_>, tries: &mut Tries, rows
         rows => matches!(rows, Rows::Counted),
     };
     loop {
-        let written = serving.own.put_off(&serving.app, work.origin.uid, is_counted);
+        let written = serving.own.put_off(&serving.app, work.priority(), work.origin.uid, is_counted);
         let error = match timeout_at(work.origin.deadline, written).await {
             Ok(Ok(())) => return None,
             Ok(Err(error)) => error,

@@ -14,7 +14,7 @@ use std::{
 use tokio::time::{Instant, timeout_at};
 use tokio_postgres::error::SqlState;
 use tpro_runtime::random;
-use tpro_wire::TraceParent;
+use tpro_wire::{Priority, TraceParent};
 
 use super::method_counts::MethodCounts;
 use crate::{
@@ -142,7 +142,9 @@ impl SqlMethods {
     }
 
     async fn read(&self) -> Result<Vec<(String, Entry)>, QueryError> {
-        let statements = Statements::take(&self.app, TraceParent::root(random::bytes(), false)).await?;
+        let statements =
+            Statements::take(&self.app, Priority::default(), TraceParent::root(random::bytes(), false))
+                .await?;
         let rows = statements.query_text(&self.statement, &[]).await?;
         let row = |row: &tokio_postgres::Row| {
             let entry = Entry { handler: row.try_get(1)?, mode: row.try_get(2)?, timeout: row.try_get(3)? };

@@ -184,7 +184,8 @@ async fn one_try(
     let app = &serving.app;
     let left = work.origin.deadline.saturating_duration_since(Instant::now());
     failpoint::pass("inbox.before_accept");
-    let (tx, accepted) = serving.own.begin(app, work.context(), left, &work.accept()).await?;
+    let (tx, accepted) =
+        serving.own.begin(app, work.priority(), work.context(), left, &work.accept()).await?;
     let tx = Arc::new(tx);
     let number = match accepted {
         Accepted::Run(number) => number,
@@ -282,13 +283,13 @@ async fn count(
     alone: &mut Option<OwnedSemaphorePermit>,
 ) -> Result<Counted, QueryError> {
     let (app, uid, limit) = (&serving.app, work.origin.uid, serving.run_limit());
-    if alone.is_none() && !may_count(serving.own.counted(app, uid).await?, false, limit) {
+    if alone.is_none() && !may_count(serving.own.counted(app, work.priority(), uid).await?, false, limit) {
         *alone = serving.alone(work.origin.deadline).await;
         if alone.is_none() {
             return Ok(Counted::Suspect);
         }
     }
-    let counted = serving.own.count_repeat(app, &work.accept()).await?;
+    let counted = serving.own.count_repeat(app, work.priority(), &work.accept()).await?;
     Ok(match may_begin(counted, limit) {
         true => Counted::Go,
         false => Counted::Exhausted(serving.exhausted(work, counted.unwrap_or(0))),

@@ -7,7 +7,7 @@ use std::{
 
 use tokio::time::Instant;
 use tpro_runtime::{backoff::Backoff, nats::Message, telemetry::Span};
-use tpro_wire::TraceParent;
+use tpro_wire::{Priority, TraceParent};
 
 use super::{method_counts::MethodCounts, request::Back};
 use crate::{
@@ -61,6 +61,10 @@ impl Work<'_> {
         let retries = self.retries.as_mut()?;
         retries.left = retries.left.checked_sub(1)?;
         Some(retries.backoff.next_pause())
+    }
+
+    pub(super) fn priority(&self) -> Priority {
+        self.origin.headers.priority
     }
 
     pub(super) fn context(&self) -> TraceParent {

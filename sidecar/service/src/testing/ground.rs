@@ -19,7 +19,9 @@ use tpro_runtime::{
     shutdown::Stop,
     telemetry::Spans,
 };
-use tpro_wire::{ReplyPrefix, RequestHeaders, RpcError, Source, Target, TraceParent, Uid, error::code};
+use tpro_wire::{
+    Priority, ReplyPrefix, RequestHeaders, RpcError, Source, Target, TraceParent, Uid, error::code,
+};
 use uuid::Uuid;
 
 use crate::{
@@ -154,7 +156,7 @@ impl Ground {
     }
 
     async fn transaction(&self, span: TraceParent) -> Result<Statements, QueryError> {
-        Statements::begin_entered(&self.host, span, BUDGET, INBOX_PATIENCE).await
+        Statements::begin_entered(&self.host, Priority::default(), span, BUDGET, INBOX_PATIENCE).await
     }
 
     async fn done<R>(&self, handler: impl Future<Output = Result<R, Fault>>) -> Result<R, Fault> {

@@ -4,12 +4,12 @@ use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use tpro_dispatcher::core::{
-    Forward, Priority, Settled, Unreplied,
+    Forward, Settled, Unreplied,
     cursor::Cursor,
     published::{Content, Published, Row},
     snapshot::{Snapshot, Xid},
 };
-use tpro_wire::{Budget, Protocol, Target, TraceParent, Uid, envelope};
+use tpro_wire::{Budget, Priority, Protocol, Target, TraceParent, Uid, envelope};
 use uuid::Uuid;
 
 use super::{clock::wall, names::LABEL};

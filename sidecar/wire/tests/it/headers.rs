@@ -2,7 +2,7 @@ use std::collections::HashMap;
 
 use proptest::prelude::*;
 use tpro_wire::headers::{self, RequestHeaders, is_language};
-use tpro_wire::{MessageKey, Protocol, Source, Version, Versions};
+use tpro_wire::{MessageKey, Priority, Protocol, Source, Version, Versions};
 
 use crate::support::{service, traceparent, uid, uuid};
 
@@ -104,6 +104,13 @@ fn a_broken_version_is_one_that_nobody_understands() {
 }
 
 #[test]
+fn a_priority_that_there_is_not_counts_as_none() {
+    for (text, priority) in [("1", 1), ("3", 3), ("0", 0), ("4", 0), ("-1", 0), ("03", 0), ("high", 0)] {
+        assert_eq!(read(&[(headers::PRIORITY, text)]).priority, Priority::of(priority), "{text:?}");
+    }
+}
+
+#[test]
 fn a_tracestate_without_its_traceparent_is_nothing() {
     let parent = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
     assert_eq!(read(&[(headers::TRACESTATE, "a=b")]).tracestate, None);
@@ -147,9 +154,11 @@ proptest! {
         source in proptest::option::of((service(), uuid())), language in proptest::option::of("[a-z]{2}-[A-Z]{2}"),
         headers in proptest::option::of("\\{\"a\": \"[a-zé]{0,9}\"\\}"),
         json in any::<bool>(), version in 1u16.., key in proptest::option::of(any::<[u8; 32]>()),
+        priority in 0i32..4,
     ) {
         let sent = RequestHeaders {
             traceparent, uid, budget_ms, attempt, hops, language, headers,
+            priority: Priority::of(priority),
             version: Version::new(version).expect("it is not 0"),
             protocol: if json { Protocol::Json } else { Protocol::JsonRpc },
             tracestate: traceparent.map(|_| "a=b".to_owned()),

@@ -8,7 +8,7 @@
 use std::{cmp::Ordering, time::Instant};
 
 use super::{queue::Queue, refused::REFUSED_PER_LANE};
-use crate::core::priority::{ByPriority, Priority};
+use tpro_wire::priority::{ByPriority, Priority};
 
 /// The messages of one priority.
 #[derive(Default)]

@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use super::{Lane, Share, Waiting};
-use crate::core::priority::Priority;
+use tpro_wire::priority::Priority;
 
 impl Lane {
     /// When the rows of this priority that wait are worth a read: when half of its part of the

@@ -1,7 +1,9 @@
 //! The places of messages in a lane, and their way from one to another.
 
 use super::Lane;
-use crate::core::{message::Place, priority::Priority};
+use tpro_wire::priority::Priority;
+
+use crate::core::message::Place;
 
 impl Lane {
     /// A message of this size has its outcome. Returns whether it flew.

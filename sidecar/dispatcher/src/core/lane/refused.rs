@@ -5,13 +5,12 @@ use std::{
     time::{Duration, Instant},
 };
 
-use tpro_wire::random::Random;
-
-use crate::core::{
-    in_flight::Key,
-    message::Refusal,
+use tpro_wire::{
     priority::{ByPriority, Priority, Turns},
+    random::Random,
 };
+
+use crate::core::{in_flight::Key, message::Refusal};
 
 /// Refused messages kept per lane and priority, with their bodies; beyond it rows wait as ids.
 pub const REFUSED_PER_LANE: usize = 8192;

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use super::Lanes;
-use crate::core::priority::Priority;
+use tpro_wire::priority::Priority;
 
 /// The longest wait of reading for a lane that has just become tight. A busy lane opens again
 /// within it, and its rows are then read once, with their bodies, instead of twice; a slow or dead

@@ -296,6 +296,7 @@ async fn the_first_reply_of_a_row_wins() {
             result: Some(result.to_owned()),
             error: None,
             headers: None,
+            priority: Priority::default(),
             attempts: 1,
             sent_at: Some(SystemTime::now()),
             responder: None,

@@ -1,8 +1,9 @@
 //! The priority of a message. Of the messages to one service, those of a higher one go first.
 
 use std::cmp::Reverse;
+use std::str::FromStr;
 
-use tpro_wire::limits::MAX_PRIORITY;
+use crate::limits::MAX_PRIORITY;
 
 /// The number of priorities.
 const COUNT: usize = MAX_PRIORITY as usize + 1;
@@ -31,6 +32,23 @@ impl Priority {
         1 << self.0
     }
 }
+
+impl FromStr for Priority {
+    type Err = UnknownPriority;
+
+    /// Reads one digit, 0 to 3, as a header has it.
+    fn from_str(text: &str) -> Result<Self, UnknownPriority> {
+        match text.as_bytes() {
+            [digit @ b'0'..=b'3'] => Ok(Self(digit - b'0')),
+            _ => Err(UnknownPriority),
+        }
+    }
+}
+
+/// The text is no priority.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("a priority is 0 to {MAX_PRIORITY}")]
+pub struct UnknownPriority;
 
 /// A value for each priority.
 #[derive(Default)]
@@ -98,6 +116,16 @@ mod tests {
     fn a_number_out_of_bounds_counts_as_the_nearest() {
         let numbers = [i32::MIN, -1, 0, 1, 2, 3, 4, i32::MAX].map(|number| Priority::of(number).number());
         assert_eq!(numbers, [0, 0, 0, 1, 2, 3, 3, 3]);
+    }
+
+    #[test]
+    fn a_header_has_one_digit() {
+        for number in 0..=MAX_PRIORITY {
+            assert_eq!(number.to_string().parse(), Ok(Priority::of(number)));
+        }
+        for text in ["", "4", "-1", "+1", "01", " 1", "1 ", "high"] {
+            assert_eq!(text.parse::<Priority>(), Err(UnknownPriority), "{text:?}");
+        }
     }
 
     #[test]
