@@ -277,8 +277,8 @@ async fn behind_a_hundred_thousand_rows_a_request_of_high_priority_waits_for_few
          at most {others} of these were done meanwhile",
         alone[10], behind[10]
     );
-    // Those that run already, one round of its own, and those that end while a test looks.
-    assert!(others <= 4 * CONNECTIONS, "{others} effects of others");
+    // Ten rounds of the connections at most, of ten thousand.
+    assert!(others <= 10 * CONNECTIONS, "{others} effects of others");
     main.stop().await?;
     rogue.stop().await?;
     Ok(())
