@@ -447,7 +447,7 @@ async fn sessions_that_have_loaded_the_library_of_before_work_on() -> Outcome {
         let refusal = refused_with(&publisher, "22023", &request).await?;
         assert!(refusal.message.starts_with("timeout must be"), "{refusal:?}");
     }
-    // What that library does not have is in this one, which has been loaded beside it.
+    // The session has loaded the new library beside the old one, and has its functions, too.
     for call in ["'a', 'b', 'c', priority => 1", "'a', 'b', 'c', '{}', expires_at => now() + '1 hour'"] {
         publisher.batch_execute(&format!("SELECT tpro.publish({call})")).await?;
     }
