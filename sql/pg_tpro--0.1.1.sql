@@ -131,7 +131,7 @@ COMMENT ON DOMAIN tpro.service_name IS 'second token of the subject: the service
 COMMENT ON DOMAIN tpro.entity IS 'third token of the subject';
 COMMENT ON DOMAIN tpro.method_name IS 'fourth token of the subject';
 COMMENT ON DOMAIN tpro.timeout IS 'seconds that the requester waits from the first send; 0: an event, which nobody answers';
-COMMENT ON DOMAIN tpro.headers IS 'what travels beside the body: an object; tpro reads request.type and content-language';
+COMMENT ON DOMAIN tpro.headers IS 'what travels beside the body: an object; tpro reads request.type, event.ack and content-language';
 COMMENT ON DOMAIN tpro.body IS 'what is sent: params of a JSON-RPC request, or any JSON';
 COMMENT ON DOMAIN tpro.uid IS 'identity of a message everywhere: a uuid of version 7';
 COMMENT ON DOMAIN tpro.created_at IS 'when a message was published';
@@ -253,12 +253,13 @@ CREATE FUNCTION tpro.publish(
     reply_to pg_catalog.text DEFAULT NULL,
     sender pg_catalog.text DEFAULT NULL,
     space_name pg_catalog.text DEFAULT NULL,
+    send_at pg_catalog.timestamptz DEFAULT NULL,
     expires_at pg_catalog.timestamptz DEFAULT NULL,
     priority pg_catalog.int4 DEFAULT 0
 ) RETURNS pg_catalog.int8
     AS 'MODULE_PATHNAME', 'publish_ranked_wrapper' LANGUAGE c VOLATILE;
-COMMENT ON FUNCTION tpro.publish(tpro.service_name, pg_catalog.text, pg_catalog.text, pg_catalog.jsonb, pg_catalog.jsonb, pg_catalog.int4, pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.timestamptz, pg_catalog.int4) IS
-    'puts a message that expires or has a priority into the sender''s outbox and returns its id; 55000 the service is of an earlier release, else as publish';
+COMMENT ON FUNCTION tpro.publish(tpro.service_name, pg_catalog.text, pg_catalog.text, pg_catalog.jsonb, pg_catalog.jsonb, pg_catalog.int4, pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.timestamptz, pg_catalog.timestamptz, pg_catalog.int4) IS
+    'puts a message that is sent later, expires or has a priority into the sender''s outbox and returns its id; 55000 the service is of an earlier release, else as publish';
 
 CREATE FUNCTION tpro.publish(
     service_name tpro.service_name,
@@ -271,15 +272,16 @@ CREATE FUNCTION tpro.publish(
     reply_to pg_catalog.text DEFAULT NULL,
     sender pg_catalog.text DEFAULT NULL,
     space_name pg_catalog.text DEFAULT NULL,
+    send_at pg_catalog.timestamptz DEFAULT NULL,
     expires_at pg_catalog.timestamptz DEFAULT NULL,
     priority pg_catalog.int4 DEFAULT 0
 ) RETURNS pg_catalog.int8
     LANGUAGE sql VOLATILE
 AS $$
     SELECT tpro.publish(service_name, entity, method_name, body::pg_catalog.jsonb, headers, timeout, protocol, reply_to, sender, space_name,
-                        expires_at, priority)
+                        send_at, expires_at, priority)
 $$;
-COMMENT ON FUNCTION tpro.publish(tpro.service_name, pg_catalog.text, pg_catalog.text, pg_catalog.json, pg_catalog.jsonb, pg_catalog.int4, pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.timestamptz, pg_catalog.int4) IS
+COMMENT ON FUNCTION tpro.publish(tpro.service_name, pg_catalog.text, pg_catalog.text, pg_catalog.json, pg_catalog.jsonb, pg_catalog.int4, pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.timestamptz, pg_catalog.timestamptz, pg_catalog.int4) IS
     'the same with a body of type json; 22P02 it is no JSON';
 
 CREATE FUNCTION tpro.publish(
@@ -293,15 +295,16 @@ CREATE FUNCTION tpro.publish(
     reply_to pg_catalog.text DEFAULT NULL,
     sender pg_catalog.text DEFAULT NULL,
     space_name pg_catalog.text DEFAULT NULL,
+    send_at pg_catalog.timestamptz DEFAULT NULL,
     expires_at pg_catalog.timestamptz DEFAULT NULL,
     priority pg_catalog.int4 DEFAULT 0
 ) RETURNS pg_catalog.int8
     LANGUAGE sql VOLATILE
 AS $$
     SELECT tpro.publish(service_name, entity, method_name, body::pg_catalog.jsonb, headers, timeout, protocol, reply_to, sender, space_name,
-                        expires_at, priority)
+                        send_at, expires_at, priority)
 $$;
-COMMENT ON FUNCTION tpro.publish(tpro.service_name, pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.jsonb, pg_catalog.int4, pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.timestamptz, pg_catalog.int4) IS
+COMMENT ON FUNCTION tpro.publish(tpro.service_name, pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.jsonb, pg_catalog.int4, pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.timestamptz, pg_catalog.timestamptz, pg_catalog.int4) IS
     'the same with a body of type text; 22P02 it is no JSON';
 
 -- ---------------------------------------------------------------------------------------------------------------------
@@ -327,7 +330,7 @@ BEGIN
         OR CASE
              WHEN k.key IS NULL OR k.key IN ('headers', 'body') THEN false
              WHEN k.key IN ('timeout', 'priority') THEN jsonb_typeof(k.value) <> 'number'
-             WHEN k.key IN ('service_name', 'entity', 'method_name', 'protocol', 'space_name', 'reply_to', 'expires_at', 'traceparent', 'tracestate')
+             WHEN k.key IN ('service_name', 'entity', 'method_name', 'protocol', 'space_name', 'reply_to', 'send_at', 'expires_at', 'traceparent', 'tracestate')
                THEN jsonb_typeof(k.value) NOT IN ('string', 'null')
              ELSE true
            END
@@ -345,7 +348,7 @@ BEGIN
     ELSIF wrong.key = 'priority' THEN
         RAISE invalid_parameter_value USING
             MESSAGE = format('messages[%s].priority must be a number, 0 to 3, and is %s', wrong.place, wrong.kind);
-    ELSIF wrong.key IN ('service_name', 'entity', 'method_name', 'protocol', 'space_name', 'reply_to', 'expires_at', 'traceparent', 'tracestate') THEN
+    ELSIF wrong.key IN ('service_name', 'entity', 'method_name', 'protocol', 'space_name', 'reply_to', 'send_at', 'expires_at', 'traceparent', 'tracestate') THEN
         RAISE invalid_parameter_value USING
             MESSAGE = format('messages[%s].%s must be a string, and is %s', wrong.place, wrong.key, wrong.kind);
     END IF;
@@ -355,8 +358,8 @@ BEGIN
                          CASE WHEN wrong.key ~ '^[a-z_]{1,40}$' THEN ': ' || wrong.key ELSE '' END),
         HINT = CASE WHEN wrong.key IN ('dedup_key', 'dedup_for')
                     THEN 'A key belongs to one message: call tpro.publish_once(), or for many INSERT INTO <service>_service.mq_once ... SELECT.'
-                    ELSE 'The keys are service_name, entity, method_name, body, headers, timeout, protocol, reply_to, space_name, expires_at, '
-                         'priority, traceparent and tracestate. One sender publishes them all: it is an argument.' END;
+                    ELSE 'The keys are service_name, entity, method_name, body, headers, timeout, protocol, reply_to, space_name, send_at, '
+                         'expires_at, priority, traceparent and tracestate. One sender publishes them all: it is an argument.' END;
 END
 $$;
 COMMENT ON FUNCTION tpro.must_be_messages(pg_catalog.jsonb) IS
@@ -376,6 +379,7 @@ CREATE FUNCTION tpro.publish_many(
     reply_to pg_catalog.text DEFAULT NULL,
     sender pg_catalog.text DEFAULT NULL,
     space_name pg_catalog.text DEFAULT NULL,
+    send_at pg_catalog.timestamptz DEFAULT NULL,
     expires_at pg_catalog.timestamptz DEFAULT NULL,
     priority pg_catalog.int4 DEFAULT 0
 ) RETURNS SETOF pg_catalog.int8
@@ -383,9 +387,10 @@ CREATE FUNCTION tpro.publish_many(
 AS $$
 DECLARE
     schema_name text := tpro.sender_schema(publish_many.sender)::text;
-    statement text := format(
-        'INSERT INTO %s.mq_publish (service_name, entity, method_name, body, headers, timeout, protocol, reply_to, space_name,
-                                    expires_at, priority, traceparent, tracestate)
+    -- %1$s the table, %2$s and %3$s what is said of send_at.
+    form CONSTANT text :=
+        'INSERT INTO %1$s (service_name, entity, method_name, body, headers, timeout, protocol, reply_to, space_name,
+                           expires_at, priority, traceparent, tracestate%2$s)
          SELECT CASE WHEN m ? ''service_name'' THEN m->>''service_name'' ELSE $4 END,
                 CASE WHEN m ? ''entity'' THEN m->>''entity'' ELSE $5 END,
                 CASE WHEN m ? ''method_name'' THEN m->>''method_name'' ELSE $6 END,
@@ -398,11 +403,19 @@ DECLARE
                 CASE WHEN m ? ''expires_at'' THEN (m->>''expires_at'')::timestamptz ELSE $13 END,
                 CASE WHEN m ? ''priority'' THEN (m->>''priority'')::int4 ELSE $14 END,
                 coalesce(m->>''traceparent'', tpro.new_traceparent()),
-                coalesce(m->>''tracestate'', tpro.new_tracestate())
-           FROM jsonb_array_elements($1) WITH ORDINALITY AS e (m, place)
-          WHERE place > $2 AND place <= $3
+                coalesce(m->>''tracestate'', tpro.new_tracestate())%3$s
           ORDER BY place
-         RETURNING id::int8', schema_name);
+         RETURNING id::int8';
+    messages_of CONSTANT text := '
+           FROM jsonb_array_elements($1) WITH ORDINALITY AS e (m, place)
+          WHERE place > $2 AND place <= $3';
+    is_later CONSTANT text := 'CASE WHEN m ? ''send_at'' THEN m->>''send_at'' ELSE $15::text END IS NOT NULL';
+    -- Those that wait for their time go into a table of their own.
+    later boolean;
+    statement text;
+    later_statement text;
+    now_ids int8[];
+    later_ids int8[];
     space text := coalesce(publish_many.space_name, tpro.space());
     first int4 := 0;
     after int4;
@@ -414,13 +427,38 @@ DECLARE
 BEGIN
     PERFORM tpro.must_be_messages(publish_many.messages);
     after := jsonb_array_length(publish_many.messages);
+    later := publish_many.send_at IS NOT NULL
+        OR EXISTS (SELECT FROM jsonb_array_elements(publish_many.messages) m WHERE m ? 'send_at');
+    statement := format(form, schema_name || '.mq_publish', '', messages_of || CASE WHEN later THEN ' AND NOT ' || is_later ELSE '' END);
+    later_statement := format(form, schema_name || '.mq_later', ', send_at',
+        ', CASE WHEN m ? ''send_at'' THEN (m->>''send_at'')::timestamptz ELSE $15 END' || messages_of || ' AND ' || is_later);
     BEGIN
-        RETURN QUERY EXECUTE statement USING publish_many.messages, first, after, publish_many.service_name, publish_many.entity,
-            publish_many.method_name, publish_many.body, publish_many.headers, publish_many.timeout, publish_many.protocol,
-            publish_many.reply_to, space, publish_many.expires_at, publish_many.priority;
-    EXCEPTION WHEN undefined_column THEN
+        IF NOT later THEN
+            RETURN QUERY EXECUTE statement USING publish_many.messages, first, after, publish_many.service_name, publish_many.entity,
+                publish_many.method_name, publish_many.body, publish_many.headers, publish_many.timeout, publish_many.protocol,
+                publish_many.reply_to, space, publish_many.expires_at, publish_many.priority;
+            RETURN;
+        END IF;
+        EXECUTE format('WITH i AS (%s) SELECT array_agg(i.id) FROM i', statement) INTO now_ids
+            USING publish_many.messages, first, after, publish_many.service_name, publish_many.entity,
+                publish_many.method_name, publish_many.body, publish_many.headers, publish_many.timeout, publish_many.protocol,
+                publish_many.reply_to, space, publish_many.expires_at, publish_many.priority, publish_many.send_at;
+        EXECUTE format('WITH i AS (%s) SELECT array_agg(i.id) FROM i', later_statement) INTO later_ids
+            USING publish_many.messages, first, after, publish_many.service_name, publish_many.entity,
+                publish_many.method_name, publish_many.body, publish_many.headers, publish_many.timeout, publish_many.protocol,
+                publish_many.reply_to, space, publish_many.expires_at, publish_many.priority, publish_many.send_at;
+        -- In the order of the array.
+        RETURN QUERY
+            SELECT CASE WHEN e.later THEN later_ids[e.number] ELSE now_ids[e.number] END
+              FROM (SELECT p.place, p.later, row_number() OVER (PARTITION BY p.later ORDER BY p.place)::int4 AS number
+                      FROM (SELECT m.place,
+                                   CASE WHEN m.message ? 'send_at' THEN m.message->>'send_at' ELSE publish_many.send_at::text END IS NOT NULL AS later
+                              FROM jsonb_array_elements(publish_many.messages) WITH ORDINALITY AS m (message, place)) p) e
+             ORDER BY e.place;
+    EXCEPTION WHEN undefined_column OR undefined_table THEN
         RAISE object_not_in_prerequisite_state USING
-            MESSAGE = format('%s is as an earlier release has made it, which knew no priority', schema_name),
+            MESSAGE = format('%s is as an earlier release has made it, which knew no %s', schema_name,
+                             CASE SQLSTATE WHEN '42P01' THEN 'send_at' ELSE 'priority' END),
             HINT = format('SELECT tpro.upgrade_service(%L).', left(schema_name, -8));
     WHEN OTHERS THEN
         IF SQLSTATE !~ '^(22|23|54)' THEN
@@ -433,7 +471,14 @@ BEGIN
             BEGIN
                 EXECUTE statement USING publish_many.messages, first, middle, publish_many.service_name, publish_many.entity,
                     publish_many.method_name, publish_many.body, publish_many.headers, publish_many.timeout,
-                    publish_many.protocol, publish_many.reply_to, space, publish_many.expires_at, publish_many.priority;
+                    publish_many.protocol, publish_many.reply_to, space, publish_many.expires_at, publish_many.priority,
+                    publish_many.send_at;
+                IF later THEN
+                    EXECUTE later_statement USING publish_many.messages, first, middle, publish_many.service_name, publish_many.entity,
+                        publish_many.method_name, publish_many.body, publish_many.headers, publish_many.timeout,
+                        publish_many.protocol, publish_many.reply_to, space, publish_many.expires_at, publish_many.priority,
+                        publish_many.send_at;
+                END IF;
                 first := middle;
             EXCEPTION WHEN OTHERS THEN
                 IF middle = first + 1 THEN
@@ -450,7 +495,7 @@ BEGIN
     END;
 END
 $$;
-COMMENT ON FUNCTION tpro.publish_many(pg_catalog.jsonb, pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.jsonb, pg_catalog.jsonb, pg_catalog.int4, pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.timestamptz, pg_catalog.int4) IS
+COMMENT ON FUNCTION tpro.publish_many(pg_catalog.jsonb, pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.jsonb, pg_catalog.jsonb, pg_catalog.int4, pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.timestamptz, pg_catalog.timestamptz, pg_catalog.int4) IS
     'puts the messages of an array into the sender''s outbox, all or none, and returns their ids in its order; an object''s keys are column names, the other arguments hold for those that leave them out; 22023 with the place of a bad one, else as publish';
 
 -- For json_agg(...), and for what a driver sends as text; an untyped literal is taken for text.
@@ -466,15 +511,16 @@ CREATE FUNCTION tpro.publish_many(
     reply_to pg_catalog.text DEFAULT NULL,
     sender pg_catalog.text DEFAULT NULL,
     space_name pg_catalog.text DEFAULT NULL,
+    send_at pg_catalog.timestamptz DEFAULT NULL,
     expires_at pg_catalog.timestamptz DEFAULT NULL,
     priority pg_catalog.int4 DEFAULT 0
 ) RETURNS SETOF pg_catalog.int8
     LANGUAGE sql VOLATILE SET search_path = pg_catalog, pg_temp
 AS $$
     SELECT * FROM tpro.publish_many(messages::jsonb, service_name, entity, method_name, body, headers, timeout, protocol, reply_to, sender,
-                                    space_name, expires_at, priority)
+                                    space_name, send_at, expires_at, priority)
 $$;
-COMMENT ON FUNCTION tpro.publish_many(pg_catalog.json, pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.jsonb, pg_catalog.jsonb, pg_catalog.int4, pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.timestamptz, pg_catalog.int4) IS
+COMMENT ON FUNCTION tpro.publish_many(pg_catalog.json, pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.jsonb, pg_catalog.jsonb, pg_catalog.int4, pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.timestamptz, pg_catalog.timestamptz, pg_catalog.int4) IS
     'the same with messages of type json; 22P02 they are no JSON';
 
 CREATE FUNCTION tpro.publish_many(
@@ -489,15 +535,16 @@ CREATE FUNCTION tpro.publish_many(
     reply_to pg_catalog.text DEFAULT NULL,
     sender pg_catalog.text DEFAULT NULL,
     space_name pg_catalog.text DEFAULT NULL,
+    send_at pg_catalog.timestamptz DEFAULT NULL,
     expires_at pg_catalog.timestamptz DEFAULT NULL,
     priority pg_catalog.int4 DEFAULT 0
 ) RETURNS SETOF pg_catalog.int8
     LANGUAGE sql VOLATILE SET search_path = pg_catalog, pg_temp
 AS $$
     SELECT * FROM tpro.publish_many(messages::jsonb, service_name, entity, method_name, body, headers, timeout, protocol, reply_to, sender,
-                                    space_name, expires_at, priority)
+                                    space_name, send_at, expires_at, priority)
 $$;
-COMMENT ON FUNCTION tpro.publish_many(pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.jsonb, pg_catalog.jsonb, pg_catalog.int4, pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.timestamptz, pg_catalog.int4) IS
+COMMENT ON FUNCTION tpro.publish_many(pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.jsonb, pg_catalog.jsonb, pg_catalog.int4, pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.timestamptz, pg_catalog.timestamptz, pg_catalog.int4) IS
     'the same with messages of type text; 22P02 they are no JSON';
 
 -- ---------------------------------------------------------------------------------------------------------------------
@@ -563,10 +610,13 @@ BEGIN
         END IF;
         EXIT WHEN NEW.id IS NOT NULL;
     END LOOP;
-    EXECUTE format('INSERT INTO %s.mq_publish (id, protocol, space_name, service_name, entity, method_name, timeout, headers, body, created_at,
-                                               reply_to, expires_at, traceparent, tracestate, priority)
+    EXECUTE format('INSERT INTO %1$s.%2$s (id, protocol, space_name, service_name, entity, method_name, timeout, headers, body, created_at,
+                                           reply_to, expires_at, traceparent, tracestate, priority%3$s)
                     VALUES ($1.id, $1.protocol, $1.space_name, $1.service_name, $1.entity, $1.method_name, $1.timeout, $1.headers, $1.body,
-                            $1.created_at, $1.reply_to, $1.expires_at, $1.traceparent, $1.tracestate, $1.priority)', schema_name) USING NEW;
+                            $1.created_at, $1.reply_to, $1.expires_at, $1.traceparent, $1.tracestate, $1.priority%4$s)', schema_name,
+                   CASE WHEN NEW.send_at IS NULL THEN 'mq_publish' ELSE 'mq_later' END,
+                   CASE WHEN NEW.send_at IS NULL THEN '' ELSE ', send_at' END,
+                   CASE WHEN NEW.send_at IS NULL THEN '' ELSE ', $1.send_at' END) USING NEW;
     NEW.created := true;
     RETURN NEW;
 END
@@ -588,6 +638,7 @@ CREATE FUNCTION tpro.publish_once(
     reply_to pg_catalog.text DEFAULT NULL,
     sender pg_catalog.text DEFAULT NULL,
     space_name pg_catalog.text DEFAULT NULL,
+    send_at pg_catalog.timestamptz DEFAULT NULL,
     expires_at pg_catalog.timestamptz DEFAULT NULL,
     priority pg_catalog.int4 DEFAULT 0,
     dedup_for pg_catalog.interval DEFAULT '1 day'
@@ -604,14 +655,14 @@ BEGIN
     END IF;
     RETURN QUERY EXECUTE format(
         'INSERT INTO %s.mq_once (dedup_key, dedup_for, service_name, entity, method_name, body, headers, timeout, protocol, reply_to, space_name,
-                                 expires_at, priority)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13) RETURNING id, created', schema_name)
+                                 send_at, expires_at, priority)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14) RETURNING id, created', schema_name)
         USING publish_once.dedup_key, publish_once.dedup_for, publish_once.service_name, publish_once.entity, publish_once.method_name,
               publish_once.body, publish_once.headers, publish_once.timeout, publish_once.protocol, publish_once.reply_to,
-              coalesce(publish_once.space_name, tpro.space()), publish_once.expires_at, publish_once.priority;
+              coalesce(publish_once.space_name, tpro.space()), publish_once.send_at, publish_once.expires_at, publish_once.priority;
 END
 $$;
-COMMENT ON FUNCTION tpro.publish_once(pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.jsonb, pg_catalog.jsonb, pg_catalog.int4, pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.timestamptz, pg_catalog.int4, pg_catalog.interval) IS
+COMMENT ON FUNCTION tpro.publish_once(pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.jsonb, pg_catalog.jsonb, pg_catalog.int4, pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.timestamptz, pg_catalog.timestamptz, pg_catalog.int4, pg_catalog.interval) IS
     'publishes unless the sender has published under this key already, within the time that it holds: the id of that first message and false; waits for the end of a transaction that has the key; 22023 bad key or time, 40001 above READ COMMITTED when another has come first, 55000 the service is of an earlier release, else as publish';
 
 -- The same as of tpro.publish: an untyped body is taken for text.
@@ -627,6 +678,7 @@ CREATE FUNCTION tpro.publish_once(
     reply_to pg_catalog.text DEFAULT NULL,
     sender pg_catalog.text DEFAULT NULL,
     space_name pg_catalog.text DEFAULT NULL,
+    send_at pg_catalog.timestamptz DEFAULT NULL,
     expires_at pg_catalog.timestamptz DEFAULT NULL,
     priority pg_catalog.int4 DEFAULT 0,
     dedup_for pg_catalog.interval DEFAULT '1 day'
@@ -634,9 +686,9 @@ CREATE FUNCTION tpro.publish_once(
     LANGUAGE sql VOLATILE ROWS 1 SET search_path = pg_catalog, pg_temp
 AS $$
     SELECT * FROM tpro.publish_once(dedup_key, service_name, entity, method_name, body::jsonb, headers, timeout, protocol, reply_to, sender,
-                                    space_name, expires_at, priority, dedup_for)
+                                    space_name, send_at, expires_at, priority, dedup_for)
 $$;
-COMMENT ON FUNCTION tpro.publish_once(pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.json, pg_catalog.jsonb, pg_catalog.int4, pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.timestamptz, pg_catalog.int4, pg_catalog.interval) IS
+COMMENT ON FUNCTION tpro.publish_once(pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.json, pg_catalog.jsonb, pg_catalog.int4, pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.timestamptz, pg_catalog.timestamptz, pg_catalog.int4, pg_catalog.interval) IS
     'the same with a body of type json; 22P02 it is no JSON';
 
 CREATE FUNCTION tpro.publish_once(
@@ -651,6 +703,7 @@ CREATE FUNCTION tpro.publish_once(
     reply_to pg_catalog.text DEFAULT NULL,
     sender pg_catalog.text DEFAULT NULL,
     space_name pg_catalog.text DEFAULT NULL,
+    send_at pg_catalog.timestamptz DEFAULT NULL,
     expires_at pg_catalog.timestamptz DEFAULT NULL,
     priority pg_catalog.int4 DEFAULT 0,
     dedup_for pg_catalog.interval DEFAULT '1 day'
@@ -658,10 +711,144 @@ CREATE FUNCTION tpro.publish_once(
     LANGUAGE sql VOLATILE ROWS 1 SET search_path = pg_catalog, pg_temp
 AS $$
     SELECT * FROM tpro.publish_once(dedup_key, service_name, entity, method_name, body::jsonb, headers, timeout, protocol, reply_to, sender,
-                                    space_name, expires_at, priority, dedup_for)
+                                    space_name, send_at, expires_at, priority, dedup_for)
 $$;
-COMMENT ON FUNCTION tpro.publish_once(pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.jsonb, pg_catalog.int4, pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.timestamptz, pg_catalog.int4, pg_catalog.interval) IS
+COMMENT ON FUNCTION tpro.publish_once(pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.jsonb, pg_catalog.int4, pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.timestamptz, pg_catalog.timestamptz, pg_catalog.int4, pg_catalog.interval) IS
     'the same with a body of type text; 22P02 it is no JSON';
+
+-- ---------------------------------------------------------------------------------------------------------------------
+-- Messages that are sent later. They wait in a table of their own, mq_later, so that nothing on the way of the others is for them.
+-- When its time has come, a message goes into the outbox as a new row of a new transaction, and the dispatcher reads it as it reads
+-- any other. Its id is from the outbox's sequence and stays; its uid is made when it goes.
+-- ---------------------------------------------------------------------------------------------------------------------
+
+CREATE FUNCTION tpro.let_pass(rows pg_catalog.bool) RETURNS void
+    AS 'MODULE_PATHNAME', 'let_pass_wrapper' LANGUAGE c VOLATILE STRICT;
+COMMENT ON FUNCTION tpro.let_pass(pg_catalog.bool) IS
+    'whether the rows that this transaction inserts next were judged when they were published: tpro.max_body and tpro.max_backlog hold for none of them';
+
+-- Both read with the rights of who calls them, and in the snapshot of the statement that does.
+CREATE FUNCTION tpro.later_tx(id pg_catalog.int8, schema_name pg_catalog.text) RETURNS pg_catalog.xid8
+    LANGUAGE plpgsql STABLE STRICT SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    publisher xid8;
+BEGIN
+    -- An earlier release has made no table of it.
+    IF to_regclass(later_tx.schema_name || '.mq_later') IS NOT NULL THEN
+        EXECUTE format('SELECT l.tx FROM %s.mq_later l WHERE l.id = $1', later_tx.schema_name) INTO publisher USING later_tx.id;
+    END IF;
+    RETURN publisher;
+END
+$$;
+COMMENT ON FUNCTION tpro.later_tx(pg_catalog.int8, pg_catalog.text) IS
+    'the transaction that has published a message that waits for its send_at; null of any other';
+
+CREATE FUNCTION tpro.has_later(schema_name pg_catalog.text, low pg_catalog.int8, high pg_catalog.int8) RETURNS boolean
+    LANGUAGE plpgsql STABLE STRICT SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    waits boolean;
+BEGIN
+    IF to_regclass(has_later.schema_name || '.mq_later') IS NULL THEN
+        RETURN false;
+    END IF;
+    EXECUTE format('SELECT EXISTS (SELECT FROM %s.mq_later l WHERE l.id >= $1 AND l.id < $2)', has_later.schema_name)
+        INTO waits USING has_later.low, has_later.high;
+    RETURN waits;
+END
+$$;
+COMMENT ON FUNCTION tpro.has_later(pg_catalog.text, pg_catalog.int8, pg_catalog.int8) IS
+    'whether messages with ids from low to below high wait for their send_at';
+
+-- SECURITY DEFINER: the login of a service may delete nothing. The look begins where the one before has ended, since what has gone
+-- leaves dead entries in the index for as long as anybody has an old snapshot. A row that somebody has locked (a cancel) is passed over.
+CREATE FUNCTION tpro.send_due(service pg_catalog.text, after pg_catalog.timestamptz, at_most pg_catalog.int4)
+    RETURNS TABLE (sent pg_catalog.int8, least_id pg_catalog.int8, upto pg_catalog.timestamptz, next_in_ms pg_catalog.int8,
+                   next_at pg_catalog.timestamptz, refused pg_catalog.text)
+    LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET row_security = off
+    SET enable_seqscan = off
+    -- Whoever keeps a table locked must not keep the leader's session.
+    SET lock_timeout = '500ms'
+AS $$
+DECLARE
+    schema_name CONSTANT text := tpro.sender_schema(send_due.service)::text;
+    now CONSTANT timestamptz := clock_timestamp();
+    first CONSTANT timestamptz := coalesce(send_due.after, '-infinity');
+    columns CONSTANT text := 'id, protocol, space_name, service_name, entity, method_name, timeout, headers, body, created_at, '
+        'reply_to, expires_at, traceparent, tracestate, priority';
+    -- What says nothing about a row.
+    not_of_a_row CONSTANT text := '^(08|25|3D|3F|40|42|53|55|57|58|XX)';
+    move text;
+    one record;
+    others int4 := 0;
+BEGIN
+    PERFORM tpro.must_serve(send_due.service);
+    IF to_regclass(schema_name || '.mq_later') IS NULL THEN
+        RETURN;
+    END IF;
+    move := format(
+        'WITH due AS (
+             DELETE FROM %1$s.mq_later l WHERE l.ctid = ANY (ARRAY(
+                 SELECT s.place FROM (
+                     SELECT k.place, sum(k.bytes) OVER (ORDER BY k.send_at, k.id) - k.bytes AS before
+                       FROM (SELECT m.ctid AS place, m.send_at, m.id, pg_column_size(m.body) AS bytes
+                               FROM %1$s.mq_later m WHERE m.send_at >= $1 AND m.send_at <= $2
+                              ORDER BY m.send_at, m.id LIMIT $3 FOR UPDATE SKIP LOCKED) k) s
+                  WHERE s.before < 8000000))
+             RETURNING l.*
+         ), gone AS (
+             INSERT INTO %1$s.mq_publish (%2$s) SELECT %2$s FROM due d ORDER BY d.send_at, d.id RETURNING id
+         )
+         SELECT (SELECT count(*) FROM gone), (SELECT min(g.id) FROM gone g), (SELECT max(d.send_at) FROM due d)', schema_name, columns);
+    BEGIN
+        PERFORM tpro.let_pass(true);
+        EXECUTE move INTO sent, least_id, upto USING first, now, send_due.at_most;
+    EXCEPTION WHEN OTHERS THEN
+        IF SQLSTATE ~ not_of_a_row THEN
+            RAISE;
+        END IF;
+        -- One of them cannot go, and must not hold up the others: it is tried again in a minute.
+        sent := 0;
+        FOR one IN EXECUTE format('SELECT k.id, k.send_at FROM %s.mq_later k WHERE k.send_at >= $1 AND k.send_at <= $2
+                                    ORDER BY k.send_at, k.id LIMIT $3 FOR UPDATE SKIP LOCKED', schema_name)
+                   USING first, now, send_due.at_most LOOP
+            BEGIN
+                PERFORM tpro.let_pass(true);
+                EXECUTE format('WITH due AS (DELETE FROM %1$s.mq_later l WHERE l.id = $1 RETURNING l.*)
+                                INSERT INTO %1$s.mq_publish (%2$s) SELECT %2$s FROM due', schema_name, columns) USING one.id;
+                sent := sent + 1;
+                least_id := least(least_id, one.id);
+                upto := one.send_at;
+            EXCEPTION WHEN OTHERS THEN
+                IF SQLSTATE ~ not_of_a_row THEN
+                    RAISE;
+                END IF;
+                others := others + (refused IS NOT NULL)::int4;
+                refused := coalesce(refused, format('message %s: %s', one.id, SQLERRM));
+                EXECUTE format('UPDATE %s.mq_later l SET send_at = $2 + interval ''1 minute'' WHERE l.id = $1', schema_name) USING one.id, now;
+            END;
+        END LOOP;
+    END;
+    PERFORM tpro.let_pass(false);
+    refused := refused || CASE WHEN others > 0 THEN format(' (and %s others)', others) ELSE '' END;
+    EXECUTE format('SELECT k.send_at FROM %s.mq_later k WHERE k.send_at >= $1 ORDER BY k.send_at LIMIT 1', schema_name)
+        INTO next_at USING first;
+    upto := coalesce(upto, send_due.after);
+    IF next_at <= now AND sent < send_due.at_most THEN
+        -- Somebody has it locked, and may let it go; or there was too much for one call.
+        upto := CASE WHEN upto IS NULL THEN NULL ELSE least(upto, next_at) END;
+        next_in_ms := 100;
+    ELSIF isfinite(next_at) THEN
+        upto := CASE WHEN upto IS NULL THEN NULL ELSE least(upto, next_at) END;
+        next_in_ms := greatest(0, ceil(extract(epoch FROM next_at - clock_timestamp()) * 1000))::bigint;
+    END IF;
+    RETURN NEXT;
+END
+$$;
+ALTER FUNCTION tpro.send_due(pg_catalog.text, pg_catalog.timestamptz, pg_catalog.int4) OWNER TO tpro_owner;
+COMMENT ON FUNCTION tpro.send_due(pg_catalog.text, pg_catalog.timestamptz, pg_catalog.int4) IS
+    'puts messages whose send_at has come into the outbox, so many at most, from a time on (null: all); how many, the least id, how far, when the next is due, and what was refused; no row from a service of an earlier release; errors as tpro.lead';
 
 -- ---------------------------------------------------------------------------------------------------------------------
 -- Waiting for the reply
@@ -696,7 +883,8 @@ BEGIN
     IF FOUND THEN
         RETURN;
     END IF;
-    EXECUTE format('SELECT true FROM %s.mq_publish p WHERE p.id = $1', schema_name) INTO published USING reply.id;
+    EXECUTE format('SELECT true FROM %s.mq_publish p WHERE p.id = $1 UNION ALL SELECT true WHERE tpro.later_tx($1, $2) IS NOT NULL LIMIT 1', schema_name)
+        INTO published USING reply.id, schema_name;
     IF published IS NULL THEN
         PERFORM tpro.no_message(reply.id, schema_name);
     END IF;
@@ -766,7 +954,9 @@ BEGIN
         EXIT WHEN FOUND;
         IF own IS NULL THEN
             EXECUTE format('SELECT coalesce(p.tx = pg_current_xact_id_if_assigned(), false)
-                              FROM %s.mq_publish p WHERE p.id = $1', schema_name) INTO own USING wait.id;
+                              FROM %s.mq_publish p WHERE p.id = $1
+                            UNION ALL SELECT coalesce(l.tx = pg_current_xact_id_if_assigned(), false) FROM tpro.later_tx($1, $2) AS l (tx)
+                             WHERE l.tx IS NOT NULL LIMIT 1', schema_name) INTO own USING wait.id, schema_name;
             IF own IS NULL THEN
                 PERFORM tpro.no_message(wait.id, schema_name);
             ELSIF own THEN
@@ -825,10 +1015,11 @@ BEGIN
         EXIT WHEN waiting IS NULL OR came >= wait_for.enough;
         IF missing IS NULL THEN
             EXECUTE format(
-                'SELECT k.id, p.id IS NULL AS unknown
-                   FROM unnest($1) AS k (id) LEFT JOIN %s.mq_publish p ON p.id = k.id
-                  WHERE p.id IS NULL OR p.tx = pg_current_xact_id_if_assigned() ORDER BY k.id LIMIT 1', schema_name)
-                INTO missing USING waiting;
+                'SELECT m.id, m.tx IS NULL AS unknown
+                   FROM (SELECT k.id, CASE WHEN p.id IS NULL THEN tpro.later_tx(k.id, $2) ELSE p.tx END AS tx
+                           FROM unnest($1) AS k (id) LEFT JOIN %s.mq_publish p ON p.id = k.id) m
+                  WHERE m.tx IS NULL OR m.tx = pg_current_xact_id_if_assigned() ORDER BY m.id LIMIT 1', schema_name)
+                INTO missing USING waiting, schema_name;
             IF missing.unknown THEN
                 PERFORM tpro.no_message(missing.id, schema_name);
             ELSIF NOT missing.unknown THEN
@@ -907,7 +1098,7 @@ DECLARE
 BEGIN
     PERFORM tpro.must_see_replies(sender);
     message := tpro.publish(service_name, entity, method_name, body, headers, timeout, protocol, reply_to, sender, space_name,
-                            expires_at, priority);
+                            NULL, expires_at, priority);
     reply := NULL;
     COMMIT;
     -- By the second, so that no snapshot is held for longer. The dispatcher settles when the budget is spent; the
@@ -1006,6 +1197,10 @@ DECLARE
 BEGIN
     EXECUTE format('SELECT substr(p.traceparent, 4, 32) FROM %s.mq_publish p WHERE p.id = $1', schema_name)
         INTO trace USING trace_id.id;
+    IF trace IS NULL AND to_regclass(schema_name || '.mq_later') IS NOT NULL THEN
+        EXECUTE format('SELECT substr(l.traceparent, 4, 32) FROM %s.mq_later l WHERE l.id = $1', schema_name)
+            INTO trace USING trace_id.id;
+    END IF;
     IF trace IS NULL THEN
         PERFORM tpro.no_message(trace_id.id, schema_name);
     END IF;
@@ -1285,7 +1480,7 @@ BEGIN
     EXECUTE format('SELECT EXISTS (SELECT FROM %1$I.mq_publish p
                                     WHERE NOT EXISTS (SELECT FROM %1$I.mq_reply r WHERE r.mq_id = p.id))',
                    has_unsettled.schema_name) INTO unsettled;
-    RETURN unsettled;
+    RETURN unsettled OR tpro.has_later(quote_ident(has_unsettled.schema_name), 0, 9223372036854775807);
 END
 $$;
 ALTER FUNCTION tpro.has_unsettled(pg_catalog.text) OWNER TO tpro_owner;
@@ -1332,7 +1527,8 @@ BEGIN
             -- From here on nobody publishes, so that the second look sees all there is. Nobody waits behind us for long.
             BEGIN
                 PERFORM set_config('lock_timeout', '50ms', true);
-                EXECUTE format('LOCK TABLE %s.mq_publish IN SHARE ROW EXCLUSIVE MODE', schema_name);
+                EXECUTE format(CASE WHEN to_regclass(schema_name || '.mq_later') IS NULL THEN 'LOCK TABLE %1$s.mq_publish IN SHARE ROW EXCLUSIVE MODE'
+                                    ELSE 'LOCK TABLE %1$s.mq_publish, %1$s.mq_later IN SHARE ROW EXCLUSIVE MODE' END, schema_name);
                 PERFORM set_config('lock_timeout', patience, true);
             EXCEPTION WHEN lock_not_available THEN
                 RAISE object_in_use USING
@@ -1472,7 +1668,7 @@ BEGIN
                'tpro.partition_kept(text, text, regclass, bigint, bigint, bigint, boolean)',
                'tpro.mend_partitions(text, text, bigint)', 'tpro.make_partitions(text, text, bigint)',
                'tpro.drop_partition(text, oid, bigint)', 'tpro.drop_dedup_keys(text, integer)',
-               'tpro.replied(text, bigint[])']::regprocedure[]) f
+               'tpro.replied(text, bigint[])', 'tpro.send_due(text, timestamptz, integer)']::regprocedure[]) f
      WHERE NOT has_function_privilege(sidecar, f, 'EXECUTE')
     UNION ALL
     SELECT format('schema %s belongs to %s', schema_name, n.nspowner::regrole), '', 0,
@@ -1533,21 +1729,39 @@ BEGIN
                            (SELECT a.attnum FROM pg_attribute a WHERE a.attrelid = to_regclass(format('%s.mq_receive', schema_name))
                                AND a.attname = 'copy_key')) = 'the copy that runs it, as it says in tpro.present()'
     UNION ALL
-    SELECT 'mq_status goes by the clock', 'mq_status', 3, format(
+    SELECT 'mq_status goes by the clock, or does not show what is sent later', 'mq_status', 3, format(
         'CREATE OR REPLACE VIEW %1$s.mq_status AS
              SELECT p.id,
                     p.created_at,
                     p.space_name || ''.'' || p.service_name || ''.'' || p.entity || ''.'' || p.method_name AS target,
-                    coalesce(r.status, ''waiting'') AS status,
+                    coalesce(r.status, CASE WHEN p.send_at IS NULL THEN ''waiting'' ELSE ''later'' END) AS status,
                     statement_timestamp() - p.created_at AS age,
                     r.attempts,
                     r.result,
                     r.error,
-                    substr(p.traceparent, 4, 32) AS trace_id
-               FROM %1$s.mq_publish p
+                    substr(p.traceparent, 4, 32) AS trace_id,
+                    p.uid,
+                    r.responder,
+                    r.sent_at,
+                    p.send_at
+               FROM (SELECT o.id, o.uid::uuid AS uid, o.created_at, o.space_name, o.service_name, o.entity, o.method_name, o.traceparent,
+                            NULL::timestamptz AS send_at
+                       FROM %1$s.mq_publish o
+                     UNION ALL
+                     SELECT l.id, NULL::uuid AS uid, l.created_at, l.space_name, l.service_name, l.entity, l.method_name, l.traceparent, l.send_at
+                       FROM %1$s.mq_later l) p
                LEFT JOIN %1$s.mq_reply r ON r.mq_id = p.id;
-         COMMENT ON COLUMN %1$s.mq_status.age IS ''time from its publish to the begin of the statement that asks''', schema_name)
+         COMMENT ON COLUMN %1$s.mq_status.status IS
+             ''later until it is sent, waiting until it is settled, then the status of the reply'';
+         COMMENT ON COLUMN %1$s.mq_status.age IS ''time from its publish to the begin of the statement that asks'';
+         COMMENT ON COLUMN %1$s.mq_status.uid IS ''its identity everywhere; null until it is sent'';
+         COMMENT ON COLUMN %1$s.mq_status.responder IS ''who answered: service/version/copy'';
+         COMMENT ON COLUMN %1$s.mq_status.sent_at IS ''when it was sent first'';
+         COMMENT ON COLUMN %1$s.mq_status.send_at IS ''when it is to be sent; null as soon as it is in the outbox'';
+         GRANT SELECT (uid, responder, sent_at, send_at) ON %1$s.mq_status TO tpro_reader, tpro_operator', schema_name)
      WHERE pg_get_viewdef(to_regclass(format('%s.mq_status', schema_name))) ~ 'clock_timestamp'
+        OR NOT EXISTS (SELECT FROM pg_attribute a WHERE a.attrelid = to_regclass(format('%s.mq_status', schema_name))
+                          AND a.attname = 'send_at' AND NOT a.attisdropped)
     UNION ALL
     SELECT 'there is no view mq_send, or it has no column priority', '', 4, format(
         'CREATE OR REPLACE VIEW %1$s.mq_send AS
@@ -1577,7 +1791,7 @@ BEGIN
      WHERE NOT EXISTS (SELECT FROM pg_attribute a WHERE a.attrelid = to_regclass(format('%s.mq_send', schema_name))
                           AND a.attname = 'priority' AND NOT a.attisdropped)
     UNION ALL
-    SELECT 'there is no view mq_once, or it has no column priority', '', 4, format(
+    SELECT 'there is no view mq_once, or it has no column send_at', '', 4, format(
         'CREATE TABLE IF NOT EXISTS %1$s.mq_dedup (
              dedup_key text COLLATE "C" PRIMARY KEY,
              mq_id bigint NOT NULL,
@@ -1593,7 +1807,7 @@ BEGIN
          CREATE OR REPLACE VIEW %1$s.mq_once AS
              SELECT NULL::bigint AS id, NULL::boolean AS created, NULL::text AS dedup_key, NULL::interval AS dedup_for,
                     p.protocol, p.space_name, p.service_name, p.entity, p.method_name, p.timeout,
-                    p.headers, p.body, p.created_at, p.reply_to, p.expires_at, p.traceparent, p.tracestate, p.priority
+                    p.headers, p.body, p.created_at, p.reply_to, p.expires_at, p.traceparent, p.tracestate, p.priority, NULL::timestamptz AS send_at
                FROM %1$s.mq_publish p
               WHERE false;
          ALTER VIEW %1$s.mq_once ALTER dedup_for SET DEFAULT ''1 day'';
@@ -1627,12 +1841,66 @@ BEGIN
          COMMENT ON COLUMN %1$s.mq_once.traceparent IS ''the span of publishing, of a message that is created'';
          COMMENT ON COLUMN %1$s.mq_once.tracestate IS ''names the parent of that span'';
          COMMENT ON COLUMN %1$s.mq_once.priority IS ''0 to 3: shares of what waits for one service'';
+         COMMENT ON COLUMN %1$s.mq_once.send_at IS ''when it is to be sent; null: at once'';
          ALTER TABLE %1$s.mq_dedup OWNER TO tpro_owner;
          ALTER VIEW %1$s.mq_once OWNER TO tpro_owner;
          GRANT INSERT, SELECT ON %1$s.mq_once TO %2$I, %3$I;
          GRANT SELECT ON %1$s.mq_dedup TO %3$I', schema_name, outdated.service || '_publisher', sidecar)
      WHERE NOT EXISTS (SELECT FROM pg_attribute a WHERE a.attrelid = to_regclass(format('%s.mq_once', schema_name))
-                          AND a.attname = 'priority' AND NOT a.attisdropped)
+                          AND a.attname = 'send_at' AND NOT a.attisdropped)
+    UNION ALL
+    SELECT 'there is no table mq_later', '', 0, format(
+        'CREATE TABLE %1$s.mq_later (
+             id tpro.message_id DEFAULT nextval(''%1$s.mq_publish_id_seq'') PRIMARY KEY,
+             send_at timestamptz,
+             tx tpro.transaction_id DEFAULT pg_current_xact_id(),
+             protocol tpro.protocol DEFAULT ''jsonrpc'',
+             space_name tpro.space_name DEFAULT tpro.space(),
+             service_name tpro.service_name DEFAULT NULL,
+             entity tpro.entity DEFAULT NULL,
+             method_name tpro.method_name DEFAULT NULL,
+             timeout tpro.timeout DEFAULT 15,
+             headers tpro.headers DEFAULT ''{}'',
+             body tpro.body DEFAULT ''{}'',
+             created_at tpro.created_at DEFAULT clock_timestamp(),
+             reply_to tpro.reply_to,
+             expires_at tpro.expires_at,
+             traceparent tpro.traceparent DEFAULT tpro.new_traceparent(),
+             tracestate tpro.tracestate DEFAULT tpro.new_tracestate(),
+             priority integer DEFAULT 0,
+             CONSTRAINT mq_later_body_rule CHECK (tpro.check_body_for(protocol, body))
+         ) WITH (autovacuum_vacuum_scale_factor = 0.02, autovacuum_vacuum_threshold = 1000);
+         CREATE INDEX mq_later_send_at ON %1$s.mq_later (send_at, id);
+         CREATE TRIGGER bell BEFORE INSERT ON %1$s.mq_later FOR EACH ROW EXECUTE FUNCTION tpro.bell();
+         COMMENT ON TRIGGER bell ON %1$s.mq_later IS ''refuses what may not be sent, and tells the dispatcher of what is due soon'';
+         COMMENT ON TABLE %1$s.mq_later IS ''what this service asks of others later; at its time a row goes into mq_publish'';
+         COMMENT ON COLUMN %1$s.mq_later.id IS ''number within the outbox, which stays when it is sent'';
+         COMMENT ON COLUMN %1$s.mq_later.send_at IS ''when it is to be sent: at most 30 days ahead'';
+         COMMENT ON COLUMN %1$s.mq_later.tx IS ''the transaction that published'';
+         COMMENT ON COLUMN %1$s.mq_later.protocol IS ''jsonrpc or json'';
+         COMMENT ON COLUMN %1$s.mq_later.space_name IS ''first token of the subject'';
+         COMMENT ON COLUMN %1$s.mq_later.service_name IS ''second token: the service that answers'';
+         COMMENT ON COLUMN %1$s.mq_later.entity IS ''third token'';
+         COMMENT ON COLUMN %1$s.mq_later.method_name IS ''fourth token'';
+         COMMENT ON COLUMN %1$s.mq_later.timeout IS ''seconds to wait for the reply, from the first send; 0: an event'';
+         COMMENT ON COLUMN %1$s.mq_later.headers IS ''what travels beside the body'';
+         COMMENT ON COLUMN %1$s.mq_later.body IS ''what is sent'';
+         COMMENT ON COLUMN %1$s.mq_later.created_at IS ''when it was published'';
+         COMMENT ON COLUMN %1$s.mq_later.reply_to IS
+             ''label to which the sidecar publishes the bare reply as well, behind its setting REPLY_TO_PREFIX; null: to none'';
+         COMMENT ON COLUMN %1$s.mq_later.expires_at IS ''after which it is no longer worth sending; later than send_at'';
+         COMMENT ON COLUMN %1$s.mq_later.traceparent IS ''the span of publishing'';
+         COMMENT ON COLUMN %1$s.mq_later.tracestate IS ''names the parent of that span'';
+         COMMENT ON COLUMN %1$s.mq_later.priority IS
+             ''0 to 3: shares of what waits for one service; 3 has the largest, 0 the smallest'';
+         COMMENT ON INDEX %1$s.mq_later_send_at IS ''what the dispatcher looks by'';
+         ALTER TABLE %1$s.mq_later OWNER TO tpro_owner;
+         GRANT INSERT (send_at, protocol, space_name, service_name, entity, method_name, timeout, headers, body, created_at, reply_to,
+                       expires_at, traceparent, tracestate, priority), SELECT (id, traceparent) ON %1$s.mq_later TO %2$I;
+         GRANT INSERT (send_at, protocol, space_name, service_name, entity, method_name, timeout, headers, body, created_at, reply_to,
+                       expires_at, traceparent, tracestate, priority), SELECT ON %1$s.mq_later TO %3$I',
+        schema_name, outdated.service || '_publisher', sidecar)
+     WHERE to_regclass(format('%s.mq_later', schema_name)) IS NULL
     UNION ALL
     SELECT 'there is no table mq_handler', '', 0, format(
         'CREATE TABLE %1$s.mq_handler (
@@ -1981,16 +2249,16 @@ BEGIN
     SELECT t.name, format('%s the trigger bell%s', CASE WHEN g.oid IS NULL THEN 'lacks' ELSE 'has' END,
                           CASE WHEN g.oid IS NULL THEN '' ELSE ' of an earlier release' END),
            CASE WHEN g.oid IS NULL
-                THEN format('CREATE TRIGGER bell BEFORE INSERT ON %s.mq_publish FOR EACH ROW EXECUTE FUNCTION tpro.bell()', schema_name)
+                THEN format('CREATE TRIGGER bell BEFORE INSERT ON %s FOR EACH ROW EXECUTE FUNCTION tpro.bell()', t.name)
                 ELSE format('SELECT tpro.upgrade_service(%L)', faults.service) END
       FROM tables t
       LEFT JOIN pg_trigger g ON g.tgrelid = t.oid AND g.tgfoid = 'tpro.bell()'::regprocedure
-     WHERE t.family = 'mq_publish' AND t.relkind = 'p' AND g.tgtype IS DISTINCT FROM 7
+     WHERE (t.family = 'mq_publish' AND t.relkind = 'p' OR t.family = 'mq_later' AND t.relkind = 'r') AND g.tgtype IS DISTINCT FROM 7
     UNION ALL
     SELECT t.name, format('has the constraint %s, which is not of tpro', k.conname), format('ALTER TABLE %s DROP CONSTRAINT %I', t.name, k.conname)
       FROM tables t JOIN pg_constraint k ON k.conrelid = t.oid
      WHERE k.conparentid = 0 AND k.conislocal AND k.contype IN ('c', 'f', 'u', 'x') AND k.conname NOT LIKE 'tpro\_%'
-       AND k.conname NOT IN ('mq_publish_body_rule', 'mq_cursor_one_row', 'mq_backlog_one_row',
+       AND k.conname NOT IN ('mq_publish_body_rule', 'mq_later_body_rule', 'mq_cursor_one_row', 'mq_backlog_one_row',
                              'mq_handler_mode_rule', 'mq_handler_timeout_rule')
     UNION ALL
     SELECT t.name, format('is referred to by the foreign key %s of %s, so that nothing of it can go', k.conname, k.conrelid::regclass),
@@ -2070,9 +2338,11 @@ BEGIN
         -- Logical replication brings rows and not what a sequence has given out: the next message would take the id of another.
         EXECUTE format('SELECT setval(''%1$I.mq_publish_id_seq'', m.id)
                           FROM (SELECT greatest((SELECT max(p.id) FROM %1$I.mq_publish p),
-                                                (SELECT max(r.mq_id) FROM %1$I.mq_reply r)) AS id) m,
+                                                (SELECT max(r.mq_id) FROM %1$I.mq_reply r)%2$s) AS id) m,
                                %1$I.mq_publish_id_seq s
-                         WHERE m.id >= s.last_value', one.schema_name);
+                         WHERE m.id >= s.last_value', one.schema_name,
+                       CASE WHEN to_regclass(format('%I.mq_later', one.schema_name)) IS NULL THEN ''
+                            ELSE format(', (SELECT max(l.id) FROM %I.mq_later l)', one.schema_name) END);
         -- Transaction ids of another cluster that have not come here yet would hide their rows until they do.
         EXECUTE format('UPDATE %I.mq_publish SET tx = pg_current_xact_id()
                          WHERE tx >= pg_snapshot_xmin(pg_current_snapshot())', one.schema_name);
@@ -2109,9 +2379,26 @@ DECLARE
     schema_name text := tpro.sender_schema(cancel.sender)::text;
     message uuid;
     settled bigint;
+    columns CONSTANT text := 'id, protocol, space_name, service_name, entity, method_name, timeout, headers, body, created_at, '
+        'reply_to, traceparent, tracestate, priority';
 BEGIN
     EXECUTE format('SELECT p.uid FROM %s.mq_publish p WHERE p.id = $1', schema_name) INTO message USING cancel.id;
     GET DIAGNOSTICS settled = ROW_COUNT;
+    IF settled = 0 AND to_regclass(schema_name || '.mq_later') IS NOT NULL THEN
+        -- It waits for its time. It goes into the outbox as one that expired long ago: so no dispatcher sends it that reads it
+        -- before it knows of the reply.
+        PERFORM tpro.let_pass(true);
+        EXECUTE format('WITH gone AS (DELETE FROM %1$s.mq_later l WHERE l.id = $1 RETURNING l.*)
+                        INSERT INTO %1$s.mq_publish (%2$s, expires_at) SELECT %2$s, timestamptz ''epoch'' FROM gone RETURNING uid',
+                       schema_name, columns) INTO message USING cancel.id;
+        GET DIAGNOSTICS settled = ROW_COUNT;
+        PERFORM tpro.let_pass(false);
+        IF settled = 0 THEN
+            -- Its time may have come since the first look.
+            EXECUTE format('SELECT p.uid FROM %s.mq_publish p WHERE p.id = $1', schema_name) INTO message USING cancel.id;
+            GET DIAGNOSTICS settled = ROW_COUNT;
+        END IF;
+    END IF;
     IF settled = 0 THEN
         PERFORM tpro.no_message(cancel.id, schema_name);
     END IF;
@@ -2140,7 +2427,8 @@ DECLARE
     settled boolean;
 BEGIN
     EXECUTE format('SELECT NOT p.direct AND EXISTS (SELECT FROM %1$s.mq_reply r WHERE r.mq_id = p.id)
-                      FROM %1$s.mq_publish p WHERE p.id = $1', schema_name) INTO settled USING retry.id;
+                      FROM %1$s.mq_publish p WHERE p.id = $1
+                    UNION ALL SELECT false WHERE tpro.later_tx($1, $2) IS NOT NULL LIMIT 1', schema_name) INTO settled USING retry.id, schema_name;
     IF settled IS NULL THEN
         PERFORM tpro.no_message(retry.id, schema_name);
     ELSIF NOT settled THEN
@@ -2294,9 +2582,14 @@ BEGIN
     IF high > coming THEN
         RETURN 'ahead';
     END IF;
+    -- It is empty, and there for messages that are sent later.
+    IF pg_relation_size(part) = 0 AND tpro.has_later(schema_name, low, high) THEN
+        RETURN 'unsettled';
+    END IF;
     IF partition_kept.table_name = 'mq_reply' THEN
         IF EXISTS (SELECT FROM tpro.partitions(service) p
-                    WHERE p.table_name = 'mq_publish' AND p.low < partition_kept.high AND partition_kept.low < p.high) THEN
+                    WHERE p.table_name = 'mq_publish' AND p.low < partition_kept.high AND partition_kept.low < p.high
+                      AND NOT (pg_relation_size(p.part) = 0 AND tpro.has_later(schema_name, p.low, p.high))) THEN
             RETURN 'young';
         END IF;
         RETURN '';
@@ -2531,8 +2824,11 @@ BEGIN
                                     tpro.partition_name(mend_partitions.table_name, part.low, part.high), part.low, part.high);
         PERFORM tpro.attach_partition(schema_name, mend_partitions.table_name,
                                       tpro.partition_name(mend_partitions.table_name, part.low, part.high), part.low, part.high);
-        RETURN QUERY SELECT false, format('made a partition of %s for %s: there was none, somebody must have dropped it, and what '
-                                          'was in it is lost', mend_partitions.table_name, part.words);
+        RETURN QUERY SELECT false, format(
+            CASE WHEN tpro.has_later(schema_name, part.low, part.high)
+                 THEN 'made a partition of %s for %s, of which messages are to be sent later; if somebody has dropped it, what was in it is lost'
+                 ELSE 'made a partition of %s for %s: there was none, somebody must have dropped it, and what was in it is lost' END,
+            mend_partitions.table_name, part.words);
     END LOOP;
 END
 $$;
@@ -2766,6 +3062,19 @@ BEGIN
     IF tpro.lock_soon(parent, 'ACCESS EXCLUSIVE', 10) THEN
         EXECUTE format('ALTER TABLE %s DETACH PARTITION %s', parent, one.name);
         EXECUTE format('DROP TABLE %s', one.name);
+        -- Messages with ids of it may still wait for their time, or be published in a transaction that is open; and one that has just gone
+        -- gets its reply.
+        IF one.table_name IN ('mq_publish', 'mq_reply') AND (
+            tpro.has_later(schema_name, one.low, one.high)
+            OR EXISTS (SELECT FROM pg_locks l WHERE l.relation = to_regclass(schema_name || '.mq_later') AND l.mode = 'RowExclusiveLock'
+                          AND l.database = (SELECT d.oid FROM pg_database d WHERE d.datname = current_database())
+                          AND l.pid IS DISTINCT FROM pg_backend_pid())
+            OR one.table_name = 'mq_reply'
+               AND EXISTS (SELECT FROM tpro.partitions(service) p
+                            WHERE p.table_name = 'mq_publish' AND p.low < one.high AND one.low < p.high)) THEN
+            PERFORM tpro.make_partition(schema_name, one.table_name, tpro.partition_name(one.table_name, one.low, one.high), one.low, one.high);
+            PERFORM tpro.attach_partition(schema_name, one.table_name, tpro.partition_name(one.table_name, one.low, one.high), one.low, one.high);
+        END IF;
         RETURN 'dropped';
     END IF;
     -- Readers that overlap could keep the table from being had for ever. What they do not read goes at least by its rows.
@@ -3011,16 +3320,17 @@ GRANT EXECUTE ON PROCEDURE
     tpro.request(tpro.service_name, pg_catalog.text, pg_catalog.text, pg_catalog.jsonb, pg_catalog.jsonb, pg_catalog.int4, pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.timestamptz, pg_catalog.int4, pg_catalog.jsonb)
     TO PUBLIC;
 GRANT EXECUTE ON FUNCTION
-    tpro.publish(tpro.service_name, pg_catalog.text, pg_catalog.text, pg_catalog.jsonb, pg_catalog.jsonb, pg_catalog.int4, pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.timestamptz, pg_catalog.int4),
-    tpro.publish(tpro.service_name, pg_catalog.text, pg_catalog.text, pg_catalog.json, pg_catalog.jsonb, pg_catalog.int4, pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.timestamptz, pg_catalog.int4),
-    tpro.publish(tpro.service_name, pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.jsonb, pg_catalog.int4, pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.timestamptz, pg_catalog.int4),
+    tpro.publish(tpro.service_name, pg_catalog.text, pg_catalog.text, pg_catalog.jsonb, pg_catalog.jsonb, pg_catalog.int4, pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.timestamptz, pg_catalog.timestamptz, pg_catalog.int4),
+    tpro.publish(tpro.service_name, pg_catalog.text, pg_catalog.text, pg_catalog.json, pg_catalog.jsonb, pg_catalog.int4, pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.timestamptz, pg_catalog.timestamptz, pg_catalog.int4),
+    tpro.publish(tpro.service_name, pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.jsonb, pg_catalog.int4, pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.timestamptz, pg_catalog.timestamptz, pg_catalog.int4),
     tpro.must_be_messages(pg_catalog.jsonb),
-    tpro.publish_many(pg_catalog.jsonb, pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.jsonb, pg_catalog.jsonb, pg_catalog.int4, pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.timestamptz, pg_catalog.int4),
-    tpro.publish_many(pg_catalog.json, pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.jsonb, pg_catalog.jsonb, pg_catalog.int4, pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.timestamptz, pg_catalog.int4),
-    tpro.publish_many(pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.jsonb, pg_catalog.jsonb, pg_catalog.int4, pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.timestamptz, pg_catalog.int4),
-    tpro.publish_once(pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.jsonb, pg_catalog.jsonb, pg_catalog.int4, pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.timestamptz, pg_catalog.int4, pg_catalog.interval),
-    tpro.publish_once(pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.json, pg_catalog.jsonb, pg_catalog.int4, pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.timestamptz, pg_catalog.int4, pg_catalog.interval),
-    tpro.publish_once(pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.jsonb, pg_catalog.int4, pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.timestamptz, pg_catalog.int4, pg_catalog.interval),
+    tpro.publish_many(pg_catalog.jsonb, pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.jsonb, pg_catalog.jsonb, pg_catalog.int4, pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.timestamptz, pg_catalog.timestamptz, pg_catalog.int4),
+    tpro.publish_many(pg_catalog.json, pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.jsonb, pg_catalog.jsonb, pg_catalog.int4, pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.timestamptz, pg_catalog.timestamptz, pg_catalog.int4),
+    tpro.publish_many(pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.jsonb, pg_catalog.jsonb, pg_catalog.int4, pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.timestamptz, pg_catalog.timestamptz, pg_catalog.int4),
+    tpro.publish_once(pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.jsonb, pg_catalog.jsonb, pg_catalog.int4, pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.timestamptz, pg_catalog.timestamptz, pg_catalog.int4, pg_catalog.interval),
+    tpro.publish_once(pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.json, pg_catalog.jsonb, pg_catalog.int4, pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.timestamptz, pg_catalog.timestamptz, pg_catalog.int4, pg_catalog.interval),
+    tpro.publish_once(pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.jsonb, pg_catalog.int4, pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.timestamptz, pg_catalog.timestamptz, pg_catalog.int4, pg_catalog.interval),
+    tpro.later_tx(pg_catalog.int8, pg_catalog.text), tpro.has_later(pg_catalog.text, pg_catalog.int8, pg_catalog.int8),
     tpro.watch(pg_catalog.oid, pg_catalog.int8[]), tpro.unwatch(pg_catalog.oid, pg_catalog.int8[]), tpro.rest(pg_catalog.float8),
     tpro.wait_for(pg_catalog.int8[], pg_catalog.int4, pg_catalog.int4, pg_catalog.text),
     tpro.wait_all(pg_catalog.int8[], pg_catalog.int4, pg_catalog.text),
@@ -3050,6 +3360,8 @@ GRANT EXECUTE ON FUNCTION
 GRANT EXECUTE ON FUNCTION tpro.no_message(pg_catalog.int8, pg_catalog.text) TO tpro_operator, tpro_owner;
 -- What tpro.sign() calls with its owner's rights.
 GRANT EXECUTE ON FUNCTION tpro.must_serve(pg_catalog.text), tpro.hmac_sha256(pg_catalog.bytea, pg_catalog.bytea) TO tpro_owner;
+-- What puts messages into the outbox at their time.
+GRANT EXECUTE ON FUNCTION tpro.let_pass(pg_catalog.bool) TO tpro_owner;
 -- The parts of what sidecars call, which run with the rights of tpro_owner there.
 GRANT EXECUTE ON FUNCTION
     tpro.partition_label(pg_catalog.text, pg_catalog.int8), tpro.partition_unlabel(pg_catalog.text, pg_catalog.text),

@@ -93,6 +93,53 @@ COMMENT ON COLUMN @schema@.mq_publish.priority IS '0 to 3: shares of what waits 
 COMMENT ON CONSTRAINT mq_publish_body_rule ON @schema@.mq_publish IS 'jsonrpc takes an object or an array';
 COMMENT ON INDEX @schema@.mq_publish_tx_id IS 'what the dispatcher reads by';
 
+-- What is to be sent later. A plain table: at its time a row goes from here into mq_publish.
+CREATE TABLE @schema@.mq_later (
+    id tpro.message_id DEFAULT nextval('@schema@.mq_publish_id_seq') PRIMARY KEY,
+    send_at timestamptz,
+    tx tpro.transaction_id DEFAULT pg_current_xact_id(),
+    protocol tpro.protocol DEFAULT 'jsonrpc',
+    space_name tpro.space_name DEFAULT tpro.space(),
+    service_name tpro.service_name DEFAULT NULL,
+    entity tpro.entity DEFAULT NULL,
+    method_name tpro.method_name DEFAULT NULL,
+    timeout tpro.timeout DEFAULT 15,
+    headers tpro.headers DEFAULT '{}',
+    body tpro.body DEFAULT '{}',
+    created_at tpro.created_at DEFAULT clock_timestamp(),
+    reply_to tpro.reply_to,
+    expires_at tpro.expires_at,
+    traceparent tpro.traceparent DEFAULT tpro.new_traceparent(),
+    tracestate tpro.tracestate DEFAULT tpro.new_tracestate(),
+    priority integer DEFAULT 0,
+    CONSTRAINT mq_later_body_rule CHECK (tpro.check_body_for(protocol, body))
+) WITH (autovacuum_vacuum_scale_factor = 0.02, autovacuum_vacuum_threshold = 1000);
+CREATE INDEX mq_later_send_at ON @schema@.mq_later (send_at, id);
+-- The rules of a row, as in mq_publish.
+CREATE TRIGGER bell BEFORE INSERT ON @schema@.mq_later FOR EACH ROW EXECUTE FUNCTION tpro.bell();
+COMMENT ON TRIGGER bell ON @schema@.mq_later IS 'refuses what may not be sent, and tells the dispatcher of what is due soon';
+COMMENT ON TABLE @schema@.mq_later IS 'what this service asks of others later; at its time a row goes into mq_publish';
+COMMENT ON COLUMN @schema@.mq_later.id IS 'number within the outbox, which stays when it is sent';
+COMMENT ON COLUMN @schema@.mq_later.send_at IS 'when it is to be sent: at most 30 days ahead';
+COMMENT ON COLUMN @schema@.mq_later.tx IS 'the transaction that published';
+COMMENT ON COLUMN @schema@.mq_later.protocol IS 'jsonrpc or json';
+COMMENT ON COLUMN @schema@.mq_later.space_name IS 'first token of the subject';
+COMMENT ON COLUMN @schema@.mq_later.service_name IS 'second token: the service that answers';
+COMMENT ON COLUMN @schema@.mq_later.entity IS 'third token';
+COMMENT ON COLUMN @schema@.mq_later.method_name IS 'fourth token';
+COMMENT ON COLUMN @schema@.mq_later.timeout IS 'seconds to wait for the reply, from the first send; 0: an event';
+COMMENT ON COLUMN @schema@.mq_later.headers IS 'what travels beside the body';
+COMMENT ON COLUMN @schema@.mq_later.body IS 'what is sent';
+COMMENT ON COLUMN @schema@.mq_later.created_at IS 'when it was published';
+COMMENT ON COLUMN @schema@.mq_later.reply_to IS
+    'label to which the sidecar publishes the bare reply as well, behind its setting REPLY_TO_PREFIX; null: to none';
+COMMENT ON COLUMN @schema@.mq_later.expires_at IS 'after which it is no longer worth sending; later than send_at';
+COMMENT ON COLUMN @schema@.mq_later.traceparent IS 'the span of publishing';
+COMMENT ON COLUMN @schema@.mq_later.tracestate IS 'names the parent of that span';
+COMMENT ON COLUMN @schema@.mq_later.priority IS
+    '0 to 3: shares of what waits for one service; 3 has the largest, 0 the smallest';
+COMMENT ON INDEX @schema@.mq_later_send_at IS 'what the dispatcher looks by';
+
 CREATE TABLE @schema@.mq_reply (
     mq_id tpro.message_id,
     uid tpro.uid,
@@ -157,7 +204,7 @@ BEGIN
 END
 $$;
 
--- The only trigger. Rules of the domains hold for a value by itself; those of the trigger hold for a row when it is inserted, and
+-- The only trigger here. Rules of the domains hold for a value by itself; those of the trigger hold for a row when it is inserted, and
 -- pg_dump has triggers made after the data. It has no WHEN, which PostgreSQL would parse and plan for each statement.
 CREATE TRIGGER bell BEFORE INSERT ON @schema@.mq_publish FOR EACH ROW EXECUTE FUNCTION tpro.bell();
 COMMENT ON TRIGGER bell ON @schema@.mq_publish IS 'refuses what may not be sent, and wakes a sleeping dispatcher at the commit';
@@ -193,24 +240,37 @@ CREATE VIEW @schema@.mq_status AS
     SELECT p.id,
            p.created_at,
            p.space_name || '.' || p.service_name || '.' || p.entity || '.' || p.method_name AS target,
-           coalesce(r.status, 'waiting') AS status,
+           coalesce(r.status, CASE WHEN p.send_at IS NULL THEN 'waiting' ELSE 'later' END) AS status,
            statement_timestamp() - p.created_at AS age,
            r.attempts,
            r.result,
            r.error,
-           substr(p.traceparent, 4, 32) AS trace_id
-      FROM @schema@.mq_publish p
+           substr(p.traceparent, 4, 32) AS trace_id,
+           p.uid,
+           r.responder,
+           r.sent_at,
+           p.send_at
+      FROM (SELECT o.id, o.uid::uuid AS uid, o.created_at, o.space_name, o.service_name, o.entity, o.method_name, o.traceparent,
+                   NULL::timestamptz AS send_at
+              FROM @schema@.mq_publish o
+            UNION ALL
+            SELECT l.id, NULL::uuid AS uid, l.created_at, l.space_name, l.service_name, l.entity, l.method_name, l.traceparent, l.send_at
+              FROM @schema@.mq_later l) p
       LEFT JOIN @schema@.mq_reply r ON r.mq_id = p.id;
 COMMENT ON VIEW @schema@.mq_status IS 'the messages of this service and what has become of them';
 COMMENT ON COLUMN @schema@.mq_status.id IS 'mq_publish.id';
 COMMENT ON COLUMN @schema@.mq_status.created_at IS 'when it was published';
 COMMENT ON COLUMN @schema@.mq_status.target IS '<space>.<service>.<entity>.<method_name>: the NATS subject';
-COMMENT ON COLUMN @schema@.mq_status.status IS 'waiting until settled, then the status of the reply';
+COMMENT ON COLUMN @schema@.mq_status.status IS 'later until it is sent, waiting until it is settled, then the status of the reply';
 COMMENT ON COLUMN @schema@.mq_status.age IS 'time from its publish to the begin of the statement that asks';
 COMMENT ON COLUMN @schema@.mq_status.attempts IS 'how often it was sent';
 COMMENT ON COLUMN @schema@.mq_status.result IS 'the answer';
 COMMENT ON COLUMN @schema@.mq_status.error IS 'the JSON-RPC error object';
 COMMENT ON COLUMN @schema@.mq_status.trace_id IS 'its trace, 32 hex digits';
+COMMENT ON COLUMN @schema@.mq_status.uid IS 'its identity everywhere; null until it is sent';
+COMMENT ON COLUMN @schema@.mq_status.responder IS 'who answered: service/version/copy';
+COMMENT ON COLUMN @schema@.mq_status.sent_at IS 'when it was sent first';
+COMMENT ON COLUMN @schema@.mq_status.send_at IS 'when it is to be sent; null as soon as it is in the outbox';
 
 -- For programs that name every column and say RETURNING *: a row goes through it into the outbox and comes back whole, and a
 -- SELECT finds none. So a publisher reads what it has written itself, and no body of anybody else.
@@ -254,7 +314,7 @@ COMMENT ON INDEX @schema@.mq_dedup_until IS 'what maintenance drops by';
 CREATE VIEW @schema@.mq_once AS
     SELECT NULL::bigint AS id, NULL::boolean AS created, NULL::text AS dedup_key, NULL::interval AS dedup_for,
            p.protocol, p.space_name, p.service_name, p.entity, p.method_name, p.timeout,
-           p.headers, p.body, p.created_at, p.reply_to, p.expires_at, p.traceparent, p.tracestate, p.priority
+           p.headers, p.body, p.created_at, p.reply_to, p.expires_at, p.traceparent, p.tracestate, p.priority, NULL::timestamptz AS send_at
       FROM @schema@.mq_publish p
      WHERE false;
 ALTER VIEW @schema@.mq_once ALTER dedup_for SET DEFAULT '1 day';
@@ -288,6 +348,7 @@ COMMENT ON COLUMN @schema@.mq_once.expires_at IS 'after which it is no longer wo
 COMMENT ON COLUMN @schema@.mq_once.traceparent IS 'the span of publishing, of a message that is created';
 COMMENT ON COLUMN @schema@.mq_once.tracestate IS 'names the parent of that span';
 COMMENT ON COLUMN @schema@.mq_once.priority IS '0 to 3: shares of what waits for one service';
+COMMENT ON COLUMN @schema@.mq_once.send_at IS 'when it is to be sent; null: at once';
 
 -- The functions that answer methods of this service. A function's name is a text: a column of type regprocedure would block pg_upgrade.
 CREATE TABLE @schema@.mq_handler (
@@ -399,6 +460,14 @@ GRANT INSERT (protocol, space_name, service_name, entity, method_name, timeout, 
 GRANT INSERT (protocol, space_name, service_name, entity, method_name, timeout, headers, body, created_at, reply_to, expires_at,
               traceparent, tracestate, priority), SELECT
     ON @schema@.mq_send TO @publisher@;
+GRANT INSERT (send_at, protocol, space_name, service_name, entity, method_name, timeout, headers, body, created_at, reply_to,
+              expires_at, traceparent, tracestate, priority),
+      SELECT (id, traceparent)
+    ON @schema@.mq_later TO @publisher@;
+GRANT INSERT (send_at, protocol, space_name, service_name, entity, method_name, timeout, headers, body, created_at, reply_to,
+              expires_at, traceparent, tracestate, priority),
+      SELECT
+    ON @schema@.mq_later TO @sidecar@;
 GRANT INSERT, SELECT ON @schema@.mq_once TO @publisher@, @sidecar@;
 GRANT SELECT ON @schema@.mq_dedup, @schema@.mq_handler TO @sidecar@;
 
@@ -415,7 +484,7 @@ GRANT UPDATE (snapshot, pending, clean, moved_at) ON @schema@.mq_cursor TO @side
 GRANT UPDATE (unsettled, upto) ON @schema@.mq_backlog TO @sidecar@;
 
 GRANT USAGE ON SCHEMA @schema@ TO tpro_reader, tpro_operator;
-GRANT SELECT (id, created_at, target, status, age, attempts, trace_id) ON @schema@.mq_status TO tpro_reader, tpro_operator;
+GRANT SELECT (id, created_at, target, status, age, attempts, trace_id, uid, responder, sent_at, send_at) ON @schema@.mq_status TO tpro_reader, tpro_operator;
 
 GRANT EXECUTE ON FUNCTION
     tpro.publish(text, text, text, jsonb, jsonb, integer, text, text, text, text),
@@ -431,7 +500,8 @@ GRANT EXECUTE ON FUNCTION
     tpro.partitions(text), tpro.partition_kept(text, text, regclass, bigint, bigint, bigint, boolean),
     tpro.partition_words(text, bigint, bigint), tpro.partition_label(text, bigint), tpro.partition_key(text),
     tpro.next_key(text, text), tpro.mend_partitions(text, text, bigint), tpro.make_partitions(text, text, bigint),
-    tpro.drop_partition(text, oid, bigint), tpro.drop_dedup_keys(text, integer), tpro.replied(text, bigint[])
+    tpro.drop_partition(text, oid, bigint), tpro.drop_dedup_keys(text, integer), tpro.replied(text, bigint[]),
+    tpro.send_due(text, timestamptz, integer)
     TO @sidecar@;
 
 -- The owner of everything is tpro_owner: no superuser, and no role that a service's login is or can become, for what reads a table

@@ -138,7 +138,8 @@ pub fn required<T>(
     accepted(rules::present(column, value).and_then(rule))
 }
 
-fn accepted(judged: Result<(), RuleError>) -> bool {
+/// Raises the fault of a value that breaks its rule.
+pub fn accepted(judged: Result<(), RuleError>) -> bool {
     judged.map_err(fault).or_raise();
     true
 }
@@ -172,6 +173,13 @@ fn hint(rule: Rule) -> Option<&'static str> {
         Rule::Priority => Some(
             "Of what waits for one service, 3 has the largest share and 0, the default, the smallest. Leave the column out \
              to get 0.",
+        ),
+        Rule::SendAt => Some(
+            "Leave it out to have the message sent at once. A table of your own can keep what is to be sent after that.",
+        ),
+        Rule::ExpiresAfterSending => Some("A message that expires before it is sent would never be sent."),
+        Rule::EventAck => Some(
+            "With {\"event\": {\"ack\": true}} a message is settled when a stream of JetStream has acknowledged it.",
         ),
         Rule::Timeout => Some("0 makes the message an event, which nobody answers."),
         Rule::RequestType => Some("Requests in batches are to come."),

@@ -2,7 +2,7 @@
 
 use std::cell::RefCell;
 use std::collections::HashMap;
-use std::ffi::CString;
+use std::ffi::{CStr, CString};
 
 use pgrx::pg_sys;
 
@@ -16,12 +16,19 @@ pub enum Form {
     Plain,
     /// Those of `Plain`, and `expires_at` and `priority`.
     Ranked,
+    /// Those of `Ranked`, and `send_at`: of the table of what is sent later.
+    Later,
 }
 
 /// The number of parameters of [`Form::Plain`].
 pub const PLAIN: usize = 9;
+/// The number of parameters of [`Form::Ranked`].
+const RANKED: usize = 11;
 
-const COLUMNS: [(&str, pg_sys::Oid); 11] = [
+/// The number of all parameters.
+pub const ALL: usize = 12;
+
+const COLUMNS: [(&str, pg_sys::Oid); ALL] = [
     ("protocol", pg_sys::TEXTOID),
     ("space_name", pg_sys::TEXTOID),
     ("service_name", pg_sys::TEXTOID),
@@ -33,13 +40,24 @@ const COLUMNS: [(&str, pg_sys::Oid); 11] = [
     ("reply_to", pg_sys::TEXTOID),
     ("expires_at", pg_sys::TIMESTAMPTZOID),
     ("priority", pg_sys::INT4OID),
+    ("send_at", pg_sys::TIMESTAMPTZOID),
 ];
 
 impl Form {
     fn columns(self) -> &'static [(&'static str, pg_sys::Oid)] {
         match self {
             Self::Plain => &COLUMNS[..PLAIN],
-            Self::Ranked => &COLUMNS,
+            Self::Ranked => &COLUMNS[..RANKED],
+            Self::Later => &COLUMNS,
+        }
+    }
+
+    /// The table, and the column of it that an earlier release does not have.
+    fn table(self) -> (&'static CStr, Option<&'static CStr>) {
+        match self {
+            Self::Plain => (c"mq_publish", None),
+            Self::Ranked => (c"mq_publish", Some(c"priority")),
+            Self::Later => (c"mq_later", Some(c"send_at")),
         }
     }
 }
@@ -51,6 +69,7 @@ thread_local! {
     // when the service has been made again.
     static PLAIN_PLANS: RefCell<Plans> = RefCell::new(HashMap::new());
     static RANKED_PLANS: RefCell<Plans> = RefCell::new(HashMap::new());
+    static LATER_PLANS: RefCell<Plans> = RefCell::new(HashMap::new());
 }
 
 /// The plan of an INSERT into the outbox of the sender, with the columns of this form in the order
@@ -59,6 +78,7 @@ pub fn insert_of(sender: &str, form: Form) -> Result<pg_sys::SPIPlanPtr, Fault> 
     let plans = match form {
         Form::Plain => &PLAIN_PLANS,
         Form::Ranked => &RANKED_PLANS,
+        Form::Later => &LATER_PLANS,
     };
     if let Some(plan) = plans.with_borrow(|plans| plans.get(sender).copied()) {
         return Ok(plan);
@@ -69,14 +89,16 @@ pub fn insert_of(sender: &str, form: Form) -> Result<pg_sys::SPIPlanPtr, Fault> 
 }
 
 fn prepare(sender: &str, form: Form) -> Result<pg_sys::SPIPlanPtr, Fault> {
-    if form == Form::Ranked {
-        takes_priority(sender)?;
+    let (table, new) = form.table();
+    if let Some(column) = new {
+        must_have(sender, table, column)?;
     }
     let (names, mut types): (Vec<&str>, Vec<pg_sys::Oid>) = form.columns().iter().copied().unzip();
     let parameters: Vec<String> = (1..=names.len()).map(|number| format!("${number}")).collect();
     let statement = format!(
-        "INSERT INTO {}.mq_publish ({}) VALUES ({}) RETURNING id",
+        "INSERT INTO {}.{} ({}) VALUES ({}) RETURNING id",
         quoted(&[sender, "_service"]),
+        table.to_string_lossy(),
         names.join(", "),
         parameters.join(", ")
     );
@@ -103,20 +125,21 @@ fn prepare(sender: &str, form: Form) -> Result<pg_sys::SPIPlanPtr, Fault> {
     }
 }
 
-/// Refuses the outbox of a service that is still as release 0.1.0 has made it.
-fn takes_priority(sender: &str) -> Result<(), Fault> {
+/// Refuses a service that is still as an earlier release has made it.
+fn must_have(sender: &str, table: &CStr, column: &CStr) -> Result<(), Fault> {
     let schema = schema_of(sender)?;
     // SAFETY: lookups in the system caches, by terminated strings.
-    let column = unsafe {
-        let outbox = pg_sys::get_relname_relid(c"mq_publish".as_ptr(), schema.0);
-        pg_sys::get_attnum(outbox, c"priority".as_ptr())
+    let number = unsafe {
+        let table = pg_sys::get_relname_relid(table.as_ptr(), schema.0);
+        pg_sys::get_attnum(table, column.as_ptr())
     };
-    if column > 0 {
+    if number > 0 {
         return Ok(());
     }
+    let column = column.to_string_lossy();
     let fault = Fault::new(
         SqlState::ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
-        format!("{sender}_service is as an earlier release has made it, which knew no priority"),
+        format!("{sender}_service is as an earlier release has made it, which knew no {column}"),
     );
     Err(fault.hint(format!("SELECT tpro.upgrade_service('{sender}').")))
 }

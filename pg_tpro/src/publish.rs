@@ -27,6 +27,7 @@ enum Argument {
     Sender,
     SpaceName,
     // From here on of `publish_ranked` only.
+    SendAt,
     ExpiresAt,
     Priority,
 }
@@ -47,21 +48,25 @@ fn publish_ranked(fcinfo: pg_sys::FunctionCallInfo) -> i64 {
     // SAFETY: as above.
     let argument = |which: Argument| unsafe { pg_getarg_datum(fcinfo, which as usize) };
     let (sender, values) = plain(argument);
-    let [expires_at, priority] = [Argument::ExpiresAt, Argument::Priority].map(argument);
-    // The defaults are the table's as well, and an outbox of 0.1.0 takes the row without them.
-    if expires_at.is_none() && priority.is_some_and(|priority| priority.value() == 0) {
-        return passing_on(|| insert(&sender, Form::Plain, values).or_raise());
-    }
-    let [protocol, space, service, entity, method, timeout, headers, body, reply_to] = values;
-    let values =
-        [protocol, space, service, entity, method, timeout, headers, body, reply_to, expires_at, priority];
-    passing_on(|| insert(&sender, Form::Ranked, values).or_raise())
+    let [send_at, expires_at, priority] =
+        [Argument::SendAt, Argument::ExpiresAt, Argument::Priority].map(argument);
+    let is_usual = expires_at.is_none() && priority.is_some_and(|priority| priority.value() == 0);
+    let form = match send_at {
+        Some(_) => Form::Later,
+        // The defaults are the table's as well, and an outbox of 0.1.0 takes the row without them.
+        None if is_usual => Form::Plain,
+        None => Form::Ranked,
+    };
+    let mut values = values;
+    values[plan::PLAIN..].copy_from_slice(&[expires_at, priority, send_at]);
+    passing_on(|| insert(&sender, form, values).or_raise())
 }
 
-/// The sender, and the values that every message has, in the order of the plan's parameters.
-fn plain(
-    argument: impl Fn(Argument) -> Option<pg_sys::Datum>,
-) -> (Cow<'static, str>, [Option<pg_sys::Datum>; plan::PLAIN]) {
+/// The values of a row, in the order of the parameters of the plans.
+type Values = [Option<pg_sys::Datum>; plan::ALL];
+
+/// The sender, and the values that every message has; the others are null.
+fn plain(argument: impl Fn(Argument) -> Option<pg_sys::Datum>) -> (Cow<'static, str>, Values) {
     // SAFETY: the argument is declared as text, and lives as long as the call.
     let named = argument(Argument::Sender).and_then(|datum| unsafe { <&str>::from_datum(datum, false) });
     let sender = sender(named).or_raise();
@@ -79,22 +84,21 @@ fn plain(
         argument(Argument::Headers),
         argument(Argument::Body),
         argument(Argument::ReplyTo),
+        None,
+        None,
+        None,
     ];
     (sender, values)
 }
 
-fn insert<const N: usize>(
-    sender: &str,
-    form: Form,
-    values: [Option<pg_sys::Datum>; N],
-) -> Result<i64, Fault> {
+fn insert(sender: &str, form: Form, values: Values) -> Result<i64, Fault> {
     let nulls = values.map(|value| if value.is_none() { b'n' as c_char } else { b' ' as c_char });
     let mut values = values.map(|value| value.unwrap_or(pg_sys::Datum::null()));
     let broken = || Fault::new(SqlState::ERRCODE_INTERNAL_ERROR, "the INSERT returned no id");
     // SAFETY: SPI is connected and finished here; when an error is raised in between, PostgreSQL's
     // end of the (sub)transaction finishes it. Values and nulls outlive the call and are as many as
-    // the plan has parameters, of its types. The result is read before SPI_finish frees it; an id
-    // is passed by value.
+    // the plan has parameters, or more, and of its types. The result is read before SPI_finish
+    // frees it; an id is passed by value.
     unsafe {
         if pg_sys::SPI_connect() != pg_sys::SPI_OK_CONNECT as i32 {
             return Err(broken());

@@ -1,5 +1,5 @@
-//! The rules that hold for a row only at its INSERT: `tpro.max_body`, the priority, and that the
-//! transaction in the row is the one that inserts it.
+//! The rules that hold for a row only at its INSERT: `tpro.max_body`, the priority, the time at
+//! which it is sent, and that the transaction in the row is the one that inserts it.
 //!
 //! The rules of the columns' domains hold for a value by itself, so that a dump is restored under
 //! any settings. These are checked by the trigger, which a restore makes after the data. A rule in
@@ -12,50 +12,99 @@ use pgrx::datum::FromDatum;
 use pgrx::prelude::*;
 use tpro_wire::rules;
 
-use crate::check::{body_too_large, required};
+use crate::check::{accepted, body_too_large, required};
 use crate::fault::{Fault, SqlState};
 use crate::json::JsonShape;
 use crate::settings;
 
-/// Refuses a row of an outbox that breaks one of the rules: 54000 the body is too large, 22023 the
-/// priority or the transaction.
-///
-/// # Safety
-/// The relation is open, and the row is one of it.
-pub unsafe fn check(outbox: pg_sys::Relation, row: pg_sys::HeapTuple) {
-    // SAFETY: the caller's promise.
-    let columns = unsafe { (*outbox).rd_att };
-    // A column that is not there, or has values of another length, counts as null.
-    let value = |column: &CStr, length: i16| {
+/// A row that is being inserted.
+pub struct Row {
+    columns: pg_sys::TupleDesc,
+    row: pg_sys::HeapTuple,
+}
+
+impl Row {
+    /// The row of a trigger.
+    ///
+    /// # Safety
+    /// The relation is open, and the row is one of it; both stay so while this lives.
+    pub unsafe fn new(table: pg_sys::Relation, row: pg_sys::HeapTuple) -> Self {
+        // SAFETY: the caller's promise.
+        Self { columns: unsafe { (*table).rd_att }, row }
+    }
+
+    /// The value of a column. One that is not there, or has values of another length, counts as
+    /// null.
+    fn value(&self, column: &CStr, length: i16) -> Option<pg_sys::Datum> {
         let mut is_null = true;
-        // SAFETY: the caller's promise; the name is a terminated string, and a positive number is
+        // SAFETY: the promise of `new`; the name is a terminated string, and a positive number is
         // that of a column.
         let datum = unsafe {
-            let number = pg_sys::SPI_fnumber(columns, column.as_ptr());
-            let attribute = (number > 0).then(|| (*columns).attrs.as_slice((*columns).natts as usize))?;
-            if attribute.get(number as usize - 1)?.attlen != length {
+            let number = self.number(column)?;
+            let attributes = (*self.columns).attrs.as_slice((*self.columns).natts as usize);
+            if attributes.get(number as usize - 1)?.attlen != length {
                 return None;
             }
-            pg_sys::SPI_getbinval(row, columns, number, &raw mut is_null)
+            pg_sys::SPI_getbinval(self.row, self.columns, number, &raw mut is_null)
         };
         (!is_null).then_some(datum)
-    };
-    // SAFETY: the transaction's id is a variable of the session.
-    let current = unsafe { pg_sys::GetTopFullTransactionId() }.value;
-    if value(c"tx", 8).is_some_and(|tx| tx.value() as u64 != current) {
-        another_transaction().raise();
     }
-    // SAFETY: the column is a jsonb.
-    let body = value(c"body", -1).and_then(|body| unsafe { JsonShape::from_datum(body, false) });
-    if let Some(bytes) =
-        body.map(|JsonShape(shape)| shape.bytes).filter(|bytes| *bytes > settings::max_body())
-    {
-        body_too_large(bytes, settings::max_body()).raise();
+
+    /// The number of a column that is there.
+    fn number(&self, column: &CStr) -> Option<i32> {
+        // SAFETY: the promise of `new`; the name is a terminated string.
+        let number = unsafe { pg_sys::SPI_fnumber(self.columns, column.as_ptr()) };
+        (number > 0).then_some(number)
     }
-    // SAFETY: as for `value`.
-    let ranks = unsafe { pg_sys::SPI_fnumber(columns, c"priority".as_ptr()) } > 0;
-    if ranks {
-        required("priority", value(c"priority", 4).map(|priority| priority.value() as i32), rules::priority);
+
+    /// Microseconds since the begin of 2000, as PostgreSQL counts them.
+    fn time(&self, column: &CStr) -> Option<i64> {
+        self.value(column, 8).map(|time| time.value() as i64)
+    }
+
+    /// Refuses a row of an outbox that breaks one of the rules: 54000 the body is too large, 22023
+    /// the priority or the transaction. `judged` says that the body was judged when it was
+    /// published.
+    pub fn check(&self, judged: bool) {
+        // SAFETY: the transaction's id is a variable of the session.
+        let current = unsafe { pg_sys::GetTopFullTransactionId() }.value;
+        if self.value(c"tx", 8).is_some_and(|tx| tx.value() as u64 != current) {
+            another_transaction().raise();
+        }
+        if !judged {
+            self.check_body();
+        }
+        if self.number(c"priority").is_some() {
+            let priority = self.value(c"priority", 4).map(|priority| priority.value() as i32);
+            required("priority", priority, rules::priority);
+        }
+    }
+
+    /// Refuses a row that is to be sent later and breaks one of the rules: 54000 the body is too
+    /// large, 22023 the priority or a time. Returns the time at which it is to be sent, in
+    /// microseconds since the begin of 2000.
+    pub fn check_later(&self) -> i64 {
+        self.check(false);
+        let send_at = self.time(c"send_at");
+        // SAFETY: it reads the clock.
+        let now = unsafe { pg_sys::GetCurrentTimestamp() };
+        // The infinite past is no time either.
+        let ahead = send_at.map(|at| if at == i64::MIN { i64::MAX } else { at.saturating_sub(now) });
+        required("send_at", ahead, rules::send_at);
+        if let (Some(send_at), Some(expires_at)) = (send_at, self.time(c"expires_at")) {
+            accepted(rules::expires_after_sending(send_at, expires_at));
+        }
+        send_at.unwrap_or_default()
+    }
+
+    fn check_body(&self) {
+        // SAFETY: the column is a jsonb.
+        let body = self.value(c"body", -1).and_then(|body| unsafe { JsonShape::from_datum(body, false) });
+        if let Some(bytes) =
+            body.map(|JsonShape(shape)| shape.bytes).filter(|bytes| *bytes > settings::max_body())
+        {
+            body_too_large(bytes, settings::max_body()).raise();
+        }
     }
 }
 

@@ -87,6 +87,9 @@ async fn the_public_may_call_only_what_judges_and_makes_values_and_read_only_wha
             // Both write with the rights of who calls them.
             "handle",
             "handlers_of",
+            // They read with the rights of who calls them.
+            "has_later",
+            "later_tx",
             "max_body",
             "must_be_messages",
             "must_be_name",
@@ -163,7 +166,10 @@ async fn the_arguments_of_what_publishes_are_settled() -> Outcome {
     let admin = database().await?.connect().await?;
     let of_before =
         "headers jsonb, timeout integer, protocol text, reply_to text, sender text, space_name text";
-    let message = format!("{of_before}, expires_at timestamp with time zone, priority integer");
+    let requests = format!("{of_before}, expires_at timestamp with time zone, priority integer");
+    let message = format!(
+        "{of_before}, send_at timestamp with time zone, expires_at timestamp with time zone, priority integer"
+    );
     let target = "service_name text, entity text, method_name text";
     // By the type of a column, so that no call can mean both.
     let ranked = "service_name tpro.service_name, entity text, method_name text";
@@ -175,7 +181,7 @@ async fn the_arguments_of_what_publishes_are_settled() -> Outcome {
             format!("publish({ranked}, body {kind}, {message})"),
             format!("publish_many(messages {kind}, {target}, body jsonb, {message})"),
             format!("publish_once(dedup_key text, {target}, body {kind}, {message}, dedup_for interval)"),
-            format!("request({requested}, body {kind}, {message}, INOUT reply jsonb)"),
+            format!("request({requested}, body {kind}, {requests}, INOUT reply jsonb)"),
         ]);
     }
     settled.push(format!("request({target}, body jsonb, {of_before}, INOUT reply jsonb)"));

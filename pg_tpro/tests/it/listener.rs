@@ -29,7 +29,9 @@ impl Listener {
         });
         for service in services {
             // A copy of the Go system listens to the second one, where nothing may ring.
-            let bells = format!("LISTEN published_in_{service}_service; LISTEN task_for_{service}_service");
+            let bells = format!(
+                "LISTEN published_in_{service}_service; LISTEN task_for_{service}_service; LISTEN due_in_{service}_service"
+            );
             session.batch_execute(&bells).await?;
         }
         session.batch_execute("LISTEN that_was_all").await?;
@@ -37,23 +39,40 @@ impl Listener {
     }
 
     /// The services whose bells have rung since the last call, in order.
-    ///
-    /// Notifications arrive in the order of commits, so that one of our own marks the end: nothing is waited for in vain.
     pub async fn rung(&mut self) -> Outcome<Vec<String>> {
-        self.session.batch_execute("NOTIFY that_was_all").await?;
         let mut rung = Vec::new();
-        loop {
-            let next = tokio::time::timeout(Duration::from_secs(30), self.heard.recv()).await;
-            let (channel, payload) = next?.context("the listening session has ended")?;
-            if channel == "that_was_all" {
-                return Ok(rung);
-            }
+        for (channel, payload) in self.all().await? {
             if !payload.is_empty() {
                 return Err(Failure::new(format!("the bell carries {payload:?}")));
             }
             let service =
                 channel.strip_prefix("published_in_").and_then(|rest| rest.strip_suffix("_service"));
             rung.push(service.context("an unknown channel")?.to_owned());
+        }
+        Ok(rung)
+    }
+
+    /// The moments, in microseconds since the begin of 2000, at which `main` was told that something
+    /// is due.
+    pub async fn due(&mut self) -> Outcome<Vec<i64>> {
+        let all = self.all().await?;
+        let due = all.iter().filter(|(channel, _)| channel == "due_in_main_service");
+        Ok(due.map(|(_, payload)| payload.parse()).collect::<Result<_, _>>()?)
+    }
+
+    /// Channels and payloads since the last call.
+    ///
+    /// Notifications arrive in the order of commits, so that one of our own marks the end: nothing is waited for in vain.
+    async fn all(&mut self) -> Outcome<Vec<(String, String)>> {
+        self.session.batch_execute("NOTIFY that_was_all").await?;
+        let mut all = Vec::new();
+        loop {
+            let next = tokio::time::timeout(Duration::from_secs(30), self.heard.recv()).await;
+            let heard = next?.context("the listening session has ended")?;
+            if heard.0 == "that_was_all" {
+                return Ok(all);
+            }
+            all.push(heard);
         }
     }
 }

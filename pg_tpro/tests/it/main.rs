@@ -13,6 +13,8 @@ mod faults;
 mod handle;
 mod identity;
 mod keys;
+mod later;
+mod later_ends;
 mod lead;
 mod listener;
 mod logins;

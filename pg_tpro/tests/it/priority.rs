@@ -34,7 +34,7 @@ async fn each_way_of_publishing_takes_an_expiry_and_a_priority() -> Outcome {
         format!("SELECT tpro.publish('a', 'b', 'c', jsonb_build_array(1), {both})"),
         format!("SELECT tpro.publish('a'::varchar(9), 'b'::text, 'c'::char(1), '[1]'::text, {both})"),
         format!("SELECT tpro.publish(method_name => 'c', entity => 'b', service_name => 'a', body => '[1]', {both})"),
-        format!("SELECT tpro.publish('a', 'b', 'c', '[1]', '{{}}', 15, 'jsonrpc', NULL, 'main', NULL, '{EXPIRY}', 3)"),
+        format!("SELECT tpro.publish('a', 'b', 'c', '[1]', '{{}}', 15, 'jsonrpc', NULL, 'main', NULL, NULL, '{EXPIRY}', 3)"),
         format!("SELECT tpro.publish_many('[{{\"body\": [1]}}]', 'a', 'b', 'c', {both})"),
         format!("SELECT tpro.publish_many('[{{\"body\": [1]}}]'::json, 'a', 'b', 'c', {both})"),
         format!(
@@ -157,13 +157,13 @@ async fn a_call_goes_to_the_function_of_0_1_0_unless_it_gives_what_that_does_not
         ("method_name => 'c', entity => 'b', service_name => 'a'", "jsonb", 10),
         (format!("'a', 'b', 'c', '{{}}'::jsonb, {all}").as_str(), "jsonb", 10),
         (format!("'a', 'b', 'c', '{{}}', {all}").as_str(), "text", 10),
-        ("'a', 'b', 'c', priority => 1", "jsonb", 12),
-        ("'a', 'b', 'c', '{}', priority => 1", "text", 12),
-        ("'a'::varchar, 'b', 'c', '{}'::jsonb, expires_at => now()", "jsonb", 12),
-        ("'a', 'b', 'c', json_build_object(), priority => 1", "json", 12),
-        (format!("'a', 'b', 'c', '{{}}'::jsonb, {all}, NULL").as_str(), "jsonb", 12),
+        ("'a', 'b', 'c', priority => 1", "jsonb", 13),
+        ("'a', 'b', 'c', '{}', priority => 1", "text", 13),
+        ("'a'::varchar, 'b', 'c', '{}'::jsonb, expires_at => now()", "jsonb", 13),
+        ("'a', 'b', 'c', json_build_object(), priority => 1", "json", 13),
+        (format!("'a', 'b', 'c', '{{}}'::jsonb, {all}, NULL").as_str(), "jsonb", 13),
         // Only what has the very types of the longer list goes there, and does the same.
-        ("'a'::tpro.service_name, 'b'::text, 'c'::text, '{}'::jsonb", "jsonb", 12),
+        ("'a'::tpro.service_name, 'b'::text, 'c'::text, '{}'::jsonb", "jsonb", 13),
     ] {
         admin
             .batch_execute(&format!(

@@ -33,6 +33,12 @@ const REFUSED: &[(&str, &str, &str, &str)] = &[
     ),
     (
         "headers",
+        "'{\"event\":{\"ack\":\"yes\"}}'",
+        "22023",
+        "headers must have true or false as its event.ack",
+    ),
+    (
+        "headers",
         "jsonb_build_object('a', repeat('x', 8192))",
         "54000",
         "headers must be at most 8192 bytes of JSON text, not 8201",
@@ -148,6 +154,9 @@ async fn what_was_put_into_a_wrong_column_is_repeated_neither_in_the_error_nor_i
             let value = format!("$stray${stray}$stray$");
             let statement = match table.as_str() {
                 "main_service.mq_publish" => insert(&column, &value),
+                "main_service.mq_later" => insert(&column, &value)
+                    .replace("main_service.mq_publish (", "main_service.mq_later (send_at, ")
+                    .replace("VALUES (", "VALUES (now(), "),
                 "main_service.mq_reply" => {
                     format!("INSERT INTO {table} (mq_id, uid, {column}) VALUES (1, tpro.uuid7(), {value})")
                 }

@@ -12,9 +12,10 @@
 //!
 //! Each part has its state for itself: [`reading`] the place in the outbox, [`messages`] what is in
 //! flight, [`lanes`] the room of each target, [`settling`] the outcomes, [`schedule`] the rows that
-//! the cursor is about, [`forwarding`] the replies for subscribers of labels. This file puts them
-//! together, and the files `turn`, `intake`, `attempts`, `replies`, `belts`, `timing`,
-//! `outcomes`, `recalls`, `forwards` and `hand_over` are what passes between them.
+//! the cursor is about, [`forwarding`] the replies for subscribers of labels, [`later`] the moment
+//! at which the next message is due. This file puts them together, and the files `turn`, `intake`,
+//! `attempts`, `replies`, `belts`, `timing`, `outcomes`, `recalls`, `forwards`, `due` and
+//! `hand_over` are what passes between them.
 
 pub(crate) mod action;
 mod answer;
@@ -23,6 +24,7 @@ mod barrier;
 pub mod bell;
 mod belts;
 pub mod cursor;
+mod due;
 pub mod floor;
 pub(crate) mod forwarding;
 mod forwards;
@@ -34,9 +36,11 @@ mod intake;
 pub(crate) mod lane;
 pub(crate) mod lane_id;
 pub(crate) mod lanes;
+pub(crate) mod later;
 pub(crate) mod link;
 mod message;
 mod messages;
+pub(crate) mod moment;
 mod note;
 mod outcome;
 mod outcomes;
@@ -89,7 +93,9 @@ pub use self::{
     lane::Waiting,
     lane_id::LaneId,
     lanes::Bounds,
+    later::{AT_MOST, Sent},
     link::NATS_PATIENCE,
+    moment::Moment,
     outgoing::Outgoing,
     pulse::SILENCE,
     reply_queue::Place,
@@ -101,8 +107,8 @@ pub use self::{
     writing::{Trouble, Unwritten, Writing},
 };
 use self::{
-    bell::Bell, forwarding::Forwarding, lanes::Lanes, link::Link, messages::Messages, pulse::Pulse,
-    reading::Reading, schedule::CursorSchedule, settling::Settling,
+    bell::Bell, forwarding::Forwarding, lanes::Lanes, later::Looks, link::Link, messages::Messages,
+    pulse::Pulse, reading::Reading, schedule::CursorSchedule, settling::Settling,
 };
 use crate::metrics::Counts;
 
@@ -137,6 +143,7 @@ pub struct Core {
     settling: Settling,
     schedule: CursorSchedule,
     forwarding: Forwarding,
+    later: Looks,
     state: State,
     /// The reason why nothing can be settled, as it was shown last.
     shown: Option<String>,
@@ -168,6 +175,7 @@ impl Core {
             settling: Settling::new(settings.pool, stuck, now),
             schedule: CursorSchedule::new(now),
             forwarding: Forwarding::default(),
+            later: Looks::new(now),
             state: State::Leading,
             shown: None,
             actions: VecDeque::new(),
@@ -210,6 +218,7 @@ impl Core {
             Input::Back(service) => self.on_back(service),
             Input::Rung => self.reading.rung(self.now),
             Input::Cancelled => self.reading.cancelled(),
+            Input::DueSoon(moment) => self.later.told(moment, self.time(), self.now),
             Input::Done(done) => self.on_done(done),
             Input::Handled(handled) => self.on_handled(handled),
             Input::Standby(waits) => {

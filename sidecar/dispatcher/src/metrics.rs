@@ -24,6 +24,8 @@ pub struct Counts {
     pub reads: Family<Reason, Counter>,
     /// The first id that reads of the outbox ask for; 0: they look into all partitions.
     pub floor: Gauge,
+    /// Messages that went into the outbox at their time.
+    pub sent_due: Counter,
     /// Attempts after the first.
     pub resent: Counter,
     /// Rows that wait as ids because their lane has no room.
@@ -67,6 +69,7 @@ impl Counts {
             asleep: Gauge::default(),
             reads: Family::default(),
             floor: Gauge::default(),
+            sent_due: Counter::default(),
             resent: Counter::default(),
             waiting: Gauge::default(),
             unsettled: Gauge::default(),
@@ -95,6 +98,11 @@ impl Counts {
             "floor",
             "The first id that reads of the outbox ask for; 0: all partitions",
             counts.floor.clone(),
+        );
+        r.register(
+            "sent_due",
+            "Messages that went into the outbox at their send_at",
+            counts.sent_due.clone(),
         );
         r.register("resent", "Attempts after the first", counts.resent.clone());
         r.register("waiting", "Rows that wait because their lane has no room", counts.waiting.clone());

@@ -10,6 +10,7 @@ mod commit;
 mod execute;
 mod heap;
 mod inbox;
+mod later;
 mod locks;
 mod notify;
 mod outbox;
@@ -33,11 +34,11 @@ mod xid;
 pub use self::{
     locks::LockKind,
     notify::Note,
-    row::{Backlog, Cursor, Message, Outcome, Receive, Reply, Row, Service, Table},
+    row::{Backlog, Cursor, Later, Message, Outcome, Receive, Reply, Row, Service, Table},
     server::Server,
     session::SessionId,
     snapshot::Snapshot,
     sqlstate::SqlState,
-    statement::{Answer, Known, LookedBack, NewMessage, Page, Statement, Step, Taking, Window},
+    statement::{Answer, Known, LookedBack, NewMessage, Page, SentDue, Statement, Step, Taking, Window},
     xid::Xid,
 };

@@ -31,11 +31,20 @@ impl Recon {
                 "SELECT count(*), min(p.id) FROM {service}_service.mq_publish p
                  WHERE NOT EXISTS (SELECT FROM {service}_service.mq_reply r WHERE r.mq_id = p.id)"
             );
+            // A message that is to be sent within a minute is on its way, too.
+            let later = format!(
+                "SELECT count(*) FROM {service}_service.mq_later WHERE send_at < now() + interval '1 minute'"
+            );
+            let has_later = format!(
+                "SELECT count(*) FROM pg_class WHERE oid = to_regclass('{service}_service.mq_later')"
+            );
+            let has_later = one(admin, &has_later).await? == 1;
             let mut left = (0, None::<i64>);
             eventually_within(DRAIN, &format!("{service}'s outbox is settled"), async || {
+                let due = if has_later { one(admin, &later).await? } else { 0 };
                 let row = admin.query_one(&unsettled, &[]).await?;
                 left = (row.get::<_, i64>(0), row.get(1));
-                Ok((left.0 == 0).then_some(()))
+                Ok((left.0 == 0 && due == 0).then_some(()))
             })
             .await
             .context(format!("{} rows of {service} are unsettled, the first is {:?}", left.0, left.1))?;

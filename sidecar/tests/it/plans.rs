@@ -26,12 +26,13 @@ const FEW: usize = 8;
 const FRESH: f64 = 150.0;
 
 /// Statements that have no key of the partitions, with the reason.
-const WITHOUT_A_KEY: [(&str, &str); 5] = [
+const WITHOUT_A_KEY: [(&str, &str); 6] = [
     ("outbox.read", "before the floor has risen"),
     ("outbox.look_back", "below the floor, now and then"),
     ("p.tx >= $1", "tpro.waiting, by the index on tx"),
     ("max(p.id)", "tpro.adopt"),
     ("maintain", "looks after all partitions"),
+    ("mq_status ORDER BY", "merged with what is sent later: the first row of each partition"),
 ];
 
 /// A database whose outbox has many partitions of settled rows.

@@ -41,6 +41,8 @@ pub mod code {
     pub const UNSUPPORTED: i64 = -32010;
     /// The handler asks to be asked again later, and the budget does not suffice.
     pub const LATER: i64 = -32011;
+    /// The stream does not keep the event.
+    pub const STREAM: i64 = -32012;
 }
 
 /// A JSON-RPC 2.0 error object: `{"code":-32601,"message":"method not found","data":...}`.

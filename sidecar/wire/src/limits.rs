@@ -1,5 +1,7 @@
 //! The limits of the wire, each in one place.
 
+use std::time::Duration;
+
 /// Largest body, in bytes of its JSON text, when nothing else is configured (`tpro.max_body`).
 ///
 /// NATS servers take 1 MiB by default; this leaves room for the envelope and the headers.
@@ -24,8 +26,22 @@ pub const MAX_HOPS: u32 = 16;
 /// Longest time a requester may wait for a reply, in seconds: a day.
 pub const MAX_TIMEOUT: i32 = 86_400;
 
+/// The time that a stream has to acknowledge an event, in seconds, if the event has no time of its
+/// own.
+pub const ACK_SECONDS: i32 = 15;
+
 /// The highest priority of a message; the lowest is 0.
 pub const MAX_PRIORITY: i32 = 3;
+
+/// The farthest ahead that a message may be sent, in days.
+pub const MAX_DAYS_AHEAD: i64 = 30;
+
+/// A leader looks at least so often which messages are due.
+pub const DUE_CHECK: Duration = Duration::from_secs(30);
+
+/// A message that is due within this time is told to the leader when it is committed. It is longer
+/// than [`DUE_CHECK`], so that the leader finds what is due after it by looking.
+pub const TOLD_AHEAD: Duration = Duration::from_secs(60);
 
 /// Longest name of a space or a service, in bytes.
 pub const MAX_NAME: usize = 40;

@@ -101,6 +101,12 @@ impl ServiceName {
         format!("task_for_{self}_service")
     }
 
+    /// The channel on which a commit tells the leader that a message is due soon:
+    /// `due_in_main_service`.
+    pub fn due_channel(&self) -> String {
+        format!("due_in_{}", self.schema())
+    }
+
     /// The channel on which `tpro.cancel` tells the leader to look: `cancelled_in_main_service`.
     pub fn cancel_channel(&self) -> String {
         format!("cancelled_in_{self}_service")

@@ -64,6 +64,8 @@ pub enum Noise {
     OtherId,
     /// A JetStream stream listens on the subject, and has acknowledged the message.
     StreamAck,
+    /// No acknowledgement of a stream, where one is awaited.
+    NoAck,
 }
 
 impl Noise {
@@ -74,6 +76,7 @@ impl Noise {
             Self::State => "state",
             Self::OtherId => "other_id",
             Self::StreamAck => "puback",
+            Self::NoAck => "no_puback",
         }
     }
 }
@@ -106,6 +109,39 @@ pub fn read<'h>(
             Ok(state) => read_state(state, header(headers::VERSIONS)),
             Err(_) => Reply::Noise(Noise::State),
         },
+    }
+}
+
+/// Reads what has come back for an event that a stream is to keep: the acknowledgement of JetStream
+/// (`PubAck` of its API). Anything else but the word that nobody subscribes is [`Reply::Noise`],
+/// since a service may hear the event as well.
+pub fn read_ack(status: Option<u16>, payload: &[u8]) -> Reply {
+    match status {
+        Some(NO_RESPONDERS) => return Reply::Refused(Refusal::NoResponders),
+        Some(_) => return Reply::Noise(Noise::Status),
+        None => {}
+    }
+    let ack = str::from_utf8(payload).ok().filter(|_| is_stream_ack(payload));
+    let Some(raw) = ack.and_then(|text| serde_json::from_str::<Box<RawValue>>(text).ok()) else {
+        return Reply::Noise(Noise::NoAck);
+    };
+    #[derive(Deserialize)]
+    struct Refused {
+        #[serde(default)]
+        stream: String,
+        error: Option<ApiError>,
+    }
+    #[derive(Default, Deserialize)]
+    #[serde(default)]
+    struct ApiError {
+        description: String,
+    }
+    match serde_json::from_str(raw.get()) {
+        Ok(Refused { stream, error: Some(ApiError { description }) }) => Reply::Error(RpcError::new(
+            code::STREAM,
+            format!("stream {stream} does not keep it: {description}"),
+        )),
+        _ => Reply::Result(raw),
     }
 }
 

@@ -2,7 +2,9 @@
 
 use std::fmt;
 
-use crate::limits::{MAX_DEPTH, MAX_HEADERS, MAX_LABEL, MAX_PRIORITY, MAX_TIMEOUT, MAX_TRACESTATE};
+use crate::limits::{
+    MAX_DAYS_AHEAD, MAX_DEPTH, MAX_HEADERS, MAX_LABEL, MAX_PRIORITY, MAX_TIMEOUT, MAX_TRACESTATE,
+};
 
 /// A value that a column does not take.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -32,12 +34,18 @@ pub enum Rule {
     Timeout,
     /// A priority there is.
     Priority,
+    /// A time that is not too far ahead.
+    SendAt,
+    /// A time after the one at which the message is sent.
+    ExpiresAfterSending,
     /// An object.
     HeadersObject,
     /// Not too long.
     HeadersSize,
     /// The type of request that headers may ask for.
     RequestType,
+    /// True or false.
+    EventAck,
     /// A language tag.
     Language,
     /// Not too long.
@@ -66,9 +74,12 @@ impl fmt::Display for Rule {
             Self::Word => f.write_str("must match ^[A-Za-z0-9_-]{1,100}$"),
             Self::Timeout => write!(f, "must be 0 to {MAX_TIMEOUT} seconds"),
             Self::Priority => write!(f, "must be 0 to {MAX_PRIORITY}"),
+            Self::SendAt => write!(f, "must be a time at most {MAX_DAYS_AHEAD} days ahead"),
+            Self::ExpiresAfterSending => f.write_str("must be later than send_at"),
             Self::HeadersObject => f.write_str("must be a JSON object, and its member request one too"),
             Self::HeadersSize => write!(f, "must be at most {MAX_HEADERS} bytes of JSON text"),
             Self::RequestType => f.write_str("may ask for no other request.type than single"),
+            Self::EventAck => f.write_str("must have true or false as its event.ack"),
             Self::Language => f.write_str("must have a language tag such as ru-RU as its content-language"),
             Self::BodySize { max } => write!(f, "must be at most {max} bytes of JSON text"),
             Self::BodyDepth => write!(f, "must be nested at most {MAX_DEPTH} deep"),

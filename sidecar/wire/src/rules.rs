@@ -10,7 +10,7 @@ use serde_json::value::RawValue;
 
 use crate::budget::Budget;
 use crate::headers::is_language;
-use crate::limits::{MAX_DEPTH, MAX_HEADERS, MAX_LABEL, MAX_PRIORITY};
+use crate::limits::{MAX_DAYS_AHEAD, MAX_DEPTH, MAX_HEADERS, MAX_LABEL, MAX_PRIORITY};
 use crate::protocol::Protocol;
 pub use crate::rule::{Rule, RuleError};
 use crate::shape::Shape;
@@ -74,8 +74,23 @@ pub fn priority(priority: i32) -> Result<(), RuleError> {
     }
 }
 
-/// Column `headers`, as JSON text: an object of at most 8 KiB. tpro reads `request.type` and
-/// `content-language` itself, so these have rules; the rest is the user's.
+/// Column `send_at`, in microseconds from now: at most 30 days ahead. What has passed is sent at
+/// once.
+pub fn send_at(ahead: i64) -> Result<(), RuleError> {
+    const MOST: i64 = MAX_DAYS_AHEAD * 86_400_000_000;
+    if ahead <= MOST { Ok(()) } else { Err(RuleError::hidden("send_at", Rule::SendAt)) }
+}
+
+/// Columns `send_at` and `expires_at` together, in microseconds of one clock.
+pub fn expires_after_sending(send_at: i64, expires_at: i64) -> Result<(), RuleError> {
+    match expires_at > send_at {
+        true => Ok(()),
+        false => Err(RuleError::hidden("expires_at", Rule::ExpiresAfterSending)),
+    }
+}
+
+/// Column `headers`, as JSON text: an object of at most 8 KiB. tpro reads `request.type`,
+/// `event.ack` and `content-language` itself, so these have rules; the rest is the user's.
 pub fn headers(json: &str) -> Result<(), RuleError> {
     const COLUMN: &str = "headers";
     if json.len() > MAX_HEADERS {
@@ -92,6 +107,11 @@ pub fn headers(json: &str) -> Result<(), RuleError> {
         if request.kind.is_some_and(|kind| kind.get() != r#""single""#) {
             return Err(RuleError::hidden(COLUMN, Rule::RequestType));
         }
+    }
+    // An event that is no object is the user's own word.
+    let event: Option<KnownEvent<'_>> = known.event.and_then(|event| object(event.get()));
+    if event.and_then(|event| event.ack).is_some_and(|ack| !matches!(ack.get(), "true" | "false")) {
+        return Err(RuleError::hidden(COLUMN, Rule::EventAck));
     }
     let quoted =
         |text: &str| text.strip_prefix('"').and_then(|text| text.strip_suffix('"')).is_some_and(is_language);
@@ -173,8 +193,16 @@ fn object<'a, T: Deserialize<'a>>(json: &'a str) -> Option<T> {
 struct KnownHeaders<'a> {
     #[serde(default, borrow)]
     request: Option<&'a RawValue>,
+    #[serde(default, borrow)]
+    event: Option<&'a RawValue>,
     #[serde(default, borrow, rename = "content-language")]
     language: Option<&'a RawValue>,
+}
+
+#[derive(Deserialize)]
+struct KnownEvent<'a> {
+    #[serde(default, borrow)]
+    ack: Option<&'a RawValue>,
 }
 
 #[derive(Deserialize)]

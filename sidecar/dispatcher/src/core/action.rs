@@ -1,8 +1,8 @@
 //! The actions that the core asks for.
 
 use super::{
-    cursor::Cursor, forwarding::Forward, in_flight::Key, lane::Waiting, lane_id::LaneId, reader::Window,
-    reply_queue::Place, settled::Settled, snapshot::Snapshot, writing::Writing,
+    cursor::Cursor, forwarding::Forward, in_flight::Key, lane::Waiting, lane_id::LaneId, moment::Moment,
+    reader::Window, reply_queue::Place, settled::Settled, snapshot::Snapshot, writing::Writing,
 };
 
 /// An action for the driver.
@@ -93,6 +93,9 @@ pub enum Statement {
         /// The last id that was read.
         read: i64,
     },
+    /// Put what is due into the outbox, [`AT_MOST`](super::AT_MOST) rows at most,
+    /// from this moment on; none: whenever it was to be sent.
+    SendDue(Option<Moment>),
     /// Try if replies can be written at all.
     TryToSettle,
     /// Show that the session lives.

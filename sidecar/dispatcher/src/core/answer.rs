@@ -4,12 +4,10 @@ use std::time::Duration;
 
 use tpro_wire::{
     error::{RpcError, code},
-    protocol::Protocol,
     reply::{self, Noise, Reply as Said},
-    uid::Uid,
 };
 
-use super::{incoming::Incoming, message::Refusal, outcome::Outcome};
+use super::{incoming::Incoming, message::Refusal, outcome::Outcome, published::Published};
 
 /// A reply, understood.
 #[derive(Debug)]
@@ -29,11 +27,15 @@ pub enum Reply {
     Noise(Noise),
 }
 
-/// Understands a reply to the message with this uid. What it says is read by [`tpro_wire::reply`].
-pub fn read(uid: &Uid, protocol: Protocol, message: &Incoming<'_>) -> Reply {
+/// Understands a reply to this message. What it says is read by [`tpro_wire::reply`].
+pub fn read(row: &Published, message: &Incoming<'_>) -> Reply {
     let header = |name: &str| message.header(name);
     let by = || reply::responder(header).map(str::to_owned);
-    match reply::read(uid, protocol, message.status, header, message.payload) {
+    let said = match row.is_acked {
+        true => reply::read_ack(message.status, message.payload),
+        false => reply::read(&row.uid, row.protocol, message.status, header, message.payload),
+    };
+    match said {
         Said::Result(result) => Reply::Answer(Outcome::ok(Box::<str>::from(result).into(), by())),
         Said::Error(error) => Reply::Answer(Outcome::error(&error, by())),
         Said::Unreadable(what) => {

@@ -57,7 +57,8 @@ impl Core {
         self.counts.sent.inc();
         message.due = retry::after_send(message, self.settings.attempt_timeout, self.now);
         let unheard = self.lanes.presence(message.lane).is_some_and(|service| !service.is_heard());
-        let asks = unheard && !message.is_event() && message.row.protocol == Protocol::JsonRpc;
+        let is_known = message.row.protocol == Protocol::JsonRpc && !message.row.is_acked;
+        let asks = unheard && !message.is_event() && is_known;
         message.question = asks.then(|| presence::ask_at(self.now, message.due));
         if message.is_event() {
             self.link.unanswered_sent(Unanswered::Event(key));

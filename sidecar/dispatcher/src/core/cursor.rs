@@ -143,6 +143,11 @@ impl Pace {
         self.news
     }
 
+    /// True while it is being moved.
+    pub fn is_moving(&self) -> bool {
+        self.moving
+    }
+
     /// It is being moved.
     pub fn begun(&mut self, now: Instant) {
         (self.last, self.news, self.moving) = (now, false, true);

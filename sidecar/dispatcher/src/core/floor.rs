@@ -11,8 +11,9 @@
 //! floor may rise behind that id. It rises by whole partitions, since a part of one saves nothing.
 //!
 //! **Nothing hangs on it.** An id can be drawn before its transaction has a number of its own (both
-//! happen in one INSERT, and a process can stand still between them), and an operator puts back
-//! what was lost. So from time to time the leader *looks back*: it reads below the floor what
+//! happen in one INSERT, and a process can stand still between them), an operator puts back what
+//! was lost, and a message that is sent later has the id of its publish. So from time to time, and
+//! whenever the last of these has happened, the leader *looks back*: it reads below the floor what
 //! became visible since it looked back last. The cursor moves no further than that, so that the
 //! leader that leads next begins there, without a floor. Too high a floor would make a message
 //! late; it cannot make it lost. The model is `sidecar/models/src/cursor.rs`.

@@ -8,6 +8,8 @@ use super::{
     incoming::Incoming,
     lane::Waiting,
     lane_id::LaneId,
+    later::Sent,
+    moment::Moment,
     published::Row,
     recovery::Recovered,
     reply_queue::Place,
@@ -61,6 +63,9 @@ pub enum Input<'m> {
     Rung,
     /// Somebody may have settled what is in hand here.
     Cancelled,
+    /// Somebody has published what is to be sent at this moment, which is soon; none: there is no
+    /// saying when.
+    DueSoon(Option<Moment>),
     /// A statement has ended.
     Done(Done),
     /// A reply handler has ended.
@@ -139,6 +144,8 @@ pub enum Done {
     /// Of [`Statement::TryToSettle`](super::Statement::TryToSettle): the reason why replies cannot
     /// be written, if they cannot.
     Tried(Option<String>),
+    /// Of [`Statement::SendDue`](super::Statement::SendDue); none: it has failed.
+    SentDue(Option<Sent>),
     /// Of [`Statement::Heartbeat`](super::Statement::Heartbeat).
     Beat,
 }

@@ -81,6 +81,12 @@ impl Outcome {
     }
 
     pub fn unavailable(message: &Message, refusal: Refusal) -> Self {
+        if message.row.is_acked && refusal == Refusal::NoResponders {
+            let (target, seconds) = (&message.row.target, seconds(message));
+            let text =
+                format!("no stream keeps what is published to {target}: NATS found none for {seconds} s");
+            return Self::failed(Status::Unavailable, code::UNAVAILABLE, text);
+        }
         let error = refusal.on_the_wire().to_error(&message.row.target, seconds(message), version::spoken());
         Self::failed(Status::Unavailable, error.code, error.message)
     }

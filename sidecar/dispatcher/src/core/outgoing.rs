@@ -20,7 +20,8 @@ pub struct Outgoing<'m> {
     pub told: u32,
     /// Its priority, which the target is told.
     pub priority: Priority,
-    /// The time that is left for a reply; none for an event.
+    /// The time that is left for a reply; none for an event, and nothing for one that a stream is
+    /// to keep: for the answer of a service that hears it as well nobody waits.
     pub left: Option<Duration>,
 }
 
@@ -33,7 +34,10 @@ impl<'m> Outgoing<'m> {
             attempt: message.attempt,
             priority: message.lane.priority,
             told: message.attempt.saturating_add(message.ran.is_by_earlier_leader().into()),
-            left: message.deadline.map(|deadline| deadline.saturating_duration_since(now)),
+            left: match message.row.is_acked {
+                true => Some(Duration::ZERO),
+                false => message.deadline.map(|deadline| deadline.saturating_duration_since(now)),
+            },
         }
     }
 }

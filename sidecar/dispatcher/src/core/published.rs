@@ -26,6 +26,8 @@ pub struct Published {
     pub protocol: Protocol,
     /// The time within which a reply must come.
     pub budget: Budget,
+    /// It is an event that a stream is to keep: the reply is the acknowledgement of the stream.
+    pub is_acked: bool,
     /// By the database's clock.
     pub created_at: SystemTime,
     /// The milliseconds before it expires, measured by the database when it was read; negative

@@ -38,6 +38,27 @@ pub struct Reading {
     busy: Busy,
     /// Until when the next page is held back, as was found in this turn.
     hold: Option<Instant>,
+    below: BelowFloor,
+}
+
+/// The least pause between two looks for rows that came into the outbox below the floor.
+const PAUSE: Duration = Duration::from_millis(50);
+
+/// Rows that came into the outbox with ids below the floor, as those do that are sent at their
+/// time. They are looked for at once, and not only when a look back is due.
+struct BelowFloor {
+    /// The least id of rows that came after the begin of the last window.
+    least: Option<i64>,
+    /// The number of windows so far.
+    windows: u64,
+    /// The last window of which all rows are in hand.
+    read: u64,
+    /// The first window, and the last, that leave out rows that are not looked for yet.
+    left_out: Option<(u64, u64)>,
+    /// The last window that was in hand when the look back began that is under way.
+    looking: u64,
+    /// The next look, at the earliest.
+    next: Instant,
 }
 
 impl Reading {
@@ -52,7 +73,9 @@ impl Reading {
             Some(until) => (Reader::new(until.clone()), Some(Reader::of_window(seen, until))),
         };
         let (busy, hold, recall) = (Busy::default(), None, Recall::new(now));
-        Self { bell, ring_cost: RingCost::default(), reader, floor, width, recovery, recall, busy, hold }
+        let ring_cost = RingCost::default();
+        let below = BelowFloor { least: None, windows: 0, read: 0, left_out: None, looking: 0, next: now };
+        Self { bell, ring_cost, reader, floor, width, recovery, recall, busy, hold, below }
     }
 
     /// True while the bell is the dispatcher's.
@@ -155,6 +178,7 @@ impl Reading {
         self.bell.begun(Act::Read);
         self.busy.page = Some(now);
         if self.reader.is_between() {
+            self.window_begins();
             self.recall.window_begins();
         }
         (self.reader.window(), self.floor.first(), self.recall.doubts_unread())
@@ -176,6 +200,7 @@ impl Reading {
         let is_old = !self.reader.is_between();
         let more = self.reader.advance(cur, last, rows == limit);
         if !more {
+            self.below.read = self.below.windows;
             self.recall.window_ends();
         }
         match rows {
@@ -216,6 +241,40 @@ impl Reading {
         self.busy.look = true;
     }
 
+    /// A look back is under way.
+    pub fn look_back_begins(&mut self) {
+        self.below.looking = self.below.read;
+        self.look_begins();
+    }
+
+    /// Rows have come into the outbox, from this id on.
+    pub fn came_later(&mut self, least: i64) {
+        self.below.least = Some(self.below.least.map_or(least, |before| before.min(least)));
+    }
+
+    fn window_begins(&mut self) {
+        self.below.windows += 1;
+        // A window from before they came may show them or not; this one does, if it asks for their
+        // ids.
+        let Some(least) = self.below.least.take() else { return };
+        if self.floor.last_below().is_some_and(|last| least <= last) {
+            let now = self.below.windows;
+            self.below.left_out = Some((self.below.left_out.map_or(now, |(first, _)| first), now));
+        }
+    }
+
+    /// True if rows came into the outbox below the floor, and were not looked for yet.
+    pub fn expects_below(&self) -> bool {
+        self.below.left_out.is_some() || self.below.least.is_some()
+    }
+
+    /// When to look for rows that came into the outbox below the floor; none: there are none that
+    /// what was read shows.
+    pub fn below_due(&self) -> Option<Instant> {
+        let BelowFloor { read, left_out, next, .. } = self.below;
+        left_out.filter(|(first, _)| read >= *first && !self.busy.look).map(|_| next)
+    }
+
     /// True while a page of the recovery, or a look back, is under way.
     pub fn is_looking(&self) -> bool {
         self.busy.look
@@ -236,8 +295,12 @@ impl Reading {
 
     /// All below the floor that is visible in `until` is in hand; `drawn` is the last id that was
     /// drawn by then.
-    pub fn looked_back(&mut self, until: Snapshot, drawn: i64) {
+    pub fn looked_back(&mut self, until: Snapshot, drawn: i64, now: Instant) {
         self.busy.look = false;
+        let looking = self.below.looking;
+        let rest = self.below.left_out.filter(|(_, last)| looking < *last);
+        self.below.left_out = rest.map(|(first, last)| (first.max(looking + 1), last));
+        self.below.next = now + PAUSE;
         self.floor.looked_back(until, drawn);
     }
 
@@ -278,5 +341,40 @@ mod tests {
         assert_eq!(page(12, Some((7, 3)), 1), Found::More, "it shows what was visible at 9");
         assert_eq!(page(12, Some((10, 4)), 1), Found::Some(1));
         assert_eq!(page(12, None, 0), Found::Nothing);
+    }
+    #[test]
+    fn rows_that_came_below_the_floor_are_looked_for_when_a_window_has_left_them_out() {
+        let now = Instant::now();
+        let mut reading = Reading::new(Bell::new(Duration::ZERO, None, now), Snapshot::at(1), None, 100, now);
+        let window = |reading: &mut Reading, cur| {
+            reading.page_begins(now);
+            reading.page_read(Snapshot::at(cur), None, (0, 2), now);
+        };
+        for (at, drawn) in [(10, 250), (20, 260), (30, 390), (40, 400), (50, 410)] {
+            reading.look_back_begins();
+            reading.looked_back(Snapshot::at(at), drawn, now);
+        }
+        assert_eq!(reading.floor().last_below(), Some(199));
+        let later = now + PAUSE;
+        // One that reads ask for is not looked for.
+        reading.came_later(200);
+        window(&mut reading, 60);
+        assert_eq!(reading.below_due(), None);
+        // They come while a window is under way, and again while the look back is.
+        reading.page_begins(now);
+        reading.came_later(7);
+        reading.page_read(Snapshot::at(70), None, (0, 2), now);
+        assert_eq!((reading.expects_below(), reading.below_due()), (true, None), "no window shows them yet");
+        window(&mut reading, 80);
+        assert_eq!((reading.expects_below(), reading.below_due()), (true, Some(later)));
+        reading.look_back_begins();
+        assert_eq!(reading.below_due(), None, "one at a time");
+        reading.came_later(8);
+        window(&mut reading, 90);
+        reading.looked_back(Snapshot::at(80), 420, now);
+        assert_eq!(reading.below_due(), Some(later));
+        reading.look_back_begins();
+        reading.looked_back(Snapshot::at(90), 420, now);
+        assert_eq!((reading.expects_below(), reading.below_due()), (false, None));
     }
 }

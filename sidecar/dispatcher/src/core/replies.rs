@@ -35,12 +35,15 @@ impl Core {
             // A server with permissions lets a service publish to the reply subjects that name it.
             return self.count_dropped("responder");
         }
-        let said = answer::read(&uid, message.row.protocol, reply);
+        let said = answer::read(&message.row, reply);
         let by_others = matches!(
             said,
             Reply::Refused(Refusal::NoResponders) | Reply::Noise(Noise::Status | Noise::StreamAck)
         );
-        if !by_others && let Some(service) = self.lanes.presence(message.lane) {
+        if !by_others
+            && !message.row.is_acked
+            && let Some(service) = self.lanes.presence(message.lane)
+        {
             service.hear();
         }
         if attempt == QUESTION {

@@ -58,6 +58,11 @@ impl CursorSchedule {
         self.pace.due(below, behind)
     }
 
+    /// True from the begin of a look back until the cursor has moved, or stays.
+    pub fn is_moving(&self) -> bool {
+        self.pace.is_moving()
+    }
+
     /// A look back begins. Returns true if the cursor is to move after it.
     pub fn move_begins(&mut self, now: Instant) -> bool {
         let moves = self.pace.has_news();

@@ -3,6 +3,7 @@
 mod belts;
 mod events;
 mod forwards;
+mod later;
 mod moves;
 mod put_off;
 mod refusals;
@@ -64,6 +65,8 @@ impl Leader {
         leader.tell(Input::Clock(SystemTime::UNIX_EPOCH + Duration::from_secs(1_700_000_000)));
         leader.take("Heartbeat");
         leader.tell(Input::Done(Done::Beat));
+        leader.take("SendDue");
+        leader.tell(Input::Done(Done::SentDue(Some(Sent::default()))));
         leader
     }
 
@@ -76,6 +79,24 @@ impl Leader {
             owed: Vec::new(),
             stuck: None,
         })
+    }
+
+    /// A fresh one that has the bell and sleeps.
+    fn quiet() -> Self {
+        let mut leader = Self::fresh();
+        while !leader.core.reading.is_armed() {
+            let asked: Vec<_> = leader.statements.iter().map(name).collect();
+            if asked.contains(&"Page") {
+                leader.reads(Vec::new());
+            } else if asked.contains(&"Sleep") {
+                leader.take("Sleep");
+                leader.tell(Input::Done(Done::Slept { ours: true, leaders: 1 }));
+            } else {
+                leader.pass(Duration::from_millis(1));
+            }
+        }
+        leader.reads(Vec::new());
+        leader
     }
 
     /// Tells something, and notes what is asked for then.
@@ -228,6 +249,7 @@ fn row(id: i64, seconds: i32) -> Row {
         target,
         protocol: Protocol::JsonRpc,
         budget: Budget::from_seconds(seconds).expect("is a budget"),
+        is_acked: false,
         created_at: SystemTime::UNIX_EPOCH,
         expires_in: None,
         traceparent: TraceParent::root([1; 24], false),
@@ -263,6 +285,7 @@ fn name(statement: &Statement) -> &'static str {
         Statement::LookBack { .. } => "LookBack",
         Statement::MoveCursor(_) => "MoveCursor",
         Statement::Note { .. } => "Note",
+        Statement::SendDue(_) => "SendDue",
         Statement::TryToSettle => "TryToSettle",
         Statement::Heartbeat => "Heartbeat",
     }

@@ -108,5 +108,6 @@ impl Core {
 /// leader may have heard more than we.
 fn is_absent(message: &Message, service: &Presence, now: Instant, connection: u64) -> bool {
     let sent = message.deadline.and_then(|deadline| deadline.checked_sub(message.row.budget.duration()));
-    !message.ran.is_by_earlier_leader() && sent.is_some_and(|sent| service.is_absent(sent, now, connection))
+    let is_service = !message.row.is_acked && !message.ran.is_by_earlier_leader();
+    is_service && sent.is_some_and(|sent| service.is_absent(sent, now, connection))
 }

@@ -55,6 +55,7 @@ impl Core {
         self.reading.hold(None);
         self.begin_recall();
         if self.state == State::Leading {
+            self.begin_sending_due();
             self.begin_reading();
         }
         self.begin_handlers();
@@ -99,6 +100,11 @@ impl Core {
         self.schedule.move_due(below, self.reading.is_behind())
     }
 
+    /// When to look for what came into the outbox below the floor.
+    fn below_due(&self) -> Option<Instant> {
+        self.reading.below_due().filter(|_| !self.schedule.is_moving())
+    }
+
     /// True if the cursor may move: everything that was read is visible in one snapshot.
     pub(super) fn may_move(&self) -> bool {
         self.reading.is_between() && self.reading.has_recovered()
@@ -107,16 +113,20 @@ impl Core {
     /// Looks for what became visible below the floor. The cursor moves when that is known, and as
     /// far.
     fn begin_look_back(&mut self) {
-        let due = self.move_due().is_some_and(|due| self.now >= due);
         let held = self.reading.is_looking() || self.reading.is_held_back(self.now);
-        if due && !held && self.may_move() {
+        if held || !self.may_move() {
+            return;
+        }
+        if self.move_due().is_some_and(|due| self.now >= due) {
             let moves = self.schedule.move_begins(self.now);
             self.look_back(moves);
+        } else if self.below_due().is_some_and(|due| self.now >= due) {
+            self.look_back(false);
         }
     }
 
     pub(super) fn look_back(&mut self, moves: bool) {
-        self.reading.look_begins();
+        self.reading.look_back_begins();
         let (seen, until) = (self.reading.floor().seen().clone(), self.reading.seen().clone());
         let last = self.reading.floor().last_below();
         self.run(Statement::LookBack { seen, until, last, moves });
@@ -129,7 +139,9 @@ impl Core {
         drawn: i64,
         moves: bool,
     ) {
-        if !found.is_empty() {
+        // Those that are sent at their time have ids from before.
+        let expected = self.reading.expects_below();
+        if !found.is_empty() && !expected {
             tracing::warn!(
                 rows = found.len(),
                 "messages came with ids that were drawn long ago; they are sent now"
@@ -137,8 +149,11 @@ impl Core {
         }
         found.iter().for_each(|row| self.keep(row));
         owed.into_iter().for_each(|id| self.note_reply(id, true));
-        self.reading.looked_back(until, drawn);
-        if moves || !found.is_empty() {
+        self.reading.looked_back(until, drawn, self.now);
+        if !found.is_empty() {
+            self.schedule.news();
+        }
+        if moves || !(found.is_empty() || expected) {
             self.begin_move();
         } else {
             self.schedule.moved();
@@ -196,6 +211,7 @@ impl Core {
             Done::Moved => self.schedule.moved(),
             Done::Noted => self.schedule.noted(),
             Done::Tried(reason) => self.settling.tried(reason, self.now),
+            Done::SentDue(sent) => self.on_sent_due(sent),
             Done::Beat => self.pulse.beaten(),
         }
     }
@@ -240,14 +256,17 @@ impl Core {
             None if self.may_read() => self.reading.bell_due(),
             None => None,
         };
+        let leads = self.state == State::Leading;
         let times = [
             reads,
+            self.later.due().filter(|_| leads),
             self.messages.next_due(),
             self.lanes.rested_at(self.now).filter(|_| self.link.is_up()),
             self.settling.due(),
             self.link.echo_due(),
             self.link.patience_ends(),
             self.move_due().filter(|_| self.may_move()),
+            self.below_due().filter(|_| self.may_move()),
             self.reading.look_due(self.now),
             stop,
         ];

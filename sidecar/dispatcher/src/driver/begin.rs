@@ -58,6 +58,7 @@ pub(crate) async fn begin(
         server,
         missed,
         cancel_channel: app.config.service.cancel_channel(),
+        due_channel: app.config.service.due_channel(),
         claim,
         sending,
         again: app.link.again.listen(),

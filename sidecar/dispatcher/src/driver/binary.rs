@@ -1,12 +1,15 @@
-//! PostgreSQL's `pg_snapshot` and `xid8` in their binary form, so that a list of two hundred open
-//! transactions is not written and parsed as text at every read.
+//! PostgreSQL's `pg_snapshot`, `xid8` and `timestamptz` in their binary form, so that a list of two
+//! hundred open transactions is not written and parsed as text at every read.
 
 use std::error::Error;
 
 use bytes::{BufMut, BytesMut};
 use postgres_types::{FromSql, IsNull, ToSql, Type, accepts, to_sql_checked};
 
-use crate::core::snapshot::{Snapshot, Xid};
+use crate::core::{
+    moment::Moment,
+    snapshot::{Snapshot, Xid},
+};
 
 impl<'a> FromSql<'a> for Snapshot {
     fn from_sql(_: &Type, raw: &'a [u8]) -> Result<Self, Box<dyn Error + Sync + Send>> {
@@ -51,6 +54,24 @@ impl ToSql for Xid {
     }
 
     accepts!(XID8);
+    to_sql_checked!();
+}
+
+impl<'a> FromSql<'a> for Moment {
+    fn from_sql(_: &Type, raw: &'a [u8]) -> Result<Self, Box<dyn Error + Sync + Send>> {
+        Ok(Self(i64::from_be_bytes(raw.try_into()?)))
+    }
+
+    accepts!(TIMESTAMPTZ);
+}
+
+impl ToSql for Moment {
+    fn to_sql(&self, _: &Type, out: &mut BytesMut) -> Result<IsNull, Box<dyn Error + Sync + Send>> {
+        out.put_i64(self.0);
+        Ok(IsNull::No)
+    }
+
+    accepts!(TIMESTAMPTZ);
     to_sql_checked!();
 }
 

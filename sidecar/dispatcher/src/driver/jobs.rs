@@ -80,6 +80,7 @@ pub(crate) fn job(outbox: Arc<Outbox>, clock: &Clock, statement: Statement) -> J
         Statement::Note { unsettled, whole, read } => {
             async move { outbox.note_backlog(unsettled, whole, read).await.map(|()| Done::Noted) }.boxed()
         }
+        Statement::SendDue(from) => async move { outbox.send_due(from).await.map(Done::SentDue) }.boxed(),
         Statement::TryToSettle => async move { outbox.try_to_settle().await.map(Done::Tried) }.boxed(),
         Statement::Heartbeat => {
             let clock = clock.clone();

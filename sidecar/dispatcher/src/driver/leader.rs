@@ -19,7 +19,7 @@ use futures_util::{
     stream::{BoxStream, FuturesUnordered, ReadyChunks},
 };
 use tokio::sync::broadcast::{self, error::RecvError};
-use tokio_postgres::AsyncMessage;
+use tokio_postgres::{AsyncMessage, Notification};
 use tpro_runtime::{
     db::standby,
     failpoint,
@@ -36,7 +36,7 @@ use super::{
     handlers::Handlers,
     headers::incoming,
     jobs::{Job, job},
-    outbox::{Outbox, OutboxError},
+    outbox::{Outbox, OutboxError, told},
     sending::{Sending, TooLarge},
 };
 use crate::{
@@ -85,6 +85,7 @@ pub(crate) struct Leader {
     /// The server has said something that was dropped.
     pub(super) missed: Arc<AtomicBool>,
     pub(super) cancel_channel: String,
+    pub(super) due_channel: String,
     pub(super) claim: Claim,
     pub(super) sending: Sending,
     pub(super) again: AgainReceiver,
@@ -262,7 +263,7 @@ impl Leader {
             Event::Replies(Some(replies)) => self.on_replies(&replies, now),
             Event::Replies(None) => return Err(Fall::Nats),
             Event::Server(Some(AsyncMessage::Notification(notification))) => {
-                self.on_notification(notification.channel(), now);
+                self.on_notification(&notification, now);
             }
             Event::Server(Some(_)) | Event::Time | Event::Halt => {}
             Event::Server(None) => return Err(Fall::Closed),
@@ -317,13 +318,18 @@ impl Leader {
         self.core.handle(Input::Connection { up, number }, now);
     }
 
-    /// Somebody has published, or settled what is ours to settle.
-    fn on_notification(&mut self, channel: &str, now: Instant) {
-        let input = if channel == self.cancel_channel { Input::Cancelled } else { Input::Rung };
+    /// Somebody has published, now or for later, or settled what is ours to settle.
+    fn on_notification(&mut self, notification: &Notification, now: Instant) {
+        let input = match notification.channel() {
+            channel if channel == self.cancel_channel => Input::Cancelled,
+            channel if channel == self.due_channel => Input::DueSoon(told(notification.payload())),
+            _ => Input::Rung,
+        };
         self.core.handle(input, now);
         if self.missed.swap(false, Ordering::Relaxed) {
             // Among those that were dropped there may have been any.
             self.core.handle(Input::Cancelled, now);
+            self.core.handle(Input::DueSoon(None), now);
         }
     }
 }

@@ -4,6 +4,7 @@
 //! it and on nothing else, each a transaction of its own, pipelined as they come.
 
 mod asked;
+mod due;
 mod error;
 mod statements;
 #[cfg(test)]
@@ -21,8 +22,8 @@ use tpro_runtime::db::{is_refusal, is_shortage, plain};
 use tpro_wire::{name::ServiceName, priority::Priority, uid::Uid};
 use uuid::Uuid;
 
-pub(crate) use self::error::OutboxError;
 use self::{asked::Asked, error::unwritten, statements::Statements};
+pub(crate) use self::{due::told, error::OutboxError};
 use super::{forward, row};
 use crate::core::{
     Forward, Settled, Unreplied, Unwritten,
@@ -58,10 +59,11 @@ impl Outbox {
     }
 
     /// From now on the bell reaches this session, also that of sessions with an older library, and
-    /// the word that messages were cancelled.
+    /// the word that messages were cancelled or are due soon.
     pub async fn listen(&self, service: &ServiceName) -> Result<(), OutboxError> {
         // The name of a service is a plain identifier.
-        let channels = [service.channel(), service.old_channel(), service.cancel_channel()];
+        let channels =
+            [service.channel(), service.old_channel(), service.cancel_channel(), service.due_channel()];
         let sql = channels.map(|channel| format!("LISTEN {channel}")).join("; ");
         self.client
             .batch_execute(&sql)

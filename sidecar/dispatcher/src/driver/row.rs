@@ -4,11 +4,13 @@ use std::{borrow::Cow, sync::Arc};
 
 use bytes::Bytes;
 use serde::Deserialize;
+use serde_json::value::RawValue;
 use tokio_postgres::Row;
 use tpro_wire::{
     budget::Budget,
     envelope,
     headers::is_language,
+    limits::ACK_SECONDS,
     priority::Priority,
     protocol::Protocol,
     target::Target,
@@ -117,9 +119,6 @@ fn content(
     let Ok(protocol) = row.try_get::<_, &str>(column::PROTOCOL)?.parse() else {
         return broken(Some(uid), "protocol");
     };
-    let Ok(budget) = Budget::from_seconds(row.try_get(column::TIMEOUT)?) else {
-        return broken(Some(uid), "timeout");
-    };
     let Ok(traceparent) = row.try_get::<_, &str>(column::TRACEPARENT)?.parse() else {
         return broken(Some(uid), "traceparent");
     };
@@ -127,6 +126,10 @@ fn content(
     let headers: &str = row.try_get::<_, Option<&str>>(column::HEADERS)?.unwrap_or("{}");
     let known =
         if headers == "{}" { Known::default() } else { serde_json::from_str(headers).unwrap_or_default() };
+    let is_acked = is_acked(known.event);
+    let timeout: i32 = row.try_get(column::TIMEOUT)?;
+    let seconds = if is_acked && timeout == 0 { ACK_SECONDS } else { timeout };
+    let Ok(budget) = Budget::from_seconds(seconds) else { return broken(Some(uid), "timeout") };
     let payload = match protocol {
         Protocol::JsonRpc => Bytes::from(envelope::request(&uid, target.method(), body)),
         Protocol::Json => Bytes::copy_from_slice(body.as_bytes()),
@@ -137,6 +140,7 @@ fn content(
         target: target.clone(),
         protocol,
         budget,
+        is_acked,
         created_at: row.try_get(column::CREATED_AT)?,
         expires_in: row.try_get(column::EXPIRES_IN)?,
         traceparent,
@@ -158,4 +162,19 @@ struct Known<'a> {
     /// Set where a handler publishes, so that a circle of services ends (`Tx::publish`).
     #[serde(default, rename = "tpro-hops")]
     hops: Option<u32>,
+    #[serde(borrow, default)]
+    event: Option<&'a RawValue>,
+}
+
+/// True if headers say that a stream is to keep the event. An event that is no object is the
+/// user's own word.
+fn is_acked(event: Option<&RawValue>) -> bool {
+    #[derive(Deserialize)]
+    struct Event {
+        ack: bool,
+    }
+    event.is_some_and(|event| {
+        event.get().starts_with('{')
+            && serde_json::from_str::<Event>(event.get()).is_ok_and(|event| event.ack)
+    })
 }

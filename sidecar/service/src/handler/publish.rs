@@ -1,5 +1,7 @@
 //! A message a handler publishes with its transaction.
 
+use std::time::SystemTime;
+
 use serde::Serialize;
 use tpro_wire::{
     Protocol, Target, limits,
@@ -14,11 +16,15 @@ use crate::{host::Host, stage::Sent};
 ///
 /// ```
 /// # use tpro_service as tpro_sidecar;
+/// use std::time::{Duration, SystemTime};
+///
 /// use tpro_sidecar::{AnyBody, Fault, Publish, Tx};
 ///
 /// async fn paid(tx: Tx, bill: AnyBody) -> Result<(), Fault> {
 ///     tx.publish_with(Publish::to("mail.bill.send").timeout(60), &bill).await?;
 ///     tx.publish_with(Publish::to("audit.bill.paid").event(), &bill).await?;
+///     let tomorrow = SystemTime::now() + Duration::from_secs(86_400);
+///     tx.publish_with(Publish::to("mail.bill.remind").send_at(tomorrow), &bill).await?;
 ///     Ok(())
 /// }
 /// ```
@@ -30,13 +36,14 @@ pub struct Publish<'a> {
     headers: &'a str,
     protocol: Protocol,
     priority: i32,
+    send_at: Option<SystemTime>,
 }
 
 impl<'a> Publish<'a> {
     /// To `<service>.<entity>.<method_name>`, or with another space than our own in front; waits 15
     /// s for the reply.
     pub fn to(target: &'a str) -> Self {
-        Self { target, timeout: 15, headers: "{}", protocol: Protocol::JsonRpc, priority: 0 }
+        Self { target, timeout: 15, headers: "{}", protocol: Protocol::JsonRpc, priority: 0, send_at: None }
     }
 
     /// To the method of a request, as [`Publish::to`] does.
@@ -70,6 +77,13 @@ impl<'a> Publish<'a> {
         Self { priority, ..self }
     }
 
+    /// To be sent at this time, by the clock of the database, and not before: at most 30 days
+    /// ahead. What has passed is sent at once. The time to wait for the reply begins when it is
+    /// sent.
+    pub fn send_at(self, time: SystemTime) -> Self {
+        Self { send_at: Some(time), ..self }
+    }
+
     /// Publishes it. `hops` is the number of services that the message has passed through already:
     /// the dispatcher reads it from the row's headers and ends a circle of services.
     pub(crate) async fn send(
@@ -101,7 +115,7 @@ impl<'a> Publish<'a> {
             .query_one(
                 "/* tpro.publish */ SELECT tpro.publish(service_name => $1::text, entity => $2, method_name => $3, \
                  body => $4::text::jsonb, headers => $5::text::jsonb || $10::text::jsonb, \
-                 timeout => $6, protocol => $7, sender => $8, space_name => $9, priority => $11)",
+                 timeout => $6, protocol => $7, sender => $8, space_name => $9, priority => $11, send_at => $12)",
                 &[
                     &target.service(),
                     &target.entity(),
@@ -114,6 +128,7 @@ impl<'a> Publish<'a> {
                     &target.space(),
                     &passed,
                     &self.priority,
+                    &self.send_at,
                 ],
             )
             .await?;
@@ -128,8 +143,17 @@ impl<'a> Publish<'a> {
         let shape = Shape::of(body);
         rules::timeout(self.timeout)?;
         rules::priority(self.priority)?;
+        if let Some(time) = self.send_at {
+            rules::send_at(ahead(time))?;
+        }
         rules::headers(self.headers)?;
         rules::body(shape, limits::MAX_BODY)?;
         rules::body_for(self.protocol, shape)
     }
+}
+
+/// Microseconds from now until then.
+fn ahead(time: SystemTime) -> i64 {
+    let ahead = time.duration_since(SystemTime::now()).unwrap_or_default();
+    i64::try_from(ahead.as_micros()).unwrap_or(i64::MAX)
 }

@@ -5,6 +5,8 @@
 
 use std::sync::Arc;
 
+use tpro_wire::limits::TOLD_AHEAD;
+
 use super::{
     locks::LockKind,
     notify::Note,
@@ -64,6 +66,7 @@ impl Server {
                 self.notify(id, self.bell_channel(service), "".into());
             }
         }
+        self.tell_of_what_is_due(id);
         let Some(session) = self.sessions.get_mut(&id) else { return Ok(()) };
         let Some(transaction) = &mut session.transaction else { return Ok(()) };
         if !transaction.listens.is_empty() && session.channels.is_empty() {
@@ -80,6 +83,18 @@ impl Server {
         let xid = *transaction.xid.get_or_insert_with(|| self.transactions.begin());
         self.queue.push(xid, std::mem::take(&mut transaction.notes));
         Ok(())
+    }
+
+    /// Tells the leaders of the first that is due soon, of what the transaction has published to be sent later.
+    fn tell_of_what_is_due(&mut self, id: SessionId) {
+        let Some(session) = self.sessions.get_mut(&id) else { return };
+        let soon = session.shown + TOLD_AHEAD;
+        let later = session.transaction.as_mut().map(|transaction| std::mem::take(&mut transaction.later));
+        for (service, send_at) in later.unwrap_or_default() {
+            if send_at <= soon {
+                self.notify(id, self.due_channel(service), send_at.micros().to_string().into());
+            }
+        }
     }
 
     /// Lets everything go that the transaction had, and signals the listeners if it has notified.

@@ -225,6 +225,12 @@ impl Server {
             Statement::CommitPrepared(name) => return from(self.finish_prepared(&name, true)),
             Statement::RollbackPrepared(name) => return from(self.finish_prepared(&name, false)),
             Statement::Publish(service, messages) => return self.publish(id, service, messages, clock),
+            Statement::PublishLater(service, messages, send_at) => {
+                return self.publish_later(id, service, messages, send_at, clock);
+            }
+            Statement::SendDue(service, from, at_most) => {
+                return self.send_due(id, service, from, at_most, clock);
+            }
             Statement::Draw(service) => return from(self.draw(id, service).map(Answer::Number)),
             Statement::Read(service, window) => Answer::Page(self.read(view!(), service, &window)),
             Statement::LookBack(service, seen, until, last, after, rows) => {

@@ -8,6 +8,7 @@ use super::{
     server::Server,
     session::SessionId,
     snapshot::Snapshot,
+    sqlstate::SqlState,
     statement::{Answer, LookedBack, NewMessage, Page, Window},
     transactions::View,
     work::{Insert, Returns},
@@ -25,14 +26,34 @@ impl Server {
         messages: Vec<NewMessage>,
         now: Time,
     ) -> Flow {
-        let mut rows = Vec::with_capacity(messages.len());
+        let rows = match self.messages(session, service, messages, now) {
+            Ok(made) => made.into_iter().map(Row::Publish).collect(),
+            Err(state) => return Flow::error(state),
+        };
+        let transaction = self.sessions.get_mut(&session).and_then(|session| session.transaction.as_mut());
+        if let Some(transaction) = transaction {
+            // The trigger for each statement.
+            transaction.published.insert(service);
+        }
+        self.insert(
+            session,
+            Insert { service, rows, skips: false, inserted: Vec::new(), returns: Returns::Ids },
+        )
+    }
+
+    /// The rows of these messages, with ids.
+    pub(super) fn messages(
+        &mut self,
+        session: SessionId,
+        service: Service,
+        messages: Vec<NewMessage>,
+        now: Time,
+    ) -> Result<Vec<Message>, SqlState> {
+        let mut made = Vec::with_capacity(messages.len());
         for new in messages {
             let id = new.id.map_or_else(|| self.draw(session, service), Ok);
-            let (id, tx) = match id.and_then(|id| Ok((id, self.xid(session)?))) {
-                Ok(place) => place,
-                Err(state) => return Flow::error(state),
-            };
-            rows.push(Row::Publish(Message {
+            let (id, tx) = id.and_then(|id| Ok((id, self.xid(session)?)))?;
+            made.push(Message {
                 id,
                 uid: new.uid,
                 tx,
@@ -47,18 +68,9 @@ impl Server {
                 priority: new.priority,
                 headers: new.headers,
                 body: new.body,
-            }));
+            });
         }
-        let transaction = self.sessions.get_mut(&session).and_then(|session| session.transaction.as_mut());
-        if let Some(transaction) = transaction {
-            // The trigger for each statement.
-            transaction.published.insert(service);
-        }
-        let rows = rows.into();
-        self.insert(
-            session,
-            Insert { service, rows, skips: false, inserted: Vec::new(), returns: Returns::Ids },
-        )
+        Ok(made)
     }
 
     /// `outbox.read`, window by window as the statement does it.

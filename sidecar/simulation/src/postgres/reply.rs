@@ -54,15 +54,17 @@ impl Server {
         id: i64,
         uid: Option<u128>,
     ) -> Flow {
-        let Some(uid) = uid else { return Flow::error(SqlState::NO_DATA) };
         let error = "{\"code\": -32004, \"message\": \"cancelled by an operator\"}";
         let reply = Reply {
             mq_id: id,
-            uid,
+            uid: uid.unwrap_or_default(),
             status: "cancelled".into(),
             error: Some(error.into()),
             ..Reply::default()
         };
+        if uid.is_none() {
+            return self.cancel_later(session, service, id, reply);
+        }
         let rows = [Row::Reply(reply)].into();
         self.insert(
             session,

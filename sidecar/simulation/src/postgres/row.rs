@@ -42,6 +42,17 @@ pub struct Message {
     pub body: Arc<str>,
 }
 
+/// A row of `mq_later`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Later {
+    /// The message, as it goes into the outbox.
+    pub message: Message,
+    /// When it is to be sent.
+    pub send_at: Time,
+    /// It was deleted.
+    pub gone: bool,
+}
+
 /// A row of `mq_reply`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Reply {
@@ -118,6 +129,8 @@ pub struct Backlog {
 pub enum Row {
     /// Of the outbox.
     Publish(Message),
+    /// Of what is sent later.
+    Later(Later),
     /// A reply.
     Reply(Reply),
     /// Of the inbox: accepted.
@@ -137,6 +150,8 @@ pub enum Row {
 pub enum Table {
     /// `mq_publish`.
     Publish,
+    /// `mq_later`.
+    Later,
     /// `mq_reply`.
     Reply,
     /// `mq_receive`.
@@ -170,6 +185,7 @@ impl Row {
         let key = |table, uid, number| Key { service, table, uid, number };
         match self {
             Self::Publish(message) => key(Table::Publish, 0, message.id),
+            Self::Later(later) => key(Table::Later, 0, later.message.id),
             Self::Reply(reply) => key(Table::Reply, 0, reply.mq_id),
             Self::Receive(receive) => key(Table::Receive, receive.uid, receive.run.into()),
             Self::Outcome(outcome) => key(Table::Outcome, outcome.uid, 0),

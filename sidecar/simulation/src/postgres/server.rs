@@ -213,10 +213,11 @@ impl Server {
         self.heap.get(&key, View { transactions: &self.transactions, snapshot: &snapshot, own: None })
     }
 
-    /// True if a message of this id and uid is committed.
+    /// True if a message of this id and uid is committed, to be sent now or later.
     pub fn is_published(&self, service: Service, id: i64, uid: u128) -> bool {
-        let row = self.row(Key { service, table: Table::Publish, uid: 0, number: id });
-        matches!(row, Some(Row::Publish(message)) if message.uid == uid)
+        let row = |table| self.row(Key { service, table, uid: 0, number: id });
+        matches!(row(Table::Publish), Some(Row::Publish(message)) if message.uid == uid)
+            || matches!(row(Table::Later), Some(Row::Later(later)) if later.message.uid == uid)
     }
 
     /// The committed reply of a message.
@@ -281,6 +282,11 @@ impl Server {
     /// The channel on which a service's leader learns that something was cancelled.
     pub fn cancel_channel(&self, service: Service) -> Arc<str> {
         format!("cancelled_in_{}", self.schema(service)).into()
+    }
+
+    /// The channel on which a service's leader learns that something is due soon.
+    pub fn due_channel(&self, service: Service) -> Arc<str> {
+        format!("due_in_{}", self.schema(service)).into()
     }
 
     /// The transaction that this session's statement waits for.

@@ -1,6 +1,10 @@
 //! A session of a client, and its transaction.
 
-use std::{collections::BTreeSet, sync::Arc, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+    time::Duration,
+};
 
 use super::{notify::Note, row::Service, work::Waiting, xid::Xid};
 use crate::time::Time;
@@ -93,6 +97,8 @@ pub struct Transaction {
     pub failed: bool,
     /// Services whose outbox it has inserted into.
     pub published: BTreeSet<Service>,
+    /// Services for which it has published what is sent later, and the first time of that.
+    pub later: BTreeMap<Service, Time>,
     /// Its notifications.
     pub notes: Vec<Note>,
     /// Channels that it begins to listen on.

@@ -66,6 +66,19 @@ pub struct Page {
     pub rows: Vec<(Message, bool)>,
 }
 
+/// What `tpro.send_due` has found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SentDue {
+    /// Rows that went into the outbox.
+    pub rows: usize,
+    /// The least id of them.
+    pub least: Option<i64>,
+    /// All that was to be sent before then has gone.
+    pub upto: Option<Time>,
+    /// The time until the next one is due.
+    pub next: Option<Duration>,
+}
+
 /// A message to be taken into the inbox.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Taking {
@@ -157,6 +170,10 @@ pub enum Statement {
     Notify(Arc<str>, Arc<str>),
     /// INSERT into the outbox.
     Publish(Service, Vec<NewMessage>),
+    /// INSERT into what is sent later, at this time.
+    PublishLater(Service, Vec<NewMessage>, Time),
+    /// `outbox.send_due`: from this time on, so many at most.
+    SendDue(Service, Option<Time>, usize),
     /// `nextval`.
     Draw(Service),
     /// `outbox.read`.
@@ -248,6 +265,8 @@ pub enum Answer {
     Identity(u32, Time),
     /// A page of the outbox.
     Page(Page),
+    /// What went into the outbox at its time.
+    SentDue(SentDue),
     /// Messages, whole.
     Messages(Vec<Message>),
     /// Ids.

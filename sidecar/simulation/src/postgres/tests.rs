@@ -464,3 +464,36 @@ fn the_place_is_known_from_which_on_ids_are_given_out_again() {
     let session = bench.connect();
     assert_eq!(bench.publish(session, 1), ids[..1]);
 }
+
+#[test]
+fn what_is_sent_later_goes_into_the_outbox_at_its_time_and_who_has_it_in_hand_is_passed_over() {
+    let mut bench = Bench::new();
+    let (leader, publisher, operator) = (bench.connect(), bench.connect(), bench.connect());
+    bench.run(leader, Statement::Listen("due_in_main_service".into())).expect("listens");
+    let second = |n: u64| Time::of_micros(n * 1_000_000);
+    let seen = bench.server.snapshot();
+    for at in [5, 200, 3] {
+        let later = Statement::PublishLater(MAIN, vec![NewMessage::default()], second(at));
+        bench.run(publisher, later).expect("is published");
+    }
+    let told: Vec<String> =
+        bench.server.take_notes(leader).into_iter().map(|note| note.payload.to_string()).collect();
+    assert_eq!(told, ["5000000", "3000000"], "the other is not due within a minute");
+    let due = |from| Statement::SendDue(MAIN, from, 256);
+    let sent = |rows, least, upto, next| {
+        Ok(Answer::SentDue(SentDue { rows, least, upto, next: Some(Duration::from_millis(next)) }))
+    };
+    assert_eq!(bench.run(leader, due(None)), sent(0, None, None, 3_000));
+    assert_eq!(bench.read(leader, window(seen.clone())).1, []);
+    bench.now = second(6);
+    bench.run(operator, Statement::Begin).expect("begins");
+    assert_eq!(bench.run(operator, Statement::Cancel(MAIN, 3)), Ok(Flag(true)));
+    assert_eq!(bench.run(leader, due(None)), sent(1, Some(1), Some(second(3)), 100), "3 is in his hand");
+    bench.run(operator, Statement::Rollback).expect("rolls back");
+    assert_eq!(bench.run(leader, due(Some(second(3)))), sent(1, Some(3), Some(second(3)), 194_000));
+    assert_eq!(bench.read(leader, window(seen)).1.into_iter().map(|(_, id)| id).collect::<Vec<_>>(), [1, 3]);
+    assert_eq!(bench.run(operator, Statement::Cancel(MAIN, 2)), Ok(Flag(true)));
+    assert_eq!(bench.server.reply_of(MAIN, 2).map(|reply| reply.status), Some("cancelled".into()));
+    bench.now = second(300);
+    assert!(matches!(bench.run(leader, due(None)), Ok(Answer::SentDue(SentDue { rows: 0, next: None, .. }))));
+}

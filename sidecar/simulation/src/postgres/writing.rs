@@ -191,6 +191,7 @@ fn is_bad(row: &Row) -> bool {
 fn id_of(row: &Row) -> Option<i64> {
     match row {
         Row::Publish(message) => Some(message.id),
+        Row::Later(later) => Some(later.message.id),
         _ => None,
     }
 }

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use super::plan::Letter;
+use super::{ASK_TIME, plan::Letter};
 use crate::time::Time;
 
 /// The fate of a message.
@@ -14,6 +14,8 @@ pub struct Fate {
     pub transaction: Option<usize>,
     /// The message.
     pub letter: Letter,
+    /// When it is to be sent, if that is not at once.
+    pub due: Option<Time>,
     /// When its uid was made.
     pub made: Time,
     /// Its number in the outbox.
@@ -55,6 +57,8 @@ pub struct Book {
     /// When the clock of the database has jumped so far that messages may seem to come from the
     /// future.
     pub jumps: Vec<Time>,
+    /// When the clock of the database has changed, by how much ever.
+    pub clocks: Vec<Time>,
     /// When the database has lost a part of what was committed, the last time.
     pub lost: Option<Time>,
     /// Requests or replies were doubled.
@@ -76,6 +80,12 @@ impl Book {
                 && trouble.source.is_none_or(|of| Some(of) == source)
         };
         self.troubles.iter().any(meets)
+    }
+
+    /// True if the clock of the database has kept its pace from the INSERT of this message until
+    /// then, and since the last time before it that a copy may have asked for the time.
+    pub fn has_kept_time(&self, fate: &Fate, until: Time) -> bool {
+        !self.clocks.iter().any(|changed| fate.made <= *changed + ASK_TIME && *changed <= until)
     }
 
     /// True if the clock has jumped while this message was on its way.

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use tpro_dispatcher::core::{Action, Done, End, HandlerEnd, Input, Notice, Question, Statement};
 
 /// The states that a core can come to, as far as they are seen from outside.
-const ALL: [&str; 59] = [
+const ALL: [&str; 62] = [
     "action:abandon",
     "action:ask-echo",
     "action:ask-go",
@@ -34,6 +34,8 @@ const ALL: [&str; 59] = [
     "done:recalled-owed",
     "done:recovered",
     "done:recovered-owed",
+    "done:sent-due",
+    "done:sent-due-nothing",
     "done:settled",
     "done:settled-fewer",
     "done:settled-held",
@@ -50,6 +52,7 @@ const ALL: [&str; 59] = [
     "input:back",
     "input:cancelled",
     "input:connection-down",
+    "input:due-soon",
     "input:reply",
     "input:reply-no-responders",
     "input:reply-state",
@@ -146,6 +149,7 @@ impl Coverage {
                 HandlerEnd::Unwritten => "handled:unwritten",
                 HandlerEnd::Written => "handled:written",
             }),
+            Input::DueSoon(_) => self.at("input:due-soon"),
             Input::Done(done) => self.done(done),
             _ => {}
         }
@@ -192,7 +196,10 @@ impl Coverage {
             }
             Done::Moved => self.at("done:moved"),
             Done::Tried(_) => self.at("done:tried"),
-            Done::Forwards(_) | Done::Noted | Done::Beat => {}
+            Done::SentDue(Some(sent)) => {
+                self.at(if sent.rows == 0 { "done:sent-due-nothing" } else { "done:sent-due" });
+            }
+            Done::SentDue(None) | Done::Forwards(_) | Done::Noted | Done::Beat => {}
         }
     }
 

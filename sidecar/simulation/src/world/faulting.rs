@@ -170,6 +170,7 @@ impl World {
         let before = self.database.clock(now);
         self.database.set_clock(AHEAD + jump);
         let after = self.database.clock(now);
+        self.book.clocks.push(now);
         self.note(format_args!("the clock of the database goes from {before:?} to {after:?}"));
         if (after - before).max(before - after) >= SMALL_JUMP {
             self.book.jumps.push(now);

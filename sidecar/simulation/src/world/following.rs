@@ -141,6 +141,7 @@ impl World {
         self.processes[at].asked = None;
         self.ask(session, Statement::Listen(self.database.bell_channel(service)));
         self.ask(session, Statement::Listen(self.database.cancel_channel(service)));
+        self.ask(session, Statement::Listen(self.database.due_channel(service)));
         self.hear_replies(at);
         self.inquire(at, session);
     }

@@ -6,14 +6,14 @@
 use std::time::Duration;
 
 use tpro_dispatcher::core::{
-    Done, LaneId, Statement, Trouble, Unreplied, Unwritten, Waiting, Writing,
+    AT_MOST, Done, LaneId, Sent, Statement, Trouble, Unreplied, Unwritten, Waiting, Writing,
     published::Row,
     reader::Window,
     recovery::{PAGE, Recovered},
     snapshot::{Snapshot, Xid},
 };
 
-use super::{line::Ended, names::SERVICES, rows};
+use super::{clock, line::Ended, names::SERVICES, rows};
 use crate::{
     postgres::{self, Answer, Service, SqlState},
     time::Time,
@@ -61,6 +61,7 @@ pub enum Job {
     MoveCursor { clean: bool },
     Note,
     TryToSettle,
+    SendDue,
     Heartbeat,
 }
 
@@ -104,6 +105,10 @@ pub fn begin(service: Service, statement: Statement) -> Next {
         Statement::Note { unsettled, whole, read } => {
             Next::Ask(Job::Note, Sql::NoteBacklog(service, unsettled, whole, read))
         }
+        Statement::SendDue(from) => {
+            let at_most = usize::try_from(AT_MOST).unwrap_or(usize::MAX);
+            Next::Ask(Job::SendDue, Sql::SendDue(service, from.map(clock::of_moment), at_most))
+        }
         Statement::TryToSettle => Next::Ask(Job::TryToSettle, Sql::TryToSettle(service)),
         Statement::Heartbeat => Next::Ask(Job::Heartbeat, Sql::Heartbeat),
     }
@@ -127,6 +132,7 @@ impl Job {
             }
             // The old one is as good, only older.
             (Self::MoveCursor { clean: false }, Err(SqlState::DISK_FULL)) => return Next::Done(Done::Moved),
+            (Self::SendDue, Err(SqlState::DISK_FULL)) => return Next::Done(Done::SentDue(None)),
             (Self::TryToSettle, Err(SqlState::DISK_FULL)) => {
                 return Next::Done(Done::Tried(Some(SqlState::DISK_FULL.0.to_owned())));
             }
@@ -214,6 +220,11 @@ impl Job {
             }
             (Self::MoveCursor { .. }, Answer::Count(_)) => Next::Done(Done::Moved),
             (Self::Note, Answer::Count(_)) => Next::Done(Done::Noted),
+            (Self::SendDue, Answer::SentDue(sent)) => {
+                let postgres::SentDue { rows, least, upto, next } = sent;
+                let (rows, upto) = (rows as u64, upto.map(clock::moment));
+                Next::Done(Done::SentDue(Some(Sent { rows, least, upto, next })))
+            }
             (Self::TryToSettle, Answer::Done) => Next::Done(Done::Tried(None)),
             (Self::Heartbeat, Answer::Time(_)) => Next::Done(Done::Beat),
             (_, answer) => unreachable!("no statement of the core is answered by {answer:?} here"),

@@ -238,10 +238,17 @@ impl World {
         if !matches!(self.processes[at].lead, Lead::Leads(of, _) if of == session) {
             return;
         }
-        let cancelled = self.database.cancel_channel(Service(self.processes[at].service));
+        let service = Service(self.processes[at].service);
+        let (cancelled, due) = (self.database.cancel_channel(service), self.database.due_channel(service));
         for note in notes {
-            let is_cancel = note.channel == cancelled;
-            self.tell(at, |_| Some(if is_cancel { Input::Cancelled } else { Input::Rung }));
+            let moment = note.payload.parse().ok().map(|micros| clock::moment(Time::of_micros(micros)));
+            self.tell(at, |_| {
+                Some(match &note.channel {
+                    channel if *channel == cancelled => Input::Cancelled,
+                    channel if *channel == due => Input::DueSoon(moment),
+                    _ => Input::Rung,
+                })
+            });
         }
     }
 

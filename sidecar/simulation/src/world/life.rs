@@ -99,6 +99,7 @@ impl World {
             service,
             transaction,
             letter: letter.clone(),
+            due: None,
             made: self.now(),
             id: None,
             committed: None,

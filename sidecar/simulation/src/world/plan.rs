@@ -15,6 +15,9 @@ const SHORTEST_FAULT: Duration = Duration::from_millis(1);
 /// The time in which messages are published and faults begin.
 pub const BUSY: Duration = Duration::from_secs(40);
 
+/// The farthest ahead that a message is to be sent.
+const LATEST: Duration = Duration::from_secs(12);
+
 /// The way in which a target serves a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Way {
@@ -75,6 +78,8 @@ pub struct Transaction {
     pub open: Duration,
     /// Its end.
     pub conclusion: Conclusion,
+    /// Its messages are to be sent so long after their INSERT.
+    pub later: Option<Duration>,
     /// The time between the draw of its ids and its begin.
     pub early: Option<Duration>,
     /// Its publisher waits for a database that is away.
@@ -214,7 +219,8 @@ fn transaction(random: &mut Random, knobs: &Knobs, at: Time) -> Transaction {
         (spread(random, Duration::from_secs(1)), spread(random, most))
     });
     let early = random.one_in(20).then(|| spread(random, Duration::from_secs(15)));
-    Transaction { at, service, letters, open, conclusion, early, waits: !random.one_in(3), cancel }
+    let later = random.one_in(8).then(|| spread(random, LATEST));
+    Transaction { at, service, letters, open, conclusion, later, early, waits: !random.one_in(3), cancel }
 }
 
 fn letter(random: &mut Random, knobs: &Knobs) -> Letter {

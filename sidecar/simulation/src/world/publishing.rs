@@ -72,7 +72,12 @@ impl World {
     pub(super) fn begin_to_publish(&mut self, at: usize, service: usize, uids: Vec<u128>) {
         // A publisher without a database publishes nothing.
         let Some(session) = self.connect(Owner::Publisher(at), None) else { return };
-        let now = self.database.clock(self.now());
+        let later = self.plan.transactions.get(at).and_then(|transaction| transaction.later);
+        for uid in &uids {
+            let (due, fate) = (later.map(|later| self.now() + later), self.book.fates.get_mut(uid));
+            fate.expect("is in the book").due = due;
+        }
+        let now = self.database.clock(self.now()) + later.unwrap_or_default();
         let mut drawn = self.drawn.get(&at).cloned().unwrap_or_default().into_iter();
         let messages = uids.iter().map(|uid| {
             let letter = &self.book.fates[uid].letter;
@@ -95,7 +100,13 @@ impl World {
         let messages = messages.collect();
         self.publishers.insert(at, Publishing { session, uids, commits: false });
         self.ask(session, Statement::Begin);
-        self.ask(session, Statement::Publish(Service(service), messages));
+        self.ask(
+            session,
+            match later {
+                Some(_) => Statement::PublishLater(Service(service), messages, now),
+                None => Statement::Publish(Service(service), messages),
+            },
+        );
     }
 
     pub(super) fn publisher_hears(&mut self, at: usize, session: SessionId, ended: Ended) {

@@ -8,7 +8,7 @@ use std::{
 };
 
 use tpro_dispatcher::core::Input;
-use tpro_wire::headers;
+use tpro_wire::{headers, limits::DUE_CHECK};
 
 use super::{
     Finished, World,
@@ -30,6 +30,9 @@ use crate::{
 const PROMPT: (Duration, Duration) = (Duration::from_millis(1_500), Duration::from_millis(700));
 /// A lane with so much room is never full.
 const ROOMY: usize = 64;
+/// A reply with a handler is written so much later, when as many come at once as a run has: four at
+/// a time, and each commit may rest in each of its phases.
+const HANDLED: Duration = Duration::from_secs(1);
 /// A leader looks below the floor this often.
 const LOOKS_BACK: Duration = Duration::from_millis(5_500);
 /// An outcome that says that nobody answered has its reason at most so long before.
@@ -68,6 +71,8 @@ impl World {
             .iter()
             .filter(|(_, fate)| fate.committed.is_some() && fate.settled.is_none())
             .filter(|(uid, _)| !replied.contains(uid))
+            // By a clock that was put back its time may not have come.
+            .filter(|(_, fate)| fate.due.is_none() || self.book.has_kept_time(fate, self.now()))
             .map(|(uid, fate)| format!("message {:?} of {uid:x} is not settled: {fate:?}", fate.id))
             .collect();
         self.book.broken.extend(waiting);
@@ -248,23 +253,45 @@ impl World {
         let (Some(committed), Some(settled), Some(id)) = (fate.committed, fate.settled, fate.id) else {
             return;
         };
+        if let (Some(due), Some(sent)) = (fate.due, fate.sent)
+            && sent < due
+            && self.book.has_kept_time(fate, sent)
+        {
+            broken.push(format!(
+                "message {id} of {} was sent {:?} early",
+                SERVICES[fate.service],
+                due - sent
+            ));
+        }
+        // What waits for its time has a reason.
+        let committed = fate.due.map_or(committed, |due| due.max(committed));
         let is_troubled = |from, until| self.book.is_troubled(from, until, Some(fate));
         // With its outcome lost and its accept kept, a message seems to be at work until its deadline.
         let may_be_half = self.book.lost.is_some_and(|lost| committed <= lost);
         let is_plain = !self.plan.knobs.tight
             && fate.letter.way != Way::Nobody
             && !may_be_half
-            && !self.book.has_jumped(fate, settled);
+            && !self.book.has_jumped(fate, settled)
+            && (fate.due.is_none() || self.book.has_kept_time(fate, settled));
         let transaction = fate.transaction.and_then(|at| self.plan.transactions.get(at));
         let was_cancelled = transaction.is_some_and(|transaction| transaction.cancel.is_some());
         // What is prepared while the dispatcher sleeps cannot ring when it is committed.
         let is_prepared =
             |transaction: &Transaction| matches!(transaction.conclusion, Conclusion::Prepare(_));
         let poll = self.plan.knobs.slow_poll.filter(|_| transaction.is_some_and(is_prepared));
+        // Nor does it tell of what is due soon, which is found by looking.
+        let looks = fate.due.filter(|_| transaction.is_some_and(is_prepared)).map(|_| DUE_CHECK);
         let prompt = if self.plan.knobs.lane >= ROOMY { PROMPT.1 } else { PROMPT.0 };
         // Ids that were drawn before lie below the floor, where the leader looks now and then.
         let early = transaction.and_then(|transaction| transaction.early).map(|_| LOOKS_BACK);
-        let limit = poll.unwrap_or_default() + early.unwrap_or_default() + fate.letter.work + prompt;
+        // Handlers write few replies at a time, each in a commit of its own.
+        let written = if fate.letter.handled { HANDLED } else { Duration::ZERO };
+        let limit = poll.unwrap_or_default()
+            + looks.unwrap_or_default()
+            + early.unwrap_or_default()
+            + fate.letter.work
+            + prompt
+            + written;
         if is_plain && !was_cancelled && settled - committed > limit && !is_troubled(committed, settled) {
             broken.push(format!(
                 "message {id} of {} waited {:?} without a reason",
@@ -302,6 +329,7 @@ fn is_failure(reply: &Reply) -> bool {
 pub fn uids(rows: &[Row]) -> BTreeSet<u128> {
     let uid = |row: &Row| match row {
         Row::Publish(message) => Some(message.uid),
+        Row::Later(later) => Some(later.message.uid),
         Row::Reply(reply) => Some(reply.uid),
         Row::Receive(receive) => Some(receive.uid),
         Row::Outcome(outcome) => Some(outcome.uid),

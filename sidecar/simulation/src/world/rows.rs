@@ -66,6 +66,7 @@ fn published(message: &postgres::Message, at: Time) -> Published {
         target,
         protocol: Protocol::JsonRpc,
         budget: Budget::from_seconds(message.timeout).expect("is a budget"),
+        is_acked: false,
         created_at: wall(message.created_at),
         expires_in: message.expires_at.map(|expires| left(expires, at)),
         traceparent: TraceParent::root([1; 24], false),

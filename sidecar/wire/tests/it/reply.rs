@@ -1,7 +1,7 @@
 use proptest::prelude::*;
 use tpro_wire::envelope::{NotAnswer, failure, success};
 use tpro_wire::error::{RpcError, code};
-use tpro_wire::reply::{Noise, Reply, read, responder};
+use tpro_wire::reply::{Noise, Reply, read, read_ack, responder};
 use tpro_wire::{Protocol, Refusal, Uid, headers};
 
 use crate::support::{json, mutated, uid};
@@ -97,6 +97,24 @@ fn the_acknowledgement_of_a_stream_is_nobodys_answer() {
     let alike = said(Protocol::Json, &[], r#"{"stream":"x","seq":1,"more":2}"#);
     assert!(matches!(alike, Reply::Result(_)));
     assert!(matches!(said(Protocol::Json, &[], r#"["x",1]"#), Reply::Result(_)));
+}
+
+#[test]
+fn an_event_that_a_stream_is_to_keep_is_settled_by_the_word_of_the_stream_and_by_nobody_elses() {
+    let kept = r#"{"stream":"ORDERS","seq":17,"duplicate":true}"#;
+    assert!(matches!(read_ack(None, kept.as_bytes()), Reply::Result(raw) if raw.get() == kept));
+    let full = r#"{"error":{"code":503,"err_code":10077,"description":"maximum messages exceeded"},"stream":"ORDERS","seq":0}"#;
+    let Reply::Error(error) = read_ack(None, full.as_bytes()) else { panic!("it is refused") };
+    assert_eq!(
+        (error.code, error.message.as_str()),
+        (code::STREAM, "stream ORDERS does not keep it: maximum messages exceeded")
+    );
+    assert!(matches!(read_ack(Some(503), b""), Reply::Refused(Refusal::NoResponders)));
+    assert!(matches!(read_ack(Some(408), kept.as_bytes()), Reply::Noise(Noise::Status)));
+    let answer = success(&the_uid().into(), "1");
+    for other in [&answer[..], b"", b"null", b"7", br#"["ORDERS",17]"#, br#"{"stream":"x"}"#, b"\xff"] {
+        assert!(matches!(read_ack(None, other), Reply::Noise(Noise::NoAck)), "{other:?}");
+    }
 }
 
 #[test]

@@ -32,6 +32,10 @@ const NOTE_BACKLOG: &str = "/* backlog.note */ \
     FROM s WHERE (b.unsettled, b.upto) IS DISTINCT FROM \
         ($1, CASE WHEN $2 THEN s.last_value ELSE greatest(b.upto, $3) END)";
 
+/// outbox.send_due: what is due goes into the outbox.
+const SEND_DUE: &str = "/* outbox.send_due */ \
+    SELECT sent, least_id, upto, next_in_ms, refused FROM tpro.send_due($1, $2, $3)";
+
 /// bell.sleep: takes the bell, and counts who is woken by a notification at least.
 const SLEEP: &str = "/* bell.sleep */ \
     SELECT tpro.sleep($1), (SELECT count(*) FROM tpro.locks l WHERE l.lock = 'leader')";
@@ -75,6 +79,7 @@ pub(crate) struct Statements {
     pub note_backlog: Statement,
     pub sleep: Statement,
     pub wake: Statement,
+    pub send_due: Statement,
     pub heartbeat: Statement,
     /// Text, since a DO takes no parameters and is not prepared.
     pub try_settle: String,
@@ -110,6 +115,7 @@ impl Statements {
             note_backlog: prepare("backlog.note", NOTE_BACKLOG).await?,
             sleep: prepare("bell.sleep", SLEEP).await?,
             wake: prepare("bell.wake", "/* bell.wake */ SELECT tpro.wake($1)").await?,
+            send_due: prepare("outbox.send_due", SEND_DUE).await?,
             heartbeat: prepare("leader.heartbeat", "/* leader.heartbeat */ SELECT clock_timestamp()").await?,
             try_settle: TRY_SETTLE.replace("{schema}", schema).replace("{swallowed}", SWALLOWED),
         })

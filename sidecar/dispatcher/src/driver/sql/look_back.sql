@@ -4,9 +4,9 @@
 -- $1 looked back up to here; $2 the snapshot to look up to, an older one than now; $3 the last id below the floor; $4, $5 the
 -- place after which the page begins, at first (xmin of $1 - 1, greatest id); $6 page size.
 --
--- Guard: what is below the floor is looked for here and nowhere else, what is not is outbox.read's. Nothing is expected here but
--- a row with an id that was drawn long before its transaction began, and what somebody has put back. So the scan of each
--- partition begins behind the transactions that were over in $1, and finds nothing.
+-- Guard: what is below the floor is looked for here and nowhere else, what is not is outbox.read's. Little is expected here: a
+-- message that was sent at its time, a row with an id that was drawn long before its transaction began, what somebody has put
+-- back. So the scan of each partition begins behind the transactions that were over in $1, and mostly finds nothing.
 SELECT q.tx::xid8, q.id::bigint, q.lane,
        (SELECT true FROM {schema}.mq_reply r WHERE r.mq_id = q.id) AS settled, q.forwards, q.priority
 FROM (

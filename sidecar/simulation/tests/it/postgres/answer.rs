@@ -57,7 +57,9 @@ pub fn of_simulation(answer: &Answer) -> Vec<String> {
         Answer::Outcomes(outcomes) => {
             outcomes.iter().map(|(uid, answer)| format!("{uid:x} {answer}")).collect()
         }
-        Answer::Time(_) | Answer::Identity(..) => panic!("{answer:?} is no part of a script"),
+        Answer::Time(_) | Answer::Identity(..) | Answer::SentDue(_) => {
+            panic!("{answer:?} is no part of a script")
+        }
     }
 }
 

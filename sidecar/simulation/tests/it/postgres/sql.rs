@@ -100,7 +100,12 @@ pub fn write(statement: &Statement, translation: &Translation) -> String {
         }
         Statement::TakeXid => "SELECT pg_current_xact_id()".into(),
         Statement::Snapshot => "SELECT pg_current_snapshot()".into(),
-        Statement::Heartbeat | Statement::Identity | Statement::TryToSettle(_) | Statement::Depose(_) => {
+        Statement::Heartbeat
+        | Statement::Identity
+        | Statement::TryToSettle(_)
+        | Statement::Depose(_)
+        | Statement::PublishLater(..)
+        | Statement::SendDue(..) => {
             panic!("{statement:?} is no part of a script")
         }
         Statement::Listen(channel) => format!("LISTEN {channel}"),
