@@ -15,7 +15,14 @@ use crate::traffic::Mark;
 const TOLD: usize = 20;
 
 /// Counts that must be zero, each with its name.
-const NONE: [(&str, &str); 9] = [
+const NONE: [(&str, &str); 10] = [
+    (
+        "messages were sent before their time",
+        // A uid begins with the milliseconds at which it was made: when the message went.
+        "SELECT count(*) FROM main_service.mq_publish p
+          WHERE (p.headers ->> 'due')::int8 > ('x' || left(replace(p.uid::text, '-', ''), 12))::bit(48)::int8
+            AND p.expires_at IS DISTINCT FROM 'epoch'",
+    ),
     (
         "messages have more than one effect of a transactional handler",
         "SELECT count(*) FROM (SELECT e.uid FROM public.effect e WHERE EXISTS

@@ -172,7 +172,7 @@ impl Draft<'_> {
                 let (mark, ask) = self.ask();
                 self.entry.kept.push(mark);
                 // It also waits for the reply, if there is one to wait for.
-                self.alone(&format!("CALL tpro.request({})", ask.arguments())).await
+                self.alone(&format!("CALL tpro.request({})", ask.request())).await
             }
         }
     }
@@ -202,7 +202,7 @@ impl Draft<'_> {
     async fn once(&mut self) -> Result {
         let (mark, call) = self.doubt.take().unwrap_or_else(|| {
             let (mark, ask) = self.ask();
-            (mark, format!("SELECT * FROM tpro.publish_once('mark-{mark}', {})", ask.arguments()))
+            (mark, format!("SELECT * FROM tpro.publish_once('mark-{mark}', {})", ask.publish()))
         });
         self.entry.kept.push(mark);
         *self.doubt = Some((mark, call.clone()));
@@ -323,6 +323,6 @@ impl Draft<'_> {
     fn publish(&mut self) -> String {
         let (mark, ask) = self.ask();
         self.entry.kept.push(mark);
-        format!("SELECT tpro.publish({})", ask.arguments())
+        format!("SELECT tpro.publish({})", ask.publish())
     }
 }

@@ -1,6 +1,8 @@
 //! The messages: rows of every kind, each with a mark of its own in its headers, by which the
 //! ledger knows it again.
 
+use std::time::{SystemTime, UNIX_EPOCH};
+
 use serde_json::{Value, json};
 
 use crate::random::Random;
@@ -169,15 +171,31 @@ impl Ask {
         )
     }
 
-    /// As the arguments of `tpro.publish` and `tpro.request`.
-    pub fn arguments(&self) -> String {
+    /// As the arguments of `tpro.request`.
+    pub fn request(&self) -> String {
+        self.arguments(&self.headers())
+    }
+
+    /// As the arguments of `tpro.publish` and `tpro.publish_once`. One in eight is to be sent
+    /// later, which its headers say, too.
+    pub fn publish(&self) -> String {
+        if !self.mark.is_multiple_of(8) {
+            return self.arguments(&self.headers());
+        }
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        let due = now.as_millis() + u128::from(self.mark / 8 % 4_000);
+        let mut headers = self.headers();
+        headers["due"] = json!(due as u64);
+        format!("{}, send_at => to_timestamp({due} / 1000.0)", self.arguments(&headers))
+    }
+
+    fn arguments(&self, headers: &Value) -> String {
         format!(
-            "'{}', '{}', '{}', '{}', '{}', {}, '{}', priority => {}",
+            "'{}', '{}', '{}', '{}', '{headers}', {}, '{}', priority => {}",
             self.service,
             self.entity,
             self.method,
             self.body,
-            self.headers(),
             self.timeout,
             self.protocol,
             self.priority()

@@ -20,7 +20,7 @@ pub struct Line {
     pub created_at: Moment,
     /// `<space>.<service>.<entity>.<method>`.
     pub target: String,
-    /// `waiting`, or the status of its reply.
+    /// `later` until it is sent, `waiting`, or the status of its reply.
     pub status: String,
     /// Since its publish.
     pub age_seconds: f64,

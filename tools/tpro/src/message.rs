@@ -13,7 +13,7 @@ use crate::run::{self, Run};
 use crate::session::Session;
 use crate::time::Moment;
 use crate::uid;
-use crate::values::Which;
+use crate::values::{Status, Which};
 
 /// JSON as the database has it, digit for digit.
 pub type Json = Box<RawValue>;
@@ -40,7 +40,8 @@ pub struct Message {
 #[derive(Debug, Serialize)]
 #[allow(missing_docs, reason = "the names of the columns of mq_publish, which are documented there")]
 pub struct Published {
-    pub uid: String,
+    pub uid: Option<String>,
+    pub send_at: Option<Moment>,
     pub protocol: String,
     pub timeout_seconds: i32,
     pub expires_at: Option<Moment>,
@@ -79,7 +80,7 @@ impl Message {
             hidden: None,
         };
         if outbox.bodies {
-            message.published = published(session, &outbox, message.line.id).await?;
+            message.published = published(session, &outbox, &message.line).await?;
             message.reply = reply(session, &outbox, message.line.id).await?;
         } else {
             let role = &session.role;
@@ -87,8 +88,8 @@ impl Message {
             message.hidden =
                 Some(format!("role {role} may read neither headers, body, reply nor uid: {remedy}"));
         }
-        if let Some(published) = &message.published {
-            message.runs = run::of(session, &message.line.target, &published.uid).await?;
+        if let Some(uid) = message.published.as_ref().and_then(|published| published.uid.as_ref()) {
+            message.runs = run::of(session, &message.line.target, uid).await?;
         }
         Ok(message)
     }
@@ -134,26 +135,31 @@ async fn find(session: &Session, outboxes: &[Outbox], show: &Show) -> Result<(Ou
 }
 
 // The priority by the whole row: a service that an earlier release has made has no column for it.
-async fn published(session: &Session, outbox: &Outbox, id: i64) -> Result<Option<Published>, Problem> {
+async fn published(session: &Session, outbox: &Outbox, line: &Line) -> Result<Option<Published>, Problem> {
+    let (table, own) = match line.status == Status::Later.word() {
+        true => ("mq_later", "NULL::text, false, p.send_at"),
+        false => ("mq_publish", "p.uid::text, p.direct, NULL::timestamptz"),
+    };
     let statement = format!(
-        "SELECT p.uid::text, p.protocol::text, p.timeout::int4, p.expires_at, p.direct, p.traceparent::text, p.tracestate::text,
+        "SELECT {own}, p.protocol::text, p.timeout::int4, p.expires_at, p.traceparent::text, p.tracestate::text,
                 jsonb_pretty(p.headers), jsonb_pretty(p.body), coalesce((to_jsonb(p)->>'priority')::int4, 0)
-           FROM {}.mq_publish p WHERE p.id = $1",
+           FROM {}.{table} p WHERE p.id = $1",
         outbox.schema
     );
-    let rows = session.query(&statement, &[(&id, Type::INT8)]).await?;
+    let rows = session.query(&statement, &[(&line.id, Type::INT8)]).await?;
     let Some(row) = rows.first() else { return Ok(None) };
     Ok(Some(Published {
         uid: row.get(0),
-        protocol: row.get(1),
-        timeout_seconds: row.get(2),
-        expires_at: row.get(3),
-        direct: row.get(4),
-        traceparent: row.get(5),
-        tracestate: row.get(6),
-        headers: json(row, 7)?.unwrap_or_default(),
-        body: json(row, 8)?.unwrap_or_default(),
-        priority: row.get(9),
+        direct: row.get(1),
+        send_at: row.get(2),
+        protocol: row.get(3),
+        timeout_seconds: row.get(4),
+        expires_at: row.get(5),
+        traceparent: row.get(6),
+        tracestate: row.get(7),
+        headers: json(row, 8)?.unwrap_or_default(),
+        body: json(row, 9)?.unwrap_or_default(),
+        priority: row.get(10),
     }))
 }
 

@@ -27,7 +27,7 @@ pub struct Filter {
     /// Only to this method: simple, or with its entity example.simple
     #[arg(long, value_name = "NAME")]
     pub method: Option<String>,
-    /// Only waiting, ok, error, timeout, unavailable, expired or cancelled
+    /// Only later, waiting, ok, error, timeout, unavailable, expired, cancelled
     #[arg(long, value_enum, value_name = "STATUS", hide_possible_values = true)]
     pub status: Option<Status>,
     /// Only published at this time or later

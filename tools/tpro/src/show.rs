@@ -36,7 +36,12 @@ impl Message {
 
 impl Published {
     fn write(&self, paper: &mut Paper) {
-        field(paper, "uid", &self.uid);
+        if let Some(uid) = &self.uid {
+            field(paper, "uid", uid);
+        }
+        if let Some(time) = self.send_at {
+            field(paper, "send at", &time.to_string());
+        }
         field(paper, "protocol", &self.protocol);
         let timeout = if self.timeout_seconds == 0 {
             "0: an event".to_owned()

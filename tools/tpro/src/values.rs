@@ -18,6 +18,7 @@ pub enum Which {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 #[allow(missing_docs, reason = "the words are those of the database")]
 pub enum Status {
+    Later,
     Waiting,
     Ok,
     Error,
@@ -31,6 +32,7 @@ impl Status {
     /// The word of the database.
     pub fn word(self) -> &'static str {
         match self {
+            Self::Later => "later",
             Self::Waiting => "waiting",
             Self::Ok => "ok",
             Self::Error => "error",

@@ -53,6 +53,29 @@ async fn a_message_is_shown_whole_to_who_may_read_it_and_without_its_body_to_a_r
 }
 
 #[tpro_testkit::test]
+async fn one_that_is_sent_later_is_shown_with_its_time_and_found_by_its_state() -> Outcome {
+    let database = Postgres::shared().await?.database().await?;
+    database.create_service("main").await?;
+    let later = "SELECT tpro.publish('a', 'b', 'c', '[7]', send_at => now() + interval '1 hour', priority => 1, sender => 'main')";
+    database
+        .connect()
+        .await?
+        .batch_execute(&format!("SELECT tpro.publish('a', 'b', 'c', sender => 'main'); {later}"))
+        .await?;
+    let shown = on(&database, "postgres", &["show", "2", "--json"])?.ended(0)?.json()?;
+    assert_eq!((&shown["status"], &shown["published"]["body"]), (&json!("later"), &json!([7])));
+    assert_eq!((&shown["published"]["uid"], &shown["published"]["priority"]), (&json!(null), &json!(1)));
+    assert!(shown["published"]["send_at"].is_string(), "{shown}");
+    assert!(on(&database, "postgres", &["show", "2"])?.ended(0)?.out.contains("send at"));
+    let found = on(&database, "postgres", &["messages", "--status", "later", "--json"])?.ended(0)?.json()?;
+    assert_eq!(
+        (found["messages"].as_array().map(Vec::len), &found["messages"][0]["id"]),
+        (Some(1), &json!(2))
+    );
+    Ok(())
+}
+
+#[tpro_testkit::test]
 async fn an_id_that_is_missing_or_in_two_outboxes_is_told() -> Outcome {
     let database = Postgres::shared().await?.database().await?;
     for service in ["main", "co"] {
