@@ -146,6 +146,15 @@ async fn at_work(copy: &SidecarProcess, handlers: f64) -> Outcome {
     eventually(&what, async || Ok(copy.metric("tpro_handlers_at_work").await? == handlers)).await
 }
 
+/// Waits until so many handlers of a copy wait for a connection.
+async fn waiting_for_a_connection(copy: &SidecarProcess, handlers: i32) -> Outcome {
+    let what = format!("{handlers} handlers wait for a connection");
+    eventually(&what, async || {
+        Ok(copy.metric_of("tpro_pool_connections", r#"reason="waited""#).await? == f64::from(handlers))
+    })
+    .await
+}
+
 #[tpro_testkit::test]
 async fn a_message_of_high_priority_passes_those_that_wait_in_a_copy() -> Outcome {
     const OTHERS: i32 = 30;
@@ -160,12 +169,11 @@ async fn a_message_of_high_priority_passes_those_that_wait_in_a_copy() -> Outcom
         Rogue::waiting(&world, 1).await?;
         publish_to_rogue(&world, method, &json!({}), 0, OTHERS).await?;
         at_work(&rogue, f64::from(OTHERS + 1)).await?;
+        // The metric is as old as the last look: that of the round before has one more.
+        waiting_for_a_connection(&rogue, OTHERS).await?;
         let high = publish_to_rogue(&world, method, &json!({}), 3, 1).await?;
         at_work(&rogue, f64::from(OTHERS + 2)).await?;
-        eventually("they wait for the connection", async || {
-            Ok(rogue.metric_of("tpro_pool_connections", r#"reason="waited""#).await? == f64::from(OTHERS + 1))
-        })
-        .await?;
+        waiting_for_a_connection(&rogue, OTHERS + 1).await?;
         drop(holder);
         world.await_reply(high).await?.ok()?;
         world.recon().await?;
