@@ -688,7 +688,7 @@ CREATE FUNCTION tpro.send_due(service pg_catalog.text, after pg_catalog.timestam
                    next_at pg_catalog.timestamptz, refused pg_catalog.text)
     LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET row_security = off
     SET enable_seqscan = off
-    -- Whoever keeps a table locked must not keep the leader's session.
+    -- A table that somebody has locked must not hold up the leader's session.
     SET lock_timeout = '500ms'
 AS $$
 DECLARE

@@ -1,4 +1,4 @@
-//! What else becomes of messages that are sent later: they are looked up, cancelled, retried, and outlive partitions.
+//! Messages that are sent later can be looked up, cancelled and retried, and they outlive partitions.
 
 use tokio_postgres::Client;
 use tpro_testkit::{Outcome, eventually};
@@ -98,7 +98,7 @@ async fn one_that_is_cancelled_before_its_time_is_never_sent_and_can_be_retried(
     assert!(admin.query_one("SELECT tpro.cancel(1)", &[]).await?.get::<_, bool>(0));
     assert_eq!(status(&admin, 1).await?, "cancelled");
     assert_eq!(number(&admin, SEND).await?, 0);
-    // Whoever reads it before the reply finds that it has expired.
+    // A leader that reads the row before it sees the reply finds that the message has expired.
     let row = "SELECT count(*) FROM main_service.mq_publish WHERE id = 1 AND NOT direct AND expires_at < now() AND reply_to = 'label' AND priority = 2";
     assert_eq!(number(&admin, row).await?, 1);
     assert!(!admin.query_one("SELECT tpro.cancel(1)", &[]).await?.get::<_, bool>(0));

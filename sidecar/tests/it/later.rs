@@ -1,4 +1,5 @@
-//! Messages that are sent later: at their time and not before, whoever leads by then.
+//! Messages that are sent later go at their time and not before, also when another copy leads by
+//! then.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -11,7 +12,7 @@ use crate::labels::Listener;
 
 /// Rows that wait for tomorrow.
 const MANY: i64 = 1_000_000;
-/// What a leader may ever have had in memory, in bytes.
+/// The most memory that a leader may ever have had, in bytes.
 const MEMORY: u64 = 64 << 20;
 
 fn now_ms() -> i64 {
@@ -101,7 +102,6 @@ async fn what_nobody_has_told_of_is_found_by_looking() -> Outcome {
     // As if it had been published so at first.
     world.admin.batch_execute("UPDATE main_service.mq_later SET send_at = now()").await?;
     let reply = eventually_within(Duration::from_secs(120), "it is answered", async || {
-        tokio::time::sleep(Duration::from_millis(100)).await;
         let answered =
             format!("SELECT count(*) FROM main_service.mq_reply WHERE mq_id = {id} AND status = 'ok'");
         Ok((world.count(&answered).await? == 1).then_some(()))
@@ -147,7 +147,8 @@ async fn the_end_of_one_that_is_cancelled_before_its_time_is_published_to_its_la
     assert!(cancelled);
     let heard = labels.hears(1).await?;
     assert_eq!(heard[0].status, "cancelled");
-    // What is published now goes, so that the other would have gone before it.
+    // This message is sent. The cancelled one went into the outbox before it, and would have been
+    // sent first.
     world.ask(&Message::to("old.thing.ask").protocol("json").body(json!({"due": 0}))).await?;
     assert_eq!(target.taken(), 1);
     main.stop().await?;

@@ -268,8 +268,8 @@ impl Reading {
         self.below.left_out.is_some() || self.below.least.is_some()
     }
 
-    /// When to look for rows that came into the outbox below the floor; none: there are none that
-    /// what was read shows.
+    /// When to look for rows that came into the outbox below the floor. None: no page that was
+    /// read tells of one.
     pub fn below_due(&self) -> Option<Instant> {
         let BelowFloor { read, left_out, next, .. } = self.below;
         left_out.filter(|(first, _)| read >= *first && !self.busy.look).map(|_| next)

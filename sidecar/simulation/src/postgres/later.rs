@@ -1,4 +1,4 @@
-//! What is sent later: INSERT into `mq_later`, `tpro.send_due`, and the part of `tpro.cancel` that is about it.
+//! Messages that are sent later: the INSERT into `mq_later`, `tpro.send_due`, and `tpro.cancel` of such a message.
 
 use std::time::Duration;
 
@@ -111,8 +111,8 @@ impl Server {
         Ok(())
     }
 
-    /// `tpro.cancel` of a message that waits for its time. The statement gives up where PostgreSQL would wait for whoever
-    /// has the row in hand.
+    /// `tpro.cancel` of a message that waits for its time. If another transaction has the row in
+    /// hand, the statement fails here, where PostgreSQL would wait.
     pub(super) fn cancel_later(
         &mut self,
         session: SessionId,

@@ -265,7 +265,7 @@ pub enum Answer {
     Identity(u32, Time),
     /// A page of the outbox.
     Page(Page),
-    /// What went into the outbox at its time.
+    /// The messages that were put into the outbox because their time had come.
     SentDue(SentDue),
     /// Messages, whole.
     Messages(Vec<Message>),

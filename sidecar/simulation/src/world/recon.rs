@@ -263,7 +263,7 @@ impl World {
                 due - sent
             ));
         }
-        // What waits for its time has a reason.
+        // A message that waits for its time has a reason to wait.
         let committed = fate.due.map_or(committed, |due| due.max(committed));
         let is_troubled = |from, until| self.book.is_troubled(from, until, Some(fate));
         // With its outcome lost and its accept kept, a message seems to be at work until its deadline.
