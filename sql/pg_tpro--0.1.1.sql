@@ -782,6 +782,8 @@ DECLARE
     move text;
     one record;
     others int4 := 0;
+    problem text;
+    other_id int8;
 BEGIN
     PERFORM tpro.must_serve(send_due.service);
     IF to_regclass(schema_name || '.mq_later') IS NULL THEN
@@ -808,7 +810,7 @@ BEGIN
         IF SQLSTATE ~ not_of_a_row THEN
             RAISE;
         END IF;
-        -- One of them cannot go, and must not hold up the others: it is tried again in a minute.
+        -- One of them cannot go, and must not hold up the others.
         sent := 0;
         FOR one IN EXECUTE format('SELECT k.id, k.send_at FROM %s.mq_later k WHERE k.send_at >= $1 AND k.send_at <= $2
                                     ORDER BY k.send_at, k.id LIMIT $3 FOR UPDATE SKIP LOCKED', schema_name)
@@ -824,9 +826,22 @@ BEGIN
                 IF SQLSTATE ~ not_of_a_row THEN
                     RAISE;
                 END IF;
+                problem := SQLERRM || '; it is tried again in a minute';
+                other_id := NULL;
+                IF SQLSTATE = '23505' THEN
+                    -- A failover may have lost the draw of an id that was used after it: then the sequence gives the id out again.
+                    EXECUTE format('UPDATE %1$s.mq_later l SET id = nextval(''%1$s.mq_publish_id_seq'')
+                                     WHERE l.id = $1 AND EXISTS (SELECT FROM %1$s.mq_publish p WHERE p.id = $1) RETURNING l.id', schema_name)
+                        INTO other_id USING one.id;
+                END IF;
+                IF other_id IS NOT NULL THEN
+                    problem := format('another message has its id, so it is sent as message %s', other_id);
+                ELSE
+                    EXECUTE format('UPDATE %s.mq_later l SET send_at = $2 + interval ''1 minute'' WHERE l.id = $1', schema_name)
+                        USING one.id, now;
+                END IF;
                 others := others + (refused IS NOT NULL)::int4;
-                refused := coalesce(refused, format('message %s: %s', one.id, SQLERRM));
-                EXECUTE format('UPDATE %s.mq_later l SET send_at = $2 + interval ''1 minute'' WHERE l.id = $1', schema_name) USING one.id, now;
+                refused := coalesce(refused, format('message %s: %s', one.id, problem));
             END;
         END LOOP;
     END;

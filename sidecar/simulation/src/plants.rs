@@ -12,7 +12,7 @@ use crate::world::Case;
 /// The planted faults: the name of the switch, and the promise that is broken.
 pub const PLANTS: [(&str, &str); 10] = [
     ("no second read", "who has taken the bell reads once more before the sleep"),
-    ("sleep without a read", "who has taken the bell reads before the sleep, and not after it"),
+    ("sleep without a read", "who was refused the bell reads before it asks for it again"),
     ("settle by id without uid", "a reply is written for the message with its id and its uid"),
     ("cursor without open transactions", "the cursor keeps the transactions that are in progress"),
     ("accepted is a duplicate", "a message whose copy died without an outcome runs again"),

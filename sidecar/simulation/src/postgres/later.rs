@@ -70,25 +70,50 @@ impl Server {
         // FOR UPDATE SKIP LOCKED.
         let due = due.filter(|later| !self.is_locked(service, later.message.id));
         let due: Vec<Later> = due.take(at_most).cloned().collect();
-        let least = due.iter().map(|later| later.message.id).min();
         let left = waiting.iter().find(|later| !due.iter().any(|gone| gone.message.id == later.message.id));
-        let upto = due.last().map(|later| later.send_at).or(from);
-        let upto = upto.map(|upto| left.map_or(upto, |left| left.send_at.min(upto)));
-        let next = left.map(|left| match left.send_at <= clock && due.len() < at_most {
-            // Somebody has it in hand, and may let it go.
-            true => LOCKED,
-            false => left.send_at - clock,
-        });
-        let rows = due.len();
+        let mut left = left.map(|left| left.send_at);
+        let mut upto = from;
+        let (mut rows, mut least, mut renamed) = (0, None, Vec::new());
         for later in due {
-            if let Err(state) = self.go(session, service, later, None) {
-                return Flow::error(state);
+            let (id, uid, send_at) = (later.message.id, later.message.uid, later.send_at);
+            match self.go(session, service, later.clone(), None) {
+                Ok(()) => {
+                    rows += 1;
+                    least = Some(least.map_or(id, |least: i64| least.min(id)));
+                    upto = Some(send_at);
+                }
+                Err(SqlState::UNIQUE) => match self.rename(session, service, later) {
+                    Ok(id) => {
+                        renamed.push((uid, id));
+                        left = Some(left.map_or(send_at, |left| left.min(send_at)));
+                    }
+                    Err(state) => return Flow::error(state),
+                },
+                Err(state) => return Flow::error(state),
             }
         }
-        Flow::ok(Answer::SentDue(SentDue { rows, least, upto, next }))
+        let upto = upto.map(|upto| left.map_or(upto, |left| left.min(upto)));
+        let next = left.map(|left| match left <= clock && rows < at_most {
+            // Somebody has it in hand, and may let it go. Or it has another id now.
+            true => LOCKED,
+            false => left - clock,
+        });
+        Flow::ok(Answer::SentDue(SentDue { rows, least, upto, next, renamed }))
     }
 
-    /// Puts a message into the outbox whose time has come, or that is cancelled before: then it expired long ago.
+    /// Gives another id to a message whose id the outbox has already. Returns that id.
+    fn rename(&mut self, session: SessionId, service: Service, later: Later) -> Result<i64, SqlState> {
+        let tx = self.xid(session)?;
+        let id = self.draw(session, service)?;
+        let message = Message { id, ..later.message.clone() };
+        self.write(service, tx, Row::Later(Later { message, ..later }));
+        self.write(service, tx, Row::Later(Later { gone: true, ..later }));
+        Ok(id)
+    }
+
+    /// Puts a message into the outbox whose time has come, or that is cancelled before: then it
+    /// expired long ago. If another transaction is putting one of this id there, the statement
+    /// fails here, where PostgreSQL would wait for half a second first.
     fn go(
         &mut self,
         session: SessionId,
@@ -100,6 +125,13 @@ impl Server {
             return Err(SqlState::DISK_FULL);
         }
         let tx = self.xid(session)?;
+        let key = Key { service, table: Table::Publish, uid: 0, number: later.message.id };
+        let there = self.heap.newest(&key, &self.transactions).map(|(by, _)| self.transactions.state(by));
+        match there {
+            Some(State::Running) => return Err(SqlState::LOCK_NOT_AVAILABLE),
+            Some(_) => return Err(SqlState::UNIQUE),
+            None => {}
+        }
         let message =
             Message { tx, expires_at: expires_at.or(later.message.expires_at), ..later.message.clone() };
         self.write(service, tx, Row::Later(Later { gone: true, ..later }));

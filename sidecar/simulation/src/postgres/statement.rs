@@ -67,7 +67,7 @@ pub struct Page {
 }
 
 /// What `tpro.send_due` has found.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SentDue {
     /// Rows that went into the outbox.
     pub rows: usize,
@@ -77,6 +77,8 @@ pub struct SentDue {
     pub upto: Option<Time>,
     /// The time until the next one is due.
     pub next: Option<Duration>,
+    /// Messages that wait on under another id, since the outbox has theirs: their uids, and these ids.
+    pub renamed: Vec<(u128, i64)>,
 }
 
 /// A message to be taken into the inbox.

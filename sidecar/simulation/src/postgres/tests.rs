@@ -481,7 +481,8 @@ fn what_is_sent_later_goes_into_the_outbox_at_its_time_and_who_has_it_in_hand_is
     assert_eq!(told, ["5000000", "3000000"], "the other is not due within a minute");
     let due = |from| Statement::SendDue(MAIN, from, 256);
     let sent = |rows, least, upto, next| {
-        Ok(Answer::SentDue(SentDue { rows, least, upto, next: Some(Duration::from_millis(next)) }))
+        let (next, renamed) = (Some(Duration::from_millis(next)), Vec::new());
+        Ok(Answer::SentDue(SentDue { rows, least, upto, next, renamed }))
     };
     assert_eq!(bench.run(leader, due(None)), sent(0, None, None, 3_000));
     assert_eq!(bench.read(leader, window(seen.clone())).1, []);

@@ -80,8 +80,11 @@ impl Server {
             }
             let own = self.sessions.get(&session).and_then(|session| session.xid());
             let key = row.key(service, own.unwrap_or_default());
-            let newest = self.heap.newest(&key, &self.transactions).map(|(by, _)| by);
-            match newest {
+            let newest = self.heap.newest(&key, &self.transactions);
+            // What was deleted keeps nobody from its key.
+            let newest = newest
+                .filter(|(by, row)| !(is_gone(row) && self.transactions.state(*by) == State::Committed));
+            match newest.map(|(by, _)| by) {
                 Some(by) if Some(by) != own && self.transactions.state(by) == State::Running => {
                     return Flow::Waits(Work::Insert(insert), Blocker::Transaction(by));
                 }
@@ -186,6 +189,11 @@ fn is_bad(row: &Row) -> bool {
         }
         _ => false,
     }
+}
+
+/// True for a row that was deleted.
+fn is_gone(row: &Row) -> bool {
+    matches!(row, Row::Later(later) if later.gone)
 }
 
 fn id_of(row: &Row) -> Option<i64> {

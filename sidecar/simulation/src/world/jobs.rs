@@ -132,7 +132,9 @@ impl Job {
             }
             // The old one is as good, only older.
             (Self::MoveCursor { clean: false }, Err(SqlState::DISK_FULL)) => return Next::Done(Done::Moved),
-            (Self::SendDue, Err(SqlState::DISK_FULL)) => return Next::Done(Done::SentDue(None)),
+            (Self::SendDue, Err(SqlState::DISK_FULL | SqlState::LOCK_NOT_AVAILABLE)) => {
+                return Next::Done(Done::SentDue(None));
+            }
             (Self::TryToSettle, Err(SqlState::DISK_FULL)) => {
                 return Next::Done(Done::Tried(Some(SqlState::DISK_FULL.0.to_owned())));
             }
@@ -221,7 +223,7 @@ impl Job {
             (Self::MoveCursor { .. }, Answer::Count(_)) => Next::Done(Done::Moved),
             (Self::Note, Answer::Count(_)) => Next::Done(Done::Noted),
             (Self::SendDue, Answer::SentDue(sent)) => {
-                let postgres::SentDue { rows, least, upto, next } = sent;
+                let postgres::SentDue { rows, least, upto, next, renamed: _ } = sent;
                 let (rows, upto) = (rows as u64, upto.map(clock::moment));
                 Next::Done(Done::SentDue(Some(Sent { rows, least, upto, next })))
             }

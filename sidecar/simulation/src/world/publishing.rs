@@ -199,6 +199,10 @@ impl World {
         let Some((uid, fate)) = found else { return };
         let (uid, service) = (*uid, fate.service);
         let (Some(id), Some(_)) = (fate.id, fate.committed) else { return };
+        // A failover may have given its id to another message.
+        if !self.database.is_published(Service(service), id, uid) {
+            return;
+        }
         let open = self.plan.transactions[at].cancel.map_or(Duration::ZERO, |(_, open)| open);
         let Some(session) = self.connect(Owner::Operator(at), None) else { return };
         self.operators.insert(at, Operating { session, uid, open, commits: false });
@@ -233,6 +237,13 @@ impl World {
         let now = self.now();
         if result.is_err() {
             return;
+        }
+        if let Ok(Answer::SentDue(sent)) = result {
+            for (uid, id) in &sent.renamed {
+                if let Some(fate) = self.book.fates.get_mut(uid) {
+                    fate.id = Some(*id);
+                }
+            }
         }
         let (mut committed, mut settled) = (Vec::new(), settles);
         match owner {

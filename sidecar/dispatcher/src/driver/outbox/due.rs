@@ -31,7 +31,7 @@ impl Outbox {
 fn sent(row: &Row) -> Result<Sent, tokio_postgres::Error> {
     let refused: Option<&str> = row.try_get(4)?;
     if let Some(refused) = refused {
-        tracing::error!("due, but cannot go into the outbox, and is tried again in a minute: {refused}");
+        tracing::error!("due, but cannot go into the outbox as it is: {refused}");
     }
     let next: Option<i64> = row.try_get(3)?;
     Ok(Sent {
