@@ -84,6 +84,7 @@ impl World {
             line.arrived -= 1;
             let Some((tag, statement)) = line.queue.pop_front() else { return };
             let is_depose = matches!(statement, Statement::Depose(_));
+            let wakes = if let Statement::Wake(service) = statement { Some(service) } else { None };
             line.busy = Some((tag, settles(&statement)));
             let now = self.now();
             let shown = statement_name(&statement);
@@ -91,6 +92,9 @@ impl World {
             self.note(format_args!("{session:?} {shown} {}", short(&step)));
             let deposed = is_depose && step == Step::Done(Ok(Answer::Flag(true)));
             self.stepped(session, step);
+            if let Some(service) = wakes {
+                self.pounce(service.0);
+            }
             if deposed {
                 self.sweep();
             }

@@ -130,8 +130,11 @@ impl Fault {
     /// has accepted; the end of a leader's session for a leader that will have to say itself that
     /// nobody has answered; a lack of room in NATS for one whose message has been refused.
     pub fn is_patient(&self) -> bool {
-        matches!(self.kind, Kind::FailOver | Kind::Kill | Kind::Terminate | Kind::NoRoom)
-            && self.size.is_multiple_of(3)
+        match self.kind {
+            Kind::FailOver | Kind::Terminate | Kind::NoRoom => self.size.is_multiple_of(3),
+            Kind::Kill => !self.size.is_multiple_of(3),
+            _ => false,
+        }
     }
 
     /// The time that it lasts: what happens at one moment has only consequences.

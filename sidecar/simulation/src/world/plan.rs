@@ -212,7 +212,7 @@ fn transaction(random: &mut Random, knobs: &Knobs, at: Time) -> Transaction {
         // slow poll it waits for the next message.
         2 if knobs.slow_poll.is_some() => {
             // Now and then so long that others publish while it keeps the bell.
-            let long = random.one_in(3).then(|| Duration::from_millis(random.between(1_000, 8_000)));
+            let long = random.one_in(4).then(|| Duration::from_millis(random.between(1_600, 2_400)));
             Conclusion::Prepare(long.unwrap_or_else(|| spread(random, Duration::from_secs(5))))
         }
         _ => Conclusion::Commit,

@@ -9,7 +9,11 @@ use super::{
     names::{NOBODY, SPACE, names, names_label, priority},
     plan::{Conclusion, Letter, Way},
 };
-use crate::postgres::{Answer, NewMessage, Service, SessionId, SqlState, Statement, Step};
+
+use crate::{
+    postgres::{Answer, NewMessage, Service, SessionId, SqlState, Statement, Step},
+    scheduler::Ticket,
+};
 
 /// A publisher at work.
 pub struct Publishing {
@@ -17,7 +21,12 @@ pub struct Publishing {
     uids: Vec<u128>,
     /// Its COMMIT, or COMMIT PREPARED, is under way.
     commits: bool,
+    /// It holds its PREPARE back until its leader is awake; this is when it gives that up.
+    lurks: Option<Ticket>,
 }
+
+/// The longest time that a PREPARE is held back.
+const LURK: Duration = Duration::from_secs(3);
 
 /// An operator at work.
 pub struct Operating {
@@ -98,7 +107,7 @@ impl World {
             }
         });
         let messages = messages.collect();
-        self.publishers.insert(at, Publishing { session, uids, commits: false });
+        self.publishers.insert(at, Publishing { session, uids, commits: false, lurks: None });
         self.ask(session, Statement::Begin);
         self.ask(
             session,
@@ -156,7 +165,7 @@ impl World {
             self.scheduler.after(Duration::from_secs(1), Event::Conclude(at));
             return;
         };
-        self.publishers.insert(at, Publishing { session, uids, commits: true });
+        self.publishers.insert(at, Publishing { session, uids, commits: true, lurks: None });
         self.ask(session, Statement::CommitPrepared(format!("p{at}").into()));
     }
 
@@ -176,6 +185,13 @@ impl World {
             return;
         };
         let session = publishing.session;
+        // A transaction that is prepared while its leader is awake keeps the bell from it. Leaders
+        // sleep most of the time, so some wait for that.
+        let lurks = matches!(conclusion, Conclusion::Prepare(_)) && at.is_multiple_of(2);
+        if lurks && publishing.lurks.is_none() {
+            publishing.lurks = Some(self.scheduler.after(LURK, Event::Conclude(at)));
+            return;
+        }
         if std::mem::replace(&mut publishing.commits, true) {
             return;
         }
@@ -192,6 +208,19 @@ impl World {
             }
         };
         self.ask(session, statement);
+    }
+
+    /// The leader of this service is awake now: those who have waited for that prepare their transactions.
+    pub(super) fn pounce(&mut self, service: usize) {
+        for (at, publishing) in &self.publishers {
+            let of = self.plan.transactions.get(*at).map(|transaction| transaction.service);
+            if of == Some(service)
+                && let Some(ticket) = publishing.lurks
+                && self.scheduler.take_back(ticket).is_some()
+            {
+                self.scheduler.after(Duration::ZERO, Event::Conclude(*at));
+            }
+        }
     }
 
     pub(super) fn cancel(&mut self, at: usize) {
