@@ -1938,6 +1938,30 @@ BEGIN
          GRANT SELECT ON %1$s.mq_handler TO %2$I', schema_name, sidecar)
      WHERE to_regclass(format('%s.mq_handler', schema_name)) IS NULL
     UNION ALL
+    SELECT 'there is no table mq_callback', '', 0, format(
+        'CREATE TABLE %1$s.mq_callback (
+             service_name tpro.service_name,
+             entity tpro.entity,
+             method_name tpro.method_name,
+             ok text,
+             failed text,
+             number bigint GENERATED ALWAYS AS IDENTITY CONSTRAINT mq_callback_number_key UNIQUE,
+             since timestamptz NOT NULL DEFAULT clock_timestamp(),
+             PRIMARY KEY (service_name, entity, method_name)
+         );
+         COMMENT ON TABLE %1$s.mq_callback IS ''the methods whose replies functions in SQL handle; tpro.on_reply() writes it'';
+         COMMENT ON COLUMN %1$s.mq_callback.service_name IS ''the service that is asked'';
+         COMMENT ON COLUMN %1$s.mq_callback.entity IS ''third token of the subject'';
+         COMMENT ON COLUMN %1$s.mq_callback.method_name IS ''fourth token of the subject'';
+         COMMENT ON COLUMN %1$s.mq_callback.ok IS ''the function for replies with status ok, by its name; null: none'';
+         COMMENT ON COLUMN %1$s.mq_callback.failed IS ''the function for all other replies, by its name; null: none'';
+         COMMENT ON COLUMN %1$s.mq_callback.number IS ''grows with each change, so that the dispatcher sees that there was one'';
+         COMMENT ON SEQUENCE %1$s.mq_callback_number_seq IS ''numbers of changes of reply handlers'';
+         COMMENT ON COLUMN %1$s.mq_callback.since IS ''when tpro.on_reply() or tpro.off_reply() said so last'';
+         ALTER TABLE %1$s.mq_callback OWNER TO tpro_owner;
+         GRANT SELECT ON %1$s.mq_callback TO %2$I', schema_name, sidecar)
+     WHERE to_regclass(format('%s.mq_callback', schema_name)) IS NULL
+    UNION ALL
     SELECT format('%s has rights in schema %s', maintainer, schema_name), '', 4,
            format('REVOKE ALL ON ALL TABLES IN SCHEMA %1$s FROM %2$I; REVOKE ALL ON SCHEMA %1$s FROM %2$I', schema_name, maintainer)
      WHERE EXISTS (SELECT FROM pg_shdepend d JOIN pg_roles r ON r.oid = d.refobjid
@@ -2274,7 +2298,7 @@ BEGIN
       FROM tables t JOIN pg_constraint k ON k.conrelid = t.oid
      WHERE k.conparentid = 0 AND k.conislocal AND k.contype IN ('c', 'f', 'u', 'x') AND k.conname NOT LIKE 'tpro\_%'
        AND k.conname NOT IN ('mq_publish_body_rule', 'mq_later_body_rule', 'mq_cursor_one_row', 'mq_backlog_one_row',
-                             'mq_handler_mode_rule', 'mq_handler_timeout_rule')
+                             'mq_handler_mode_rule', 'mq_handler_timeout_rule', 'mq_callback_number_key')
     UNION ALL
     SELECT t.name, format('is referred to by the foreign key %s of %s, so that nothing of it can go', k.conname, k.conrelid::regclass),
            format('ALTER TABLE %s DROP CONSTRAINT %I', k.conrelid::regclass, k.conname)
@@ -3187,8 +3211,66 @@ $$;
 COMMENT ON FUNCTION tpro.handlers_of(pg_catalog.text) IS
     'the schema in which the handlers of a service are kept; 55000 no service, or one of an earlier release, 3F000 unknown';
 
+-- The rules for a function that the service's sidecar is to run. It is kept by its name: a column of type regprocedure would block
+-- pg_upgrade.
+CREATE FUNCTION tpro.must_run(
+    what pg_catalog.text,
+    given pg_catalog.regprocedure,
+    sidecar pg_catalog.text,
+    argument_types pg_catalog.text,
+    argument_list pg_catalog.text,
+    result_type pg_catalog.text,
+    example pg_catalog.text
+) RETURNS pg_catalog.text
+    LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    f record;
+BEGIN
+    IF given IS NULL THEN
+        RAISE invalid_parameter_value USING
+            MESSAGE = format('%s must be a function, not null', what),
+            HINT = format('Name it with the types of its arguments: ''%s(%s)''.', example, argument_types);
+    END IF;
+    SELECT p.*, n.nspname, r.rolname, r.rolsuper, format('%I.%I', n.nspname, p.proname) AS name,
+           (SELECT coalesce(string_agg(format_type(a.type, NULL), ', ' ORDER BY a.n), '')
+              FROM unnest(p.proargtypes) WITH ORDINALITY AS a (type, n)) AS arguments
+      INTO f
+      FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace JOIN pg_roles r ON r.oid = p.proowner
+     WHERE p.oid = given;
+    IF NOT FOUND THEN
+        RAISE undefined_function USING
+            MESSAGE = format('%s must be a function, and there is none of oid %s', what, given::oid),
+            HINT = format('Name it with the types of its arguments: ''%s(%s)''.', example, argument_types);
+    ELSIF f.prokind <> 'f' OR f.proretset OR format_type(f.prorettype, NULL) <> result_type OR f.arguments <> argument_types THEN
+        RAISE invalid_parameter_value USING
+            MESSAGE = format('%s must be a function (%s) RETURNS %s, and %s is a %s (%s)%s', what, argument_types, result_type, f.name,
+                             CASE f.prokind WHEN 'p' THEN 'procedure' WHEN 'a' THEN 'aggregate' WHEN 'w' THEN 'window function' ELSE 'function' END,
+                             f.arguments, ' RETURNS ' || pg_get_function_result(f.oid)),
+            HINT = format('CREATE FUNCTION %s(%s) RETURNS %s ...', f.name, argument_list, result_type);
+    ELSIF NOT has_schema_privilege(sidecar, f.pronamespace, 'USAGE') THEN
+        RAISE insufficient_privilege USING
+            MESSAGE = format('%s %s is in a schema that role %s may not use', what, f.name, sidecar),
+            HINT = format('GRANT USAGE ON SCHEMA %I TO %I.', f.nspname, sidecar);
+    ELSIF NOT has_function_privilege(sidecar, f.oid, 'EXECUTE') THEN
+        RAISE insufficient_privilege USING
+            MESSAGE = format('%s %s may not be executed by role %s', what, f.name, sidecar),
+            HINT = format('GRANT EXECUTE ON FUNCTION %s(%s) TO %I.', f.name, argument_types, sidecar);
+    ELSIF f.prosecdef AND f.rolsuper
+          AND NOT EXISTS (SELECT FROM unnest(f.proconfig) AS setting WHERE starts_with(setting, 'search_path=')) THEN
+        -- The service could put an object of its own in front of what the function means, and be a superuser by it.
+        RAISE insufficient_privilege USING
+            MESSAGE = format('%s %s runs with the rights of superuser %s, and pins no search_path', what, f.name, f.rolname),
+            HINT = format('ALTER FUNCTION %s(%s) SET search_path = pg_catalog, pg_temp, or SECURITY INVOKER.', f.name, argument_types);
+    END IF;
+    RETURN f.name;
+END
+$$;
+COMMENT ON FUNCTION tpro.must_run(pg_catalog.text, pg_catalog.regprocedure, pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.text) IS
+    'the name of a function that a service''s sidecar may run, with these arguments and this result; 22023 another kind, 42883 none, 42501 the sidecar may not';
+
 -- It has the rights of who calls it: to write into the table mq_handler of the service. Who may do that has the sidecar run functions
--- with the rights of the service. The function is kept by its name: a column of type regprocedure would block pg_upgrade.
+-- with the rights of the service.
 CREATE FUNCTION tpro.handle(
     entity pg_catalog.text,
     method_name pg_catalog.text,
@@ -3202,7 +3284,7 @@ AS $$
 DECLARE
     schema_name CONSTANT text := tpro.handlers_of(handle.service);
     sidecar CONSTANT text := left(schema_name, -8) || '_sidecar';
-    f record;
+    name text;
 BEGIN
     IF (handle.mode IN ('transactional', 'stateless')) IS NOT TRUE THEN
         RAISE invalid_parameter_value USING
@@ -3213,47 +3295,14 @@ BEGIN
         RAISE invalid_parameter_value USING
             MESSAGE = format('timeout must be 1 to 86400 seconds, not %s', handle.timeout),
             HINT = 'Leave it out, or give null: then a message has the time that its requester waits.';
-    ELSIF handle.handler IS NULL THEN
-        RAISE invalid_parameter_value USING
-            MESSAGE = 'handler must be a function, not null',
-            HINT = 'Name it with the types of its arguments: ''price(jsonb, tpro.request_row)''.';
     END IF;
-    SELECT p.*, n.nspname, r.rolname, r.rolsuper, format('%I.%I', n.nspname, p.proname) AS name,
-           (SELECT string_agg(format_type(a.type, NULL), ', ' ORDER BY a.n) FROM unnest(p.proargtypes) WITH ORDINALITY AS a (type, n)) AS arguments
-      INTO f
-      FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace JOIN pg_roles r ON r.oid = p.proowner
-     WHERE p.oid = handle.handler;
-    IF NOT FOUND THEN
-        RAISE undefined_function USING
-            MESSAGE = format('handler must be a function, and there is none of oid %s', handle.handler::oid),
-            HINT = 'Name it with the types of its arguments: ''price(jsonb, tpro.request_row)''.';
-    ELSIF f.prokind <> 'f' OR f.proretset OR f.prorettype <> 'jsonb'::regtype OR f.pronargs <> 2
-          OR f.proargtypes[0] <> 'jsonb'::regtype OR f.proargtypes[1] <> 'tpro.request_row'::regtype THEN
-        RAISE invalid_parameter_value USING
-            MESSAGE = format('handler must be a function (jsonb, tpro.request_row) RETURNS jsonb, and %s is a %s (%s)%s', f.name,
-                             CASE f.prokind WHEN 'p' THEN 'procedure' WHEN 'a' THEN 'aggregate' WHEN 'w' THEN 'window function' ELSE 'function' END,
-                             f.arguments, ' RETURNS ' || pg_get_function_result(f.oid)),
-            HINT = format('CREATE FUNCTION %s(body jsonb, request tpro.request_row) RETURNS jsonb ...', f.name);
-    ELSIF NOT has_schema_privilege(sidecar, f.pronamespace, 'USAGE') THEN
-        RAISE insufficient_privilege USING
-            MESSAGE = format('handler %s is in a schema that role %s may not use', f.name, sidecar),
-            HINT = format('GRANT USAGE ON SCHEMA %I TO %I.', f.nspname, sidecar);
-    ELSIF NOT has_function_privilege(sidecar, f.oid, 'EXECUTE') THEN
-        RAISE insufficient_privilege USING
-            MESSAGE = format('handler %s may not be executed by role %s', f.name, sidecar),
-            HINT = format('GRANT EXECUTE ON FUNCTION %s(jsonb, tpro.request_row) TO %I.', f.name, sidecar);
-    ELSIF f.prosecdef AND f.rolsuper
-          AND NOT EXISTS (SELECT FROM unnest(f.proconfig) AS setting WHERE starts_with(setting, 'search_path=')) THEN
-        -- The service could put an object of its own in front of what the function means, and be a superuser by it.
-        RAISE insufficient_privilege USING
-            MESSAGE = format('handler %s runs with the rights of superuser %s, and pins no search_path', f.name, f.rolname),
-            HINT = format('ALTER FUNCTION %s(jsonb, tpro.request_row) SET search_path = pg_catalog, pg_temp, or SECURITY INVOKER.', f.name);
-    END IF;
+    name := tpro.must_run('handler', handle.handler, sidecar, 'jsonb, tpro.request_row', 'body jsonb, request tpro.request_row',
+                          'jsonb', 'price');
     EXECUTE format(
         'INSERT INTO %s.mq_handler (entity, method_name, handler, mode, timeout) VALUES ($1, $2, $3, $4, $5)
          ON CONFLICT (entity, method_name) DO UPDATE
             SET handler = excluded.handler, mode = excluded.mode, timeout = excluded.timeout, since = excluded.since', schema_name)
-        USING handle.entity, handle.method_name, f.name || '(jsonb,tpro.request_row)', handle.mode, handle.timeout;
+        USING handle.entity, handle.method_name, name || '(jsonb,tpro.request_row)', handle.mode, handle.timeout;
 END
 $$;
 COMMENT ON FUNCTION tpro.handle(pg_catalog.text, pg_catalog.text, pg_catalog.regprocedure, pg_catalog.text, pg_catalog.int4, pg_catalog.text) IS
@@ -3299,6 +3348,142 @@ END
 $$;
 COMMENT ON FUNCTION tpro.raise_fault(pg_catalog.int4, pg_catalog.text, pg_catalog.jsonb) IS
     'ends a handler in SQL with an error that the caller sees: its code, its message and its data; raises TP001, or 22023 bad value';
+
+-- ---------------------------------------------------------------------------------------------------------------------
+-- Reply handlers in SQL
+-- ---------------------------------------------------------------------------------------------------------------------
+
+-- The sidecar makes it by the names of its attributes, so that a later release can add one.
+CREATE TYPE tpro.reply_row AS (
+    id pg_catalog.int8,
+    uid pg_catalog.uuid,
+    space_name pg_catalog.text,
+    service_name pg_catalog.text,
+    entity pg_catalog.text,
+    method_name pg_catalog.text,
+    status pg_catalog.text,
+    result pg_catalog.jsonb,
+    error pg_catalog.jsonb,
+    headers pg_catalog.jsonb,
+    attempts pg_catalog.int4,
+    responder pg_catalog.text,
+    reply_to pg_catalog.text,
+    traceparent pg_catalog.text,
+    trace_id pg_catalog.text
+);
+COMMENT ON TYPE tpro.reply_row IS 'what a reply handler in SQL knows of a message and its reply';
+COMMENT ON COLUMN tpro.reply_row.id IS 'number of the message in the outbox';
+COMMENT ON COLUMN tpro.reply_row.uid IS 'identity of the message';
+COMMENT ON COLUMN tpro.reply_row.space_name IS 'first token of the subject';
+COMMENT ON COLUMN tpro.reply_row.service_name IS 'second token: the service that was asked';
+COMMENT ON COLUMN tpro.reply_row.entity IS 'third token';
+COMMENT ON COLUMN tpro.reply_row.method_name IS 'fourth token';
+COMMENT ON COLUMN tpro.reply_row.status IS 'ok, error, timeout, unavailable or expired';
+COMMENT ON COLUMN tpro.reply_row.result IS 'what the target answered, if the status is ok';
+COMMENT ON COLUMN tpro.reply_row.error IS 'JSON-RPC error object, if it is not';
+COMMENT ON COLUMN tpro.reply_row.headers IS 'headers of the reply';
+COMMENT ON COLUMN tpro.reply_row.attempts IS 'how often the message was sent';
+COMMENT ON COLUMN tpro.reply_row.responder IS 'the copy that answered';
+COMMENT ON COLUMN tpro.reply_row.reply_to IS 'label to which the reply is published as well, when it is committed';
+COMMENT ON COLUMN tpro.reply_row.traceparent IS 'the span of the reply handler';
+COMMENT ON COLUMN tpro.reply_row.trace_id IS 'its trace, 32 hex digits';
+
+CREATE FUNCTION tpro.callbacks_of(sender pg_catalog.text) RETURNS pg_catalog.text
+    LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    schema_name CONSTANT text := tpro.sender_schema(callbacks_of.sender)::text;
+BEGIN
+    IF to_regclass(schema_name || '.mq_callback') IS NULL THEN
+        RAISE object_not_in_prerequisite_state USING
+            MESSAGE = format('%s is as an earlier release has made it, which knew no reply handlers in SQL', schema_name),
+            HINT = format('SELECT tpro.upgrade_service(%L).', left(schema_name, -8));
+    END IF;
+    RETURN schema_name;
+END
+$$;
+COMMENT ON FUNCTION tpro.callbacks_of(pg_catalog.text) IS
+    'the schema in which the reply handlers of a service are kept; 55000 no sender, or one of an earlier release, 3F000 unknown';
+
+-- It has the rights of who calls it: to write into the table mq_callback of the service. The dispatcher goes by what it has read, as long
+-- as the highest number is the one that it knows. So who writes here is alone until the commit, each change draws a number, and what is
+-- taken back leaves a row.
+CREATE FUNCTION tpro.write_callback(
+    schema_name pg_catalog.text,
+    service_name pg_catalog.text,
+    entity pg_catalog.text,
+    method_name pg_catalog.text,
+    ok pg_catalog.text,
+    failed pg_catalog.text
+) RETURNS void
+    LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+    EXECUTE format('LOCK TABLE %s.mq_callback IN SHARE ROW EXCLUSIVE MODE', write_callback.schema_name);
+    EXECUTE format(
+        'INSERT INTO %s.mq_callback (service_name, entity, method_name, ok, failed) VALUES ($1, $2, $3, $4, $5)
+         ON CONFLICT (service_name, entity, method_name) DO UPDATE
+            SET ok = excluded.ok, failed = excluded.failed, number = DEFAULT, since = excluded.since', write_callback.schema_name)
+        USING write_callback.service_name, write_callback.entity, write_callback.method_name, write_callback.ok, write_callback.failed;
+END
+$$;
+COMMENT ON FUNCTION tpro.write_callback(pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.text) IS
+    'writes what functions handle the replies of a method, and gives the row the next number; for tpro.on_reply and tpro.off_reply';
+
+CREATE FUNCTION tpro.on_reply(
+    service_name pg_catalog.text,
+    entity pg_catalog.text,
+    method_name pg_catalog.text,
+    ok pg_catalog.regprocedure,
+    failed pg_catalog.regprocedure DEFAULT NULL,
+    sender pg_catalog.text DEFAULT NULL
+) RETURNS void
+    LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    schema_name CONSTANT text := tpro.callbacks_of(on_reply.sender);
+    sidecar CONSTANT text := left(schema_name, -8) || '_sidecar';
+    functions text[] := '{NULL,NULL}';
+    one record;
+BEGIN
+    IF num_nonnulls(on_reply.ok, on_reply.failed) = 0 THEN
+        RAISE invalid_parameter_value USING
+            MESSAGE = 'ok or failed must be a function, and both are null',
+            HINT = 'Name one with the types of its arguments: ''paid(tpro.reply_row)''. tpro.off_reply takes back what was said.';
+    END IF;
+    FOR one IN SELECT * FROM (VALUES (1, 'ok', on_reply.ok), (2, 'failed', on_reply.failed)) AS f (n, what, given) WHERE given IS NOT NULL LOOP
+        functions[one.n] := tpro.must_run(one.what, one.given, sidecar, 'tpro.reply_row', 'reply tpro.reply_row', 'void', 'paid')
+                            || '(tpro.reply_row)';
+    END LOOP;
+    PERFORM tpro.write_callback(schema_name, on_reply.service_name, on_reply.entity, on_reply.method_name, functions[1], functions[2]);
+END
+$$;
+COMMENT ON FUNCTION tpro.on_reply(pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.regprocedure, pg_catalog.regprocedure, pg_catalog.text) IS
+    'has functions (reply tpro.reply_row) RETURNS void handle each reply of a method whose writing begins after its commit, in the transaction that writes it: ok for status ok, failed for all others; 22023 bad value, 42883 no function, 42501 the service may not run it or the caller not say so, 55000 no sender, 3F000 unknown';
+
+CREATE FUNCTION tpro.off_reply(
+    service_name pg_catalog.text,
+    entity pg_catalog.text,
+    method_name pg_catalog.text,
+    sender pg_catalog.text DEFAULT NULL
+) RETURNS boolean
+    LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    schema_name CONSTANT text := tpro.callbacks_of(off_reply.sender);
+    there boolean;
+BEGIN
+    EXECUTE format('SELECT EXISTS (SELECT FROM %s.mq_callback c WHERE c.service_name = $1 AND c.entity = $2 AND c.method_name = $3
+                                      AND num_nonnulls(c.ok, c.failed) > 0)', schema_name)
+        INTO there USING off_reply.service_name, off_reply.entity, off_reply.method_name;
+    IF there THEN
+        PERFORM tpro.write_callback(schema_name, off_reply.service_name, off_reply.entity, off_reply.method_name, NULL, NULL);
+    END IF;
+    RETURN there;
+END
+$$;
+COMMENT ON FUNCTION tpro.off_reply(pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.text) IS
+    'takes back what tpro.on_reply has said of a method; whether there was something; 42501 not permitted, 55000 no sender, 3F000 unknown';
 
 -- ---------------------------------------------------------------------------------------------------------------------
 -- Who may what. The template adds each service's own roles.
@@ -3351,11 +3536,16 @@ GRANT EXECUTE ON FUNCTION
     tpro.wait_all(pg_catalog.int8[], pg_catalog.int4, pg_catalog.text),
     tpro.wait_any(pg_catalog.int8[], pg_catalog.int4, pg_catalog.text)
     TO PUBLIC;
--- They have the rights of who calls them, on the table mq_handler of a service; the last one only raises.
+-- They have the rights of who calls them, on the tables mq_handler and mq_callback of a service; the last one only raises.
 GRANT EXECUTE ON FUNCTION
     tpro.handlers_of(pg_catalog.text),
     tpro.handle(pg_catalog.text, pg_catalog.text, pg_catalog.regprocedure, pg_catalog.text, pg_catalog.int4, pg_catalog.text),
     tpro.unhandle(pg_catalog.text, pg_catalog.text, pg_catalog.text),
+    tpro.must_run(pg_catalog.text, pg_catalog.regprocedure, pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.text),
+    tpro.callbacks_of(pg_catalog.text),
+    tpro.write_callback(pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.text),
+    tpro.on_reply(pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.regprocedure, pg_catalog.regprocedure, pg_catalog.text),
+    tpro.off_reply(pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.text),
     tpro.raise_fault(pg_catalog.int4, pg_catalog.text, pg_catalog.jsonb)
     TO PUBLIC;
 -- They show what everybody may read in the catalogues; a copy asks before the rights of its service are upgraded.

@@ -369,6 +369,28 @@ COMMENT ON COLUMN @schema@.mq_handler.mode IS 'transactional or stateless';
 COMMENT ON COLUMN @schema@.mq_handler.timeout IS 'the longest time that a message has, in seconds; null: as long as its requester waits';
 COMMENT ON COLUMN @schema@.mq_handler.since IS 'when tpro.handle() said so last';
 
+-- The functions that handle replies of methods. What is taken back leaves a row without functions.
+CREATE TABLE @schema@.mq_callback (
+    service_name tpro.service_name,
+    entity tpro.entity,
+    method_name tpro.method_name,
+    ok text,
+    failed text,
+    number bigint GENERATED ALWAYS AS IDENTITY CONSTRAINT mq_callback_number_key UNIQUE,
+    since timestamptz NOT NULL DEFAULT clock_timestamp(),
+    PRIMARY KEY (service_name, entity, method_name)
+);
+
+COMMENT ON TABLE @schema@.mq_callback IS 'the methods whose replies functions in SQL handle; tpro.on_reply() writes it';
+COMMENT ON COLUMN @schema@.mq_callback.service_name IS 'the service that is asked';
+COMMENT ON COLUMN @schema@.mq_callback.entity IS 'third token of the subject';
+COMMENT ON COLUMN @schema@.mq_callback.method_name IS 'fourth token of the subject';
+COMMENT ON COLUMN @schema@.mq_callback.ok IS 'the function for replies with status ok, by its name; null: none';
+COMMENT ON COLUMN @schema@.mq_callback.failed IS 'the function for all other replies, by its name; null: none';
+COMMENT ON COLUMN @schema@.mq_callback.number IS 'grows with each change, so that the dispatcher sees that there was one';
+COMMENT ON SEQUENCE @schema@.mq_callback_number_seq IS 'numbers of changes of reply handlers';
+COMMENT ON COLUMN @schema@.mq_callback.since IS 'when tpro.on_reply() or tpro.off_reply() said so last';
+
 -- ---------------------------------------------------------------------------------------------------------------------
 -- The inbox
 -- ---------------------------------------------------------------------------------------------------------------------
@@ -469,7 +491,7 @@ GRANT INSERT (send_at, protocol, space_name, service_name, entity, method_name, 
       SELECT
     ON @schema@.mq_later TO @sidecar@;
 GRANT INSERT, SELECT ON @schema@.mq_once TO @publisher@, @sidecar@;
-GRANT SELECT ON @schema@.mq_dedup, @schema@.mq_handler TO @sidecar@;
+GRANT SELECT ON @schema@.mq_dedup, @schema@.mq_handler, @schema@.mq_callback TO @sidecar@;
 
 GRANT USAGE ON SCHEMA @schema@ TO @sidecar@;
 GRANT USAGE, SELECT ON SEQUENCE @schema@.mq_publish_id_seq TO @sidecar@;

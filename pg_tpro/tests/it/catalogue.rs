@@ -82,6 +82,8 @@ async fn the_public_may_call_only_what_judges_and_makes_values_and_read_only_wha
     assert_eq!(
         names(&admin, open).await?,
         [
+            // It looks for a table with the rights of who calls it.
+            "callbacks_of",
             "faults",
             "foreign_code",
             // Both write with the rights of who calls them.
@@ -93,8 +95,13 @@ async fn the_public_may_call_only_what_judges_and_makes_values_and_read_only_wha
             "max_body",
             "must_be_messages",
             "must_be_name",
+            // It reads the catalogues.
+            "must_run",
             "new_traceparent",
             "new_tracestate",
+            // They write with the rights of who calls them.
+            "off_reply",
+            "on_reply",
             "outdated",
             // The overloads that hand on to the one with jsonb, by which rights go.
             "publish",
@@ -124,7 +131,9 @@ async fn the_public_may_call_only_what_judges_and_makes_values_and_read_only_wha
             "wait_all",
             "wait_any",
             "wait_for",
-            "watch"
+            "watch",
+            // It writes with the rights of who calls it.
+            "write_callback"
         ]
     );
     let open = "SELECT c.oid::regclass::text FROM pg_class c

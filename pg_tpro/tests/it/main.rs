@@ -19,6 +19,7 @@ mod lead;
 mod listener;
 mod logins;
 mod memory;
+mod on_reply;
 mod ownership;
 mod partitions;
 mod priority;

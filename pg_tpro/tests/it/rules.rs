@@ -169,6 +169,15 @@ async fn what_was_put_into_a_wrong_column_is_repeated_neither_in_the_error_nor_i
                         "INSERT INTO {table} (entity, method_name, handler, mode) VALUES ({entity}, {method}, 'f', 'stateless')"
                     )
                 }
+                "main_service.mq_callback" => {
+                    let of = |name: &str| if column == name { value.as_str() } else { "'a'" };
+                    format!(
+                        "INSERT INTO {table} (service_name, entity, method_name) VALUES ({}, {}, {})",
+                        of("service_name"),
+                        of("entity"),
+                        of("method_name")
+                    )
+                }
                 _ => panic!("a column of a new table, {table}.{column}: add how it is filled"),
             };
             let refusal = refused(&admin, &statement).await?;

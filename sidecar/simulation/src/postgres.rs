@@ -6,6 +6,7 @@
 //! from which a server begins again, whole or without its newest part. The tables are those of `sql/service.sql`, and the
 //! statements are the product's. It runs one statement of a session at a time: a statement ends, or waits and is resumed.
 
+mod callbacks;
 mod commit;
 mod execute;
 mod heap;
@@ -34,7 +35,7 @@ mod xid;
 pub use self::{
     locks::LockKind,
     notify::Note,
-    row::{Backlog, Cursor, Later, Message, Outcome, Receive, Reply, Row, Service, Table},
+    row::{Backlog, Callbacks, Cursor, Later, Message, Outcome, Receive, Reply, Row, Service, Table},
     server::Server,
     session::SessionId,
     snapshot::Snapshot,

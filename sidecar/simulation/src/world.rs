@@ -9,6 +9,7 @@
 
 mod batching;
 mod book;
+mod callbacks;
 mod case;
 mod claiming;
 mod clock;
@@ -247,6 +248,7 @@ impl World {
                 end = end.max(fault.at + fault.lasts + fault.patience());
             }
         }
+        self.plan_namings();
         self.scheduler.at(end + CONSEQUENCES, Event::Probe);
     }
 
@@ -282,6 +284,7 @@ impl World {
             Event::Conclude(at) => self.conclude(at),
             Event::Cancel(at) => self.cancel(at),
             Event::ConcludeCancel(at) => self.conclude_cancel(at),
+            Event::Name(at) => self.name_callbacks(at),
             Event::Fault(at) => self.on_fault(at),
             Event::Heal(at) => self.heal(at),
             Event::Reach(session) => self.on_reach(session),

@@ -107,6 +107,7 @@ mod sinks;
 mod snapshots;
 mod sql_handlers;
 mod sql_page;
+mod sql_reply_handlers;
 mod standby;
 mod start;
 mod statements;

@@ -15,7 +15,7 @@ use crate::traffic::Mark;
 const TOLD: usize = 20;
 
 /// Counts that must be zero, each with its name.
-const NONE: [(&str, &str); 10] = [
+const NONE: [(&str, &str); 13] = [
     (
         "messages were sent before their time",
         // A uid begins with the milliseconds at which it was made: when the message went.
@@ -67,6 +67,22 @@ const NONE: [(&str, &str); 10] = [
         "messages to a service that nobody runs have a reply as if somebody did",
         "SELECT count(*) FROM main_service.mq_publish p JOIN main_service.mq_reply r ON r.mq_id = p.id
           WHERE p.service_name = 'dead' AND r.status IN ('ok', 'error')",
+    ),
+    (
+        "replies have no effect of their reply handler, and no fault of it",
+        "SELECT count(*) FROM main_service.mq_publish p JOIN main_service.mq_reply r ON r.mq_id = p.id
+          WHERE (p.service_name, p.entity, p.method_name) = ('rogue', 'transactional', 'effect')
+            AND NOT EXISTS (SELECT FROM public.reply_effect e WHERE e.uid = p.uid)
+            AND NOT EXISTS (SELECT FROM main_service.mq_reply_fault f WHERE f.mq_id = p.id)",
+    ),
+    (
+        "messages have more than one effect of a reply handler",
+        "SELECT count(*) FROM (SELECT FROM public.reply_effect e GROUP BY e.uid HAVING count(*) > 1) AS twice",
+    ),
+    (
+        "effects of a reply handler have no reply",
+        "SELECT count(*) FROM public.reply_effect e
+          WHERE NOT EXISTS (SELECT FROM main_service.mq_reply r WHERE r.mq_id = e.mq_id AND r.uid = e.uid)",
     ),
     (
         "runs of a handler that publishes did not leave exactly one message",

@@ -52,12 +52,19 @@ impl Stand {
         }
         database.load_demo().await?;
         let admin = database.connect().await?;
-        // The table that the handlers of the service `rogue` fill.
+        // The tables that the handlers of the service `rogue` fill, and a reply handler of `main`.
         admin
             .batch_execute(
                 "CREATE TABLE public.effect (uid uuid NOT NULL, what text NOT NULL);
                  CREATE INDEX ON public.effect (uid);
-                 GRANT SELECT, INSERT ON public.effect TO rogue",
+                 GRANT SELECT, INSERT ON public.effect TO rogue;
+                 CREATE TABLE public.reply_effect (mq_id int8 NOT NULL, uid uuid NOT NULL);
+                 CREATE INDEX ON public.reply_effect (uid);
+                 GRANT INSERT ON public.reply_effect TO main;
+                 CREATE FUNCTION public.note_reply(reply tpro.reply_row) RETURNS void LANGUAGE sql AS
+                     'INSERT INTO public.reply_effect VALUES (reply.id, reply.uid)';
+                 SELECT tpro.on_reply('rogue', 'transactional', 'effect', 'public.note_reply'::regproc,
+                                      'public.note_reply'::regproc, sender => 'main')",
             )
             .await?;
         let publishers = Proxy::start(database.cluster().port()).await?;

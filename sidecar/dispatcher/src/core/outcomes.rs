@@ -60,7 +60,7 @@ impl Core {
             reply_to: message.row.reply_to,
             traceparent: message.producer,
         };
-        self.route(Settled { settlement, bytes, lane: message.lane, language });
+        self.route(Settled { settlement, bytes, lane: message.lane, language, is_tried: false });
     }
 
     /// A row has its outcome without having flown.
@@ -113,11 +113,11 @@ impl Core {
             reply_to,
             traceparent,
         };
-        self.route(Settled { settlement, bytes, lane, language });
+        self.route(Settled { settlement, bytes, lane, language, is_tried: false });
     }
 
     fn route(&mut self, settled: Settled) {
-        if (self.settings.has_handler)(&settled.settlement.target) {
+        if !settled.is_tried && (self.settings.has_handler)(&settled.settlement.target) {
             self.lanes.begin_handling(settled.lane);
             self.settling.handle(settled);
         } else {
@@ -149,17 +149,28 @@ impl Core {
                 self.lanes.begin_handling(settled.lane);
                 self.settling.handle(settled);
             }
-            HandlerEnd::Unwritten => self.settling.push(settled, self.now),
+            HandlerEnd::Unwritten => self.settling.push(Settled { is_tried: true, ..settled }, self.now),
         }
     }
 
-    /// A batch is written, but for what is held.
+    /// A batch is written, but for what is held, and what goes another way: reply handlers have
+    /// been named meanwhile.
     pub(super) fn on_written(&mut self, written: Written, hold: Option<Hold>) {
-        let (batch, measured) = self.settling.written(written, hold, self.now);
+        let (batch, again, measured) = self.settling.written(written, hold, self.now);
+        for settled in again {
+            let is_tried = settled.is_tried || plant::is_planted("handler named too late");
+            // Its lane may have been forgotten since it has landed.
+            let target = &settled.settlement.target;
+            let name = format!("{}.{}", target.space(), target.service());
+            let lane = self.lanes.of(&name, settled.lane.priority);
+            self.route(Settled { is_tried, lane, ..settled });
+        }
         if let Some((rows, time)) = measured {
             self.reading.replies_written(rows, time);
         }
-        self.counts.batch.observe(batch.len() as f64);
+        if !batch.is_empty() {
+            self.counts.batch.observe(batch.len() as f64);
+        }
         // Mostly all of a batch end alike: the counter is looked up once for those in a row that
         // do.
         let alike = |a: &Settled, b: &Settled| {

@@ -20,7 +20,7 @@ struct Queue {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Place(usize);
 
-/// All queues. There are as many as the service has reply handlers.
+/// All queues. There are as many as methods have had reply handlers.
 pub struct ReplyQueue {
     /// Handlers at work at a time.
     most: usize,

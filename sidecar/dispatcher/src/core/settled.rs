@@ -16,6 +16,8 @@ pub struct Settled {
     pub lane: LaneId,
     /// The language of its texts.
     pub language: Language,
+    /// A try with its reply handler has ended, and it is to be written without.
+    pub is_tried: bool,
 }
 
 /// An outcome for tests.
@@ -36,5 +38,5 @@ pub fn settled_of(target: tpro_wire::Target, bytes: usize) -> Settled {
         reply_to: None,
         traceparent: tpro_wire::TraceParent::root([1; 24], false),
     };
-    Settled { settlement, bytes, lane: LaneId::default(), language: Language::default() }
+    Settled { settlement, bytes, lane: LaneId::default(), language: Language::default(), is_tried: false }
 }

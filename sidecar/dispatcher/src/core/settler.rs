@@ -40,7 +40,9 @@ pub struct Written {
     /// Those that could not be, since another transaction is writing the reply of the same row, or
     /// something has swallowed it.
     pub held: Vec<Settled>,
-    /// Those of them that were swallowed: the INSERT succeeded, and the reply is not there.
+    /// Those that were not tried, since reply handlers have been named: they may have one now.
+    pub again: Vec<Settled>,
+    /// Those that are held and were swallowed: the INSERT succeeded, and the reply is not there.
     pub swallowed: Vec<i64>,
     /// It was a try of one outcome that was held before.
     pub retry: bool,

@@ -108,20 +108,21 @@ impl Settling {
     }
 
     /// A batch was written, but for what is held; its word that it could not be (`hold`) is over.
-    /// Gives the outcomes that are written, and how long a batch of so many took, if that is known.
+    /// Gives the outcomes that are written, those that may have a reply handler now, and how long a
+    /// batch of so many took, if that is known.
     pub fn written(
         &mut self,
         written: Written,
         hold: Option<Hold>,
         now: Instant,
-    ) -> (Vec<Settled>, Option<(usize, Duration)>) {
-        let Written { done, held, swallowed, retry } = written;
+    ) -> (Vec<Settled>, Vec<Settled>, Option<(usize, Duration)>) {
+        let Written { done, held, again, swallowed, retry } = written;
         if let Some(hold) = hold {
             self.stuck.release(hold);
         }
-        // Replies that were tried again are written, or are swallowed once more.
+        // Replies that were tried again are written, are swallowed once more, or go another way.
         if !self.swallowed.is_empty() {
-            for settled in done.iter().chain(&held) {
+            for settled in done.iter().chain(&held).chain(&again) {
                 if let Some(hold) = self.swallowed.remove(&settled.settlement.id) {
                     self.stuck.release(hold);
                 }
@@ -131,7 +132,9 @@ impl Settling {
             let hold = self.stuck.hold(SWALLOWED.to_owned());
             self.swallowed.insert(id, hold);
         }
-        (done, self.settler.written(held, retry, now))
+        // A batch that was not written says nothing of how long that takes.
+        let measured = self.settler.written(held, retry, now).filter(|_| again.is_empty());
+        (done, again, measured)
     }
 
     /// True if it is time to try whether replies can be written; it is taken for under way.

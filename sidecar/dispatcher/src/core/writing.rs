@@ -43,6 +43,8 @@ pub enum Trouble {
     Refused,
     /// The server lacks room.
     Shortage,
+    /// There are reply handlers in SQL that were not known when the outcomes were sorted.
+    NewHandlers,
 }
 
 /// The reason why it is asked which outcomes of a part have no reply.
@@ -67,6 +69,8 @@ pub struct Writing {
     /// The outcome that took the place of one with a bad value.
     replaced: Option<usize>,
     held: Vec<usize>,
+    /// Outcomes that may have a reply handler now.
+    again: Vec<usize>,
     swallowed: Vec<i64>,
     /// Parts that cannot be written for now, and why.
     kept: Vec<Range<usize>>,
@@ -104,6 +108,7 @@ impl Writing {
             parts: Vec::new(),
             replaced: None,
             held: Vec::new(),
+            again: Vec::new(),
             swallowed: Vec::new(),
             kept: Vec::new(),
             why: String::new(),
@@ -163,6 +168,12 @@ impl Writing {
                 self.why = text;
                 self.kept.push(part);
             }
+            // Nothing more of the batch is written: the other parts may have one, too. What is
+            // refused is found out once more.
+            Trouble::NewHandlers => {
+                let rest = self.parts.drain(..).chain(self.kept.drain(..)).flatten();
+                self.again.extend(part.chain(rest));
+            }
         }
         self.go_on()
     }
@@ -207,12 +218,21 @@ impl Writing {
             return Step::Pause(self);
         }
         failpoint::pass("dispatcher.settled");
-        let Self { mut batch, retry, mut held, swallowed, hold, open, .. } = *self;
+        let Self { batch, retry, held, again, swallowed, hold, open, .. } = *self;
         drop(open);
-        // The later ones first, so that the places of the others stay.
-        held.sort_unstable_by(|a, b| b.cmp(a));
-        let held = held.into_iter().map(|at| batch.swap_remove(at)).collect();
-        Step::Written(Written { done: batch, held, swallowed, retry }, hold)
+        let mut written = Written { done: Vec::new(), held: Vec::new(), again: Vec::new(), swallowed, retry };
+        if held.is_empty() && again.is_empty() {
+            return Step::Written(Written { done: batch, ..written }, hold);
+        }
+        let (held, again) = (HashSet::<usize>::from_iter(held), HashSet::<usize>::from_iter(again));
+        for (at, settled) in batch.into_iter().enumerate() {
+            match () {
+                () if held.contains(&at) => written.held.push(settled),
+                () if again.contains(&at) => written.again.push(settled),
+                () => written.done.push(settled),
+            }
+        }
+        Step::Written(written, hold)
     }
 }
 
@@ -324,6 +344,37 @@ mod tests {
         let mut held = ids(&held);
         held.sort_unstable();
         assert_eq!((done.len(), held, swallowed), (14, vec![3, 9], vec![]));
+    }
+
+    #[test]
+    fn what_may_have_a_new_handler_is_given_back_with_the_rest_of_its_batch() {
+        let (mut statements, mut asked) = (0, Vec::new());
+        let server = |part: &[Settled]| {
+            statements += 1;
+            asked.push(part.len());
+            match statements {
+                1 => Some(Trouble::BadValue),
+                2 => None,
+                _ => Some(Trouble::NewHandlers),
+            }
+        };
+        let Written { done, held, again, .. } = written(run(writing(16), server, &[]).0);
+        assert_eq!((asked, ids(&done), held.len()), (vec![16, 8, 8], (1..=8).collect(), 0));
+        assert_eq!(ids(&again), (9..=16).collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn what_is_refused_holds_up_nothing_that_may_have_a_new_handler() {
+        let mut statements = 0;
+        let server = |part: &[Settled]| {
+            statements += 1;
+            match part.iter().any(|it| it.settlement.id == 1) {
+                true => Some(Trouble::Refused),
+                false => Some(Trouble::NewHandlers),
+            }
+        };
+        let Written { done, again, .. } = written(run(writing(4), server, &[1]).0);
+        assert_eq!((done.len(), ids(&again)), (0, vec![1, 2, 3, 4]));
     }
 
     #[test]

@@ -15,7 +15,7 @@ use super::{
     fall::Fall,
     handlers::Handlers,
     leader::Leader,
-    outbox::{Outbox, OutboxError},
+    outbox::{Callbacks, Outbox, OutboxError},
     sender::Sender,
     sending::Sending,
 };
@@ -49,7 +49,7 @@ pub(crate) async fn begin(
     // Before anything is sent: a reply to a leader before us settles too.
     let came = app.nats.subscribe(replies.wildcard());
     let found = look(&outbox).await?;
-    let settings = settings(app, replies, sending.connection());
+    let settings = settings(app, outbox.callbacks(), replies, sending.connection());
     Ok(Leader {
         core: Core::new(settings, found, app.counts.clone(), app.spans.clone(), now),
         outbox: Arc::new(outbox),
@@ -92,13 +92,13 @@ async fn look(outbox: &Outbox) -> Result<Found, OutboxError> {
     }
 }
 
-fn settings(app: &Context, replies: ReplyPrefix, connection: u64) -> Settings {
+fn settings(app: &Context, callbacks: Arc<Callbacks>, replies: ReplyPrefix, connection: u64) -> Settings {
     let config = &app.config;
     let handlers = app.replies.clone();
     Settings {
         service: app.source.service.clone(),
         replies,
-        has_handler: Box::new(move |target| handlers.has(target)),
+        has_handler: Box::new(move |target| handlers.has(target) || callbacks.has(target)),
         pool: config.pool_max,
         bounds: Bounds {
             lane: config.limits.lane,

@@ -86,6 +86,7 @@ pub(crate) fn job(outbox: Arc<Outbox>, clock: &Clock, statement: Statement) -> J
             let clock = clock.clone();
             async move {
                 clock.count_skew(outbox.heartbeat().await?);
+                outbox.look_for_callbacks().await?;
                 Ok(Done::Beat)
             }
             .boxed()

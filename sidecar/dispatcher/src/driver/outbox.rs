@@ -4,6 +4,7 @@
 //! it and on nothing else, each a transaction of its own, pipelined as they come.
 
 mod asked;
+mod callbacks;
 mod due;
 mod error;
 mod statements;
@@ -13,6 +14,7 @@ mod tests;
 use std::{
     future::{Future, poll_fn},
     pin::pin,
+    sync::Arc,
     time::SystemTime,
 };
 
@@ -22,8 +24,12 @@ use tpro_runtime::db::{is_refusal, is_shortage, plain};
 use tpro_wire::{name::ServiceName, priority::Priority, uid::Uid};
 use uuid::Uuid;
 
-use self::{asked::Asked, error::unwritten, statements::Statements};
-pub(crate) use self::{due::told, error::OutboxError};
+use self::{
+    asked::Asked,
+    error::{new_handlers, unwritten},
+    statements::Statements,
+};
+pub(crate) use self::{callbacks::Callbacks, due::told, error::OutboxError};
 use super::{forward, row};
 use crate::core::{
     Forward, Settled, Unreplied, Unwritten,
@@ -49,13 +55,37 @@ pub(crate) struct Outbox {
     client: Client,
     service: String,
     statements: Statements,
+    callbacks: Arc<Callbacks>,
 }
 
 impl Outbox {
     /// Prepares everything on a session that leads.
     pub async fn new(client: Client, service: &ServiceName) -> Result<Self, OutboxError> {
         let statements = Statements::prepare(&client, &service.schema()).await?;
-        Ok(Self { client, service: service.to_string(), statements })
+        let outbox = Self { client, service: service.to_string(), statements, callbacks: Arc::default() };
+        outbox.read_callbacks().await?;
+        Ok(outbox)
+    }
+
+    /// The reply handlers in SQL.
+    pub fn callbacks(&self) -> Arc<Callbacks> {
+        self.callbacks.clone()
+    }
+
+    /// Reads the reply handlers in SQL once more, if there are any: who settles nothing without one
+    /// does not see that they were taken back.
+    pub async fn look_for_callbacks(&self) -> Result<(), OutboxError> {
+        if !self.callbacks.is_empty() {
+            self.read_callbacks().await?;
+        }
+        Ok(())
+    }
+
+    /// Reads the reply handlers in SQL. Returns their newest number.
+    async fn read_callbacks(&self) -> Result<i64, OutboxError> {
+        let rows = self.client.query(&self.statements.callbacks, &[]).await;
+        rows.and_then(|rows| self.callbacks.read(&rows))
+            .map_err(|source| OutboxError::Run { name: "callbacks.read", source })
     }
 
     /// From now on the bell reaches this session, also that of sessions with an older library, and
@@ -207,6 +237,7 @@ impl Outbox {
     /// Writes outcomes; the first reply of a row wins. Those who wait for them are told. Returns
     /// the number of rows that were written, or why none could be, if the session is not at fault.
     pub async fn settle(&self, batch: &[Settled]) -> Result<Result<u64, Unwritten>, OutboxError> {
+        let Some(number) = self.callbacks.number_for(batch) else { return Ok(Err(new_handlers())) };
         let ids: Vec<i64> = column(batch, |s| s.settlement.id);
         let uids: Vec<Uuid> = column(batch, |s| Uid::uuid(&s.settlement.uid));
         let status: Vec<&str> = column(batch, |s| s.settlement.status.as_str());
@@ -216,8 +247,8 @@ impl Outbox {
         let attempts: Vec<i32> = column(batch, |s| s.settlement.attempts);
         let sent_at = column(batch, |s| s.settlement.sent_at);
         let responder: Vec<Option<&str>> = column(batch, |s| s.settlement.responder.as_deref());
-        let columns: [&(dyn ToSql + Sync); 9] =
-            [&ids, &uids, &status, &result, &error, &headers, &attempts, &sent_at, &responder];
+        let columns: [&(dyn ToSql + Sync); 10] =
+            [&ids, &uids, &status, &result, &error, &headers, &attempts, &sent_at, &responder, &number];
         let write =
             async |statement| before(self.client.execute(statement, &columns), self.tell_waiters(&ids)).await;
         let result = match write(&self.statements.settle).await {
@@ -227,6 +258,7 @@ impl Outbox {
             result => result,
         };
         match result {
+            Ok(0) if self.read_callbacks().await? != number => Ok(Err(new_handlers())),
             Ok(rows) => Ok(Ok(rows)),
             Err(source) => match unwritten(&source) {
                 Some(unwritten) => Ok(Err(unwritten)),

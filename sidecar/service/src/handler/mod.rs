@@ -46,6 +46,7 @@ pub(crate) mod scope;
 mod service;
 pub mod settling;
 pub(crate) mod sql;
+mod sql_reply;
 mod statements;
 pub(crate) mod transaction;
 mod tx;

@@ -13,6 +13,7 @@ use super::{
     reply_row::{insert, insert_fault, is_swallowed},
     run::{Ended, run},
     settling::Ending,
+    sql_reply::SqlReply,
     way::Reaction,
 };
 use crate::host::Host;
@@ -137,9 +138,15 @@ async fn settle_once(
         }
         Ending::Commit => {}
     }
-    let Some(handler) = handler else {
-        tx.commit().await?;
-        return Ok("none");
+    let handler = match handler {
+        Some(handler) => Handler::Program(handler),
+        None => match SqlReply::find(app, &tx, settlement).await? {
+            Some(function) => Handler::Sql(function),
+            None => {
+                tx.commit().await?;
+                return Ok("none");
+            }
+        },
     };
     tx.enter(app, span).await?;
     let ctx = ReplyCtx::new(Told {
@@ -156,7 +163,7 @@ async fn settle_once(
     // From here on the handler has had its turn. After any error that does not pass, it does not
     // run again for this message, or a poisonous one would keep it unsettled.
     let (how, error) =
-        match run(handle(handler, ctx, settlement), Instant::now() + limit, &app.stop.hard).await {
+        match run(handle(&handler, ctx, settlement), Instant::now() + limit, &app.stop.hard).await {
             Ended::Done(Ok(())) => match tx.commit().await {
                 Ok(()) => return Ok("ok"),
                 // If it has committed all the same, the next try finds the reply.
@@ -191,7 +198,17 @@ async fn settle_once(
     }
 }
 
-async fn handle(handler: &Reaction, ctx: ReplyCtx, settlement: &Settlement) -> Result<(), Fault> {
+/// The handler of a reply. The program goes before the database.
+enum Handler<'a> {
+    Program(&'a Reaction),
+    Sql(SqlReply),
+}
+
+async fn handle(handler: &Handler<'_>, ctx: ReplyCtx, settlement: &Settlement) -> Result<(), Fault> {
+    let handler = match handler {
+        Handler::Program(handler) => handler,
+        Handler::Sql(function) => return function.call(ctx, settlement).await,
+    };
     match settlement.status {
         Status::Ok => (handler.ok)(ctx, settlement.result.as_deref().unwrap_or("null")).await,
         status => {

@@ -21,9 +21,7 @@ impl SqlFunction {
     /// have more or fewer of them. The function is called by its name: the next message sees a new
     /// version of it.
     pub(crate) fn new(name: &str) -> Self {
-        let plain = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'.');
-        // The name of the statement in traces; no quoted name may end the comment.
-        let comment = if name.bytes().all(plain) { format!("/* {name} */ ") } else { String::new() };
+        let comment = comment(name);
         Self(
             format!(
                 "{comment}SELECT {name}($1::text::jsonb, jsonb_populate_record(NULL::tpro.request_row, $2::text::jsonb \
@@ -57,6 +55,12 @@ impl SqlFunction {
         let result = rows.first().map(|row| row.try_get::<_, Option<String>>(0)).transpose()?.flatten();
         Ok(result.unwrap_or_else(|| "null".to_owned()))
     }
+}
+
+/// The comment that names the statement of a function in traces; no quoted name may end it.
+pub(super) fn comment(name: &str) -> String {
+    let plain = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'.');
+    if name.bytes().all(plain) { format!("/* {name} */ ") } else { String::new() }
 }
 
 /// The attributes of `tpro.request_row`, but for the deadline.

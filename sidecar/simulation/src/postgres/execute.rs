@@ -244,8 +244,16 @@ impl Server {
             Statement::Settled(service, ids) => self.settled(view!(), service, &ids),
             Statement::Owed(service, ids) => self.owed(view!(), service, &ids),
             Statement::Forward(service, ids) => self.forward(view!(), service, &ids),
-            Statement::Settle(service, replies) => return self.settle(id, service, replies, false),
-            Statement::SettleUnsettled(service, replies) => return self.settle(id, service, replies, true),
+            Statement::Settle(service, replies, number) => {
+                let is_known = self.callbacks_in(view!(), service).number == number;
+                return self.settle_if(is_known, id, service, replies, false);
+            }
+            Statement::SettleUnsettled(service, replies, number) => {
+                let is_known = self.callbacks_in(view!(), service).number == number;
+                return self.settle_if(is_known, id, service, replies, true);
+            }
+            Statement::Callbacks(service) => Answer::Callbacks(self.callbacks_in(view!(), service)),
+            Statement::NameCallbacks(service, targets) => return self.name(id, service, targets),
             Statement::SettleOwn(service, reply) => {
                 let uid = self.uid_of(view!(), service, reply.mq_id);
                 let is_there = match asks_for_uid() {

@@ -124,6 +124,23 @@ pub struct Backlog {
     pub upto: i64,
 }
 
+/// The table `mq_callback`: the targets whose replies have a function. The simulation has one row
+/// for all, since only their sum and the newest number count.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Callbacks {
+    /// Grows with each change.
+    pub number: i64,
+    /// A bit for each target.
+    pub targets: u8,
+}
+
+impl Callbacks {
+    /// True if replies of this target have a function.
+    pub fn has(&self, target: usize) -> bool {
+        self.targets >> target & 1 == 1
+    }
+}
+
 /// A row of any table.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Row {
@@ -143,6 +160,8 @@ pub enum Row {
     Cursor(Cursor),
     /// The one row of the backlog.
     Backlog(Backlog),
+    /// The one row of the callbacks.
+    Callbacks(Callbacks),
 }
 
 /// A table.
@@ -164,6 +183,8 @@ pub enum Table {
     Cursor,
     /// `mq_backlog`.
     Backlog,
+    /// `mq_callback`.
+    Callbacks,
 }
 
 /// The primary key of a row.
@@ -192,6 +213,7 @@ impl Row {
             Self::Effect(uid) => key(Table::Effect, *uid, by.0.cast_signed()),
             Self::Cursor(_) => key(Table::Cursor, 0, 0),
             Self::Backlog(_) => key(Table::Backlog, 0, 0),
+            Self::Callbacks(_) => key(Table::Callbacks, 0, 0),
         }
     }
 }

@@ -10,7 +10,7 @@ use super::{
     heap::Heap,
     locks::Locks,
     notify::{Note, Queue},
-    row::{Backlog, Cursor, Key, Reply, Row, Service, Table},
+    row::{Backlog, Callbacks, Cursor, Key, Reply, Row, Service, Table},
     sequence::Sequence,
     session::{Session, SessionId},
     snapshot::Snapshot,
@@ -83,6 +83,7 @@ impl Server {
             let cursor = Cursor { snapshot: Snapshot::at(Xid(1)), pending: Vec::new(), clean: true };
             server.write(service, xid, Row::Cursor(cursor));
             server.write(service, xid, Row::Backlog(Backlog::default()));
+            server.write(service, xid, Row::Callbacks(Callbacks::default()));
         }
         server.wal.add(Record::Commit(xid));
         server.wal.flush();
@@ -208,7 +209,7 @@ impl Server {
     }
 
     /// The committed row of a key, for those who look at the server from outside.
-    fn row(&self, key: Key) -> Option<&Row> {
+    pub(super) fn row(&self, key: Key) -> Option<&Row> {
         let snapshot = self.snapshot();
         self.heap.get(&key, View { transactions: &self.transactions, snapshot: &snapshot, own: None })
     }

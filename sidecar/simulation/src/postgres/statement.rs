@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use super::{
-    row::{Cursor, Message, Outcome, Reply, Service},
+    row::{Callbacks, Cursor, Message, Outcome, Reply, Service},
     snapshot::Snapshot,
     sqlstate::SqlState,
     xid::Xid,
@@ -194,10 +194,14 @@ pub enum Statement {
     Owed(Service, Vec<i64>),
     /// `outbox.forward`.
     Forward(Service, Vec<i64>),
-    /// `reply.settle`.
-    Settle(Service, Vec<Reply>),
+    /// `reply.settle`, by the number of the newest reply handler in SQL that is known.
+    Settle(Service, Vec<Reply>, i64),
     /// `reply.settle_unsettled`.
-    SettleUnsettled(Service, Vec<Reply>),
+    SettleUnsettled(Service, Vec<Reply>, i64),
+    /// `callbacks.read`.
+    Callbacks(Service),
+    /// `tpro.on_reply` and `tpro.off_reply`: a bit for each target.
+    NameCallbacks(Service, u8),
     /// The reply of a message that is there with this uid, as a reply handler's transaction writes it.
     SettleOwn(Service, Reply),
     /// `reply.try`.
@@ -269,6 +273,8 @@ pub enum Answer {
     Page(Page),
     /// The messages that were put into the outbox because their time had come.
     SentDue(SentDue),
+    /// The reply handlers in SQL.
+    Callbacks(Callbacks),
     /// Messages, whole.
     Messages(Vec<Message>),
     /// Ids.

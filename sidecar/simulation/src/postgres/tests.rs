@@ -164,8 +164,8 @@ fn a_second_reply_waits_for_the_first_and_loses_or_takes_its_place() {
         let mut bench = Bench::new();
         let (first, second) = (bench.connect(), bench.connect());
         bench.run(first, Statement::Begin).expect("begins");
-        bench.run(first, Statement::Settle(MAIN, vec![reply(7, "first")])).expect("settles");
-        bench.waits(second, Statement::Settle(MAIN, vec![reply(7, "second")]));
+        bench.run(first, Statement::Settle(MAIN, vec![reply(7, "first")], 0)).expect("settles");
+        bench.waits(second, Statement::Settle(MAIN, vec![reply(7, "second")], 0));
         let end = if commits { Statement::Commit } else { Statement::Rollback };
         bench.run(first, end).expect("ends");
         assert_eq!(bench.server.ready(bench.now), [second]);
@@ -181,8 +181,8 @@ fn a_reply_that_another_has_in_hand_is_waited_for_20_ms() {
     let mut bench = Bench::new();
     let (first, second) = (bench.connect(), bench.connect());
     bench.run(first, Statement::Begin).expect("begins");
-    bench.run(first, Statement::SettleUnsettled(MAIN, vec![reply(7, "first")])).expect("settles");
-    bench.waits(second, Statement::SettleUnsettled(MAIN, vec![reply(6, "second"), reply(7, "second")]));
+    bench.run(first, Statement::SettleUnsettled(MAIN, vec![reply(7, "first")], 0)).expect("settles");
+    bench.waits(second, Statement::SettleUnsettled(MAIN, vec![reply(6, "second"), reply(7, "second")], 0));
     let due = bench.server.due().expect("it does not wait for ever");
     assert_eq!(due, Time::of_micros(20_000));
     bench.now = due;
@@ -325,11 +325,11 @@ fn a_lost_session_keeps_its_transaction_and_locks_until_the_server_notices() {
     let (lost, other) = (bench.connect(), bench.connect());
     assert_eq!(bench.run(lost, Statement::Lead(MAIN)), Ok(Flag(true)));
     bench.run(lost, Statement::Begin).expect("begins");
-    bench.run(lost, Statement::Settle(MAIN, vec![reply(1, "lost")])).expect("settles");
+    bench.run(lost, Statement::Settle(MAIN, vec![reply(1, "lost")], 0)).expect("settles");
     assert_eq!(bench.run(other, Statement::Lead(MAIN)), Ok(Flag(false)));
     bench.server.hang_up(lost);
     assert_eq!(bench.run(other, Statement::Lead(MAIN)), Ok(Flag(true)));
-    assert_eq!(bench.run(other, Statement::Settle(MAIN, vec![reply(1, "other")])), Ok(Count(1)));
+    assert_eq!(bench.run(other, Statement::Settle(MAIN, vec![reply(1, "other")], 0)), Ok(Count(1)));
     assert_eq!(bench.run(lost, Statement::Heartbeat), Err(SqlState::LOST));
 }
 

@@ -55,6 +55,8 @@ pub enum Returns {
 pub enum Change {
     /// The cursor moves.
     Cursor(Cursor),
+    /// Targets get a function for their replies, or have none any more.
+    Callbacks(u8),
     /// The leader notes how much waits, as `backlog.note` does.
     Backlog {
         /// Messages without a reply.

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::{
-    row::{Backlog, Key, Row, Service, Table},
+    row::{Backlog, Callbacks, Key, Row, Service, Table},
     server::Server,
     session::SessionId,
     snapshot::Snapshot,
@@ -137,6 +137,7 @@ impl Server {
         let table = match change {
             Change::Cursor(_) => Table::Cursor,
             Change::Backlog { .. } => Table::Backlog,
+            Change::Callbacks(_) => Table::Callbacks,
         };
         let key = Key { service, table, uid: 0, number: 0 };
         let own = self.sessions.get(&session).and_then(|session| session.xid());
@@ -170,6 +171,9 @@ impl Server {
     fn changed(&self, service: Service, row: &Row, change: &Change) -> Option<Row> {
         match (change, row) {
             (Change::Cursor(cursor), _) => Some(Row::Cursor(cursor.clone())),
+            (Change::Callbacks(targets), Row::Callbacks(was)) => {
+                Some(Row::Callbacks(Callbacks { number: was.number + 1, targets: *targets }))
+            }
             (Change::Backlog { unsettled, whole, read }, Row::Backlog(was)) => {
                 let last = self.sequences[service.0].last();
                 let upto = if *whole { last } else { was.upto.max(*read) };

@@ -1,6 +1,9 @@
 //! The book of a run: what was published, and what became of it, seen from outside.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
 
 use super::{ASK_TIME, plan::Letter};
 use crate::time::Time;
@@ -61,6 +64,8 @@ pub struct Book {
     pub clocks: Vec<Time>,
     /// When the database has lost a part of what was committed, the last time.
     pub lost: Option<Time>,
+    /// Messages whose replies were given to a reply handler.
+    pub handed: BTreeSet<u128>,
     /// Requests or replies were doubled.
     pub doubled: bool,
     /// Violations that were seen on the way.

@@ -2,10 +2,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use tpro_dispatcher::core::{Action, Done, End, HandlerEnd, Input, Notice, Question, Statement};
+use tpro_dispatcher::core::{Action, Done, End, HandlerEnd, Input, Notice, Question, Statement, Trouble};
 
 /// The states that a core can come to, as far as they are seen from outside.
-const ALL: [&str; 62] = [
+const ALL: [&str; 63] = [
     "action:abandon",
     "action:ask-echo",
     "action:ask-go",
@@ -39,6 +39,7 @@ const ALL: [&str; 62] = [
     "done:settled",
     "done:settled-fewer",
     "done:settled-held",
+    "done:settled-new-handlers",
     "done:slept",
     "done:slept-not",
     "done:tried",
@@ -189,7 +190,10 @@ impl Coverage {
                 let whole = *rows == writing.part().len() as u64;
                 self.at(if whole { "done:settled" } else { "done:settled-fewer" });
             }
-            Done::Settled(_, Err(_)) => self.at("done:settled-held"),
+            Done::Settled(_, Err(why)) => self.at(match why.kind {
+                Trouble::NewHandlers => "done:settled-new-handlers",
+                _ => "done:settled-held",
+            }),
             Done::Missing(..) => self.at("done:missing"),
             Done::LookedBack { found, .. } => {
                 self.at(if found.is_empty() { "done:looked-back" } else { "done:looked-back-found" });

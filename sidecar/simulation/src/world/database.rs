@@ -88,13 +88,13 @@ impl World {
             line.busy = Some((tag, settles(&statement)));
             let now = self.now();
             let shown = statement_name(&statement);
+            let past = self.settles_past_handlers(&statement);
             let step = self.database.execute(session, statement, now);
+            self.note_past_handlers(past, &step);
             self.note(format_args!("{session:?} {shown} {}", short(&step)));
             let deposed = is_depose && step == Step::Done(Ok(Answer::Flag(true)));
             self.stepped(session, step);
-            if let Some(service) = wakes {
-                self.pounce(service.0);
-            }
+            wakes.into_iter().for_each(|service| self.pounce(service.0));
             if deposed {
                 self.sweep();
             }
@@ -302,7 +302,7 @@ pub fn passes(state: SqlState) -> bool {
 /// The first word of a statement, for the trace.
 fn statement_name(statement: &Statement) -> String {
     let shown = match statement {
-        Statement::Settle(_, replies) | Statement::SettleUnsettled(_, replies) => {
+        Statement::Settle(_, replies, _) | Statement::SettleUnsettled(_, replies, _) => {
             let ids: Vec<i64> = replies.iter().map(|reply| reply.mq_id).collect();
             return format!("settles {ids:?}");
         }

@@ -33,6 +33,8 @@ pub enum Event {
     Cancel(usize),
     /// An operator ends its transaction.
     ConcludeCancel(usize),
+    /// Somebody names reply handlers in SQL.
+    Name(usize),
     /// A fault begins.
     Fault(usize),
     /// A fault ends.

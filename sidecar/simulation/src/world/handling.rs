@@ -36,6 +36,8 @@ pub enum Stage {
     Begin,
     /// As production has it.
     Settling,
+    /// The function is looked up.
+    Look,
     /// The effect of the handler.
     Effect,
     /// The handler works.

@@ -13,7 +13,7 @@ use tpro_dispatcher::core::{
     snapshot::{Snapshot, Xid},
 };
 
-use super::{clock, line::Ended, names::SERVICES, rows};
+use super::{callbacks::Known, clock, line::Ended, names::SERVICES, rows};
 use crate::{
     postgres::{self, Answer, Service, SqlState},
     time::Time,
@@ -53,8 +53,9 @@ pub enum Job {
     Forward,
     Sleep,
     Wake,
-    Settle(Box<Writing>),
-    SettleUnsettled(Box<Writing>),
+    Settle(Box<Writing>, i64),
+    SettleUnsettled(Box<Writing>, i64),
+    Callbacks(Box<Writing>, i64),
     Missing(Box<Writing>),
     LookBack { seen: Snapshot, until: Snapshot, last: i64, moves: bool, looked: Looked },
     Drawn { until: Snapshot, moves: bool, looked: Looked },
@@ -66,7 +67,7 @@ pub enum Job {
 }
 
 /// Begins what the core asks for.
-pub fn begin(service: Service, statement: Statement) -> Next {
+pub fn begin(service: Service, statement: Statement, callbacks: &Known) -> Next {
     use postgres::Statement as Sql;
     match statement {
         Statement::Page { window, first, limit, closed, doubted } => {
@@ -85,8 +86,11 @@ pub fn begin(service: Service, statement: Statement) -> Next {
         Statement::Sleep => Next::Ask(Job::Sleep, Sql::Sleep(service)),
         Statement::Wake => Next::Ask(Job::Wake, Sql::Wake(service)),
         Statement::Settle(writing) => {
+            let Some(number) = callbacks.number_for(writing.part()) else {
+                return Next::Done(Done::Settled(writing, Err(new_handlers())));
+            };
             let replies = replies(&writing);
-            Next::Ask(Job::Settle(writing), Sql::Settle(service, replies))
+            Next::Ask(Job::Settle(writing, number), Sql::Settle(service, replies, number))
         }
         Statement::Missing(writing) => {
             let ids = writing.part().iter().map(|settled| settled.settlement.id).collect();
@@ -116,15 +120,15 @@ pub fn begin(service: Service, statement: Statement) -> Next {
 
 impl Job {
     /// Goes on with an answer.
-    pub fn go_on(self, service: Service, ended: Ended) -> Next {
+    pub fn go_on(self, service: Service, ended: Ended, callbacks: &Known) -> Next {
         use postgres::Statement as Sql;
         let Ended { result, at, .. } = ended;
         let answer = match (self, result) {
-            (Self::Settle(writing), Err(SqlState::UNIQUE)) => {
-                let replies = replies(&writing);
-                return Next::Ask(Self::SettleUnsettled(writing), Sql::SettleUnsettled(service, replies));
+            (Self::Settle(writing, number), Err(SqlState::UNIQUE)) => {
+                let statement = Sql::SettleUnsettled(service, replies(&writing), number);
+                return Next::Ask(Self::SettleUnsettled(writing, number), statement);
             }
-            (Self::Settle(writing) | Self::SettleUnsettled(writing), Err(state)) => {
+            (Self::Settle(writing, _) | Self::SettleUnsettled(writing, _), Err(state)) => {
                 return match unwritten(state) {
                     Some(unwritten) => Next::Done(Done::Settled(writing, Err(unwritten))),
                     None => Next::Fall(state),
@@ -196,8 +200,16 @@ impl Job {
             }
             (Self::Sleep, Answer::Flag(ours)) => Next::Done(Done::Slept { ours, leaders: LEADERS }),
             (Self::Wake, Answer::Done) => Next::Done(Done::Woken),
-            (Self::Settle(writing) | Self::SettleUnsettled(writing), Answer::Count(rows)) => {
+            (Self::Settle(writing, number) | Self::SettleUnsettled(writing, number), Answer::Count(0)) => {
+                Next::Ask(Self::Callbacks(writing, number), Sql::Callbacks(service))
+            }
+            (Self::Settle(writing, _) | Self::SettleUnsettled(writing, _), Answer::Count(rows)) => {
                 Next::Done(Done::Settled(writing, Ok(rows as u64)))
+            }
+            (Self::Callbacks(writing, number), Answer::Callbacks(read)) => {
+                callbacks.read(read);
+                let result = if read.number == number { Ok(0) } else { Err(new_handlers()) };
+                Next::Done(Done::Settled(writing, result))
             }
             (Self::Missing(writing), Answer::Lanes(open)) => {
                 Next::Done(Done::Missing(writing, open.into_iter().map(|(id, ..)| id).collect()))
@@ -268,6 +280,11 @@ fn read_rows(found: &[(postgres::Message, bool)], at: Time) -> Vec<Row> {
 
 fn replies(writing: &Writing) -> Vec<postgres::Reply> {
     writing.part().iter().map(rows::reply).collect()
+}
+
+/// There are reply handlers in SQL that were not known.
+fn new_handlers() -> Unwritten {
+    Unwritten { kind: Trouble::NewHandlers, sqlstate: String::new(), text: String::new() }
 }
 
 /// The reason why outcomes could not be written; none if it is the session's.

@@ -13,6 +13,7 @@ use tpro_wire::{Uid, headers};
 
 use super::{
     World,
+    callbacks::Known,
     clock::{self, instant, wall},
     event::Event,
     jobs::{self, Next},
@@ -39,16 +40,23 @@ impl World {
     /// The leader has found out what there is to do.
     pub(super) fn lead(&mut self, at: usize, session: SessionId, found: Found) {
         let now = instant(self.now());
-        let settings = self.settings(at);
+        let callbacks = Known::default();
+        let settings = self.settings(at, callbacks.clone());
         let core = Core::new(settings, found, self.counts.clone(), Spans::off(), now);
-        let leader =
-            Leader { core, jobs: BTreeMap::new(), flying: BTreeMap::new(), ids: BTreeMap::new(), told: None };
+        let leader = Leader {
+            core,
+            callbacks,
+            jobs: BTreeMap::new(),
+            flying: BTreeMap::new(),
+            ids: BTreeMap::new(),
+            told: None,
+        };
         self.note(format_args!("process {at} leads on {session:?}"));
         self.processes[at].lead = Lead::Leads(session, Box::new(leader));
         self.drive(at);
     }
 
-    fn settings(&mut self, at: usize) -> Settings {
+    fn settings(&mut self, at: usize, callbacks: Known) -> Settings {
         let (names, knobs) = (names(self.processes[at].service), self.plan.knobs.clone());
         let random = self.scheduler.random();
         let mut echo = [0; 10];
@@ -56,7 +64,9 @@ impl World {
         Settings {
             service: names.service.clone(),
             replies: names.replies.clone(),
-            has_handler: Box::new(|target| target.method_name().starts_with("handled")),
+            has_handler: Box::new(move |target| {
+                target.method_name().starts_with("handled") || callbacks.has(target)
+            }),
             pool: 4,
             bounds: Bounds { lane: knobs.lane, total: knobs.total, bytes: 1 << 20, page: knobs.page },
             partition_rows: knobs.partition,
@@ -150,7 +160,7 @@ impl World {
                 leader.ids.remove(&settled.settlement.id);
             }
         }
-        let next = jobs::begin(Service(self.processes[at].service), statement);
+        let next = jobs::begin(Service(self.processes[at].service), statement, &leader.callbacks);
         self.go_on_with_job(at, session, leader, next);
     }
 
@@ -193,7 +203,7 @@ impl World {
         let service = Service(self.processes[at].service);
         let goes_on = match leader.jobs.remove(&ended.tag) {
             Some(job) => {
-                let next = job.go_on(service, ended);
+                let next = job.go_on(service, ended, &leader.callbacks);
                 self.go_on_with_job(at, session, &mut leader, next)
             }
             None => true,

@@ -73,7 +73,7 @@ impl Line {
 /// The messages that a statement settles.
 pub fn settles(statement: &Statement) -> Settles {
     match statement {
-        Statement::Settle(_, replies) | Statement::SettleUnsettled(_, replies) => {
+        Statement::Settle(_, replies, _) | Statement::SettleUnsettled(_, replies, _) => {
             replies.iter().map(|reply| reply.uid).collect()
         }
         _ => Vec::new(),

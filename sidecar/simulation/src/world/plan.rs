@@ -119,6 +119,29 @@ pub struct Knobs {
     pub tight: bool,
 }
 
+/// Somebody names reply handlers, or takes them back.
+#[derive(Clone, Debug)]
+pub struct Naming {
+    /// When.
+    pub at: Time,
+    /// The service that asks.
+    pub service: usize,
+    /// A bit for each target.
+    pub targets: u8,
+}
+
+impl Naming {
+    /// True if the reply of this letter gets a handler.
+    pub fn is_of(&self, service: usize, letter: &Letter) -> bool {
+        self.service == service && self.targets >> letter.target & 1 == 1 && may_be_named(letter)
+    }
+}
+
+/// True for a letter of the method whose replies may have one.
+pub fn may_be_named(letter: &Letter) -> bool {
+    letter.way == Way::Batched && !letter.handled
+}
+
 /// The plan.
 #[derive(Clone, Debug)]
 pub struct Plan {
@@ -128,6 +151,8 @@ pub struct Plan {
     pub transactions: Vec<Transaction>,
     /// The faults.
     pub faults: Vec<Fault>,
+    /// The changes of reply handlers in SQL.
+    pub namings: Vec<Naming>,
 }
 
 impl Plan {
@@ -136,7 +161,8 @@ impl Plan {
         let knobs = Knobs::draw(random);
         let transactions = transactions(random, &knobs);
         let faults = faults(random, &knobs);
-        Self { knobs, transactions, faults }
+        let namings = namings(random);
+        Self { knobs, transactions, faults, namings }
     }
 }
 
@@ -252,6 +278,19 @@ fn letter(random: &mut Random, knobs: &Knobs) -> Letter {
         fails: random.one_in(12),
         bad: way == Way::Stateless && random.one_in(8),
     }
+}
+
+fn namings(random: &mut Random) -> Vec<Naming> {
+    let count = if random.one_in(3) { random.between(1, 6) } else { 0 };
+    let mut namings: Vec<Naming> = (0..count)
+        .map(|_| Naming {
+            at: Time::of_micros(random.below(45_000_000)),
+            service: random.below(SERVICES.len() as u64) as usize,
+            targets: random.below(1 << SERVICES.len()) as u8,
+        })
+        .collect();
+    namings.sort_by_key(|naming| naming.at);
+    namings
 }
 
 fn faults(random: &mut Random, knobs: &Knobs) -> Vec<Fault> {

@@ -8,7 +8,7 @@ use tpro_dispatcher::{
 };
 use tpro_wire::Uid;
 
-use super::{event::Event, inbox::Inbox, jobs::Job, line::Tag};
+use super::{callbacks::Known, event::Event, inbox::Inbox, jobs::Job, line::Tag};
 use crate::{nats::ConnectionId, postgres::SessionId, time::Time};
 
 /// The life of a process.
@@ -26,6 +26,8 @@ pub enum Life {
 pub struct Leader {
     /// The core.
     pub core: Core,
+    /// The reply handlers in SQL that it knows.
+    pub callbacks: Known,
     /// Statements of it that are under way.
     pub jobs: BTreeMap<Tag, Job>,
     /// Messages that await an answer: their targets, and the ends of their budgets.

@@ -285,7 +285,9 @@ impl World {
         // Ids that were drawn before lie below the floor, where the leader looks now and then.
         let early = transaction.and_then(|transaction| transaction.early).map(|_| LOOKS_BACK);
         // Handlers write few replies at a time, each in a commit of its own.
-        let written = if fate.letter.handled { HANDLED } else { Duration::ZERO };
+        let mut namings = self.plan.namings.iter();
+        let has_function = namings.any(|naming| naming.is_of(fate.service, &fate.letter));
+        let written = if fate.letter.handled || has_function { HANDLED } else { Duration::ZERO };
         let limit = poll.unwrap_or_default()
             + looks.unwrap_or_default()
             + early.unwrap_or_default()
@@ -334,7 +336,7 @@ pub fn uids(rows: &[Row]) -> BTreeSet<u128> {
         Row::Receive(receive) => Some(receive.uid),
         Row::Outcome(outcome) => Some(outcome.uid),
         Row::Effect(uid) => Some(*uid),
-        Row::Cursor(_) | Row::Backlog(_) => None,
+        Row::Cursor(_) | Row::Backlog(_) | Row::Callbacks(_) => None,
     };
     rows.iter().filter_map(uid).collect()
 }

@@ -9,6 +9,7 @@ use tpro_service::handler::settling::{Ending, Settling};
 
 use super::{
     World,
+    callbacks::is_named,
     database::passes,
     event::{Event, Owner},
     handling::{AtHandler, Stage},
@@ -29,6 +30,7 @@ impl World {
         let Handling { place, settled, by_leader } = handling;
         leader.flying.remove(&settled.settlement.uid);
         leader.ids.remove(&settled.settlement.id);
+        self.book.handed.insert(rows::number(&settled.settlement.uid));
         self.next_run += 1;
         let handler = self.next_run;
         let at_handler = AtHandler {
@@ -96,10 +98,10 @@ impl World {
                 };
                 match at_handler.settling {
                     Settling::AskLeader => Statement::IsLed(service, at_handler.leader.unwrap_or_default()),
+                    // The program's handler goes before the function, which is looked up here.
                     Settling::End(Ending::Commit) => {
-                        at_handler.stage = Stage::Effect;
-                        let uid = rows::number(&at_handler.settled.settlement.uid) | REPLY_EFFECT;
-                        Statement::Effect(service, uid)
+                        at_handler.stage = Stage::Look;
+                        Statement::Callbacks(service)
                     }
                     Settling::End(Ending::Settled) => return self.end_handler(handler, HandlerEnd::Written),
                     Settling::End(Ending::Deposed) => {
@@ -108,6 +110,18 @@ impl World {
                     Settling::Insert { .. } => return,
                 }
             }
+            (Stage::Look, Answer::Callbacks(callbacks)) => {
+                let settlement = &at_handler.settled.settlement;
+                let target = &settlement.target;
+                if target.method_name().starts_with("handled") || is_named(&callbacks, target) {
+                    at_handler.stage = Stage::Effect;
+                    Statement::Effect(service, rows::number(&settlement.uid) | REPLY_EFFECT)
+                } else {
+                    at_handler.stage = Stage::Commit;
+                    Statement::Commit
+                }
+            }
+            (Stage::Look, _) => return,
             (Stage::Effect, _) => {
                 at_handler.stage = Stage::Work;
                 let uid = rows::number(&at_handler.settled.settlement.uid);

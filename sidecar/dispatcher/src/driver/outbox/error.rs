@@ -42,6 +42,12 @@ impl OutboxError {
     }
 }
 
+/// Reply handlers were named that were not known when the outcomes were sorted.
+pub(super) fn new_handlers() -> Unwritten {
+    let text = "there are new reply handlers in SQL".to_owned();
+    Unwritten { kind: Trouble::NewHandlers, sqlstate: String::new(), text }
+}
+
 /// The reason why outcomes could not be written; none if it is the session's.
 pub(super) fn unwritten(error: &tokio_postgres::Error) -> Option<Unwritten> {
     let code = error.code();

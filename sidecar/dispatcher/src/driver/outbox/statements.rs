@@ -2,7 +2,7 @@
 
 use tokio_postgres::{Client, Statement};
 
-use super::OutboxError;
+use super::{OutboxError, callbacks};
 use crate::core::SWALLOWED;
 
 /// Every statement here finds its rows by an index. A partition that is empty when a statement is
@@ -73,6 +73,7 @@ pub(crate) struct Statements {
     pub forward: Statement,
     pub settle: Statement,
     pub settle_unsettled: Statement,
+    pub callbacks: Statement,
     pub replied: Statement,
     pub cursor: Statement,
     pub move_cursor: Statement,
@@ -109,6 +110,7 @@ impl Statements {
             settle: prepare("reply.settle", include_str!("../sql/settle.sql")).await?,
             settle_unsettled: prepare("reply.settle_unsettled", include_str!("../sql/settle_unsettled.sql"))
                 .await?,
+            callbacks: prepare("callbacks.read", callbacks::READ).await?,
             replied: prepare("reply.tell", "/* reply.tell */ SELECT tpro.replied($1, $2)").await?,
             cursor: prepare("cursor.read", CURSOR).await?,
             move_cursor: prepare("cursor.move", MOVE_CURSOR).await?,

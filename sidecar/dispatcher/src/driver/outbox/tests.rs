@@ -305,6 +305,7 @@ async fn the_first_reply_of_a_row_wins() {
         },
         bytes: 1,
         lane: LaneId::default(),
+        is_tried: false,
         language: Language::default(),
     };
     assert_eq!(outbox.settle(&[settled("1")]).await.expect("settles").expect("is written"), 1);

@@ -7,4 +7,5 @@ FROM (SELECT unnest($1::bigint[]) AS mq_id, unnest($2::uuid[]) AS uid, unnest($3
              unnest($5::text[]) AS error, unnest($6::text[]) AS headers, unnest($7::int[]) AS attempts,
              unnest($8::timestamptz[]) AS sent_at, unnest($9::text[]) AS responder) AS r
 CROSS JOIN patience
+WHERE (SELECT coalesce(max(c.number), 0) FROM {schema}.mq_callback c) = $10
 ON CONFLICT DO NOTHING

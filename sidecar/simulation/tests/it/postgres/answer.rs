@@ -57,7 +57,7 @@ pub fn of_simulation(answer: &Answer) -> Vec<String> {
         Answer::Outcomes(outcomes) => {
             outcomes.iter().map(|(uid, answer)| format!("{uid:x} {answer}")).collect()
         }
-        Answer::Time(_) | Answer::Identity(..) | Answer::SentDue(_) => {
+        Answer::Time(_) | Answer::Identity(..) | Answer::SentDue(_) | Answer::Callbacks(_) => {
             panic!("{answer:?} is no part of a script")
         }
     }

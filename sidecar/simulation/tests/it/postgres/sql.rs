@@ -66,7 +66,8 @@ const PREPARED: &[(&str, &str, &str)] = &[
     ),
 ];
 
-const REPLIES: &str = "bigint[], uuid[], text[], text[], text[], text[], int[], timestamptz[], text[]";
+const REPLIES: &str =
+    "bigint[], uuid[], text[], text[], text[], text[], int[], timestamptz[], text[], bigint";
 
 /// As the product's, but for columns that stay empty.
 const SETTLE_OWN: &str = "INSERT INTO {schema}.mq_reply (mq_id, uid, status, result, error, attempts) \
@@ -105,6 +106,8 @@ pub fn write(statement: &Statement, translation: &Translation) -> String {
         | Statement::TryToSettle(_)
         | Statement::Depose(_)
         | Statement::PublishLater(..)
+        | Statement::Callbacks(_)
+        | Statement::NameCallbacks(..)
         | Statement::SendDue(..) => {
             panic!("{statement:?} is no part of a script")
         }
@@ -166,9 +169,11 @@ pub fn write(statement: &Statement, translation: &Translation) -> String {
         Statement::Settled(_, ids) => format!("EXECUTE tpro_settled ({})", ids_and_ends(ids)),
         Statement::Owed(_, ids) => format!("EXECUTE tpro_owed ({})", ids_and_ends(ids)),
         Statement::Forward(_, ids) => format!("EXECUTE tpro_forward ({})", ids_and_ends(ids)),
-        Statement::Settle(_, replies) => format!("EXECUTE tpro_settle ({})", columns(replies)),
-        Statement::SettleUnsettled(_, replies) => {
-            format!("EXECUTE tpro_settle_unsettled ({})", columns(replies))
+        Statement::Settle(_, replies, number) => {
+            format!("EXECUTE tpro_settle ({}, {number})", columns(replies))
+        }
+        Statement::SettleUnsettled(_, replies, number) => {
+            format!("EXECUTE tpro_settle_unsettled ({}, {number})", columns(replies))
         }
         Statement::SettleOwn(_, reply) => format!(
             "EXECUTE tpro_settle_own ({}, {}, '{}', {}, {}, {})",
