@@ -157,6 +157,7 @@ impl Core {
     /// been named meanwhile.
     pub(super) fn on_written(&mut self, written: Written, hold: Option<Hold>) {
         let (batch, again, measured) = self.settling.written(written, hold, self.now);
+        let was_written = again.is_empty();
         for settled in again {
             let is_tried = settled.is_tried || plant::is_planted("handler named too late");
             // Its lane may have been forgotten since it has landed.
@@ -168,7 +169,7 @@ impl Core {
         if let Some((rows, time)) = measured {
             self.reading.replies_written(rows, time);
         }
-        if !batch.is_empty() {
+        if was_written || !batch.is_empty() {
             self.counts.batch.observe(batch.len() as f64);
         }
         // Mostly all of a batch end alike: the counter is looked up once for those in a row that
