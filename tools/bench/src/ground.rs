@@ -62,6 +62,12 @@ impl Ground {
         Ok(Self { database, admin, messages })
     }
 
+    /// Adds functions in SQL to the database.
+    pub async fn with(self, functions: &str) -> Outcome<Self> {
+        self.admin.batch_execute(functions).await.context("making functions in SQL")?;
+        Ok(self)
+    }
+
     /// Makes all rows unread again.
     pub async fn renew(&self) -> Outcome {
         self.admin.batch_execute(ANEW).await.context("making all rows unread again")

@@ -9,10 +9,12 @@ pub enum Mode {
     Handle,
     /// The inbox row, the effects and the outcome are one transaction.
     Transactional,
+    /// As transactional, by a function in SQL.
+    Sql,
 }
 
 impl Mode {
-    /// All of them.
+    /// Those that a program answers.
     pub const ALL: [Self; 3] = [Self::Stateless, Self::Handle, Self::Transactional];
 
     /// The name in tables.
@@ -21,6 +23,7 @@ impl Mode {
             Self::Stateless => "stateless",
             Self::Handle => "handle",
             Self::Transactional => "transactional",
+            Self::Sql => "handler in SQL",
         }
     }
 
@@ -30,6 +33,7 @@ impl Mode {
             Self::Stateless => "echo",
             Self::Handle => "echo_kept",
             Self::Transactional => "echo_in_transaction",
+            Self::Sql => "echo_in_sql",
         }
     }
 }

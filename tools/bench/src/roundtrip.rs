@@ -48,6 +48,16 @@ VALUES (:uid, 1, '{"result": {"ip":"172.19.0.8", "login":"login342", "password":
 ON CONFLICT DO NOTHING RETURNING uid;
 COMMIT;"#;
 
+/// A handler in SQL that does nothing, as those of the program.
+const HANDLER: &str =
+    "CREATE FUNCTION public.echo(body jsonb, request tpro.request_row) RETURNS jsonb LANGUAGE plpgsql AS
+         'BEGIN RETURN body; END';
+     SELECT tpro.handle('bench', 'echo_in_sql', 'public.echo'::regproc, service => 'echo')";
+/// A reply handler in SQL that does nothing.
+const REPLY_HANDLER: &str =
+    "CREATE FUNCTION public.answered(reply tpro.reply_row) RETURNS void LANGUAGE plpgsql AS 'BEGIN END';
+     SELECT tpro.on_reply('echo', 'bench', 'echo', 'public.answered'::regproc, sender => 'main')";
+
 /// The runs of each way, in the order of the rounds.
 #[derive(Default)]
 struct Runs {
@@ -57,6 +67,8 @@ struct Runs {
     handle: Vec<Run>,
     inbox: Vec<Run>,
     transactional: Vec<Run>,
+    sql: Vec<Run>,
+    sql_reply: Vec<Run>,
     pgbench: Vec<f64>,
 }
 
@@ -64,6 +76,8 @@ struct Runs {
 struct More {
     handle: Ground,
     transactional: Ground,
+    sql: Ground,
+    sql_reply: Ground,
     inbox: Pgbench,
     collector: Collector,
 }
@@ -102,6 +116,11 @@ impl More {
         Ok(Self {
             handle: Ground::fill(stand, Mode::Handle, messages).await?,
             transactional,
+            sql: Ground::fill(stand, Mode::Sql, messages / FEWER).await?.with(HANDLER).await?,
+            sql_reply: Ground::fill(stand, Mode::Stateless, messages / FEWER)
+                .await?
+                .with(REPLY_HANDLER)
+                .await?,
             inbox,
             collector: Collector::start().await?,
         })
@@ -116,6 +135,10 @@ impl More {
         runs.pgbench.push(self.inbox.seconds(CONNECTIONS, SECONDS).await?);
         self.transactional.renew().await?;
         runs.transactional.push(self.transactional.by_tpro(stand, None).await?);
+        self.sql.renew().await?;
+        runs.sql.push(self.sql.by_tpro(stand, None).await?);
+        self.sql_reply.renew().await?;
+        runs.sql_reply.push(self.sql_reply.by_tpro(stand, None).await?);
         Ok(())
     }
 }
@@ -141,13 +164,16 @@ fn print(runs: &Runs, messages: usize, suffix: &str) {
 }
 
 fn section(runs: &Runs, messages: usize, suffix: &str) -> Section {
-    let line = |subject: String, ours: &[f64], floor: &[f64], goal| Line {
-        subject,
+    let beside = |subject: &str, ours: &[f64], floor: &[f64], goal| Line {
+        subject: subject.to_owned(),
         unit: Unit::ASecond,
         floor: median(floor),
         ours: median(ours),
         ratio: interval(&ratios(ours, floor)),
-        goal: Some(Goal::AtLeast(goal)),
+        goal,
+    };
+    let line = |subject: String, ours: &[f64], floor: &[f64], goal| {
+        beside(&subject, ours, floor, Some(Goal::AtLeast(goal)))
     };
     let (floor, stateless) = (speeds(&runs.floor), speeds(&runs.stateless));
     let mut lines = vec![line("stateless".to_owned(), &stateless, &floor, GOAL)];
@@ -165,12 +191,16 @@ fn section(runs: &Runs, messages: usize, suffix: &str) -> Section {
             &runs.pgbench,
             GOAL_TRANSACTIONAL,
         ));
+        let in_sql = [("handler in SQL", &runs.sql), ("reply handler in SQL", &runs.sql_reply)];
+        lines.extend(in_sql.map(|(name, runs)| {
+            beside(&format!("{name}, of transactional in Rust"), &speeds(runs), &transactional, None)
+        }));
         lines.push(line(traced, &speeds(&runs.traced), &stateless, GOAL_TRACED));
     }
     let note = format!(
-        "Messages a second with {} rows waiting ({} in the transactional mode), {} rounds in turns. The floor is a \
+        "Messages a second with {} rows waiting ({} in the transactional mode and in SQL), {} rounds in turns. The floor is a \
          minimal dispatcher that reads pages by id, keeps 256 messages in flight and writes replies in batches; with an inbox, its responder does the two \
-         inserts of the inbox in batches before it answers. Of the transactional mode it is pgbench with the two inserts of the inbox and {CONNECTIONS} clients; with every \
+         inserts of the inbox in batches before it answers. Of the transactional mode it is pgbench with the two inserts of the inbox and {CONNECTIONS} clients; of handlers in SQL, which do nothing, it is the transactional mode; with every \
          message traced to a collector that discards, it is tpro without traces. CPU time a message in all processes: \
          floor {:.1} us, stateless {:.1} us.",
         thousands(messages as f64),

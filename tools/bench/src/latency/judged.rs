@@ -46,7 +46,7 @@ fn goal(mode: Mode, share: f64) -> Option<Goal> {
         (Mode::Stateless, true) => Some(Goal::AtMost(2.0)),
         (Mode::Handle, false) => Some(Goal::AtMost(2.0)),
         (Mode::Transactional, false) => Some(Goal::AtMost(2.5)),
-        (_, true) => None,
+        (_, true) | (Mode::Sql, false) => None,
     }
 }
 
