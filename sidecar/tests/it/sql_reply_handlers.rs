@@ -100,7 +100,7 @@ async fn a_function_handles_each_reply_that_is_written_after_it_was_named() -> O
     }
     assert!(notes(&world, early).await?.is_empty(), "its reply was there before");
 
-    // What it publishes is part of the same transaction.
+    // The function publishes a message, which belongs to the same transaction.
     let published = world.publish(&request("ask", json!({"how": "publish"}))).await?;
     world.await_reply(published).await?.ok()?;
     let next = "SELECT count(*) FROM main_service.mq_publish WHERE method_name = 'next'";
@@ -204,8 +204,8 @@ async fn a_copy_that_is_killed_within_a_function_leaves_nothing_and_another_runs
 async fn functions_are_named_and_taken_back_under_load_and_none_is_passed_over() -> Outcome {
     let world = world().await?;
     let (main, _late) = (world.run("main").await?, echo(&world).await?);
-    // A reply whose time lies between two of them is one of its method while it was named. The
-    // second is for the statement that had begun when it was named.
+    // The times in which the function was named. Each begins a second after the naming, because a
+    // statement that began before it may write replies past the function.
     world.admin.batch_execute("CREATE TABLE public.named (since timestamptz, until timestamptz)").await?;
     let changes = world.database.connect().await?;
     changes.batch_execute("SET tpro.sender = 'main'").await?;

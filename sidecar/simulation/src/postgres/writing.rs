@@ -81,7 +81,7 @@ impl Server {
             let own = self.sessions.get(&session).and_then(|session| session.xid());
             let key = row.key(service, own.unwrap_or_default());
             let newest = self.heap.newest(&key, &self.transactions);
-            // What was deleted keeps nobody from its key.
+            // A row that was deleted leaves its key free.
             let newest = newest
                 .filter(|(by, row)| !(is_gone(row) && self.transactions.state(*by) == State::Committed));
             match newest.map(|(by, _)| by) {

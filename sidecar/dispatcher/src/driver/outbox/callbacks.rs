@@ -38,7 +38,7 @@ impl Callbacks {
         !known.methods.is_empty() && known.methods.contains(target.service_method())
     }
 
-    /// True if there is none.
+    /// True if the leader knows no reply handler in SQL.
     pub(super) fn is_empty(&self) -> bool {
         self.0.read().unwrap_or_else(PoisonError::into_inner).methods.is_empty()
     }
