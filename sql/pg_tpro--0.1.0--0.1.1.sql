@@ -2943,7 +2943,7 @@ BEGIN
      WHERE p.oid = given;
     IF NOT FOUND THEN
         RAISE undefined_function USING
-            MESSAGE = format('%s must be a function, and there is none of oid %s', what, given::oid),
+            MESSAGE = format('%s must be a function, and no function has the oid %s', what, given::oid),
             HINT = format('Name it with the types of its arguments: ''%s(%s)''.', example, argument_types);
     ELSIF f.prokind <> 'f' OR f.proretset OR format_type(f.prorettype, NULL) <> result_type OR f.arguments <> argument_types THEN
         RAISE invalid_parameter_value USING

@@ -122,7 +122,7 @@ async fn what_cannot_answer_is_refused_with_its_argument_its_rule_and_a_remedy()
         assert!(refusal.message.starts_with(words), "{refusal:?}");
     }
     let refusal = refused_with(&admin, "42883", "SELECT tpro.handle('item', 'price', '987654321')").await?;
-    assert!(refusal.message.contains("none of oid 987654321"), "{refusal:?}");
+    assert!(refusal.message.contains("no function has the oid 987654321"), "{refusal:?}");
     refused_with(&admin, "42883", "SELECT tpro.handle('item', 'price', 'nothing(jsonb, tpro.request_row)')")
         .await?;
     refused_with(
