@@ -90,7 +90,7 @@ CREATE OR REPLACE FUNCTION tpro.check_body(value pg_catalog.jsonb) RETURNS boole
 COMMENT ON FUNCTION tpro.check_body(pg_catalog.jsonb) IS 'rule of column body: not null (else 22023), at most 64 MiB of text and 127 levels (else 54000)';
 
 COMMENT ON FUNCTION tpro.bell() IS
-    'trigger of each outbox: refuses a row that may not be sent, and at the commit wakes a dispatcher that sleeps; 22023 the priority or the transaction, 53400 more messages wait than tpro.max_backlog, 54000 the body is too large';
+    'trigger of each outbox: refuses a row that may not be sent, and at the commit wakes a dispatcher that sleeps; 22023 the priority, the ordering key, on_reply or the transaction, 42883 or 42501 the function of on_reply, 53400 more messages wait than tpro.max_backlog, 54000 the body is too large';
 COMMENT ON FUNCTION tpro.check_reply_to(pg_catalog.text) IS 'rule of column reply_to: a label, tokens of a NATS subject with dots between, or null; else 22023';
 COMMENT ON DOMAIN tpro.reply_to IS 'the label to which the sidecar publishes the bare reply';
 COMMENT ON DOMAIN tpro.headers IS 'what travels beside the body: an object; tpro reads request.type, event.ack and content-language';
@@ -102,6 +102,7 @@ DECLARE
     schema_name text := tpro.sender_schema(retry.sender)::text;
     copy bigint;
     settled boolean;
+    has_all boolean;
 BEGIN
     EXECUTE format('SELECT NOT p.direct AND EXISTS (SELECT FROM %1$s.mq_reply r WHERE r.mq_id = p.id)
                       FROM %1$s.mq_publish p WHERE p.id = $1
@@ -114,16 +115,20 @@ BEGIN
             HINT = 'Wait until it is settled, or settle it by tpro.cancel().';
     END IF;
     -- A message of its own: another uid, so that its target runs it, and another trace. What had expired may go now. An outbox as an
-    -- earlier release has made it has no column priority.
+    -- earlier release has made it has none of the last columns.
+    SELECT EXISTS (SELECT FROM pg_attribute a WHERE a.attrelid = (schema_name || '.mq_publish')::regclass
+                      AND a.attname = 'retry_of' AND NOT a.attisdropped) INTO has_all;
     EXECUTE format('INSERT INTO %1$s.mq_publish (protocol, space_name, service_name, entity, method_name, timeout, headers, body, reply_to%2$s)
-                    SELECT p.protocol, p.space_name, p.service_name, p.entity, p.method_name, p.timeout, p.headers, p.body, p.reply_to%2$s
+                    SELECT p.protocol, p.space_name, p.service_name, p.entity, p.method_name, p.timeout, p.headers, p.body, p.reply_to%3$s
                       FROM %1$s.mq_publish p WHERE p.id = $1 RETURNING id', schema_name,
-                   CASE WHEN EXISTS (SELECT FROM pg_attribute a WHERE a.attrelid = (schema_name || '.mq_publish')::regclass
-                                        AND a.attname = 'priority' AND NOT a.attisdropped) THEN ', priority' ELSE '' END)
+                   CASE WHEN has_all THEN ', priority, ordering_key, on_reply, retry_of' ELSE '' END,
+                   CASE WHEN has_all THEN ', p.priority, p.ordering_key, p.on_reply, p.id' ELSE '' END)
         INTO copy USING retry.id;
     RETURN copy;
 END
 $$;
+COMMENT ON FUNCTION tpro.retry(pg_catalog.int8, pg_catalog.text) IS
+    'publishes a copy of a settled message as a new one, and returns its id; 55000 it is not settled or no sender is given, P0002 unknown id, 3F000 unknown sender, 53400 too many wait, 42883 or 42501 the function of its on_reply';
 
 -- For body => json_build_object(...), and for what a driver sends as text. Only the function above has a default for body; an
 -- untyped literal is taken for text, the preferred type of its category.
@@ -182,11 +187,13 @@ CREATE FUNCTION tpro.publish(
     space_name pg_catalog.text DEFAULT NULL,
     send_at pg_catalog.timestamptz DEFAULT NULL,
     expires_at pg_catalog.timestamptz DEFAULT NULL,
-    priority pg_catalog.int4 DEFAULT 0
+    priority pg_catalog.int4 DEFAULT 0,
+    ordering_key pg_catalog.text DEFAULT NULL,
+    on_reply pg_catalog.text DEFAULT NULL
 ) RETURNS pg_catalog.int8
     AS 'MODULE_PATHNAME', 'publish_ranked_wrapper' LANGUAGE c VOLATILE;
-COMMENT ON FUNCTION tpro.publish(tpro.service_name, pg_catalog.text, pg_catalog.text, pg_catalog.jsonb, pg_catalog.jsonb, pg_catalog.int4, pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.timestamptz, pg_catalog.timestamptz, pg_catalog.int4) IS
-    'puts a message that is sent later, expires or has a priority into the sender''s outbox and returns its id; 55000 the service is of an earlier release, else as publish';
+COMMENT ON FUNCTION tpro.publish(tpro.service_name, pg_catalog.text, pg_catalog.text, pg_catalog.jsonb, pg_catalog.jsonb, pg_catalog.int4, pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.timestamptz, pg_catalog.timestamptz, pg_catalog.int4, pg_catalog.text, pg_catalog.text) IS
+    'puts a message that is sent later, expires, or has a priority, an ordering key or a reply handler of its own into the sender''s outbox and returns its id; 42883 no function, 55000 the service is of an earlier release, else as publish';
 
 CREATE FUNCTION tpro.publish(
     service_name tpro.service_name,
@@ -201,14 +208,16 @@ CREATE FUNCTION tpro.publish(
     space_name pg_catalog.text DEFAULT NULL,
     send_at pg_catalog.timestamptz DEFAULT NULL,
     expires_at pg_catalog.timestamptz DEFAULT NULL,
-    priority pg_catalog.int4 DEFAULT 0
+    priority pg_catalog.int4 DEFAULT 0,
+    ordering_key pg_catalog.text DEFAULT NULL,
+    on_reply pg_catalog.text DEFAULT NULL
 ) RETURNS pg_catalog.int8
     LANGUAGE sql VOLATILE
 AS $$
     SELECT tpro.publish(service_name, entity, method_name, body::pg_catalog.jsonb, headers, timeout, protocol, reply_to, sender, space_name,
-                        send_at, expires_at, priority)
+                        send_at, expires_at, priority, ordering_key, on_reply)
 $$;
-COMMENT ON FUNCTION tpro.publish(tpro.service_name, pg_catalog.text, pg_catalog.text, pg_catalog.json, pg_catalog.jsonb, pg_catalog.int4, pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.timestamptz, pg_catalog.timestamptz, pg_catalog.int4) IS
+COMMENT ON FUNCTION tpro.publish(tpro.service_name, pg_catalog.text, pg_catalog.text, pg_catalog.json, pg_catalog.jsonb, pg_catalog.int4, pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.timestamptz, pg_catalog.timestamptz, pg_catalog.int4, pg_catalog.text, pg_catalog.text) IS
     'the same with a body of type json; 22P02 it is no JSON';
 
 CREATE FUNCTION tpro.publish(
@@ -224,14 +233,16 @@ CREATE FUNCTION tpro.publish(
     space_name pg_catalog.text DEFAULT NULL,
     send_at pg_catalog.timestamptz DEFAULT NULL,
     expires_at pg_catalog.timestamptz DEFAULT NULL,
-    priority pg_catalog.int4 DEFAULT 0
+    priority pg_catalog.int4 DEFAULT 0,
+    ordering_key pg_catalog.text DEFAULT NULL,
+    on_reply pg_catalog.text DEFAULT NULL
 ) RETURNS pg_catalog.int8
     LANGUAGE sql VOLATILE
 AS $$
     SELECT tpro.publish(service_name, entity, method_name, body::pg_catalog.jsonb, headers, timeout, protocol, reply_to, sender, space_name,
-                        send_at, expires_at, priority)
+                        send_at, expires_at, priority, ordering_key, on_reply)
 $$;
-COMMENT ON FUNCTION tpro.publish(tpro.service_name, pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.jsonb, pg_catalog.int4, pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.timestamptz, pg_catalog.timestamptz, pg_catalog.int4) IS
+COMMENT ON FUNCTION tpro.publish(tpro.service_name, pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.jsonb, pg_catalog.int4, pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.timestamptz, pg_catalog.timestamptz, pg_catalog.int4, pg_catalog.text, pg_catalog.text) IS
     'the same with a body of type text; 22P02 it is no JSON';
 
 -- A type that a column does not take is told here, with its place and without its value.
@@ -253,7 +264,8 @@ BEGIN
         OR CASE
              WHEN k.key IS NULL OR k.key IN ('headers', 'body') THEN false
              WHEN k.key IN ('timeout', 'priority') THEN jsonb_typeof(k.value) <> 'number'
-             WHEN k.key IN ('service_name', 'entity', 'method_name', 'protocol', 'space_name', 'reply_to', 'send_at', 'expires_at', 'traceparent', 'tracestate')
+             WHEN k.key IN ('service_name', 'entity', 'method_name', 'protocol', 'space_name', 'reply_to', 'send_at', 'expires_at', 'ordering_key', 'on_reply',
+                           'traceparent', 'tracestate')
                THEN jsonb_typeof(k.value) NOT IN ('string', 'null')
              ELSE true
            END
@@ -271,7 +283,8 @@ BEGIN
     ELSIF wrong.key = 'priority' THEN
         RAISE invalid_parameter_value USING
             MESSAGE = format('messages[%s].priority must be a number, 0 to 3, and is %s', wrong.place, wrong.kind);
-    ELSIF wrong.key IN ('service_name', 'entity', 'method_name', 'protocol', 'space_name', 'reply_to', 'send_at', 'expires_at', 'traceparent', 'tracestate') THEN
+    ELSIF wrong.key IN ('service_name', 'entity', 'method_name', 'protocol', 'space_name', 'reply_to', 'send_at', 'expires_at', 'ordering_key', 'on_reply',
+                           'traceparent', 'tracestate') THEN
         RAISE invalid_parameter_value USING
             MESSAGE = format('messages[%s].%s must be a string, and is %s', wrong.place, wrong.key, wrong.kind);
     END IF;
@@ -282,7 +295,7 @@ BEGIN
         HINT = CASE WHEN wrong.key IN ('dedup_key', 'dedup_for')
                     THEN 'A key belongs to one message: call tpro.publish_once(), or for many INSERT INTO <service>_service.mq_once ... SELECT.'
                     ELSE 'The keys are service_name, entity, method_name, body, headers, timeout, protocol, reply_to, space_name, send_at, '
-                         'expires_at, priority, traceparent and tracestate. One sender publishes them all: it is an argument.' END;
+                         'expires_at, priority, ordering_key, on_reply, traceparent and tracestate. One sender publishes them all: it is an argument.' END;
 END
 $$;
 COMMENT ON FUNCTION tpro.must_be_messages(pg_catalog.jsonb) IS
@@ -304,16 +317,18 @@ CREATE FUNCTION tpro.publish_many(
     space_name pg_catalog.text DEFAULT NULL,
     send_at pg_catalog.timestamptz DEFAULT NULL,
     expires_at pg_catalog.timestamptz DEFAULT NULL,
-    priority pg_catalog.int4 DEFAULT 0
+    priority pg_catalog.int4 DEFAULT 0,
+    ordering_key pg_catalog.text DEFAULT NULL,
+    on_reply pg_catalog.text DEFAULT NULL
 ) RETURNS SETOF pg_catalog.int8
     LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
     schema_name text := tpro.sender_schema(publish_many.sender)::text;
-    -- %1$s the table, %2$s and %3$s what is said of send_at.
+    -- %1$s the table, %2$s and %3$s what is said of on_reply and send_at.
     form CONSTANT text :=
         'INSERT INTO %1$s (service_name, entity, method_name, body, headers, timeout, protocol, reply_to, space_name,
-                           expires_at, priority, traceparent, tracestate%2$s)
+                           expires_at, priority, ordering_key, traceparent, tracestate%2$s)
          SELECT CASE WHEN m ? ''service_name'' THEN m->>''service_name'' ELSE $4 END,
                 CASE WHEN m ? ''entity'' THEN m->>''entity'' ELSE $5 END,
                 CASE WHEN m ? ''method_name'' THEN m->>''method_name'' ELSE $6 END,
@@ -325,6 +340,7 @@ DECLARE
                 CASE WHEN m ? ''space_name'' THEN m->>''space_name'' ELSE $12 END,
                 CASE WHEN m ? ''expires_at'' THEN (m->>''expires_at'')::timestamptz ELSE $13 END,
                 CASE WHEN m ? ''priority'' THEN (m->>''priority'')::int4 ELSE $14 END,
+                CASE WHEN m ? ''ordering_key'' THEN m->>''ordering_key'' ELSE $15 END,
                 coalesce(m->>''traceparent'', tpro.new_traceparent()),
                 coalesce(m->>''tracestate'', tpro.new_tracestate())%3$s
           ORDER BY place
@@ -332,9 +348,13 @@ DECLARE
     messages_of CONSTANT text := '
            FROM jsonb_array_elements($1) WITH ORDINALITY AS e (m, place)
           WHERE place > $2 AND place <= $3';
-    is_later CONSTANT text := 'CASE WHEN m ? ''send_at'' THEN m->>''send_at'' ELSE $15::text END IS NOT NULL';
+    is_later CONSTANT text := 'CASE WHEN m ? ''send_at'' THEN m->>''send_at'' ELSE $17::text END IS NOT NULL';
     -- Those that wait for their time go into a table of their own.
     later boolean;
+    -- A publisher may have no right to on_reply, so nobody names it who does not give it.
+    handled boolean;
+    function_columns text;
+    function_values text;
     statement text;
     later_statement text;
     now_ids int8[];
@@ -350,26 +370,33 @@ DECLARE
 BEGIN
     PERFORM tpro.must_be_messages(publish_many.messages);
     after := jsonb_array_length(publish_many.messages);
-    later := publish_many.send_at IS NOT NULL
-        OR EXISTS (SELECT FROM jsonb_array_elements(publish_many.messages) m WHERE m ? 'send_at');
-    statement := format(form, schema_name || '.mq_publish', '', messages_of || CASE WHEN later THEN ' AND NOT ' || is_later ELSE '' END);
-    later_statement := format(form, schema_name || '.mq_later', ', send_at',
-        ', CASE WHEN m ? ''send_at'' THEN (m->>''send_at'')::timestamptz ELSE $15 END' || messages_of || ' AND ' || is_later);
+    SELECT publish_many.send_at IS NOT NULL OR coalesce(bool_or(m ? 'send_at'), false),
+           publish_many.on_reply IS NOT NULL OR coalesce(bool_or(m->>'on_reply' IS NOT NULL), false)
+      INTO later, handled FROM jsonb_array_elements(publish_many.messages) m;
+    function_columns := CASE WHEN handled THEN ', on_reply' ELSE '' END;
+    function_values := CASE WHEN handled THEN ', CASE WHEN m ? ''on_reply'' THEN m->>''on_reply'' ELSE $16 END' ELSE '' END;
+    statement := format(form, schema_name || '.mq_publish', function_columns,
+        function_values || messages_of || CASE WHEN later THEN ' AND NOT ' || is_later ELSE '' END);
+    later_statement := format(form, schema_name || '.mq_later', function_columns || ', send_at', function_values
+        || ', CASE WHEN m ? ''send_at'' THEN (m->>''send_at'')::timestamptz ELSE $17 END' || messages_of || ' AND ' || is_later);
     BEGIN
         IF NOT later THEN
             RETURN QUERY EXECUTE statement USING publish_many.messages, first, after, publish_many.service_name, publish_many.entity,
                 publish_many.method_name, publish_many.body, publish_many.headers, publish_many.timeout, publish_many.protocol,
-                publish_many.reply_to, space, publish_many.expires_at, publish_many.priority;
+                publish_many.reply_to, space, publish_many.expires_at, publish_many.priority, publish_many.ordering_key,
+                publish_many.on_reply;
             RETURN;
         END IF;
         EXECUTE format('WITH i AS (%s) SELECT array_agg(i.id) FROM i', statement) INTO now_ids
             USING publish_many.messages, first, after, publish_many.service_name, publish_many.entity,
                 publish_many.method_name, publish_many.body, publish_many.headers, publish_many.timeout, publish_many.protocol,
-                publish_many.reply_to, space, publish_many.expires_at, publish_many.priority, publish_many.send_at;
+                publish_many.reply_to, space, publish_many.expires_at, publish_many.priority, publish_many.ordering_key,
+                publish_many.on_reply, publish_many.send_at;
         EXECUTE format('WITH i AS (%s) SELECT array_agg(i.id) FROM i', later_statement) INTO later_ids
             USING publish_many.messages, first, after, publish_many.service_name, publish_many.entity,
                 publish_many.method_name, publish_many.body, publish_many.headers, publish_many.timeout, publish_many.protocol,
-                publish_many.reply_to, space, publish_many.expires_at, publish_many.priority, publish_many.send_at;
+                publish_many.reply_to, space, publish_many.expires_at, publish_many.priority, publish_many.ordering_key,
+                publish_many.on_reply, publish_many.send_at;
         -- In the order of the array.
         RETURN QUERY
             SELECT CASE WHEN e.later THEN later_ids[e.number] ELSE now_ids[e.number] END
@@ -384,7 +411,7 @@ BEGIN
                              CASE SQLSTATE WHEN '42P01' THEN 'send_at' ELSE 'priority' END),
             HINT = format('SELECT tpro.upgrade_service(%L).', left(schema_name, -8));
     WHEN OTHERS THEN
-        IF SQLSTATE !~ '^(22|23|54)' THEN
+        IF SQLSTATE !~ '^(22|23|54|42883)' THEN
             -- It is not about a value.
             RAISE;
         END IF;
@@ -395,12 +422,12 @@ BEGIN
                 EXECUTE statement USING publish_many.messages, first, middle, publish_many.service_name, publish_many.entity,
                     publish_many.method_name, publish_many.body, publish_many.headers, publish_many.timeout,
                     publish_many.protocol, publish_many.reply_to, space, publish_many.expires_at, publish_many.priority,
-                    publish_many.send_at;
+                    publish_many.ordering_key, publish_many.on_reply, publish_many.send_at;
                 IF later THEN
                     EXECUTE later_statement USING publish_many.messages, first, middle, publish_many.service_name, publish_many.entity,
                         publish_many.method_name, publish_many.body, publish_many.headers, publish_many.timeout,
                         publish_many.protocol, publish_many.reply_to, space, publish_many.expires_at, publish_many.priority,
-                        publish_many.send_at;
+                        publish_many.ordering_key, publish_many.on_reply, publish_many.send_at;
                 END IF;
                 first := middle;
             EXCEPTION WHEN OTHERS THEN
@@ -418,7 +445,7 @@ BEGIN
     END;
 END
 $$;
-COMMENT ON FUNCTION tpro.publish_many(pg_catalog.jsonb, pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.jsonb, pg_catalog.jsonb, pg_catalog.int4, pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.timestamptz, pg_catalog.timestamptz, pg_catalog.int4) IS
+COMMENT ON FUNCTION tpro.publish_many(pg_catalog.jsonb, pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.jsonb, pg_catalog.jsonb, pg_catalog.int4, pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.timestamptz, pg_catalog.timestamptz, pg_catalog.int4, pg_catalog.text, pg_catalog.text) IS
     'puts the messages of an array into the sender''s outbox, all or none, and returns their ids in its order; an object''s keys are column names, the other arguments hold for those that leave them out; 22023 with the place of a bad one, else as publish';
 
 -- For json_agg(...), and for what a driver sends as text; an untyped literal is taken for text.
@@ -436,14 +463,16 @@ CREATE FUNCTION tpro.publish_many(
     space_name pg_catalog.text DEFAULT NULL,
     send_at pg_catalog.timestamptz DEFAULT NULL,
     expires_at pg_catalog.timestamptz DEFAULT NULL,
-    priority pg_catalog.int4 DEFAULT 0
+    priority pg_catalog.int4 DEFAULT 0,
+    ordering_key pg_catalog.text DEFAULT NULL,
+    on_reply pg_catalog.text DEFAULT NULL
 ) RETURNS SETOF pg_catalog.int8
     LANGUAGE sql VOLATILE SET search_path = pg_catalog, pg_temp
 AS $$
     SELECT * FROM tpro.publish_many(messages::jsonb, service_name, entity, method_name, body, headers, timeout, protocol, reply_to, sender,
-                                    space_name, send_at, expires_at, priority)
+                                    space_name, send_at, expires_at, priority, ordering_key, on_reply)
 $$;
-COMMENT ON FUNCTION tpro.publish_many(pg_catalog.json, pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.jsonb, pg_catalog.jsonb, pg_catalog.int4, pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.timestamptz, pg_catalog.timestamptz, pg_catalog.int4) IS
+COMMENT ON FUNCTION tpro.publish_many(pg_catalog.json, pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.jsonb, pg_catalog.jsonb, pg_catalog.int4, pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.timestamptz, pg_catalog.timestamptz, pg_catalog.int4, pg_catalog.text, pg_catalog.text) IS
     'the same with messages of type json; 22P02 they are no JSON';
 
 CREATE FUNCTION tpro.publish_many(
@@ -460,14 +489,16 @@ CREATE FUNCTION tpro.publish_many(
     space_name pg_catalog.text DEFAULT NULL,
     send_at pg_catalog.timestamptz DEFAULT NULL,
     expires_at pg_catalog.timestamptz DEFAULT NULL,
-    priority pg_catalog.int4 DEFAULT 0
+    priority pg_catalog.int4 DEFAULT 0,
+    ordering_key pg_catalog.text DEFAULT NULL,
+    on_reply pg_catalog.text DEFAULT NULL
 ) RETURNS SETOF pg_catalog.int8
     LANGUAGE sql VOLATILE SET search_path = pg_catalog, pg_temp
 AS $$
     SELECT * FROM tpro.publish_many(messages::jsonb, service_name, entity, method_name, body, headers, timeout, protocol, reply_to, sender,
-                                    space_name, send_at, expires_at, priority)
+                                    space_name, send_at, expires_at, priority, ordering_key, on_reply)
 $$;
-COMMENT ON FUNCTION tpro.publish_many(pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.jsonb, pg_catalog.jsonb, pg_catalog.int4, pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.timestamptz, pg_catalog.timestamptz, pg_catalog.int4) IS
+COMMENT ON FUNCTION tpro.publish_many(pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.jsonb, pg_catalog.jsonb, pg_catalog.int4, pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.timestamptz, pg_catalog.timestamptz, pg_catalog.int4, pg_catalog.text, pg_catalog.text) IS
     'the same with messages of type text; 22P02 they are no JSON';
 
 -- A key names an effect and is held for a time. The first message may be settled, cancelled, retried or dropped meanwhile: the key still
@@ -506,7 +537,10 @@ BEGIN
             NEW.id := first.mq_id;
             NEW.created := false;
             RETURN NEW;
-        ELSIF first.holds IS NULL THEN
+        END IF;
+        -- The transaction has its number before the id is drawn, as in the default of mq_publish.id.
+        PERFORM pg_current_xact_id();
+        IF first.holds IS NULL THEN
             -- It waits for another transaction that has inserted the key and is not over. If that one commits, nothing is locked here.
             EXECUTE format('INSERT INTO %1$s.mq_dedup (dedup_key, mq_id, until)
                             VALUES ($1, nextval(''%1$s.mq_publish_id_seq''), clock_timestamp() + make_interval(secs => $2))
@@ -530,9 +564,10 @@ BEGIN
         EXIT WHEN NEW.id IS NOT NULL;
     END LOOP;
     EXECUTE format('INSERT INTO %1$s.%2$s (id, protocol, space_name, service_name, entity, method_name, timeout, headers, body, created_at,
-                                           reply_to, expires_at, traceparent, tracestate, priority%3$s)
+                                           reply_to, expires_at, traceparent, tracestate, priority, ordering_key, on_reply%3$s)
                     VALUES ($1.id, $1.protocol, $1.space_name, $1.service_name, $1.entity, $1.method_name, $1.timeout, $1.headers, $1.body,
-                            $1.created_at, $1.reply_to, $1.expires_at, $1.traceparent, $1.tracestate, $1.priority%4$s)', schema_name,
+                            $1.created_at, $1.reply_to, $1.expires_at, $1.traceparent, $1.tracestate, $1.priority, $1.ordering_key,
+                            $1.on_reply%4$s)', schema_name,
                    CASE WHEN NEW.send_at IS NULL THEN 'mq_publish' ELSE 'mq_later' END,
                    CASE WHEN NEW.send_at IS NULL THEN '' ELSE ', send_at' END,
                    CASE WHEN NEW.send_at IS NULL THEN '' ELSE ', $1.send_at' END) USING NEW;
@@ -560,6 +595,8 @@ CREATE FUNCTION tpro.publish_once(
     send_at pg_catalog.timestamptz DEFAULT NULL,
     expires_at pg_catalog.timestamptz DEFAULT NULL,
     priority pg_catalog.int4 DEFAULT 0,
+    ordering_key pg_catalog.text DEFAULT NULL,
+    on_reply pg_catalog.text DEFAULT NULL,
     dedup_for pg_catalog.interval DEFAULT '1 day'
 ) RETURNS TABLE (id pg_catalog.int8, created pg_catalog.bool)
     LANGUAGE plpgsql VOLATILE ROWS 1 SET search_path = pg_catalog, pg_temp
@@ -574,14 +611,18 @@ BEGIN
     END IF;
     RETURN QUERY EXECUTE format(
         'INSERT INTO %s.mq_once (dedup_key, dedup_for, service_name, entity, method_name, body, headers, timeout, protocol, reply_to, space_name,
-                                 send_at, expires_at, priority)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14) RETURNING id, created', schema_name)
+                                 send_at, expires_at, priority, ordering_key%s)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15%s) RETURNING id, created', schema_name,
+        -- A publisher may have no right to on_reply.
+        CASE WHEN publish_once.on_reply IS NULL THEN '' ELSE ', on_reply' END,
+        CASE WHEN publish_once.on_reply IS NULL THEN '' ELSE ', $16' END)
         USING publish_once.dedup_key, publish_once.dedup_for, publish_once.service_name, publish_once.entity, publish_once.method_name,
               publish_once.body, publish_once.headers, publish_once.timeout, publish_once.protocol, publish_once.reply_to,
-              coalesce(publish_once.space_name, tpro.space()), publish_once.send_at, publish_once.expires_at, publish_once.priority;
+              coalesce(publish_once.space_name, tpro.space()), publish_once.send_at, publish_once.expires_at, publish_once.priority,
+              publish_once.ordering_key, publish_once.on_reply;
 END
 $$;
-COMMENT ON FUNCTION tpro.publish_once(pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.jsonb, pg_catalog.jsonb, pg_catalog.int4, pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.timestamptz, pg_catalog.timestamptz, pg_catalog.int4, pg_catalog.interval) IS
+COMMENT ON FUNCTION tpro.publish_once(pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.jsonb, pg_catalog.jsonb, pg_catalog.int4, pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.timestamptz, pg_catalog.timestamptz, pg_catalog.int4, pg_catalog.text, pg_catalog.text, pg_catalog.interval) IS
     'publishes unless the sender has published under this key already, within the time that it holds: the id of that first message and false; waits for the end of a transaction that has the key; 22023 bad key or time, 40001 above READ COMMITTED when another has come first, 55000 the service is of an earlier release, else as publish';
 
 -- The same as of tpro.publish: an untyped body is taken for text.
@@ -600,14 +641,16 @@ CREATE FUNCTION tpro.publish_once(
     send_at pg_catalog.timestamptz DEFAULT NULL,
     expires_at pg_catalog.timestamptz DEFAULT NULL,
     priority pg_catalog.int4 DEFAULT 0,
+    ordering_key pg_catalog.text DEFAULT NULL,
+    on_reply pg_catalog.text DEFAULT NULL,
     dedup_for pg_catalog.interval DEFAULT '1 day'
 ) RETURNS TABLE (id pg_catalog.int8, created pg_catalog.bool)
     LANGUAGE sql VOLATILE ROWS 1 SET search_path = pg_catalog, pg_temp
 AS $$
     SELECT * FROM tpro.publish_once(dedup_key, service_name, entity, method_name, body::jsonb, headers, timeout, protocol, reply_to, sender,
-                                    space_name, send_at, expires_at, priority, dedup_for)
+                                    space_name, send_at, expires_at, priority, ordering_key, on_reply, dedup_for)
 $$;
-COMMENT ON FUNCTION tpro.publish_once(pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.json, pg_catalog.jsonb, pg_catalog.int4, pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.timestamptz, pg_catalog.timestamptz, pg_catalog.int4, pg_catalog.interval) IS
+COMMENT ON FUNCTION tpro.publish_once(pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.json, pg_catalog.jsonb, pg_catalog.int4, pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.timestamptz, pg_catalog.timestamptz, pg_catalog.int4, pg_catalog.text, pg_catalog.text, pg_catalog.interval) IS
     'the same with a body of type json; 22P02 it is no JSON';
 
 CREATE FUNCTION tpro.publish_once(
@@ -625,14 +668,16 @@ CREATE FUNCTION tpro.publish_once(
     send_at pg_catalog.timestamptz DEFAULT NULL,
     expires_at pg_catalog.timestamptz DEFAULT NULL,
     priority pg_catalog.int4 DEFAULT 0,
+    ordering_key pg_catalog.text DEFAULT NULL,
+    on_reply pg_catalog.text DEFAULT NULL,
     dedup_for pg_catalog.interval DEFAULT '1 day'
 ) RETURNS TABLE (id pg_catalog.int8, created pg_catalog.bool)
     LANGUAGE sql VOLATILE ROWS 1 SET search_path = pg_catalog, pg_temp
 AS $$
     SELECT * FROM tpro.publish_once(dedup_key, service_name, entity, method_name, body::jsonb, headers, timeout, protocol, reply_to, sender,
-                                    space_name, send_at, expires_at, priority, dedup_for)
+                                    space_name, send_at, expires_at, priority, ordering_key, on_reply, dedup_for)
 $$;
-COMMENT ON FUNCTION tpro.publish_once(pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.jsonb, pg_catalog.int4, pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.timestamptz, pg_catalog.timestamptz, pg_catalog.int4, pg_catalog.interval) IS
+COMMENT ON FUNCTION tpro.publish_once(pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.jsonb, pg_catalog.int4, pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.timestamptz, pg_catalog.timestamptz, pg_catalog.int4, pg_catalog.text, pg_catalog.text, pg_catalog.interval) IS
     'the same with a body of type text; 22P02 it is no JSON';
 
 -- The bell the other way round: who waits for replies, and is woken when they are committed (pg_tpro/src/waiters.rs).
@@ -645,7 +690,7 @@ COMMENT ON FUNCTION tpro.publish_once(pg_catalog.text, pg_catalog.text, pg_catal
 CREATE FUNCTION tpro.let_pass(rows pg_catalog.bool) RETURNS void
     AS 'MODULE_PATHNAME', 'let_pass_wrapper' LANGUAGE c VOLATILE STRICT;
 COMMENT ON FUNCTION tpro.let_pass(pg_catalog.bool) IS
-    'whether the rows that this transaction inserts next were judged when they were published: tpro.max_body and tpro.max_backlog hold for none of them';
+    'whether the rows that this transaction inserts next were judged when they were published: tpro.max_body, tpro.max_backlog and the rules for the function of on_reply hold for none of them';
 
 -- Both read with the rights of who calls them, and in the snapshot of the statement that does.
 CREATE FUNCTION tpro.later_tx(id pg_catalog.int8, schema_name pg_catalog.text) RETURNS pg_catalog.xid8
@@ -696,7 +741,7 @@ DECLARE
     now CONSTANT timestamptz := clock_timestamp();
     first CONSTANT timestamptz := coalesce(send_due.after, '-infinity');
     columns CONSTANT text := 'id, protocol, space_name, service_name, entity, method_name, timeout, headers, body, created_at, '
-        'reply_to, expires_at, traceparent, tracestate, priority';
+        'reply_to, expires_at, traceparent, tracestate, priority, ordering_key, on_reply, retry_of';
     -- What says nothing about a row.
     not_of_a_row CONSTANT text := '^(08|25|3D|3F|40|42|53|55|57|58|XX)';
     move text;
@@ -1482,6 +1527,35 @@ BEGIN
      WHERE c.relnamespace = schema_oid AND c.relkind = 'r' AND NOT c.relispartition AND c.relname ~ '^mq_publish_(p[0-9]+_[0-9]+|rest)$'
        AND NOT EXISTS (SELECT FROM pg_attribute a WHERE a.attrelid = c.oid AND a.attname = 'priority' AND NOT a.attisdropped)
     UNION ALL
+    SELECT 'mq_publish has no columns ordering_key, on_reply and retry_of', 'mq_publish', 3, format(
+        'ALTER TABLE %1$s.mq_publish ADD COLUMN ordering_key text DEFAULT NULL, ADD COLUMN on_reply text DEFAULT NULL,
+                                     ADD COLUMN retry_of bigint DEFAULT NULL;
+         COMMENT ON COLUMN %1$s.mq_publish.ordering_key IS
+             ''messages to one service with one key are sent one after the other; null: in no order'';
+         COMMENT ON COLUMN %1$s.mq_publish.on_reply IS
+             ''the function that handles the reply to this message, by its name; null: that of tpro.on_reply, if there is one'';
+         COMMENT ON COLUMN %1$s.mq_publish.retry_of IS ''id of the message that this one repeats; null: of none'';
+         GRANT INSERT (ordering_key) ON %1$s.mq_publish TO %2$I;
+         GRANT INSERT (ordering_key, on_reply) ON %1$s.mq_publish TO %3$I', schema_name, outdated.service || '_publisher', sidecar)
+     WHERE NOT EXISTS (SELECT FROM pg_attribute a WHERE a.attrelid = to_regclass(format('%s.mq_publish', schema_name))
+                          AND a.attname = 'retry_of' AND NOT a.attisdropped)
+    UNION ALL
+    SELECT format('%s, which is detached, has no columns ordering_key, on_reply and retry_of', c.relname), c.relname::text, 3, format(
+        'ALTER TABLE %1$s.%2$I ADD COLUMN ordering_key text DEFAULT NULL, ADD COLUMN on_reply text DEFAULT NULL,
+                               ADD COLUMN retry_of bigint DEFAULT NULL', schema_name, c.relname)
+      FROM pg_class c
+     WHERE c.relnamespace = schema_oid AND c.relkind = 'r' AND NOT c.relispartition AND c.relname ~ '^mq_publish_(p[0-9]+_[0-9]+|rest)$'
+       AND NOT EXISTS (SELECT FROM pg_attribute a WHERE a.attrelid = c.oid AND a.attname = 'retry_of' AND NOT a.attisdropped)
+    UNION ALL
+    -- So that the transaction has its number before the id is drawn, as sql/service.sql says.
+    SELECT format('ids of %s are drawn by transactions without a number', t.table_name), t.table_name, 3, format(
+        'ALTER TABLE %1$s.%2$I ALTER id SET DEFAULT CASE WHEN pg_current_xact_id() IS NOT NULL THEN nextval(''%1$s.mq_publish_id_seq'') END',
+        schema_name, t.table_name)
+      FROM unnest(ARRAY['mq_publish', 'mq_later']) AS t (table_name)
+      JOIN pg_attribute a ON a.attrelid = to_regclass(format('%s.%I', schema_name, t.table_name)) AND a.attname = 'id'
+      LEFT JOIN pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
+     WHERE coalesce(pg_get_expr(d.adbin, d.adrelid), '') !~ 'pg_current_xact_id'
+    UNION ALL
     SELECT 'mq_receive has no column proof', 'mq_receive', 3, format(
         'ALTER TABLE %1$s.mq_receive ADD COLUMN proof text;
          COMMENT ON COLUMN %1$s.mq_receive.proof IS
@@ -1496,7 +1570,7 @@ BEGIN
                            (SELECT a.attnum FROM pg_attribute a WHERE a.attrelid = to_regclass(format('%s.mq_receive', schema_name))
                                AND a.attname = 'copy_key')) = 'the copy that runs it, as it says in tpro.present()'
     UNION ALL
-    SELECT 'mq_status goes by the clock, or does not show what is sent later', 'mq_status', 3, format(
+    SELECT 'mq_status goes by the clock, or does not show what is sent later or repeated', 'mq_status', 3, format(
         'CREATE OR REPLACE VIEW %1$s.mq_status AS
              SELECT p.id,
                     p.created_at,
@@ -1510,12 +1584,15 @@ BEGIN
                     p.uid,
                     r.responder,
                     r.sent_at,
-                    p.send_at
+                    p.send_at,
+                    p.retry_of,
+                    p.ordering_key
                FROM (SELECT o.id, o.uid::uuid AS uid, o.created_at, o.space_name, o.service_name, o.entity, o.method_name, o.traceparent,
-                            NULL::timestamptz AS send_at
+                            NULL::timestamptz AS send_at, o.retry_of, o.ordering_key
                        FROM %1$s.mq_publish o
                      UNION ALL
-                     SELECT l.id, NULL::uuid AS uid, l.created_at, l.space_name, l.service_name, l.entity, l.method_name, l.traceparent, l.send_at
+                     SELECT l.id, NULL::uuid AS uid, l.created_at, l.space_name, l.service_name, l.entity, l.method_name, l.traceparent, l.send_at,
+                            l.retry_of, l.ordering_key
                        FROM %1$s.mq_later l) p
                LEFT JOIN %1$s.mq_reply r ON r.mq_id = p.id;
          COMMENT ON COLUMN %1$s.mq_status.status IS
@@ -1525,15 +1602,19 @@ BEGIN
          COMMENT ON COLUMN %1$s.mq_status.responder IS ''who answered: service/version/copy'';
          COMMENT ON COLUMN %1$s.mq_status.sent_at IS ''when it was sent first'';
          COMMENT ON COLUMN %1$s.mq_status.send_at IS ''when it is to be sent; null as soon as it is in the outbox'';
-         GRANT SELECT (uid, responder, sent_at, send_at) ON %1$s.mq_status TO tpro_reader, tpro_operator', schema_name)
+         COMMENT ON COLUMN %1$s.mq_status.retry_of IS ''id of the message that this one repeats; null: of none'';
+         COMMENT ON COLUMN %1$s.mq_status.ordering_key IS
+             ''messages to one service with one key are sent one after the other; null: in no order'';
+         GRANT SELECT (uid, responder, sent_at, send_at, retry_of, ordering_key) ON %1$s.mq_status TO tpro_reader, tpro_operator', schema_name)
      WHERE pg_get_viewdef(to_regclass(format('%s.mq_status', schema_name))) ~ 'clock_timestamp'
         OR NOT EXISTS (SELECT FROM pg_attribute a WHERE a.attrelid = to_regclass(format('%s.mq_status', schema_name))
-                          AND a.attname = 'send_at' AND NOT a.attisdropped)
+                          AND a.attname = 'ordering_key' AND NOT a.attisdropped)
     UNION ALL
-    SELECT 'there is no view mq_send, or it has no column priority', '', 4, format(
+    SELECT 'there is no view mq_send, or it has no column on_reply', '', 4, format(
         'CREATE OR REPLACE VIEW %1$s.mq_send AS
              SELECT p.id, p.protocol, p.space_name, p.service_name, p.entity, p.method_name, p.timeout,
-                    p.headers, p.body, p.created_at, p.reply_to, p.expires_at, p.traceparent, p.tracestate, p.priority
+                    p.headers, p.body, p.created_at, p.reply_to, p.expires_at, p.traceparent, p.tracestate, p.priority,
+                    p.ordering_key, p.on_reply
                FROM %1$s.mq_publish p
               WHERE false;
          ALTER VIEW %1$s.mq_send OWNER TO tpro_owner;
@@ -1553,12 +1634,17 @@ BEGIN
          COMMENT ON COLUMN %1$s.mq_send.traceparent IS ''the span of publishing'';
          COMMENT ON COLUMN %1$s.mq_send.tracestate IS ''names the parent of that span'';
          COMMENT ON COLUMN %1$s.mq_send.priority IS ''0 to 3: shares of what waits for one service'';
+         COMMENT ON COLUMN %1$s.mq_send.ordering_key IS
+             ''messages to one service with one key are sent one after the other; null: in no order'';
+         COMMENT ON COLUMN %1$s.mq_send.on_reply IS
+             ''the function that handles the reply to this message, by its name; null: that of tpro.on_reply, if there is one'';
          GRANT INSERT (protocol, space_name, service_name, entity, method_name, timeout, headers, body, created_at, reply_to, expires_at,
-                       traceparent, tracestate, priority), SELECT ON %1$s.mq_send TO %2$I', schema_name, outdated.service || '_publisher')
+                       traceparent, tracestate, priority, ordering_key), SELECT ON %1$s.mq_send TO %2$I;
+         GRANT INSERT (on_reply) ON %1$s.mq_send TO %3$I', schema_name, outdated.service || '_publisher', sidecar)
      WHERE NOT EXISTS (SELECT FROM pg_attribute a WHERE a.attrelid = to_regclass(format('%s.mq_send', schema_name))
-                          AND a.attname = 'priority' AND NOT a.attisdropped)
+                          AND a.attname = 'on_reply' AND NOT a.attisdropped)
     UNION ALL
-    SELECT 'there is no view mq_once, or it has no column send_at', '', 4, format(
+    SELECT 'there is no view mq_once, or it has no column on_reply', '', 4, format(
         'CREATE TABLE IF NOT EXISTS %1$s.mq_dedup (
              dedup_key text COLLATE "C" PRIMARY KEY,
              mq_id bigint NOT NULL,
@@ -1574,7 +1660,8 @@ BEGIN
          CREATE OR REPLACE VIEW %1$s.mq_once AS
              SELECT NULL::bigint AS id, NULL::boolean AS created, NULL::text AS dedup_key, NULL::interval AS dedup_for,
                     p.protocol, p.space_name, p.service_name, p.entity, p.method_name, p.timeout,
-                    p.headers, p.body, p.created_at, p.reply_to, p.expires_at, p.traceparent, p.tracestate, p.priority, NULL::timestamptz AS send_at
+                    p.headers, p.body, p.created_at, p.reply_to, p.expires_at, p.traceparent, p.tracestate, p.priority, NULL::timestamptz AS send_at,
+                    p.ordering_key, p.on_reply
                FROM %1$s.mq_publish p
               WHERE false;
          ALTER VIEW %1$s.mq_once ALTER dedup_for SET DEFAULT ''1 day'';
@@ -1609,16 +1696,23 @@ BEGIN
          COMMENT ON COLUMN %1$s.mq_once.tracestate IS ''names the parent of that span'';
          COMMENT ON COLUMN %1$s.mq_once.priority IS ''0 to 3: shares of what waits for one service'';
          COMMENT ON COLUMN %1$s.mq_once.send_at IS ''when it is to be sent; null: at once'';
+         COMMENT ON COLUMN %1$s.mq_once.ordering_key IS
+             ''messages to one service with one key are sent one after the other; null: in no order'';
+         COMMENT ON COLUMN %1$s.mq_once.on_reply IS
+             ''the function that handles the reply to this message, by its name; null: that of tpro.on_reply, if there is one'';
          ALTER TABLE %1$s.mq_dedup OWNER TO tpro_owner;
          ALTER VIEW %1$s.mq_once OWNER TO tpro_owner;
-         GRANT INSERT, SELECT ON %1$s.mq_once TO %2$I, %3$I;
+         GRANT INSERT (id, created, dedup_key, dedup_for, protocol, space_name, service_name, entity, method_name, timeout, headers, body,
+                       created_at, reply_to, expires_at, traceparent, tracestate, priority, send_at, ordering_key), SELECT
+             ON %1$s.mq_once TO %2$I;
+         GRANT INSERT, SELECT ON %1$s.mq_once TO %3$I;
          GRANT SELECT ON %1$s.mq_dedup TO %3$I', schema_name, outdated.service || '_publisher', sidecar)
      WHERE NOT EXISTS (SELECT FROM pg_attribute a WHERE a.attrelid = to_regclass(format('%s.mq_once', schema_name))
-                          AND a.attname = 'send_at' AND NOT a.attisdropped)
+                          AND a.attname = 'on_reply' AND NOT a.attisdropped)
     UNION ALL
     SELECT 'there is no table mq_later', '', 0, format(
         'CREATE TABLE %1$s.mq_later (
-             id tpro.message_id DEFAULT nextval(''%1$s.mq_publish_id_seq'') PRIMARY KEY,
+             id tpro.message_id DEFAULT CASE WHEN pg_current_xact_id() IS NOT NULL THEN nextval(''%1$s.mq_publish_id_seq'') END PRIMARY KEY,
              send_at timestamptz,
              tx tpro.transaction_id DEFAULT pg_current_xact_id(),
              protocol tpro.protocol DEFAULT ''jsonrpc'',
@@ -1635,6 +1729,9 @@ BEGIN
              traceparent tpro.traceparent DEFAULT tpro.new_traceparent(),
              tracestate tpro.tracestate DEFAULT tpro.new_tracestate(),
              priority integer DEFAULT 0,
+             ordering_key text DEFAULT NULL,
+             on_reply text DEFAULT NULL,
+             retry_of bigint DEFAULT NULL,
              CONSTRAINT mq_later_body_rule CHECK (tpro.check_body_for(protocol, body))
          ) WITH (autovacuum_vacuum_scale_factor = 0.02, autovacuum_vacuum_threshold = 1000);
          CREATE INDEX mq_later_send_at ON %1$s.mq_later (send_at, id);
@@ -1660,12 +1757,17 @@ BEGIN
          COMMENT ON COLUMN %1$s.mq_later.tracestate IS ''names the parent of that span'';
          COMMENT ON COLUMN %1$s.mq_later.priority IS
              ''0 to 3: shares of what waits for one service; 3 has the largest, 0 the smallest'';
+         COMMENT ON COLUMN %1$s.mq_later.ordering_key IS
+             ''messages to one service with one key are sent one after the other; null: in no order'';
+         COMMENT ON COLUMN %1$s.mq_later.on_reply IS
+             ''the function that handles the reply to this message, by its name; null: that of tpro.on_reply, if there is one'';
+         COMMENT ON COLUMN %1$s.mq_later.retry_of IS ''id of the message that this one repeats; null: of none'';
          COMMENT ON INDEX %1$s.mq_later_send_at IS ''what the dispatcher looks by'';
          ALTER TABLE %1$s.mq_later OWNER TO tpro_owner;
          GRANT INSERT (send_at, protocol, space_name, service_name, entity, method_name, timeout, headers, body, created_at, reply_to,
-                       expires_at, traceparent, tracestate, priority), SELECT (id, traceparent) ON %1$s.mq_later TO %2$I;
+                       expires_at, traceparent, tracestate, priority, ordering_key), SELECT (id, traceparent) ON %1$s.mq_later TO %2$I;
          GRANT INSERT (send_at, protocol, space_name, service_name, entity, method_name, timeout, headers, body, created_at, reply_to,
-                       expires_at, traceparent, tracestate, priority), SELECT ON %1$s.mq_later TO %3$I',
+                       expires_at, traceparent, tracestate, priority, ordering_key, on_reply), SELECT ON %1$s.mq_later TO %3$I',
         schema_name, outdated.service || '_publisher', sidecar)
      WHERE to_regclass(format('%s.mq_later', schema_name)) IS NULL
     UNION ALL
@@ -2157,7 +2259,7 @@ DECLARE
     message uuid;
     settled bigint;
     columns CONSTANT text := 'id, protocol, space_name, service_name, entity, method_name, timeout, headers, body, created_at, '
-        'reply_to, traceparent, tracestate, priority';
+        'reply_to, traceparent, tracestate, priority, ordering_key, on_reply, retry_of';
 BEGIN
     EXECUTE format('SELECT p.uid FROM %s.mq_publish p WHERE p.id = $1', schema_name) INTO message USING cancel.id;
     GET DIAGNOSTICS settled = ROW_COUNT;
@@ -3108,6 +3210,32 @@ $$;
 COMMENT ON FUNCTION tpro.callbacks_of(pg_catalog.text) IS
     'the schema in which the reply handlers of a service are kept; 55000 no sender, or one of an earlier release, 3F000 unknown';
 
+-- The trigger bell calls it for a row with an on_reply, which has the form of two names then. It reads the catalogues only: who publishes
+-- needs no right to the schema of the function, and it may be tpro_owner, in mq_once and tpro.retry.
+CREATE FUNCTION tpro.reply_function(given pg_catalog.text, service_schema pg_catalog.oid) RETURNS pg_catalog.text
+    LANGUAGE plpgsql STABLE STRICT SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    names CONSTANT text[] := parse_ident(regexp_replace(reply_function.given, '[(]tpro[.]reply_row[)]$', ''));
+    sidecar CONSTANT text := (SELECT left(n.nspname, -8) || '_sidecar' FROM pg_namespace n WHERE n.oid = reply_function.service_schema);
+    chosen oid;
+BEGIN
+    -- Of several, the one that takes a reply. Where there is none, the refusal says what another takes.
+    SELECT p.oid INTO chosen
+      FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace
+     WHERE n.nspname = names[1] AND p.proname = names[2]
+     ORDER BY p.proargtypes = ('tpro.reply_row'::regtype::oid)::text::oidvector DESC, p.oid LIMIT 1;
+    IF chosen IS NULL THEN
+        RAISE undefined_function USING
+            MESSAGE = 'on_reply must be a function, and there is none of this name in this schema',
+            HINT = 'CREATE FUNCTION shop.paid(reply tpro.reply_row) RETURNS void ..., and name it as shop.paid.';
+    END IF;
+    RETURN tpro.must_run('on_reply', chosen, sidecar, 'tpro.reply_row', 'reply tpro.reply_row', 'void', 'shop.paid') || '(tpro.reply_row)';
+END
+$$;
+COMMENT ON FUNCTION tpro.reply_function(pg_catalog.text, pg_catalog.oid) IS
+    'the function that a message names in on_reply, by the name that is kept; 22023 another kind, 42883 none, 42501 the sidecar may not';
+
 -- It has the rights of who calls it: to write into the table mq_callback of the service. The dispatcher goes by what it has read, as long
 -- as the highest number is the one that it knows. So who writes here is alone until the commit, each change draws a number, and what is
 -- taken back leaves a row.
@@ -3226,16 +3354,16 @@ GRANT EXECUTE ON PROCEDURE
     tpro.request(tpro.service_name, pg_catalog.text, pg_catalog.text, pg_catalog.jsonb, pg_catalog.jsonb, pg_catalog.int4, pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.timestamptz, pg_catalog.int4, pg_catalog.jsonb)
     TO PUBLIC;
 GRANT EXECUTE ON FUNCTION
-    tpro.publish(tpro.service_name, pg_catalog.text, pg_catalog.text, pg_catalog.jsonb, pg_catalog.jsonb, pg_catalog.int4, pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.timestamptz, pg_catalog.timestamptz, pg_catalog.int4),
-    tpro.publish(tpro.service_name, pg_catalog.text, pg_catalog.text, pg_catalog.json, pg_catalog.jsonb, pg_catalog.int4, pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.timestamptz, pg_catalog.timestamptz, pg_catalog.int4),
-    tpro.publish(tpro.service_name, pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.jsonb, pg_catalog.int4, pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.timestamptz, pg_catalog.timestamptz, pg_catalog.int4),
+    tpro.publish(tpro.service_name, pg_catalog.text, pg_catalog.text, pg_catalog.jsonb, pg_catalog.jsonb, pg_catalog.int4, pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.timestamptz, pg_catalog.timestamptz, pg_catalog.int4, pg_catalog.text, pg_catalog.text),
+    tpro.publish(tpro.service_name, pg_catalog.text, pg_catalog.text, pg_catalog.json, pg_catalog.jsonb, pg_catalog.int4, pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.timestamptz, pg_catalog.timestamptz, pg_catalog.int4, pg_catalog.text, pg_catalog.text),
+    tpro.publish(tpro.service_name, pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.jsonb, pg_catalog.int4, pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.timestamptz, pg_catalog.timestamptz, pg_catalog.int4, pg_catalog.text, pg_catalog.text),
     tpro.must_be_messages(pg_catalog.jsonb),
-    tpro.publish_many(pg_catalog.jsonb, pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.jsonb, pg_catalog.jsonb, pg_catalog.int4, pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.timestamptz, pg_catalog.timestamptz, pg_catalog.int4),
-    tpro.publish_many(pg_catalog.json, pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.jsonb, pg_catalog.jsonb, pg_catalog.int4, pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.timestamptz, pg_catalog.timestamptz, pg_catalog.int4),
-    tpro.publish_many(pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.jsonb, pg_catalog.jsonb, pg_catalog.int4, pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.timestamptz, pg_catalog.timestamptz, pg_catalog.int4),
-    tpro.publish_once(pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.jsonb, pg_catalog.jsonb, pg_catalog.int4, pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.timestamptz, pg_catalog.timestamptz, pg_catalog.int4, pg_catalog.interval),
-    tpro.publish_once(pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.json, pg_catalog.jsonb, pg_catalog.int4, pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.timestamptz, pg_catalog.timestamptz, pg_catalog.int4, pg_catalog.interval),
-    tpro.publish_once(pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.jsonb, pg_catalog.int4, pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.timestamptz, pg_catalog.timestamptz, pg_catalog.int4, pg_catalog.interval),
+    tpro.publish_many(pg_catalog.jsonb, pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.jsonb, pg_catalog.jsonb, pg_catalog.int4, pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.timestamptz, pg_catalog.timestamptz, pg_catalog.int4, pg_catalog.text, pg_catalog.text),
+    tpro.publish_many(pg_catalog.json, pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.jsonb, pg_catalog.jsonb, pg_catalog.int4, pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.timestamptz, pg_catalog.timestamptz, pg_catalog.int4, pg_catalog.text, pg_catalog.text),
+    tpro.publish_many(pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.jsonb, pg_catalog.jsonb, pg_catalog.int4, pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.timestamptz, pg_catalog.timestamptz, pg_catalog.int4, pg_catalog.text, pg_catalog.text),
+    tpro.publish_once(pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.jsonb, pg_catalog.jsonb, pg_catalog.int4, pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.timestamptz, pg_catalog.timestamptz, pg_catalog.int4, pg_catalog.text, pg_catalog.text, pg_catalog.interval),
+    tpro.publish_once(pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.json, pg_catalog.jsonb, pg_catalog.int4, pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.timestamptz, pg_catalog.timestamptz, pg_catalog.int4, pg_catalog.text, pg_catalog.text, pg_catalog.interval),
+    tpro.publish_once(pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.jsonb, pg_catalog.int4, pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.timestamptz, pg_catalog.timestamptz, pg_catalog.int4, pg_catalog.text, pg_catalog.text, pg_catalog.interval),
     tpro.later_tx(pg_catalog.int8, pg_catalog.text), tpro.has_later(pg_catalog.text, pg_catalog.int8, pg_catalog.int8),
     tpro.watch(pg_catalog.oid, pg_catalog.int8[]), tpro.unwatch(pg_catalog.oid, pg_catalog.int8[]), tpro.rest(pg_catalog.float8),
     tpro.wait_for(pg_catalog.int8[], pg_catalog.int4, pg_catalog.int4, pg_catalog.text),
@@ -3248,6 +3376,7 @@ GRANT EXECUTE ON FUNCTION
     tpro.handle(pg_catalog.text, pg_catalog.text, pg_catalog.regprocedure, pg_catalog.text, pg_catalog.int4, pg_catalog.text),
     tpro.unhandle(pg_catalog.text, pg_catalog.text, pg_catalog.text),
     tpro.must_run(pg_catalog.text, pg_catalog.regprocedure, pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.text),
+    tpro.reply_function(pg_catalog.text, pg_catalog.oid),
     tpro.callbacks_of(pg_catalog.text),
     tpro.write_callback(pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.text),
     tpro.on_reply(pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.regprocedure, pg_catalog.regprocedure, pg_catalog.text),

@@ -45,7 +45,9 @@ COMMENT ON SEQUENCE @schema@.mq_publish_id_seq IS 'ids of messages';
 -- The rules are those of the domains, since PostgreSQL logs the failing row of a table's own constraints. DEFAULT NULL
 -- says of a column of a domain that the domain judges its absence, also in a COPY that leaves the column out.
 CREATE TABLE @schema@.mq_publish (
-    id tpro.message_id DEFAULT nextval('@schema@.mq_publish_id_seq'),
+    -- The transaction has its number before the id is drawn. So a snapshot that is taken after the draw shows whether the transaction
+    -- is over, and the dispatcher knows which ids may still come.
+    id tpro.message_id DEFAULT CASE WHEN pg_current_xact_id() IS NOT NULL THEN nextval('@schema@.mq_publish_id_seq') END,
     uid tpro.uid DEFAULT tpro.uuid7(),
     tx tpro.transaction_id DEFAULT pg_current_xact_id(),
     protocol tpro.protocol DEFAULT 'jsonrpc',
@@ -62,8 +64,11 @@ CREATE TABLE @schema@.mq_publish (
     expires_at tpro.expires_at,
     traceparent tpro.traceparent DEFAULT tpro.new_traceparent(),
     tracestate tpro.tracestate DEFAULT tpro.new_tracestate(),
-    -- The bell has its rule: a column of a domain with a rule, added to a table that has rows, rewrites all of them.
+    -- The bell has the rules of these: a column of a domain with a rule, added to a table that has rows, rewrites all of them.
     priority integer DEFAULT 0,
+    ordering_key text DEFAULT NULL,
+    on_reply text DEFAULT NULL,
+    retry_of bigint DEFAULT NULL,
     -- Two columns are beyond a domain. The function raises, so that the constraint itself never fails.
     CONSTRAINT mq_publish_body_rule CHECK (tpro.check_body_for(protocol, body)),
     PRIMARY KEY (id)
@@ -90,12 +95,15 @@ COMMENT ON COLUMN @schema@.mq_publish.expires_at IS 'after which it is no longer
 COMMENT ON COLUMN @schema@.mq_publish.traceparent IS 'the span of publishing';
 COMMENT ON COLUMN @schema@.mq_publish.tracestate IS 'names the parent of that span';
 COMMENT ON COLUMN @schema@.mq_publish.priority IS '0 to 3: shares of what waits for one service; 3 has the largest, 0 the smallest';
+COMMENT ON COLUMN @schema@.mq_publish.ordering_key IS 'messages to one service with one key are sent one after the other; null: in no order';
+COMMENT ON COLUMN @schema@.mq_publish.on_reply IS 'the function that handles the reply to this message, by its name; null: that of tpro.on_reply, if there is one';
+COMMENT ON COLUMN @schema@.mq_publish.retry_of IS 'id of the message that this one repeats; null: of none';
 COMMENT ON CONSTRAINT mq_publish_body_rule ON @schema@.mq_publish IS 'jsonrpc takes an object or an array';
 COMMENT ON INDEX @schema@.mq_publish_tx_id IS 'what the dispatcher reads by';
 
 -- What is to be sent later. A plain table: at its time a row goes from here into mq_publish.
 CREATE TABLE @schema@.mq_later (
-    id tpro.message_id DEFAULT nextval('@schema@.mq_publish_id_seq') PRIMARY KEY,
+    id tpro.message_id DEFAULT CASE WHEN pg_current_xact_id() IS NOT NULL THEN nextval('@schema@.mq_publish_id_seq') END PRIMARY KEY,
     send_at timestamptz,
     tx tpro.transaction_id DEFAULT pg_current_xact_id(),
     protocol tpro.protocol DEFAULT 'jsonrpc',
@@ -112,6 +120,9 @@ CREATE TABLE @schema@.mq_later (
     traceparent tpro.traceparent DEFAULT tpro.new_traceparent(),
     tracestate tpro.tracestate DEFAULT tpro.new_tracestate(),
     priority integer DEFAULT 0,
+    ordering_key text DEFAULT NULL,
+    on_reply text DEFAULT NULL,
+    retry_of bigint DEFAULT NULL,
     CONSTRAINT mq_later_body_rule CHECK (tpro.check_body_for(protocol, body))
 ) WITH (autovacuum_vacuum_scale_factor = 0.02, autovacuum_vacuum_threshold = 1000);
 CREATE INDEX mq_later_send_at ON @schema@.mq_later (send_at, id);
@@ -138,6 +149,9 @@ COMMENT ON COLUMN @schema@.mq_later.traceparent IS 'the span of publishing';
 COMMENT ON COLUMN @schema@.mq_later.tracestate IS 'names the parent of that span';
 COMMENT ON COLUMN @schema@.mq_later.priority IS
     '0 to 3: shares of what waits for one service; 3 has the largest, 0 the smallest';
+COMMENT ON COLUMN @schema@.mq_later.ordering_key IS 'messages to one service with one key are sent one after the other; null: in no order';
+COMMENT ON COLUMN @schema@.mq_later.on_reply IS 'the function that handles the reply to this message, by its name; null: that of tpro.on_reply, if there is one';
+COMMENT ON COLUMN @schema@.mq_later.retry_of IS 'id of the message that this one repeats; null: of none';
 COMMENT ON INDEX @schema@.mq_later_send_at IS 'what the dispatcher looks by';
 
 CREATE TABLE @schema@.mq_reply (
@@ -249,12 +263,15 @@ CREATE VIEW @schema@.mq_status AS
            p.uid,
            r.responder,
            r.sent_at,
-           p.send_at
+           p.send_at,
+           p.retry_of,
+           p.ordering_key
       FROM (SELECT o.id, o.uid::uuid AS uid, o.created_at, o.space_name, o.service_name, o.entity, o.method_name, o.traceparent,
-                   NULL::timestamptz AS send_at
+                   NULL::timestamptz AS send_at, o.retry_of, o.ordering_key
               FROM @schema@.mq_publish o
             UNION ALL
-            SELECT l.id, NULL::uuid AS uid, l.created_at, l.space_name, l.service_name, l.entity, l.method_name, l.traceparent, l.send_at
+            SELECT l.id, NULL::uuid AS uid, l.created_at, l.space_name, l.service_name, l.entity, l.method_name, l.traceparent, l.send_at,
+                   l.retry_of, l.ordering_key
               FROM @schema@.mq_later l) p
       LEFT JOIN @schema@.mq_reply r ON r.mq_id = p.id;
 COMMENT ON VIEW @schema@.mq_status IS 'the messages of this service and what has become of them';
@@ -271,12 +288,15 @@ COMMENT ON COLUMN @schema@.mq_status.uid IS 'its identity everywhere; null until
 COMMENT ON COLUMN @schema@.mq_status.responder IS 'who answered: service/version/copy';
 COMMENT ON COLUMN @schema@.mq_status.sent_at IS 'when it was sent first';
 COMMENT ON COLUMN @schema@.mq_status.send_at IS 'when it is to be sent; null as soon as it is in the outbox';
+COMMENT ON COLUMN @schema@.mq_status.retry_of IS 'id of the message that this one repeats; null: of none';
+COMMENT ON COLUMN @schema@.mq_status.ordering_key IS 'messages to one service with one key are sent one after the other; null: in no order';
 
 -- For programs that name every column and say RETURNING *: a row goes through it into the outbox and comes back whole, and a
 -- SELECT finds none. So a publisher reads what it has written itself, and no body of anybody else.
 CREATE VIEW @schema@.mq_send AS
     SELECT p.id, p.protocol, p.space_name, p.service_name, p.entity, p.method_name, p.timeout,
-           p.headers, p.body, p.created_at, p.reply_to, p.expires_at, p.traceparent, p.tracestate, p.priority
+           p.headers, p.body, p.created_at, p.reply_to, p.expires_at, p.traceparent, p.tracestate, p.priority,
+           p.ordering_key, p.on_reply
       FROM @schema@.mq_publish p
      WHERE false;
 COMMENT ON VIEW @schema@.mq_send IS 'publishes what is inserted, and returns it by RETURNING *; shows nothing';
@@ -295,6 +315,8 @@ COMMENT ON COLUMN @schema@.mq_send.expires_at IS 'after which it is no longer wo
 COMMENT ON COLUMN @schema@.mq_send.traceparent IS 'the span of publishing';
 COMMENT ON COLUMN @schema@.mq_send.tracestate IS 'names the parent of that span';
 COMMENT ON COLUMN @schema@.mq_send.priority IS '0 to 3: shares of what waits for one service';
+COMMENT ON COLUMN @schema@.mq_send.ordering_key IS 'messages to one service with one key are sent one after the other; null: in no order';
+COMMENT ON COLUMN @schema@.mq_send.on_reply IS 'the function that handles the reply to this message, by its name; null: that of tpro.on_reply, if there is one';
 
 -- The keys of tpro.publish_once. A plain table: nothing unique would hold over partitions by the day.
 CREATE TABLE @schema@.mq_dedup (
@@ -314,7 +336,8 @@ COMMENT ON INDEX @schema@.mq_dedup_until IS 'what maintenance drops by';
 CREATE VIEW @schema@.mq_once AS
     SELECT NULL::bigint AS id, NULL::boolean AS created, NULL::text AS dedup_key, NULL::interval AS dedup_for,
            p.protocol, p.space_name, p.service_name, p.entity, p.method_name, p.timeout,
-           p.headers, p.body, p.created_at, p.reply_to, p.expires_at, p.traceparent, p.tracestate, p.priority, NULL::timestamptz AS send_at
+           p.headers, p.body, p.created_at, p.reply_to, p.expires_at, p.traceparent, p.tracestate, p.priority, NULL::timestamptz AS send_at,
+           p.ordering_key, p.on_reply
       FROM @schema@.mq_publish p
      WHERE false;
 ALTER VIEW @schema@.mq_once ALTER dedup_for SET DEFAULT '1 day';
@@ -349,6 +372,8 @@ COMMENT ON COLUMN @schema@.mq_once.traceparent IS 'the span of publishing, of a 
 COMMENT ON COLUMN @schema@.mq_once.tracestate IS 'names the parent of that span';
 COMMENT ON COLUMN @schema@.mq_once.priority IS '0 to 3: shares of what waits for one service';
 COMMENT ON COLUMN @schema@.mq_once.send_at IS 'when it is to be sent; null: at once';
+COMMENT ON COLUMN @schema@.mq_once.ordering_key IS 'messages to one service with one key are sent one after the other; null: in no order';
+COMMENT ON COLUMN @schema@.mq_once.on_reply IS 'the function that handles the reply to this message, by its name; null: that of tpro.on_reply, if there is one';
 
 -- The functions that answer methods of this service. A function's name is a text: a column of type regprocedure would block pg_upgrade.
 CREATE TABLE @schema@.mq_handler (
@@ -472,25 +497,31 @@ INSERT INTO tpro.service_key (service) VALUES (left('@schema@', -8));
 REVOKE ALL ON SCHEMA @schema@ FROM PUBLIC;
 REVOKE ALL ON ALL TABLES IN SCHEMA @schema@ FROM PUBLIC;
 
--- A publisher gives neither the identity of a message nor its transaction, and reads no body.
+-- A publisher gives neither the identity of a message nor its transaction, and reads no body. It names no on_reply: that function runs
+-- with the rights of the sidecar, and could read bodies.
 GRANT USAGE ON SCHEMA @schema@ TO @publisher@;
 GRANT USAGE ON SEQUENCE @schema@.mq_publish_id_seq TO @publisher@;
 GRANT INSERT (protocol, space_name, service_name, entity, method_name, timeout, headers, body, created_at, reply_to,
-              expires_at, traceparent, tracestate, priority),
+              expires_at, traceparent, tracestate, priority, ordering_key),
       SELECT (id, traceparent)
     ON @schema@.mq_publish TO @publisher@;
 GRANT INSERT (protocol, space_name, service_name, entity, method_name, timeout, headers, body, created_at, reply_to, expires_at,
-              traceparent, tracestate, priority), SELECT
+              traceparent, tracestate, priority, ordering_key), SELECT
     ON @schema@.mq_send TO @publisher@;
+GRANT INSERT (on_reply) ON @schema@.mq_send TO @sidecar@;
 GRANT INSERT (send_at, protocol, space_name, service_name, entity, method_name, timeout, headers, body, created_at, reply_to,
-              expires_at, traceparent, tracestate, priority),
+              expires_at, traceparent, tracestate, priority, ordering_key),
       SELECT (id, traceparent)
     ON @schema@.mq_later TO @publisher@;
 GRANT INSERT (send_at, protocol, space_name, service_name, entity, method_name, timeout, headers, body, created_at, reply_to,
-              expires_at, traceparent, tracestate, priority),
+              expires_at, traceparent, tracestate, priority, ordering_key, on_reply),
       SELECT
     ON @schema@.mq_later TO @sidecar@;
-GRANT INSERT, SELECT ON @schema@.mq_once TO @publisher@, @sidecar@;
+GRANT INSERT (id, created, dedup_key, dedup_for, protocol, space_name, service_name, entity, method_name, timeout, headers, body,
+              created_at, reply_to, expires_at, traceparent, tracestate, priority, send_at, ordering_key),
+      SELECT
+    ON @schema@.mq_once TO @publisher@;
+GRANT INSERT, SELECT ON @schema@.mq_once TO @sidecar@;
 GRANT SELECT ON @schema@.mq_dedup, @schema@.mq_handler, @schema@.mq_callback TO @sidecar@;
 
 GRANT USAGE ON SCHEMA @schema@ TO @sidecar@;
@@ -499,14 +530,15 @@ GRANT SELECT ON @schema@.mq_publish, @schema@.mq_reply, @schema@.mq_reply_fault,
                 @schema@.mq_receive, @schema@.mq_outcome, @schema@.mq_backlog
     TO @sidecar@;
 GRANT INSERT (id, uid, protocol, space_name, service_name, entity, method_name, timeout, headers, body, created_at, direct,
-              reply_to, expires_at, traceparent, tracestate, priority)
+              reply_to, expires_at, traceparent, tracestate, priority, ordering_key, on_reply)
     ON @schema@.mq_publish TO @sidecar@;
 GRANT INSERT ON @schema@.mq_reply, @schema@.mq_reply_fault, @schema@.mq_receive, @schema@.mq_outcome TO @sidecar@;
 GRANT UPDATE (snapshot, pending, clean, moved_at) ON @schema@.mq_cursor TO @sidecar@;
 GRANT UPDATE (unsettled, upto) ON @schema@.mq_backlog TO @sidecar@;
 
 GRANT USAGE ON SCHEMA @schema@ TO tpro_reader, tpro_operator;
-GRANT SELECT (id, created_at, target, status, age, attempts, trace_id, uid, responder, sent_at, send_at) ON @schema@.mq_status TO tpro_reader, tpro_operator;
+GRANT SELECT (id, created_at, target, status, age, attempts, trace_id, uid, responder, sent_at, send_at, retry_of, ordering_key)
+    ON @schema@.mq_status TO tpro_reader, tpro_operator;
 
 GRANT EXECUTE ON FUNCTION
     tpro.publish(text, text, text, jsonb, jsonb, integer, text, text, text, text),

@@ -56,7 +56,7 @@ pub fn listen_to_transactions() {
 }
 
 /// The trigger function `tpro.bell()`: BEFORE INSERT, FOR EACH ROW, on an outbox. It refuses the
-/// row or returns it as it is.
+/// row or returns it, with the function of `on_reply` by its full name.
 ///
 /// An outbox that release 0.1.0 has made, and nobody has upgraded yet, calls it AFTER INSERT, FOR
 /// EACH STATEMENT. PostgreSQL ignores what it returns then.
@@ -88,21 +88,26 @@ fn bell(fcinfo: pg_sys::FunctionCallInfo) -> i64 {
     // A partition lies in the schema of its outbox: create_service() and the maintenance make it
     // there.
     // SAFETY: as above. The name of a table is a terminated string.
-    unsafe {
+    let row = unsafe {
         let (table, judged) = (&*(*outbox).rd_rel, JUDGED.get());
         let is_later = CStr::from_ptr(table.relname.data.as_ptr()).to_bytes() == LATER_TABLE;
-        if is_later && !row.is_null() {
-            note_later(table.relnamespace, Row::new(outbox, row).check_later());
-        } else {
-            if !row.is_null() {
-                Row::new(outbox, row).check(judged);
-            }
+        let kept = if row.is_null() {
             note(table.relnamespace);
-        }
+            row
+        } else if is_later {
+            let (kept, send_at) = Row::new(outbox, row).check_later();
+            note_later(table.relnamespace, send_at);
+            kept
+        } else {
+            let kept = Row::new(outbox, row).check(judged);
+            note(table.relnamespace);
+            kept
+        };
         if !judged {
             backlog::check(outbox);
         }
-    }
+        kept
+    };
     // A pointer is a Datum as it is.
     row as i64
 }

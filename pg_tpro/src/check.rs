@@ -174,6 +174,14 @@ fn hint(rule: Rule) -> Option<&'static str> {
             "Of what waits for one service, 3 has the largest share and 0, the default, the smallest. Leave the column out \
              to get 0.",
         ),
+        Rule::OrderingKey => Some(
+            "Messages with one key are sent one after the other. Leave the column out for a message without an order; for a \
+             longer key give its sha256().",
+        ),
+        Rule::OnReply => Some(
+            "Name it as shop.paid or \"Shop\".\"Paid\": a function (reply tpro.reply_row) RETURNS void, which the service may \
+             execute. Leave the column out to have none.",
+        ),
         Rule::SendAt => Some(
             "Leave it out to have the message sent at once. A table of your own can keep what is to be sent after that.",
         ),

@@ -25,6 +25,7 @@ mod publish;
 mod quiet;
 mod random;
 mod refusal;
+mod reply_function;
 mod service;
 mod settings;
 mod waiters;

@@ -1,4 +1,4 @@
-//! The prepared INSERTs of each sender, kept for the life of the backend.
+//! Prepared statements, kept for the life of the backend: the INSERTs of each sender.
 
 use std::cell::RefCell;
 use std::collections::HashMap;
@@ -9,25 +9,30 @@ use pgrx::pg_sys;
 use crate::fault::{Fault, SqlState};
 use crate::service::{quoted, schema_of};
 
-/// The columns that an INSERT names.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Form {
-    /// The columns that nearly every message gives. An outbox of release 0.1.0 has all of them.
-    Plain,
-    /// Those of `Plain`, and `expires_at` and `priority`.
-    Ranked,
-    /// Those of `Ranked`, and `send_at`: of the table of what is sent later.
-    Later,
+/// The columns that an INSERT names beside those that every message gives, which an outbox of
+/// release 0.1.0 has all of.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Form {
+    /// `expires_at`, `priority` and `ordering_key`.
+    pub ranked: bool,
+    /// `on_reply`, which a publisher has no right to unless it is granted.
+    pub handled: bool,
+    /// `send_at`: of the table of what is sent later.
+    pub later: bool,
 }
 
-/// The number of parameters of [`Form::Plain`].
+/// The number of the columns that every message gives.
 pub const PLAIN: usize = 9;
-/// The number of parameters of [`Form::Ranked`].
-const RANKED: usize = 11;
+/// The place of `on_reply`.
+const HANDLED: usize = 12;
 
-/// The number of all parameters.
-pub const ALL: usize = 12;
+/// The number of all columns.
+pub const ALL: usize = 14;
 
+/// The number of forms.
+const FORMS: usize = 8;
+
+/// The columns, each with its type. The number of its parameter is that of its place in every form.
 const COLUMNS: [(&str, pg_sys::Oid); ALL] = [
     ("protocol", pg_sys::TEXTOID),
     ("space_name", pg_sys::TEXTOID),
@@ -40,51 +45,54 @@ const COLUMNS: [(&str, pg_sys::Oid); ALL] = [
     ("reply_to", pg_sys::TEXTOID),
     ("expires_at", pg_sys::TIMESTAMPTZOID),
     ("priority", pg_sys::INT4OID),
+    ("ordering_key", pg_sys::TEXTOID),
+    ("on_reply", pg_sys::TEXTOID),
     ("send_at", pg_sys::TIMESTAMPTZOID),
 ];
 
 impl Form {
-    fn columns(self) -> &'static [(&'static str, pg_sys::Oid)] {
-        match self {
-            Self::Plain => &COLUMNS[..PLAIN],
-            Self::Ranked => &COLUMNS[..RANKED],
-            Self::Later => &COLUMNS,
+    /// True if the INSERT names the column at this place.
+    fn names(self, place: usize) -> bool {
+        match place {
+            0..PLAIN => true,
+            PLAIN..HANDLED => self.ranked,
+            HANDLED => self.handled,
+            _ => self.later,
         }
     }
 
     /// The table, and the column of it that an earlier release does not have.
     fn table(self) -> (&'static CStr, Option<&'static CStr>) {
         match self {
-            Self::Plain => (c"mq_publish", None),
-            Self::Ranked => (c"mq_publish", Some(c"priority")),
-            Self::Later => (c"mq_later", Some(c"send_at")),
+            Self { later: true, .. } => (c"mq_later", Some(c"send_at")),
+            Self { ranked: true, .. } => (c"mq_publish", Some(c"priority")),
+            Self { handled: true, .. } => (c"mq_publish", Some(c"on_reply")),
+            Self { .. } => (c"mq_publish", None),
         }
+    }
+
+    fn number(self) -> usize {
+        usize::from(self.ranked) + 2 * usize::from(self.handled) + 4 * usize::from(self.later)
     }
 }
 
 type Plans = HashMap<Box<str>, pg_sys::SPIPlanPtr>;
 
 thread_local! {
-    // By sender. A plan of a service that was dropped stays; PostgreSQL analyses it again, by name,
-    // when the service has been made again.
-    static PLAIN_PLANS: RefCell<Plans> = RefCell::new(HashMap::new());
-    static RANKED_PLANS: RefCell<Plans> = RefCell::new(HashMap::new());
-    static LATER_PLANS: RefCell<Plans> = RefCell::new(HashMap::new());
+    // By form, and by sender. A plan of a service that was dropped stays; PostgreSQL analyses it
+    // again, by name, when the service has been made again.
+    static PLANS: RefCell<[Plans; FORMS]> = RefCell::default();
 }
 
-/// The plan of an INSERT into the outbox of the sender, with the columns of this form in the order
-/// of `COLUMNS`. The sender must exist, and SPI must be connected.
+/// The plan of an INSERT into the outbox of the sender, with the parameters of `COLUMNS`. The
+/// sender must exist, and SPI must be connected.
 pub fn insert_of(sender: &str, form: Form) -> Result<pg_sys::SPIPlanPtr, Fault> {
-    let plans = match form {
-        Form::Plain => &PLAIN_PLANS,
-        Form::Ranked => &RANKED_PLANS,
-        Form::Later => &LATER_PLANS,
-    };
-    if let Some(plan) = plans.with_borrow(|plans| plans.get(sender).copied()) {
+    let kept = PLANS.with_borrow(|plans| plans[form.number()].get(sender).copied());
+    if let Some(plan) = kept {
         return Ok(plan);
     }
     let plan = prepare(sender, form)?;
-    plans.with_borrow_mut(|plans| plans.insert(sender.into(), plan));
+    PLANS.with_borrow_mut(|plans| plans[form.number()].insert(sender.into(), plan));
     Ok(plan)
 }
 
@@ -93,8 +101,10 @@ fn prepare(sender: &str, form: Form) -> Result<pg_sys::SPIPlanPtr, Fault> {
     if let Some(column) = new {
         must_have(sender, table, column)?;
     }
-    let (names, mut types): (Vec<&str>, Vec<pg_sys::Oid>) = form.columns().iter().copied().unzip();
-    let parameters: Vec<String> = (1..=names.len()).map(|number| format!("${number}")).collect();
+    let places = (0..ALL).filter(|place| form.names(*place));
+    let names: Vec<&str> = places.clone().map(|place| COLUMNS[place].0).collect();
+    let parameters: Vec<String> = places.map(|place| format!("${}", place + 1)).collect();
+    let mut types = COLUMNS.map(|(_, kind)| kind);
     let statement = format!(
         "INSERT INTO {}.{} ({}) VALUES ({}) RETURNING id",
         quoted(&[sender, "_service"]),
@@ -105,9 +115,14 @@ fn prepare(sender: &str, form: Form) -> Result<pg_sys::SPIPlanPtr, Fault> {
     let failed =
         |what| Fault::new(SqlState::ERRCODE_INTERNAL_ERROR, format!("the INSERT could not be {what}"));
     let statement = CString::new(statement).map_err(|_| failed("written"))?;
+    kept(&statement, &mut types).map_err(failed)
+}
+
+/// A plan that lives until the backend's end. SPI must be connected.
+pub fn kept(statement: &CStr, types: &mut [pg_sys::Oid]) -> Result<pg_sys::SPIPlanPtr, &'static str> {
     // SAFETY: SPI is connected; statement and types outlive the call. There are as many types as
-    // parameters. The plan is generic: an INSERT of parameters has nothing to gain from their
-    // values. A kept plan lives until the backend's end.
+    // parameters, or more. The plan is generic: a statement that has its values as they are has
+    // nothing to gain from them.
     unsafe {
         let plan = pg_sys::SPI_prepare_cursor(
             statement.as_ptr(),
@@ -116,10 +131,10 @@ fn prepare(sender: &str, form: Form) -> Result<pg_sys::SPIPlanPtr, Fault> {
             pg_sys::CURSOR_OPT_GENERIC_PLAN as i32,
         );
         if plan.is_null() {
-            return Err(failed("prepared"));
+            return Err("prepared");
         }
         if pg_sys::SPI_keepplan(plan) != 0 {
-            return Err(failed("kept"));
+            return Err("kept");
         }
         Ok(plan)
     }

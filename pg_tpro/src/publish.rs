@@ -30,6 +30,8 @@ enum Argument {
     SendAt,
     ExpiresAt,
     Priority,
+    OrderingKey,
+    OnReply,
 }
 
 /// Returns the id of the message. The values go to the INSERT as they came; the columns' domains
@@ -39,7 +41,7 @@ fn publish(fcinfo: pg_sys::FunctionCallInfo) -> i64 {
     // SAFETY: PostgreSQL passes a valid call record with as many arguments as the install script
     // declares.
     let (sender, values) = plain(|which| unsafe { pg_getarg_datum(fcinfo, which as usize) });
-    passing_on(|| insert(&sender, Form::Plain, values).or_raise())
+    passing_on(|| insert(&sender, Form::default(), values).or_raise())
 }
 
 /// Publishes with the arguments that release 0.1.0 did not have.
@@ -48,17 +50,17 @@ fn publish_ranked(fcinfo: pg_sys::FunctionCallInfo) -> i64 {
     // SAFETY: as above.
     let argument = |which: Argument| unsafe { pg_getarg_datum(fcinfo, which as usize) };
     let (sender, values) = plain(argument);
-    let [send_at, expires_at, priority] =
-        [Argument::SendAt, Argument::ExpiresAt, Argument::Priority].map(argument);
-    let is_usual = expires_at.is_none() && priority.is_some_and(|priority| priority.value() == 0);
-    let form = match send_at {
-        Some(_) => Form::Later,
-        // The defaults are the table's as well, and an outbox of 0.1.0 takes the row without them.
-        None if is_usual => Form::Plain,
-        None => Form::Ranked,
-    };
+    let send_at = argument(Argument::SendAt);
+    let [expires_at, priority, ordering_key, on_reply] =
+        [Argument::ExpiresAt, Argument::Priority, Argument::OrderingKey, Argument::OnReply].map(argument);
+    let is_usual = expires_at.is_none()
+        && priority.is_some_and(|priority| priority.value() == 0)
+        && ordering_key.is_none();
+    let later = send_at.is_some();
+    // The defaults are the table's as well, and an outbox of 0.1.0 takes the row without them.
+    let form = Form { ranked: later || !is_usual, handled: on_reply.is_some(), later };
     let mut values = values;
-    values[plan::PLAIN..].copy_from_slice(&[expires_at, priority, send_at]);
+    values[plan::PLAIN..].copy_from_slice(&[expires_at, priority, ordering_key, on_reply, send_at]);
     passing_on(|| insert(&sender, form, values).or_raise())
 }
 
@@ -87,6 +89,8 @@ fn plain(argument: impl Fn(Argument) -> Option<pg_sys::Datum>) -> (Cow<'static, 
         None,
         None,
         None,
+        None,
+        None,
     ];
     (sender, values)
 }
@@ -97,7 +101,7 @@ fn insert(sender: &str, form: Form, values: Values) -> Result<i64, Fault> {
     let broken = || Fault::new(SqlState::ERRCODE_INTERNAL_ERROR, "the INSERT returned no id");
     // SAFETY: SPI is connected and finished here; when an error is raised in between, PostgreSQL's
     // end of the (sub)transaction finishes it. Values and nulls outlive the call and are as many as
-    // the plan has parameters, or more, and of its types. The result is read before SPI_finish
+    // the plan has parameters, and of its types. The result is read before SPI_finish
     // frees it; an id is passed by value.
     unsafe {
         if pg_sys::SPI_connect() != pg_sys::SPI_OK_CONNECT as i32 {

@@ -1,5 +1,6 @@
-//! The rules that hold for a row only at its INSERT: `tpro.max_body`, the priority, the time at
-//! which it is sent, and that the transaction in the row is the one that inserts it.
+//! The rules that hold for a row only at its INSERT: `tpro.max_body`, the priority, the ordering
+//! key, the function for its reply, the time at which it is sent, and that the transaction in the
+//! row is the one that inserts it.
 //!
 //! The rules of the columns' domains hold for a value by itself, so that a dump is restored under
 //! any settings. These are checked by the trigger, which a restore makes after the data. A rule in
@@ -13,12 +14,13 @@ use pgrx::prelude::*;
 use tpro_wire::rules;
 
 use crate::check::{accepted, body_too_large, required};
-use crate::fault::{Fault, SqlState};
+use crate::fault::{Fault, OrRaise, SqlState, passing_on};
 use crate::json::JsonShape;
-use crate::settings;
+use crate::{reply_function, settings};
 
 /// A row that is being inserted.
 pub struct Row {
+    table: pg_sys::Relation,
     columns: pg_sys::TupleDesc,
     row: pg_sys::HeapTuple,
 }
@@ -30,7 +32,7 @@ impl Row {
     /// The relation is open, and the row is one of it; both stay so while this lives.
     pub unsafe fn new(table: pg_sys::Relation, row: pg_sys::HeapTuple) -> Self {
         // SAFETY: the caller's promise.
-        Self { columns: unsafe { (*table).rd_att }, row }
+        Self { table, columns: unsafe { (*table).rd_att }, row }
     }
 
     /// The value of a column. One that is not there, or has values of another length, counts as
@@ -62,10 +64,18 @@ impl Row {
         self.value(column, 8).map(|time| time.value() as i64)
     }
 
+    /// The value of a column of type text, with its number.
+    fn text(&self, column: &CStr) -> Option<(i32, &str)> {
+        let datum = self.value(column, -1)?;
+        // SAFETY: the column is a text, and the row lives as long as this.
+        Some((self.number(column)?, unsafe { <&str>::from_datum(datum, false) }?))
+    }
+
     /// Refuses a row of an outbox that breaks one of the rules: 54000 the body is too large, 22023
-    /// the priority or the transaction. `judged` says that the body was judged when it was
-    /// published.
-    pub fn check(&self, judged: bool) {
+    /// the priority, the ordering key, the form of on_reply or the transaction, 42883 or 42501 the
+    /// function. `judged` says that body and function were judged when the row was published.
+    /// Returns the row as it is to be kept.
+    pub fn check(&self, judged: bool) -> pg_sys::HeapTuple {
         // SAFETY: the transaction's id is a variable of the session.
         let current = unsafe { pg_sys::GetTopFullTransactionId() }.value;
         if self.value(c"tx", 8).is_some_and(|tx| tx.value() as u64 != current) {
@@ -78,13 +88,47 @@ impl Row {
             let priority = self.value(c"priority", 4).map(|priority| priority.value() as i32);
             required("priority", priority, rules::priority);
         }
+        if let Some((_, key)) = self.text(c"ordering_key") {
+            accepted(rules::ordering_key(key));
+        }
+        match self.text(c"on_reply") {
+            Some((column, given)) if !judged => self.with_function(column, given),
+            _ => self.row,
+        }
+    }
+
+    /// The row with the function by the name that tpro.on_reply keeps as well.
+    fn with_function(&self, column: i32, given: &str) -> pg_sys::HeapTuple {
+        accepted(rules::on_reply(given));
+        // SAFETY: the promise of `new`: the relation is that of a trigger.
+        let schema = unsafe { (*(*self.table).rd_rel).relnamespace };
+        passing_on(|| reply_function::checked(given, schema, |name| self.with(column, name)).or_raise())
+    }
+
+    /// A copy of the row with another value in a column, in the memory that was current when SPI
+    /// was connected.
+    fn with(&self, column: i32, value: pg_sys::Datum) -> pg_sys::HeapTuple {
+        let (mut column, mut value) = (column, value);
+        // SAFETY: the promise of `new`; number and value are of one column, and outlive the call.
+        // SPI is connected.
+        unsafe {
+            pg_sys::SPI_modifytuple(
+                self.table,
+                self.row,
+                1,
+                &raw mut column,
+                &raw mut value,
+                std::ptr::null(),
+            )
+        }
     }
 
     /// Refuses a row that is to be sent later and breaks one of the rules: 54000 the body is too
-    /// large, 22023 the priority or a time. Returns the time at which it is to be sent, in
-    /// microseconds since the begin of 2000.
-    pub fn check_later(&self) -> i64 {
-        self.check(false);
+    /// large, 22023 the priority, the ordering key, the form of on_reply or a time, 42883 or 42501
+    /// the function. Returns the row as it is to be kept, and the time at which it is to be sent,
+    /// in microseconds since the begin of 2000.
+    pub fn check_later(&self) -> (pg_sys::HeapTuple, i64) {
+        let row = self.check(false);
         let send_at = self.time(c"send_at");
         // SAFETY: it reads the clock.
         let now = unsafe { pg_sys::GetCurrentTimestamp() };
@@ -94,7 +138,7 @@ impl Row {
         if let (Some(send_at), Some(expires_at)) = (send_at, self.time(c"expires_at")) {
             accepted(rules::expires_after_sending(send_at, expires_at));
         }
-        send_at.unwrap_or_default()
+        (row, send_at.unwrap_or_default())
     }
 
     fn check_body(&self) {

@@ -118,6 +118,8 @@ async fn the_public_may_call_only_what_judges_and_makes_values_and_read_only_wha
             "publish_once",
             // It only raises.
             "raise_fault",
+            // It reads the catalogues.
+            "reply_function",
             "request",
             "request",
             "request",
@@ -177,7 +179,8 @@ async fn the_arguments_of_what_publishes_are_settled() -> Outcome {
         "headers jsonb, timeout integer, protocol text, reply_to text, sender text, space_name text";
     let requests = format!("{of_before}, expires_at timestamp with time zone, priority integer");
     let message = format!(
-        "{of_before}, send_at timestamp with time zone, expires_at timestamp with time zone, priority integer"
+        "{of_before}, send_at timestamp with time zone, expires_at timestamp with time zone, priority integer, \
+         ordering_key text, on_reply text"
     );
     let target = "service_name text, entity text, method_name text";
     // By the type of a column, so that no call can mean both.

@@ -157,13 +157,13 @@ async fn a_call_goes_to_the_function_of_0_1_0_unless_it_gives_what_that_does_not
         ("method_name => 'c', entity => 'b', service_name => 'a'", "jsonb", 10),
         (format!("'a', 'b', 'c', '{{}}'::jsonb, {all}").as_str(), "jsonb", 10),
         (format!("'a', 'b', 'c', '{{}}', {all}").as_str(), "text", 10),
-        ("'a', 'b', 'c', priority => 1", "jsonb", 13),
-        ("'a', 'b', 'c', '{}', priority => 1", "text", 13),
-        ("'a'::varchar, 'b', 'c', '{}'::jsonb, expires_at => now()", "jsonb", 13),
-        ("'a', 'b', 'c', json_build_object(), priority => 1", "json", 13),
-        (format!("'a', 'b', 'c', '{{}}'::jsonb, {all}, NULL").as_str(), "jsonb", 13),
+        ("'a', 'b', 'c', priority => 1", "jsonb", 15),
+        ("'a', 'b', 'c', '{}', priority => 1", "text", 15),
+        ("'a'::varchar, 'b', 'c', '{}'::jsonb, expires_at => now()", "jsonb", 15),
+        ("'a', 'b', 'c', json_build_object(), priority => 1", "json", 15),
+        (format!("'a', 'b', 'c', '{{}}'::jsonb, {all}, NULL").as_str(), "jsonb", 15),
         // Only what has the very types of the longer list goes there, and does the same.
-        ("'a'::tpro.service_name, 'b'::text, 'c'::text, '{}'::jsonb", "jsonb", 13),
+        ("'a'::tpro.service_name, 'b'::text, 'c'::text, '{}'::jsonb", "jsonb", 15),
     ] {
         admin
             .batch_execute(&format!(

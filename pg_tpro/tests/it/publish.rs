@@ -205,17 +205,19 @@ async fn a_program_that_names_all_columns_and_returns_all_has_a_view_that_shows_
             &[],
         )
         .await?;
-    assert_eq!(row.columns().len(), 15);
+    assert_eq!(row.columns().len(), 17);
     assert_eq!((row.try_get::<_, i64>("id")?, row.try_get::<_, i32>("timeout")?), (2, 15));
     orm.batch_execute(
         "INSERT INTO main_service.mq_send (protocol, space_name, service_name, entity, method_name, timeout, headers, body, created_at,
-                                           reply_to, expires_at, traceparent, tracestate, priority)
-         VALUES (DEFAULT, DEFAULT, 'a', 'b', 'c', DEFAULT, DEFAULT, DEFAULT, DEFAULT, 'label', DEFAULT, DEFAULT, DEFAULT, DEFAULT) RETURNING *",
+                                           reply_to, expires_at, traceparent, tracestate, priority, ordering_key)
+         VALUES (DEFAULT, DEFAULT, 'a', 'b', 'c', DEFAULT, DEFAULT, DEFAULT, DEFAULT, 'label', DEFAULT, DEFAULT, DEFAULT, DEFAULT, DEFAULT)
+         RETURNING *",
     )
     .await?;
     assert_eq!(orm.query("SELECT * FROM main_service.mq_send", &[]).await?.len(), 0);
     for statement in [
         "INSERT INTO main_service.mq_send (id, service_name, entity, method_name) VALUES (9, 'a', 'b', 'c')",
+        "INSERT INTO main_service.mq_send (on_reply, service_name, entity, method_name) VALUES (DEFAULT, 'a', 'b', 'c')",
         "UPDATE main_service.mq_send SET timeout = 1",
         "DELETE FROM main_service.mq_send",
         "INSERT INTO main_service.mq_publish (service_name, entity, method_name) VALUES ('a', 'b', 'c') RETURNING *",

@@ -184,7 +184,7 @@ async fn a_plain_insert_into_the_view_does_the_same() -> Outcome {
     );
     // As a program says that names every column and returns all.
     let columns = "id, created, dedup_key, dedup_for, protocol, space_name, service_name, entity, method_name, timeout, headers, body,
-                   created_at, reply_to, expires_at, traceparent, tracestate, priority, send_at";
+                   created_at, reply_to, expires_at, traceparent, tracestate, priority, send_at, ordering_key, on_reply";
     let values = columns.split(',').map(|column| match column.trim() {
         "dedup_key" => "'whole'",
         "service_name" => "'a'",
@@ -195,7 +195,7 @@ async fn a_plain_insert_into_the_view_does_the_same() -> Outcome {
     let values = values.collect::<Vec<_>>().join(", ");
     let whole = format!("INSERT INTO main_service.mq_once ({columns}) VALUES ({values}) RETURNING *");
     let row = admin.query_one(&whole, &[]).await?;
-    assert_eq!((row.columns().len(), row.try_get("id")?, row.try_get("created")?), (19, 4i64, true));
+    assert_eq!((row.columns().len(), row.try_get("id")?, row.try_get("created")?), (21, 4i64, true));
     assert_eq!((row.try_get("timeout")?, row.try_get("protocol")?), (15i32, "jsonrpc"));
     assert_eq!(admin.query("SELECT * FROM main_service.mq_once", &[]).await?.len(), 0);
     for given in [

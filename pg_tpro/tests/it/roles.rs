@@ -44,6 +44,7 @@ async fn a_publisher_publishes_and_reads_no_body() -> Outcome {
             "INSERT INTO main_service.mq_publish (service_name, entity, method_name, uid) VALUES ('a', 'b', 'c', tpro.uuid7())",
             "INSERT INTO main_service.mq_publish (service_name, entity, method_name, tx) VALUES ('a', 'b', 'c', '3')",
             "INSERT INTO main_service.mq_publish (service_name, entity, method_name, direct) VALUES ('a', 'b', 'c', true)",
+            "INSERT INTO main_service.mq_publish (service_name, entity, method_name, retry_of) VALUES ('a', 'b', 'c', 1)",
             "SELECT body FROM main_service.mq_publish",
             "SELECT headers FROM main_service.mq_publish",
             "SELECT * FROM main_service.mq_publish_p000000000000_000001000000",
@@ -142,7 +143,7 @@ async fn a_reader_sees_what_is_under_way_and_no_body() -> Outcome {
     database.connect().await?.batch_execute("SELECT tpro.publish('a', 'b', 'c', sender => 'main')").await?;
     let rows = reader
         .query(
-            "SELECT id, created_at, target, status, age, attempts, trace_id FROM main_service.mq_status",
+            "SELECT id, created_at, target, status, age, attempts, trace_id, retry_of, ordering_key FROM main_service.mq_status",
             &[],
         )
         .await?;

@@ -63,6 +63,20 @@ const REFUSED: &[(&str, &str, &str, &str)] = &[
     ("priority", "4", "22023", "priority must be 0 to 3, not 4"),
     ("priority", "-1", "22023", "priority must be 0 to 3, not -1"),
     ("priority", "NULL", "22023", "priority must not be null"),
+    ("ordering_key", "''", "22023", "ordering_key must be 1 to 200 bytes, not 0"),
+    ("ordering_key", "repeat('ä', 101)", "22023", "ordering_key must be 1 to 200 bytes, not 202"),
+    (
+        "on_reply",
+        "'paid'",
+        "22023",
+        "on_reply must be the name of a function behind that of its schema, not \"paid\"",
+    ),
+    (
+        "on_reply",
+        "'public.nobody'",
+        "42883",
+        "on_reply must be a function, and there is none of this name in this schema",
+    ),
     (
         "reply_to",
         "'a..b'",
@@ -194,6 +208,7 @@ async fn what_was_put_into_a_wrong_column_is_repeated_neither_in_the_error_nor_i
             "'a', 'b', 'c', reply_to => $stray$",
             "'a', 'b', 'c', sender => $stray$",
             "'a', 'b', 'c', space_name => $stray$",
+            "'a', 'b', 'c', on_reply => $stray$",
         ] {
             let arguments = arguments.replace("$stray$", &format!("$stray${stray}$stray$"));
             let sender = if arguments.contains("sender") { "" } else { ", sender => 'main'" };
@@ -243,6 +258,11 @@ async fn what_is_just_allowed_is_taken() -> Outcome {
         ("priority", "0"),
         ("priority", "3"),
         ("priority", "DEFAULT"),
+        ("ordering_key", "NULL"),
+        ("ordering_key", "' '"),
+        ("ordering_key", "repeat('ä', 100)"),
+        ("on_reply", "NULL"),
+        ("retry_of", "DEFAULT"),
         ("tracestate", "NULL"),
         ("tracestate", "'vendor=1,other=2'"),
         ("reply_to", "NULL"),

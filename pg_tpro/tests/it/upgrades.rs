@@ -167,7 +167,7 @@ async fn grants_of_users_and_what_waits_survive_an_upgrade() -> Outcome {
         )
         .await?;
     let data = "SELECT md5(string_agg(t.row, ',' ORDER BY t.row)) FROM (
-        SELECT (to_jsonb(p) - 'priority')::text AS row FROM keeping_service.mq_publish p UNION ALL SELECT r::text FROM keeping_service.mq_reply r
+        SELECT (to_jsonb(p) - '{priority,ordering_key,on_reply,retry_of}'::text[])::text AS row FROM keeping_service.mq_publish p UNION ALL SELECT r::text FROM keeping_service.mq_reply r
         UNION ALL SELECT c::text FROM keeping_service.mq_cursor c UNION ALL SELECT b::text FROM keeping_service.mq_backlog b
         UNION ALL SELECT (i.uid, i.run, i.copy_key, i.target, i.deadline)::text FROM keeping_service.mq_receive i
         UNION ALL SELECT s.last_value::text FROM keeping_service.mq_publish_id_seq s

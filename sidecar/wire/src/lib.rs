@@ -19,6 +19,7 @@ pub mod error;
 pub mod go;
 pub mod headers;
 pub mod hex;
+mod identifier;
 pub mod jsonb;
 pub mod language;
 pub mod limits;

@@ -33,6 +33,9 @@ pub const ACK_SECONDS: i32 = 15;
 /// The highest priority of a message; the lowest is 0.
 pub const MAX_PRIORITY: i32 = 3;
 
+/// Longest ordering key of a message, in bytes.
+pub const MAX_ORDERING_KEY: usize = 200;
+
 /// The farthest ahead that a message may be sent, in days.
 pub const MAX_DAYS_AHEAD: i64 = 30;
 

@@ -3,7 +3,8 @@
 use std::fmt;
 
 use crate::limits::{
-    MAX_DAYS_AHEAD, MAX_DEPTH, MAX_HEADERS, MAX_LABEL, MAX_PRIORITY, MAX_TIMEOUT, MAX_TRACESTATE,
+    MAX_DAYS_AHEAD, MAX_DEPTH, MAX_HEADERS, MAX_LABEL, MAX_ORDERING_KEY, MAX_PRIORITY, MAX_TIMEOUT,
+    MAX_TRACESTATE,
 };
 
 /// A value that a column does not take.
@@ -34,6 +35,10 @@ pub enum Rule {
     Timeout,
     /// A priority there is.
     Priority,
+    /// A key that is neither empty nor too long.
+    OrderingKey,
+    /// The name of a function and its schema.
+    OnReply,
     /// A time that is not too far ahead.
     SendAt,
     /// A time after the one at which the message is sent.
@@ -74,6 +79,8 @@ impl fmt::Display for Rule {
             Self::Word => f.write_str("must match ^[A-Za-z0-9_-]{1,100}$"),
             Self::Timeout => write!(f, "must be 0 to {MAX_TIMEOUT} seconds"),
             Self::Priority => write!(f, "must be 0 to {MAX_PRIORITY}"),
+            Self::OrderingKey => write!(f, "must be 1 to {MAX_ORDERING_KEY} bytes"),
+            Self::OnReply => f.write_str("must be the name of a function behind that of its schema"),
             Self::SendAt => write!(f, "must be a time at most {MAX_DAYS_AHEAD} days ahead"),
             Self::ExpiresAfterSending => f.write_str("must be later than send_at"),
             Self::HeadersObject => f.write_str("must be a JSON object, and its member request one too"),

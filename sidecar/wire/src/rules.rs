@@ -10,7 +10,8 @@ use serde_json::value::RawValue;
 
 use crate::budget::Budget;
 use crate::headers::is_language;
-use crate::limits::{MAX_DAYS_AHEAD, MAX_DEPTH, MAX_HEADERS, MAX_LABEL, MAX_PRIORITY};
+use crate::identifier;
+use crate::limits::{MAX_DAYS_AHEAD, MAX_DEPTH, MAX_HEADERS, MAX_LABEL, MAX_ORDERING_KEY, MAX_PRIORITY};
 use crate::protocol::Protocol;
 pub use crate::rule::{Rule, RuleError};
 use crate::shape::Shape;
@@ -71,6 +72,28 @@ pub fn priority(priority: i32) -> Result<(), RuleError> {
             shown: Some(priority.to_string().into()),
             ..RuleError::hidden("priority", Rule::Priority)
         }),
+    }
+}
+
+/// Column `ordering_key`: 1 to 200 bytes. It is never shown, since it may be a customer's number.
+pub fn ordering_key(value: &str) -> Result<(), RuleError> {
+    match (1..=MAX_ORDERING_KEY).contains(&value.len()) {
+        true => Ok(()),
+        false => Err(RuleError {
+            shown: Some(value.len().to_string().into()),
+            ..RuleError::hidden("ordering_key", Rule::OrderingKey)
+        }),
+    }
+}
+
+/// Column `on_reply`: `schema.function`, each name quoted where SQL needs it. The type of the
+/// argument may stand behind it, as tpro writes it.
+pub fn on_reply(value: &str) -> Result<(), RuleError> {
+    let name = value.strip_suffix("(tpro.reply_row)").unwrap_or(value);
+    let rest = identifier::after(name).and_then(|rest| identifier::after(rest.strip_prefix('.')?));
+    match rest {
+        Some("") => Ok(()),
+        _ => Err(RuleError::shown("on_reply", Rule::OnReply, value)),
     }
 }
 

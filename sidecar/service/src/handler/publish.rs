@@ -25,6 +25,7 @@ use crate::{host::Host, stage::Sent};
 ///     tx.publish_with(Publish::to("audit.bill.paid").event(), &bill).await?;
 ///     let tomorrow = SystemTime::now() + Duration::from_secs(86_400);
 ///     tx.publish_with(Publish::to("mail.bill.remind").send_at(tomorrow), &bill).await?;
+///     tx.publish_with(Publish::to("ledger.bill.book").ordering_key("customer 17"), &bill).await?;
 ///     Ok(())
 /// }
 /// ```
@@ -37,13 +38,24 @@ pub struct Publish<'a> {
     protocol: Protocol,
     priority: i32,
     send_at: Option<SystemTime>,
+    ordering_key: Option<&'a str>,
+    on_reply: Option<&'a str>,
 }
 
 impl<'a> Publish<'a> {
     /// To `<service>.<entity>.<method_name>`, or with another space than our own in front; waits 15
     /// s for the reply.
     pub fn to(target: &'a str) -> Self {
-        Self { target, timeout: 15, headers: "{}", protocol: Protocol::JsonRpc, priority: 0, send_at: None }
+        Self {
+            target,
+            timeout: 15,
+            headers: "{}",
+            protocol: Protocol::JsonRpc,
+            priority: 0,
+            send_at: None,
+            ordering_key: None,
+            on_reply: None,
+        }
     }
 
     /// To the method of a request, as [`Publish::to`] does.
@@ -84,6 +96,19 @@ impl<'a> Publish<'a> {
         Self { send_at: Some(time), ..self }
     }
 
+    /// In order with the other messages of this service that have this key and go to the same
+    /// service: each is sent when the one before has its reply, of any status. 1 to 200 bytes.
+    pub fn ordering_key(self, key: &'a str) -> Self {
+        Self { ordering_key: Some(key), ..self }
+    }
+
+    /// With its reply handled by this function in SQL, `schema.function`, that takes a
+    /// `tpro.reply_row` and returns nothing. It goes before those that handle all replies of the
+    /// method.
+    pub fn on_reply(self, function: &'a str) -> Self {
+        Self { on_reply: Some(function), ..self }
+    }
+
     /// Publishes it. `hops` is the number of services that the message has passed through already:
     /// the dispatcher reads it from the row's headers and ends a circle of services.
     pub(crate) async fn send(
@@ -115,7 +140,8 @@ impl<'a> Publish<'a> {
             .query_one(
                 "/* tpro.publish */ SELECT tpro.publish(service_name => $1::text, entity => $2, method_name => $3, \
                  body => $4::text::jsonb, headers => $5::text::jsonb || $10::text::jsonb, \
-                 timeout => $6, protocol => $7, sender => $8, space_name => $9, priority => $11, send_at => $12)",
+                 timeout => $6, protocol => $7, sender => $8, space_name => $9, priority => $11, send_at => $12, \
+                 ordering_key => $13, on_reply => $14)",
                 &[
                     &target.service(),
                     &target.entity(),
@@ -129,6 +155,8 @@ impl<'a> Publish<'a> {
                     &passed,
                     &self.priority,
                     &self.send_at,
+                    &self.ordering_key,
+                    &self.on_reply,
                 ],
             )
             .await?;
@@ -146,6 +174,8 @@ impl<'a> Publish<'a> {
         if let Some(time) = self.send_at {
             rules::send_at(ahead(time))?;
         }
+        self.ordering_key.map_or(Ok(()), rules::ordering_key)?;
+        self.on_reply.map_or(Ok(()), rules::on_reply)?;
         rules::headers(self.headers)?;
         rules::body(shape, limits::MAX_BODY)?;
         rules::body_for(self.protocol, shape)

@@ -88,7 +88,14 @@ async fn what_a_handler_publishes_is_there_unless_it_fails() {
 async fn what_the_database_would_refuse_is_refused() {
     async fn publish(tx: Tx, body: Value) -> Result<i64, Fault> {
         let late = body["timeout"].as_i64().unwrap_or_default();
-        tx.publish_with(Publish::to("train.seats.book").timeout(i32::try_from(late)?), &body["body"]).await
+        let mut publish = Publish::to("train.seats.book").timeout(i32::try_from(late)?);
+        if let Some(key) = body["key"].as_str() {
+            publish = publish.ordering_key(key);
+        }
+        if let Some(function) = body["function"].as_str() {
+            publish = publish.on_reply(function);
+        }
+        tx.publish_with(publish, &body["body"]).await
     }
     let test = test(Service::new("station").handle_transactional("seats.publish", publish));
     for (body, id) in [
@@ -96,6 +103,10 @@ async fn what_the_database_would_refuse_is_refused() {
         (json!({ "timeout": -1, "body": {} }), None),
         (json!({ "timeout": 15, "body": 7 }), None),
         (json!({ "timeout": 0, "body": [7] }), Some(2)),
+        (json!({ "timeout": 15, "body": {}, "key": "" }), None),
+        (json!({ "timeout": 15, "body": {}, "key": "x".repeat(201) }), None),
+        (json!({ "timeout": 15, "body": {}, "function": "booked" }), None),
+        (json!({ "timeout": 15, "body": {}, "key": "night", "function": "station.booked" }), Some(3)),
     ] {
         assert_eq!(test.call::<i64>("seats.publish", &body).await.ok(), id, "{body}");
     }

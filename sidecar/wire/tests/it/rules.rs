@@ -143,6 +143,54 @@ fn a_reply_goes_to_a_label_and_to_no_whole_subject_of_the_server_or_an_inbox() {
     }
 }
 
+#[test]
+fn an_ordering_key_is_one_to_200_bytes_and_is_not_shown() {
+    for key in ["k", " ", "customer 17", "ä", &"ä".repeat(100)] {
+        assert_eq!(rules::ordering_key(key), Ok(()), "{key:?}");
+    }
+    for (key, words) in [
+        (String::new(), "ordering_key must be 1 to 200 bytes, not 0"),
+        (format!("canary{}", "ä".repeat(98)), "ordering_key must be 1 to 200 bytes, not 202"),
+    ] {
+        let error = rules::ordering_key(&key).unwrap_err();
+        assert_eq!((error.rule, error.to_string().as_str()), (Rule::OrderingKey, words));
+    }
+}
+
+#[test]
+fn a_reply_handler_is_a_function_behind_its_schema() {
+    for name in [
+        "shop.paid",
+        "Shop.Paid",
+        "_s1$.заплачено",
+        r#""Odd name"."a""b""#,
+        "public.paid(tpro.reply_row)",
+        r#""a.b".c"#,
+    ] {
+        assert_eq!(rules::on_reply(name), Ok(()), "{name:?}");
+    }
+    let others = [
+        "paid",
+        "a.b.c",
+        ".paid",
+        "shop.",
+        "shop.1",
+        "shop paid",
+        "shop.paid()",
+        "shop.paid(text)",
+        "shop.paid (tpro.reply_row)",
+        "(tpro.reply_row)",
+        r#"shop."""#,
+        r#"shop."paid"#,
+    ];
+    for name in others.iter().chain(HOSTILE).filter(|name| **name != "a.b") {
+        assert_eq!(broken(rules::on_reply(name)), ("on_reply", Rule::OnReply), "{name:?}");
+    }
+    let words = "on_reply must be the name of a function behind that of its schema";
+    assert_eq!(rules::on_reply("paid").unwrap_err().to_string(), format!("{words}, not \"paid\""));
+    assert_eq!(rules::on_reply("the password is canary").unwrap_err().to_string(), words);
+}
+
 proptest! {
     #[test]
     fn what_the_rules_take_makes_a_target(
