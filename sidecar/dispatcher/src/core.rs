@@ -11,11 +11,11 @@
 //! ([`Core::next_timeout`]).
 //!
 //! Each part has its state for itself: [`reading`] the place in the outbox, [`messages`] what is in
-//! flight, [`lanes`] the room of each target, [`settling`] the outcomes, [`schedule`] the rows that
-//! the cursor is about, [`forwarding`] the replies for subscribers of labels, [`later`] the moment
-//! at which the next message is due. This file puts them together, and the files `turn`, `intake`,
-//! `attempts`, `replies`, `belts`, `timing`, `outcomes`, `recalls`, `forwards`, `due` and
-//! `hand_over` are what passes between them.
+//! flight, [`lanes`] the room of each target, [`chains`] the order by key, [`settling`] the
+//! outcomes, [`schedule`] the rows that the cursor is about, [`forwarding`] the replies for
+//! subscribers of labels, [`later`] the moment at which the next message is due. This file puts
+//! them together, and the files `turn`, `intake`, `attempts`, `replies`, `belts`, `timing`,
+//! `outcomes`, `recalls`, `forwards`, `due` and `hand_over` are what passes between them.
 
 pub(crate) mod action;
 mod answer;
@@ -23,6 +23,7 @@ mod attempts;
 mod barrier;
 pub mod bell;
 mod belts;
+pub mod chains;
 pub mod cursor;
 mod due;
 pub mod floor;
@@ -107,8 +108,8 @@ pub use self::{
     writing::{Trouble, Unwritten, Writing},
 };
 use self::{
-    bell::Bell, forwarding::Forwarding, lanes::Lanes, later::Looks, link::Link, messages::Messages,
-    pulse::Pulse, reading::Reading, schedule::CursorSchedule, settling::Settling,
+    bell::Bell, chains::Chains, forwarding::Forwarding, lanes::Lanes, later::Looks, link::Link,
+    messages::Messages, pulse::Pulse, reading::Reading, schedule::CursorSchedule, settling::Settling,
 };
 use crate::metrics::Counts;
 
@@ -140,6 +141,7 @@ pub struct Core {
     reading: Reading,
     messages: Messages,
     lanes: Lanes,
+    chains: Chains,
     settling: Settling,
     schedule: CursorSchedule,
     forwarding: Forwarding,
@@ -172,6 +174,7 @@ impl Core {
             reading: Reading::new(bell, seen, until, settings.partition_rows, now),
             messages: Messages::new(now),
             lanes: Lanes::new(settings.bounds, settings.go.is_some(), Random::new(settings.seed)),
+            chains: Chains::default(),
             settling: Settling::new(settings.pool, stuck, now),
             schedule: CursorSchedule::new(now),
             forwarding: Forwarding::default(),

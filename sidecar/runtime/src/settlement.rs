@@ -31,6 +31,8 @@ pub struct Settlement {
     pub responder: Option<String>,
     /// The label to which the bare reply is published as well.
     pub reply_to: Option<String>,
+    /// The function in SQL that the message names for its reply.
+    pub on_reply: Option<Box<str>>,
     /// The PRODUCER span: parent of the `settle` span.
     pub traceparent: TraceParent,
 }

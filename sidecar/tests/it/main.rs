@@ -76,6 +76,7 @@ mod numbers;
 mod odd_replies;
 mod odd_requests;
 mod odd_words;
+mod order;
 mod outage;
 mod own_settings;
 mod passing;

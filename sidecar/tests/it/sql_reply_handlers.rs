@@ -200,6 +200,58 @@ async fn a_copy_that_is_killed_within_a_function_leaves_nothing_and_another_runs
     Ok(())
 }
 
+/// Publishes a message that names a function for its reply, to a method that may have another.
+async fn publish_with(world: &World, service: &str, function: &str) -> Outcome<i64> {
+    let publish = "SELECT tpro.publish($1::text, 'thing', 'ask', '{}'::jsonb, timeout => 1, protocol => 'json', on_reply => $2)";
+    Ok(world.admin.query_one(publish, &[&service, &function]).await?.try_get(0)?)
+}
+
+#[tpro_testkit::test]
+async fn the_function_that_a_message_names_goes_before_that_of_its_method() -> Outcome {
+    let world = world().await?;
+    let (main, _late) = (world.run("main").await?, echo(&world).await?);
+    name(&world, "ask").await?;
+    let odd = r#"public."odd ""x""""#;
+    let own = format!(
+        "CREATE FUNCTION {odd}(reply tpro.reply_row) RETURNS void LANGUAGE sql AS
+         'INSERT INTO public.noted VALUES (reply.id, jsonb_build_object(''own'', reply.status))'"
+    );
+    world.admin.batch_execute(&own).await?;
+    for (service, status) in [("late", "ok"), ("nobody", "unavailable")] {
+        let id = publish_with(&world, service, odd).await?;
+        assert_eq!(world.await_reply(id).await?.status, status);
+        assert_eq!(notes(&world, id).await?, [json!({"own": status})]);
+    }
+    world.finish(&[&main]).await?;
+    Ok(())
+}
+
+#[tpro_testkit::test]
+async fn a_function_that_is_gone_or_is_none_costs_its_part_only_and_runs_nothing_else() -> Outcome {
+    let world = world().await?;
+    let main = world.run("main").await?;
+    let gone = publish_with(&world, "nobody", "public.failed").await?;
+    world.admin.batch_execute("DROP FUNCTION public.failed").await?;
+    // Without its trigger a table takes anything.
+    let hostile = "SET session_replication_role = replica;
+        INSERT INTO main_service.mq_publish (service_name, entity, method_name, timeout, on_reply)
+        VALUES ('nobody', 'thing', 'ask', 1, 'note(NULL); DROP TABLE public.noted; --'), ('nobody', 'thing', 'ask', 1, 'pg_sleep');
+        SET session_replication_role = origin";
+    world.admin.batch_execute(hostile).await?;
+    // Nothing has rung.
+    let last = publish_with(&world, "nobody", "public.note").await?;
+    for id in [gone, gone + 1, gone + 2] {
+        assert_eq!(world.await_reply(id).await?.status, "unavailable");
+        let fault = "SELECT count(*) FROM main_service.mq_reply_fault WHERE mq_id = ";
+        assert_eq!(world.count(&format!("{fault}{id}")).await?, 1, "{id}");
+        assert!(notes(&world, id).await?.is_empty(), "{id}");
+    }
+    world.await_reply(last).await?;
+    assert_eq!(notes(&world, last).await?.len(), 1);
+    world.finish(&[&main]).await?;
+    Ok(())
+}
+
 #[tpro_testkit::test]
 async fn functions_are_named_and_taken_back_under_load_and_none_is_passed_over() -> Outcome {
     let world = world().await?;
@@ -229,13 +281,23 @@ async fn functions_are_named_and_taken_back_under_load_and_none_is_passed_over()
                 "INSERT INTO public.named VALUES (clock_timestamp() + interval '1 second', 'infinity')";
             changes.batch_execute(named).await?;
             eventually("some are handled", async || {
-                let handled = "SELECT count(*) FROM main_service.mq_reply r, public.named n
-                    WHERE n.until = 'infinity' AND r.replied_at > n.since";
+                let handled = "SELECT count(*) FROM main_service.mq_reply r
+                    JOIN main_service.mq_publish p ON p.id = r.mq_id AND p.method_name = 'ask'
+                    JOIN public.named n ON r.replied_at > n.since AND n.until = 'infinity'";
                 Ok(changes.query_one(handled, &[]).await?.get::<_, i64>(0) > 50)
             })
             .await?;
             let off = "UPDATE public.named SET until = clock_timestamp() WHERE until = 'infinity'";
             changes.batch_execute(off).await?;
+            // A reply that is written by then looks for its function a moment later.
+            let last: i64 =
+                changes.query_one("SELECT max(id)::bigint FROM main_service.mq_publish", &[]).await?.get(0);
+            let unsettled = "SELECT count(*) FROM main_service.mq_publish p
+                WHERE p.id <= $1 AND NOT EXISTS (SELECT FROM main_service.mq_reply r WHERE r.mq_id = p.id)";
+            eventually("all that was under way is settled", async || {
+                Ok(changes.query_one(unsettled, &[&last]).await?.get::<_, i64>(0) == 0)
+            })
+            .await?;
             changes.batch_execute("SELECT tpro.off_reply('late', 'thing', 'ask')").await?;
         }
         over.store(true, Ordering::Relaxed);

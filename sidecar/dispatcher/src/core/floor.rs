@@ -21,6 +21,7 @@
 use super::snapshot::Snapshot;
 
 /// Where reads begin, and how far was looked back below it.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Floor {
     /// Ids of a partition.
     width: i64,
@@ -28,7 +29,8 @@ pub struct Floor {
     first: Option<i64>,
     /// Everything visible in it has been read, no matter which id it has.
     seen: Snapshot,
-    /// All ids up to these were drawn when the last look back, and the one before it, had ended.
+    /// All ids up to these were drawn when the last look back, and the one before it, had ended
+    /// after which the cursor has moved.
     drawn: [Option<i64>; 2],
     /// Where the floor will be when all transactions before this one are over.
     next: Option<(i64, u64)>,
@@ -58,8 +60,15 @@ impl Floor {
     }
 
     /// Everything below the floor that is visible in `seen` has been read, as has everything else;
-    /// `drawn` is the last id that was drawn when that was known.
-    pub fn looked_back(&mut self, seen: Snapshot, drawn: i64) {
+    /// `drawn` is the last id that was drawn when that was known. None: the cursor does not move
+    /// then. Its move is a transaction: the transactions that have drawn these ids are among those
+    /// before the end of each snapshot after it, also while they are open.
+    pub fn looked_back(&mut self, seen: Snapshot, drawn: Option<i64>) {
+        // Reading may have stood still: a row with one of the ids known now may be visible by now,
+        // and not be read. It must not come after others that the floor lets through.
+        if seen == self.seen {
+            return;
+        }
         if let Some((first, _)) = self.next.take_if(|(_, before)| seen.xmin() >= *before) {
             self.first = Some(first);
         }
@@ -72,7 +81,9 @@ impl Floor {
                 self.next = Some((first, seen.xmax()));
             }
         }
-        self.drawn = [Some(drawn), self.drawn[0]];
+        if drawn.is_some() {
+            self.drawn = [drawn, self.drawn[0]];
+        }
         self.seen = seen;
     }
 }
@@ -85,29 +96,41 @@ mod tests {
     fn it_rises_behind_an_id_when_all_transactions_of_then_are_over() {
         let mut floor = Floor::new(100, Snapshot::at(1));
         assert_eq!((floor.first(), floor.last_below()), (i64::MIN, None));
-        floor.looked_back(Snapshot::at(10), 250);
-        floor.looked_back(Snapshot::at(20), 260);
-        floor.looked_back(Snapshot::of(12, 30), 390);
+        floor.looked_back(Snapshot::at(10), Some(250));
+        floor.looked_back(Snapshot::at(20), Some(260));
+        floor.looked_back(Snapshot::of(12, 30), Some(390));
         assert_eq!(floor.last_below(), None, "only now it is known which transactions can have the 250 ids");
-        floor.looked_back(Snapshot::of(29, 40), 400);
+        floor.looked_back(Snapshot::of(29, 40), Some(400));
         assert_eq!(floor.last_below(), None, "one of them is open");
-        floor.looked_back(Snapshot::of(30, 50), 410);
+        floor.looked_back(Snapshot::of(30, 50), Some(410));
         assert_eq!((floor.first(), floor.last_below()), (200, Some(199)));
-        floor.looked_back(Snapshot::of(50, 60), 420);
+        floor.looked_back(Snapshot::of(50, 60), Some(420));
         assert_eq!(floor.first(), 300);
         assert_eq!(floor.seen(), &Snapshot::of(50, 60));
+    }
+
+    #[test]
+    fn it_does_not_rise_while_nothing_is_read() {
+        let mut floor = Floor::new(100, Snapshot::at(1));
+        floor.looked_back(Snapshot::at(10), Some(250));
+        for drawn in 300..310 {
+            floor.looked_back(Snapshot::at(10), Some(drawn));
+        }
+        assert_eq!(floor.last_below(), None);
+        [20, 30, 40].into_iter().for_each(|xid| floor.looked_back(Snapshot::at(xid), Some(400)));
+        assert_eq!(floor.last_below(), Some(199), "of the ids that were known at 10");
     }
 
     #[test]
     fn it_stays_where_it_is_within_a_partition_and_never_falls() {
         let mut floor = Floor::new(100, Snapshot::at(1));
         for (xid, drawn) in [(10, 99), (20, 99), (30, 99), (40, 99), (50, 99), (60, 99), (70, 99), (80, 99)] {
-            floor.looked_back(Snapshot::at(xid), drawn);
+            floor.looked_back(Snapshot::at(xid), Some(drawn));
         }
         assert_eq!(floor.first(), 100);
         for xid in 90..100 {
             // Somebody has set the sequence back.
-            floor.looked_back(Snapshot::at(xid), 5);
+            floor.looked_back(Snapshot::at(xid), Some(5));
         }
         assert_eq!(floor.first(), 100);
     }

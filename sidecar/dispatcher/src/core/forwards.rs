@@ -4,8 +4,10 @@
 use super::{Core, Forward, State, Statement, barrier::Unanswered};
 
 impl Core {
-    /// A row has its reply. Nothing of it is kept, unless the reply is to be published.
+    /// A row has its reply. Nothing of it is kept, unless the reply is to be published. The next
+    /// one with its ordering key may be sent.
     pub(super) fn note_reply(&mut self, id: i64, forwards: bool) {
+        self.chains.settled(id);
         if forwards {
             self.schedule.read(id);
             self.forwarding.owe(id);

@@ -50,7 +50,7 @@ impl Core {
                 for id in found.into_iter().map(|row| row.id).chain(owed) {
                     self.schedule.read(id);
                 }
-                self.reading.looked_back(until, drawn, self.now);
+                self.reading.looked_back(until, Some(drawn), self.now);
                 match self.cursor(true) {
                     Some(cursor) => self.run(Statement::MoveCursor(cursor)),
                     None => self.end(End::Stopped),

@@ -1,10 +1,11 @@
-//! Rows on their way in: from a page or a fetch into flight, or into the queue of a lane that has
-//! no room.
+//! Rows on their way in: from a page or a fetch into flight, into the queue of a lane that has no
+//! room, or behind another one with the same ordering key.
 
-use tpro_runtime::{failpoint, metrics::Reason};
+use tpro_runtime::{failpoint, metrics::Reason, plant};
 
 use super::{
     Core, Statement,
+    chains::Given,
     lane::Waiting,
     lane_id::LaneId,
     message::{Message, Place},
@@ -52,9 +53,16 @@ impl Core {
 
     /// Keeps a row that may have been sent as its id, once.
     pub(super) fn keep(&mut self, row: &Unreplied) {
-        if self.schedule.read(row.id) {
-            let lane = self.lanes.of(&row.lane, row.priority);
-            self.lanes.wait(lane, Waiting::new(row.id, true));
+        if !self.schedule.read(row.id) {
+            return;
+        }
+        let waiting = Waiting::new(row.id, true);
+        match &row.key {
+            Some(key) => self.chains.read(&row.lane, key, row.priority, waiting),
+            None => {
+                let lane = self.lanes.of(&row.lane, row.priority);
+                self.lanes.wait(lane, waiting);
+            }
         }
     }
 
@@ -64,7 +72,7 @@ impl Core {
         page.owed.iter().for_each(|id| self.note_reply(*id, true));
         self.schedule.news();
         if self.reading.recovered(page) {
-            let waiting = self.lanes.waiting();
+            let waiting = self.waiting();
             tracing::info!(waiting, "took over: all rows that a leader before may have sent are known");
         }
     }
@@ -90,10 +98,13 @@ impl Core {
 
     /// A row of a page: sent at once if its lane has room.
     fn take(&mut self, row: Row) {
-        let lane = self.lanes.of(&row.lane, row.priority);
         if !self.schedule.read(row.id) {
             return;
         }
+        if let Some(key) = &row.key {
+            return self.chains.read(&row.lane, key, row.priority, Waiting::new(row.id, false));
+        }
+        let lane = self.lanes.of(&row.lane, row.priority);
         match row.content {
             Content::Bare => self.lanes.wait(lane, Waiting::new(row.id, false)),
             Content::Whole(whole) => {
@@ -102,6 +113,19 @@ impl Core {
                 }
             }
             Content::Broken(broken) => self.settle_broken(row.id, lane, *broken),
+        }
+    }
+
+    /// Has messages with an ordering key fetched, where the one before is settled.
+    pub(super) fn give_out(&mut self) {
+        // A row that is visible and not read yet may be the one before.
+        let is_all_read = self.may_move() || plant::is_planted("key before all is read");
+        if !self.chains.are_free() || !is_all_read {
+            return;
+        }
+        for Given { lane, priority, row } in self.chains.give_out() {
+            let lane = self.lanes.of(&lane, priority);
+            self.lanes.wait(lane, row);
         }
     }
 
@@ -120,6 +144,7 @@ impl Core {
             let Ok(at) = found else {
                 // Its partition was dropped: there is nothing left to settle.
                 self.schedule.settled(waiting.id());
+                self.chains.settled(waiting.id());
                 continue;
             };
             match std::mem::replace(&mut rows[at].content, Content::Bare) {

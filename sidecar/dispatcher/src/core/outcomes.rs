@@ -23,6 +23,7 @@ struct Whose {
     uid: Uid,
     target: Target,
     reply_to: Option<String>,
+    on_reply: Option<Box<str>>,
     language: Language,
 }
 
@@ -31,6 +32,9 @@ impl Core {
     pub(super) fn settle(&mut self, key: Key, outcome: Outcome) {
         let Some(mut message) = self.messages.remove(key) else { return };
         trace::arrive(&mut message, &outcome);
+        if plant::is_planted("key before the reply") {
+            self.chains.settled(message.row.id);
+        }
         if outcome.status != Status::Ok && outcome.responder.is_none() {
             tracing::debug!(
                 message.id = %message.row.uid, trace.id = %message.producer.trace_id_hex(), tpro.target = %message.row.target,
@@ -58,6 +62,7 @@ impl Core {
             sent_at: message.first_sent,
             responder: outcome.responder,
             reply_to: message.row.reply_to,
+            on_reply: message.row.on_reply,
             traceparent: message.producer,
         };
         self.route(Settled { settlement, bytes, lane: message.lane, language, is_tried: false });
@@ -67,7 +72,8 @@ impl Core {
     pub(super) fn settle_unsent(&mut self, row: Published, lane: LaneId, outcome: Outcome) {
         let producer = trace::stay(&self.spans, &row, &outcome, self.time());
         let language = Language::of(row.language.as_deref());
-        let whose = Whose { id: row.id, uid: row.uid, target: row.target, reply_to: row.reply_to, language };
+        let Published { id, uid, target, reply_to, on_reply, .. } = row;
+        let whose = Whose { id, uid, target, reply_to, on_reply, language };
         self.settle_row(whose, lane, producer, outcome);
     }
 
@@ -80,8 +86,8 @@ impl Core {
             column,
             "a row of the outbox has a value that the rules refuse; it is not sent"
         );
-        // Without a uid there is nothing to settle under; it stays as it is.
-        let Some(uid) = uid else { return };
+        // Without a uid there is nothing to settle under; it stays as it is, and holds up nobody.
+        let Some(uid) = uid else { return self.chains.settled(id) };
         let Some(target) = target.or_else(|| Target::new("tpro", "unknown", "unknown", "unknown").ok())
         else {
             return;
@@ -89,12 +95,12 @@ impl Core {
         let traceparent = TraceParent::root([0; 24], false);
         // Its headers are not read.
         let language = Language::default();
-        let whose = Whose { id, uid, target, reply_to, language };
+        let whose = Whose { id, uid, target, reply_to, on_reply: None, language };
         self.settle_row(whose, lane, traceparent, Outcome::broken(column));
     }
 
     fn settle_row(&mut self, whose: Whose, lane: LaneId, traceparent: TraceParent, outcome: Outcome) {
-        let Whose { id, uid, target, reply_to, language } = whose;
+        let Whose { id, uid, target, reply_to, on_reply, language } = whose;
         let outcome = outcome.in_language(language);
         let bytes = outcome.len();
         self.lanes.settle_unsent(bytes);
@@ -111,13 +117,15 @@ impl Core {
             sent_at: None,
             responder: None,
             reply_to,
+            on_reply,
             traceparent,
         };
         self.route(Settled { settlement, bytes, lane, language, is_tried: false });
     }
 
     fn route(&mut self, settled: Settled) {
-        if !settled.is_tried && (self.settings.has_handler)(&settled.settlement.target) {
+        let Settlement { target, on_reply, .. } = &settled.settlement;
+        if !settled.is_tried && (on_reply.is_some() || (self.settings.has_handler)(target)) {
             self.lanes.begin_handling(settled.lane);
             self.settling.handle(settled);
         } else {

@@ -47,6 +47,8 @@ pub struct Published {
     pub hops: u32,
     /// The label to which the bare reply is published as well.
     pub reply_to: Option<String>,
+    /// The function in SQL that it names for its reply.
+    pub on_reply: Option<Box<str>>,
     /// The bytes that go on the wire.
     pub payload: Bytes,
 }
@@ -86,6 +88,8 @@ pub struct Row {
     pub lane: Arc<str>,
     /// Its priority there.
     pub priority: Priority,
+    /// Those of its lane with the same key are sent one after the other.
+    pub key: Option<Box<str>>,
     /// It names a label for its reply.
     pub forwards: bool,
     /// The rest of it.

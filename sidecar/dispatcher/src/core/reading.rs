@@ -294,8 +294,8 @@ impl Reading {
     }
 
     /// All below the floor that is visible in `until` is in hand; `drawn` is the last id that was
-    /// drawn by then.
-    pub fn looked_back(&mut self, until: Snapshot, drawn: i64, now: Instant) {
+    /// drawn by then, if the cursor moves now.
+    pub fn looked_back(&mut self, until: Snapshot, drawn: Option<i64>, now: Instant) {
         self.busy.look = false;
         let looking = self.below.looking;
         let rest = self.below.left_out.filter(|(_, last)| looking < *last);
@@ -352,7 +352,7 @@ mod tests {
         };
         for (at, drawn) in [(10, 250), (20, 260), (30, 390), (40, 400), (50, 410)] {
             reading.look_back_begins();
-            reading.looked_back(Snapshot::at(at), drawn, now);
+            reading.looked_back(Snapshot::at(at), Some(drawn), now);
         }
         assert_eq!(reading.floor().last_below(), Some(199));
         let later = now + PAUSE;
@@ -371,10 +371,10 @@ mod tests {
         assert_eq!(reading.below_due(), None, "one at a time");
         reading.came_later(8);
         window(&mut reading, 90);
-        reading.looked_back(Snapshot::at(80), 420, now);
+        reading.looked_back(Snapshot::at(80), Some(420), now);
         assert_eq!(reading.below_due(), Some(later));
         reading.look_back_begins();
-        reading.looked_back(Snapshot::at(90), 420, now);
+        reading.looked_back(Snapshot::at(90), Some(420), now);
         assert_eq!((reading.expects_below(), reading.below_due()), (false, None));
     }
 }

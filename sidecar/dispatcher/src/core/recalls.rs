@@ -39,10 +39,11 @@ impl Core {
             }
             self.schedule.news();
         }
-        if (over || self.lanes.waiting() <= FEW) && self.schedule.take_stale() {
+        if (over || self.waiting() <= FEW) && self.schedule.take_stale() {
             let (schedule, forwarding) = (&self.schedule, &self.forwarding);
             let awaits_reply = |id: i64| schedule.unsettled().contains(id) && !forwarding.owes(id);
-            let forgotten = self.lanes.forget_waiting(awaits_reply);
+            let forgotten =
+                self.lanes.forget_waiting(awaits_reply) + self.chains.forget_waiting(awaits_reply);
             self.counts.cancelled.inc_by(forgotten as u64);
         }
     }

@@ -36,6 +36,7 @@ pub fn settled_of(target: tpro_wire::Target, bytes: usize) -> Settled {
         sent_at: None,
         responder: None,
         reply_to: None,
+        on_reply: None,
         traceparent: tpro_wire::TraceParent::root([1; 24], false),
     };
     Settled { settlement, bytes, lane: LaneId::default(), language: Language::default(), is_tried: false }

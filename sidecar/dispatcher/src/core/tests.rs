@@ -5,6 +5,7 @@ mod events;
 mod forwards;
 mod later;
 mod moves;
+mod order;
 mod put_off;
 mod refusals;
 mod session;
@@ -259,6 +260,7 @@ fn row(id: i64, seconds: i32) -> Row {
         language: None,
         hops: 0,
         reply_to: None,
+        on_reply: None,
         payload: Bytes::from_static(b"{}"),
     };
     Row {
@@ -266,6 +268,7 @@ fn row(id: i64, seconds: i32) -> Row {
         id,
         lane: "tpro.co".into(),
         priority: Priority::default(),
+        key: None,
         forwards: false,
         content: Content::Whole(Box::new(published)),
     }

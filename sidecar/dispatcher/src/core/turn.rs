@@ -9,7 +9,9 @@ use super::{
     unreplied::Unreplied, writing::Step,
 };
 
-/// Rows that may wait as ids; beyond it nothing is read until some are settled.
+/// Rows that may wait as ids for room in their lanes; beyond it nothing is read until some are
+/// settled. Those that wait for the one before them do not count: none of them goes before all is
+/// read.
 pub(super) const WAITING_MAX: usize = 4_000_000;
 
 impl Core {
@@ -24,6 +26,10 @@ impl Core {
         }
         if self.link.patience_ends().is_some_and(|ends| self.now >= ends) {
             return self.end(End::Cut);
+        }
+        // Before the belts are watched: the lane of a message that is given out may have to ask.
+        if self.state == State::Leading {
+            self.give_out();
         }
         self.watch_timers();
         self.watch_belts();
@@ -94,6 +100,11 @@ impl Core {
         sendable && free && self.lanes.waiting() < WAITING_MAX
     }
 
+    /// Rows that wait as ids: for room in their lanes, or for the one before them.
+    pub(super) fn waiting(&self) -> usize {
+        self.lanes.waiting() + self.chains.waiting()
+    }
+
     /// When to look back below the floor and to move the cursor.
     fn move_due(&self) -> Option<Instant> {
         let below = self.reading.floor().last_below().is_some();
@@ -149,11 +160,13 @@ impl Core {
         }
         found.iter().for_each(|row| self.keep(row));
         owed.into_iter().for_each(|id| self.note_reply(id, true));
+        let moves = moves || !(found.is_empty() || expected);
+        let drawn = Some(drawn).filter(|_| moves && self.schedule.unsettled().pending().is_some());
         self.reading.looked_back(until, drawn, self.now);
         if !found.is_empty() {
             self.schedule.news();
         }
-        if moves || !(found.is_empty() || expected) {
+        if moves {
             self.begin_move();
         } else {
             self.schedule.moved();
@@ -235,7 +248,7 @@ impl Core {
             self.actions.push_back(Action::Show(Notice::Replies(self.shown.clone())));
         }
         self.counts.in_flight.set(self.messages.len() as i64);
-        self.counts.waiting.set(self.lanes.waiting() as i64);
+        self.counts.waiting.set(self.waiting() as i64);
         self.counts.unsettled.set(self.schedule.unsettled().len() as i64);
         self.counts.floor.set(self.reading.floor().first().max(0));
         self.counts.asleep.set(i64::from(self.reading.is_armed()));

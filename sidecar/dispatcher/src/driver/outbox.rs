@@ -164,7 +164,7 @@ impl Outbox {
             let id = row.try_get(1).map_err(run)?;
             place = Some((row.try_get(0).map_err(run)?, id));
             if row.try_get::<_, Option<bool>>(3).map_err(run)?.is_none() {
-                looked.found.push(unreplied(row, (1, 2, 5)).map_err(run)?);
+                looked.found.push(unreplied(row, (1, 2, 5, 6)).map_err(run)?);
             } else if row.try_get(4).map_err(run)? {
                 looked.owed.push(id);
             }
@@ -198,7 +198,7 @@ impl Outbox {
         let (least, greatest) = ends(ids);
         let rows =
             self.client.query(&self.statements.unsettled, &[&ids, &least, &greatest]).await.map_err(run)?;
-        rows.iter().map(|row| unreplied(row, (0, 1, 2))).collect::<Result<_, _>>().map_err(run)
+        rows.iter().map(|row| unreplied(row, (0, 1, 2, 3))).collect::<Result<_, _>>().map_err(run)
     }
 
     /// Those of these rows that have a reply, in order.
@@ -348,15 +348,16 @@ async fn before<F: Future>(first: F, second: impl Future) -> F::Output {
     .await
 }
 
-/// A row without a reply, by the places of its id, its lane and its priority.
+/// A row without a reply, by the places of its id, its lane, its priority and its ordering key.
 fn unreplied(
     row: &Row,
-    (id, lane, priority): (usize, usize, usize),
+    (id, lane, priority, key): (usize, usize, usize, usize),
 ) -> Result<Unreplied, tokio_postgres::Error> {
     Ok(Unreplied {
         id: row.try_get(id)?,
-        lane: row.try_get(lane)?,
+        lane: row.try_get::<_, &str>(lane)?.into(),
         priority: Priority::of(row.try_get::<_, Option<i32>>(priority)?.unwrap_or_default()),
+        key: row.try_get(key)?,
     })
 }
 

@@ -40,6 +40,8 @@ mod column {
     pub const BODY: usize = 12;
     pub const REPLY_TO: usize = 13;
     pub const PRIORITY: usize = 14;
+    pub const ORDERING_KEY: usize = 15;
+    pub const ON_REPLY: usize = 16;
 }
 
 /// A row's place in the order of reading.
@@ -81,7 +83,8 @@ pub(crate) fn rows(rows: &[Row]) -> Result<Vec<published::Row>, tokio_postgres::
         let label = label(row)?;
         let content = content(row, label, &mut last)?;
         let priority = Priority::of(row.try_get::<_, Option<i32>>(column::PRIORITY)?.unwrap_or_default());
-        read.push(published::Row { tx, id, lane, priority, forwards: label.is_some(), content });
+        let key = row.try_get(column::ORDERING_KEY)?;
+        read.push(published::Row { tx, id, lane, priority, key, forwards: label.is_some(), content });
     }
     Ok(read)
 }
@@ -150,6 +153,7 @@ fn content(
         language: known.language.filter(|tag| is_language(tag)).map(Cow::into_owned),
         hops: known.hops.unwrap_or(0),
         reply_to: label.map(str::to_owned),
+        on_reply: row.try_get(column::ON_REPLY)?,
         payload,
     })))
 }

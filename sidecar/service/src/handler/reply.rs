@@ -138,9 +138,11 @@ async fn settle_once(
         }
         Ending::Commit => {}
     }
-    let handler = match handler {
-        Some(handler) => Handler::Program(handler),
-        None => match SqlReply::find(app, &tx, settlement).await? {
+    let named = settlement.on_reply.clone().map(SqlReply::OfMessage);
+    let handler = match (named, handler) {
+        (Some(function), _) => Handler::Sql(function),
+        (None, Some(handler)) => Handler::Program(handler),
+        (None, None) => match SqlReply::find(app, &tx, settlement).await? {
             Some(function) => Handler::Sql(function),
             None => {
                 tx.commit().await?;
@@ -198,7 +200,8 @@ async fn settle_once(
     }
 }
 
-/// The handler of a reply. The program goes before the database.
+/// The handler of a reply. The function of the message goes before the program, and the program
+/// before `tpro.on_reply`.
 enum Handler<'a> {
     Program(&'a Reaction),
     Sql(SqlReply),

@@ -1,4 +1,7 @@
-//! A reply handler in SQL: a function of the database, which `tpro.on_reply` names.
+//! A reply handler in SQL: a function of the database, which the message names, or `tpro.on_reply`
+//! for all messages to a method.
+
+use std::borrow::Cow;
 
 use serde::Serialize;
 use serde_json::value::RawValue;
@@ -11,12 +14,18 @@ use crate::host::Host;
 /// The end of each name in the table: the type of a reply handler's argument.
 const ARGUMENT: &str = "(tpro.reply_row)";
 
-/// A function that handles a reply, by its name in the table.
-pub(super) struct SqlReply(String);
+/// A function that handles a reply.
+pub(super) enum SqlReply {
+    /// Its name in the table of `tpro.on_reply`.
+    OfMethod(String),
+    /// Its name in the row of the message.
+    OfMessage(Box<str>),
+}
 
 impl SqlReply {
-    /// The function for this reply, if there is one. It is looked up in the transaction that has
-    /// the reply: another transaction may have named another function since the leader looked.
+    /// The function that `tpro.on_reply` has named for this reply, if any. It is looked up in the
+    /// transaction that has the reply: another one may have named another function since the
+    /// leader looked.
     pub(super) async fn find(
         app: &Host,
         tx: &Statements,
@@ -37,26 +46,43 @@ impl SqlReply {
             })
             .await?;
         let name = row.map(|row| row.try_get::<_, Option<String>>(0)).transpose()?;
-        Ok(name.flatten().map(Self))
+        Ok(name.flatten().map(Self::OfMethod))
     }
 
     /// Calls it. The reply is made by the names of its attributes, so that the type in the database
     /// may have more or fewer of them.
     pub(super) async fn call(&self, ctx: ReplyCtx, settlement: &Settlement) -> Result<(), Fault> {
-        let Some(name) = self.0.strip_suffix(ARGUMENT) else {
-            return Err(Fault::new(
-                code::INTERNAL,
-                format!("{} was not named by tpro.on_reply: call it again", self.0),
-            ));
+        let name = match self {
+            Self::OfMethod(function) => Cow::Borrowed(function.strip_suffix(ARGUMENT).ok_or_else(|| {
+                let why = format!("{function} was not named by tpro.on_reply: call it again");
+                Fault::new(code::INTERNAL, why)
+            })?),
+            Self::OfMessage(function) => Cow::Owned(resolve(&ctx, function).await?),
         };
         let sql = format!(
             "{}SELECT {name}(jsonb_populate_record(NULL::tpro.reply_row, $1::text::jsonb))",
-            comment(name)
+            comment(&name)
         );
         let reply = serde_json::to_string(&Reply::of(&ctx, settlement))?;
         ctx.query_text(&sql, &[&reply]).await?;
         Ok(())
     }
+}
+
+/// The function of a message, as a statement may call it. A publisher may have written anything
+/// into the row, so the name is looked up and quoted.
+async fn resolve(ctx: &ReplyCtx, function: &str) -> Result<String, Fault> {
+    let sql = "/* on_reply.resolve */ SELECT quote_ident(n.nspname) || '.' || quote_ident(p.proname) \
+                 FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace \
+                WHERE p.oid = to_regprocedure($1)";
+    let found = ctx.query_opt(sql, &[&function]).await?;
+    let Some(row) = found else {
+        return Err(Fault::new(
+            code::INTERNAL,
+            format!("on_reply names {function}, and there is no function of that name"),
+        ));
+    };
+    Ok(row.try_get(0)?)
 }
 
 /// The attributes of `tpro.reply_row`.

@@ -129,7 +129,7 @@ async fn every_committed_row_is_read_once_whatever_the_order_of_commits() {
                 recovery::look_back(&outbox, floor.seen(), &until, floor.last_below()).await.expect("looks");
             found.iter().for_each(|row| *read.entry(row.id).or_default() += 1);
             late += found.len();
-            floor.looked_back(until, drawn);
+            floor.looked_back(until, Some(drawn));
             floors.insert(floor.first());
         }
         if over && !more && places.is_empty() {
@@ -301,6 +301,7 @@ async fn the_first_reply_of_a_row_wins() {
             sent_at: Some(SystemTime::now()),
             responder: None,
             reply_to: None,
+            on_reply: None,
             traceparent: TraceParent::root([1; 24], false),
         },
         bytes: 1,

@@ -4,6 +4,7 @@
 -- $1 the first transaction that the snapshot did not see; $2 page size; $3 lanes and priorities ('space.service.priority')
 -- whose rows come without headers and body since they have no room, NULL for all of them; $4, $5 the first and the last id
 -- that is asked for.
+-- Rows with an ordering key come without them, too: they are fetched when it is their turn.
 --
 -- A transaction that is the newest of all and still open is at the end of the snapshot and not in progress there: the end of the
 -- scan keeps its rows, which may be millions, from being looked at.
@@ -15,16 +16,18 @@ SELECT NULL::pg_snapshot AS cur, m.* FROM (
          p.protocol::text, p.timeout::integer, p.created_at::timestamptz,
          (extract(epoch FROM p.expires_at - statement_timestamp()) * 1000)::bigint AS expires_in_ms,
          p.traceparent::text, p.tracestate::text,
-         CASE WHEN cardinality($3::text[]) = 0 OR p.space_name || '.' || p.service_name || '.' || p.priority <> ALL ($3)
+         CASE WHEN p.ordering_key IS NULL
+               AND (cardinality($3::text[]) = 0 OR p.space_name || '.' || p.service_name || '.' || p.priority <> ALL ($3))
               THEN p.headers::text END AS headers,
-         CASE WHEN cardinality($3::text[]) = 0 OR p.space_name || '.' || p.service_name || '.' || p.priority <> ALL ($3)
+         CASE WHEN p.ordering_key IS NULL
+               AND (cardinality($3::text[]) = 0 OR p.space_name || '.' || p.service_name || '.' || p.priority <> ALL ($3))
               THEN p.body::text END AS body,
-         p.reply_to::text, p.priority::integer
+         p.reply_to::text, p.priority::integer, p.ordering_key::text, p.on_reply::text
   FROM {schema}.mq_publish p
   WHERE p.tx >= $1::xid8 AND p.tx < pg_snapshot_xmax(pg_current_snapshot()) AND NOT p.direct AND p.id BETWEEN $4::bigint AND $5::bigint
     AND pg_current_xact_id_if_assigned() IS NULL
   ORDER BY p.tx, p.id LIMIT $2::bigint
 ) m
 UNION ALL
-SELECT pg_current_snapshot(), NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL
+SELECT pg_current_snapshot(), NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL
 WHERE pg_current_xact_id_if_assigned() IS NULL
