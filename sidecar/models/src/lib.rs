@@ -13,6 +13,8 @@
 //!   open transactions, locks, deadlines and deliveries.
 //! - [`leadership`] runs `tpro_service::handler::settling`, beside the lock, sessions, `mq_reply`,
 //!   failovers, requests and replies.
+//! - [`order`] runs the `chains`, the `reader` and the `floor` of that core, beside transactions,
+//!   ids, pages, replies, and leaders that take over at any step.
 //! - [`partitions`] runs `tpro_maintenance::bounds`, beside its own copy of the functions in
 //!   PL/pgSQL that make and drop partitions, and readers, writers and ids that jump.
 //! - [`rivals`] runs `standing`, `refusal` and `identity` of `tpro_dispatcher::election`, beside
@@ -23,6 +25,7 @@ pub mod bell;
 pub mod cursor;
 pub mod inbox;
 pub mod leadership;
+pub mod order;
 pub mod partitions;
 mod reach;
 pub mod rivals;

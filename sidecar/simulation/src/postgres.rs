@@ -40,6 +40,8 @@ pub use self::{
     session::SessionId,
     snapshot::Snapshot,
     sqlstate::SqlState,
-    statement::{Answer, Known, LookedBack, NewMessage, Page, SentDue, Statement, Step, Taking, Window},
+    statement::{
+        Answer, Known, LookedBack, NewMessage, Page, SentDue, Statement, Step, Taking, Unsettled, Window,
+    },
     xid::Xid,
 };

@@ -2,13 +2,13 @@
 //! simulated servers.
 //!
 //! The product's own are the cores of the dispatcher, the start of a leader, the verdict of the
-//! inbox, the order of statements of a reply handler, and everything that is on the wire. The rest
-//! of a process is written here a second time, as small as it can be, without IO. A seed decides
-//! everything: the plan of a run is drawn from it before the run begins, and each later choice is a
-//! draw of the scheduler.
+//! inbox, the order of statements of a reply handler, and all that is on the wire. The rest of a
+//! process is written here a second time, as small as it can be, without IO. A seed decides all: the
+//! plan of a run is drawn from it before the run begins, and later choices are draws of the scheduler.
 
 mod batching;
 mod book;
+mod busy;
 mod callbacks;
 mod case;
 mod claiming;
@@ -28,6 +28,7 @@ mod line;
 mod moments;
 mod names;
 mod network;
+mod order;
 mod own;
 mod plan;
 mod process;
@@ -85,8 +86,7 @@ const STOP: Duration = Duration::from_secs(2);
 const CONSEQUENCES: Duration = Duration::from_secs(16);
 /// A copy asks the database for the time after so long.
 const ASK_TIME: Duration = Duration::from_secs(5);
-/// The lead of the database's clock over the time of the run, in microseconds, while nobody has set
-/// it: it can be set back.
+/// The lead of the database's clock over the time of the run, in microseconds, so that it can go back.
 const AHEAD: i64 = 2 * 3_600 * 1_000_000;
 
 /// The parts of a run's plan that are left out.

@@ -9,6 +9,7 @@ use tpro_models::{
     cursor::{self, Cursor},
     inbox::{self, Inbox},
     leadership::{self, Leadership},
+    order::{self, Order},
     rivals::{self, Rivals},
 };
 
@@ -44,6 +45,7 @@ const WOKEN: &str = "a sleeper with work is about to be woken";
 const DELIVERED: &str = "one more read delivers all that is committed";
 const ONCE: &str = "no row is delivered twice";
 const BEHIND: &str = "what is not delivered is not behind the cursor";
+const IN_ORDER: &str = "a message is sent after the reply of each one before it";
 const OWN_ROW: &str = "a reply answers its own row";
 const DEPOSED: &str = "a deposed leader writes no timeout";
 const ONE_REPLY: &str = "a row has one reply";
@@ -112,6 +114,55 @@ fn a_cursor_that_moves_before_it_was_looked_back_is_refuted() {
 #[test]
 fn a_read_inside_a_transaction_with_an_id_is_refuted() {
     is_refuted(Cursor { writers: 1, variant: cursor::Variant::InsideXid }, DELIVERED);
+}
+
+#[test]
+fn messages_with_a_key_are_sent_in_their_order() {
+    let variant = order::Variant::AsBuilt;
+    holds(Order { writers: 3, strangers: 0, looks: 0, leaders: 1, cancels: 0, variant });
+    holds(Order { writers: 2, strangers: 0, looks: 1, leaders: 1, cancels: 1, variant });
+    holds(Order { writers: 2, strangers: 0, looks: 4, leaders: 0, cancels: 0, variant });
+    holds(Order { writers: 2, strangers: 4, looks: 0, leaders: 0, cancels: 0, variant });
+}
+
+fn order_is_refuted(variant: order::Variant) -> Vec<order::Action> {
+    is_refuted(Order { writers: 2, strangers: 0, looks: 0, leaders: 1, cancels: 0, variant }, IN_ORDER)
+}
+
+#[test]
+fn a_message_with_a_key_that_goes_before_all_is_read_is_refuted_by_its_page() {
+    let steps = order_is_refuted(order::Variant::BeforeAllIsRead);
+    assert!(!steps.contains(&order::Action::TakeOver), "{steps:?}");
+}
+
+#[test]
+fn an_order_by_transactions_is_refuted() {
+    order_is_refuted(order::Variant::ByTransaction);
+}
+
+#[test]
+fn a_message_with_a_key_that_goes_before_the_reply_of_the_one_before_is_refuted() {
+    order_is_refuted(order::Variant::AtTheOutcome);
+}
+
+#[test]
+fn a_new_leader_that_goes_by_the_cursor_alone_is_refuted() {
+    let steps = order_is_refuted(order::Variant::BeforeAllIsLookedThrough);
+    assert!(steps.contains(&order::Action::TakeOver), "{steps:?}");
+}
+
+#[test]
+fn an_id_that_is_drawn_before_its_transaction_has_a_number_is_refuted_by_the_floor() {
+    let variant = order::Variant::IdBeforeTransaction;
+    is_refuted(Order { writers: 2, strangers: 0, looks: 5, leaders: 0, cancels: 0, variant }, IN_ORDER);
+}
+
+#[test]
+fn a_floor_that_rises_without_a_move_of_the_cursor_is_refuted_by_an_open_transaction() {
+    let variant = order::Variant::IdsOfOpenTransactions;
+    let model = Order { writers: 2, strangers: 4, looks: 0, leaders: 0, cancels: 0, variant };
+    let steps = is_refuted(model, IN_ORDER);
+    assert!(!steps.contains(&order::Action::LookBack(true)), "{steps:?}");
 }
 
 #[test]

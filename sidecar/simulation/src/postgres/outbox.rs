@@ -9,7 +9,7 @@ use super::{
     session::SessionId,
     snapshot::Snapshot,
     sqlstate::SqlState,
-    statement::{Answer, LookedBack, NewMessage, Page, Window},
+    statement::{Answer, LookedBack, NewMessage, Page, Unsettled, Window},
     transactions::View,
     work::{Insert, Returns},
     writing::Flow,
@@ -51,8 +51,9 @@ impl Server {
     ) -> Result<Vec<Message>, SqlState> {
         let mut made = Vec::with_capacity(messages.len());
         for new in messages {
-            let id = new.id.map_or_else(|| self.draw(session, service), Ok);
-            let (id, tx) = id.and_then(|id| Ok((id, self.xid(session)?)))?;
+            // The id is drawn within its transaction: what is committed before has a lesser one.
+            let tx = self.xid(session)?;
+            let id = new.id.map_or_else(|| self.draw(session, service), Ok)?;
             made.push(Message {
                 id,
                 uid: new.uid,
@@ -66,6 +67,7 @@ impl Server {
                 direct: new.direct,
                 reply_to: new.reply_to,
                 priority: new.priority,
+                key: new.key,
                 headers: new.headers,
                 body: new.body,
             });
@@ -122,6 +124,7 @@ impl Server {
                 id: message.id,
                 lane: message.lane.clone(),
                 priority: message.priority,
+                key: message.key.clone(),
                 settled: settled(message),
                 forwards: message.reply_to,
             })
@@ -145,7 +148,13 @@ impl Server {
         let open = self
             .fetch(view, service, ids)
             .filter(|message| self.heap.get(&reply_key(service, message.id), view).is_none());
-        Answer::Lanes(open.map(|message| (message.id, message.lane.clone(), message.priority)).collect())
+        let row = |message: &Message| Unsettled {
+            id: message.id,
+            lane: message.lane.clone(),
+            priority: message.priority,
+            key: message.key.clone(),
+        };
+        Answer::Unsettled(open.map(row).collect())
     }
 
     /// `outbox.settled`.

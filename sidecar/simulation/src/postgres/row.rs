@@ -36,6 +36,8 @@ pub struct Message {
     pub reply_to: bool,
     /// 0 to 3, 3 first.
     pub priority: i32,
+    /// Those of a lane with the same key are sent one after the other.
+    pub key: Option<Arc<str>>,
     /// Headers, as text.
     pub headers: Arc<str>,
     /// Body, as text.

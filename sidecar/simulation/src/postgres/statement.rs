@@ -33,6 +33,8 @@ pub struct NewMessage {
     pub reply_to: bool,
     /// 0 to 3, 3 first.
     pub priority: i32,
+    /// Its ordering key.
+    pub key: Option<Arc<str>>,
     /// Headers, as text.
     pub headers: Arc<str>,
     /// Body, as text.
@@ -111,10 +113,25 @@ pub struct LookedBack {
     pub lane: Arc<str>,
     /// Its priority there.
     pub priority: i32,
+    /// Its ordering key.
+    pub key: Option<Arc<str>>,
     /// It has a reply.
     pub settled: bool,
     /// It names a label for it.
     pub forwards: bool,
+}
+
+/// A row of `outbox.unsettled`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Unsettled {
+    /// Its number.
+    pub id: i64,
+    /// `space.service`.
+    pub lane: Arc<str>,
+    /// Its priority there.
+    pub priority: i32,
+    /// Its ordering key.
+    pub key: Option<Arc<str>>,
 }
 
 /// A sender, the target it asked, and its proof.
@@ -279,8 +296,8 @@ pub enum Answer {
     Messages(Vec<Message>),
     /// Ids.
     Ids(Vec<i64>),
-    /// Ids, lanes and priorities.
-    Lanes(Vec<(i64, Arc<str>, i32)>),
+    /// Messages without a reply.
+    Unsettled(Vec<Unsettled>),
     /// Messages that were looked back at.
     LookedBack(Vec<LookedBack>),
     /// Replies for the subscribers of labels: id, uid and status.

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::{
-    Answer::{Count, Done, Flag, Identity, Ids, Lanes, Maybe, Number, Outcomes, RolledBack, Uids},
+    Answer::{Count, Done, Flag, Identity, Ids, Maybe, Number, Outcomes, RolledBack, Uids},
     *,
 };
 use crate::{random::Random, time::Time};
@@ -404,7 +404,7 @@ fn a_cancel_settles_and_notifies_the_leader_once() {
     assert_eq!(bench.run(operator, Statement::Cancel(MAIN, 1)), Ok(Flag(false)));
     assert_eq!(bench.run(operator, Statement::Cancel(MAIN, 2)), Err(SqlState::NO_DATA));
     assert_eq!(bench.channels(leader), [&*channel]);
-    assert_eq!(bench.run(leader, Statement::Unsettled(MAIN, vec![1, 2])), Ok(Lanes(vec![])));
+    assert_eq!(bench.run(leader, Statement::Unsettled(MAIN, vec![1, 2])), Ok(Answer::Unsettled(vec![])));
     assert_eq!(bench.run(leader, Statement::Settled(MAIN, vec![1, 2])), Ok(Ids(vec![1])));
 }
 
@@ -445,7 +445,8 @@ fn a_full_disk_takes_no_rows_and_has_room_again() {
     let publish = || Statement::Publish(MAIN, vec![NewMessage::default()]);
     assert_eq!(bench.run(session, publish()), Err(SqlState::DISK_FULL));
     assert_eq!(bench.run(session, Statement::TryToSettle(MAIN)), Err(SqlState::DISK_FULL));
-    assert_eq!(bench.run(session, Statement::Unsettled(MAIN, vec![1])), Ok(Lanes(vec![(1, "".into(), 0)])));
+    let open = Unsettled { id: 1, lane: "".into(), priority: 0, key: None };
+    assert_eq!(bench.run(session, Statement::Unsettled(MAIN, vec![1])), Ok(Answer::Unsettled(vec![open])));
     bench.server.fill_disk(false);
     bench.publish(session, 1);
     assert_eq!(bench.run(session, Statement::TryToSettle(MAIN)), Ok(Done));

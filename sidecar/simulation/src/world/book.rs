@@ -5,8 +5,11 @@ use std::{
     time::Duration,
 };
 
-use super::{ASK_TIME, plan::Letter};
-use crate::time::Time;
+use super::{
+    ASK_TIME,
+    plan::{Letter, Way},
+};
+use crate::{postgres::SessionId, time::Time};
 
 /// The fate of a message.
 #[derive(Clone, Debug)]
@@ -23,16 +26,37 @@ pub struct Fate {
     pub made: Time,
     /// Its number in the outbox.
     pub id: Option<i64>,
+    /// When its INSERT ended.
+    pub inserted: Option<Time>,
     /// When others saw it.
     pub committed: Option<Time>,
     /// When others saw its reply.
     pub settled: Option<Time>,
+    /// The database has lost a reply of it.
+    pub lost_reply: bool,
     /// When it was first handed to NATS.
     pub sent: Option<Time>,
+    /// The session of the leader that has sent it last.
+    pub sender: Option<SessionId>,
     /// Attempts that were handed to NATS.
     pub attempts: u32,
     /// Runs of its handler that began.
     pub runs: u32,
+}
+
+/// The messages of one sender, one target service and one ordering key.
+pub type Chain = (usize, usize, usize);
+
+impl Fate {
+    /// The target service, by its place; a service that nobody runs comes after all of them.
+    pub fn lane(&self) -> usize {
+        if self.letter.way == Way::Nobody { usize::MAX } else { self.letter.target }
+    }
+
+    /// The chain that the message is of, if it has an ordering key.
+    pub fn chain(&self) -> Option<Chain> {
+        self.letter.key.map(|key| (self.service, self.lane(), key))
+    }
 }
 
 /// A stretch of time in which something was wrong.
@@ -55,6 +79,8 @@ pub struct Trouble {
 pub struct Book {
     /// Messages by their uids.
     pub fates: BTreeMap<u128, Fate>,
+    /// The messages of each chain.
+    pub chains: BTreeMap<Chain, Vec<u128>>,
     /// Stretches of trouble.
     pub troubles: Vec<Trouble>,
     /// When the clock of the database has jumped so far that messages may seem to come from the
@@ -73,6 +99,26 @@ pub struct Book {
 }
 
 impl Book {
+    /// A message that is about to be published.
+    pub fn add(&mut self, uid: u128, fate: Fate) {
+        if let Some(chain) = fate.chain() {
+            self.chains.entry(chain).or_default().push(uid);
+        }
+        self.fates.insert(uid, fate);
+    }
+
+    /// The messages of the chain of this one, and itself; nothing if it has no ordering key.
+    pub fn chain(&self, fate: &Fate) -> impl Iterator<Item = &Fate> {
+        let chain = fate.chain().and_then(|chain| self.chains.get(&chain));
+        chain.into_iter().flatten().filter_map(|uid| self.fates.get(uid))
+    }
+
+    /// The last moment at which a message was settled for which this one may have waited.
+    pub fn held_until(&self, fate: &Fate) -> Option<Time> {
+        let settled = self.chain(fate).filter_map(|other| other.settled);
+        settled.filter(|settled| fate.settled.is_some_and(|end| *settled < end)).max()
+    }
+
     /// True if something was wrong between two moments, for this message or for everybody, or so
     /// shortly before that it may have consequences.
     pub fn is_troubled(&self, from: Time, until: Time, fate: Option<&Fate>) -> bool {

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use tpro_dispatcher::core::{Action, Done, End, HandlerEnd, Input, Notice, Question, Statement, Trouble};
 
 /// The states that a core can come to, as far as they are seen from outside.
-const ALL: [&str; 63] = [
+const ALL: [&str; 65] = [
     "action:abandon",
     "action:ask-echo",
     "action:ask-go",
@@ -59,6 +59,8 @@ const ALL: [&str; 63] = [
     "input:reply-state",
     "input:rung",
     "input:stop",
+    "order:goes-on-after-takeover",
+    "order:waits",
     "statement:look-back-below",
     "statement:move-clean",
     "statement:page-doubted",

@@ -264,6 +264,7 @@ impl World {
                     *seen = is_there.then(|| seen.unwrap_or(now));
                 };
                 put_right(&mut fate.committed, published.contains(uid));
+                fate.lost_reply |= fate.settled.is_some() && !replied.contains(uid);
                 put_right(&mut fate.settled, replied.contains(uid));
             }
         }

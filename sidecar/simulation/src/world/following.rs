@@ -92,7 +92,9 @@ impl World {
             Lead::Begins(_, take_over) => {
                 let finding = match ended.result {
                     Ok(Answer::Cursor(cursor)) => Finding::Cursor(rows::cursor(&cursor)),
-                    Ok(Answer::Lanes(open)) => Finding::Unsettled(open.iter().map(rows::unreplied).collect()),
+                    Ok(Answer::Unsettled(open)) => {
+                        Finding::Unsettled(open.iter().map(rows::unreplied).collect())
+                    }
                     Ok(Answer::Ids(owed)) => Finding::Owed(owed),
                     Ok(Answer::Count(_)) => Finding::Moved,
                     // LISTEN is answered like a try to settle.

@@ -171,8 +171,8 @@ impl Job {
                 let named = named.map(|(message, _)| message.id).collect();
                 Next::Ask(Self::Recovered { cur, last, full, named }, Sql::Unsettled(service, ids))
             }
-            (Self::Recovered { cur, last, full, named: mut owed }, Answer::Lanes(open)) => {
-                owed.retain(|id| !open.iter().any(|(other, ..)| other == id));
+            (Self::Recovered { cur, last, full, named: mut owed }, Answer::Unsettled(open)) => {
+                owed.retain(|id| !open.iter().any(|row| row.id == *id));
                 let rows = open.iter().map(rows::unreplied).collect();
                 Next::Done(Done::Recovered(Recovered { cur, last, full, rows, owed }))
             }
@@ -211,8 +211,8 @@ impl Job {
                 let result = if read.number == number { Ok(0) } else { Err(new_handlers()) };
                 Next::Done(Done::Settled(writing, result))
             }
-            (Self::Missing(writing), Answer::Lanes(open)) => {
-                Next::Done(Done::Missing(writing, open.into_iter().map(|(id, ..)| id).collect()))
+            (Self::Missing(writing), Answer::Unsettled(open)) => {
+                Next::Done(Done::Missing(writing, open.into_iter().map(|row| row.id).collect()))
             }
             (Self::LookBack { seen, until, last, moves, mut looked }, Answer::LookedBack(rows)) => {
                 let place = rows.last().map(|row| (row.tx, row.id)).filter(|_| rows.len() == PAGE);
@@ -220,7 +220,7 @@ impl Job {
                     match row.settled {
                         true if row.forwards => looked.owed.push(row.id),
                         true => {}
-                        false => looked.found.push(rows::unreplied(&(row.id, row.lane, row.priority))),
+                        false => looked.found.push(rows::looked_back(row)),
                     }
                 }
                 match place {

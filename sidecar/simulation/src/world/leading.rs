@@ -137,7 +137,7 @@ impl World {
                 match action {
                     Action::Run(statement) => self.begin_job(at, session, leader, statement),
                     Action::Abandon => leader.jobs.clear(),
-                    Action::Send(key) => self.send(at, leader, key),
+                    Action::Send(key) => self.send(at, session, leader, key),
                     Action::Forward(reply) => self.forward(at, &reply),
                     Action::Ask(question) => self.ask_service(at, leader, question),
                     Action::Handle(handling) => self.handle(at, session, leader, handling),

@@ -102,13 +102,16 @@ impl World {
             due: None,
             made: self.now(),
             id: None,
+            inserted: None,
             committed: None,
             settled: None,
+            lost_reply: false,
             sent: None,
+            sender: None,
             attempts: 0,
             runs: 0,
         };
-        self.book.fates.insert(uid, fate);
+        self.book.add(uid, fate);
         uid
     }
 }

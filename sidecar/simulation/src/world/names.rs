@@ -58,6 +58,9 @@ pub fn priority(uid: u128) -> i32 {
     [0, 1, 2, 3, 0, 0][(uid / 3 % 6) as usize]
 }
 
+/// The ordering keys.
+pub const KEYS: [&str; 2] = ["a", "b"];
+
 impl Names {
     fn of(name: &str) -> Self {
         let instance = Uuid::from_u128(0x0191_08f7_52d1_4320_9bac_f847_db41_48a8);

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::{
     fault::{Fault, Kind},
-    names::{COPIES, SERVICES},
+    names::{COPIES, KEYS, SERVICES},
 };
 use crate::{random::Random, time::Time};
 
@@ -40,6 +40,8 @@ pub struct Letter {
     pub target: usize,
     /// The way it is served.
     pub way: Way,
+    /// Its ordering key, by its place in the list of keys.
+    pub key: Option<usize>,
     /// Its reply has a handler.
     pub handled: bool,
     /// Seconds; 0 for an event.
@@ -82,6 +84,8 @@ pub struct Transaction {
     pub later: Option<Duration>,
     /// The time between the draw of its ids and its begin.
     pub early: Option<Duration>,
+    /// The time between its first write, by which it has a number, and its INSERT of messages.
+    pub busy: Option<Duration>,
     /// Its publisher waits for a database that is away.
     pub waits: bool,
     /// When its first message is cancelled, and for how long that is not committed.
@@ -225,7 +229,7 @@ fn transaction(random: &mut Random, knobs: &Knobs, at: Time) -> Transaction {
         _ => 1,
     };
     let service = random.below(SERVICES.len() as u64) as usize;
-    let letters: Vec<_> = (0..letters).map(|_| letter(random, knobs)).collect();
+    let mut letters: Vec<_> = (0..letters).map(|_| letter(random, knobs)).collect();
     let open = match random.below(12) {
         // Longer than a take-over.
         0 => spread(random, Duration::from_secs(20)),
@@ -249,8 +253,15 @@ fn transaction(random: &mut Random, knobs: &Knobs, at: Time) -> Transaction {
         (spread(random, Duration::from_secs(1)), spread(random, most))
     });
     let early = random.one_in(20).then(|| spread(random, Duration::from_secs(15)));
+    if early.is_some() {
+        // A publisher that names an id from before its transaction goes around the order.
+        letters.iter_mut().for_each(|letter| letter.key = None);
+    }
     let later = random.one_in(8).then(|| spread(random, LATEST));
-    Transaction { at, service, letters, open, conclusion, later, early, waits: !random.one_in(3), cancel }
+    let waits = !random.one_in(3);
+    let busy = random.one_in(4).then(|| Duration::from_micros(random.between(1_000, 3_000_000)));
+    let busy = busy.filter(|_| early.is_none());
+    Transaction { at, service, letters, open, conclusion, later, early, busy, waits, cancel }
 }
 
 fn letter(random: &mut Random, knobs: &Knobs) -> Letter {
@@ -271,6 +282,7 @@ fn letter(random: &mut Random, knobs: &Knobs) -> Letter {
     Letter {
         target: random.below(SERVICES.len() as u64) as usize,
         way,
+        key: random.one_in(3).then(|| random.below(KEYS.len() as u64) as usize),
         handled: random.one_in(if way == Way::Nobody { 2 } else { knobs.handled }) && way != Way::Event,
         budget,
         expires: random.one_in(25).then(|| spread(random, Duration::from_secs(4))),

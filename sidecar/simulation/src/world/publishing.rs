@@ -6,7 +6,7 @@ use super::{
     World,
     event::{Event, Owner},
     line::{Ended, Settles},
-    names::{NOBODY, SPACE, names, names_label, priority},
+    names::{KEYS, NOBODY, SPACE, names, names_label, priority},
     plan::{Conclusion, Letter, Way},
 };
 
@@ -23,6 +23,17 @@ pub struct Publishing {
     commits: bool,
     /// It holds its PREPARE back until its leader is awake; this is when it gives that up.
     lurks: Option<Ticket>,
+    /// It waits for a message with an ordering key; this is when it gives that up.
+    pub(super) waits: Option<Ticket>,
+    /// The target service and the key of that message.
+    pub(super) follows: Option<(usize, Option<usize>)>,
+}
+
+impl Publishing {
+    /// A publisher of these messages.
+    pub(super) fn new(session: SessionId, uids: Vec<u128>) -> Self {
+        Self { session, uids, commits: false, lurks: None, waits: None, follows: None }
+    }
 }
 
 /// The longest time that a PREPARE is held back.
@@ -53,9 +64,15 @@ impl World {
             self.scheduler.after(early, Event::Publish(at));
             return;
         }
-        let letters = transaction.letters.iter();
-        let uids: Vec<u128> =
-            letters.map(|letter| self.new_uid(transaction.service, Some(at), letter)).collect();
+        if let Some(busy) = transaction.busy
+            && self.database_up
+            && !self.publishers.contains_key(&at)
+        {
+            return self.begin_busy(at, busy);
+        }
+        let letters = self.letters(at);
+        let uids = letters.iter().map(|letter| self.new_uid(transaction.service, Some(at), letter));
+        let uids = uids.collect();
         self.begin_to_publish(at, transaction.service, uids);
     }
 
@@ -77,10 +94,18 @@ impl World {
         self.drawn.insert(at, ids);
     }
 
-    /// A publisher begins: one of the plan, or one after it.
+    /// The session of a publisher whose transaction begins.
+    pub(super) fn begin_transaction(&mut self, at: usize) -> Option<SessionId> {
+        let session = self.connect(Owner::Publisher(at), None)?;
+        self.ask(session, Statement::Begin);
+        Some(session)
+    }
+
+    /// A publisher publishes: one of the plan, or one after it.
     pub(super) fn begin_to_publish(&mut self, at: usize, service: usize, uids: Vec<u128>) {
+        let busy = self.publishers.get(&at).map(|publishing| publishing.session);
         // A publisher without a database publishes nothing.
-        let Some(session) = self.connect(Owner::Publisher(at), None) else { return };
+        let Some(session) = busy.or_else(|| self.begin_transaction(at)) else { return };
         let later = self.plan.transactions.get(at).and_then(|transaction| transaction.later);
         for uid in &uids {
             let (due, fate) = (later.map(|later| self.now() + later), self.book.fates.get_mut(uid));
@@ -102,13 +127,13 @@ impl World {
                 direct: false,
                 reply_to: names_label(*uid),
                 priority: priority(*uid),
+                key: letter.key.map(|key| KEYS[key].into()),
                 headers: "{}".into(),
                 body: "{}".into(),
             }
         });
         let messages = messages.collect();
-        self.publishers.insert(at, Publishing { session, uids, commits: false, lurks: None });
-        self.ask(session, Statement::Begin);
+        self.publishers.insert(at, Publishing::new(session, uids));
         self.ask(
             session,
             match later {
@@ -146,13 +171,12 @@ impl World {
     /// A publisher whose session is gone does not know whether it has published. What it has
     /// prepared is committed later.
     pub(super) fn publisher_lost(&mut self, at: usize, session: SessionId) {
-        if self.publishers.get(&at).is_none_or(|it| it.session != session) {
-            return;
-        }
+        let Some(publishing) = self.publishers.get(&at).filter(|it| it.session == session) else { return };
+        let has_published = !publishing.uids.is_empty();
         self.publishers.remove(&at);
         let prepares =
             |transaction: &super::plan::Transaction| matches!(transaction.conclusion, Conclusion::Prepare(_));
-        if self.plan.transactions.get(at).is_some_and(prepares) {
+        if has_published && self.plan.transactions.get(at).is_some_and(prepares) {
             self.scheduler.after(Duration::from_secs(1), Event::Conclude(at));
         }
     }
@@ -165,7 +189,7 @@ impl World {
             self.scheduler.after(Duration::from_secs(1), Event::Conclude(at));
             return;
         };
-        self.publishers.insert(at, Publishing { session, uids, commits: true, lurks: None });
+        self.publishers.insert(at, Publishing { commits: true, ..Publishing::new(session, uids) });
         self.ask(session, Statement::CommitPrepared(format!("p{at}").into()));
     }
 
@@ -276,6 +300,13 @@ impl World {
         }
         let (mut committed, mut settled) = (Vec::new(), settles);
         match owner {
+            Owner::Publisher(at) if matches!(result, Ok(Answer::Ids(_))) => {
+                for uid in self.publishers.get(&at).into_iter().flat_map(|publishing| &publishing.uids) {
+                    if let Some(fate) = self.book.fates.get_mut(uid) {
+                        fate.inserted = Some(now);
+                    }
+                }
+            }
             Owner::Publisher(at) if *result == Ok(Answer::Done) => {
                 if let Some(publishing) = self.publishers.get(&at).filter(|it| it.commits) {
                     committed.clone_from(&publishing.uids);
@@ -295,6 +326,8 @@ impl World {
                 && self.database.is_published(Service(fate.service), fate.id.unwrap_or_default(), uid)
             {
                 fate.committed.get_or_insert(now);
+                let fate = fate.clone();
+                self.follow(&fate);
             }
         }
         for uid in settled {

@@ -33,6 +33,8 @@ const ROOMY: usize = 64;
 /// A reply with a handler is written so much later, when as many come at once as a run has: four at
 /// a time, and each commit may rest in each of its phases.
 const HANDLED: Duration = Duration::from_secs(1);
+/// The pause before the next look, while messages wait for those before them.
+const HELD: Duration = Duration::from_secs(10);
 /// A leader looks below the floor this often.
 const LOOKS_BACK: Duration = Duration::from_millis(5_500);
 /// An outcome that says that nobody answered has its reason at most so long before.
@@ -46,6 +48,7 @@ impl World {
             let letter = Letter {
                 target: (service + 1) % SERVICES.len(),
                 way: Way::Transactional,
+                key: None,
                 handled: false,
                 budget: 15,
                 expires: None,
@@ -65,7 +68,7 @@ impl World {
         let replied: BTreeSet<u128> = (0..SERVICES.len())
             .flat_map(|service| uids(&self.database.rows(Service(service), Table::Reply)))
             .collect();
-        let waiting: Vec<_> = self
+        let (held, late): (Vec<_>, Vec<_>) = self
             .book
             .fates
             .iter()
@@ -73,9 +76,14 @@ impl World {
             .filter(|(uid, _)| !replied.contains(uid))
             // By a clock that was put back its time may not have come.
             .filter(|(_, fate)| fate.due.is_none() || self.book.has_kept_time(fate, self.now()))
-            .map(|(uid, fate)| format!("message {:?} of {uid:x} is not settled: {fate:?}", fate.id))
-            .collect();
-        self.book.broken.extend(waiting);
+            .partition(|(_, fate)| self.is_held(fate));
+        let text = |(uid, it): (_, &Fate)| format!("message {:?} of {uid:x} is not settled: {it:?}", it.id);
+        let (is_over, late) = (held.is_empty(), late.into_iter().map(text).collect::<Vec<_>>());
+        self.book.broken.extend(late);
+        if !is_over {
+            self.scheduler.after(HELD, Event::Stop);
+            return;
+        }
         let now = self.now();
         for at in 0..self.processes.len() {
             if matches!(self.processes[at].lead, Lead::Leads(..)) {
@@ -265,6 +273,8 @@ impl World {
         }
         // A message that waits for its time has a reason to wait.
         let committed = fate.due.map_or(committed, |due| due.max(committed));
+        // So has one with an ordering key while another of its chain is at work.
+        let begin = self.book.held_until(fate).map_or(committed, |held| held.max(committed));
         let is_troubled = |from, until| self.book.is_troubled(from, until, Some(fate));
         // With its outcome lost and its accept kept, a message seems to be at work until its deadline.
         let may_be_half = self.book.lost.is_some_and(|lost| committed <= lost);
@@ -294,14 +304,11 @@ impl World {
             + fate.letter.work
             + prompt
             + written;
-        if is_plain && !was_cancelled && settled - committed > limit && !is_troubled(committed, settled) {
-            broken.push(format!(
-                "message {id} of {} waited {:?} without a reason",
-                SERVICES[fate.service],
-                settled - committed
-            ));
+        if is_plain && !was_cancelled && settled - begin > limit && !is_troubled(begin, settled) {
+            let (waited, name) = (settled - begin, SERVICES[fate.service]);
+            broken.push(format!("message {id} of {name} waited {waited:?} without a reason"));
         }
-        let late = committed.max(Time::of_micros(settled.micros().saturating_sub(REASON.as_micros() as u64)));
+        let late = begin.max(Time::of_micros(settled.micros().saturating_sub(REASON.as_micros() as u64)));
         if let Some(reply) = self.database.reply_of(Service(fate.service), id)
             && is_plain
             && is_failure(&reply)

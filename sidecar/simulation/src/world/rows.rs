@@ -52,8 +52,8 @@ pub fn number(uid: &Uid) -> u128 {
 pub fn row(message: &postgres::Message, whole: bool, at: Time) -> Row {
     let content = if whole { Content::Whole(Box::new(published(message, at))) } else { Content::Bare };
     let (lane, forwards) = (message.lane.clone(), message.reply_to);
-    let priority = Priority::of(message.priority);
-    Row { tx: Xid(message.tx.0), id: message.id, lane, priority, forwards, content }
+    let (priority, key) = (Priority::of(message.priority), message.key.as_deref().map(Box::from));
+    Row { tx: Xid(message.tx.0), id: message.id, lane, priority, key, forwards, content }
 }
 
 fn published(message: &postgres::Message, at: Time) -> Published {
@@ -76,6 +76,7 @@ fn published(message: &postgres::Message, at: Time) -> Published {
         language: None,
         hops: 0,
         reply_to: message.reply_to.then(|| LABEL.to_owned()),
+        on_reply: None,
         payload: Bytes::from(payload),
     }
 }
@@ -87,8 +88,15 @@ fn left(expires: Time, at: Time) -> i64 {
 }
 
 /// A row without a reply.
-pub fn unreplied((id, lane, priority): &(i64, Arc<str>, i32)) -> Unreplied {
-    Unreplied { id: *id, lane: lane.to_string(), priority: Priority::of(*priority) }
+pub fn unreplied(row: &postgres::Unsettled) -> Unreplied {
+    let (priority, key) = (Priority::of(row.priority), row.key.as_deref().map(Box::from));
+    Unreplied { id: row.id, lane: row.lane.clone(), priority, key }
+}
+
+/// A row without a reply that was looked back at.
+pub fn looked_back(row: postgres::LookedBack) -> Unreplied {
+    let postgres::LookedBack { id, lane, priority, key, .. } = row;
+    unreplied(&postgres::Unsettled { id, lane, priority, key })
 }
 
 /// A reply for the subscribers of a label.

@@ -7,17 +7,17 @@ use tpro_wire::{MessageKey, Uid, Version, go, headers};
 
 use super::{
     World,
+    book::Fate,
     clock::instant,
     names::{LABELS, names},
-    plan::Way,
     process::Leader,
     rows,
 };
-use crate::{nats::Message, time::Time};
+use crate::{nats::Message, postgres::SessionId, time::Time};
 
 impl World {
     /// An attempt of a message goes to NATS.
-    pub(super) fn send(&mut self, at: usize, leader: &mut Leader, key: Key) {
+    pub(super) fn send(&mut self, at: usize, session: SessionId, leader: &mut Leader, key: Key) {
         let now = instant(self.now());
         let Some(outgoing) = leader.core.outgoing(key) else { return };
         let (row, names) = (outgoing.row, names(self.processes[at].service));
@@ -43,10 +43,7 @@ impl World {
             payload: (&*row.payload).into(),
         };
         let (id, attempt, told, left) = (row.id, outgoing.attempt, outgoing.told, outgoing.left);
-        let lane = self.book.fates.get(&rows::number(&uid)).map_or(0, |fate| match fate.letter.way {
-            Way::Nobody => usize::MAX,
-            _ => fate.letter.target,
-        });
+        let lane = self.book.fates.get(&rows::number(&uid)).map_or(0, Fate::lane);
         self.coverage.at(match (attempt, told) {
             (1, 1) => "action:send",
             (1, _) => "action:send-as-repeat",
@@ -65,9 +62,11 @@ impl World {
             let text = format!("{flying} messages to one service are in flight at {id}");
             self.book.broken.push(text);
         }
+        self.look_at_order(session, rows::number(&uid));
         if let Some(fate) = self.book.fates.get_mut(&rows::number(&uid)) {
             fate.attempts += 1;
             fate.sent.get_or_insert(moment);
+            fate.sender = Some(session);
         }
         self.say(at, message);
         leader.core.handle(Input::Sent(key), now);

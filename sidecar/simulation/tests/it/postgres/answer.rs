@@ -1,7 +1,7 @@
 //! An answer in a form in which both servers can be compared.
 
 use tokio_postgres::{SimpleQueryMessage, SimpleQueryRow};
-use tpro_simulation::postgres::{Answer, LookedBack, Message, Statement};
+use tpro_simulation::postgres::{Answer, LookedBack, Message, Statement, Unsettled};
 
 use super::text::{Translation, read_uuid};
 
@@ -26,12 +26,13 @@ pub fn of_simulation(answer: &Answer) -> Vec<String> {
         }
         Answer::Messages(messages) => messages.iter().map(|m| message_line(m, true)).collect(),
         Answer::Ids(ids) => ids.iter().map(i64::to_string).collect(),
-        Answer::Lanes(lanes) => {
-            lanes.iter().map(|(id, lane, priority)| format!("{id} {lane} {priority}")).collect()
+        Answer::Unsettled(rows) => {
+            let row = |row: &Unsettled| format!("{} {} {}", row.id, row.lane, row.priority);
+            rows.iter().map(row).collect()
         }
         Answer::LookedBack(rows) => {
             let row = |row: &LookedBack| {
-                let LookedBack { tx, id, lane, priority, settled, forwards } = row;
+                let LookedBack { tx, id, lane, priority, settled, forwards, .. } = row;
                 format!("{} {id} {lane} {settled} {forwards} {priority}", tx.0)
             };
             rows.iter().map(row).collect()
