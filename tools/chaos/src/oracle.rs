@@ -15,7 +15,7 @@ use crate::traffic::Mark;
 const TOLD: usize = 20;
 
 /// Counts that must be zero, each with its name.
-const NONE: [(&str, &str); 13] = [
+const NONE: [(&str, &str); 14] = [
     (
         "messages were sent before their time",
         // A uid begins with the milliseconds at which it was made: when the message went.
@@ -28,6 +28,13 @@ const NONE: [(&str, &str); 13] = [
         "SELECT count(*) FROM (SELECT e.uid FROM public.effect e WHERE EXISTS
             (SELECT FROM rogue_service.mq_receive i WHERE i.uid = e.uid AND i.target LIKE '%.transactional.%')
             GROUP BY e.uid HAVING count(*) > 1) AS twice",
+    ),
+    (
+        "messages of one key have their effects in another order",
+        "SELECT count(*) FROM (SELECT p.id, min(CASE r.status WHEN 'ok' THEN p.id END)
+                OVER (PARTITION BY p.ordering_key ORDER BY e.n DESC ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING) AS later
+            FROM public.effect e JOIN main_service.mq_publish p ON p.uid = e.uid
+            JOIN main_service.mq_reply r ON r.mq_id = p.id WHERE p.ordering_key IS NOT NULL) o WHERE o.later < o.id",
     ),
     (
         "effects have no inbox row",

@@ -12,7 +12,7 @@ use tpro_testkit::postgres::connect;
 use crate::ledger::Ledger;
 use crate::random::Random;
 use crate::shape::{self, Doubt};
-use crate::traffic::Mark;
+use crate::traffic::{Mark, SESSION};
 
 /// Marks of a publisher, far more than it can use.
 const MARKS: Mark = 1 << 32;
@@ -65,6 +65,8 @@ impl Publisher {
         while !self.is_stopped() {
             // Refused, cut off, no answer: the next one.
             if let Ok(Ok(session)) = tokio::time::timeout(CONNECT, open(&self.url)).await {
+                // The transaction in which the session before was cut off may still commit.
+                self.next = (self.next / SESSION + 1) * SESSION;
                 self.publish(session).await;
             }
             let pause = self.random.millis(50, 300);

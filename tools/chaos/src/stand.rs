@@ -55,7 +55,7 @@ impl Stand {
         // The tables that the handlers of the service `rogue` fill, and a reply handler of `main`.
         admin
             .batch_execute(
-                "CREATE TABLE public.effect (uid uuid NOT NULL, what text NOT NULL);
+                "CREATE TABLE public.effect (uid uuid NOT NULL, what text NOT NULL, n int8 GENERATED ALWAYS AS IDENTITY);
                  CREATE INDEX ON public.effect (uid);
                  GRANT SELECT, INSERT ON public.effect TO rogue;
                  CREATE TABLE public.reply_effect (mq_id int8 NOT NULL, uid uuid NOT NULL);

@@ -8,10 +8,14 @@ use serde_json::{Value, json};
 use crate::random::Random;
 
 /// The columns of a row as [`Ask::values`] and [`Ask::copy_line`] give them.
-pub const COLUMNS: &str = "protocol, service_name, entity, method_name, timeout, headers, body, priority";
+pub const COLUMNS: &str = "protocol, service_name, entity, method_name, timeout, headers, body, priority, \
+                           ordering_key";
 
 /// The marks of all that is published, in the order of their publishing sessions.
 pub type Mark = u64;
+
+/// Marks of a session, far more than it can use.
+pub const SESSION: Mark = 1 << 20;
 
 /// A row to be published.
 #[derive(Clone, Debug)]
@@ -143,7 +147,7 @@ impl Ask {
     pub fn values(&self) -> String {
         // No value has a quote in it.
         format!(
-            "('{}', '{}', '{}', '{}', {}, '{}', '{}', {})",
+            "('{}', '{}', '{}', '{}', {}, '{}', '{}', {}, {})",
             self.protocol,
             self.service,
             self.entity,
@@ -151,7 +155,8 @@ impl Ask {
             self.timeout,
             self.headers(),
             self.body,
-            self.priority()
+            self.priority(),
+            self.quoted_key()
         )
     }
 
@@ -159,7 +164,7 @@ impl Ask {
     pub fn copy_line(&self) -> String {
         // Nor a backslash or a tab.
         format!(
-            "{}\t{}\t{}\t{}\t{}\t{}\t{}\t{}\n",
+            "{}\t{}\t{}\t{}\t{}\t{}\t{}\t{}\t{}\n",
             self.protocol,
             self.service,
             self.entity,
@@ -167,7 +172,8 @@ impl Ask {
             self.timeout,
             self.headers(),
             self.body,
-            self.priority()
+            self.priority(),
+            self.key().unwrap_or_else(|| "\\N".to_owned())
         )
     }
 
@@ -180,7 +186,7 @@ impl Ask {
     /// later, which its headers say, too.
     pub fn publish(&self) -> String {
         if !self.mark.is_multiple_of(8) {
-            return self.arguments(&self.headers());
+            return format!("{}, ordering_key => {}", self.arguments(&self.headers()), self.quoted_key());
         }
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         let due = now.as_millis() + u128::from(self.mark / 8 % 4_000);
@@ -205,6 +211,17 @@ impl Ask {
     /// Half of the messages have none.
     fn priority(&self) -> u64 {
         [0, 0, 0, 1, 2, 3][(self.mark % 6) as usize]
+    }
+
+    /// Messages of one session that leave an effect and are answered have one key, half of them.
+    fn key(&self) -> Option<String> {
+        let is_kept = (self.service, self.entity, self.method) == ("rogue", "transactional", "effect");
+        let has_key = is_kept && self.timeout > 0 && self.mark.is_multiple_of(2);
+        has_key.then(|| (self.mark / SESSION).to_string())
+    }
+
+    fn quoted_key(&self) -> String {
+        self.key().map_or_else(|| "NULL".to_owned(), |key| format!("'{key}'"))
     }
 
     fn headers(&self) -> Value {
