@@ -46,6 +46,9 @@ pub struct Published {
     pub timeout_seconds: i32,
     pub expires_at: Option<Moment>,
     pub priority: i32,
+    pub ordering_key: Option<String>,
+    pub on_reply: Option<String>,
+    pub retry_of: Option<i64>,
     pub direct: bool,
     pub traceparent: String,
     pub tracestate: Option<String>,
@@ -134,7 +137,7 @@ async fn find(session: &Session, outboxes: &[Outbox], show: &Show) -> Result<(Ou
     }
 }
 
-// The priority by the whole row: a service that an earlier release has made has no column for it.
+// The last ones by the whole row: a service of an earlier release has no columns for them.
 async fn published(session: &Session, outbox: &Outbox, line: &Line) -> Result<Option<Published>, Problem> {
     let (table, own) = match line.status == Status::Later.word() {
         true => ("mq_later", "NULL::text, false, p.send_at"),
@@ -142,7 +145,8 @@ async fn published(session: &Session, outbox: &Outbox, line: &Line) -> Result<Op
     };
     let statement = format!(
         "SELECT {own}, p.protocol::text, p.timeout::int4, p.expires_at, p.traceparent::text, p.tracestate::text,
-                jsonb_pretty(p.headers), jsonb_pretty(p.body), coalesce((to_jsonb(p)->>'priority')::int4, 0)
+                jsonb_pretty(p.headers), jsonb_pretty(p.body), coalesce((to_jsonb(p)->>'priority')::int4, 0),
+                to_jsonb(p)->>'ordering_key', to_jsonb(p)->>'on_reply', (to_jsonb(p)->>'retry_of')::int8
            FROM {}.{table} p WHERE p.id = $1",
         outbox.schema
     );
@@ -160,6 +164,9 @@ async fn published(session: &Session, outbox: &Outbox, line: &Line) -> Result<Op
         headers: json(row, 8)?.unwrap_or_default(),
         body: json(row, 9)?.unwrap_or_default(),
         priority: row.get(10),
+        ordering_key: row.get(11),
+        on_reply: row.get(12),
+        retry_of: row.get(13),
     }))
 }
 

@@ -55,6 +55,14 @@ impl Published {
         if self.priority != 0 {
             field(paper, "priority", &self.priority.to_string());
         }
+        for (name, text) in [("ordering key", &self.ordering_key), ("on reply", &self.on_reply)] {
+            if let Some(text) = text {
+                field(paper, name, text);
+            }
+        }
+        if let Some(id) = self.retry_of {
+            field(paper, "retry of", &id.to_string());
+        }
         if self.direct {
             field(paper, "direct", "the service called by itself, and only keeps the journal here");
         }

@@ -56,7 +56,7 @@ async fn a_message_is_shown_whole_to_who_may_read_it_and_without_its_body_to_a_r
 async fn one_that_is_sent_later_is_shown_with_its_time_and_found_by_its_state() -> Outcome {
     let database = Postgres::shared().await?.database().await?;
     database.create_service("main").await?;
-    let later = "SELECT tpro.publish('a', 'b', 'c', '[7]', send_at => now() + interval '1 hour', priority => 1, sender => 'main')";
+    let later = "SELECT tpro.publish('a', 'b', 'c', '[7]', send_at => now() + interval '1 hour', priority => 1, ordering_key => 'k 1', sender => 'main')";
     database
         .connect()
         .await?
@@ -66,7 +66,12 @@ async fn one_that_is_sent_later_is_shown_with_its_time_and_found_by_its_state() 
     assert_eq!((&shown["status"], &shown["published"]["body"]), (&json!("later"), &json!([7])));
     assert_eq!((&shown["published"]["uid"], &shown["published"]["priority"]), (&json!(null), &json!(1)));
     assert!(shown["published"]["send_at"].is_string(), "{shown}");
-    assert!(on(&database, "postgres", &["show", "2"])?.ended(0)?.out.contains("send at"));
+    assert_eq!(
+        (&shown["published"]["ordering_key"], &shown["published"]["retry_of"]),
+        (&json!("k 1"), &json!(null))
+    );
+    let shown = on(&database, "postgres", &["show", "2"])?.ended(0)?.out;
+    assert!(shown.contains("send at") && shown.contains("ordering key  k 1"), "{shown}");
     let found = on(&database, "postgres", &["messages", "--status", "later", "--json"])?.ended(0)?.json()?;
     assert_eq!(
         (found["messages"].as_array().map(Vec::len), &found["messages"][0]["id"]),
@@ -96,13 +101,21 @@ async fn an_id_that_is_missing_or_in_two_outboxes_is_told() -> Outcome {
     assert_eq!((&one["sender"], &one["reply"]), (&json!("co"), &json!(null)));
     assert_eq!(one["published"]["priority"], json!(0));
     let shown = on(&database, "postgres", &["show", "1", "--sender", "co"])?.ended(0)?;
-    assert!(!shown.out.contains("priority"), "{}", shown.out);
+    for unsaid in ["priority", "ordering key", "on reply", "retry of"] {
+        assert!(!shown.out.contains(unsaid), "{}", shown.out);
+    }
     database
         .connect()
         .await?
-        .batch_execute("SELECT tpro.publish('x', 'a', 'b', priority => 3, sender => 'co')")
+        .batch_execute(
+            "SELECT tpro.publish('x', 'a', 'b', priority => 3, ordering_key => 'invoice 17', sender => 'co');
+             SELECT tpro.cancel(2, 'co');
+             SELECT tpro.retry(2, 'co')",
+        )
         .await?;
-    let shown = on(&database, "postgres", &["show", "2", "--sender", "co"])?.ended(0)?;
-    assert!(shown.out.contains("priority      3"), "{}", shown.out);
+    let shown = on(&database, "postgres", &["show", "3", "--sender", "co"])?.ended(0)?;
+    for said in ["priority      3", "ordering key  invoice 17", "retry of      2"] {
+        assert!(shown.out.contains(said), "{}", shown.out);
+    }
     Ok(())
 }
