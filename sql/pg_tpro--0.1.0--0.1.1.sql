@@ -3220,14 +3220,14 @@ DECLARE
     sidecar CONSTANT text := (SELECT left(n.nspname, -8) || '_sidecar' FROM pg_namespace n WHERE n.oid = reply_function.service_schema);
     chosen oid;
 BEGIN
-    -- Of several, the one that takes a reply. Where there is none, the refusal says what another takes.
+    -- Several functions may have the name. The one that takes a reply is chosen; if none does, any of them, which is refused below.
     SELECT p.oid INTO chosen
       FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace
      WHERE n.nspname = names[1] AND p.proname = names[2]
      ORDER BY p.proargtypes = ('tpro.reply_row'::regtype::oid)::text::oidvector DESC, p.oid LIMIT 1;
     IF chosen IS NULL THEN
         RAISE undefined_function USING
-            MESSAGE = 'on_reply must be a function, and there is none of this name in this schema',
+            MESSAGE = format('on_reply must be a function, and there is no function %I.%I', names[1], names[2]),
             HINT = 'CREATE FUNCTION shop.paid(reply tpro.reply_row) RETURNS void ..., and name it as shop.paid.';
     END IF;
     RETURN tpro.must_run('on_reply', chosen, sidecar, 'tpro.reply_row', 'reply tpro.reply_row', 'void', 'shop.paid') || '(tpro.reply_row)';

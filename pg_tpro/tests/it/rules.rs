@@ -75,7 +75,7 @@ const REFUSED: &[(&str, &str, &str, &str)] = &[
         "on_reply",
         "'public.nobody'",
         "42883",
-        "on_reply must be a function, and there is none of this name in this schema",
+        "on_reply must be a function, and there is no function public.nobody",
     ),
     (
         "reply_to",

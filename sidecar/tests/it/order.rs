@@ -1,4 +1,4 @@
-//! Messages with an ordering key go one after the other, whoever is killed meanwhile.
+//! Messages with an ordering key go one after the other, also when senders and targets are killed.
 
 use std::{
     sync::{Arc, Mutex},
