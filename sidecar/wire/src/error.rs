@@ -43,6 +43,8 @@ pub mod code {
     pub const LATER: i64 = -32011;
     /// The stream does not keep the event.
     pub const STREAM: i64 = -32012;
+    /// Another request of its batch has failed, and the whole batch with it.
+    pub const BATCH: i64 = -32013;
 }
 
 /// A JSON-RPC 2.0 error object: `{"code":-32601,"message":"method not found","data":...}`.

@@ -45,7 +45,8 @@ pub const VERSION: &str = "Tpro-Version";
 /// [`crate::Versions`].
 pub const VERSIONS: &str = "Tpro-Versions";
 /// `error` in a `json` reply that is an error. Its payload is then `{"error":<JSON-RPC error
-/// object>}`. The payload alone could not say it, because any JSON is a result.
+/// object>}`. The payload alone could not say it, because any JSON is a result. `error` also in the
+/// reply to a batch that has failed as one.
 pub const STATUS: &str = "Tpro-Status";
 /// A reply that is no answer: see [`crate::ReplyState`].
 pub const STATE: &str = "Tpro-State";

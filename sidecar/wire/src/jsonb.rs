@@ -1,4 +1,4 @@
-//! The size and depth of the text of a `jsonb` value, told from the value's binary form.
+//! The size, depth and elements of a `jsonb` value, told from its binary form.
 //!
 //! PostgreSQL writes a `jsonb` in one way only, so the length of its text follows from the length
 //! of its parts. A walk over them costs a fraction of writing the text. The size of the binary form
@@ -39,6 +39,18 @@ pub fn shape(root: &[u8]) -> Option<Shape> {
     let structured = header & SCALAR == 0;
     // A bare value is stored as an array of one.
     Some(Shape { bytes, depth: if structured { deepest } else { 0 }, structured })
+}
+
+/// The number of elements of a root container that is an array of objects and arrays; none for
+/// another value. It looks at the types of the elements, and not into them.
+pub fn structured_elements(root: &[u8]) -> Option<usize> {
+    let header = word(root, 0)?;
+    let count = usize::try_from(header & COUNT).ok()?;
+    if header & (SCALAR | ARRAY) != ARRAY || root.len() / 4 < count {
+        return None;
+    }
+    let is_structured = |at| word(root, 4 + 4 * at).is_some_and(|entry| entry & TYPE == CONTAINER);
+    (0..count).all(is_structured).then_some(count)
 }
 
 /// Bytes of a container's text.
@@ -154,6 +166,26 @@ mod tests {
         assert_eq!(shape(&[1, 2, 3]), None);
         assert_eq!(shape(&(ARRAY | 3).to_ne_bytes()), None);
         assert_eq!(shape(&u32::MAX.to_ne_bytes()), None);
+    }
+
+    #[test]
+    fn the_elements_of_an_array_are_counted_if_all_are_objects_or_arrays() {
+        let root = |words: &[u32]| words.iter().flat_map(|word| word.to_ne_bytes()).collect::<Vec<u8>>();
+        assert_eq!(structured_elements(&root(&[ARRAY])), Some(0));
+        assert_eq!(
+            structured_elements(&root(&[ARRAY | 2, CONTAINER | 4, CONTAINER | 4, OBJECT, ARRAY])),
+            Some(2)
+        );
+        for other in [
+            vec![ARRAY | 2, CONTAINER | 4, TRUE, OBJECT],
+            vec![ARRAY | 1, NULL],
+            vec![ARRAY | SCALAR | 1, NULL],
+            vec![OBJECT],
+            vec![ARRAY | COUNT, CONTAINER],
+            vec![],
+        ] {
+            assert_eq!(structured_elements(&root(&other)), None, "{other:?}");
+        }
     }
 
     #[test]

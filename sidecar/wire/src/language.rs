@@ -11,6 +11,7 @@ use std::sync::LazyLock;
 
 use crate::error::RpcError;
 use crate::phrases::Phrases;
+use crate::place::Place;
 
 /// The codes of tpro and of JSON-RPC. Errors with others are a service's own.
 const OURS: RangeInclusive<i64> = -32768..=-32000;
@@ -38,11 +39,16 @@ impl Language {
         }
     }
 
-    /// An error in this language. A text that is not tpro's stays as it is.
+    /// An error in this language. A text that is not tpro's stays as it is. The place in a batch is
+    /// tpro's text before the text of anybody.
     pub fn of_error(self, error: &RpcError) -> Cow<'_, RpcError> {
-        let said = match self {
-            Self::Russian if OURS.contains(&error.code) => RUSSIAN.translate(&error.message),
-            Self::Russian | Self::English => None,
+        let translated = |text| OURS.contains(&error.code).then(|| RUSSIAN.translate(text)).flatten();
+        let said = match (self, Place::cut(&error.message)) {
+            (Self::English, _) => None,
+            (Self::Russian, None) => translated(&error.message),
+            (Self::Russian, Some((place, text))) => RUSSIAN
+                .translate(place)
+                .map(|place| format!("{place}: {}", translated(text).as_deref().unwrap_or(text))),
         };
         match said {
             Some(message) => Cow::Owned(RpcError { message, ..error.clone() }),

@@ -20,6 +20,9 @@ pub const MAX_HEADERS: usize = 8 * 1024;
 /// and never be read.
 pub const MAX_DEPTH: usize = 127;
 
+/// Most requests of a batch.
+pub const MAX_BATCH: usize = 1_000;
+
 /// Most services a chain of calls may pass through, so that a loop of services ends.
 pub const MAX_HOPS: u32 = 16;
 

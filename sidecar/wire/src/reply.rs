@@ -93,15 +93,39 @@ pub fn read<'h>(
     header: impl Fn(&str) -> Option<&'h str>,
     payload: &[u8],
 ) -> Reply {
+    read_unless_state(status, &header, || match protocol {
+        Protocol::JsonRpc => of_answer(envelope::answer(uid, payload), &header, payload),
+        Protocol::Json => read_json(uid, &header, payload),
+    })
+}
+
+/// Reads a reply to the batch of so many requests with this uid, as [`read`] does. The result is
+/// the array of all results. An error says the place of its request, unless it is that of the whole
+/// batch ([`envelope::answers`]).
+pub fn read_batch<'h>(
+    uid: &Uid,
+    requests: usize,
+    status: Option<u16>,
+    header: impl Fn(&str) -> Option<&'h str>,
+    payload: &[u8],
+) -> Reply {
+    read_unless_state(status, &header, || {
+        let answer = envelope::answers(uid, requests, says_error(&header), payload);
+        of_answer(answer, &header, payload)
+    })
+}
+
+/// Reads the status and the state; a reply without both is the answer.
+fn read_unless_state<'h>(
+    status: Option<u16>,
+    header: impl Fn(&str) -> Option<&'h str>,
+    answer: impl Fn() -> Reply,
+) -> Reply {
     match status {
         Some(NO_RESPONDERS) => return Reply::Refused(Refusal::NoResponders),
         Some(_) => return Reply::Noise(Noise::Status),
         None => {}
     }
-    let answer = || match protocol {
-        Protocol::JsonRpc => read_json_rpc(uid, &header, payload),
-        Protocol::Json => read_json(uid, &header, payload),
-    };
     match header(headers::STATE) {
         None => answer(),
         Some(state) => match state.parse() {
@@ -180,8 +204,13 @@ fn read_later(after: Option<&str>, answer: Reply) -> Reply {
     }
 }
 
-fn read_json_rpc<'h>(uid: &Uid, header: impl Fn(&str) -> Option<&'h str>, payload: &[u8]) -> Reply {
-    match envelope::answer(uid, payload) {
+/// The reply that an answer in JSON-RPC is.
+fn of_answer<'h>(
+    answer: Result<Answer, AnswerError>,
+    header: impl Fn(&str) -> Option<&'h str>,
+    payload: &[u8],
+) -> Reply {
+    match answer {
         Ok(Answer::Result(result)) => Reply::Result(result),
         Ok(Answer::Error(error)) => Reply::Error(error),
         Err(AnswerError::OtherId) => Reply::Noise(Noise::OtherId),
@@ -195,7 +224,7 @@ fn read_json_rpc<'h>(uid: &Uid, header: impl Fn(&str) -> Option<&'h str>, payloa
 
 /// Any JSON is a result, unless a header says that it is an error.
 fn read_json<'h>(uid: &Uid, header: impl Fn(&str) -> Option<&'h str>, payload: &[u8]) -> Reply {
-    if header(headers::STATUS).and_then(|text| text.parse().ok()) == Some(Status::Error) {
+    if says_error(&header) {
         #[derive(Deserialize)]
         struct Failed {
             error: RpcError,
@@ -222,6 +251,11 @@ fn read_json<'h>(uid: &Uid, header: impl Fn(&str) -> Option<&'h str>, payload: &
         return Reply::Error(error);
     }
     Reply::Result(result)
+}
+
+/// True if a header says that the reply is an error.
+fn says_error<'h>(header: impl Fn(&str) -> Option<&'h str>) -> bool {
+    header(headers::STATUS).and_then(|text| text.parse().ok()) == Some(Status::Error)
 }
 
 fn service_error<'h>(header: impl Fn(&str) -> Option<&'h str>) -> Option<RpcError> {

@@ -3,8 +3,8 @@
 use std::fmt;
 
 use crate::limits::{
-    MAX_DAYS_AHEAD, MAX_DEPTH, MAX_HEADERS, MAX_LABEL, MAX_ORDERING_KEY, MAX_PRIORITY, MAX_TIMEOUT,
-    MAX_TRACESTATE,
+    MAX_BATCH, MAX_DAYS_AHEAD, MAX_DEPTH, MAX_HEADERS, MAX_LABEL, MAX_ORDERING_KEY, MAX_PRIORITY,
+    MAX_TIMEOUT, MAX_TRACESTATE,
 };
 
 /// A value that a column does not take.
@@ -62,6 +62,10 @@ pub enum Rule {
     BodyDepth,
     /// A value that JSON-RPC takes as `params`.
     BodyStructured,
+    /// The protocol of a batch.
+    BatchProtocol,
+    /// The requests of a batch.
+    BatchBody,
     /// A label of a subscriber.
     Label,
     /// W3C Trace Context.
@@ -85,13 +89,17 @@ impl fmt::Display for Rule {
             Self::ExpiresAfterSending => f.write_str("must be later than send_at"),
             Self::HeadersObject => f.write_str("must be a JSON object, and its member request one too"),
             Self::HeadersSize => write!(f, "must be at most {MAX_HEADERS} bytes of JSON text"),
-            Self::RequestType => f.write_str("may ask for no other request.type than single"),
+            Self::RequestType => f.write_str("must have single or batch as its request.type"),
             Self::EventAck => f.write_str("must have true or false as its event.ack"),
             Self::Language => f.write_str("must have a language tag such as ru-RU as its content-language"),
             Self::BodySize { max } => write!(f, "must be at most {max} bytes of JSON text"),
             Self::BodyDepth => write!(f, "must be nested at most {MAX_DEPTH} deep"),
             Self::BodyStructured => {
                 f.write_str("must be a JSON object or array when the protocol is jsonrpc")
+            }
+            Self::BatchProtocol => f.write_str("must be jsonrpc when request.type is batch"),
+            Self::BatchBody => {
+                write!(f, "must be an array of 1 to {MAX_BATCH} objects or arrays when request.type is batch")
             }
             Self::Label => write!(
                 f,

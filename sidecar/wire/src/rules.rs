@@ -11,13 +11,19 @@ use serde_json::value::RawValue;
 use crate::budget::Budget;
 use crate::headers::is_language;
 use crate::identifier;
-use crate::limits::{MAX_DAYS_AHEAD, MAX_DEPTH, MAX_HEADERS, MAX_LABEL, MAX_ORDERING_KEY, MAX_PRIORITY};
+use crate::limits::{
+    MAX_BATCH, MAX_DAYS_AHEAD, MAX_DEPTH, MAX_HEADERS, MAX_LABEL, MAX_ORDERING_KEY, MAX_PRIORITY,
+};
 use crate::protocol::Protocol;
 pub use crate::rule::{Rule, RuleError};
 use crate::shape::Shape;
 use crate::token;
 use crate::trace::TraceParent;
 use crate::tracestate;
+
+/// The types of a request.
+const SINGLE: &str = r#""single""#;
+const BATCH: &str = r#""batch""#;
 
 /// The value, if there is one: `column` must not be null.
 pub fn present<T>(column: &'static str, value: Option<T>) -> Result<T, RuleError> {
@@ -127,7 +133,7 @@ pub fn headers(json: &str) -> Result<(), RuleError> {
     if let Some(request) = known.request {
         let request: KnownRequest<'_> =
             object(request.get()).ok_or(RuleError::hidden(COLUMN, Rule::HeadersObject))?;
-        if request.kind.is_some_and(|kind| kind.get() != r#""single""#) {
+        if request.kind.is_some_and(|kind| !matches!(kind.get(), SINGLE | BATCH)) {
             return Err(RuleError::hidden(COLUMN, Rule::RequestType));
         }
     }
@@ -142,6 +148,28 @@ pub fn headers(json: &str) -> Result<(), RuleError> {
         return Err(RuleError::hidden(COLUMN, Rule::Language));
     }
     Ok(())
+}
+
+/// True if headers, as JSON text, say that the body is a batch of requests.
+pub fn is_batch(headers: &str) -> bool {
+    // Nearly all headers cost a look for the word only.
+    if !headers.contains("batch") {
+        return false;
+    }
+    let request = object(headers).and_then(|known: KnownHeaders<'_>| object(known.request?.get()));
+    request.and_then(|request: KnownRequest<'_>| request.kind).is_some_and(|kind| kind.get() == BATCH)
+}
+
+/// Columns `headers`, `protocol` and `body` together: a batch is an array of bodies for JSON-RPC.
+/// `requests` is their number, and none if the body is no array of objects and arrays.
+pub fn batch(protocol: Protocol, requests: Option<usize>) -> Result<(), RuleError> {
+    if protocol != Protocol::JsonRpc {
+        return Err(RuleError::hidden("protocol", Rule::BatchProtocol));
+    }
+    match requests {
+        Some(1..=MAX_BATCH) => Ok(()),
+        Some(_) | None => Err(RuleError::hidden("body", Rule::BatchBody)),
+    }
 }
 
 /// Column `body`: size and depth. `max` is the setting `tpro.max_body`, or the largest that it can

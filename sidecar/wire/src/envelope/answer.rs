@@ -70,6 +70,24 @@ pub enum NotAnswer {
         "the reply is JSON, but no answer: its error is no object of a whole number code and a text message"
     )]
     Error,
+    /// The reply to a batch is JSON of another kind than an array: an object with a result, text, a
+    /// number, true, false or null.
+    #[error("the reply is JSON, but no JSON-RPC 2.0 answer to a batch: it is {0}, not an array")]
+    BatchKind(&'static str),
+    /// The reply to a batch has more answers than requests were sent, or fewer.
+    #[error("the reply to a batch of {requests} requests has {answers} answers")]
+    BatchLength {
+        /// The requests of the batch.
+        requests: usize,
+        /// The answers that came.
+        answers: usize,
+    },
+    /// The reply to a batch has an answer with an id that was not sent.
+    #[error("the reply to a batch has an answer with an id that no request of the batch has")]
+    BatchId,
+    /// The reply to a batch answers this request twice. The number counts from 1.
+    #[error("the reply to a batch answers its request {0} twice")]
+    BatchTwice(usize),
 }
 
 impl NotAnswer {
@@ -81,9 +99,8 @@ impl NotAnswer {
 
 /// Writes an answer with a result. `result` is JSON text.
 pub fn success(id: &RequestId, result: &str) -> Vec<u8> {
-    let mut payload = answer_head(Some(id), RESULT, result.len());
-    payload.extend_from_slice(result.as_bytes());
-    payload.push(b'}');
+    let mut payload = Vec::with_capacity(length(Some(id), RESULT, result));
+    push_success(&mut payload, id, result);
     payload
 }
 
@@ -91,10 +108,19 @@ pub fn success(id: &RequestId, result: &str) -> Vec<u8> {
 /// the id of the request could not be read.
 pub fn failure(id: Option<&RequestId>, error: &RpcError) -> Vec<u8> {
     let error = error.to_json();
-    let mut payload = answer_head(id, ERROR, error.len());
-    payload.extend_from_slice(error.as_bytes());
-    payload.push(b'}');
+    let mut payload = Vec::with_capacity(length(id, ERROR, &error));
+    push_failure(&mut payload, id, &error);
     payload
+}
+
+/// Writes an answer with a result behind what is there.
+pub(super) fn push_success(payload: &mut Vec<u8>, id: &RequestId, result: &str) {
+    push(payload, Some(id), RESULT, result);
+}
+
+/// Writes an answer with an error behind what is there. `error` is JSON text.
+pub(super) fn push_failure(payload: &mut Vec<u8>, id: Option<&RequestId>, error: &str) {
+    push(payload, id, ERROR, error);
 }
 
 /// Reads the answer to the request with this uid.
@@ -108,34 +134,23 @@ pub fn answer(uid: &Uid, payload: &[u8]) -> Result<Answer, AnswerError> {
     if let Some(result) = written_result(uid, text) {
         return Ok(Answer::Result(result.to_owned()));
     }
-    let members: AnswerMembers<'_> = read_object(text).map_err(|broken| match broken {
-        Broken::NotJson => NotAnswer::not_json(payload),
-        Broken::OtherShape => kind(text).map_or(NotAnswer::Members, NotAnswer::Kind),
-    })?;
-    if members.jsonrpc != "2.0" {
-        return Err(NotAnswer::Members.into());
-    }
-    let id = members.id.ok_or(NotAnswer::Id)?.get();
+    let members = AnswerMembers::read(text)?;
+    let id = members.id()?;
     let ours = names(id, uid)?;
     if !ours && id != "null" {
         return Err(AnswerError::OtherId);
     }
-    let is_null = |member: Option<&RawValue>| member.is_none_or(|member| member.get() == "null");
-    match (members.result, members.error) {
-        (Some(result), error) if is_null(error) => match ours {
-            true => Ok(Answer::Result(result.to_owned())),
-            false => Err(AnswerError::OtherId),
-        },
-        (result, Some(error)) if is_null(result) && !is_null(Some(error)) => {
-            // Read by itself, so that an array is told from an object.
-            match serde_json::from_str(error.get()) {
-                Ok(read) if error.get().starts_with('{') => Ok(Answer::Error(read)),
-                _ => Err(NotAnswer::Error.into()),
-            }
-        }
-        (None, _) => Err(NotAnswer::Neither.into()),
-        (Some(_), _) => Err(NotAnswer::Both.into()),
+    match members.said()? {
+        Said::Result(result) if ours => Ok(Answer::Result(result.to_owned())),
+        Said::Result(_) => Err(AnswerError::OtherId),
+        Said::Error(error) => Ok(Answer::Error(error)),
     }
+}
+
+/// The end of a request, as its answer says it.
+pub(super) enum Said<'a> {
+    Result(&'a RawValue),
+    Error(RpcError),
 }
 
 /// The result of an answer whose text is the one that [`success`] writes. Any other answer is read
@@ -149,7 +164,7 @@ fn written_result<'a>(uid: &Uid, text: &'a str) -> Option<&'a RawValue> {
 }
 
 /// The kind of a JSON text that is no object.
-fn kind(json: &str) -> Option<&'static str> {
+pub(super) fn kind(json: &str) -> Option<&'static str> {
     match json.trim_ascii_start().bytes().next()? {
         b'{' => None,
         b'[' => Some("an array"),
@@ -161,7 +176,7 @@ fn kind(json: &str) -> Option<&'static str> {
 }
 
 #[derive(Deserialize)]
-struct AnswerMembers<'a> {
+pub(super) struct AnswerMembers<'a> {
     #[serde(borrow)]
     jsonrpc: Text<'a>,
     #[serde(default, borrow, deserialize_with = "present")]
@@ -170,6 +185,39 @@ struct AnswerMembers<'a> {
     result: Option<&'a RawValue>,
     #[serde(default, borrow, deserialize_with = "present")]
     error: Option<&'a RawValue>,
+}
+
+impl<'a> AnswerMembers<'a> {
+    /// Reads the members of an answer.
+    pub(super) fn read(text: &'a str) -> Result<Self, NotAnswer> {
+        let members: Self = read_object(text).map_err(|broken| match broken {
+            Broken::NotJson => NotAnswer::not_json(text.as_bytes()),
+            Broken::OtherShape => kind(text).map_or(NotAnswer::Members, NotAnswer::Kind),
+        })?;
+        if members.jsonrpc == "2.0" { Ok(members) } else { Err(NotAnswer::Members) }
+    }
+
+    /// The JSON text of the id.
+    pub(super) fn id(&self) -> Result<&'a str, NotAnswer> {
+        self.id.map(RawValue::get).ok_or(NotAnswer::Id)
+    }
+
+    /// The result or the error.
+    pub(super) fn said(&self) -> Result<Said<'a>, NotAnswer> {
+        let is_null = |member: Option<&RawValue>| member.is_none_or(|member| member.get() == "null");
+        match (self.result, self.error) {
+            (Some(result), error) if is_null(error) => Ok(Said::Result(result)),
+            (result, Some(error)) if is_null(result) && !is_null(Some(error)) => {
+                // Read by itself, so that an array is told from an object.
+                match serde_json::from_str(error.get()) {
+                    Ok(read) if error.get().starts_with('{') => Ok(Said::Error(read)),
+                    _ => Err(NotAnswer::Error),
+                }
+            }
+            (None, _) => Err(NotAnswer::Neither),
+            (Some(_), _) => Err(NotAnswer::Both),
+        }
+    }
 }
 
 /// True if the id of an answer is this uid. `Err` if it is no id at all.
@@ -185,14 +233,17 @@ fn names(id: &str, uid: &Uid) -> Result<bool, AnswerError> {
     }
 }
 
-fn answer_head(id: Option<&RequestId>, member: &str, body: usize) -> Vec<u8> {
-    let id_len = id.map_or(4, RequestId::len);
-    let mut payload = Vec::with_capacity(HEAD.len() + id_len + member.len() + body + 1);
+fn length(id: Option<&RequestId>, member: &str, json: &str) -> usize {
+    HEAD.len() + id.map_or(4, RequestId::len) + member.len() + json.len() + 1
+}
+
+fn push(payload: &mut Vec<u8>, id: Option<&RequestId>, member: &str, json: &str) {
     payload.extend_from_slice(HEAD.as_bytes());
     match id {
-        Some(id) => id.push_to(&mut payload),
+        Some(id) => id.push_to(payload),
         None => payload.extend_from_slice(b"null"),
     }
     payload.extend_from_slice(member.as_bytes());
-    payload
+    payload.extend_from_slice(json.as_bytes());
+    payload.push(b'}');
 }

@@ -11,6 +11,11 @@ use super::request_id::RequestId;
 use crate::error::{RpcError, code};
 use crate::uid::{TEXT_LEN, Uid};
 
+/// The parts of a request as it is written.
+const HEAD: &[u8] = br#"{"jsonrpc":"2.0","id":""#;
+const METHOD: &[u8] = br#"","method":"#;
+const PARAMS: &[u8] = br#","params":"#;
+
 /// A request that was read: `{"jsonrpc":"2.0","id":...,"method":"example.simple","params":{...}}`.
 #[derive(Debug)]
 pub struct Request<'a> {
@@ -25,21 +30,23 @@ pub struct Request<'a> {
 /// Writes a request. `params` is JSON text, an object or an array; when it is empty the member is
 /// left out.
 pub fn request(uid: &Uid, method: &str, params: &str) -> Vec<u8> {
-    const HEAD: &[u8] = br#"{"jsonrpc":"2.0","id":""#;
-    const METHOD: &[u8] = br#"","method":"#;
-    const PARAMS: &[u8] = br#","params":"#;
     let length = HEAD.len() + TEXT_LEN + METHOD.len() + method.len() + 2 + PARAMS.len() + params.len() + 1;
     let mut payload = Vec::with_capacity(length);
+    push_request(&mut payload, uid.encode(&mut [0; TEXT_LEN]), method, params);
+    payload
+}
+
+/// Writes a request behind what is there. The id is text without escapes.
+pub(super) fn push_request(payload: &mut Vec<u8>, id: &str, method: &str, params: &str) {
     payload.extend_from_slice(HEAD);
-    payload.extend_from_slice(uid.encode(&mut [0; TEXT_LEN]).as_bytes());
+    payload.extend_from_slice(id.as_bytes());
     payload.extend_from_slice(METHOD);
-    push_string(&mut payload, method);
+    push_string(payload, method);
     if !params.is_empty() {
         payload.extend_from_slice(PARAMS);
         payload.extend_from_slice(params.as_bytes());
     }
     payload.push(b'}');
-    payload
 }
 
 impl<'a> Request<'a> {
@@ -48,8 +55,11 @@ impl<'a> Request<'a> {
     /// The error is the answer to send, with a null id: [`code::PARSE`] for a payload that is no
     /// JSON, [`code::INVALID_REQUEST`] for JSON that is no request.
     pub fn parse(payload: &'a [u8]) -> Result<Self, RpcError> {
-        let not_json = || RpcError::new(code::PARSE, "the request is not JSON");
-        let text = str::from_utf8(payload).map_err(|_| not_json())?;
+        Self::read(str::from_utf8(payload).map_err(|_| not_json())?)
+    }
+
+    /// Reads a request from text.
+    pub(super) fn read(text: &'a str) -> Result<Self, RpcError> {
         let members: RequestMembers<'a> = read_object(text).map_err(|broken| match broken {
             Broken::NotJson => not_json(),
             Broken::OtherShape => {
@@ -89,8 +99,12 @@ struct RequestMembers<'a> {
     params: Option<&'a RawValue>,
 }
 
-fn invalid(what: &str) -> RpcError {
+pub(super) fn invalid(what: &str) -> RpcError {
     RpcError::new(code::INVALID_REQUEST, what)
+}
+
+pub(super) fn not_json() -> RpcError {
+    RpcError::new(code::PARSE, "the request is not JSON")
 }
 
 fn push_string(payload: &mut Vec<u8>, text: &str) {

@@ -2,7 +2,7 @@
 
 use tpro_wire::error::code;
 use tpro_wire::language::Language;
-use tpro_wire::{NotAnswer, Refusal, Request, RpcError, Target, Version, refusal};
+use tpro_wire::{Batch, NotAnswer, Place, Refusal, Request, RpcError, Target, Version, refusal};
 
 fn in_russian(error: &RpcError) -> String {
     Language::Russian.of_error(error).message.clone()
@@ -67,15 +67,40 @@ fn each_reply_that_is_no_answer_and_each_bad_request_has_a_russian_text() {
         NotAnswer::Neither,
         NotAnswer::Both,
         NotAnswer::Error,
+        NotAnswer::BatchKind("an object"),
+        NotAnswer::BatchKind("text"),
+        NotAnswer::BatchLength { requests: 3, answers: 2 },
+        NotAnswer::BatchId,
+        NotAnswer::BatchTwice(2),
     ];
     for what in kinds.into_iter().chain(others) {
         let text = in_russian(&RpcError::new(code::BAD_REPLY, what.to_string()));
         assert!(is_russian(&text) && !text.contains("an array"), "{what}: {text}");
     }
+    for payload in ["[]", "[1]", r#"[{"jsonrpc":"2.0","method":"a.b"}]"#] {
+        let error = Batch::parse(payload.as_bytes()).expect_err("is no batch");
+        assert!(is_russian(&in_russian(&error)) && !in_russian(&error).contains("request "), "{error}");
+    }
     for payload in ["{", "[]", r#"{"jsonrpc":"1.0","method":"a.b"}"#] {
         let error = Request::parse(payload.as_bytes()).expect_err("is no request");
         assert!(is_russian(&in_russian(&error)), "{error}");
     }
+}
+
+#[test]
+fn the_place_in_a_batch_stands_before_the_text_of_tpro_and_of_a_service() {
+    let place = Place { index: 1, count: 3 };
+    for (error, text) in [
+        (RpcError::new(code::INTERNAL, "internal error"), "запрос 2 из 3: внутренняя ошибка"),
+        (RpcError::new(code::INVALID_PARAMS, "field login is missing"), "запрос 2 из 3: нет поля login"),
+        (RpcError::new(7, "no more seats: none"), "запрос 2 из 3: no more seats: none"),
+    ] {
+        let error = place.error(&error);
+        assert_eq!((in_russian(&error).as_str(), error.code), (text, error.code));
+        assert_eq!(*Language::English.of_error(&error), error);
+    }
+    let other = RpcError::new(code::BATCH, "request 2 of 3 failed, and its whole batch with it");
+    assert_eq!(in_russian(&other), "запрос 2 из 3 не выполнен, а с ним и весь пакет");
 }
 
 #[test]

@@ -1,6 +1,8 @@
 //! What the wire takes and what it refuses, from outside: one module a noun.
 
 mod answer;
+mod batch;
+mod batch_answer;
 mod budget;
 mod error;
 mod go;

@@ -1,5 +1,5 @@
 use proptest::prelude::*;
-use tpro_wire::limits::{MAX_BODY, MAX_DEPTH, MAX_HEADERS};
+use tpro_wire::limits::{MAX_BATCH, MAX_BODY, MAX_DEPTH, MAX_HEADERS};
 use tpro_wire::rules::{self, Rule, RuleError};
 use tpro_wire::shape::Shape;
 use tpro_wire::{Protocol, Target};
@@ -89,6 +89,7 @@ fn headers_are_an_object_with_what_tpro_knows_in_order() {
         r#"{"request": {}}"#,
         r#"{"request": null, "content-language": null}"#,
         r#"{"request": {"type": "single", "more": [1]}}"#,
+        r#"{"request": {"type": "batch"}}"#,
         r#"{"content-language": "en"}"#,
         r#"{"x": {"y": [1, 2, {"z": "\u0041"}]}}"#,
     ] {
@@ -103,7 +104,7 @@ fn headers_are_an_object_with_what_tpro_knows_in_order() {
         (r#"{"request": []}"#, Rule::HeadersObject),
         (r#"{"request": ["single"]}"#, Rule::HeadersObject),
         (r#"{"request": "single"}"#, Rule::HeadersObject),
-        (r#"{"request": {"type": "batch"}}"#, Rule::RequestType),
+        (r#"{"request": {"type": "many"}}"#, Rule::RequestType),
         (r#"{"request": {"type": ""}}"#, Rule::RequestType),
         (r#"{"request": {"type": 1}}"#, Rule::RequestType),
         (r#"{"content-language": ""}"#, Rule::Language),
@@ -116,6 +117,30 @@ fn headers_are_an_object_with_what_tpro_knows_in_order() {
     let sized = |bytes: usize| format!(r#"{{"a":"{}"}}"#, "x".repeat(bytes - 8));
     assert_eq!(rules::headers(&sized(MAX_HEADERS)), Ok(()));
     assert_eq!(broken(rules::headers(&sized(MAX_HEADERS + 1))), ("headers", Rule::HeadersSize));
+}
+
+#[test]
+fn a_batch_is_an_array_of_bodies_for_json_rpc() {
+    for json in [r#"{"request": {"type": "batch"}}"#, r#"{"x": 1, "request": {"y": [], "type": "batch"}}"#] {
+        assert!(rules::is_batch(json), "{json}");
+    }
+    for json in [
+        "{}",
+        r#"{"request": {"type": "single"}}"#,
+        r#"{"request": {"kind": "batch"}}"#,
+        r#"{"request": ["batch"]}"#,
+        r#"{"request": null, "type": "batch"}"#,
+        r#""batch""#,
+        "no JSON, and a batch",
+    ] {
+        assert!(!rules::is_batch(json), "{json}");
+    }
+    assert_eq!(rules::batch(Protocol::JsonRpc, Some(1)), Ok(()));
+    assert_eq!(rules::batch(Protocol::JsonRpc, Some(MAX_BATCH)), Ok(()));
+    for requests in [None, Some(0), Some(MAX_BATCH + 1)] {
+        assert_eq!(broken(rules::batch(Protocol::JsonRpc, requests)), ("body", Rule::BatchBody));
+    }
+    assert_eq!(broken(rules::batch(Protocol::Json, Some(1))), ("protocol", Rule::BatchProtocol));
 }
 
 #[test]

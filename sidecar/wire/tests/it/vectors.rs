@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use serde::Deserialize;
 use serde_json::{Value, json};
-use tpro_wire::envelope::request;
-use tpro_wire::reply::{Reply, read};
+use tpro_wire::envelope::{batch, request};
+use tpro_wire::reply::{Reply, read, read_batch};
 use tpro_wire::{Protocol, Refusal, ReplyPrefix, RequestHeaders, Target, Uid};
 
 #[derive(Deserialize)]
@@ -21,6 +21,8 @@ struct RequestVector {
     name: String,
     target: String,
     protocol: String,
+    #[serde(default)]
+    batch: bool,
     body: String,
     headers: BTreeMap<String, String>,
     reply: String,
@@ -32,6 +34,8 @@ struct RequestVector {
 struct ReplyVector {
     name: String,
     protocol: String,
+    /// The number of requests, if it replies to a batch.
+    requests: Option<usize>,
     status: Option<u16>,
     #[serde(default)]
     headers: BTreeMap<String, String>,
@@ -48,7 +52,9 @@ fn vectors() -> (Uid, Vectors) {
 fn a_request_is_written_and_read_as_the_examples_have_it() {
     let (uid, vectors) = vectors();
     assert!(vectors.requests.len() >= 3);
-    for RequestVector { name, target, protocol, body, headers, reply, payload } in vectors.requests {
+    for RequestVector { name, target, protocol, batch: is_batch, body, headers, reply, payload } in
+        vectors.requests
+    {
         let target = Target::parse(&target).unwrap();
         let read =
             RequestHeaders::read(headers.iter().map(|(header, value)| (header.as_str(), value.as_str())));
@@ -61,6 +67,7 @@ fn a_request_is_written_and_read_as_the_examples_have_it() {
         let asked = target.subject().split('.').nth(1).unwrap();
         assert_eq!(prefix.subject(asked, &uid, read.attempt), reply, "{name}");
         let ours = match read.protocol {
+            Protocol::JsonRpc if is_batch => batch(&uid, target.method(), &body).expect("is a batch").0,
             Protocol::JsonRpc => request(&uid, target.method(), &body),
             Protocol::Json => body.into_bytes(),
         };
@@ -72,11 +79,19 @@ fn a_request_is_written_and_read_as_the_examples_have_it() {
 fn a_reply_means_what_the_examples_say() {
     let (uid, vectors) = vectors();
     assert!(vectors.replies.len() >= 15);
-    for ReplyVector { name, protocol, status, headers, payload, means } in vectors.replies {
+    for ReplyVector { name, protocol, requests, status, headers, payload, means } in vectors.replies {
         let protocol = protocol.parse().unwrap();
         let header = |name: &str| headers.get(name).map(String::as_str);
-        let seen = match read(&uid, protocol, status, header, payload.as_bytes()) {
+        let payload = payload.as_bytes();
+        let reply = match requests {
+            Some(requests) => read_batch(&uid, requests, status, header, payload),
+            None => read(&uid, protocol, status, header, payload),
+        };
+        let seen = match reply {
             Reply::Result(result) => json!({"result": result.get()}),
+            Reply::Error(error) if means["message"].is_string() => {
+                json!({"error": error.code, "message": error.message})
+            }
             Reply::Error(error) => json!({"error": error.code}),
             Reply::Unreadable(_) => json!("unreadable"),
             Reply::Refused(Refusal::NoResponders | Refusal::Overloaded | Refusal::Unsupported(_)) => {
