@@ -128,7 +128,9 @@ impl<S> Ctx<S> {
     /// while one waits on another service.
     ///
     /// It is committed when the handler returns `Ok`, and rolled back when it returns an error. In
-    /// the default way it commits together with the outcome, so that its effects happen once.
+    /// the default way it commits together with the outcome, so that its effects happen once. All
+    /// requests of a batch work in one transaction: it is begun for the first of them that wants
+    /// one, and stays open while the others call.
     ///
     /// ```
     /// # use tpro_service as tpro_sidecar;
@@ -144,6 +146,9 @@ impl<S> Ctx<S> {
     /// ```
     pub async fn tx(self) -> Result<Tx<S>, QueryError> {
         let scope = self.0;
+        if let Some(statements) = scope.open_tx() {
+            return Ok(Tx::typed(Tx::new(scope, statements)));
+        }
         let left = scope.deadline.saturating_duration_since(tokio::time::Instant::now());
         let statements =
             Statements::begin_entered(&scope.app, scope.priority, scope.span, left, INBOX_PATIENCE).await?;
@@ -151,7 +156,8 @@ impl<S> Ctx<S> {
     }
 
     /// The identity of the message. It stays the same in every run, and so it is the key by which
-    /// effects outside the database can be done once.
+    /// effects outside the database can be done once. All requests of a batch have the uid of their
+    /// message.
     pub fn uid(&self) -> Uid {
         self.0.uid
     }

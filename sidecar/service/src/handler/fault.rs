@@ -6,7 +6,7 @@ use deadpool_postgres::PoolError;
 use serde::Serialize;
 use serde_json::value::RawValue;
 use tpro_runtime::db;
-use tpro_wire::{RpcError, error::code};
+use tpro_wire::{Place, RpcError, error::code};
 
 /// The text of an error that the caller sees nothing of.
 const INTERNAL: &str = "internal error";
@@ -25,7 +25,11 @@ const LONGEST: u32 = 86_400;
 /// It is not itself a [`std::error::Error`]: only so can every error become one by `?`.
 #[derive(Debug)]
 #[must_use = "a fault has an effect only where a handler returns it"]
-pub struct Fault(Kind);
+pub struct Fault {
+    kind: Kind,
+    /// The place of the request that has ended with it, if that is one of a batch.
+    place: Option<Place>,
+}
 
 #[derive(Debug)]
 enum Kind {
@@ -39,6 +43,10 @@ enum Kind {
 }
 
 impl Fault {
+    fn of(kind: Kind) -> Self {
+        Self { kind, place: None }
+    }
+
     /// An error that the caller sees. Take a code outside -32768 to -32000, which JSON-RPC
     /// reserves. The text is one sentence, and repeats no value of the body: the caller has it, and
     /// logs must not.
@@ -51,7 +59,7 @@ impl Fault {
     /// assert_eq!((fault.code(), fault.message()), (7, "no more seats"));
     /// ```
     pub fn new(code: i64, text: impl Into<String>) -> Self {
-        Self(Kind::Told(RpcError::new(code, text)))
+        Self::of(Kind::Told(RpcError::new(code, text)))
     }
 
     /// The body does not fit: [`code::INVALID_PARAMS`], with the field's name as data
@@ -70,7 +78,7 @@ impl Fault {
     /// assert_eq!((fault.code(), fault.message()), (-32603, "internal error"));
     /// ```
     pub fn internal(text: impl Into<String>) -> Self {
-        Self(Kind::Internal(text.into().into()))
+        Self::of(Kind::Internal(text.into().into()))
     }
 
     /// Not now: the message is to be sent again after so many seconds, and not before. 0 counts as
@@ -97,13 +105,13 @@ impl Fault {
     pub fn retry_after(seconds: u32) -> Self {
         let seconds = seconds.clamp(1, LONGEST);
         let text = format!("the service asks for another try in {seconds} s");
-        Self(Kind::Later(Duration::from_secs(seconds.into()), RpcError::new(code::LATER, text)))
+        Self::of(Kind::Later(Duration::from_secs(seconds.into()), RpcError::new(code::LATER, text)))
     }
 
     /// The error that the caller sees at last, where the budget does not suffice for another try.
     /// It has an effect on [`Fault::retry_after`] only.
     pub fn at_last(mut self, code: i64, text: impl Into<String>) -> Self {
-        if let Kind::Later(_, error) = &mut self.0 {
+        if let Kind::Later(_, error) = &mut self.kind {
             (error.code, error.message) = (code, text.into());
         }
         self
@@ -111,13 +119,13 @@ impl Fault {
 
     /// Passes on an error that another service has answered.
     pub fn pass_on(error: RpcError) -> Self {
-        Self(Kind::Told(error))
+        Self::of(Kind::Told(error))
     }
 
     /// Adds data for the caller; on an internal error it has no effect. Data that is no JSON is
     /// left out.
     pub fn data(mut self, data: impl Serialize) -> Self {
-        if let Kind::Told(error) | Kind::Later(_, error) = &mut self.0 {
+        if let Kind::Told(error) | Kind::Later(_, error) = &mut self.kind {
             error.data = serde_json::to_string(&data).ok().and_then(|json| RawValue::from_string(json).ok());
         }
         self
@@ -125,7 +133,7 @@ impl Fault {
 
     /// The code the caller sees.
     pub fn code(&self) -> i64 {
-        match &self.0 {
+        match &self.kind {
             Kind::Told(error) | Kind::Later(_, error) => error.code,
             Kind::Internal(_) => code::INTERNAL,
         }
@@ -133,15 +141,26 @@ impl Fault {
 
     /// The text the caller sees.
     pub fn message(&self) -> &str {
-        match &self.0 {
+        match &self.kind {
             Kind::Told(error) | Kind::Later(_, error) => &error.message,
             Kind::Internal(_) => INTERNAL,
         }
     }
 
+    /// This fault of a request in a batch.
+    pub(crate) fn at(mut self, place: Place) -> Self {
+        self.place = Some(place);
+        self
+    }
+
+    /// The place of the request that has ended with it, if that is one of a batch.
+    pub(crate) fn place(&self) -> Option<Place> {
+        self.place
+    }
+
     /// The error that only our log may see.
     pub(crate) fn cause(&self) -> Option<&(dyn Error + 'static)> {
-        match &self.0 {
+        match &self.kind {
             Kind::Told(_) | Kind::Later(..) => None,
             Kind::Internal(error) => Some(&**error),
         }
@@ -149,7 +168,7 @@ impl Fault {
 
     /// The time after which the message is to be sent again, if the handler wants that.
     pub(crate) fn later(&self) -> Option<Duration> {
-        match &self.0 {
+        match &self.kind {
             Kind::Later(after, _) => Some(*after),
             Kind::Told(_) | Kind::Internal(_) => None,
         }
@@ -181,11 +200,15 @@ impl Fault {
         })
     }
 
-    /// The error that the caller sees.
+    /// The error that the caller sees. One of a batch says its place.
     pub(crate) fn into_error(self) -> RpcError {
-        match self.0 {
+        let error = match self.kind {
             Kind::Told(error) | Kind::Later(_, error) => error,
             Kind::Internal(_) => RpcError::new(code::INTERNAL, INTERNAL),
+        };
+        match self.place {
+            Some(place) => place.error(&error),
+            None => error,
         }
     }
 }
@@ -193,7 +216,7 @@ impl Fault {
 /// Any error is an internal one, those of `anyhow` and `Box<dyn Error + Send + Sync>` included.
 impl<E: Into<Box<dyn Error + Send + Sync>>> From<E> for Fault {
     fn from(error: E) -> Self {
-        Self(Kind::Internal(error.into()))
+        Self::of(Kind::Internal(error.into()))
     }
 }
 

@@ -18,6 +18,7 @@
 //! The types say that a transaction cannot call, and no check is needed. Were a call possible, A ->
 //! B -> A would wait for connections that its own first half holds.
 
+pub(crate) mod batch;
 pub(crate) mod body;
 mod call;
 mod call_error;

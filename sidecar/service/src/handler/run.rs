@@ -43,7 +43,8 @@ pub(crate) async fn run<R>(
     }
 }
 
-fn panicked(panic: &(dyn Any + Send)) -> Fault {
+/// The fault of a handler that has panicked.
+pub(super) fn panicked(panic: &(dyn Any + Send)) -> Fault {
     let text = panic
         .downcast_ref::<&str>()
         .copied()

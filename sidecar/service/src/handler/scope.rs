@@ -86,6 +86,11 @@ impl Scope {
         *self.tx.lock().unwrap_or_else(PoisonError::into_inner) = Some(tx);
     }
 
+    /// The transaction that an earlier request of the batch has begun.
+    pub(crate) fn open_tx(&self) -> Option<Arc<Statements>> {
+        self.tx.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
     /// The transaction, to be ended.
     pub(crate) fn take_tx(&self) -> Option<Arc<Statements>> {
         self.tx.lock().unwrap_or_else(PoisonError::into_inner).take()

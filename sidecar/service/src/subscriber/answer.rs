@@ -14,7 +14,7 @@ use tpro_wire::{ReplyState, RpcError, Status, envelope, error::code, headers};
 
 use super::{
     later::Later,
-    request::{Back, Form},
+    request::{Back, Form, MISMATCH},
 };
 use crate::handler::outcome::Outcome;
 use crate::host::Host;
@@ -25,7 +25,8 @@ const LATELY_MS: u64 = 60_000;
 /// The headers of replies, made once.
 pub(super) struct ReplyHeaders {
     answer: Block,
-    json_error: Block,
+    /// With the word that the reply is an error, where its payload does not say that.
+    failed: Block,
     working: Block,
     overloaded: Block,
     stale: Block,
@@ -50,7 +51,7 @@ impl ReplyHeaders {
         unsupported.add(headers::VERSIONS, &version::understood().to_string());
         Self {
             answer: with(headers::STATUS, ""),
-            json_error: with(headers::STATUS, Status::Error.as_str()),
+            failed: with(headers::STATUS, Status::Error.as_str()),
             working: with(headers::STATE, ReplyState::Working.as_str()),
             overloaded: with(headers::STATE, ReplyState::Overloaded.as_str()),
             stale: with(headers::STATE, ReplyState::Stale.as_str()),
@@ -87,10 +88,21 @@ impl ReplyHeaders {
             }
             // Without an id there is a request that could not be read, and so no result.
             (Form::JsonRpc(None), Outcome::Result(_)) => return None,
+            (Form::Batch(ids), Outcome::Result(results)) => match envelope::successes(ids, results) {
+                Some(payload) => (&self.answer, payload.into()),
+                // It is the outcome of another number of requests.
+                None => {
+                    let error = RpcError::new(code::INVALID_REQUEST, MISMATCH);
+                    (&self.failed, envelope::failures(ids, &error, back.language).into())
+                }
+            },
+            (Form::Batch(ids), Outcome::Error(error)) => {
+                (&self.failed, envelope::failures(ids, error, back.language).into())
+            }
             (Form::Json, Outcome::Result(result)) => (&self.answer, result.as_bytes().into()),
             (Form::Json, Outcome::Error(error)) => {
                 let error = back.language.of_error(error);
-                (&self.json_error, format!(r#"{{"error":{}}}"#, error.to_json()).into_bytes().into())
+                (&self.failed, format!(r#"{{"error":{}}}"#, error.to_json()).into_bytes().into())
             }
         };
         Some((headers, payload))

@@ -101,7 +101,7 @@ async fn handle(serving: &Serving, work: &mut Work<'_>, handler: &Erased<Ctx, St
     let mut tries = Tries::new();
     loop {
         let scope = serving.scope(work);
-        let running = async { handler(Ctx::new(scope.clone()), work.params).await };
+        let running = work.handle(handler, || Ctx::new(scope.clone()), serving.app.reply_max());
         let ended = run(running, work.origin.deadline, &serving.stop).await;
         let tx = scope.take_tx();
         let result = match ended {

@@ -1,11 +1,21 @@
 //! A message, read: its question, and the way of its answer.
 
+use std::{borrow::Cow, sync::Arc};
+
 use serde_json::value::RawValue;
 use tpro_runtime::nats::{Block, Message};
-use tpro_wire::{Language, Protocol, Request, RequestHeaders, RequestId, RpcError, Target, error::code};
+use tpro_wire::{
+    Batch, Language, Protocol, Request, RequestHeaders, RequestId, RpcError, Target, envelope, error::code,
+};
+
+use crate::handler::batch::Bodies;
 
 /// `<entity>.<method_name>`, two tokens of 100 letters.
 const LONGEST_METHOD: usize = 201;
+
+/// The answer to another question under a uid that is known.
+pub(super) const MISMATCH: &str =
+    "another request was taken under this uid: its target, its sender, its key or its params differ";
 
 /// The subject and the form of an answer.
 #[derive(Clone)]
@@ -40,16 +50,28 @@ impl Back {
 pub(super) enum Form {
     /// JSON-RPC, under this id. Without an id it could not be read, and null is answered.
     JsonRpc(Option<RequestId>),
+    /// JSON-RPC, an answer for each request of a batch under its id.
+    Batch(Arc<[RequestId]>),
     /// The result as it is; an error as `{"error":...}` with a header that says so.
     Json,
+}
+
+impl Form {
+    /// Bytes that the answers to a batch need beside their results.
+    pub(super) fn room(&self) -> usize {
+        match self {
+            Self::Batch(ids) => envelope::room(ids),
+            Self::JsonRpc(_) | Self::Json => 0,
+        }
+    }
 }
 
 /// The question of a message.
 pub(super) struct Asked<'m> {
     /// The method that was asked for; `None` if no method can have that name.
     pub(super) method: &'m str,
-    /// The body, JSON text.
-    pub(super) params: &'m str,
+    /// The body, or those of a batch.
+    pub(super) params: Bodies<'m>,
 }
 
 /// The methods that a message may ask for.
@@ -79,27 +101,48 @@ pub(super) fn read<'m>(
             return (back, Err(unknown(of_subject.unwrap_or("?"))));
         };
         let asked = match serde_json::from_slice::<&RawValue>(message.payload()) {
-            Ok(params) => Ok(Asked { method, params: params.get() }),
+            Ok(params) => Ok(Asked { method, params: Bodies::One(params.get()) }),
             Err(_) => Err(RpcError::new(code::PARSE, "the request is not JSON")),
         };
         return (back, asked);
     }
-    let request = match Request::parse(message.payload()) {
-        Ok(request) => request,
+    let enveloped = match envelope::is_batch(message.payload()) {
+        true => Enveloped::of_batch(message.payload()),
+        false => Enveloped::of_request(message.payload()),
+    };
+    let Enveloped { form, method, params } = match enveloped {
+        Ok(enveloped) => enveloped,
         Err(error) => return (back_to(Form::JsonRpc(None)), Err(error)),
     };
     // A request without an id is a notification, and never answered.
-    let to = request.id.is_some().then(|| message.clone());
-    let back = Back { to, form: Form::JsonRpc(request.id), language };
-    if !methods.knows(&request.method) {
-        return (back, Err(unknown(&request.method)));
+    let to = (!matches!(form, Form::JsonRpc(None))).then(|| message.clone());
+    let back = Back { to, form, language };
+    if !methods.knows(&method) {
+        return (back, Err(unknown(&method)));
     }
     // Permissions are given for subjects, so the subject decides; the envelope must agree.
     match of_subject {
-        Some(method) if method == request.method => {
-            (back, Ok(Asked { method, params: request.params.get() }))
-        }
+        Some(of_subject) if of_subject == method => (back, Ok(Asked { method: of_subject, params })),
         _ => (back, Err(RpcError::new(code::INVALID_REQUEST, "the method is not the one of the subject"))),
+    }
+}
+
+/// The question in an envelope of JSON-RPC.
+struct Enveloped<'m> {
+    form: Form,
+    method: Cow<'m, str>,
+    params: Bodies<'m>,
+}
+
+impl<'m> Enveloped<'m> {
+    fn of_request(payload: &'m [u8]) -> Result<Self, RpcError> {
+        let Request { id, method, params } = Request::parse(payload)?;
+        Ok(Self { form: Form::JsonRpc(id), method, params: Bodies::One(params.get()) })
+    }
+
+    fn of_batch(payload: &'m [u8]) -> Result<Self, RpcError> {
+        let Batch { ids, method, params } = Batch::parse(payload)?;
+        Ok(Self { form: Form::Batch(ids.into()), method, params: Bodies::Batch(params) })
     }
 }
 
@@ -141,7 +184,7 @@ mod tests {
         let target = Target::parse(subject).ok();
         let headers = RequestHeaders { protocol, ..RequestHeaders::default() };
         let (_, asked) = read(&message, target.as_ref(), &headers, "analytic", &One);
-        asked.map(|asked| asked.params.to_owned()).map_err(|error| (error.code, error.message))
+        asked.map(|asked| asked.params.text().into_owned()).map_err(|error| (error.code, error.message))
     }
 
     #[test]
@@ -167,6 +210,39 @@ mod tests {
             ask("tpro.analytic.short", r#"{"jsonrpc":"2.0","id":1,"method":"short"}"#).unwrap_err().0,
             code::METHOD_NOT_FOUND
         );
+    }
+
+    #[test]
+    fn a_batch_asks_for_the_method_of_its_subject_and_has_an_answer_for_each_id() {
+        let good = "tpro.analytic.example.simple";
+        let one = |id: &str, method: &str, params: &str| {
+            format!(r#"{{"jsonrpc":"2.0","id":{id},"method":"{method}","params":{params}}}"#)
+        };
+        let batch = |requests: &[String]| format!(" [{}] ", requests.join(" ,"));
+        let two =
+            batch(&[one("1", "example.simple", r#"{"a": 1.50}"#), one("\"x\"", "example.simple", "[2]")]);
+        assert_eq!(code_of(good, &two, Protocol::JsonRpc), Ok(r#"[{"a": 1.50},[2]]"#.to_owned()));
+        let message = message(good, &two);
+        let (back, _) = read(&message, None, &RequestHeaders::default(), "analytic", &One);
+        let Form::Batch(ids) = &back.form else { panic!("is a batch") };
+        assert_eq!(ids.iter().map(ToString::to_string).collect::<Vec<_>>(), ["1", "\"x\""]);
+        assert!(back.subject() == Some("back") && back.form.room() > 400);
+        // Without its header it would be a body.
+        assert_eq!(code_of(good, &two, Protocol::Json), Ok(two.trim().to_owned()));
+
+        let ask = |requests: &[String]| code_of(good, &batch(requests), Protocol::JsonRpc).unwrap_err();
+        let simple = one("1", "example.simple", "{}");
+        let text = "request 2 of 2: all requests of a batch must have the same method";
+        let mixed = ask(&[simple.clone(), one("2", "example.other", "{}")]);
+        assert_eq!(mixed, (code::INVALID_REQUEST, text.to_owned()));
+        let other = ask(&[one("1", "example.other", "{}")]);
+        assert_eq!(other, (code::INVALID_REQUEST, "the method is not the one of the subject".to_owned()));
+        assert_eq!(ask(&[one("1", "nope.simple", "{}")]).0, code::METHOD_NOT_FOUND);
+        let text = "a batch has 1 to 1000 requests, not 0";
+        assert_eq!(ask(&[]), (code::INVALID_REQUEST, text.to_owned()));
+        let silent = r#"{"jsonrpc":"2.0","method":"example.simple"}"#.to_owned();
+        let text = "request 2 of 2: a request of a batch must have an id";
+        assert_eq!(ask(&[simple, silent]), (code::INVALID_REQUEST, text.to_owned()));
     }
 
     #[test]

@@ -16,7 +16,7 @@ use super::{
     at_once::AtOnce,
     later::Later,
     method_counts::MethodCounts,
-    request::Back,
+    request::{Back, MISMATCH},
     sql_methods::SqlMethods,
     work::{Work, mark},
 };
@@ -35,9 +35,6 @@ use crate::{
 
 /// The longest wait of a suspect for another one: it keeps a handler's place meanwhile.
 const SUSPECT_PATIENCE: Duration = Duration::from_secs(1);
-/// The answer to another question under a uid that is known.
-const MISMATCH: &str =
-    "another request was taken under this uid: its target, its sender, its key or its params differ";
 
 /// The state that all messages of a copy share.
 pub(super) struct Serving {
@@ -242,7 +239,8 @@ impl Serving {
                         message.id = %work.origin.uid,
                         trace.id = %work.span.context().trace_id_hex(),
                         tpro.target = %work.origin.target,
-                        "the handler failed: {}",
+                        "the handler failed{}: {}",
+                        fault.place().map_or_else(String::new, |place| format!(" at {place}")),
                         describe(cause)
                     );
                 }

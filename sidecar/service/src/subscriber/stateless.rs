@@ -57,7 +57,7 @@ async fn tries(serving: &Serving, work: &mut Work<'_>, handler: &Erased<Ctx, Str
     let mut tries = None;
     loop {
         let scope = serving.scope(work);
-        let running = async { handler(Ctx::new(scope.clone()), work.params).await };
+        let running = work.handle(handler, || Ctx::new(scope.clone()), serving.app.reply_max());
         let next = match run(running, work.origin.deadline, &serving.stop).await {
             Ended::Done(mut result) => {
                 let mut again = false;

@@ -217,7 +217,7 @@ async fn one_try(
     }
     *ran = true;
     let scope = serving.scope(work);
-    let running = async { handler(Tx::new(scope.clone(), tx.clone()), work.params).await };
+    let running = work.handle(handler, || Tx::new(scope.clone(), tx.clone()), app.reply_max());
     let result = match run(running, work.origin.deadline, &serving.stop).await {
         Ended::Done(result) => result,
         // The transaction is not ended but thrown away with its connection, on which a statement

@@ -11,7 +11,7 @@ use tpro_wire::{Priority, TraceParent};
 
 use super::{method_counts::MethodCounts, request::Back};
 use crate::{
-    handler::{limits::Retry, outcome::Outcome, scope::Origin},
+    handler::{Fault, batch, batch::Bodies, limits::Retry, outcome::Outcome, scope::Origin, way::Erased},
     inbox::{command::Accept, question::Question},
 };
 
@@ -22,7 +22,7 @@ const LONGEST_BACK_OFF: Duration = Duration::from_secs(60);
 pub(super) struct Work<'m> {
     pub(super) origin: Origin,
     pub(super) back: Back,
-    pub(super) params: &'m str,
+    pub(super) params: Bodies<'m>,
     /// The message that holds them.
     pub(super) message: &'m Message,
     /// Made when the inbox is asked: a stateless handler needs none.
@@ -56,6 +56,16 @@ impl Work<'_> {
         self.origin.headers.source.is_some() && self.back.subject().is_some()
     }
 
+    /// Runs the handler for its body, or for each one of a batch. The answer can carry `most` bytes.
+    pub(super) async fn handle<C>(
+        &self,
+        handler: &Erased<C, String>,
+        context: impl Fn() -> C,
+        most: usize,
+    ) -> Result<String, Fault> {
+        batch::handle(handler, context, &self.params, most.saturating_sub(self.back.form.room())).await
+    }
+
     /// The pause before the next retry of its method; none if there are no more.
     pub(super) fn next_retry(&mut self) -> Option<Duration> {
         let retries = self.retries.as_mut()?;
@@ -76,7 +86,7 @@ impl Work<'_> {
         self.question.get_or_init(|| {
             let Origin { uid, target, headers, .. } = &self.origin;
             let (reply, payload) = (self.back.subject(), self.message.payload_bytes());
-            Arc::new(Question::new(*uid, headers, target, reply, &payload, self.params))
+            Arc::new(Question::new(*uid, headers, target, reply, &payload, &self.params.text()))
         })
     }
 
