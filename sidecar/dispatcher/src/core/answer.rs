@@ -31,9 +31,11 @@ pub enum Reply {
 pub fn read(row: &Published, message: &Incoming<'_>) -> Reply {
     let header = |name: &str| message.header(name);
     let by = || reply::responder(header).map(str::to_owned);
-    let said = match row.is_acked {
-        true => reply::read_ack(message.status, message.payload),
-        false => reply::read(&row.uid, row.protocol, message.status, header, message.payload),
+    let (uid, status, payload) = (&row.uid, message.status, message.payload);
+    let said = match row.requests {
+        _ if row.is_acked => reply::read_ack(status, payload),
+        Some(requests) => reply::read_batch(uid, requests, status, header, payload),
+        None => reply::read(uid, row.protocol, status, header, payload),
     };
     match said {
         Said::Result(result) => Reply::Answer(Outcome::ok(Box::<str>::from(result).into(), by())),

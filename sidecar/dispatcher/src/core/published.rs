@@ -28,6 +28,8 @@ pub struct Published {
     pub budget: Budget,
     /// It is an event that a stream is to keep: the reply is the acknowledgement of the stream.
     pub is_acked: bool,
+    /// The number of its requests, if it is a batch.
+    pub requests: Option<usize>,
     /// By the database's clock.
     pub created_at: SystemTime,
     /// The milliseconds before it expires, measured by the database when it was read; negative

@@ -1,5 +1,6 @@
 //! The core as a whole, driven by hand: inputs in, actions out.
 
+mod batches;
 mod belts;
 mod events;
 mod forwards;
@@ -251,6 +252,7 @@ fn row(id: i64, seconds: i32) -> Row {
         protocol: Protocol::JsonRpc,
         budget: Budget::from_seconds(seconds).expect("is a budget"),
         is_acked: false,
+        requests: None,
         created_at: SystemTime::UNIX_EPOCH,
         expires_in: None,
         traceparent: TraceParent::root([1; 24], false),

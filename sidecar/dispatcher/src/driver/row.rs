@@ -13,6 +13,7 @@ use tpro_wire::{
     limits::ACK_SECONDS,
     priority::Priority,
     protocol::Protocol,
+    rules,
     target::Target,
     trace::{parent_in_tracestate, tracestate_without_parent},
     uid::Uid,
@@ -133,9 +134,16 @@ fn content(
     let timeout: i32 = row.try_get(column::TIMEOUT)?;
     let seconds = if is_acked && timeout == 0 { ACK_SECONDS } else { timeout };
     let Ok(budget) = Budget::from_seconds(seconds) else { return broken(Some(uid), "timeout") };
-    let payload = match protocol {
-        Protocol::JsonRpc => Bytes::from(envelope::request(&uid, target.method(), body)),
-        Protocol::Json => Bytes::copy_from_slice(body.as_bytes()),
+    let (payload, requests) = match protocol {
+        Protocol::JsonRpc if rules::is_batch(headers) => {
+            let Some((batch, requests)) = envelope::batch(&uid, target.method(), body) else {
+                return broken(Some(uid), "body");
+            };
+            (Bytes::from(batch), Some(requests))
+        }
+        Protocol::JsonRpc => (Bytes::from(envelope::request(&uid, target.method(), body)), None),
+        Protocol::Json if rules::is_batch(headers) => return broken(Some(uid), "protocol"),
+        Protocol::Json => (Bytes::copy_from_slice(body.as_bytes()), None),
     };
     Ok(Content::Whole(Box::new(Published {
         id: row.try_get(column::ID)?,
@@ -144,6 +152,7 @@ fn content(
         protocol,
         budget,
         is_acked,
+        requests,
         created_at: row.try_get(column::CREATED_AT)?,
         expires_in: row.try_get(column::EXPIRES_IN)?,
         traceparent,

@@ -67,6 +67,7 @@ fn published(message: &postgres::Message, at: Time) -> Published {
         protocol: Protocol::JsonRpc,
         budget: Budget::from_seconds(message.timeout).expect("is a budget"),
         is_acked: false,
+        requests: None,
         created_at: wall(message.created_at),
         expires_in: message.expires_at.map(|expires| left(expires, at)),
         traceparent: TraceParent::root([1; 24], false),
