@@ -190,7 +190,16 @@ fn hint(rule: Rule) -> Option<&'static str> {
             "With {\"event\": {\"ack\": true}} a message is settled when a stream of JetStream has acknowledged it.",
         ),
         Rule::Timeout => Some("0 makes the message an event, which nobody answers."),
-        Rule::RequestType => Some("Requests in batches are to come."),
+        Rule::RequestType => Some(
+            "With batch each element of the body is a request of its own, and all of them go in one message. Leave it out \
+             for one request.",
+        ),
+        Rule::BatchProtocol => {
+            Some("JSON-RPC has batches, and json has no envelope for them. Leave the column out.")
+        }
+        Rule::BatchBody => {
+            Some("Each element is the body of one request. Publish more than these in several messages.")
+        }
         Rule::BodyStructured => Some("Use an object or an array, or protocol json."),
         Rule::Label => Some(
             "Give the label alone, without the prefix of its subject: the sidecar has that as its setting REPLY_TO_PREFIX. \

@@ -23,6 +23,36 @@ pub struct JsonShape(pub Shape);
 #[derive(Clone, Copy, Debug)]
 pub struct Structured(pub bool);
 
+/// The number of elements of a `jsonb` array whose elements are objects or arrays; none for another
+/// value.
+#[derive(Clone, Copy, Debug)]
+pub struct Elements(pub Option<usize>);
+
+/// Bytes of a `jsonb` value without elements, beside its length.
+const EMPTY: usize = size_of::<u32>();
+
+/// True if the bytes of a `jsonb` value have this text in them: as a key, as a value or as a part
+/// of one. `jsonb` keeps a text as it is. An empty object costs a look at its length, since nearly
+/// every row has one as its headers.
+///
+/// # Safety
+/// The datum must be a `jsonb` that is not null.
+pub unsafe fn holds(datum: pg_sys::Datum, text: &[u8]) -> bool {
+    // SAFETY: a jsonb datum points to a varlena; its length is the one of what is stored, which is
+    // no shorter than a pointer to the value elsewhere.
+    if unsafe { pgrx::varsize_any_exhdr(datum.cast_mut_ptr::<pg_sys::varlena>()) } <= EMPTY {
+        return false;
+    }
+    // SAFETY: as above. The packed form has a header of one or four bytes, and the rest is there;
+    // nothing writes to it.
+    let bytes = unsafe {
+        let packed = pg_sys::pg_detoast_datum_packed(datum.cast_mut_ptr());
+        let data = pgrx::vardata_any(packed).cast::<u8>();
+        std::slice::from_raw_parts(data, pgrx::varsize_any_exhdr(packed))
+    };
+    bytes.windows(text.len()).any(|part| part == text)
+}
+
 impl FromDatum for JsonText<'_> {
     unsafe fn from_polymorphic_datum(datum: pg_sys::Datum, is_null: bool, _: pg_sys::Oid) -> Option<Self> {
         // SAFETY: the caller promises a jsonb datum when it is not null.
@@ -56,6 +86,17 @@ impl FromDatum for JsonShape {
         // SAFETY: as above.
         let by_text = || unsafe { JsonText::from_datum(datum, false) }.map(|JsonText(text)| Shape::of(text));
         measured.or_else(by_text).map(Self)
+    }
+}
+
+impl FromDatum for Elements {
+    unsafe fn from_polymorphic_datum(datum: pg_sys::Datum, is_null: bool, _: pg_sys::Oid) -> Option<Self> {
+        // SAFETY: the caller promises a jsonb datum when it is not null.
+        let jsonb = (!is_null).then(|| unsafe { detoasted(datum) })?;
+        // SAFETY: a value in full has as many bytes as its header says, and nothing writes to them.
+        let bytes =
+            unsafe { std::slice::from_raw_parts(jsonb.cast::<u8>(), pgrx::varsize_any(jsonb.cast())) };
+        bytes.get(size_of::<i32>()..).map(|root| Self(jsonb::structured_elements(root)))
     }
 }
 

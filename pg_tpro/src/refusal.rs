@@ -1,11 +1,11 @@
 //! The rules that hold for a row only at its INSERT: `tpro.max_body`, the priority, the ordering
-//! key, the function for its reply, the time at which it is sent, and that the transaction in the
-//! row is the one that inserts it.
+//! key, the requests of a batch, the function for its reply, the time at which it is sent, and that
+//! the transaction in the row is the one that inserts it.
 //!
 //! The rules of the columns' domains hold for a value by itself, so that a dump is restored under
-//! any settings. These are checked by the trigger, which a restore makes after the data. A rule in
-//! a WHEN of the trigger or in a CHECK of the table would cost more: PostgreSQL parses and plans it
-//! again for each statement, which takes about 10 us.
+//! any settings, and no domain sees two columns. These are checked by the trigger, which a restore
+//! makes after the data. A rule in a WHEN of the trigger or in a CHECK of the table would cost
+//! more: PostgreSQL parses and plans it again for each statement, which takes about 10 us.
 
 use std::ffi::CStr;
 
@@ -15,7 +15,7 @@ use tpro_wire::rules;
 
 use crate::check::{accepted, body_too_large, required};
 use crate::fault::{Fault, OrRaise, SqlState, passing_on};
-use crate::json::JsonShape;
+use crate::json::{self, Elements, JsonShape, JsonText};
 use crate::{reply_function, settings};
 
 /// A row that is being inserted.
@@ -72,9 +72,9 @@ impl Row {
     }
 
     /// Refuses a row of an outbox that breaks one of the rules: 54000 the body is too large, 22023
-    /// the priority, the ordering key, the form of on_reply or the transaction, 42883 or 42501 the
-    /// function. `judged` says that body and function were judged when the row was published.
-    /// Returns the row as it is to be kept.
+    /// the priority, the ordering key, a batch, the form of on_reply or the transaction, 42883 or
+    /// 42501 the function. `judged` says that body and function were judged when the row was
+    /// published. Returns the row as it is to be kept.
     pub fn check(&self, judged: bool) -> pg_sys::HeapTuple {
         // SAFETY: the transaction's id is a variable of the session.
         let current = unsafe { pg_sys::GetTopFullTransactionId() }.value;
@@ -83,6 +83,7 @@ impl Row {
         }
         if !judged {
             self.check_body();
+            self.check_batch();
         }
         if self.number(c"priority").is_some() {
             let priority = self.value(c"priority", 4).map(|priority| priority.value() as i32);
@@ -124,9 +125,9 @@ impl Row {
     }
 
     /// Refuses a row that is to be sent later and breaks one of the rules: 54000 the body is too
-    /// large, 22023 the priority, the ordering key, the form of on_reply or a time, 42883 or 42501
-    /// the function. Returns the row as it is to be kept, and the time at which it is to be sent,
-    /// in microseconds since the begin of 2000.
+    /// large, 22023 the priority, the ordering key, a batch, the form of on_reply or a time, 42883
+    /// or 42501 the function. Returns the row as it is to be kept, and the time at which it is to
+    /// be sent, in microseconds since the begin of 2000.
     pub fn check_later(&self) -> (pg_sys::HeapTuple, i64) {
         let row = self.check(false);
         let send_at = self.time(c"send_at");
@@ -139,6 +140,26 @@ impl Row {
             accepted(rules::expires_after_sending(send_at, expires_at));
         }
         (row, send_at.unwrap_or_default())
+    }
+
+    /// Headers that ask for a batch are rare, and no others are read here.
+    fn check_batch(&self) {
+        // SAFETY: the column is a jsonb.
+        let Some(headers) = self.value(c"headers", -1).filter(|it| unsafe { json::holds(*it, b"batch") })
+        else {
+            return;
+        };
+        // SAFETY: as above.
+        let text = unsafe { JsonText::from_datum(headers, false) };
+        if !text.is_some_and(|JsonText(text)| rules::is_batch(text)) {
+            return;
+        }
+        // SAFETY: the column is a jsonb.
+        let body = self.value(c"body", -1).and_then(|body| unsafe { Elements::from_datum(body, false) });
+        // Another protocol has been refused by its domain.
+        if let Some(Ok(protocol)) = self.text(c"protocol").map(|(_, protocol)| protocol.parse()) {
+            accepted(rules::batch(protocol, body.and_then(|Elements(count)| count)));
+        }
     }
 
     fn check_body(&self) {

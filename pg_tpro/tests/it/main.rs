@@ -4,6 +4,7 @@
 
 mod agreement;
 mod backlog;
+mod batches;
 mod bell;
 mod catalogue;
 mod comments;

@@ -27,9 +27,9 @@ const REFUSED: &[(&str, &str, &str, &str)] = &[
     ("headers", "NULL", "22023", "headers must not be null"),
     (
         "headers",
-        "'{\"request\":{\"type\":\"batch\"}}'",
+        "'{\"request\":{\"type\":\"many\"}}'",
         "22023",
-        "headers may ask for no other request.type than single",
+        "headers must have single or batch as its request.type",
     ),
     (
         "headers",
