@@ -110,6 +110,10 @@ impl Recon {
     }
 }
 
+/// The number of effects that a transactional handler must have had with the outcome `o`: one for
+/// each request of a batch, whose result is an array.
+const REQUESTS: &str = "CASE jsonb_typeof(o.answer->'result') WHEN 'array' THEN jsonb_array_length(o.answer->'result') ELSE 1 END";
+
 /// Checks the effects of the test's own service, where the database has its table
 /// `public.effect(uid, what)`.
 ///
@@ -137,9 +141,10 @@ async fn effects(admin: &Client, services: &[String], violations: &mut Vec<Strin
         (
             "messages have more than one effect of a transactional handler",
             format!(
-                "SELECT count(*) FROM (SELECT e.uid FROM public.effect e WHERE e.what = 'effect' AND e.uid IN
+                "SELECT count(*) FROM (SELECT e.uid FROM public.effect e LEFT JOIN {outcomes} o USING (uid)
+                   WHERE e.what = 'effect' AND e.uid IN
                    (SELECT i.uid FROM {inbox} i WHERE i.target LIKE '%.transactional.%')
-                   GROUP BY e.uid HAVING count(*) > 1) AS twice"
+                   GROUP BY e.uid, o.answer HAVING count(*) > {REQUESTS}) AS twice"
             ),
         ),
         (
@@ -147,7 +152,7 @@ async fn effects(admin: &Client, services: &[String], violations: &mut Vec<Strin
             format!(
                 "SELECT count(*) FROM {outcomes} o WHERE o.answer ? 'result' AND o.uid IN
                    (SELECT i.uid FROM {inbox} i WHERE i.target LIKE '%.transactional.effect')
-                   AND NOT EXISTS (SELECT FROM public.effect e WHERE e.uid = o.uid)"
+                   AND (SELECT count(*) FROM public.effect e WHERE e.uid = o.uid) < {REQUESTS}"
             ),
         ),
         (

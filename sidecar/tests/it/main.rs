@@ -9,6 +9,7 @@ mod atomicity;
 mod attacks;
 mod away;
 mod backlog;
+mod batches;
 mod bounds;
 mod bursts;
 mod busy;

@@ -67,13 +67,15 @@ const SHOP: &str = "
 /// The two ways in which a function is served.
 const ENTITIES: [&str; 2] = ["transactional", "stateless"];
 
-async fn world() -> Outcome<World> {
+/// A world with services `main` and `shop`, whose handlers are functions.
+pub async fn world() -> Outcome<World> {
     let world = World::options().services(&["main", "shop"]).start().await?;
     world.admin.batch_execute(SHOP).await?;
     Ok(world)
 }
 
-fn copy(world: &World, number: u32) -> Outcome<Sidecar> {
+/// A copy of `shop`.
+pub fn copy(world: &World, number: u32) -> Outcome<Sidecar> {
     Ok(world.sidecar_of("shop", paths::binary("tpro-service", "tpro-sql-service")?).copy(number))
 }
 
@@ -81,7 +83,8 @@ async fn both(world: &World) -> Outcome<[Arc<SidecarProcess>; 2]> {
     Ok([world.run("main").await?, world.start(copy(world, 1)?).await?])
 }
 
-fn request(method: &str, body: Value) -> Message {
+/// A request to one of its methods.
+pub fn request(method: &str, body: Value) -> Message {
     Message::to(&format!("shop.{method}")).body(body)
 }
 
