@@ -131,7 +131,7 @@ COMMENT ON DOMAIN tpro.service_name IS 'second token of the subject: the service
 COMMENT ON DOMAIN tpro.entity IS 'third token of the subject';
 COMMENT ON DOMAIN tpro.method_name IS 'fourth token of the subject';
 COMMENT ON DOMAIN tpro.timeout IS 'seconds that the requester waits from the first send; 0: an event, which nobody answers';
-COMMENT ON DOMAIN tpro.headers IS 'what travels beside the body: an object; tpro reads request.type, event.ack and content-language';
+COMMENT ON DOMAIN tpro.headers IS 'what travels beside the body: an object; tpro reads request.type, event.ack, ordering.on_error and content-language';
 COMMENT ON DOMAIN tpro.body IS 'what is sent: params of a JSON-RPC request, or any JSON';
 COMMENT ON DOMAIN tpro.uid IS 'identity of a message everywhere: a uuid of version 7';
 COMMENT ON DOMAIN tpro.created_at IS 'when a message was published';
@@ -1722,7 +1722,7 @@ BEGIN
                'tpro.partition_label(text, bigint)', 'tpro.partition_key(text)', 'tpro.next_key(text, text)',
                'tpro.partition_kept(text, text, regclass, bigint, bigint, bigint, boolean)',
                'tpro.mend_partitions(text, text, bigint)', 'tpro.make_partitions(text, text, bigint)',
-               'tpro.drop_partition(text, oid, bigint)', 'tpro.drop_dedup_keys(text, integer)',
+               'tpro.drop_partition(text, oid, bigint)', 'tpro.drop_dedup_keys(text, integer)', 'tpro.end_holds(text, bigint[])',
                'tpro.replied(text, bigint[])', 'tpro.send_due(text, timestamptz, integer)']::regprocedure[]) f
      WHERE NOT has_function_privilege(sidecar, f, 'EXECUTE')
     UNION ALL
@@ -2058,6 +2058,27 @@ BEGIN
          ALTER TABLE %1$s.mq_callback OWNER TO tpro_owner;
          GRANT SELECT ON %1$s.mq_callback TO %2$I', schema_name, sidecar)
      WHERE to_regclass(format('%s.mq_callback', schema_name)) IS NULL
+    UNION ALL
+    SELECT 'there is no table mq_hold', '', 0, format(
+        'CREATE TABLE %1$s.mq_hold (
+             id bigint PRIMARY KEY,
+             space_name tpro.space_name,
+             service_name tpro.service_name,
+             ordering_key text NOT NULL,
+             since timestamptz NOT NULL DEFAULT clock_timestamp()
+         );
+         CREATE INDEX mq_hold_ordering_key ON %1$s.mq_hold (ordering_key);
+         COMMENT ON TABLE %1$s.mq_hold IS ''ordering keys whose messages wait because one of them has failed, until tpro.retry() or tpro.release()'';
+         COMMENT ON COLUMN %1$s.mq_hold.id IS ''number of a message that failed, or of a copy that tpro.retry() has made of it; of its key only these may be sent'';
+         COMMENT ON COLUMN %1$s.mq_hold.space_name IS ''first token of the subject'';
+         COMMENT ON COLUMN %1$s.mq_hold.service_name IS ''the service that is asked'';
+         COMMENT ON COLUMN %1$s.mq_hold.ordering_key IS ''the key that is held'';
+         COMMENT ON COLUMN %1$s.mq_hold.since IS ''when the message failed'';
+         COMMENT ON INDEX %1$s.mq_hold_ordering_key IS ''the rows of a key, for tpro.release()'';
+         ALTER TABLE %1$s.mq_hold OWNER TO tpro_owner;
+         GRANT SELECT, INSERT ON %1$s.mq_hold TO %2$I;
+         GRANT SELECT ON %1$s.mq_hold TO tpro_reader, tpro_operator', schema_name, sidecar)
+     WHERE to_regclass(format('%s.mq_hold', schema_name)) IS NULL
     UNION ALL
     SELECT format('%s has rights in schema %s', maintainer, schema_name), '', 4,
            format('REVOKE ALL ON ALL TABLES IN SCHEMA %1$s FROM %2$I; REVOKE ALL ON SCHEMA %1$s FROM %2$I', schema_name, maintainer)
@@ -2560,6 +2581,7 @@ AS $$
 DECLARE
     schema_name text := tpro.sender_schema(retry.sender)::text;
     copy bigint;
+    added bigint;
     settled boolean;
     has_all boolean;
 BEGIN
@@ -2583,12 +2605,82 @@ BEGIN
                    CASE WHEN has_all THEN ', priority, ordering_key, on_reply, retry_of' ELSE '' END,
                    CASE WHEN has_all THEN ', p.priority, p.ordering_key, p.on_reply, p.id' ELSE '' END)
         INTO copy USING retry.id;
+    IF to_regclass(schema_name || '.mq_hold') IS NOT NULL THEN
+        -- Where the message holds its key, the copy goes before those that wait. The rows of the key are locked first: who lets the
+        -- key go meanwhile sees the copy, too, or none is added.
+        EXECUTE format('SELECT FROM %1$s.mq_hold h WHERE h.ordering_key IN (SELECT own.ordering_key FROM %1$s.mq_hold own WHERE own.id = $1)
+                         ORDER BY h.id FOR UPDATE OF h', schema_name) USING retry.id;
+        EXECUTE format('INSERT INTO %1$s.mq_hold (id, space_name, service_name, ordering_key)
+                        SELECT $1, h.space_name, h.service_name, h.ordering_key FROM %1$s.mq_hold h WHERE h.id = $2', schema_name)
+            USING copy, retry.id;
+        GET DIAGNOSTICS added = ROW_COUNT;
+        IF added > 0 THEN
+            PERFORM pg_notify('cancelled_in_' || schema_name, '');
+        END IF;
+    END IF;
     RETURN copy;
 END
 $$;
 ALTER FUNCTION tpro.retry(pg_catalog.int8, pg_catalog.text) OWNER TO tpro_owner;
 COMMENT ON FUNCTION tpro.retry(pg_catalog.int8, pg_catalog.text) IS
     'publishes a copy of a settled message as a new one, and returns its id; 55000 it is not settled or no sender is given, P0002 unknown id, 3F000 unknown sender, 53400 too many wait, 42883 or 42501 the function of its on_reply';
+
+CREATE FUNCTION tpro.release(
+    ordering_key pg_catalog.text, service_name pg_catalog.text DEFAULT NULL, sender pg_catalog.text DEFAULT NULL
+) RETURNS pg_catalog.int8
+    LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    schema_name text := tpro.sender_schema(release.sender)::text;
+    released bigint;
+BEGIN
+    IF to_regclass(schema_name || '.mq_hold') IS NULL THEN
+        RAISE object_not_in_prerequisite_state USING
+            MESSAGE = format('%s is as an earlier release has made it, which held no key', schema_name),
+            HINT = format('SELECT tpro.upgrade_service(%L).', left(schema_name, -8));
+    ELSIF release.ordering_key IS NULL THEN
+        RAISE invalid_parameter_value USING
+            MESSAGE = 'ordering_key must not be null',
+            HINT = format('SELECT * FROM %s.mq_hold shows the keys that are held.', schema_name);
+    END IF;
+    -- A copy that is being added is waited for.
+    EXECUTE format('SELECT FROM %s.mq_hold h WHERE h.ordering_key = $1 ORDER BY h.id FOR UPDATE', schema_name) USING release.ordering_key;
+    EXECUTE format('WITH gone AS (DELETE FROM %s.mq_hold h WHERE h.ordering_key = $1 AND ($2 IS NULL OR h.service_name = $2)
+                                  RETURNING h.space_name, h.service_name)
+                    SELECT count(DISTINCT (space_name, service_name)) FROM gone', schema_name)
+        INTO released USING release.ordering_key, release.service_name;
+    IF released > 0 THEN
+        -- As of tpro.cancel(): the leader looks into the tables.
+        PERFORM pg_notify('cancelled_in_' || schema_name, '');
+    END IF;
+    RETURN released;
+END
+$$;
+ALTER FUNCTION tpro.release(pg_catalog.text, pg_catalog.text, pg_catalog.text) OWNER TO tpro_owner;
+COMMENT ON FUNCTION tpro.release(pg_catalog.text, pg_catalog.text, pg_catalog.text) IS
+    'lets the messages of an ordering key go on that wait since one of them has failed, to one service or to all; returns how many services those are; not in a transaction that is to be prepared; 22023 no key, 55000 no sender, 3F000 unknown sender';
+
+-- reply.settle_holding and the transaction of a reply handler call it, for what has ended well. A sidecar has no right to delete.
+CREATE FUNCTION tpro.end_holds(service pg_catalog.text, ids pg_catalog.int8[]) RETURNS pg_catalog.int8
+    LANGUAGE plpgsql VOLATILE STRICT SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET row_security = off
+AS $$
+DECLARE
+    ended bigint;
+BEGIN
+    PERFORM tpro.must_serve(service);
+    EXECUTE format('SELECT FROM %1$s.mq_hold h WHERE h.ordering_key IN (SELECT own.ordering_key FROM %1$s.mq_hold own WHERE own.id = ANY ($1))
+                     ORDER BY h.id FOR UPDATE OF h', tpro.sender_schema(service)) USING ids;
+    EXECUTE format('DELETE FROM %1$s.mq_hold h USING %1$s.mq_hold own
+                     WHERE own.id = ANY ($1) AND h.ordering_key = own.ordering_key AND h.service_name = own.service_name
+                       AND h.space_name = own.space_name', tpro.sender_schema(service))
+        USING ids;
+    GET DIAGNOSTICS ended = ROW_COUNT;
+    RETURN ended;
+END
+$$;
+ALTER FUNCTION tpro.end_holds(pg_catalog.text, pg_catalog.int8[]) OWNER TO tpro_owner;
+COMMENT ON FUNCTION tpro.end_holds(pg_catalog.text, pg_catalog.int8[]) IS
+    'lets the ordering keys go that these messages hold, since they have ended well; how many rows that were; errors as tpro.lead';
 
 -- ---------------------------------------------------------------------------------------------------------------------
 -- Partitions. A sidecar makes and drops them by these functions and not as the owner of the tables: what a service's login
@@ -3687,7 +3779,8 @@ GRANT EXECUTE ON PROCEDURE tpro.upgrade_services(pg_catalog.interval) TO tpro_ow
 GRANT EXECUTE ON FUNCTION tpro.service_state(), tpro.waiting(pg_catalog.text), tpro.backlog(pg_catalog.text), tpro.adopted(), tpro.instance()
     TO tpro_reader, tpro_operator, tpro_owner;
 GRANT EXECUTE ON FUNCTION
-    tpro.adopt(pg_catalog.text), tpro.resume(pg_catalog.text), tpro.cancel(pg_catalog.int8, pg_catalog.text), tpro.retry(pg_catalog.int8, pg_catalog.text)
+    tpro.adopt(pg_catalog.text), tpro.resume(pg_catalog.text), tpro.cancel(pg_catalog.int8, pg_catalog.text), tpro.retry(pg_catalog.int8, pg_catalog.text),
+    tpro.release(pg_catalog.text, pg_catalog.text, pg_catalog.text)
     TO tpro_operator;
 GRANT EXECUTE ON FUNCTION tpro.no_message(pg_catalog.int8, pg_catalog.text) TO tpro_operator, tpro_owner;
 -- What tpro.sign() calls with its owner's rights.

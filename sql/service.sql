@@ -416,6 +416,26 @@ COMMENT ON COLUMN @schema@.mq_callback.number IS 'grows with each change, so tha
 COMMENT ON SEQUENCE @schema@.mq_callback_number_seq IS 'numbers of changes of reply handlers';
 COMMENT ON COLUMN @schema@.mq_callback.since IS 'when tpro.on_reply() or tpro.off_reply() said so last';
 
+-- The ordering keys that are held: a message whose headers say "on_error": "hold" has failed. As long as there is a row, none of its key is
+-- sent but the messages that stand here: those that failed are settled, and tpro.retry() adds the copy that it makes of one. The row of the
+-- first stays when a copy is added, so that a dispatcher that asks for it alone learns that the key is held.
+CREATE TABLE @schema@.mq_hold (
+    id bigint PRIMARY KEY,
+    space_name tpro.space_name,
+    service_name tpro.service_name,
+    ordering_key text NOT NULL,
+    since timestamptz NOT NULL DEFAULT clock_timestamp()
+);
+CREATE INDEX mq_hold_ordering_key ON @schema@.mq_hold (ordering_key);
+
+COMMENT ON TABLE @schema@.mq_hold IS 'ordering keys whose messages wait because one of them has failed, until tpro.retry() or tpro.release()';
+COMMENT ON COLUMN @schema@.mq_hold.id IS 'number of a message that failed, or of a copy that tpro.retry() has made of it; of its key only these may be sent';
+COMMENT ON COLUMN @schema@.mq_hold.space_name IS 'first token of the subject';
+COMMENT ON COLUMN @schema@.mq_hold.service_name IS 'the service that is asked';
+COMMENT ON COLUMN @schema@.mq_hold.ordering_key IS 'the key that is held';
+COMMENT ON COLUMN @schema@.mq_hold.since IS 'when the message failed';
+COMMENT ON INDEX @schema@.mq_hold_ordering_key IS 'the rows of a key, for tpro.release()';
+
 -- ---------------------------------------------------------------------------------------------------------------------
 -- The inbox
 -- ---------------------------------------------------------------------------------------------------------------------
@@ -533,12 +553,14 @@ GRANT INSERT (id, uid, protocol, space_name, service_name, entity, method_name, 
               reply_to, expires_at, traceparent, tracestate, priority, ordering_key, on_reply)
     ON @schema@.mq_publish TO @sidecar@;
 GRANT INSERT ON @schema@.mq_reply, @schema@.mq_reply_fault, @schema@.mq_receive, @schema@.mq_outcome TO @sidecar@;
+GRANT SELECT, INSERT ON @schema@.mq_hold TO @sidecar@;
 GRANT UPDATE (snapshot, pending, clean, moved_at) ON @schema@.mq_cursor TO @sidecar@;
 GRANT UPDATE (unsettled, upto) ON @schema@.mq_backlog TO @sidecar@;
 
 GRANT USAGE ON SCHEMA @schema@ TO tpro_reader, tpro_operator;
 GRANT SELECT (id, created_at, target, status, age, attempts, trace_id, uid, responder, sent_at, send_at, retry_of, ordering_key)
     ON @schema@.mq_status TO tpro_reader, tpro_operator;
+GRANT SELECT ON @schema@.mq_hold TO tpro_reader, tpro_operator;
 
 GRANT EXECUTE ON FUNCTION
     tpro.publish(text, text, text, jsonb, jsonb, integer, text, text, text, text),
@@ -555,6 +577,7 @@ GRANT EXECUTE ON FUNCTION
     tpro.partition_words(text, bigint, bigint), tpro.partition_label(text, bigint), tpro.partition_key(text),
     tpro.next_key(text, text), tpro.mend_partitions(text, text, bigint), tpro.make_partitions(text, text, bigint),
     tpro.drop_partition(text, oid, bigint), tpro.drop_dedup_keys(text, integer), tpro.replied(text, bigint[]),
+    tpro.end_holds(text, bigint[]),
     tpro.send_due(text, timestamptz, integer)
     TO @sidecar@;
 

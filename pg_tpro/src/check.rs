@@ -189,6 +189,13 @@ fn hint(rule: Rule) -> Option<&'static str> {
         Rule::EventAck => Some(
             "With {\"event\": {\"ack\": true}} a message is settled when a stream of JetStream has acknowledged it.",
         ),
+        Rule::OnError => Some(
+            "With hold the messages that have the same ordering_key wait when this one has failed, until tpro.retry() or \
+             tpro.release(). Leave it out to have them sent.",
+        ),
+        Rule::HeldKey => Some(
+            "Only messages with an ordering_key wait for each other. Give it one, or leave ordering.on_error out.",
+        ),
         Rule::Timeout => Some("0 makes the message an event, which nobody answers."),
         Rule::RequestType => Some(
             "With batch each element of the body is a request of its own, and all of them go in one message. Leave it out \

@@ -1,6 +1,6 @@
 //! The rules that hold for a row only at its INSERT: `tpro.max_body`, the priority, the ordering
-//! key, the requests of a batch, the function for its reply, the time at which it is sent, and that
-//! the transaction in the row is the one that inserts it.
+//! key and its hold, the requests of a batch, the function for its reply, the time at which it is
+//! sent, and that the transaction in the row is the one that inserts it.
 //!
 //! The rules of the columns' domains hold for a value by itself, so that a dump is restored under
 //! any settings, and no domain sees two columns. These are checked by the trigger, which a restore
@@ -83,7 +83,7 @@ impl Row {
         }
         if !judged {
             self.check_body();
-            self.check_batch();
+            self.check_headers();
         }
         if self.number(c"priority").is_some() {
             let priority = self.value(c"priority", 4).map(|priority| priority.value() as i32);
@@ -142,18 +142,23 @@ impl Row {
         (row, send_at.unwrap_or_default())
     }
 
-    /// Headers that ask for a batch are rare, and no others are read here.
-    fn check_batch(&self) {
+    /// Headers that ask for a batch, or for a hold of the ordering key, are rare, and no others are
+    /// read here.
+    fn check_headers(&self) {
+        let Some(headers) = self.value(c"headers", -1) else { return };
         // SAFETY: the column is a jsonb.
-        let Some(headers) = self.value(c"headers", -1).filter(|it| unsafe { json::holds(*it, b"batch") })
-        else {
-            return;
-        };
+        let has = |word: &[u8]| unsafe { json::holds(headers, word) };
         // SAFETY: as above.
-        let text = unsafe { JsonText::from_datum(headers, false) };
-        if !text.is_some_and(|JsonText(text)| rules::is_batch(text)) {
-            return;
+        let text = || unsafe { JsonText::from_datum(headers, false) }.map_or("", |JsonText(text)| text);
+        if has(b"batch") && rules::is_batch(text()) {
+            self.check_batch();
         }
+        if has(b"hold") && rules::holds_key(text()) {
+            accepted(rules::held_key(self.text(c"ordering_key").is_some()));
+        }
+    }
+
+    fn check_batch(&self) {
         // SAFETY: the column is a jsonb.
         let body = self.value(c"body", -1).and_then(|body| unsafe { Elements::from_datum(body, false) });
         // Another protocol has been refused by its domain.

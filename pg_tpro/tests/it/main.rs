@@ -12,6 +12,7 @@ mod demo;
 mod description;
 mod faults;
 mod handle;
+mod holds;
 mod identity;
 mod keys;
 mod later;

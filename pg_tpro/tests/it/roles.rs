@@ -68,6 +68,8 @@ async fn a_publisher_publishes_and_reads_no_body() -> Outcome {
             "SELECT tpro.maintain('main')",
             "SELECT tpro.cancel(1)",
             "SELECT tpro.retry(1)",
+            "SELECT tpro.release('k')",
+            "SELECT * FROM main_service.mq_hold",
             "SET ROLE tpro_owner",
             "SELECT tpro.make_partitions('main', 'mq_publish', 1000)",
             "SELECT tpro.mend_partitions('main', 'mq_publish', 1)",

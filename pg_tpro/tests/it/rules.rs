@@ -39,6 +39,18 @@ const REFUSED: &[(&str, &str, &str, &str)] = &[
     ),
     (
         "headers",
+        "'{\"ordering\":{\"on_error\":\"stop\"}}'",
+        "22023",
+        "headers must have continue or hold as its ordering.on_error",
+    ),
+    (
+        "headers",
+        "'{\"ordering\":{\"on_error\":\"hold\"}}'",
+        "22023",
+        "ordering_key must not be null when ordering.on_error is hold",
+    ),
+    (
+        "headers",
         "jsonb_build_object('a', repeat('x', 8192))",
         "54000",
         "headers must be at most 8192 bytes of JSON text, not 8201",
@@ -190,6 +202,14 @@ async fn what_was_put_into_a_wrong_column_is_repeated_neither_in_the_error_nor_i
                         of("service_name"),
                         of("entity"),
                         of("method_name")
+                    )
+                }
+                "main_service.mq_hold" => {
+                    let of = |name: &str| if column == name { value.as_str() } else { "'a'" };
+                    format!(
+                        "INSERT INTO {table} (id, space_name, service_name, ordering_key) VALUES (1, {}, {}, 'k')",
+                        of("space_name"),
+                        of("service_name")
                     )
                 }
                 _ => panic!("a column of a new table, {table}.{column}: add how it is filled"),

@@ -51,6 +51,10 @@ pub enum Rule {
     RequestType,
     /// True or false.
     EventAck,
+    /// The fate of an ordering key when a message fails.
+    OnError,
+    /// A key that can be held.
+    HeldKey,
     /// A language tag.
     Language,
     /// Not too long.
@@ -91,6 +95,8 @@ impl fmt::Display for Rule {
             Self::HeadersSize => write!(f, "must be at most {MAX_HEADERS} bytes of JSON text"),
             Self::RequestType => f.write_str("must have single or batch as its request.type"),
             Self::EventAck => f.write_str("must have true or false as its event.ack"),
+            Self::OnError => f.write_str("must have continue or hold as its ordering.on_error"),
+            Self::HeldKey => f.write_str("must not be null when ordering.on_error is hold"),
             Self::Language => f.write_str("must have a language tag such as ru-RU as its content-language"),
             Self::BodySize { max } => write!(f, "must be at most {max} bytes of JSON text"),
             Self::BodyDepth => write!(f, "must be nested at most {MAX_DEPTH} deep"),

@@ -24,6 +24,9 @@ use crate::tracestate;
 /// The types of a request.
 const SINGLE: &str = r#""single""#;
 const BATCH: &str = r#""batch""#;
+/// The fates of an ordering key when a message fails.
+const CONTINUE: &str = r#""continue""#;
+const HOLD: &str = r#""hold""#;
 
 /// The value, if there is one: `column` must not be null.
 pub fn present<T>(column: &'static str, value: Option<T>) -> Result<T, RuleError> {
@@ -119,7 +122,8 @@ pub fn expires_after_sending(send_at: i64, expires_at: i64) -> Result<(), RuleEr
 }
 
 /// Column `headers`, as JSON text: an object of at most 8 KiB. tpro reads `request.type`,
-/// `event.ack` and `content-language` itself, so these have rules; the rest is the user's.
+/// `event.ack`, `ordering.on_error` and `content-language` itself, so these have rules; the rest is
+/// the user's.
 pub fn headers(json: &str) -> Result<(), RuleError> {
     const COLUMN: &str = "headers";
     if json.len() > MAX_HEADERS {
@@ -142,6 +146,10 @@ pub fn headers(json: &str) -> Result<(), RuleError> {
     if event.and_then(|event| event.ack).is_some_and(|ack| !matches!(ack.get(), "true" | "false")) {
         return Err(RuleError::hidden(COLUMN, Rule::EventAck));
     }
+    let on_error = known.ordering.and_then(on_error);
+    if on_error.is_some_and(|on_error| !matches!(on_error, CONTINUE | HOLD)) {
+        return Err(RuleError::hidden(COLUMN, Rule::OnError));
+    }
     let quoted =
         |text: &str| text.strip_prefix('"').and_then(|text| text.strip_suffix('"')).is_some_and(is_language);
     if known.language.is_some_and(|language| !quoted(language.get())) {
@@ -158,6 +166,28 @@ pub fn is_batch(headers: &str) -> bool {
     }
     let request = object(headers).and_then(|known: KnownHeaders<'_>| object(known.request?.get()));
     request.and_then(|request: KnownRequest<'_>| request.kind).is_some_and(|kind| kind.get() == BATCH)
+}
+
+/// True if headers, as JSON text, say that the messages with the same ordering key are to wait when
+/// this one has failed.
+pub fn holds_key(headers: &str) -> bool {
+    // As of a batch.
+    if !headers.contains("hold") {
+        return false;
+    }
+    let known: Option<KnownHeaders<'_>> = object(headers);
+    known.and_then(|known| known.ordering).and_then(on_error) == Some(HOLD)
+}
+
+/// The member `on_error` of an ordering. One that is no object is the user's own word.
+fn on_error(ordering: &RawValue) -> Option<&str> {
+    let ordering: KnownOrdering<'_> = object(ordering.get())?;
+    ordering.on_error.map(RawValue::get)
+}
+
+/// Columns `headers` and `ordering_key` together: only a key can be held.
+pub fn held_key(has_key: bool) -> Result<(), RuleError> {
+    if has_key { Ok(()) } else { Err(RuleError::hidden("ordering_key", Rule::HeldKey)) }
 }
 
 /// Columns `headers`, `protocol` and `body` together: a batch is an array of bodies for JSON-RPC.
@@ -246,8 +276,16 @@ struct KnownHeaders<'a> {
     request: Option<&'a RawValue>,
     #[serde(default, borrow)]
     event: Option<&'a RawValue>,
+    #[serde(default, borrow)]
+    ordering: Option<&'a RawValue>,
     #[serde(default, borrow, rename = "content-language")]
     language: Option<&'a RawValue>,
+}
+
+#[derive(Deserialize)]
+struct KnownOrdering<'a> {
+    #[serde(default, borrow)]
+    on_error: Option<&'a RawValue>,
 }
 
 #[derive(Deserialize)]

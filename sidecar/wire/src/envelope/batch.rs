@@ -55,7 +55,7 @@ impl<'a> Batch<'a> {
     /// Reads a batch.
     ///
     /// The error is the answer to send, with a null id, as for [`Request::parse`]. JSON-RPC asks
-    /// for one such answer where the payload is no batch. tpro takes no batch whose requests ask
+    /// for a single answer where the payload is no batch. tpro takes no batch whose requests ask
     /// for different methods, since permissions are given for subjects and a subject names one. It
     /// takes no notification in a batch either: the order of the answers would not tell which
     /// request each of them is for.

@@ -73,9 +73,9 @@ fn array(length: usize, ids: &[RequestId], push: impl Fn(&mut Vec<u8>, usize, &R
 ///
 /// The answers may come in any order. The result is the array of all results, in the order of the
 /// requests. If some request has failed, the answer is the error of the first one, which says its
-/// place and has all answers in its data if they fit there. `failed` says that the service calls the
-/// batch failed as one: then every answer is an error, and the one that is not [`code::BATCH`] is
-/// taken as it is.
+/// place and has all answers in its data if they fit there. `failed` says that the service calls
+/// the batch failed as one: then every answer is an error, and the one that is not [`code::BATCH`]
+/// is taken as it is.
 ///
 /// An error by itself ends the batch, and so does an error with a null id among the answers: the
 /// service could not read the request.

@@ -82,6 +82,24 @@ fn nothing_gets_into_a_subject_through_a_column() {
 }
 
 #[test]
+fn headers_hold_a_key_only_by_the_member_that_says_so() {
+    assert!(rules::holds_key(r#"{"a": 1, "ordering": {"on_error": "hold"}}"#));
+    for json in [
+        "{}",
+        r#"{"hold": 1}"#,
+        r#"{"on_error": "hold"}"#,
+        r#"{"ordering": "hold"}"#,
+        r#"{"ordering": ["hold"]}"#,
+        r#"{"ordering": {"on_error": "continue", "why": "hold"}}"#,
+        r#"{"other": {"on_error": "hold"}, "ordering": {}}"#,
+    ] {
+        assert!(!rules::holds_key(json), "{json}");
+    }
+    assert_eq!(rules::held_key(true), Ok(()));
+    assert_eq!(broken(rules::held_key(false)), ("ordering_key", Rule::HeldKey));
+}
+
+#[test]
 fn headers_are_an_object_with_what_tpro_knows_in_order() {
     for json in [
         "{}",
@@ -91,6 +109,10 @@ fn headers_are_an_object_with_what_tpro_knows_in_order() {
         r#"{"request": {"type": "single", "more": [1]}}"#,
         r#"{"request": {"type": "batch"}}"#,
         r#"{"content-language": "en"}"#,
+        r#"{"ordering": {"on_error": "hold", "more": 1}}"#,
+        r#"{"ordering": {"on_error": "continue"}}"#,
+        r#"{"ordering": {"on_error": null}}"#,
+        r#"{"ordering": "hold"}"#,
         r#"{"x": {"y": [1, 2, {"z": "\u0041"}]}}"#,
     ] {
         assert_eq!(rules::headers(json), Ok(()), "{json}");
@@ -107,6 +129,8 @@ fn headers_are_an_object_with_what_tpro_knows_in_order() {
         (r#"{"request": {"type": "many"}}"#, Rule::RequestType),
         (r#"{"request": {"type": ""}}"#, Rule::RequestType),
         (r#"{"request": {"type": 1}}"#, Rule::RequestType),
+        (r#"{"ordering": {"on_error": "stop"}}"#, Rule::OnError),
+        (r#"{"ordering": {"on_error": true}}"#, Rule::OnError),
         (r#"{"content-language": ""}"#, Rule::Language),
         (r#"{"content-language": 1}"#, Rule::Language),
         (r#"{"content-language": "ru\r\nX: y"}"#, Rule::Language),
