@@ -11,11 +11,12 @@
 //! ([`Core::next_timeout`]).
 //!
 //! Each part has its state for itself: [`reading`] the place in the outbox, [`messages`] what is in
-//! flight, [`lanes`] the room of each target, [`chains`] the order by key, [`settling`] the
-//! outcomes, [`schedule`] the rows that the cursor is about, [`forwarding`] the replies for
-//! subscribers of labels, [`later`] the moment at which the next message is due. This file puts
-//! them together, and the files `turn`, `intake`, `attempts`, `replies`, `belts`, `timing`,
-//! `outcomes`, `recalls`, `forwards`, `due` and `hand_over` are what passes between them.
+//! flight, [`lanes`] the room of each target, [`chains`] the order by key, [`holds`] the keys that
+//! are held, [`settling`] the outcomes, [`schedule`] the rows that the cursor is about,
+//! [`forwarding`] the replies for subscribers of labels, [`later`] the moment at which the next
+//! message is due. This file puts them together, and the files `turn`, `intake`, `attempts`,
+//! `replies`, `belts`, `timing`, `outcomes`, `recalls`, `forwards`, `due` and `hand_over` are what
+//! passes between them.
 
 pub(crate) mod action;
 mod answer;
@@ -30,6 +31,7 @@ pub mod floor;
 pub(crate) mod forwarding;
 mod forwards;
 mod hand_over;
+pub mod holds;
 pub(crate) mod in_flight;
 pub mod incoming;
 pub(crate) mod input;

@@ -33,6 +33,8 @@ pub struct Settlement {
     pub reply_to: Option<String>,
     /// The function in SQL that the message names for its reply.
     pub on_reply: Option<Box<str>>,
+    /// The ordering key that it holds if it fails.
+    pub hold: Option<Box<str>>,
     /// The PRODUCER span: parent of the `settle` span.
     pub traceparent: TraceParent,
 }

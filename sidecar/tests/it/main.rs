@@ -41,6 +41,7 @@ mod freezes;
 mod go_system;
 mod handlers;
 mod hangs;
+mod holds;
 mod http;
 mod inbox_window;
 mod labels;

@@ -1,8 +1,9 @@
 //! The actions that the core asks for.
 
 use super::{
-    cursor::Cursor, forwarding::Forward, in_flight::Key, lane::Waiting, lane_id::LaneId, moment::Moment,
-    reader::Window, reply_queue::Place, settled::Settled, snapshot::Snapshot, writing::Writing,
+    cursor::Cursor, forwarding::Forward, holds::Asked, in_flight::Key, lane::Waiting, lane_id::LaneId,
+    moment::Moment, reader::Window, reply_queue::Place, settled::Settled, snapshot::Snapshot,
+    writing::Writing,
 };
 
 /// An action for the driver.
@@ -58,6 +59,8 @@ pub enum Statement {
         /// Rows may have a reply.
         doubted: bool,
     },
+    /// Read which ordering keys are held.
+    Holds(Asked),
     /// Look which of these rows have a reply, and which of those name a label for it.
     Recall(Vec<i64>),
     /// Read the replies of these rows that name a label.

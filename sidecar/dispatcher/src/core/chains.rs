@@ -8,6 +8,9 @@
 //! A message is at work from the moment it is given out until its reply is committed. A leader that
 //! takes over finds it without a reply, and gives it out before those behind it.
 //!
+//! A message that has failed may hold its key ([`super::holds`]): then nothing behind it is given
+//! out, but for a copy of it that an operator has made.
+//!
 //! A chain is known by a hash, since there may be millions of keys. Two chains with the same hash
 //! would wait for each other, and do no other harm.
 
@@ -19,7 +22,10 @@ use std::{
 
 use tpro_wire::priority::Priority;
 
-use super::lane::Waiting;
+use super::{
+    holds::{Asked, Hold, Holds, State},
+    lane::Waiting,
+};
 
 /// A message that may be sent now.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -51,6 +57,7 @@ pub struct Chains {
     /// Chains that may give out a message as soon as all that is visible is read.
     free: Vec<u64>,
     waiting: usize,
+    holds: Holds,
 }
 
 impl Chains {
@@ -62,7 +69,7 @@ impl Chains {
             at_work: None,
             waiting: BTreeMap::new(),
         });
-        if chain.at_work.is_none() && chain.waiting.is_empty() {
+        if chain.at_work.is_none() && (chain.waiting.is_empty() || self.holds.is_let_through(row.id())) {
             self.free.push(name);
         }
         if chain.waiting.insert(row.id(), (row.may_have_run(), priority)).is_none() {
@@ -70,16 +77,56 @@ impl Chains {
         }
     }
 
-    /// A message is settled, or gone. The one behind it may be given out.
+    /// A message is settled, or gone, and does not hold its key. The one behind it may be given
+    /// out.
     pub fn settled(&mut self, id: i64) {
-        let Some(name) = self.at_work.remove(&id) else { return };
-        let Some(chain) = self.chains.get_mut(&name) else { return };
+        self.end(id);
+    }
+
+    /// A message is settled, and may hold its key: it asks for that, or others have settled it.
+    pub fn settled_in_doubt(&mut self, id: i64) {
+        if let Some(name) = self.end(id) {
+            self.holds.doubt(id, name);
+        }
+    }
+
+    /// A message with this key was read that others have settled.
+    pub fn read_settled(&mut self, lane: &str, key: &str, id: i64) {
+        self.holds.doubt(id, hash(lane, key));
+    }
+
+    /// The message is no more at work. Returns its chain, if it was.
+    fn end(&mut self, id: i64) -> Option<u64> {
+        let name = self.at_work.remove(&id)?;
+        let chain = self.chains.get_mut(&name)?;
         chain.at_work = None;
         if chain.waiting.is_empty() {
             self.chains.remove(&name);
         } else {
             self.free.push(name);
         }
+        Some(name)
+    }
+
+    /// Somebody may have let a key go.
+    pub fn rung(&mut self) {
+        self.holds.rung();
+    }
+
+    /// The holds to read next. `is_all_read`: all that is visible has been read.
+    pub fn ask(&mut self, is_all_read: bool) -> Option<Asked> {
+        // All holds are looked at for the first time after the recovery, so that a leader before
+        // adds none that is not seen.
+        self.holds.ask(is_all_read && (self.are_free() || !self.at_work.is_empty() || self.waiting > 0))
+    }
+
+    /// Holds were read, in the order of their ids.
+    pub fn asked(&mut self, asked: &Asked, rows: &[Hold]) {
+        let changed = self.holds.read(asked, rows, |hold| hash(&hold.lane, &hold.key));
+        let idle = |name: &u64| {
+            self.chains.get(name).is_some_and(|chain| chain.at_work.is_none() && !chain.waiting.is_empty())
+        };
+        self.free.extend(changed.into_iter().filter(idle));
     }
 
     /// True if a chain may give out a message.
@@ -91,12 +138,20 @@ impl Chains {
     /// that is visible has been read.
     pub fn give_out(&mut self) -> Vec<Given> {
         let mut given = Vec::new();
-        for name in self.free.drain(..) {
+        for name in std::mem::take(&mut self.free) {
             // Its name may stand here twice: of a chain that was dropped, and of the next one.
             let Some(chain) = self.chains.get_mut(&name).filter(|chain| chain.at_work.is_none()) else {
                 continue;
             };
-            let Some((id, (may_have_run, priority))) = chain.waiting.pop_first() else { continue };
+            let next = match self.holds.state(name) {
+                State::Doubted => {
+                    self.free.push(name);
+                    continue;
+                }
+                State::Free => chain.waiting.pop_first(),
+                State::Held(through) => through.iter().find_map(|id| chain.waiting.remove_entry(id)),
+            };
+            let Some((id, (may_have_run, priority))) = next else { continue };
             chain.at_work = Some(id);
             self.at_work.insert(id, name);
             self.waiting -= 1;
@@ -108,9 +163,15 @@ impl Chains {
     /// Drops those that wait and are not to be kept; how many they were.
     pub fn forget_waiting(&mut self, keep: impl Fn(i64) -> bool) -> usize {
         let before = self.waiting;
-        self.chains.retain(|_, chain| {
+        self.chains.retain(|name, chain| {
             let all = chain.waiting.len();
-            chain.waiting.retain(|id, _| keep(*id));
+            chain.waiting.retain(|id, _| {
+                let stays = keep(*id);
+                if !stays {
+                    self.holds.doubt(*id, *name);
+                }
+                stays
+            });
             self.waiting -= all - chain.waiting.len();
             chain.at_work.is_some() || !chain.waiting.is_empty()
         });
@@ -137,8 +198,16 @@ mod tests {
         chains.read(&"tpro.co".into(), key, Priority::default(), Waiting::new(id, false));
     }
 
+    /// The messages that are given out next. No key is held.
     fn given(chains: &mut Chains) -> Vec<i64> {
-        chains.give_out().iter().map(|given| given.row.id()).collect()
+        give_out(chains).iter().map(|given| given.row.id()).collect()
+    }
+
+    fn give_out(chains: &mut Chains) -> Vec<Given> {
+        while let Some(asked) = chains.ask(true) {
+            chains.asked(&asked, &[]);
+        }
+        chains.give_out()
     }
 
     #[test]
@@ -202,7 +271,7 @@ mod tests {
         let mut chains = Chains::default();
         read(&mut chains, "a", 1);
         chains.read(&"tpro.other".into(), "a", Priority::default(), Waiting::new(2, true));
-        let mut out = chains.give_out();
+        let mut out = give_out(&mut chains);
         out.sort_by_key(|given| given.row.id());
         assert_eq!(
             out.iter().map(|given| (&*given.lane, given.row)).collect::<Vec<_>>(),

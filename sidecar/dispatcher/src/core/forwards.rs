@@ -5,9 +5,9 @@ use super::{Core, Forward, State, Statement, barrier::Unanswered};
 
 impl Core {
     /// A row has its reply. Nothing of it is kept, unless the reply is to be published. The next
-    /// one with its ordering key may be sent.
+    /// one with its ordering key may be sent, if this one does not hold it.
     pub(super) fn note_reply(&mut self, id: i64, forwards: bool) {
-        self.chains.settled(id);
+        self.chains.settled_in_doubt(id);
         if forwards {
             self.schedule.read(id);
             self.forwarding.owe(id);

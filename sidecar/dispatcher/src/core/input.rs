@@ -4,6 +4,7 @@ use std::time::SystemTime;
 
 use super::{
     forwarding::Forward,
+    holds::{Asked, Hold},
     in_flight::Key,
     incoming::Incoming,
     lane::Waiting,
@@ -102,6 +103,8 @@ pub enum Done {
         /// Those that have a reply, in order.
         gone: Vec<i64>,
     },
+    /// Of [`Statement::Holds`](super::Statement::Holds): the rows, in the order of ids.
+    Holds(Asked, Vec<Hold>),
     /// Of [`Statement::Recall`](super::Statement::Recall).
     Recalled {
         /// Those that have a reply.

@@ -82,6 +82,9 @@ impl Core {
         let last = rows.last().map(|row| (row.tx, row.id));
         for row in rows {
             if gone.binary_search(&row.id).is_ok() {
+                if let Some(key) = &row.key {
+                    self.chains.read_settled(&row.lane, key, row.id);
+                }
                 self.pass_over(row.id, row.forwards);
             } else {
                 self.take(row);
@@ -116,11 +119,22 @@ impl Core {
         }
     }
 
+    /// True if all is read that may stand before another message of its ordering key: a row that is
+    /// visible and not read yet may.
+    fn knows_order(&self) -> bool {
+        self.may_move() || plant::is_planted("key before all is read")
+    }
+
+    /// Reads which ordering keys are held.
+    pub(super) fn ask_for_holds(&mut self) {
+        if let Some(asked) = self.chains.ask(self.knows_order()) {
+            self.run(Statement::Holds(asked));
+        }
+    }
+
     /// Has messages with an ordering key fetched, where the one before is settled.
     pub(super) fn give_out(&mut self) {
-        // A row that is visible and not read yet may be the one before.
-        let is_all_read = self.may_move() || plant::is_planted("key before all is read");
-        if !self.chains.are_free() || !is_all_read {
+        if !self.chains.are_free() || !self.knows_order() {
             return;
         }
         for Given { lane, priority, row } in self.chains.give_out() {

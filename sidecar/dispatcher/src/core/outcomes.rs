@@ -24,6 +24,7 @@ struct Whose {
     target: Target,
     reply_to: Option<String>,
     on_reply: Option<Box<str>>,
+    hold: Option<Box<str>>,
     language: Language,
 }
 
@@ -63,6 +64,7 @@ impl Core {
             responder: outcome.responder,
             reply_to: message.row.reply_to,
             on_reply: message.row.on_reply,
+            hold: message.row.hold,
             traceparent: message.producer,
         };
         self.route(Settled { settlement, bytes, lane: message.lane, language, is_tried: false });
@@ -72,8 +74,8 @@ impl Core {
     pub(super) fn settle_unsent(&mut self, row: Published, lane: LaneId, outcome: Outcome) {
         let producer = trace::stay(&self.spans, &row, &outcome, self.time());
         let language = Language::of(row.language.as_deref());
-        let Published { id, uid, target, reply_to, on_reply, .. } = row;
-        let whose = Whose { id, uid, target, reply_to, on_reply, language };
+        let Published { id, uid, target, reply_to, on_reply, hold, .. } = row;
+        let whose = Whose { id, uid, target, reply_to, on_reply, hold, language };
         self.settle_row(whose, lane, producer, outcome);
     }
 
@@ -95,12 +97,12 @@ impl Core {
         let traceparent = TraceParent::root([0; 24], false);
         // Its headers are not read.
         let language = Language::default();
-        let whose = Whose { id, uid, target, reply_to, on_reply: None, language };
+        let whose = Whose { id, uid, target, reply_to, on_reply: None, hold: None, language };
         self.settle_row(whose, lane, traceparent, Outcome::broken(column));
     }
 
     fn settle_row(&mut self, whose: Whose, lane: LaneId, traceparent: TraceParent, outcome: Outcome) {
-        let Whose { id, uid, target, reply_to, on_reply, language } = whose;
+        let Whose { id, uid, target, reply_to, on_reply, hold, language } = whose;
         let outcome = outcome.in_language(language);
         let bytes = outcome.len();
         self.lanes.settle_unsent(bytes);
@@ -118,6 +120,7 @@ impl Core {
             responder: None,
             reply_to,
             on_reply,
+            hold,
             traceparent,
         };
         self.route(Settled { settlement, bytes, lane, language, is_tried: false });
@@ -194,6 +197,9 @@ impl Core {
     /// Its reply is committed: nothing of it is kept, but for the word that the reply is to be
     /// published.
     fn forget(&mut self, settled: &Settled) {
+        if settled.settlement.hold.is_none() || plant::is_planted("hold not asked for") {
+            self.chains.settled(settled.settlement.id);
+        }
         self.note_reply(settled.settlement.id, settled.settlement.reply_to.is_some());
         self.lanes.settled(1, settled.bytes);
     }

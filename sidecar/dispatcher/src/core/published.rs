@@ -51,6 +51,8 @@ pub struct Published {
     pub reply_to: Option<String>,
     /// The function in SQL that it names for its reply.
     pub on_reply: Option<Box<str>>,
+    /// Its ordering key, if those behind it are to wait when it fails.
+    pub hold: Option<Box<str>>,
     /// The bytes that go on the wire.
     pub payload: Bytes,
 }

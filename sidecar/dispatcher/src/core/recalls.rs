@@ -13,7 +13,10 @@ impl Core {
     pub(super) fn begin_recall(&mut self) {
         let Some(look) = self.reading.look(self.schedule.unsettled(), self.now) else { return };
         let ids: Vec<i64> = match look {
-            Look::InFlight => self.messages.keyed().map(|(_, message)| message.row.id).collect(),
+            Look::InFlight => {
+                self.chains.rung();
+                self.messages.keyed().map(|(_, message)| message.row.id).collect()
+            }
             Look::Rows(ids) => ids,
         };
         self.count_read("recall");

@@ -37,6 +37,7 @@ pub fn settled_of(target: tpro_wire::Target, bytes: usize) -> Settled {
         responder: None,
         reply_to: None,
         on_reply: None,
+        hold: None,
         traceparent: tpro_wire::TraceParent::root([1; 24], false),
     };
     Settled { settlement, bytes, lane: LaneId::default(), language: Language::default(), is_tried: false }

@@ -4,6 +4,7 @@ mod batches;
 mod belts;
 mod events;
 mod forwards;
+mod holds;
 mod later;
 mod moves;
 mod order;
@@ -263,6 +264,7 @@ fn row(id: i64, seconds: i32) -> Row {
         hops: 0,
         reply_to: None,
         on_reply: None,
+        hold: None,
         payload: Bytes::from_static(b"{}"),
     };
     Row {
@@ -281,6 +283,7 @@ fn name(statement: &Statement) -> &'static str {
         Statement::Page { .. } => "Page",
         Statement::Recover(_) => "Recover",
         Statement::Fetch { .. } => "Fetch",
+        Statement::Holds(_) => "Holds",
         Statement::Recall(_) => "Recall",
         Statement::Forward(_) => "Forward",
         Statement::Sleep => "Sleep",

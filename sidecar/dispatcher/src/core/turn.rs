@@ -62,6 +62,7 @@ impl Core {
         self.begin_recall();
         if self.state == State::Leading {
             self.begin_sending_due();
+            self.ask_for_holds();
             self.begin_reading();
         }
         self.begin_handlers();
@@ -212,6 +213,7 @@ impl Core {
             Done::Page { cur, rows, limit, gone } => self.on_page(cur, rows, limit, &gone),
             Done::Recovered(page) => self.on_recovered(page),
             Done::Fetched { asked, rows, gone } => self.on_fetched(&asked, rows, &gone),
+            Done::Holds(asked, rows) => self.chains.asked(&asked, &rows),
             Done::Recalled { gone, owed } => self.on_recalled(&gone, &owed),
             Done::Forwards(replies) => self.on_forwards(replies),
             Done::Slept { ours, leaders } => self.reading.bell_taken(ours, leaders, self.now),
@@ -225,7 +227,10 @@ impl Core {
             Done::Noted => self.schedule.noted(),
             Done::Tried(reason) => self.settling.tried(reason, self.now),
             Done::SentDue(sent) => self.on_sent_due(sent),
-            Done::Beat => self.pulse.beaten(),
+            Done::Beat => {
+                self.pulse.beaten();
+                self.chains.rung();
+            }
         }
     }
 

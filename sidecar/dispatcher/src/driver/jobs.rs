@@ -34,6 +34,11 @@ pub(crate) fn job(outbox: Arc<Outbox>, clock: &Clock, statement: Statement) -> J
         Statement::Recover(window) => {
             async move { recovery::page(&outbox, &window).await.map(Done::Recovered) }.boxed()
         }
+        Statement::Holds(asked) => async move {
+            let rows = outbox.holds(&asked).await?;
+            Ok(Done::Holds(asked, rows))
+        }
+        .boxed(),
         Statement::Recall(ids) => async move {
             let gone = if ids.is_empty() { Vec::new() } else { outbox.settled(&ids).await? };
             if gone.is_empty() {

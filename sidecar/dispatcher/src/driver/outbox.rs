@@ -7,6 +7,7 @@ mod asked;
 mod callbacks;
 mod due;
 mod error;
+mod holds;
 mod statements;
 #[cfg(test)]
 mod tests;
@@ -251,11 +252,14 @@ impl Outbox {
             [&ids, &uids, &status, &result, &error, &headers, &attempts, &sent_at, &responder, &number];
         let write =
             async |statement| before(self.client.execute(statement, &columns), self.tell_waiters(&ids)).await;
-        let result = match write(&self.statements.settle).await {
-            Err(error) if error.code() == Some(&SqlState::UNIQUE_VIOLATION) => {
-                write(&self.statements.settle_unsettled).await
-            }
-            result => result,
+        let result = match batch.iter().any(|settled| settled.settlement.hold.is_some()) {
+            true => before(self.settle_holding(batch, &columns), self.tell_waiters(&ids)).await,
+            false => match write(&self.statements.settle).await {
+                Err(error) if error.code() == Some(&SqlState::UNIQUE_VIOLATION) => {
+                    write(&self.statements.settle_unsettled).await
+                }
+                result => result,
+            },
         };
         match result {
             Ok(0) if self.read_callbacks().await? != number => Ok(Err(new_handlers())),

@@ -163,6 +163,10 @@ fn content(
         hops: known.hops.unwrap_or(0),
         reply_to: label.map(str::to_owned),
         on_reply: row.try_get(column::ON_REPLY)?,
+        hold: match rules::holds_key(headers) {
+            true => row.try_get(column::ORDERING_KEY)?,
+            false => None,
+        },
         payload,
     })))
 }

@@ -129,8 +129,8 @@ impl<S> Ctx<S> {
     ///
     /// It is committed when the handler returns `Ok`, and rolled back when it returns an error. In
     /// the default way it commits together with the outcome, so that its effects happen once. All
-    /// requests of a batch work in one transaction: it is begun for the first of them that wants
-    /// one, and stays open while the others call.
+    /// requests of a batch work in one transaction: the first of them that wants one opens it, and
+    /// it stays open while the others call.
     ///
     /// ```
     /// # use tpro_service as tpro_sidecar;

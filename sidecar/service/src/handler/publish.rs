@@ -97,7 +97,9 @@ impl<'a> Publish<'a> {
     }
 
     /// In order with the other messages of this service that have this key and go to the same
-    /// service: each is sent when the one before has its reply, of any status. 1 to 200 bytes.
+    /// service: each is sent when the one before has its reply, of any status. 1 to 200 bytes. With
+    /// the headers `{"ordering": {"on_error": "hold"}}` those behind it wait if it fails, until
+    /// somebody calls `tpro.retry` or `tpro.release`.
     pub fn ordering_key(self, key: &'a str) -> Self {
         Self { ordering_key: Some(key), ..self }
     }

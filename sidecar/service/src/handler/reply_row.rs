@@ -1,6 +1,8 @@
-//! The rows of a reply: the reply itself, and the error of its handler.
+//! The rows of a reply: the reply itself, the hold of its ordering key, and the error of its
+//! handler.
 
 use tpro_runtime::settlement::Settlement;
+use tpro_wire::Status;
 
 use super::{
     QueryError, Statements,
@@ -19,7 +21,13 @@ pub(super) async fn insert(
     let mut settling = Settling::begin(leader.is_some());
     loop {
         settling = match settling {
-            Settling::Insert { .. } => settling.inserted(insert_unsettled(app, tx, settlement).await?),
+            Settling::Insert { .. } => {
+                let inserted = insert_unsettled(app, tx, settlement).await?;
+                if inserted && let Some(key) = &settlement.hold {
+                    hold(app, tx, settlement, key).await?;
+                }
+                settling.inserted(inserted)
+            }
             Settling::AskLeader => settling.asked(leads(app, tx, leader).await?),
             Settling::End(ending) => return Ok(ending),
         };
@@ -76,6 +84,32 @@ async fn insert_unsettled(app: &Host, tx: &Statements, settlement: &Settlement) 
         })
         .await?;
     Ok(inserted == 1)
+}
+
+/// Holds the ordering key of a message that has failed. One that ends well and has a row there is a
+/// copy of the one that failed, and lets the key go.
+async fn hold(app: &Host, tx: &Statements, settlement: &Settlement, key: &str) -> Result<(), QueryError> {
+    let schema = app.source.service.schema();
+    let client = tx.connection()?;
+    tx.quiet(async {
+        if settlement.status == Status::Ok {
+            let sql = format!(
+                "SELECT tpro.end_holds($2::text, ARRAY[$1::int8]) \
+                 WHERE EXISTS (SELECT FROM {schema}.mq_hold h WHERE h.id = $1::int8)"
+            );
+            let statement = client.prepare_cached(&sql).await?;
+            return client.execute(&statement, &[&settlement.id, &app.source.service.as_str()]).await;
+        }
+        let sql = format!(
+            "INSERT INTO {schema}.mq_hold (id, space_name, service_name, ordering_key) \
+             VALUES ($1::int8, $2::text, $3::text, $4::text) ON CONFLICT DO NOTHING"
+        );
+        let statement = client.prepare_cached(&sql).await?;
+        let target = &settlement.target;
+        client.execute(&statement, &[&settlement.id, &target.space(), &target.service(), &key]).await
+    })
+    .await?;
+    Ok(())
 }
 
 /// True if the message is there and has no reply, though one was written: a trigger or a rule has

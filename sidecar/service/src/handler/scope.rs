@@ -86,7 +86,7 @@ impl Scope {
         *self.tx.lock().unwrap_or_else(PoisonError::into_inner) = Some(tx);
     }
 
-    /// The transaction that an earlier request of the batch has begun.
+    /// The transaction that an earlier request of the batch has opened.
     pub(crate) fn open_tx(&self) -> Option<Arc<Statements>> {
         self.tx.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }

@@ -56,7 +56,8 @@ impl Work<'_> {
         self.origin.headers.source.is_some() && self.back.subject().is_some()
     }
 
-    /// Runs the handler for its body, or for each one of a batch. The answer can carry `most` bytes.
+    /// Runs the handler for its body, or for each one of a batch. The answer has `most` bytes at
+    /// most.
     pub(super) async fn handle<C>(
         &self,
         handler: &Erased<C, String>,

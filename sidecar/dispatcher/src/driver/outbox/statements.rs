@@ -73,6 +73,9 @@ pub(crate) struct Statements {
     pub forward: Statement,
     pub settle: Statement,
     pub settle_unsettled: Statement,
+    pub settle_holding: Statement,
+    pub holds: Statement,
+    pub holds_of: Statement,
     pub callbacks: Statement,
     pub replied: Statement,
     pub cursor: Statement,
@@ -110,6 +113,10 @@ impl Statements {
             settle: prepare("reply.settle", include_str!("../sql/settle.sql")).await?,
             settle_unsettled: prepare("reply.settle_unsettled", include_str!("../sql/settle_unsettled.sql"))
                 .await?,
+            settle_holding: prepare("reply.settle_holding", include_str!("../sql/settle_holding.sql"))
+                .await?,
+            holds: prepare("holds.read", include_str!("../sql/holds.sql")).await?,
+            holds_of: prepare("holds.of", include_str!("../sql/holds_of.sql")).await?,
             callbacks: prepare("callbacks.read", callbacks::READ).await?,
             replied: prepare("reply.tell", "/* reply.tell */ SELECT tpro.replied($1, $2)").await?,
             cursor: prepare("cursor.read", CURSOR).await?,

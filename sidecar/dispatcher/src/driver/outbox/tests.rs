@@ -302,6 +302,7 @@ async fn the_first_reply_of_a_row_wins() {
             responder: None,
             reply_to: None,
             on_reply: None,
+            hold: None,
             traceparent: TraceParent::root([1; 24], false),
         },
         bytes: 1,
