@@ -9,6 +9,8 @@
 //! - [`bell`] runs `tpro_dispatcher::core::bell`, beside commits, locks and notifications.
 //! - [`cursor`] runs the `reader` and the `snapshot` of that core, beside transactions, the rows of
 //!   `read.sql` and `look_back.sql`, and a floor as high as it can be.
+//! - [`hold`] runs the `chains` and the `holds` of that core, beside replies, late answers,
+//!   operators, and a leader before whose reply is committed late.
 //! - [`inbox`] runs `verdict`, `run_limit` and `question` of `tpro_service::inbox`, beside keys,
 //!   open transactions, locks, deadlines and deliveries.
 //! - [`leadership`] runs `tpro_service::handler::settling`, beside the lock, sessions, `mq_reply`,
@@ -23,6 +25,7 @@
 
 pub mod bell;
 pub mod cursor;
+pub mod hold;
 pub mod inbox;
 pub mod leadership;
 pub mod order;

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use crate::world::Case;
 
 /// The planted faults: the name of the switch, and the promise that is broken.
-pub const PLANTS: [(&str, &str); 13] = [
+pub const PLANTS: [(&str, &str); 14] = [
     ("no second read", "who has taken the bell reads once more before the sleep"),
     ("sleep without a read", "who was refused the bell reads before it asks for it again"),
     ("settle by id without uid", "a reply is written for the message with its id and its uid"),
@@ -24,6 +24,7 @@ pub const PLANTS: [(&str, &str); 13] = [
     ("last retry counted twice", "a message gives up one place in its lane, also in its last moment"),
     ("key before all is read", "a message with a key is given out when all that is visible was read"),
     ("key before the reply", "the next message with a key is sent when the reply is committed"),
+    ("hold not asked for", "what is behind a message that has failed and holds its key is not sent"),
 ];
 
 /// The find of a planted fault.

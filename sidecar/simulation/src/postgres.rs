@@ -10,8 +10,10 @@ mod callbacks;
 mod commit;
 mod execute;
 mod heap;
+mod holds;
 mod inbox;
 mod later;
+mod leadership;
 mod locks;
 mod notify;
 mod outbox;
@@ -35,13 +37,14 @@ mod xid;
 pub use self::{
     locks::LockKind,
     notify::Note,
-    row::{Backlog, Callbacks, Cursor, Later, Message, Outcome, Receive, Reply, Row, Service, Table},
+    row::{Backlog, Callbacks, Cursor, Hold, Later, Message, Outcome, Receive, Reply, Row, Service, Table},
     server::Server,
     session::SessionId,
     snapshot::Snapshot,
     sqlstate::SqlState,
     statement::{
-        Answer, Known, LookedBack, NewMessage, Page, SentDue, Statement, Step, Taking, Unsettled, Window,
+        Answer, Holding, Known, LookedBack, NewMessage, Page, SentDue, Statement, Step, Taking, Unsettled,
+        Window,
     },
     xid::Xid,
 };

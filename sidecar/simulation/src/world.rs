@@ -18,6 +18,7 @@ mod database;
 mod event;
 mod fault;
 mod faulting;
+mod finished;
 mod following;
 mod handling;
 mod inbox;
@@ -28,12 +29,14 @@ mod line;
 mod moments;
 mod names;
 mod network;
+mod operating;
 mod order;
 mod own;
 mod plan;
 mod process;
 mod publishing;
 mod recon;
+mod releasing;
 mod replying;
 mod rival;
 mod rows;
@@ -65,6 +68,7 @@ pub use self::{
     case::{Case, NoCase},
     coverage::Coverage,
     fault::{KINDS, Kind},
+    finished::{Finished, LeftOut},
     total::Total,
 };
 use crate::{
@@ -88,38 +92,6 @@ const CONSEQUENCES: Duration = Duration::from_secs(16);
 const ASK_TIME: Duration = Duration::from_secs(5);
 /// The lead of the database's clock over the time of the run, in microseconds, so that it can go back.
 const AHEAD: i64 = 2 * 3_600 * 1_000_000;
-
-/// The parts of a run's plan that are left out.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct LeftOut {
-    /// Transactions, by their places in the plan.
-    pub transactions: BTreeSet<usize>,
-    /// Faults, by their places in the plan.
-    pub faults: BTreeSet<usize>,
-}
-
-/// The end of a run.
-#[derive(Clone, Debug, Default)]
-pub struct Finished {
-    /// The rules that were broken, each in a line.
-    pub broken: Vec<String>,
-    /// The hash of its trace.
-    pub hash: u64,
-    /// Its last lines.
-    pub lines: Vec<String>,
-    /// Messages that were committed.
-    pub messages: usize,
-    /// Faults by kind.
-    pub faults: BTreeMap<Kind, u64>,
-    /// The states that cores came to.
-    pub coverage: Coverage,
-    /// The length of the plan: transactions and faults.
-    pub planned: (usize, usize),
-    /// The time that has passed in it.
-    pub passed: Duration,
-    /// Events.
-    pub events: u64,
-}
 
 /// The world of a run.
 pub struct World {
@@ -148,7 +120,8 @@ pub struct World {
     weather: Weather,
     /// Sessions of publishers and operators, by transaction.
     publishers: BTreeMap<usize, publishing::Publishing>,
-    operators: BTreeMap<usize, publishing::Operating>,
+    operators: BTreeMap<usize, operating::Operating>,
+    releasers: releasing::Releasers,
     strangers: BTreeMap<usize, SessionId>,
     frozen_backends: BTreeMap<usize, SessionId>,
     book: Book,
@@ -216,6 +189,7 @@ impl World {
             weather: Weather::default(),
             publishers: BTreeMap::new(),
             operators: BTreeMap::new(),
+            releasers: releasing::Releasers::default(),
             strangers: BTreeMap::new(),
             frozen_backends: BTreeMap::new(),
             book: Book::default(),
@@ -249,6 +223,7 @@ impl World {
             }
         }
         self.plan_namings();
+        self.scheduler.at(Time::START, Event::LookForHolds);
         self.scheduler.at(end + CONSEQUENCES, Event::Probe);
     }
 
@@ -284,6 +259,8 @@ impl World {
             Event::Conclude(at) => self.conclude(at),
             Event::Cancel(at) => self.cancel(at),
             Event::ConcludeCancel(at) => self.conclude_cancel(at),
+            Event::LookForHolds => self.look_for_holds(),
+            Event::ConcludeRelease(releaser) => self.conclude_release(releaser),
             Event::Name(at) => self.name_callbacks(at),
             Event::Fault(at) => self.on_fault(at),
             Event::Heal(at) => self.heal(at),
@@ -333,6 +310,7 @@ impl World {
             Owner::Handler(handler) => self.handler_hears(handler, session, ended),
             Owner::Publisher(at) => self.publisher_hears(at, session, ended),
             Owner::Operator(at) => self.operator_hears(at, session, ended),
+            Owner::Releaser(releaser) => self.releaser_hears(releaser, session, ended),
         }
     }
 
@@ -345,6 +323,7 @@ impl World {
             Owner::Handler(handler) => self.handler_lost(handler, session),
             Owner::Publisher(at) => self.publisher_lost(at, session),
             Owner::Operator(at) => drop(self.operators.remove(&at)),
+            Owner::Releaser(releaser) => self.end_releasing(releaser),
         }
     }
 }

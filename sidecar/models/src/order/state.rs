@@ -270,6 +270,10 @@ impl State {
         let id = |place: i64| of_place(place).map(|(_, id, _)| id);
         let mut chains = self.leader.chains.clone();
         chains.forget_waiting(|place| id(place).is_some_and(|id| open.has(id)));
+        // No message holds its key here.
+        while let Some(asked) = chains.ask(true) {
+            chains.asked(&asked, &[]);
+        }
         let given = chains.give_out();
         let ids: Vec<u8> = given.iter().filter_map(|given| id(given.row.id())).collect();
         self.leader.chains = chains;

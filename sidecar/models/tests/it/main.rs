@@ -7,6 +7,7 @@ use tpro_dispatcher::core::bell::Act;
 use tpro_models::{
     bell::{self, Bell},
     cursor::{self, Cursor},
+    hold::{self, Hold},
     inbox::{self, Inbox},
     leadership::{self, Leadership},
     order::{self, Order},
@@ -163,6 +164,43 @@ fn a_floor_that_rises_without_a_move_of_the_cursor_is_refuted_by_an_open_transac
     let model = Order { writers: 2, strangers: 4, looks: 0, leaders: 0, cancels: 0, variant };
     let steps = is_refuted(model, IN_ORDER);
     assert!(!steps.contains(&order::Action::LookBack(true)), "{steps:?}");
+}
+
+#[test]
+fn what_has_failed_holds_its_key_until_an_operator_says_what_becomes_of_it() {
+    let variant = hold::Variant::AsBuilt;
+    holds(Hold { messages: 2, leaders: 1, releases: 1, retries: 1, variant });
+    holds(Hold { messages: 3, leaders: 1, releases: 1, retries: 0, variant });
+    holds(Hold { messages: 2, leaders: 0, releases: 2, retries: 2, variant });
+}
+
+fn hold_is_refuted(variant: hold::Variant, property: &'static str) -> Vec<hold::Action> {
+    is_refuted(Hold { messages: 2, leaders: 1, releases: 1, retries: 0, variant }, property)
+}
+
+#[test]
+fn a_leader_that_does_not_ask_what_is_held_is_refuted() {
+    hold_is_refuted(hold::Variant::WithoutAsking, hold::IN_HOLD);
+    let steps = hold_is_refuted(hold::Variant::OthersHoldNothing, hold::IN_HOLD);
+    assert!(steps.contains(&hold::Action::Late), "{steps:?}");
+}
+
+#[test]
+fn a_hold_that_is_written_after_the_reply_is_refuted() {
+    hold_is_refuted(hold::Variant::AfterTheReply, hold::KEPT);
+}
+
+#[test]
+fn a_copy_that_takes_the_row_of_its_message_is_refuted_by_a_leader_that_asks_for_that_row() {
+    let model = Hold { messages: 2, leaders: 0, releases: 0, retries: 1, variant: hold::Variant::Moved };
+    let steps = is_refuted(model, hold::IN_HOLD);
+    assert!(steps.contains(&hold::Action::Retry(1)), "{steps:?}");
+}
+
+#[test]
+fn a_leader_that_is_deaf_while_it_asks_is_refuted_by_a_release() {
+    let steps = hold_is_refuted(hold::Variant::DeafWhileAsking, hold::NOT_STUCK);
+    assert!(steps.contains(&hold::Action::Release), "{steps:?}");
 }
 
 #[test]

@@ -1,12 +1,10 @@
 //! A statement from its begin to its end, and the ends of sessions.
 
-use std::time::Duration;
-
 use tpro_service::handler::settling::asks_for_uid;
 
 use super::{
     locks::LockKind,
-    row::{Key, Row, Service, Table},
+    row::{Key, Row, Table},
     server::{DEADLOCK_TIMEOUT, Server},
     session::SessionId,
     sqlstate::SqlState,
@@ -16,9 +14,6 @@ use super::{
     writing::Flow,
 };
 use crate::time::Time;
-
-/// The silence after which `tpro.depose` ends a leader's session.
-const SILENCE: Duration = Duration::from_secs(12);
 
 impl Server {
     /// Runs a statement of a session that has none under way.
@@ -252,6 +247,11 @@ impl Server {
                 let is_known = self.callbacks_in(view!(), service).number == number;
                 return self.settle_if(is_known, id, service, replies, true);
             }
+            Statement::SettleHolding(service, replies, number, holds) => {
+                let is_known = self.callbacks_in(view!(), service).number == number;
+                return self.settle_holding(is_known, id, service, replies, holds);
+            }
+            Statement::Holds(service, holding) => return self.holding(id, service, holding),
             Statement::Callbacks(service) => Answer::Callbacks(self.callbacks_in(view!(), service)),
             Statement::NameCallbacks(service, targets) => return self.name(id, service, targets),
             Statement::SettleOwn(service, reply) => {
@@ -319,28 +319,6 @@ impl Server {
                 Answer::Done
             }
         })
-    }
-
-    fn hold(&mut self, id: SessionId, service: Service, kind: LockKind) -> Flow {
-        if self.in_recovery {
-            return Flow::error(SqlState::READ_ONLY);
-        }
-        Flow::ok(Answer::Flag(self.locks.hold((service, kind), id)))
-    }
-
-    /// `tpro.depose`: ends the session of a leader that has been silent, unless its commit is under way.
-    fn depose(&mut self, service: Service, clock: Time) -> Flow {
-        let silent = self.leader(service).filter(|leader| {
-            self.sessions.get(leader).is_some_and(|session| {
-                let in_commit =
-                    session.waiting.as_ref().is_some_and(|waiting| matches!(waiting.work, Work::Commit(..)));
-                !in_commit && session.shown + SILENCE < clock && session.started + SILENCE < clock
-            })
-        });
-        if let Some(silent) = silent {
-            self.terminate(silent);
-        }
-        Flow::ok(Answer::Flag(silent.is_some()))
     }
 }
 

@@ -8,14 +8,26 @@ use super::{
     server::Server,
     session::SessionId,
     sqlstate::SqlState,
-    statement::Answer,
+    statement::{Answer, Statement},
     transactions::{State, View},
     work::{Insert, Returns},
     writing::Flow,
 };
 
 /// The longest that a batch of replies waits for a row that another transaction has in hand.
-const PATIENCE: Duration = Duration::from_millis(20);
+pub(super) const PATIENCE: Duration = Duration::from_millis(20);
+
+impl Statement {
+    /// The replies that a leader writes with this statement.
+    pub fn settles(&self) -> Option<(Service, &[Reply])> {
+        match self {
+            Self::Settle(service, replies, _)
+            | Self::SettleUnsettled(service, replies, _)
+            | Self::SettleHolding(service, replies, ..) => Some((*service, replies)),
+            _ => None,
+        }
+    }
+}
 
 impl Server {
     /// `reply.settle`, or `reply.settle_unsettled`, which `skips` what has a reply.

@@ -143,6 +143,19 @@ impl Callbacks {
     }
 }
 
+/// A row of `mq_hold`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Hold {
+    /// The message of the key that may be sent.
+    pub id: i64,
+    /// `space.service`.
+    pub lane: Arc<str>,
+    /// The ordering key.
+    pub key: Arc<str>,
+    /// It was deleted.
+    pub gone: bool,
+}
+
 /// A row of any table.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Row {
@@ -164,6 +177,8 @@ pub enum Row {
     Backlog(Backlog),
     /// The one row of the callbacks.
     Callbacks(Callbacks),
+    /// An ordering key that is held.
+    Hold(Hold),
 }
 
 /// A table.
@@ -187,6 +202,8 @@ pub enum Table {
     Backlog,
     /// `mq_callback`.
     Callbacks,
+    /// `mq_hold`.
+    Hold,
 }
 
 /// The primary key of a row.
@@ -216,6 +233,7 @@ impl Row {
             Self::Cursor(_) => key(Table::Cursor, 0, 0),
             Self::Backlog(_) => key(Table::Backlog, 0, 0),
             Self::Callbacks(_) => key(Table::Callbacks, 0, 0),
+            Self::Hold(hold) => key(Table::Hold, 0, hold.id),
         }
     }
 }

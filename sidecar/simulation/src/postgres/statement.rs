@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use super::{
-    row::{Callbacks, Cursor, Message, Outcome, Reply, Service},
+    row::{Callbacks, Cursor, Hold, Message, Outcome, Reply, Service},
     snapshot::Snapshot,
     sqlstate::SqlState,
     xid::Xid,
@@ -158,6 +158,23 @@ pub struct Known {
     pub is_awaited: bool,
 }
 
+/// A statement on `mq_hold`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Holding {
+    /// `holds.read`: behind this id, so many rows.
+    Behind(i64, usize),
+    /// `holds.of`.
+    Of(Vec<i64>),
+    /// The hold of a message that has failed, as a reply handler's transaction writes it.
+    Add(Hold),
+    /// `tpro.end_holds` of a message, as that transaction calls it.
+    LetGo(i64),
+    /// `tpro.release`, of a lane and a key.
+    Release(Arc<str>, Arc<str>),
+    /// The part of `tpro.retry` that adds the copy of a message.
+    Copy(i64, i64),
+}
+
 /// A statement.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Statement {
@@ -215,6 +232,10 @@ pub enum Statement {
     Settle(Service, Vec<Reply>, i64),
     /// `reply.settle_unsettled`.
     SettleUnsettled(Service, Vec<Reply>, i64),
+    /// `reply.settle_holding`: with the holds of the messages that ask for one.
+    SettleHolding(Service, Vec<Reply>, i64, Vec<Hold>),
+    /// A statement on `mq_hold`.
+    Holds(Service, Holding),
     /// `callbacks.read`.
     Callbacks(Service),
     /// `tpro.on_reply` and `tpro.off_reply`: a bit for each target.
@@ -292,6 +313,8 @@ pub enum Answer {
     SentDue(SentDue),
     /// The reply handlers in SQL.
     Callbacks(Callbacks),
+    /// Ordering keys that are held.
+    Holds(Vec<Hold>),
     /// Messages, whole.
     Messages(Vec<Message>),
     /// Ids.

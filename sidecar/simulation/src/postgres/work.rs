@@ -3,7 +3,7 @@
 use std::{collections::VecDeque, sync::Arc, time::Duration};
 
 use super::{
-    row::{Cursor, Row, Service},
+    row::{Cursor, Hold, Row, Service},
     statement::Answer,
     xid::Xid,
 };
@@ -36,10 +36,14 @@ pub struct Insert {
 }
 
 /// The answer of an INSERT.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Returns {
     /// The number of rows.
     Count,
+    /// The number of replies, when the holds of those that have failed are written, too.
+    Holding(Vec<Hold>),
+    /// This number, which an INSERT before has made.
+    Counted(usize),
     /// The ids of messages.
     Ids,
     /// The uids of rows of the inbox.

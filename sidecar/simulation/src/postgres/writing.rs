@@ -82,8 +82,8 @@ impl Server {
             let key = row.key(service, own.unwrap_or_default());
             let newest = self.heap.newest(&key, &self.transactions);
             // A row that was deleted leaves its key free.
-            let newest = newest
-                .filter(|(by, row)| !(is_gone(row) && self.transactions.state(*by) == State::Committed));
+            let is_over = |by| Some(by) == own || self.transactions.state(by) == State::Committed;
+            let newest = newest.filter(|(by, row)| !(is_gone(row) && is_over(*by)));
             match newest.map(|(by, _)| by) {
                 Some(by) if Some(by) != own && self.transactions.state(by) == State::Running => {
                     return Flow::Waits(Work::Insert(insert), Blocker::Transaction(by));
@@ -105,7 +105,9 @@ impl Server {
 
     fn inserted(&mut self, session: SessionId, insert: &Insert) -> Flow {
         let first = insert.inserted.first();
-        Flow::ok(match insert.returns {
+        Flow::ok(match &insert.returns {
+            Returns::Holding(holds) => return self.write_holds(session, insert, holds),
+            Returns::Counted(count) => Answer::Count(*count),
             Returns::Count => Answer::Count(insert.inserted.len()),
             Returns::Ids => Answer::Ids(insert.inserted.iter().filter_map(|row| id_of(row)).collect()),
             Returns::Uids => Answer::Uids(insert.inserted.iter().filter_map(|row| uid_of(row)).collect()),
@@ -163,7 +165,12 @@ impl Server {
                 self.write(service, xid, row);
                 Flow::ok(Answer::Count(1))
             }
-            None => Flow::ok(Answer::Count(0)),
+            None => {
+                // The row was waited for, and is in hand now, though it is left as it is.
+                let row = row.clone();
+                self.write(service, xid, row);
+                Flow::ok(Answer::Count(0))
+            }
         }
     }
 
@@ -197,7 +204,11 @@ fn is_bad(row: &Row) -> bool {
 
 /// True for a row that was deleted.
 fn is_gone(row: &Row) -> bool {
-    matches!(row, Row::Later(later) if later.gone)
+    match row {
+        Row::Later(later) => later.gone,
+        Row::Hold(hold) => hold.gone,
+        _ => false,
+    }
 }
 
 fn id_of(row: &Row) -> Option<i64> {

@@ -7,9 +7,18 @@ use std::{
 
 use super::{
     ASK_TIME,
+    names::places,
     plan::{Letter, Way},
 };
-use crate::{postgres::SessionId, time::Time};
+use crate::{
+    postgres::{Hold, SessionId},
+    time::Time,
+};
+
+/// An outcome that meets a lock of an operator on the holds of its key is written so much later.
+const LOCKED: Duration = Duration::from_millis(1_200);
+/// The longest time between the moment at which a commit is seen and its end.
+pub const SHOWN: Duration = Duration::from_millis(200);
 
 /// The fate of a message.
 #[derive(Clone, Debug)]
@@ -42,6 +51,10 @@ pub struct Fate {
     pub attempts: u32,
     /// Runs of its handler that began.
     pub runs: u32,
+    /// The message of which it is a copy, which an operator has made.
+    pub copy_of: Option<u128>,
+    /// It was published as the one message of its key that may be sent.
+    pub let_through: bool,
 }
 
 /// The messages of one sender, one target service and one ordering key.
@@ -56,6 +69,16 @@ impl Fate {
     /// The chain that the message is of, if it has an ordering key.
     pub fn chain(&self) -> Option<Chain> {
         self.letter.key.map(|key| (self.service, self.lane(), key))
+    }
+
+    /// True if it is the message with this number in the outbox of a service.
+    pub fn is_of(&self, service: usize, id: i64) -> bool {
+        self.service == service && self.id == Some(id) && self.committed.is_some()
+    }
+
+    /// True if it holds its key when it fails.
+    pub fn may_hold(&self) -> bool {
+        self.letter.key.is_some() && self.letter.holds
     }
 }
 
@@ -81,6 +104,10 @@ pub struct Book {
     pub fates: BTreeMap<u128, Fate>,
     /// The messages of each chain.
     pub chains: BTreeMap<Chain, Vec<u128>>,
+    /// When operators have let the key of a chain go: when each began to commit, and when it had.
+    pub released: BTreeMap<Chain, Vec<Time>>,
+    /// When operators were at work on the holds of a key.
+    pub operated: BTreeMap<Chain, Vec<Time>>,
     /// Stretches of trouble.
     pub troubles: Vec<Trouble>,
     /// When the clock of the database has jumped so far that messages may seem to come from the
@@ -113,10 +140,42 @@ impl Book {
         chain.into_iter().flatten().filter_map(|uid| self.fates.get(uid))
     }
 
-    /// The last moment at which a message was settled for which this one may have waited.
+    /// The last moment at which a message was settled, or a key was let go, for which this one may
+    /// have waited. The reply of one that goes before it may be seen before its commit is over.
     pub fn held_until(&self, fate: &Fate) -> Option<Time> {
-        let settled = self.chain(fate).filter_map(|other| other.settled);
-        settled.filter(|settled| fate.settled.is_some_and(|end| *settled < end)).max()
+        let end = fate.settled?;
+        let goes_before = |other: &Fate| other.id < fate.id || (other.let_through && other.id != fate.id);
+        let settled = self.chain(fate).filter_map(|other| {
+            let latest = if goes_before(other) { end + SHOWN } else { end };
+            other.settled.filter(|settled| *settled < latest).map(|settled| settled.min(end))
+        });
+        let may_wait = !self.goes_first(fate, end);
+        let released = self.released(fate).filter(|released| *released < end && may_wait);
+        let operated = fate.chain().and_then(|chain| self.operated.get(&chain)).into_iter().flatten();
+        let locked = operated.filter(|at| **at < end).map(|at| (*at + LOCKED).min(end));
+        settled.chain(released).chain(locked).max()
+    }
+
+    /// True for a copy that may be sent until its end, and so waits for no release. When the key is
+    /// let go, or another copy ends well, its place is that of any message.
+    fn goes_first(&self, fate: &Fate, end: Time) -> bool {
+        let ends_before = |other: &Fate| other.settled.is_some_and(|settled| settled < end);
+        let mut others = self.chain(fate).filter(|other| other.let_through && other.id != fate.id);
+        let since = fate.committed.unwrap_or(fate.made);
+        let released = self.released(fate).filter(|released| (since..end).contains(released));
+        fate.let_through && !others.any(ends_before) && released.count() < 2
+    }
+
+    /// The chain of a key that a message of this service holds.
+    pub fn chain_of(service: usize, hold: &Hold) -> Chain {
+        let (lane, key) = places(&hold.lane, &hold.key);
+        (service, lane, key)
+    }
+
+    /// When operators have let its key go.
+    pub fn released(&self, fate: &Fate) -> impl Iterator<Item = Time> {
+        let released = fate.chain().and_then(|chain| self.released.get(&chain));
+        released.into_iter().flatten().copied()
     }
 
     /// True if something was wrong between two moments, for this message or for everybody, or so

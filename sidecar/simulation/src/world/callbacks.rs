@@ -76,12 +76,8 @@ impl World {
 
     /// The replies that this statement would write without a try of their function, in words.
     pub(super) fn settles_past_handlers(&self, statement: &Statement) -> Vec<String> {
-        let (Statement::Settle(service, replies, _) | Statement::SettleUnsettled(service, replies, _)) =
-            statement
-        else {
-            return Vec::new();
-        };
-        let callbacks = self.database.callbacks(*service);
+        let Some((service, replies)) = statement.settles() else { return Vec::new() };
+        let callbacks = self.database.callbacks(service);
         let is_past = |reply: &&Reply| {
             let fate = self.book.fates.get(&reply.uid);
             let is_named =

@@ -2,10 +2,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use tpro_dispatcher::core::{Action, Done, End, HandlerEnd, Input, Notice, Question, Statement, Trouble};
+use tpro_dispatcher::core::{
+    Action, Done, End, HandlerEnd, Input, Notice, Question, Statement, Trouble, holds::Asked,
+};
 
 /// The states that a core can come to, as far as they are seen from outside.
-const ALL: [&str; 65] = [
+const ALL: [&str; 71] = [
     "action:abandon",
     "action:ask-echo",
     "action:ask-go",
@@ -20,6 +22,9 @@ const ALL: [&str; 65] = [
     "action:show-replies",
     "done:fetched",
     "done:fetched-gone",
+    "done:holds-all",
+    "done:holds-of",
+    "done:holds-of-held",
     "done:looked-back",
     "done:looked-back-found",
     "done:missing",
@@ -60,6 +65,9 @@ const ALL: [&str; 65] = [
     "input:rung",
     "input:stop",
     "order:goes-on-after-takeover",
+    "order:held",
+    "order:released",
+    "order:retried",
     "order:waits",
     "statement:look-back-below",
     "statement:move-clean",
@@ -179,6 +187,10 @@ impl Coverage {
             }
             Done::Fetched { gone, .. } => {
                 self.at(if gone.is_empty() { "done:fetched" } else { "done:fetched-gone" });
+            }
+            Done::Holds(Asked::Behind(_), _) => self.at("done:holds-all"),
+            Done::Holds(Asked::Of(_), rows) => {
+                self.at(if rows.is_empty() { "done:holds-of" } else { "done:holds-of-held" });
             }
             Done::Recalled { gone, owed } => {
                 self.at(if gone.is_empty() { "done:recalled" } else { "done:recalled-gone" });

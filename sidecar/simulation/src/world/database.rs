@@ -301,11 +301,11 @@ pub fn passes(state: SqlState) -> bool {
 
 /// The first word of a statement, for the trace.
 fn statement_name(statement: &Statement) -> String {
+    if let Some((_, replies)) = statement.settles() {
+        let ids: Vec<i64> = replies.iter().map(|reply| reply.mq_id).collect();
+        return format!("settles {ids:?}");
+    }
     let shown = match statement {
-        Statement::Settle(_, replies, _) | Statement::SettleUnsettled(_, replies, _) => {
-            let ids: Vec<i64> = replies.iter().map(|reply| reply.mq_id).collect();
-            return format!("settles {ids:?}");
-        }
         Statement::MoveCursor(_, cursor) => {
             return format!("moves to {} {:?} {}", cursor.snapshot, cursor.pending, cursor.clean);
         }

@@ -20,6 +20,8 @@ pub enum Owner {
     Publisher(usize),
     /// The operator who cancels a message of this transaction.
     Operator(usize),
+    /// An operator who does something about a key that is held.
+    Releaser(u64),
 }
 
 /// An event.
@@ -33,6 +35,10 @@ pub enum Event {
     Cancel(usize),
     /// An operator ends its transaction.
     ConcludeCancel(usize),
+    /// Operators look for ordering keys that are held.
+    LookForHolds,
+    /// An operator who has done something about one ends its transaction.
+    ConcludeRelease(u64),
     /// Somebody names reply handlers in SQL.
     Name(usize),
     /// A fault begins.

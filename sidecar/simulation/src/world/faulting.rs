@@ -256,8 +256,8 @@ impl World {
         let now = self.now();
         for service in 0..super::SERVICES.len() {
             let rows = |table| self.database.rows(Service(service), table);
-            let published = super::recon::uids(&rows(Table::Publish));
-            let replied = super::recon::uids(&rows(Table::Reply));
+            let published = super::rows::uids(&rows(Table::Publish));
+            let replied = super::rows::uids(&rows(Table::Reply));
             for (uid, fate) in self.book.fates.iter_mut().filter(|(_, fate)| fate.service == service) {
                 // A commit that was under way may be in the log all the same.
                 let put_right = |seen: &mut Option<Time>, is_there: bool| {

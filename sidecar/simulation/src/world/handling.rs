@@ -36,6 +36,8 @@ pub enum Stage {
     Begin,
     /// As production has it.
     Settling,
+    /// The hold of its key, or the end of that.
+    Hold,
     /// The function is looked up.
     Look,
     /// The effect of the handler.

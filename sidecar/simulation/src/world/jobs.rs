@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use tpro_dispatcher::core::{
     AT_MOST, Done, LaneId, Sent, Statement, Trouble, Unreplied, Unwritten, Waiting, Writing,
+    holds::{self, Asked},
     published::Row,
     reader::Window,
     recovery::{PAGE, Recovered},
@@ -15,7 +16,7 @@ use tpro_dispatcher::core::{
 
 use super::{callbacks::Known, clock, line::Ended, names::SERVICES, rows};
 use crate::{
-    postgres::{self, Answer, Service, SqlState},
+    postgres::{self, Answer, Hold, Holding, Service, SqlState},
     time::Time,
 };
 
@@ -48,6 +49,7 @@ pub enum Job {
     Recovered { cur: Snapshot, last: Option<(Xid, i64)>, full: bool, named: Vec<i64> },
     Fetch { asked: Vec<(LaneId, Waiting)>, doubted: bool },
     FetchSettled { asked: Vec<(LaneId, Waiting)>, rows: Vec<Row> },
+    Holds(Asked),
     Recall,
     RecallOwed { gone: Vec<i64> },
     Forward,
@@ -78,6 +80,13 @@ pub fn begin(service: Service, statement: Statement, callbacks: &Known) -> Next 
             let ids = asked.iter().map(|(_, row)| row.id()).collect();
             Next::Ask(Job::Fetch { asked, doubted }, Sql::Fetch(service, ids))
         }
+        Statement::Holds(asked) => {
+            let holding = match &asked {
+                Asked::Of(ids) => Holding::Of(ids.clone()),
+                Asked::Behind(id) => Holding::Behind(*id, holds::PAGE),
+            };
+            Next::Ask(Job::Holds(asked), Sql::Holds(service, holding))
+        }
         Statement::Recall(ids) if ids.is_empty() => {
             Next::Done(Done::Recalled { gone: Vec::new(), owed: Vec::new() })
         }
@@ -89,7 +98,11 @@ pub fn begin(service: Service, statement: Statement, callbacks: &Known) -> Next 
             let Some(number) = callbacks.number_for(writing.part()) else {
                 return Next::Done(Done::Settled(writing, Err(new_handlers())));
             };
-            let replies = replies(&writing);
+            let (replies, holds) = (replies(&writing), held(&writing));
+            if !holds.is_empty() {
+                let statement = Sql::SettleHolding(service, replies, number, holds);
+                return Next::Ask(Job::SettleUnsettled(writing, number), statement);
+            }
             Next::Ask(Job::Settle(writing, number), Sql::Settle(service, replies, number))
         }
         Statement::Missing(writing) => {
@@ -187,6 +200,7 @@ impl Job {
             (Self::FetchSettled { asked, rows }, Answer::Ids(gone)) => {
                 Next::Done(Done::Fetched { asked, rows, gone })
             }
+            (Self::Holds(asked), Answer::Holds(found)) => Next::Done(Done::Holds(asked, rows::holds(found))),
             (Self::Recall, Answer::Ids(gone)) if gone.is_empty() => {
                 Next::Done(Done::Recalled { gone, owed: Vec::new() })
             }
@@ -280,6 +294,11 @@ fn read_rows(found: &[(postgres::Message, bool)], at: Time) -> Vec<Row> {
 
 fn replies(writing: &Writing) -> Vec<postgres::Reply> {
     writing.part().iter().map(rows::reply).collect()
+}
+
+/// The holds of those that ask for one.
+fn held(writing: &Writing) -> Vec<Hold> {
+    writing.part().iter().filter_map(rows::hold).collect()
 }
 
 /// There are reply handlers in SQL that were not known.

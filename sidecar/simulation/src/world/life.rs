@@ -110,6 +110,8 @@ impl World {
             sender: None,
             attempts: 0,
             runs: 0,
+            copy_of: None,
+            let_through: false,
         };
         self.book.add(uid, fate);
         uid

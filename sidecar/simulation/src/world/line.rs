@@ -72,10 +72,6 @@ impl Line {
 
 /// The messages that a statement settles.
 pub fn settles(statement: &Statement) -> Settles {
-    match statement {
-        Statement::Settle(_, replies, _) | Statement::SettleUnsettled(_, replies, _) => {
-            replies.iter().map(|reply| reply.uid).collect()
-        }
-        _ => Vec::new(),
-    }
+    let replies = statement.settles().map(|(_, replies)| replies).unwrap_or_default();
+    replies.iter().map(|reply| reply.uid).collect()
 }

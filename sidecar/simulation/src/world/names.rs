@@ -78,3 +78,10 @@ impl Names {
         }
     }
 }
+
+/// The lane and the key of a hold by their places, as a chain of messages has them. A service that
+/// nobody runs comes after all of them.
+pub fn places(lane: &str, key: &str) -> (usize, usize) {
+    let of = (0..SERVICES.len()).find(|of| *names(*of).lane == *lane).unwrap_or(usize::MAX);
+    (of, KEYS.iter().position(|name| *name == key).unwrap_or(usize::MAX))
+}

@@ -42,6 +42,8 @@ pub struct Letter {
     pub way: Way,
     /// Its ordering key, by its place in the list of keys.
     pub key: Option<usize>,
+    /// Those behind it wait when it has failed, if it has a key.
+    pub holds: bool,
     /// Its reply has a handler.
     pub handled: bool,
     /// Seconds; 0 for an event.
@@ -279,15 +281,20 @@ fn letter(random: &mut Random, knobs: &Knobs) -> Letter {
     };
     let slow = if knobs.tight { Duration::from_secs(1) } else { Duration::from_millis(300) };
     let work = if random.one_in(8) { spread(random, slow) } else { spread(random, Duration::from_millis(4)) };
+    let holds = random.one_in(2);
     Letter {
         target: random.below(SERVICES.len() as u64) as usize,
         way,
         key: random.one_in(3).then(|| random.below(KEYS.len() as u64) as usize),
-        handled: random.one_in(if way == Way::Nobody { 2 } else { knobs.handled }) && way != Way::Event,
+        holds,
+        // A handler writes the hold in a transaction of its own, which a leader after may not see
+        // yet.
+        handled: random.one_in(if way == Way::Nobody || holds { 2 } else { knobs.handled })
+            && way != Way::Event,
         budget,
         expires: random.one_in(25).then(|| spread(random, Duration::from_secs(4))),
         work,
-        fails: random.one_in(12),
+        fails: random.one_in(if holds { 6 } else { 12 }),
         bad: way == Way::Stateless && random.one_in(8),
     }
 }

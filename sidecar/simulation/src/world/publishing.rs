@@ -1,4 +1,4 @@
-//! Publishers, and operators who cancel.
+//! Publishers.
 
 use std::time::Duration;
 
@@ -13,6 +13,7 @@ use super::{
 use crate::{
     postgres::{Answer, NewMessage, Service, SessionId, SqlState, Statement, Step},
     scheduler::Ticket,
+    time::Time,
 };
 
 /// A publisher at work.
@@ -36,16 +37,10 @@ impl Publishing {
     }
 }
 
+/// The headers of a message that holds its key when it fails.
+const HOLDS: &str = r#"{"ordering": {"on_error": "hold"}}"#;
 /// The longest time that a PREPARE is held back.
 const LURK: Duration = Duration::from_secs(3);
-
-/// An operator at work.
-pub struct Operating {
-    session: SessionId,
-    uid: u128,
-    open: Duration,
-    commits: bool,
-}
 
 impl World {
     pub(super) fn publish(&mut self, at: usize) {
@@ -113,26 +108,7 @@ impl World {
         }
         let now = self.database.clock(self.now()) + later.unwrap_or_default();
         let mut drawn = self.drawn.get(&at).cloned().unwrap_or_default().into_iter();
-        let messages = uids.iter().map(|uid| {
-            let letter = &self.book.fates[uid].letter;
-            let lane = if letter.way == Way::Nobody { NOBODY } else { names(letter.target).service.as_str() };
-            NewMessage {
-                id: drawn.next(),
-                uid: *uid,
-                lane: format!("{SPACE}.{lane}").into(),
-                method: method(letter).into(),
-                protocol: "jsonrpc".into(),
-                timeout: letter.budget,
-                expires_at: letter.expires.map(|after| now + after),
-                direct: false,
-                reply_to: names_label(*uid),
-                priority: priority(*uid),
-                key: letter.key.map(|key| KEYS[key].into()),
-                headers: "{}".into(),
-                body: "{}".into(),
-            }
-        });
-        let messages = messages.collect();
+        let messages = uids.iter().map(|uid| self.row_of(*uid, drawn.next(), now)).collect();
         self.publishers.insert(at, Publishing::new(session, uids));
         self.ask(
             session,
@@ -141,6 +117,27 @@ impl World {
                 None => Statement::Publish(Service(service), messages),
             },
         );
+    }
+
+    /// The row of a message that is inserted now, by the clock of the database.
+    pub(super) fn row_of(&self, uid: u128, id: Option<i64>, now: Time) -> NewMessage {
+        let letter = &self.book.fates[&uid].letter;
+        let lane = if letter.way == Way::Nobody { NOBODY } else { names(letter.target).service.as_str() };
+        NewMessage {
+            id,
+            uid,
+            lane: format!("{SPACE}.{lane}").into(),
+            method: method(letter).into(),
+            protocol: "jsonrpc".into(),
+            timeout: letter.budget,
+            expires_at: letter.expires.map(|after| now + after),
+            direct: false,
+            reply_to: names_label(uid),
+            priority: priority(uid),
+            key: letter.key.map(|key| KEYS[key].into()),
+            headers: if letter.holds { HOLDS.into() } else { "{}".into() },
+            body: "{}".into(),
+        }
     }
 
     pub(super) fn publisher_hears(&mut self, at: usize, session: SessionId, ended: Ended) {
@@ -247,44 +244,6 @@ impl World {
         }
     }
 
-    pub(super) fn cancel(&mut self, at: usize) {
-        let found = self.book.fates.iter().find(|(_, fate)| fate.transaction == Some(at));
-        let Some((uid, fate)) = found else { return };
-        let (uid, service) = (*uid, fate.service);
-        let (Some(id), Some(_)) = (fate.id, fate.committed) else { return };
-        // A failover may have given its id to another message.
-        if !self.database.is_published(Service(service), id, uid) {
-            return;
-        }
-        let open = self.plan.transactions[at].cancel.map_or(Duration::ZERO, |(_, open)| open);
-        let Some(session) = self.connect(Owner::Operator(at), None) else { return };
-        self.operators.insert(at, Operating { session, uid, open, commits: false });
-        self.ask(session, Statement::Begin);
-        self.ask(session, Statement::Cancel(Service(service), id));
-    }
-
-    pub(super) fn operator_hears(&mut self, at: usize, session: SessionId, ended: Ended) {
-        let Some(operating) = self.operators.get_mut(&at).filter(|it| it.session == session) else { return };
-        match ended.result {
-            Ok(Answer::Flag(_)) => {
-                let open = operating.open;
-                self.scheduler.after(open, Event::ConcludeCancel(at));
-            }
-            Ok(_) if !operating.commits => {}
-            _ => {
-                self.operators.remove(&at);
-                self.close(session);
-            }
-        }
-    }
-
-    pub(super) fn conclude_cancel(&mut self, at: usize) {
-        let Some(operating) = self.operators.get_mut(&at) else { return };
-        operating.commits = true;
-        let session = operating.session;
-        self.ask(session, Statement::Commit);
-    }
-
     /// A statement has ended on the server: the book is kept by what others see.
     pub(super) fn executed(&mut self, owner: Owner, settles: Settles, result: &Result<Answer, SqlState>) {
         let now = self.now();
@@ -314,6 +273,9 @@ impl World {
             }
             Owner::Operator(at) if *result == Ok(Answer::Done) => {
                 settled.extend(self.operators.get(&at).filter(|it| it.commits).map(|it| it.uid));
+            }
+            Owner::Releaser(releaser) => {
+                committed.extend(result.as_ref().ok().and_then(|it| self.releaser_executes(releaser, it)));
             }
             Owner::Handler(handler) => {
                 let commits = result.as_ref().ok().and_then(|answer| self.handler_executes(handler, answer));

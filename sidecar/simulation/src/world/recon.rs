@@ -49,6 +49,7 @@ impl World {
                 target: (service + 1) % SERVICES.len(),
                 way: Way::Transactional,
                 key: None,
+                holds: false,
                 handled: false,
                 budget: 15,
                 expires: None,
@@ -66,7 +67,7 @@ impl World {
     pub(super) fn on_stop(&mut self) {
         // The tables know of a commit that nobody was told of.
         let replied: BTreeSet<u128> = (0..SERVICES.len())
-            .flat_map(|service| uids(&self.database.rows(Service(service), Table::Reply)))
+            .flat_map(|service| rows::uids(&self.database.rows(Service(service), Table::Reply)))
             .collect();
         let (held, late): (Vec<_>, Vec<_>) = self
             .book
@@ -130,16 +131,16 @@ impl World {
     /// The tables of a service.
     fn look_at(&mut self, service: usize, broken: &mut Vec<String>) {
         let name = SERVICES[service];
-        let rows = |table| self.database.rows(Service(service), table);
+        let read = |table| self.database.rows(Service(service), table);
         let mut replies: BTreeMap<i64, Reply> = BTreeMap::new();
-        for row in rows(Table::Reply) {
+        for row in read(Table::Reply) {
             if let Row::Reply(reply) = row {
                 replies.insert(reply.mq_id, reply);
             }
         }
         let published = self.published();
         let mut statuses = Vec::new();
-        for row in rows(Table::Publish) {
+        for row in read(Table::Publish) {
             let Row::Publish(message) = row else { continue };
             match replies.remove(&message.id) {
                 None => broken.push(format!("message {} of {name} has no reply", message.id)),
@@ -149,6 +150,7 @@ impl World {
                 Some(reply) => {
                     self.look_at_reply(&reply, broken);
                     self.look_at_label(&message, &reply, published.get(&message.uid), broken);
+                    self.look_at_hold(service, &message, &reply, broken);
                     statuses.push(reply.status);
                 }
             }
@@ -158,13 +160,13 @@ impl World {
         }
         // Effects and outcomes of this service, as the one that is asked.
         let mut effects: BTreeMap<u128, usize> = BTreeMap::new();
-        for row in rows(Table::Effect) {
+        for row in read(Table::Effect) {
             if let Row::Effect(uid) = row {
                 *effects.entry(uid).or_default() += 1;
             }
         }
-        let outcomes: BTreeSet<u128> = uids(&rows(Table::Outcome));
-        let accepted: BTreeSet<u128> = uids(&rows(Table::Receive));
+        let outcomes: BTreeSet<u128> = rows::uids(&read(Table::Outcome));
+        let accepted: BTreeSet<u128> = rows::uids(&read(Table::Receive));
         for (uid, times) in &effects {
             if *times > 1 {
                 broken.push(format!("{uid:x} has {times} effects in {name}"));
@@ -332,18 +334,4 @@ fn is_failure(reply: &Reply) -> bool {
         "error" => is_by_us,
         _ => false,
     }
-}
-
-/// The uids of rows.
-pub fn uids(rows: &[Row]) -> BTreeSet<u128> {
-    let uid = |row: &Row| match row {
-        Row::Publish(message) => Some(message.uid),
-        Row::Later(later) => Some(later.message.uid),
-        Row::Reply(reply) => Some(reply.uid),
-        Row::Receive(receive) => Some(receive.uid),
-        Row::Outcome(outcome) => Some(outcome.uid),
-        Row::Effect(uid) => Some(*uid),
-        Row::Cursor(_) | Row::Backlog(_) | Row::Callbacks(_) => None,
-    };
-    rows.iter().filter_map(uid).collect()
 }

@@ -4,8 +4,9 @@
 
 use std::time::Duration;
 
-use tpro_dispatcher::core::{Handled, HandlerEnd, Handling};
+use tpro_dispatcher::core::{Handled, HandlerEnd, Handling, Settled};
 use tpro_service::handler::settling::{Ending, Settling};
+use tpro_wire::Status;
 
 use super::{
     World,
@@ -17,7 +18,7 @@ use super::{
     process::{Lead, Leader},
     rows,
 };
-use crate::postgres::{Answer, Service, SessionId, SqlState, Statement};
+use crate::postgres::{Answer, Holding, Service, SessionId, SqlState, Statement};
 
 /// The longest time for the tries of a reply handler.
 const TRIES: Duration = Duration::from_secs(10);
@@ -90,9 +91,14 @@ impl World {
                 at_handler.stage = Stage::Settling;
                 Statement::SettleOwn(service, rows::reply(&at_handler.settled))
             }
-            (Stage::Settling, answer) => {
+            (Stage::Settling, Answer::Count(1..)) if at_handler.settled.settlement.hold.is_some() => {
+                at_handler.stage = Stage::Hold;
+                Statement::Holds(service, holding(&at_handler.settled))
+            }
+            (Stage::Settling | Stage::Hold, answer) => {
+                let is_held = std::mem::replace(&mut at_handler.stage, Stage::Settling) == Stage::Hold;
                 at_handler.settling = match answer {
-                    Answer::Count(rows) => at_handler.settling.inserted(rows > 0),
+                    Answer::Count(rows) => at_handler.settling.inserted(is_held || rows > 0),
                     Answer::Flag(leads) => at_handler.settling.asked(leads),
                     _ => at_handler.settling,
                 };
@@ -213,4 +219,10 @@ impl World {
             }
         }
     }
+}
+
+/// The statement on the hold of a key: a message that has failed holds it, any other lets it go.
+fn holding(settled: &Settled) -> Holding {
+    let is_ok = settled.settlement.status == Status::Ok;
+    rows::hold(settled).filter(|_| !is_ok).map_or(Holding::LetGo(settled.settlement.id), Holding::Add)
 }

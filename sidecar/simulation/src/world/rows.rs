@@ -1,15 +1,16 @@
 //! Rows of the simulated database as the product has them, and back.
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use tpro_dispatcher::core::{
     Forward, Settled, Unreplied,
     cursor::Cursor,
+    holds::Hold,
     published::{Content, Published, Row},
     snapshot::{Snapshot, Xid},
 };
-use tpro_wire::{Budget, Priority, Protocol, Target, TraceParent, Uid, envelope};
+use tpro_wire::{Budget, Priority, Protocol, Target, TraceParent, Uid, envelope, rules};
 use uuid::Uuid;
 
 use super::{clock::wall, names::LABEL};
@@ -78,6 +79,7 @@ fn published(message: &postgres::Message, at: Time) -> Published {
         hops: 0,
         reply_to: message.reply_to.then(|| LABEL.to_owned()),
         on_reply: None,
+        hold: message.key.as_deref().filter(|_| rules::holds_key(&message.headers)).map(Box::from),
         payload: Bytes::from(payload),
     }
 }
@@ -117,4 +119,31 @@ pub fn reply(settled: &Settled) -> postgres::Reply {
         error: of.error.as_deref().map(Arc::from),
         attempts: of.attempts,
     }
+}
+
+/// The hold that an outcome leaves when it is not ok, if its message asks for that.
+pub fn hold(settled: &Settled) -> Option<postgres::Hold> {
+    let of = &settled.settlement;
+    let lane = format!("{}.{}", of.target.space(), of.target.service()).into();
+    of.hold.as_deref().map(|key| postgres::Hold { id: of.id, lane, key: key.into(), gone: false })
+}
+
+/// Ordering keys that are held, as the core has them.
+pub fn holds(rows: Vec<postgres::Hold>) -> Vec<Hold> {
+    rows.into_iter().map(|row| Hold { id: row.id, lane: row.lane, key: (&*row.key).into() }).collect()
+}
+
+/// The uids of rows.
+pub fn uids(rows: &[postgres::Row]) -> BTreeSet<u128> {
+    use postgres::Row;
+    let uid = |row: &Row| match row {
+        Row::Publish(message) => Some(message.uid),
+        Row::Later(later) => Some(later.message.uid),
+        Row::Reply(reply) => Some(reply.uid),
+        Row::Receive(receive) => Some(receive.uid),
+        Row::Outcome(outcome) => Some(outcome.uid),
+        Row::Effect(uid) => Some(*uid),
+        Row::Cursor(_) | Row::Backlog(_) | Row::Callbacks(_) | Row::Hold(_) => None,
+    };
+    rows.iter().filter_map(uid).collect()
 }

@@ -1,7 +1,7 @@
 //! An answer in a form in which both servers can be compared.
 
 use tokio_postgres::{SimpleQueryMessage, SimpleQueryRow};
-use tpro_simulation::postgres::{Answer, LookedBack, Message, Statement, Unsettled};
+use tpro_simulation::postgres::{Answer, Holding, LookedBack, Message, Statement, Unsettled};
 
 use super::text::{Translation, read_uuid};
 
@@ -26,6 +26,9 @@ pub fn of_simulation(answer: &Answer) -> Vec<String> {
         }
         Answer::Messages(messages) => messages.iter().map(|m| message_line(m, true)).collect(),
         Answer::Ids(ids) => ids.iter().map(i64::to_string).collect(),
+        Answer::Holds(holds) => {
+            holds.iter().map(|hold| format!("{} {} {}", hold.id, hold.lane, hold.key)).collect()
+        }
         Answer::Unsettled(rows) => {
             let row = |row: &Unsettled| format!("{} {} {}", row.id, row.lane, row.priority);
             rows.iter().map(row).collect()
@@ -128,6 +131,13 @@ pub fn of_postgres(statement: &Statement, messages: &[SimpleQueryMessage], by: &
         | Statement::MoveCursor(..)
         | Statement::NoteBacklog(..)
         | Statement::Effect(..) => vec![format!("{} rows", count.unwrap_or_default())],
+        Statement::SettleHolding(..) | Statement::Holds(_, Holding::Release(..) | Holding::LetGo(_)) => {
+            each(&|row| format!("{} rows", text(row, 0)))
+        }
+        Statement::Holds(_, Holding::Behind(..) | Holding::Of(_)) => {
+            each(&|row| format!("{} {} {}", text(row, 0), text(row, 1), text(row, 2)))
+        }
+        Statement::Holds(..) => vec![format!("{} rows", count.unwrap_or_default())],
         Statement::Cursor(_) => each(&|row| {
             let pending = text(row, 1).replace(['{', '}'], "").replace(',', ", ");
             format!("{} [{pending}] {}", by.read_snapshot(&text(row, 0)), flag(row, 2))

@@ -3,7 +3,9 @@
 use std::{sync::Arc, time::Duration};
 
 use tpro_simulation::{
-    postgres::{Cursor, NewMessage, Outcome, Reply, Service, Snapshot, Statement, Taking, Window, Xid},
+    postgres::{
+        Cursor, Hold, Holding, NewMessage, Outcome, Reply, Service, Snapshot, Statement, Taking, Window, Xid,
+    },
     random::Random,
 };
 
@@ -68,7 +70,8 @@ impl Script {
                     false => Statement::CommitPrepared(name),
                 }
             }
-            21..24 => Statement::Snapshot,
+            21..23 => Statement::Snapshot,
+            23 => Statement::Holds(MAIN, self.holding()),
             24 => Statement::TakeXid,
             25..27 => Statement::Draw(MAIN),
             27..41 => {
@@ -88,6 +91,12 @@ impl Script {
             61 if self.flag() => Statement::Owed(MAIN, self.some_ids()),
             61 => Statement::Forward(MAIN, self.some_ids()),
             62..67 => Statement::Settle(MAIN, self.replies(), 0),
+            67..71 if self.flag() => {
+                let replies = self.replies();
+                let mut holds: Vec<Hold> = replies.iter().map(|reply| self.hold(reply.mq_id)).collect();
+                holds.retain(|_| self.flag());
+                Statement::SettleHolding(MAIN, replies, 0, holds)
+            }
             67..71 => Statement::SettleUnsettled(MAIN, self.replies(), 0),
             71 => Statement::SettleOwn(MAIN, self.reply()),
             72..74 => Statement::Cancel(MAIN, self.id()),
@@ -168,13 +177,37 @@ impl Script {
     fn reply(&mut self) -> Reply {
         let mq_id = self.id();
         let result = if self.random.one_in(12) { "\"\\u0000\"" } else { "1" };
+        let fails = self.random.one_in(3);
         Reply {
             mq_id,
             uid: VERSION_7 | u128::from(1 + self.random.below(self.uids + 1)),
-            status: "ok".into(),
-            result: Some(result.into()),
-            error: None,
+            status: if fails { "error" } else { "ok" }.into(),
+            result: (!fails).then(|| result.into()),
+            error: fails.then(|| r#"{"code": 1, "message": "no"}"#.into()),
             attempts: 1,
+        }
+    }
+
+    /// The hold of a message by one of two keys.
+    fn hold(&mut self, id: i64) -> Hold {
+        Hold { id, lane: "tpro.co".into(), key: self.key(), gone: false }
+    }
+
+    fn key(&mut self) -> Arc<str> {
+        ["a", "b"][usize::from(self.flag())].into()
+    }
+
+    fn holding(&mut self) -> Holding {
+        match self.random.below(6) {
+            0 => Holding::Behind(self.id(), 2),
+            1 => Holding::Behind(0, PAGE),
+            2 => Holding::Of(self.some_ids()),
+            3 => {
+                let id = self.id();
+                Holding::Add(self.hold(id))
+            }
+            4 => Holding::LetGo(self.id()),
+            _ => Holding::Release("tpro.co".into(), self.key()),
         }
     }
 

@@ -1,6 +1,6 @@
 //! The product's statements as SQL: its own files, prepared, and the texts that lie in its sources.
 
-use tpro_simulation::postgres::{Outcome, Reply, Statement, Taking};
+use tpro_simulation::postgres::{Holding, Outcome, Reply, Statement, Taking};
 
 use super::text::{Translation, array, text, uuid};
 
@@ -44,6 +44,9 @@ const PREPARED: &[(&str, &str, &str)] = &[
     ),
     ("settle", REPLIES, include_str!("../../../../dispatcher/src/driver/sql/settle.sql")),
     ("settle_unsettled", REPLIES, include_str!("../../../../dispatcher/src/driver/sql/settle_unsettled.sql")),
+    ("settle_holding", HOLDING, include_str!("../../../../dispatcher/src/driver/sql/settle_holding.sql")),
+    ("holds", "bigint, bigint", include_str!("../../../../dispatcher/src/driver/sql/holds.sql")),
+    ("holds_of", "bigint[]", include_str!("../../../../dispatcher/src/driver/sql/holds_of.sql")),
     ("settle_own", "bigint, uuid, text, text, text, int", SETTLE_OWN),
     (
         "accept",
@@ -68,6 +71,8 @@ const PREPARED: &[(&str, &str, &str)] = &[
 
 const REPLIES: &str =
     "bigint[], uuid[], text[], text[], text[], text[], int[], timestamptz[], text[], bigint";
+const HOLDING: &str = "bigint[], uuid[], text[], text[], text[], text[], int[], timestamptz[], text[], bigint, \
+    text[], text[], text[], text";
 
 /// As the product's, but for columns that stay empty.
 const SETTLE_OWN: &str = "INSERT INTO {schema}.mq_reply (mq_id, uid, status, result, error, attempts) \
@@ -175,6 +180,17 @@ pub fn write(statement: &Statement, translation: &Translation) -> String {
         Statement::SettleUnsettled(_, replies, number) => {
             format!("EXECUTE tpro_settle_unsettled ({}, {number})", columns(replies))
         }
+        Statement::SettleHolding(_, replies, number, holds) => {
+            let key = |reply: &Reply| holds.iter().find(|hold| hold.id == reply.mq_id).map(|hold| &*hold.key);
+            format!(
+                "EXECUTE tpro_settle_holding ({}, {number}, {}, {}, {}, '{SERVICE}')",
+                columns(replies),
+                array(replies, "text", |_| text(Some("tpro"))),
+                array(replies, "text", |_| text(Some("co"))),
+                array(replies, "text", |reply| text(key(reply)))
+            )
+        }
+        Statement::Holds(_, holding) => self::holding(holding),
         Statement::SettleOwn(_, reply) => format!(
             "EXECUTE tpro_settle_own ({}, {}, '{}', {}, {}, {})",
             reply.mq_id,
@@ -230,6 +246,22 @@ pub fn write(statement: &Statement, translation: &Translation) -> String {
             text(taking.proof.as_deref())
         ),
         Statement::Effect(_, uid) => format!("INSERT INTO effects (uid) VALUES ({})", quoted(*uid)),
+    }
+}
+
+/// As the product's statements on `mq_hold`.
+fn holding(holding: &Holding) -> String {
+    match holding {
+        Holding::Behind(id, rows) => format!("EXECUTE tpro_holds ({id}, {rows})"),
+        Holding::Of(ids) => format!("EXECUTE tpro_holds_of ({})", array(ids, "bigint", i64::to_string)),
+        Holding::Add(hold) => format!(
+            "INSERT INTO main_service.mq_hold (id, space_name, service_name, ordering_key) \
+             VALUES ({}, 'tpro', 'co', '{}') ON CONFLICT DO NOTHING",
+            hold.id, hold.key
+        ),
+        Holding::LetGo(id) => format!("SELECT tpro.end_holds('main', ARRAY[{id}::bigint])"),
+        Holding::Release(_, key) => format!("SELECT tpro.release('{key}', 'co', 'main')"),
+        Holding::Copy(..) => panic!("{holding:?} is no part of a script"),
     }
 }
 
