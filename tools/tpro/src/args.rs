@@ -3,7 +3,7 @@
 use clap::{Parser, Subcommand};
 
 use crate::local::Local;
-use crate::options::{Act, Filter, Health, Moved, Output, Show, TakenOver, Top};
+use crate::options::{Act, Filter, Health, Moved, Output, Release, Show, TakenOver, Top};
 use crate::values::Shell;
 
 /// Show and mend the messages of a database with the extension pg_tpro.
@@ -18,7 +18,8 @@ pub struct Command {
 const AFTER: &str = "\
 The database is the one of DATABASE_URL, or of PGHOST, PGPORT, PGUSER, PGPASSWORD and PGDATABASE.
 A login that is a member of tpro_reader sees states and targets, one of tpro_operator may also
-cancel and retry. Bodies are shown by `tpro show` alone, to those who may read the outbox.
+cancel, retry and release. Bodies are shown by `tpro show` alone, to those who may read the
+outbox.
 
 Exit codes: 0 well; 1 something is ill, is not there or cannot be done; 2 the command line or a
 setting is wrong; 3 the database cannot be reached, has no tpro, or does not allow it.
@@ -80,6 +81,15 @@ Examples:
   tpro messages main --status timeout --since 1h --json | jq '.messages[].id' |
     xargs tpro retry --sender main")]
     Retry(Act),
+    /// Let ordering keys go that a failed message holds: those behind it are sent without it
+    #[command(after_help = "\
+Needs tpro_operator. `tpro retry` of the message that failed does it again first, and lets the
+key go if that ends well. Exit code 1 if one of the keys is not held.
+
+Examples:
+  tpro release 'account 17' --sender main
+  tpro release 'account 17' --service ledger")]
+    Release(Release),
     /// Judge the services: each finding with its remedy; exit code 1 if there is one
     #[command(after_help = "\
 Found ill: a database that is not adopted, an extension or tables of an earlier release, tables that

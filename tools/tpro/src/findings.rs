@@ -11,7 +11,8 @@ use crate::time::age;
 /// A problem with its remedy.
 #[derive(Debug, Serialize)]
 pub struct Finding {
-    /// The kind: `adopted`, `extension`, `release`, `tables`, `leader`, `backlog` or `age`.
+    /// The kind: `adopted`, `extension`, `release`, `tables`, `leader`, `backlog`,
+    /// `hold` or `age`.
     pub kind: &'static str,
     /// The service; none where it is the database.
     pub service: Option<String>,
@@ -41,6 +42,11 @@ const BACKLOG: &str = "\
       FROM (SELECT s.name, tpro.backlog(s.name) AS unsettled FROM tpro.service_schemas s) b
      CROSS JOIN LATERAL (SELECT current_setting('tpro.max_backlog', true)::int8 AS most WHERE b.unsettled >= 0) m
      WHERE m.most > 0 AND b.unsettled >= m.most ORDER BY b.name";
+
+/// Those whose table of holds is there and may be read.
+const HOLDING: &str = "\
+    SELECT s.name FROM tpro.service_schemas s
+     WHERE has_table_privilege(to_regclass(format('%I.mq_hold', s.name || '_service')), 'SELECT') ORDER BY 1";
 
 /// All findings. A message is old when it has waited for `max_age` seconds; 0: never.
 pub async fn look(session: &Session, services: &[Service], max_age: i64) -> Result<Vec<Finding>, Problem> {
@@ -87,6 +93,24 @@ pub async fn look(session: &Session, services: &[Service], max_age: i64) -> Resu
         );
         let remedy = "start copies of the services it waits for, or raise tpro.max_backlog";
         find("backlog", Some(row.get(0)), problem, remedy.into());
+    }
+    for row in session.query(HOLDING, &[]).await? {
+        let name: &str = row.get(0);
+        let holds = format!(
+            "SELECT count(DISTINCT (space_name, service_name, ordering_key)), min(id),
+                    extract(epoch FROM now() - min(since))::float8 FROM {name}_service.mq_hold"
+        );
+        for row in session.query(&holds, &[]).await?.iter().filter(|row| row.get::<_, i64>(0) > 0) {
+            let (keys, id, seconds): (i64, i64, f64) = (row.get(0), row.get(1), row.get(2));
+            let problem = format!(
+                "messages of {keys} ordering keys wait, since one before them has failed, the first {} ago",
+                age(seconds)
+            );
+            let remedy = format!(
+                "see SELECT * FROM {name}_service.mq_hold, then: tpro retry {id} --sender {name}, or tpro release KEY"
+            );
+            find("hold", Some(name), problem, remedy);
+        }
     }
     for service in services {
         for waiting in service.waiting.iter().filter(|_| max_age > 0) {

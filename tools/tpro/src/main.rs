@@ -21,6 +21,7 @@ mod paper;
 mod plain;
 mod problem;
 mod rates;
+mod release;
 mod run;
 mod session;
 mod show;
@@ -110,6 +111,11 @@ async fn run(task: Task) -> Result<Ending, Problem> {
             let done = act::retry(&open(&act.output).await?, &act).await?;
             show(&act.output, &done, |paper| done.write(paper))?;
             Ok(done.ending())
+        }
+        Task::Release(asked) => {
+            let released = release::release(&open(&asked.output).await?, &asked).await?;
+            show(&asked.output, &released, |paper| released.write(paper))?;
+            Ok(released.ending())
         }
         Task::Health(health) => {
             let session = open(&health.output).await?;

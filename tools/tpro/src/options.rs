@@ -78,6 +78,23 @@ pub struct Act {
     pub output: Output,
 }
 
+/// The ordering keys to let go.
+#[derive(Args, Clone, Debug)]
+pub struct Release {
+    /// Ordering keys
+    #[arg(required = true, value_name = "KEY")]
+    pub keys: Vec<String>,
+    /// Service that is asked; all without it
+    #[arg(long, value_name = "NAME")]
+    pub service: Option<String>,
+    /// Service that sent them, if not tpro.sender of the login or the only one
+    #[arg(long, value_name = "NAME")]
+    pub sender: Option<String>,
+    #[command(flatten)]
+    #[allow(missing_docs, reason = "the words would be taken for help")]
+    pub output: Output,
+}
+
 /// The services to judge.
 #[derive(Args, Clone, Debug)]
 pub struct Health {

@@ -60,7 +60,7 @@ pub struct Right {
 /// Monitoring: states, ages and targets, and no body.
 pub const READ: Right = Right { to: "read the state of the services", role: "tpro_reader" };
 /// People on call.
-pub const OPERATE: Right = Right { to: "cancel or retry messages", role: "tpro_operator" };
+pub const OPERATE: Right = Right { to: "cancel, retry or release messages", role: "tpro_operator" };
 
 /// The move of a service from the Go system. Its statements themselves ask for more.
 pub const MIGRATE: Right = Right { to: "make functions of its session", role: "pg_database_owner" };

@@ -1,4 +1,4 @@
-//! `tpro cancel` and `tpro retry`.
+//! `tpro cancel`, `tpro retry` and `tpro release`.
 
 use serde_json::json;
 use tpro_testkit::{Database, Outcome, Postgres};
@@ -51,13 +51,46 @@ async fn an_operator_cancels_and_retries_and_is_told_what_could_not_be_done() ->
 }
 
 #[tpro_testkit::test]
+async fn a_key_that_is_held_is_found_and_released() -> Outcome {
+    let (database, operator) = two_messages().await?;
+    let hold = "INSERT INTO main_service.mq_hold (id, space_name, service_name, ordering_key)
+        VALUES (1, 'tpro', 'x', 'account 17'), (3, 'tpro', 'y', 'account 17'), (2, 'tpro', 'x', 'a')";
+    database.connect().await?.batch_execute(hold).await?;
+    let ask = |arguments: &[&str]| on(&database, &operator, arguments);
+    let found = ask(&["health", "--json"])?.ended(1)?.json()?;
+    let findings = found["findings"].as_array().into_iter().flatten();
+    let holds: Vec<_> = findings.filter(|finding| finding["kind"] == "hold").collect();
+    assert_eq!(holds.len(), 1, "{found}");
+    assert_eq!(holds[0]["service"], "main");
+    let (problem, remedy) = (holds[0]["problem"].to_string(), holds[0]["remedy"].to_string());
+    assert!(problem.contains("messages of 3 ordering keys wait"), "{problem}");
+    assert!(remedy.contains("tpro retry 1 --sender main"), "{remedy}");
+
+    let of_one = ["release", "account 17", "--service", "x", "--sender", "main"];
+    assert_eq!(ask(&of_one)?.ended(0)?.out, "main account 17: released\n");
+    let rest =
+        ask(&["release", "account 17", "nobody's", "a", "--sender", "main", "--json"])?.ended(1)?.json()?;
+    assert_eq!(
+        rest,
+        json!({ "sender": "main", "keys": [
+            { "key": "account 17", "services": 1 },
+            { "key": "nobody's", "services": 0 },
+            { "key": "a", "services": 1 },
+        ]})
+    );
+    let well = ask(&["health", "--json"])?.ended(1)?.json()?;
+    assert!(!well.to_string().contains("\"hold\""), "{well}");
+    Ok(())
+}
+
+#[tpro_testkit::test]
 async fn who_is_no_operator_is_told_the_right_that_is_missing() -> Outcome {
     let (database, _) = two_messages().await?;
     let reader = member(&database, "tpro_reader").await?;
-    for task in ["cancel", "retry"] {
+    for task in ["cancel", "retry", "release"] {
         let refused = on(&database, &reader, &[task, "1", "--sender", "main"])?.ended(3)?;
         assert!(
-            refused.err.contains(&format!("role {reader} may not cancel or retry messages")),
+            refused.err.contains(&format!("role {reader} may not cancel, retry or release messages")),
             "{}",
             refused.err
         );
