@@ -30,6 +30,8 @@ pub struct Counts {
     pub resent: Counter,
     /// Rows that wait as ids because their lane has no room.
     pub waiting: Gauge,
+    /// Ordering keys that are held.
+    pub held_keys: Gauge,
     /// Rows read and not known to be settled.
     pub unsettled: Gauge,
     /// Outcomes written, by target service and status.
@@ -72,6 +74,7 @@ impl Counts {
             sent_due: Counter::default(),
             resent: Counter::default(),
             waiting: Gauge::default(),
+            held_keys: Gauge::default(),
             unsettled: Gauge::default(),
             settled: Tally::default(),
             cancelled: Counter::default(),
@@ -106,6 +109,11 @@ impl Counts {
         );
         r.register("resent", "Attempts after the first", counts.resent.clone());
         r.register("waiting", "Rows that wait because their lane has no room", counts.waiting.clone());
+        r.register(
+            "held_keys",
+            "Ordering keys whose messages wait because one has failed",
+            counts.held_keys.clone(),
+        );
         r.register("unsettled", "Rows read and not known to be settled", counts.unsettled.clone());
         r.register("settled", "Outcomes written, by target and status", counts.settled.family());
         r.register("cancelled", "Messages in hand that somebody else has settled", counts.cancelled.clone());

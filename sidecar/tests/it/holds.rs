@@ -82,6 +82,7 @@ async fn those_behind_one_that_failed_wait_until_the_key_is_released_also_throug
     main.kill().await?;
     let main = world.run("main").await?;
     another_fails(&world).await?;
+    assert_eq!(main.metric("tpro_held_keys").await?, 1.0);
     let (_answerer, came) = answers(&world).await?;
     let last = publish(&world, 3, "a", NOTHING).await?;
     is_well(&world, publish(&world, 4, "b", NOTHING).await?).await?;
@@ -91,6 +92,7 @@ async fn those_behind_one_that_failed_wait_until_the_key_is_released_also_throug
     is_well(&world, last).await?;
     assert_eq!(*came.lock().expect("nobody panics"), [4, 2, 3]);
     assert_eq!((release(&world, "a").await?, held(&world).await?), (0, vec![]));
+    assert_eq!(main.metric("tpro_held_keys").await?, 0.0);
     main.stop().await?;
     Ok(())
 }

@@ -129,6 +129,11 @@ impl Chains {
         self.free.extend(changed.into_iter().filter(idle));
     }
 
+    /// The number of keys that are held, as far as is known.
+    pub fn held(&self) -> usize {
+        self.holds.keys()
+    }
+
     /// True if a chain may give out a message.
     pub fn are_free(&self) -> bool {
         !self.free.is_empty()

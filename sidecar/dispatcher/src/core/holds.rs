@@ -198,6 +198,11 @@ impl Holds {
         self.by_chain.get(&chain).map_or(State::Free, |ids| State::Held(ids))
     }
 
+    /// The number of keys that are held.
+    pub fn keys(&self) -> usize {
+        self.by_chain.len()
+    }
+
     /// True if this message may be sent though its key is held.
     pub fn is_let_through(&self, id: i64) -> bool {
         self.by_id.contains_key(&id)

@@ -252,6 +252,11 @@ impl Core {
             self.shown = reason.map(str::to_owned);
             self.actions.push_back(Action::Show(Notice::Replies(self.shown.clone())));
         }
+        let (held, before) = (self.chains.held() as i64, self.counts.held_keys.get());
+        if held > 0 && before == 0 {
+            tracing::warn!("ordering keys are held: messages behind one that has failed wait (mq_hold)");
+        }
+        self.counts.held_keys.set(held);
         self.counts.in_flight.set(self.messages.len() as i64);
         self.counts.waiting.set(self.waiting() as i64);
         self.counts.unsettled.set(self.schedule.unsettled().len() as i64);
