@@ -19,6 +19,7 @@ mod gauge;
 mod growth;
 mod ledger;
 mod nemesis;
+mod operator;
 mod oracle;
 mod outside;
 mod publisher;

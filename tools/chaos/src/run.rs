@@ -13,6 +13,7 @@ use crate::args::Run;
 use crate::fleet::Fleet;
 use crate::ledger::Ledger;
 use crate::nemesis::Nemesis;
+use crate::operator::{self, Operator};
 use crate::oracle::{self, Verdict};
 use crate::outside::Outside;
 use crate::publisher::Publishers;
@@ -41,6 +42,7 @@ pub struct Scene {
     /// The watch over the leaders.
     pub takeovers: Arc<Takeovers>,
     _outside: Outside,
+    _operator: Operator,
 }
 
 impl Scene {
@@ -50,7 +52,10 @@ impl Scene {
         let outside = Outside::start(&stand.nats).await?;
         let fleet = Arc::new(Fleet::start(&stand).await?);
         let takeovers = Arc::new(Takeovers::watch(&stand).await);
-        Ok(Self { stand, fleet, ledger: Arc::default(), takeovers, _outside: outside })
+        stand.admin().await?.batch_execute(operator::TABLE).await?;
+        let operator = Operator::start(&stand);
+        let ledger = Arc::default();
+        Ok(Self { stand, fleet, ledger, takeovers, _outside: outside, _operator: operator })
     }
 
     /// Starts the load.
