@@ -1,25 +1,14 @@
 //! Messages that are sent later: how they are published, and how they go into the outbox at their time.
 
 use tokio_postgres::Client;
-use tpro_testkit::{Database, Outcome, Postgres};
+use tpro_testkit::{Outcome, Postgres};
 
 use crate::listener::Listener;
 use crate::refusal::refused_with;
-use crate::service::database;
+use crate::service::{count, database, publisher};
 
 const BEFORE: &str = "0.1.0";
 const SOON: &str = "send_at => now() + interval '1 hour'";
-
-/// A session that publishes as `main`.
-async fn publisher(database: &Database) -> Outcome<Client> {
-    let session = database.connect().await?;
-    session.batch_execute("SET tpro.sender = 'main'").await?;
-    Ok(session)
-}
-
-async fn count(session: &Client, query: &str) -> Outcome<i64> {
-    Ok(session.query_one(query, &[]).await?.try_get(0)?)
-}
 
 /// The ids that are in a table, in order.
 async fn ids(session: &Client, table: &str) -> Outcome<String> {

@@ -1,24 +1,13 @@
 //! The ordering key of a message, the message that it repeats, and when ids are drawn.
 
 use tokio_postgres::Client;
-use tpro_testkit::{Database, Outcome, Postgres};
+use tpro_testkit::{Outcome, Postgres};
 
 use crate::refusal::refused_with;
-use crate::service::database;
+use crate::service::{count, database, publisher};
 
 const BEFORE: &str = "0.1.0";
 const SOON: &str = "send_at => now() + interval '1 hour'";
-
-/// A session that publishes as `main`.
-async fn publisher(database: &Database) -> Outcome<Client> {
-    let session = database.connect().await?;
-    session.batch_execute("SET tpro.sender = 'main'").await?;
-    Ok(session)
-}
-
-async fn count(session: &Client, query: &str) -> Outcome<i64> {
-    Ok(session.query_one(query, &[]).await?.try_get(0)?)
-}
 
 /// The keys in a table, in the order of the ids; `-` for none.
 async fn keys(session: &Client, table: &str) -> Outcome<String> {

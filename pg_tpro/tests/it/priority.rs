@@ -1,17 +1,12 @@
 //! The priority of a message, and its expiry as an argument: what release 0.1.0 did not have.
 
-use tokio_postgres::Client;
 use tpro_testkit::{Database, Outcome, Postgres};
 
 use crate::refusal::{refused, refused_with};
-use crate::service::database;
+use crate::service::{count, database};
 
 const BEFORE: &str = "0.1.0";
 const EXPIRY: &str = "2099-01-01T00:00:00Z";
-
-async fn count(session: &Client, query: &str) -> Outcome<i64> {
-    Ok(session.query_one(query, &[]).await?.try_get(0)?)
-}
 
 /// A database of release 0.1.0 with this service. The extension is updated, the service is not.
 async fn half_upgraded(service: &str) -> Outcome<Database> {

@@ -1,5 +1,6 @@
 //! Services are made and dropped.
 
+use tokio_postgres::Client;
 use tpro_testkit::{Database, Outcome, Postgres};
 
 use crate::refusal::refused_with;
@@ -10,6 +11,18 @@ pub async fn database() -> Outcome<Database> {
     database.create_service("main").await?;
     database.create_service("analytic").await?;
     Ok(database)
+}
+
+/// A session of the superuser that publishes as `main`.
+pub async fn publisher(database: &Database) -> Outcome<Client> {
+    let session = database.connect().await?;
+    session.batch_execute("SET tpro.sender = 'main'").await?;
+    Ok(session)
+}
+
+/// The number that a query gives.
+pub async fn count(session: &Client, query: &str) -> Outcome<i64> {
+    Ok(session.query_one(query, &[]).await?.try_get(0)?)
 }
 
 #[tpro_testkit::test]
