@@ -45,7 +45,7 @@ fn all() -> Vec<Odd> {
         body("empty", "", "error -32700"),
         body("batch of none", "[]", "error -32600"),
         body("batch", format!("[{GOOD},{GOOD}]"), "result [{"),
-        body("batch with one that is none", format!("[{GOOD},7]"), "error -32600"),
+        body("batch with a number among its requests", format!("[{GOOD},7]"), "error -32600"),
         body("behind it more", format!("{GOOD}{GOOD}"), "error -32700"),
         body("byte order mark", format!("\u{feff}{GOOD}"), "error -32700"),
         body(
