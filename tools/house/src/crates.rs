@@ -9,7 +9,7 @@ use crate::{arrows, checkout, modules};
 
 /// The floors, the lowest first. Crates of one floor do not know each other.
 const FLOORS: [&[&str]; 6] = [
-    &["tpro-wire", "tpro-dotenv", "tpro-http", "tpro-tls", "tpro-macros"],
+    &["tpro-wire", "tpro-schema", "tpro-dotenv", "tpro-http", "tpro-tls", "tpro-macros"],
     &["tpro-runtime"],
     &["tpro-dispatcher", "tpro-service", "tpro-maintenance"],
     &["tpro-sidecar"],
