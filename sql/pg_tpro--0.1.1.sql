@@ -1601,6 +1601,7 @@ BEGIN
     EXECUTE format('DROP SCHEMA %s CASCADE', schema_name);
     -- A service that is made again under this name is another one.
     DELETE FROM tpro.service_key k WHERE k.service = drop_service.name;
+    DELETE FROM tpro.known_copy c WHERE c.service_name = drop_service.name AND c.trusted;
     FOR role IN SELECT r.rolname, shobj_description(r.oid, 'pg_authid') LIKE 'tpro: %' AS ours FROM pg_roles r
                  WHERE r.rolname IN (drop_service.name || '_publisher', drop_service.name || '_sidecar',
                                      drop_service.name || '_maintainer') LOOP
@@ -1723,6 +1724,8 @@ BEGIN
                'tpro.partition_kept(text, text, regclass, bigint, bigint, bigint, boolean)',
                'tpro.mend_partitions(text, text, bigint)', 'tpro.make_partitions(text, text, bigint)',
                'tpro.drop_partition(text, oid, bigint)', 'tpro.drop_dedup_keys(text, integer)', 'tpro.end_holds(text, bigint[])',
+               'tpro.serves(text, text, text, text, jsonb)', 'tpro.serves_no_more(text, text, text)', 'tpro.hears(text)',
+               'tpro.heard(text, jsonb)',
                'tpro.replied(text, bigint[])', 'tpro.send_due(text, timestamptz, integer)']::regprocedure[]) f
      WHERE NOT has_function_privilege(sidecar, f, 'EXECUTE')
     UNION ALL
@@ -2022,6 +2025,9 @@ BEGIN
              mode text NOT NULL CONSTRAINT mq_handler_mode_rule CHECK (mode IN (''transactional'', ''stateless'')),
              timeout integer CONSTRAINT mq_handler_timeout_rule CHECK (timeout BETWEEN 1 AND 86400),
              since timestamptz NOT NULL DEFAULT clock_timestamp(),
+             description text,
+             body_schema jsonb,
+             result_schema jsonb,
              PRIMARY KEY (entity, method_name)
          );
          COMMENT ON TABLE %1$s.mq_handler IS ''the methods of this service that functions in SQL answer; tpro.handle() writes it'';
@@ -2031,6 +2037,9 @@ BEGIN
          COMMENT ON COLUMN %1$s.mq_handler.mode IS ''transactional or stateless'';
          COMMENT ON COLUMN %1$s.mq_handler.timeout IS ''the longest time that a message has, in seconds; null: as long as its requester waits'';
          COMMENT ON COLUMN %1$s.mq_handler.since IS ''when tpro.handle() said so last'';
+         COMMENT ON COLUMN %1$s.mq_handler.description IS ''what the method does, by tpro.describe(); null: the comment on the function'';
+         COMMENT ON COLUMN %1$s.mq_handler.body_schema IS ''JSON Schema of its body, by tpro.describe(); null: not known'';
+         COMMENT ON COLUMN %1$s.mq_handler.result_schema IS ''JSON Schema of its result, by tpro.describe(); null: not known'';
          ALTER TABLE %1$s.mq_handler OWNER TO tpro_owner;
          GRANT SELECT ON %1$s.mq_handler TO %2$I', schema_name, sidecar)
      WHERE to_regclass(format('%s.mq_handler', schema_name)) IS NULL
@@ -3704,6 +3713,365 @@ COMMENT ON FUNCTION tpro.off_reply(pg_catalog.text, pg_catalog.text, pg_catalog.
     'takes back what tpro.on_reply has said of a method; whether there was something; 42501 not permitted, 55000 no sender, 3F000 unknown';
 
 -- ---------------------------------------------------------------------------------------------------------------------
+-- The catalogue: who answers what. The copies of this database's services write it themselves (tpro.serves); of all others a copy hears
+-- on NATS, where anybody may say anything. It has what is so at present, and no dump carries it.
+-- ---------------------------------------------------------------------------------------------------------------------
+
+CREATE TABLE tpro.known_copy (
+    service_name pg_catalog.text,
+    space_name pg_catalog.text,
+    copy pg_catalog.text,
+    release pg_catalog.text NOT NULL,
+    trusted pg_catalog.bool NOT NULL,
+    seen_at pg_catalog.timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp(),
+    PRIMARY KEY (service_name, space_name, copy)
+);
+COMMENT ON TABLE tpro.known_copy IS 'the copies that have said which methods they answer';
+COMMENT ON COLUMN tpro.known_copy.service_name IS 'the service';
+COMMENT ON COLUMN tpro.known_copy.space_name IS 'the space in which it serves';
+COMMENT ON COLUMN tpro.known_copy.copy IS 'a name that the copy has chosen at its start';
+COMMENT ON COLUMN tpro.known_copy.release IS 'its release';
+COMMENT ON COLUMN tpro.known_copy.trusted IS 'whether it has said so in this database itself; else it was heard on NATS';
+COMMENT ON COLUMN tpro.known_copy.seen_at IS 'when it said so last';
+
+CREATE TABLE tpro.known_method (
+    service_name pg_catalog.text,
+    space_name pg_catalog.text,
+    copy pg_catalog.text,
+    entity pg_catalog.text,
+    method_name pg_catalog.text,
+    mode pg_catalog.text,
+    description pg_catalog.text,
+    body_schema pg_catalog.jsonb,
+    result_schema pg_catalog.jsonb,
+    PRIMARY KEY (service_name, space_name, copy, entity, method_name),
+    FOREIGN KEY (service_name, space_name, copy) REFERENCES tpro.known_copy ON DELETE CASCADE
+);
+COMMENT ON TABLE tpro.known_method IS 'the methods of each copy that has said which ones it answers';
+COMMENT ON COLUMN tpro.known_method.service_name IS 'the service';
+COMMENT ON COLUMN tpro.known_method.space_name IS 'the space in which it serves';
+COMMENT ON COLUMN tpro.known_method.copy IS 'the copy, as in tpro.known_copy';
+COMMENT ON COLUMN tpro.known_method.entity IS 'third token of the subject';
+COMMENT ON COLUMN tpro.known_method.method_name IS 'fourth token of the subject';
+COMMENT ON COLUMN tpro.known_method.mode IS 'default, transactional or stateless; null: not known';
+COMMENT ON COLUMN tpro.known_method.description IS 'what it does';
+COMMENT ON COLUMN tpro.known_method.body_schema IS 'JSON Schema of its body; null: not known';
+COMMENT ON COLUMN tpro.known_method.result_schema IS 'JSON Schema of its result; null: not known';
+
+GRANT SELECT, INSERT, UPDATE, DELETE ON tpro.known_copy, tpro.known_method TO tpro_owner;
+
+-- It writes its methods once, at its start, and later only that it is still there. What nobody has seen for a day goes.
+CREATE FUNCTION tpro.serves(
+    service pg_catalog.text,
+    space_name pg_catalog.text,
+    copy pg_catalog.text,
+    release pg_catalog.text,
+    methods pg_catalog.jsonb DEFAULT NULL
+) RETURNS boolean
+    LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET row_security = off
+AS $$
+BEGIN
+    PERFORM tpro.must_serve(serves.service);
+    IF serves.methods IS NULL THEN
+        UPDATE tpro.known_copy c SET seen_at = clock_timestamp()
+         WHERE c.service_name = serves.service AND c.space_name = serves.space_name AND c.copy = serves.copy AND c.trusted;
+        RETURN FOUND;
+    END IF;
+    DELETE FROM tpro.known_copy c
+     WHERE c.seen_at < clock_timestamp() - interval '1 day'
+        OR c.service_name = serves.service AND c.space_name = serves.space_name AND c.copy = serves.copy;
+    INSERT INTO tpro.known_copy (service_name, space_name, copy, release, trusted)
+    VALUES (serves.service, serves.space_name, serves.copy, serves.release, true);
+    INSERT INTO tpro.known_method (service_name, space_name, copy, entity, method_name, mode, description, body_schema, result_schema)
+    SELECT serves.service, serves.space_name, serves.copy, m.entity, m.method_name, m.mode, m.description, m.body_schema, m.result_schema
+      FROM jsonb_to_recordset(serves.methods) AS m (entity text, method_name text, mode text, description text, body_schema jsonb,
+                                                    result_schema jsonb);
+    RETURN true;
+END
+$$;
+ALTER FUNCTION tpro.serves(pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.jsonb) OWNER TO tpro_owner;
+COMMENT ON FUNCTION tpro.serves(pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.jsonb) IS
+    'says which methods a copy of a service answers, or without them that it is still there; false if its methods are not known; errors as tpro.lead';
+
+CREATE FUNCTION tpro.serves_no_more(service pg_catalog.text, space_name pg_catalog.text, copy pg_catalog.text) RETURNS void
+    LANGUAGE plpgsql VOLATILE STRICT SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET row_security = off
+AS $$
+BEGIN
+    PERFORM tpro.must_serve(serves_no_more.service);
+    DELETE FROM tpro.known_copy c
+     WHERE c.service_name = serves_no_more.service AND c.space_name = serves_no_more.space_name AND c.copy = serves_no_more.copy;
+END
+$$;
+ALTER FUNCTION tpro.serves_no_more(pg_catalog.text, pg_catalog.text, pg_catalog.text) OWNER TO tpro_owner;
+COMMENT ON FUNCTION tpro.serves_no_more(pg_catalog.text, pg_catalog.text, pg_catalog.text) IS
+    'takes back what a copy of a service has said by tpro.serves; errors as tpro.lead';
+
+-- One copy of a database asks at a time, and at most once a minute.
+CREATE TABLE tpro.hearing (
+    only_row pg_catalog.bool PRIMARY KEY DEFAULT true CONSTRAINT hearing_one_row CHECK (only_row),
+    at pg_catalog.timestamptz NOT NULL DEFAULT '-infinity'
+);
+COMMENT ON TABLE tpro.hearing IS 'when a copy of this database asked last on NATS which services there are';
+COMMENT ON COLUMN tpro.hearing.only_row IS 'there is one row';
+COMMENT ON COLUMN tpro.hearing.at IS 'when';
+COMMENT ON CONSTRAINT hearing_one_row ON tpro.hearing IS 'there is one row';
+INSERT INTO tpro.hearing DEFAULT VALUES;
+GRANT SELECT, UPDATE ON tpro.hearing TO tpro_owner;
+
+CREATE FUNCTION tpro.hears(service pg_catalog.text) RETURNS boolean
+    LANGUAGE plpgsql VOLATILE STRICT SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET row_security = off
+AS $$
+BEGIN
+    PERFORM tpro.must_serve(hears.service);
+    -- A time that lies ahead is of a clock that was set back.
+    UPDATE tpro.hearing h SET at = clock_timestamp()
+     WHERE h.at < clock_timestamp() - interval '55 seconds' OR h.at > clock_timestamp() + interval '1 minute';
+    RETURN FOUND;
+END
+$$;
+ALTER FUNCTION tpro.hears(pg_catalog.text) OWNER TO tpro_owner;
+COMMENT ON FUNCTION tpro.hears(pg_catalog.text) IS
+    'whether it is the turn of the caller to ask on NATS which services there are: of one copy of this database, once a minute; errors as tpro.lead';
+
+CREATE FUNCTION tpro.heard(service pg_catalog.text, copies pg_catalog.jsonb) RETURNS pg_catalog.int8
+    LANGUAGE plpgsql VOLATILE STRICT SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET row_security = off
+AS $$
+DECLARE
+    said record;
+    noted bigint := 0;
+BEGIN
+    PERFORM tpro.must_serve(heard.service);
+    FOR said IN
+        SELECT DISTINCT ON (c.service_name, c.space_name, c.copy) c.*
+          FROM jsonb_to_recordset(heard.copies) AS c (service_name text, space_name text, copy text, release text, methods jsonb)
+         WHERE num_nulls(c.service_name, c.space_name, c.copy, c.release, c.methods) = 0
+         ORDER BY c.service_name, c.space_name, c.copy
+         LIMIT 500
+    LOOP
+        -- What a copy has said in this database goes before what anybody says on NATS.
+        INSERT INTO tpro.known_copy AS c (service_name, space_name, copy, release, trusted)
+        VALUES (said.service_name, said.space_name, said.copy, said.release, false)
+        ON CONFLICT ON CONSTRAINT known_copy_pkey DO UPDATE SET seen_at = clock_timestamp(), release = excluded.release WHERE NOT c.trusted;
+        CONTINUE WHEN NOT FOUND;
+        noted := noted + 1;
+        DELETE FROM tpro.known_method m
+         WHERE m.service_name = said.service_name AND m.space_name = said.space_name AND m.copy = said.copy;
+        INSERT INTO tpro.known_method (service_name, space_name, copy, entity, method_name, mode, description, body_schema, result_schema)
+        SELECT said.service_name, said.space_name, said.copy, m.entity, m.method_name, m.mode, m.description, m.body_schema, m.result_schema
+          FROM jsonb_to_recordset(said.methods) AS m (entity text, method_name text, mode text, description text, body_schema jsonb,
+                                                      result_schema jsonb)
+         WHERE num_nulls(m.entity, m.method_name) = 0
+         LIMIT 500
+        ON CONFLICT DO NOTHING;
+    END LOOP;
+    DELETE FROM tpro.known_copy c WHERE c.seen_at < clock_timestamp() - interval '1 day';
+    RETURN noted;
+END
+$$;
+ALTER FUNCTION tpro.heard(pg_catalog.text, pg_catalog.jsonb) OWNER TO tpro_owner;
+COMMENT ON FUNCTION tpro.heard(pg_catalog.text, pg_catalog.jsonb) IS
+    'notes the copies, with their methods, that were heard on NATS and have said nothing in this database; how many; errors as tpro.lead';
+
+CREATE FUNCTION tpro.must_be_schema(what pg_catalog.text, schema pg_catalog.jsonb) RETURNS void
+    AS 'MODULE_PATHNAME', 'must_be_schema_wrapper' LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE;
+COMMENT ON FUNCTION tpro.must_be_schema(pg_catalog.text, pg_catalog.jsonb) IS
+    'refuses a value that is not a JSON Schema which a body can be checked by; 22023';
+
+CREATE FUNCTION tpro.misfits(schema pg_catalog.jsonb, body pg_catalog.jsonb, batch pg_catalog.bool) RETURNS pg_catalog.text[]
+    AS 'MODULE_PATHNAME', 'misfits_wrapper' LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE;
+COMMENT ON FUNCTION tpro.misfits(pg_catalog.jsonb, pg_catalog.jsonb, pg_catalog.bool) IS
+    'what of a body, or of the elements of a batch, does not fit a JSON Schema: places and problems by turns; null: nothing';
+
+-- It has the rights of who calls it, as tpro.handle().
+CREATE FUNCTION tpro.describe(
+    entity pg_catalog.text,
+    method_name pg_catalog.text,
+    description pg_catalog.text DEFAULT NULL,
+    body_schema pg_catalog.jsonb DEFAULT NULL,
+    result_schema pg_catalog.jsonb DEFAULT NULL,
+    service pg_catalog.text DEFAULT NULL
+) RETURNS void
+    LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    schema_name CONSTANT text := tpro.handlers_of(describe.service);
+    described bigint;
+BEGIN
+    PERFORM describe.entity::tpro.entity, describe.method_name::tpro.method_name;
+    PERFORM tpro.must_be_schema('body_schema', describe.body_schema);
+    PERFORM tpro.must_be_schema('result_schema', describe.result_schema);
+    EXECUTE format('UPDATE %s.mq_handler h SET description = $3, body_schema = $4, result_schema = $5
+                     WHERE h.entity = $1 AND h.method_name = $2', schema_name)
+        USING describe.entity, describe.method_name, describe.description, describe.body_schema, describe.result_schema;
+    GET DIAGNOSTICS described = ROW_COUNT;
+    IF described = 0 THEN
+        RAISE no_data_found USING
+            MESSAGE = format('no function in SQL answers %s.%s of %s', describe.entity, describe.method_name, schema_name),
+            HINT = 'SELECT tpro.handle(...) first. A method of a program is described in the program.';
+    END IF;
+END
+$$;
+COMMENT ON FUNCTION tpro.describe(pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.jsonb, pg_catalog.jsonb, pg_catalog.text) IS
+    'says what a method does that a function in SQL answers, and JSON Schemas of its body and its result; null: nothing; 22023 no schema, P0002 no handler in SQL, 42501 not permitted, 55000 no service, 3F000 unknown';
+
+-- What is said of the methods that functions in SQL answer. A comment on the function describes them, too.
+CREATE FUNCTION tpro.methods_in_sql(service pg_catalog.text)
+    RETURNS TABLE (entity pg_catalog.text, method_name pg_catalog.text, mode pg_catalog.text, description pg_catalog.text,
+                   body_schema pg_catalog.jsonb, result_schema pg_catalog.jsonb)
+    LANGUAGE plpgsql STABLE STRICT SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET row_security = off
+AS $$
+BEGIN
+    -- Nobody but tpro_owner has made this table, or what reads like one would run its maker's code here. That of an earlier release
+    -- describes nothing.
+    IF EXISTS (SELECT FROM tpro.service_schemas s
+                 JOIN pg_class c ON c.relnamespace = s.schema_oid AND c.relname = 'mq_handler' AND c.relkind = 'r'
+                                AND pg_get_userbyid(c.relowner) = 'tpro_owner'
+                 JOIN pg_attribute a ON a.attrelid = c.oid AND a.attname = 'description' AND NOT a.attisdropped
+                WHERE s.name = methods_in_sql.service) THEN
+        RETURN QUERY EXECUTE format(
+            'SELECT h.entity::text, h.method_name::text, h.mode,
+                    coalesce(h.description, obj_description(to_regprocedure(h.handler), ''pg_proc'')), h.body_schema, h.result_schema
+               FROM %I.mq_handler h', methods_in_sql.service || '_service');
+    END IF;
+END
+$$;
+ALTER FUNCTION tpro.methods_in_sql(pg_catalog.text) OWNER TO tpro_owner;
+COMMENT ON FUNCTION tpro.methods_in_sql(pg_catalog.text) IS 'the methods of a service that functions in SQL answer';
+
+-- A body that one of the running copies takes, or may take, is no misfit. A copy that was not seen for two minutes does not count as
+-- running. Where a copy is not trusted, nobody knows what it takes; sure asks for what holds beyond doubt. One query and one call of the
+-- validator in most cases: with tpro.check_bodies each publish pays for it.
+CREATE FUNCTION tpro.misfits_of(
+    space_name pg_catalog.text,
+    service_name pg_catalog.text,
+    entity pg_catalog.text,
+    method_name pg_catalog.text,
+    body pg_catalog.jsonb,
+    batch pg_catalog.bool,
+    sure pg_catalog.bool
+) RETURNS pg_catalog.text[]
+    LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET row_security = off
+AS $$
+DECLARE
+    said record;
+    somebody_runs boolean := false;
+    all_trusted boolean := true;
+    has_method boolean := false;
+    misfits text[];
+    first_misfits text[];
+BEGIN
+    FOR said IN
+        SELECT c.trusted, m.copy IS NOT NULL AS has_method, m.body_schema
+          FROM tpro.known_copy c
+          LEFT JOIN tpro.known_method m ON m.service_name = c.service_name AND m.space_name = c.space_name AND m.copy = c.copy
+                                       AND m.entity = misfits_of.entity AND m.method_name = misfits_of.method_name
+         WHERE c.service_name = misfits_of.service_name AND c.space_name = misfits_of.space_name
+           AND c.seen_at > clock_timestamp() - interval '2 minutes'
+    LOOP
+        somebody_runs := true;
+        all_trusted := all_trusted AND said.trusted;
+        CONTINUE WHEN NOT said.has_method;
+        has_method := true;
+        misfits := tpro.misfits(said.body_schema, misfits_of.body, misfits_of.batch);
+        IF misfits IS NULL THEN
+            RETURN NULL;
+        END IF;
+        first_misfits := coalesce(first_misfits, misfits);
+    END LOOP;
+    IF NOT somebody_runs OR misfits_of.sure AND NOT all_trusted THEN
+        RETURN NULL;
+    ELSIF NOT has_method THEN
+        SELECT m.body_schema INTO said FROM tpro.methods_in_sql(misfits_of.service_name) m
+         WHERE m.entity = misfits_of.entity AND m.method_name = misfits_of.method_name;
+        IF FOUND THEN
+            RETURN tpro.misfits(said.body_schema, misfits_of.body, misfits_of.batch);
+        ELSIF all_trusted THEN
+            RETURN ARRAY[NULL, format('no running copy of %s answers %s.%s', misfits_of.service_name, misfits_of.entity, misfits_of.method_name)];
+        END IF;
+    END IF;
+    RETURN first_misfits;
+END
+$$;
+ALTER FUNCTION tpro.misfits_of(pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.jsonb, pg_catalog.bool, pg_catalog.bool)
+    OWNER TO tpro_owner;
+COMMENT ON FUNCTION tpro.misfits_of(pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.jsonb, pg_catalog.bool, pg_catalog.bool) IS
+    'what of a body no running copy of a service would take: places and problems by turns, with a null for a place if no copy has the method; null: nothing, or nobody knows';
+
+CREATE FUNCTION tpro.check(
+    service_name pg_catalog.text,
+    entity pg_catalog.text,
+    method_name pg_catalog.text,
+    body pg_catalog.jsonb,
+    space_name pg_catalog.text DEFAULT NULL
+) RETURNS TABLE (path pg_catalog.text, problem pg_catalog.text)
+    LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
+AS $$
+    SELECT m.misfits[2 * n - 1], m.misfits[2 * n]
+      FROM (SELECT tpro.misfits_of(coalesce("check".space_name, tpro.space())::tpro.space_name, "check".service_name::tpro.service_name,
+                                   "check".entity::tpro.entity, "check".method_name::tpro.method_name, "check".body, false,
+                                   false) AS misfits) m,
+           generate_series(1, array_length(m.misfits, 1) / 2) n
+$$;
+COMMENT ON FUNCTION tpro.check(pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.jsonb, pg_catalog.text) IS
+    'what of a body the service would refuse, as far as its running copies have said what they take: each place with its problem, and no place if no copy has the method; no row: nothing that is known';
+
+CREATE FUNCTION tpro.known_methods()
+    RETURNS TABLE (space_name pg_catalog.text, service_name pg_catalog.text, entity pg_catalog.text, method_name pg_catalog.text,
+                   mode pg_catalog.text, description pg_catalog.text, body_schema pg_catalog.jsonb, result_schema pg_catalog.jsonb,
+                   releases pg_catalog.text[], copies pg_catalog.int8, seen_at pg_catalog.timestamptz, trusted pg_catalog.bool)
+    LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET row_security = off
+AS $$
+    WITH copy AS (
+        SELECT c.*, c.seen_at > clock_timestamp() - interval '2 minutes' AS runs FROM tpro.known_copy c
+    ), method AS (
+        SELECT c.space_name, c.service_name, m.entity, m.method_name, m.mode, m.description, m.body_schema, m.result_schema,
+               c.release, c.runs, c.seen_at, c.trusted
+          FROM copy c JOIN tpro.known_method m USING (service_name, space_name, copy)
+        UNION ALL
+        -- A copy answers these as well, if its program does not.
+        SELECT c.space_name, c.service_name, s.entity, s.method_name, s.mode, s.description, s.body_schema, s.result_schema,
+               c.release, c.runs, c.seen_at, true
+          FROM tpro.service_schemas o
+          CROSS JOIN LATERAL tpro.methods_in_sql(o.name) s
+          JOIN copy c ON c.service_name = o.name AND c.trusted
+         WHERE NOT EXISTS (SELECT FROM tpro.known_method m
+                            WHERE m.service_name = c.service_name AND m.space_name = c.space_name AND m.copy = c.copy
+                              AND m.entity = s.entity AND m.method_name = s.method_name)
+    )
+    SELECT m.space_name, m.service_name, m.entity, m.method_name,
+           (array_agg(m.mode ORDER BY m.seen_at DESC))[1],
+           (array_agg(m.description ORDER BY m.seen_at DESC))[1],
+           (array_agg(m.body_schema ORDER BY m.seen_at DESC))[1],
+           (array_agg(m.result_schema ORDER BY m.seen_at DESC))[1],
+           coalesce(array_agg(DISTINCT m.release) FILTER (WHERE m.runs), '{}'),
+           count(*) FILTER (WHERE m.runs),
+           max(m.seen_at),
+           bool_or(m.trusted)
+      FROM method m
+     GROUP BY m.space_name, m.service_name, m.entity, m.method_name
+$$;
+ALTER FUNCTION tpro.known_methods() OWNER TO tpro_owner;
+COMMENT ON FUNCTION tpro.known_methods() IS 'what the view tpro.methods shows';
+
+CREATE VIEW tpro.methods AS
+    SELECT m.space_name, m.service_name, m.entity, m.method_name, m.mode, m.description, m.body_schema, m.result_schema, m.releases,
+           m.copies, m.seen_at, m.trusted
+      FROM tpro.known_methods() m;
+COMMENT ON VIEW tpro.methods IS 'the methods that copies of services have said they answer';
+COMMENT ON COLUMN tpro.methods.space_name IS 'first token of the subject';
+COMMENT ON COLUMN tpro.methods.service_name IS 'second token: the service that answers';
+COMMENT ON COLUMN tpro.methods.entity IS 'third token';
+COMMENT ON COLUMN tpro.methods.method_name IS 'fourth token';
+COMMENT ON COLUMN tpro.methods.mode IS 'default, transactional or stateless; null: not known';
+COMMENT ON COLUMN tpro.methods.description IS 'what it does';
+COMMENT ON COLUMN tpro.methods.body_schema IS 'JSON Schema of its body; null: not known';
+COMMENT ON COLUMN tpro.methods.result_schema IS 'JSON Schema of its result; null: not known';
+COMMENT ON COLUMN tpro.methods.releases IS 'the releases of the running copies that answer it';
+COMMENT ON COLUMN tpro.methods.copies IS 'how many copies are running that answer it';
+COMMENT ON COLUMN tpro.methods.seen_at IS 'when one of them was seen last';
+COMMENT ON COLUMN tpro.methods.trusted IS 'whether a copy has said so in this database itself; else it was only heard on NATS';
+
+-- ---------------------------------------------------------------------------------------------------------------------
 -- Who may what. The template adds each service's own roles.
 -- ---------------------------------------------------------------------------------------------------------------------
 
@@ -3766,6 +4134,15 @@ GRANT EXECUTE ON FUNCTION
     tpro.on_reply(pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.regprocedure, pg_catalog.regprocedure, pg_catalog.text),
     tpro.off_reply(pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.text),
     tpro.raise_fault(pg_catalog.int4, pg_catalog.text, pg_catalog.jsonb)
+    TO PUBLIC;
+-- What a service takes is no secret: its copies say it on NATS, too, and a publish asks for it with the rights of its publisher.
+GRANT SELECT ON tpro.methods TO PUBLIC;
+GRANT EXECUTE ON FUNCTION
+    tpro.check(pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.jsonb, pg_catalog.text),
+    tpro.misfits_of(pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.jsonb, pg_catalog.bool, pg_catalog.bool),
+    tpro.misfits(pg_catalog.jsonb, pg_catalog.jsonb, pg_catalog.bool), tpro.must_be_schema(pg_catalog.text, pg_catalog.jsonb),
+    tpro.describe(pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.jsonb, pg_catalog.jsonb, pg_catalog.text),
+    tpro.known_methods()
     TO PUBLIC;
 -- They show what everybody may read in the catalogues; a copy asks before the rights of its service are upgraded.
 GRANT EXECUTE ON FUNCTION tpro.outdated(pg_catalog.text), tpro.foreign_code(pg_catalog.text), tpro.faults(pg_catalog.text) TO PUBLIC;

@@ -383,6 +383,9 @@ CREATE TABLE @schema@.mq_handler (
     mode text NOT NULL CONSTRAINT mq_handler_mode_rule CHECK (mode IN ('transactional', 'stateless')),
     timeout integer CONSTRAINT mq_handler_timeout_rule CHECK (timeout BETWEEN 1 AND 86400),
     since timestamptz NOT NULL DEFAULT clock_timestamp(),
+    description text,
+    body_schema jsonb,
+    result_schema jsonb,
     PRIMARY KEY (entity, method_name)
 );
 
@@ -393,6 +396,9 @@ COMMENT ON COLUMN @schema@.mq_handler.handler IS 'the function, by its name';
 COMMENT ON COLUMN @schema@.mq_handler.mode IS 'transactional or stateless';
 COMMENT ON COLUMN @schema@.mq_handler.timeout IS 'the longest time that a message has, in seconds; null: as long as its requester waits';
 COMMENT ON COLUMN @schema@.mq_handler.since IS 'when tpro.handle() said so last';
+COMMENT ON COLUMN @schema@.mq_handler.description IS 'what the method does, by tpro.describe(); null: the comment on the function';
+COMMENT ON COLUMN @schema@.mq_handler.body_schema IS 'JSON Schema of its body, by tpro.describe(); null: not known';
+COMMENT ON COLUMN @schema@.mq_handler.result_schema IS 'JSON Schema of its result, by tpro.describe(); null: not known';
 
 -- The functions that handle replies of methods. What is taken back leaves a row without functions.
 CREATE TABLE @schema@.mq_callback (
@@ -578,6 +584,7 @@ GRANT EXECUTE ON FUNCTION
     tpro.next_key(text, text), tpro.mend_partitions(text, text, bigint), tpro.make_partitions(text, text, bigint),
     tpro.drop_partition(text, oid, bigint), tpro.drop_dedup_keys(text, integer), tpro.replied(text, bigint[]),
     tpro.end_holds(text, bigint[]),
+    tpro.serves(text, text, text, text, jsonb), tpro.serves_no_more(text, text, text), tpro.hears(text), tpro.heard(text, jsonb),
     tpro.send_due(text, timestamptz, integer)
     TO @sidecar@;
 

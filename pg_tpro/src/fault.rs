@@ -29,12 +29,21 @@ impl Fault {
 
     /// Raises it: the statement ends here.
     pub fn raise(self) -> ! {
+        self.report(PgLogLevel::ERROR);
+        unreachable!("an error report of level ERROR does not return")
+    }
+
+    /// Says it as a warning: the statement goes on.
+    pub fn warn(self) {
+        self.report(PgLogLevel::WARNING);
+    }
+
+    fn report(self, level: PgLogLevel) {
         let mut report = ErrorReport::new(self.state, self.message, "tpro");
         if let Some(hint) = self.hint {
             report = report.set_hint(hint);
         }
-        report.report(PgLogLevel::ERROR);
-        unreachable!("an error report of level ERROR does not return")
+        report.report(level);
     }
 }
 

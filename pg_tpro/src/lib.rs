@@ -14,6 +14,7 @@ use pgrx::prelude::*;
 
 mod backlog;
 mod bell;
+mod bodies;
 mod check;
 mod fault;
 mod json;

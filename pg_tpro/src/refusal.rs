@@ -1,6 +1,7 @@
 //! The rules that hold for a row only at its INSERT: `tpro.max_body`, the priority, the ordering
 //! key and its hold, the requests of a batch, the function for its reply, the time at which it is
-//! sent, and that the transaction in the row is the one that inserts it.
+//! sent, the form of its body if `tpro.check_bodies` asks for that, and that the transaction in the
+//! row is the one that inserts it.
 //!
 //! The rules of the columns' domains hold for a value by itself, so that a dump is restored under
 //! any settings, and no domain sees two columns. These are checked by the trigger, which a restore
@@ -13,9 +14,11 @@ use pgrx::datum::FromDatum;
 use pgrx::prelude::*;
 use tpro_wire::rules;
 
+use crate::bodies::{self, Published};
 use crate::check::{accepted, body_too_large, required};
 use crate::fault::{Fault, OrRaise, SqlState, passing_on};
 use crate::json::{self, Elements, JsonShape, JsonText};
+use crate::settings::CheckBodies;
 use crate::{reply_function, settings};
 
 /// A row that is being inserted.
@@ -83,7 +86,10 @@ impl Row {
         }
         if !judged {
             self.check_body();
-            self.check_headers();
+            let is_batch = self.check_headers();
+            if let Some(level) = settings::check_bodies() {
+                self.check_fit(level, is_batch);
+            }
         }
         if self.number(c"priority").is_some() {
             let priority = self.value(c"priority", 4).map(|priority| priority.value() as i32);
@@ -143,19 +149,32 @@ impl Row {
     }
 
     /// Headers that ask for a batch, or for a hold of the ordering key, are rare, and no others are
-    /// read here.
-    fn check_headers(&self) {
-        let Some(headers) = self.value(c"headers", -1) else { return };
+    /// read here. Returns true for a batch.
+    fn check_headers(&self) -> bool {
+        let Some(headers) = self.value(c"headers", -1) else { return false };
         // SAFETY: the column is a jsonb.
         let has = |word: &[u8]| unsafe { json::holds(headers, word) };
         // SAFETY: as above.
         let text = || unsafe { JsonText::from_datum(headers, false) }.map_or("", |JsonText(text)| text);
-        if has(b"batch") && rules::is_batch(text()) {
+        let is_batch = has(b"batch") && rules::is_batch(text());
+        if is_batch {
             self.check_batch();
         }
         if has(b"hold") && rules::holds_key(text()) {
             accepted(rules::held_key(self.text(c"ordering_key").is_some()));
         }
+        is_batch
+    }
+
+    /// The journal of a call that is over has nothing to be refused.
+    fn check_fit(&self, level: CheckBodies, is_batch: bool) {
+        if self.value(c"direct", 1).is_some_and(|direct| direct.value() != 0) {
+            return;
+        }
+        let target = [c"space_name", c"service_name", c"entity", c"method_name"];
+        let target = target.map(|column| self.value(column, -1));
+        let published = Published { target, body: self.value(c"body", -1), is_batch };
+        passing_on(|| bodies::check(&published, level));
     }
 
     fn check_batch(&self) {

@@ -8,7 +8,7 @@ use std::borrow::Cow;
 use std::ffi::{CStr, CString};
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use pgrx::guc::{GucContext, GucFlags, GucRegistry, GucSetting};
+use pgrx::guc::{GucContext, GucFlags, GucRegistry, GucSetting, PostgresGucEnum};
 use pgrx::pg_sys;
 use tpro_wire::limits::{LARGEST_BODY, MAX_BODY};
 
@@ -18,6 +18,7 @@ const TRACEPARENT: &CStr = c"tpro.traceparent";
 const BODY_LIMIT: &CStr = c"tpro.max_body";
 const BACKLOG_LIMIT: &CStr = c"tpro.max_backlog";
 const JOURNALING: &CStr = c"tpro.journaling";
+const BODIES: &CStr = c"tpro.check_bodies";
 
 static OUR_SENDER: GucSetting<Option<CString>> = GucSetting::<Option<CString>>::new(None);
 static OUR_SPACE: GucSetting<Option<CString>> = GucSetting::<Option<CString>>::new(Some(c"tpro"));
@@ -25,6 +26,27 @@ static OUR_TRACEPARENT: GucSetting<Option<CString>> = GucSetting::<Option<CStrin
 static OUR_BODY_LIMIT: GucSetting<i32> = GucSetting::<i32>::new(MAX_BODY as i32);
 static OUR_BACKLOG_LIMIT: GucSetting<i32> = GucSetting::<i32>::new(2_000_000);
 static OUR_JOURNALING: GucSetting<bool> = GucSetting::<bool>::new(false);
+static OUR_BODIES: GucSetting<Level> = GucSetting::<Level>::new(Level::Off);
+
+/// The values of `tpro.check_bodies`.
+#[derive(Clone, Copy, PostgresGucEnum)]
+enum Level {
+    #[name = c"off"]
+    Off,
+    #[name = c"warn"]
+    Warn,
+    #[name = c"error"]
+    Error,
+}
+
+/// What becomes of a body that no running copy of its service would take.
+#[derive(Clone, Copy, Debug)]
+pub enum CheckBodies {
+    /// It is published with a warning.
+    Warn,
+    /// It is refused.
+    Error,
+}
 
 /// True if the settings are those of another library.
 static ARE_ELSEWHERE: AtomicBool = AtomicBool::new(false);
@@ -32,16 +54,32 @@ static ARE_ELSEWHERE: AtomicBool = AtomicBool::new(false);
 /// Makes the settings known and keeps the prefix for ourselves, so that `SET tpro.sendr = ...` is
 /// an error.
 pub fn define() {
-    // SAFETY: the name is a static C string. A number is never null; and what a user has set before
-    // the library was loaded is marked as a placeholder.
-    let are_there = unsafe {
-        !pg_sys::GetConfigOption(BODY_LIMIT.as_ptr(), true, false).is_null()
-            && pg_sys::GetConfigOptionFlags(BODY_LIMIT.as_ptr(), true) as u32 & pg_sys::GUC_CUSTOM_PLACEHOLDER
-                == 0
-    };
+    let are_there = is_defined(BODY_LIMIT);
     ARE_ELSEWHERE.store(are_there, Ordering::Relaxed);
+    // A library of 0.1.0 does not have it. And it is made known before the prefix is kept for
+    // ourselves, which takes away what a user has set already.
+    if !is_defined(BODIES) {
+        GucRegistry::define_enum_guc(
+            BODIES,
+            c"What becomes of a body that no running copy of its service would take: off, warn or error.",
+            c"A service says what it takes by JSON Schemas, which are in tpro.methods.",
+            &OUR_BODIES,
+            GucContext::Userset,
+            GucFlags::default(),
+        );
+    }
     if !are_there {
         define_ours();
+    }
+}
+
+/// True if a library has defined the setting.
+fn is_defined(name: &CStr) -> bool {
+    // SAFETY: the name is a static C string. A number and a word of a list are never null; and what
+    // a user has set before the library was loaded is marked as a placeholder.
+    unsafe {
+        !pg_sys::GetConfigOption(name.as_ptr(), true, false).is_null()
+            && pg_sys::GetConfigOptionFlags(name.as_ptr(), true) as u32 & pg_sys::GUC_CUSTOM_PLACEHOLDER == 0
     }
 }
 
@@ -131,6 +169,15 @@ pub fn max_backlog() -> i64 {
 /// `tpro.journaling`.
 pub fn journaling() -> bool {
     if are_elsewhere() { elsewhere(JOURNALING) == Some(c"on") } else { OUR_JOURNALING.get() }
+}
+
+/// `tpro.check_bodies`; none: nothing is checked.
+pub fn check_bodies() -> Option<CheckBodies> {
+    match OUR_BODIES.get() {
+        Level::Off => None,
+        Level::Warn => Some(CheckBodies::Warn),
+        Level::Error => Some(CheckBodies::Error),
+    }
 }
 
 fn number(name: &CStr, ours: &GucSetting<i32>) -> i32 {

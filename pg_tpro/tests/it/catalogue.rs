@@ -84,6 +84,10 @@ async fn the_public_may_call_only_what_judges_and_makes_values_and_read_only_wha
         [
             // It looks for a table with the rights of who calls it.
             "callbacks_of",
+            // It asks for what everybody may read in tpro.methods.
+            "check",
+            // It writes with the rights of who calls it.
+            "describe",
             "faults",
             "foreign_code",
             // Both write with the rights of who calls them.
@@ -91,10 +95,16 @@ async fn the_public_may_call_only_what_judges_and_makes_values_and_read_only_wha
             "handlers_of",
             // They read with the rights of who calls them.
             "has_later",
+            // What tpro.methods shows.
+            "known_methods",
             "later_tx",
             "max_body",
+            // They look at their arguments, and misfits_of at what tpro.methods shows.
+            "misfits",
+            "misfits_of",
             "must_be_messages",
             "must_be_name",
+            "must_be_schema",
             // It reads the catalogues.
             "must_run",
             "new_traceparent",
@@ -141,8 +151,8 @@ async fn the_public_may_call_only_what_judges_and_makes_values_and_read_only_wha
     let open = "SELECT c.oid::regclass::text FROM pg_class c
                  WHERE c.relnamespace IN ('tpro'::regnamespace, 'main_service'::regnamespace) AND c.relkind IN ('r', 'p', 'v')
                    AND has_table_privilege('public', c.oid, 'SELECT, INSERT, UPDATE, DELETE, TRUNCATE, REFERENCES, TRIGGER')";
-    // A part of pg_locks, which the public may read.
-    assert_eq!(names(&admin, open).await?, ["tpro.locks"]);
+    // A part of pg_locks, which the public may read; and what services say on NATS, too.
+    assert_eq!(names(&admin, open).await?, ["tpro.locks", "tpro.methods"]);
     Ok(())
 }
 
