@@ -2,12 +2,13 @@
 //! compiling. A request that derives `Method` names its method and its reply, too.
 #![forbid(unsafe_code)]
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use tpro_sidecar::Method;
 
 /// A login: the request of `analytic.example.simple`.
-#[derive(Clone, Serialize, Deserialize, Method)]
-#[method("analytic.example.simple", reply = Session)]
+#[derive(Clone, Serialize, Deserialize, JsonSchema, Method)]
+#[method("analytic.example.simple", reply = Session, schemas)]
 pub struct Login {
     /// The address that the login comes from.
     pub ip: String,
@@ -18,7 +19,7 @@ pub struct Login {
 }
 
 /// A session after the login: the result of `analytic.example.simple`.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Session {
     /// The session.
     pub sid: String,
@@ -28,7 +29,7 @@ pub struct Session {
 
 /// The result of `example.request_with_parallel_queries`: of `analytic` (hour + minute of the
 /// database's clock) and of `co` (both and two more).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct ParallelQueries {
     /// The sum.
@@ -37,7 +38,7 @@ pub struct ParallelQueries {
 
 /// The result of `analytic.example.request_with_parallel_queries_with_transit_on_external_service`:
 /// its own sum and `co`'s.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct ParallelQueriesWithTransit {
     /// The sum.
@@ -45,7 +46,7 @@ pub struct ParallelQueriesWithTransit {
 }
 
 /// The result of `main.company.winners`: the minute of the database's clock.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Winners {
     /// The number of winners.
     pub winners: i32,

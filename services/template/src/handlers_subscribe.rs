@@ -1,11 +1,12 @@
 //! The handlers of `template`: an async function for each method, typed in and out.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use tpro_sidecar::{Ctx, Fault, Method};
 
 /// The request of `example.ping`. A body that does not fit is refused with the name of the field.
-#[derive(Serialize, Deserialize, Method)]
-#[method("template.example.ping", reply = Pong)]
+#[derive(Serialize, Deserialize, JsonSchema, Method)]
+#[method("template.example.ping", reply = Pong, schemas)]
 pub struct Ping {
     /// The text to send back.
     #[serde(default)]
@@ -13,7 +14,7 @@ pub struct Ping {
 }
 
 /// The result of `example.ping`.
-#[derive(Serialize, Deserialize)]
+#[derive(Serialize, Deserialize, JsonSchema)]
 pub struct Pong {
     /// The text that was sent, or `pong`.
     pub pong: String,

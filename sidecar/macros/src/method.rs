@@ -1,19 +1,21 @@
 //! `#[derive(Method)]`.
 
 use proc_macro2::TokenStream;
-use quote::quote;
+use quote::{quote, quote_spanned};
 use syn::{
     DeriveInput, Error, Ident, LitStr, Result, Token, Type,
     parse::{Parse, ParseStream},
 };
 
 /// The form of the attribute, for errors.
-const FORM: &str = "#[method(\"service.entity.method_name\", reply = Reply)]";
+const FORM: &str = "#[method(\"service.entity.method_name\", reply = Reply)], with `schemas` behind it where both types have a JSON Schema";
 
 /// The arguments of the attribute.
 struct Arguments {
     target: LitStr,
     reply: Type,
+    /// The word `schemas`, if it is there.
+    schemas: Option<Ident>,
 }
 
 impl Parse for Arguments {
@@ -26,8 +28,19 @@ impl Parse for Arguments {
         }
         input.parse::<Token![=]>()?;
         let reply = input.parse()?;
-        input.parse::<Option<Token![,]>>()?;
-        Ok(Self { target, reply })
+        let mut schemas = None;
+        if input.parse::<Option<Token![,]>>()?.is_some() && !input.is_empty() {
+            let name: Ident = input.parse()?;
+            if name != "schemas" {
+                return Err(Error::new(
+                    name.span(),
+                    "the third argument is the word `schemas`, or there is none",
+                ));
+            }
+            schemas = Some(name);
+            input.parse::<Option<Token![,]>>()?;
+        }
+        Ok(Self { target, reply, schemas })
     }
 }
 
@@ -40,7 +53,7 @@ pub(crate) fn expand(input: &DeriveInput) -> Result<TokenStream> {
     if let Some(second) = attributes.next() {
         return Err(Error::new_spanned(second, "a request has one method"));
     }
-    let Arguments { target, reply } = attribute
+    let Arguments { target, reply, schemas } = attribute
         .parse_args()
         .map_err(|error| Error::new(error.span(), format!("{error}; the form is {FORM}")))?;
     if !is_target(&target.value()) {
@@ -48,10 +61,18 @@ pub(crate) fn expand(input: &DeriveInput) -> Result<TokenStream> {
     }
     let name = &input.ident;
     let (generics, arguments, bounds) = input.generics.split_for_impl();
+    let schemas = schemas.map(|word| {
+        quote_spanned! { word.span() =>
+            fn schemas() -> ::core::option::Option<::tpro_sidecar::Schemas> {
+                ::core::option::Option::Some(::tpro_sidecar::Schemas::of::<Self, #reply>())
+            }
+        }
+    });
     Ok(quote! {
         impl #generics ::tpro_sidecar::Method for #name #arguments #bounds {
             const TARGET: &'static str = #target;
             type Reply = #reply;
+            #schemas
         }
     })
 }
@@ -86,6 +107,17 @@ mod tests {
     }
 
     #[test]
+    fn the_trait_has_schemas_where_they_are_asked_for() {
+        let written = expand(&parse_quote! {
+            #[method("analytic.example.simple", reply = Session, schemas)]
+            struct Login;
+        });
+        let written = written.unwrap().to_string();
+        let made = quote! { ::tpro_sidecar::Schemas::of::<Self, Session>() }.to_string();
+        assert!(written.contains(&made), "{written}");
+    }
+
+    #[test]
     fn a_mistake_is_named() {
         let refused = |input: DeriveInput| expand(&input).unwrap_err().to_string();
         let missing = refused(parse_quote! { struct Login; });
@@ -94,6 +126,8 @@ mod tests {
         assert_eq!(two_names, "a target is `service.entity.method_name`");
         let no_reply = refused(parse_quote! { #[method("a.b.c", result = ())] struct Login; });
         assert!(no_reply.starts_with("the second argument is `reply = Reply`"), "{no_reply}");
+        let third = refused(parse_quote! { #[method("a.b.c", reply = (), schema)] struct Login; });
+        assert!(third.starts_with("the third argument is the word `schemas`"), "{third}");
         let twice = refused(parse_quote! {
             #[method("a.b.c", reply = ())]
             #[method("a.b.d", reply = ())]

@@ -6,6 +6,7 @@
 #![forbid(unsafe_code)]
 
 mod as_text;
+mod catalogue;
 pub mod handler;
 pub mod host;
 pub mod inbox;
@@ -19,7 +20,7 @@ pub mod turn;
 
 pub use handler::{
     CallError, Ctx, Failure, Fault, HandlerResult, IntoFault, Method, OnReply, Publish, QueryError, ReplyCtx,
-    Service, Statements, Tx,
+    Schemas, Service, Statements, Tx,
 };
 pub use testing::{Test, test};
 

@@ -44,6 +44,7 @@ mod hangs;
 mod holds;
 mod http;
 mod inbox_window;
+mod known_methods;
 mod labels;
 mod last_words;
 mod later;

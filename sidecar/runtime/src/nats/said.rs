@@ -19,8 +19,9 @@ const LOG_PAUSE: Duration = Duration::from_secs(1);
 /// Different ones within that pause; all others share one line.
 const LOGGED: usize = 64;
 
-/// Subjects of discovery by the tools of NATS. A service does its work without them.
-const DISCOVERY: &str = "$SRV.";
+/// Subjects of discovery by the tools of NATS, and those under which a copy hears of others. A
+/// service does its work without them.
+const DISCOVERY: [&str; 2] = ["$SRV.", "_INBOX.tpro-"];
 
 /// A subscription by its subject and its queue group.
 pub(super) type Subscription = (String, Option<String>);
@@ -112,11 +113,17 @@ impl Said {
             return;
         }
         if let Some(subject) = publish {
+            if DISCOVERY.iter().any(|start| subject.starts_with(start)) {
+                // It is asked again and again.
+                tracing::debug!("the NATS server says: {text}");
+                return;
+            }
             self.refuse_publication(&subject);
         } else if let Some(subject) = quoted("violation for subscription to \"") {
             let queue = quoted("using queue \"");
             let mut state = self.lock();
-            if state.subscriptions.len() < KEPT && !subject.starts_with(DISCOVERY) {
+            let is_missed = !DISCOVERY.iter().any(|start| subject.starts_with(start));
+            if state.subscriptions.len() < KEPT && is_missed {
                 state.subscriptions.insert((subject, queue), ());
             }
         } else if !lower.contains("timeout")
@@ -226,6 +233,8 @@ mod tests {
     fn what_only_discovery_needs_is_not_missed() {
         let said = Said::default();
         said.no("Permissions Violation for Subscription to \"$SRV.*.main\"");
+        said.no("Permissions Violation for Subscription to \"_INBOX.tpro-main.0123\"");
+        said.no("Permissions Violation for Publish to \"$SRV.INFO\"");
         assert!(said.refusals("user main").is_none() && said.refused_subscriptions().is_empty());
     }
 

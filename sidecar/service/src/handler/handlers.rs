@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use tpro_wire::Target;
 
 use super::{
+    described::Description,
     limits::Limits,
     way::{Reaction, Way},
 };
@@ -14,6 +15,7 @@ use super::{
 pub struct Handlers {
     methods: HashMap<String, Way>,
     limits: HashMap<String, Limits>,
+    descriptions: HashMap<String, Description>,
     replies: HashMap<String, Reaction>,
 }
 
@@ -49,6 +51,16 @@ impl Handlers {
     /// The limits of a method, to be set.
     pub(super) fn limits_mut(&mut self, name: &str) -> &mut Limits {
         self.limits.entry(name.to_owned()).or_default()
+    }
+
+    /// What is known of a method beside its handler.
+    pub(crate) fn description(&self, name: &str) -> Option<&Description> {
+        self.descriptions.get(name)
+    }
+
+    /// What is known of a method beside its handler, to be set.
+    pub(super) fn description_mut(&mut self, name: &str) -> &mut Description {
+        self.descriptions.entry(name.to_owned()).or_default()
     }
 
     pub(crate) fn method(&self, name: &str) -> Option<&Way> {

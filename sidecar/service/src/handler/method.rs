@@ -1,5 +1,7 @@
 //! A request type that carries the name of its method and the type of its reply.
 
+use super::Schemas;
+
 /// A type whose values are requests of one method. `#[derive(Method)]` implements it:
 ///
 /// ```text
@@ -41,4 +43,10 @@ pub trait Method {
     const TARGET: &'static str;
     /// The result of the method.
     type Reply;
+
+    /// The JSON Schemas of the request and of its result, if they are known:
+    /// `#[method("analytic.example.simple", reply = Session, schemas)]` has them made of the types.
+    fn schemas() -> Option<Schemas> {
+        None
+    }
 }

@@ -25,6 +25,7 @@ mod call_error;
 pub(crate) mod calls;
 pub(crate) mod cause;
 mod ctx;
+pub(crate) mod described;
 mod fault;
 mod handlers;
 mod into_fault;
@@ -57,6 +58,7 @@ pub(crate) mod whole;
 pub use self::{
     call_error::CallError,
     ctx::{Calling, Ctx},
+    described::Schemas,
     fault::Fault,
     handlers::Handlers,
     into_fault::IntoFault,

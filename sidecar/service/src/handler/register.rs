@@ -144,7 +144,11 @@ impl<S: 'static> Service<S> {
             let (target, own) = (M::TARGET, &self.name);
             self.problems.push(format!("handle_request of {target:?}: this is the service {own:?}"));
         }
-        self.add(method, way)
+        let mut service = self.add(method, way);
+        if let Some(schemas) = M::schemas() {
+            service.add_schemas(schemas);
+        }
+        service
     }
 
     fn add(mut self, method: &str, way: Way) -> Self {

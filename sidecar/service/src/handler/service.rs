@@ -43,7 +43,7 @@ use crate::state::State;
 #[must_use = "a service does nothing until it is run"]
 pub struct Service<S = ()> {
     pub(super) name: String,
-    pub(super) handlers: Handlers,
+    pub(crate) handlers: Handlers,
     /// The method that was registered last, which limits are for.
     pub(super) last: Option<String>,
     settings: Vec<OwnSetting>,

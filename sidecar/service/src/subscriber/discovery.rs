@@ -14,11 +14,10 @@ use tokio_util::sync::CancellationToken;
 use tpro_runtime::{
     log,
     nats::{Message, Publication, Subscriber},
-    random,
 };
 
 use super::{method_counts::MethodCounts, serving::Serving};
-use crate::host::Host;
+use crate::{handler::described::Description, host::Host};
 
 /// The start of all subjects of the protocol.
 const PREFIX: &str = "$SRV";
@@ -57,6 +56,16 @@ impl Verb {
     }
 }
 
+/// What is told of each method.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Told {
+    Numbers,
+    /// What it is.
+    Kind,
+    /// What it is, with its JSON Schemas.
+    Schemas,
+}
+
 /// A copy that can be discovered.
 pub(super) struct Discovery {
     serving: Arc<Serving>,
@@ -67,10 +76,10 @@ pub(super) struct Discovery {
 }
 
 impl Discovery {
-    /// Subscribes the subjects of the protocol for this copy.
-    pub(super) fn start(serving: Arc<Serving>) -> Self {
+    /// Subscribes the subjects of the protocol for this copy; `id` is its name there.
+    pub(super) fn start(serving: Arc<Serving>, id: String) -> Self {
         let app = &serving.app;
-        let (name, id) = (&app.source.service, format!("{:016x}", random::next_u64()));
+        let name = &app.source.service;
         let all = ["PING", "INFO", "STATS"].map(|verb| format!("{PREFIX}.{verb}"));
         let ours = [format!("{PREFIX}.*.{name}"), format!("{PREFIX}.*.{name}.{id}")];
         let questions = all.into_iter().chain(ours).map(|subject| app.nats.subscribe(subject)).collect();
@@ -88,21 +97,10 @@ impl Discovery {
     async fn answer(&self, question: &Message) {
         let Some(verb) = Verb::of(question.subject()) else { return };
         let Some(reply) = question.reply().filter(|reply| is_inbox(reply)) else { return };
-        let mut answer = self.instance.clone();
-        answer.insert("type".into(), verb.answer().into());
-        match verb {
-            Verb::Ping => {}
-            Verb::Info => {
-                let description = format!("a service of tpro, in space {}", self.serving.app.config.space);
-                answer.insert("description".into(), description.into());
-                answer.insert("endpoints".into(), self.endpoints(false).await);
-            }
-            Verb::Stats => {
-                answer.insert("started".into(), self.started.clone().into());
-                answer.insert("endpoints".into(), self.endpoints(true).await);
-            }
+        let mut payload = self.word(verb, Told::Schemas).await;
+        if payload.len() > self.serving.app.nats.max_payload() {
+            payload = self.word(verb, Told::Kind).await;
         }
-        let payload = Value::Object(answer).to_string();
         // The tool waits a moment, asks again, or does without.
         let answer = Publication { subject: reply, payload: payload.as_bytes(), ..Publication::default() };
         if let Err(error) = self.serving.app.nats.publish(answer).await {
@@ -110,8 +108,27 @@ impl Discovery {
         }
     }
 
-    /// The methods, with their numbers or with what they are.
-    async fn endpoints(&self, numbers: bool) -> Value {
+    /// The answer to a question.
+    async fn word(&self, verb: Verb, told: Told) -> String {
+        let mut answer = self.instance.clone();
+        answer.insert("type".into(), verb.answer().into());
+        match verb {
+            Verb::Ping => {}
+            Verb::Info => {
+                let description = format!("a service of tpro, in space {}", self.serving.app.config.space);
+                answer.insert("description".into(), description.into());
+                answer.insert("endpoints".into(), self.endpoints(told).await);
+            }
+            Verb::Stats => {
+                answer.insert("started".into(), self.started.clone().into());
+                answer.insert("endpoints".into(), self.endpoints(Told::Numbers).await);
+            }
+        }
+        Value::Object(answer).to_string()
+    }
+
+    /// The methods.
+    async fn endpoints(&self, told: Told) -> Value {
         let Serving { app, service, sql, .. } = &*self.serving;
         let sql = sql.all(Instant::now() + SQL_PATIENCE).await;
         let in_sql = sql.iter().filter(|(method, _)| service.method(method).is_none());
@@ -128,9 +145,12 @@ impl Discovery {
                 "subject": format!("{}.{}.{method}", app.config.space, app.source.service),
                 "queue_group": app.source.service.queue_group(),
             });
-            let more = match numbers {
-                true => stats(counts),
-                false => json!({"metadata": {"tpro.way": way}}),
+            let more = match told {
+                Told::Numbers => stats(counts),
+                Told::Kind | Told::Schemas => {
+                    let description = service.description(method);
+                    json!({"metadata": metadata(way, description, told == Told::Schemas)})
+                }
             };
             if let (Value::Object(endpoint), Value::Object(more)) = (&mut endpoint, more) {
                 endpoint.extend(more);
@@ -139,6 +159,21 @@ impl Discovery {
         });
         methods.collect()
     }
+}
+
+/// What a method is: a text for each key, as the protocol has it. A schema is JSON in a text.
+fn metadata(way: &str, description: Option<&Description>, with_schemas: bool) -> Map<String, Value> {
+    let mut metadata = Map::new();
+    metadata.insert("tpro.way".into(), way.into());
+    let Some(description) = description else { return metadata };
+    if let Some(text) = description.text() {
+        metadata.insert("tpro.description".into(), text.into());
+    }
+    if let Some(schemas) = description.schemas.as_ref().filter(|_| with_schemas) {
+        metadata.insert("tpro.body_schema".into(), schemas.body().to_string().into());
+        metadata.insert("tpro.result_schema".into(), schemas.result().to_string().into());
+    }
+    metadata
 }
 
 /// The numbers of a method.
@@ -196,6 +231,7 @@ fn semver(release: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::Schemas;
 
     #[test]
     fn a_release_becomes_three_numbers() {
@@ -209,6 +245,19 @@ mod tests {
         ] {
             assert_eq!(semver(release), version, "{release}");
         }
+    }
+
+    #[test]
+    fn the_metadata_of_a_method_are_texts() {
+        assert_eq!(Value::Object(metadata("default", None, true)), json!({"tpro.way": "default"}));
+        let schemas = Some(Schemas::of::<u8, u8>());
+        let known = Description { text: Some("counts".to_owned()), schemas };
+        let told = metadata("stateless", Some(&known), true);
+        assert!(told.values().all(Value::is_string), "{told:?}");
+        let schema: Value = serde_json::from_str(told["tpro.body_schema"].as_str().unwrap()).unwrap();
+        assert_eq!(schema["maximum"], 255);
+        let short = metadata("stateless", Some(&known), false);
+        assert_eq!(Value::Object(short), json!({"tpro.way": "stateless", "tpro.description": "counts"}));
     }
 
     #[test]

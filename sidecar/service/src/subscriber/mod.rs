@@ -28,10 +28,11 @@ use std::{
 
 use tokio::{sync::oneshot, task::JoinHandle};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
-use tpro_runtime::nats;
+use tpro_runtime::{nats, random};
 
 use self::{answer::ReplyHeaders, discovery::Discovery, intake::Intake, serving::Serving};
 use crate::{
+    catalogue::Catalogue,
     handler::{Handlers, calls::Calls},
     host::Host,
     inbox::Inbox,
@@ -77,7 +78,9 @@ pub async fn start(app: &Host, service: Arc<Handlers>, turn: Turn) -> Subscriber
     let at_work = TaskTracker::new();
     let serving = Arc::new(Serving::new(app.clone(), service, calls, inbox, peers.clone(), stop.clone()));
     let replies = serving.headers.clone();
-    let discovery = Discovery::start(serving.clone());
+    let copy = format!("{:016x}", random::next_u64());
+    app.stop.tasks.spawn(Catalogue::new(&app, &serving.service, &copy).run(app.stop.soft.clone()));
+    let discovery = Discovery::start(serving.clone(), copy);
     app.stop.tasks.spawn(discovery.run(app.stop.soft.clone()));
     let intake = Intake::new(serving, at_work.clone());
     let intake = app.stop.tasks.spawn(intake.run(messages, passed, drained));
