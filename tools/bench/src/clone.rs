@@ -35,6 +35,15 @@ BEGIN
 END
 $$;";
 
+/// A copy of `echo` that has said what it takes: the three texts of the message below.
+const KNOWN: &str = r#"
+INSERT INTO tpro.known_copy (service_name, space_name, copy, release, trusted, seen_at)
+VALUES ('echo', 'tpro', 'one', '1.0', true, now() + interval '1 hour');
+INSERT INTO tpro.known_method (service_name, space_name, copy, entity, method_name, mode, body_schema)
+VALUES ('echo', 'tpro', 'one', 'bench', 'echo', 'default', '{"type": "object",
+    "properties": {"ip": {"type": "string"}, "login": {"type": "string"}, "password": {"type": "string"}},
+    "required": ["ip", "login", "password"]}');"#;
+
 /// A message as the demo publishes it.
 pub fn insert(table: &str, direct: bool) -> String {
     format!(
@@ -58,9 +67,11 @@ pub async fn database_with_clone(stand: &Stand) -> Outcome<Database> {
 }
 
 /// A database with the clone and a function of SQL that inserts into it, for publishers without a
-/// dispatcher.
+/// dispatcher. It knows what the method takes.
 pub async fn database_with_function(stand: &Stand) -> Outcome<Database> {
     let database = database_with_clone(stand).await?;
-    database.connect().await?.batch_execute(FUNCTION).await.context("making the function of the floor")?;
+    let admin = database.connect().await?;
+    admin.batch_execute(FUNCTION).await.context("making the function of the floor")?;
+    admin.batch_execute(KNOWN).await.context("saying what echo takes")?;
     Ok(database)
 }

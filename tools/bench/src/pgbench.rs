@@ -12,6 +12,8 @@ pub struct Pgbench {
     script: PathBuf,
     database: Database,
     user: &'static str,
+    /// Settings of its sessions, as PGOPTIONS has them.
+    options: &'static str,
 }
 
 impl Pgbench {
@@ -19,12 +21,17 @@ impl Pgbench {
     pub fn new(stand: &Stand, database: &Database, name: &str, statement: &str) -> Outcome<Self> {
         let script = stand.folder().join(format!("{name}.sql"));
         fs::write(&script, statement).context(format!("writing {}", script.display()))?;
-        Ok(Self { script, database: database.clone(), user: "main" })
+        Ok(Self { script, database: database.clone(), user: "main", options: "" })
     }
 
     /// Another user runs it.
     pub fn by_user(self, user: &'static str) -> Self {
         Self { user, ..self }
+    }
+
+    /// Its sessions have these settings, as PGOPTIONS has them.
+    pub fn with(self, options: &'static str) -> Self {
+        Self { options, ..self }
     }
 
     /// Transactions a second, from a second with so many clients, each waiting for its commit.
@@ -46,6 +53,7 @@ impl Pgbench {
             .arg("--file")
             .arg(&self.script)
             .arg(self.database.name())
+            .env("PGOPTIONS", self.options)
             .env("PGPASSWORD", cluster.role_password());
         let output = tokio::process::Command::from(command).output().await.context("running pgbench")?;
         let text = String::from_utf8_lossy(&output.stdout);

@@ -89,7 +89,9 @@ async fn alone(stand: &Stand, extent: &Extent) -> Outcome<Section> {
     let clone = Pgbench::new(stand, &database, "clone-alone", &insert("clone", false))?;
     let publish = Pgbench::new(stand, &database, "function", &call("tpro.publish"))?;
     let plain = Pgbench::new(stand, &database, "plain", &call("main_service.plain"))?;
-    for warm in [&outbox, &clone, &publish, &plain] {
+    let checked = Pgbench::new(stand, &database, "checked", &insert("mq_publish", false))?
+        .with("-c tpro.check_bodies=error");
+    for warm in [&outbox, &clone, &publish, &plain, &checked] {
         warm.second(CALLERS).await?;
     }
     let mut lines = Vec::new();
@@ -99,6 +101,9 @@ async fn alone(stand: &Stand, extent: &Extent) -> Outcome<Section> {
     }
     let (with, without) = pairs(&publish, &plain, CALLERS, rounds).await?;
     lines.push(line(format!("tpro.publish(), {CALLERS} clients"), &with, &without, GOAL_FUNCTION));
+    let (with, without) = pairs(&checked, &outbox, CALLERS, rounds).await?;
+    let checking = line(format!("body checked, of not, {CALLERS} clients"), &with, &without, 0.0);
+    lines.push(Line { goal: None, ..checking });
     Ok(section("Publishing, no dispatcher", extent, lines))
 }
 
