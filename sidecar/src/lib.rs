@@ -112,8 +112,8 @@ pub use tpro_macros::Method;
 pub use tpro_macros::Settings;
 pub use tpro_runtime::config::{FromSetting, OwnSetting, Secret, Settings};
 pub use tpro_service::{
-    AnyBody, CallError, Ctx, Failure, Fault, HandlerResult, IntoFault, Method, OnReply, Publish, QueryError,
-    ReplyCtx, Schemas, Service, Statements, Test, Tx, stage::Sent, test,
+    Answer, AnyBody, CallError, Ctx, Failure, Fault, HandlerResult, IntoFault, Method, Next, OnReply,
+    Publish, QueryError, ReplyCtx, Request, Schemas, Service, Statements, Test, Tx, stage::Sent, test,
 };
 pub use tpro_wire::{RpcError, Status};
 /// For the log: ids and numbers, never a body.

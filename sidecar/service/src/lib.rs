@@ -19,8 +19,8 @@ pub mod testing;
 pub mod turn;
 
 pub use handler::{
-    CallError, Ctx, Failure, Fault, HandlerResult, IntoFault, Method, OnReply, Publish, QueryError, ReplyCtx,
-    Schemas, Service, Statements, Tx,
+    Answer, CallError, Ctx, Failure, Fault, HandlerResult, IntoFault, Method, Next, OnReply, Publish,
+    QueryError, ReplyCtx, Request, Schemas, Service, Statements, Tx,
 };
 pub use testing::{Test, test};
 

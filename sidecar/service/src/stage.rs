@@ -9,7 +9,7 @@ use serde::de::DeserializeOwned;
 use tpro_wire::{RpcError, Target, error::code};
 
 /// Answers a call: a body goes in, a result or an error comes out, all of it JSON text.
-pub type Answer = Box<dyn Fn(&str) -> Result<String, RpcError> + Send + Sync>;
+pub type Answering = Box<dyn Fn(&str) -> Result<String, RpcError> + Send + Sync>;
 
 /// A message that a handler has published, or a call that it has made.
 ///
@@ -56,7 +56,7 @@ pub struct Stage {
     /// True if there is a real database.
     pub(crate) has_database: bool,
     /// The answers to calls, by `service.entity.method_name`.
-    pub(crate) answers: HashMap<String, Answer>,
+    pub(crate) answers: HashMap<String, Answering>,
     published: Mutex<Vec<Sent>>,
     called: Mutex<Vec<Sent>>,
     missing: Mutex<Option<String>>,

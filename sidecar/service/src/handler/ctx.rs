@@ -58,6 +58,10 @@ impl<S> Ctx<S> {
         Self(ctx.0, PhantomData)
     }
 
+    pub(super) fn scope(&self) -> &Arc<Scope> {
+        &self.0
+    }
+
     /// A connection of the pool. Statements on it run one after the other, each committed by
     /// itself. Two statements that shall run at one time take two connections. It goes back to the
     /// pool when it is dropped; do that before a call of another service, which may lead back to

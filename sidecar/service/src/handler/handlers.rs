@@ -25,6 +25,13 @@ impl Handlers {
         self.methods.insert(name.to_owned(), way).is_none()
     }
 
+    /// Makes other ways of all methods; false if there are none.
+    pub(super) fn map_methods(&mut self, map: impl Fn(Way) -> Way) -> bool {
+        let methods = std::mem::take(&mut self.methods);
+        self.methods = methods.into_iter().map(|(name, way)| (name, map(way))).collect();
+        !self.methods.is_empty()
+    }
+
     /// Adds the handlers of a target's replies; false if they are there already.
     pub(super) fn add_reaction(&mut self, target: &str, reaction: Reaction) -> bool {
         self.replies.insert(target.to_owned(), reaction).is_none()

@@ -18,6 +18,7 @@
 //! The types say that a transaction cannot call, and no check is needed. Were a call possible, A ->
 //! B -> A would wait for connections that its own first half holds.
 
+mod around;
 pub(crate) mod batch;
 pub(crate) mod body;
 mod call;
@@ -56,6 +57,7 @@ pub(crate) mod way;
 pub(crate) mod whole;
 
 pub use self::{
+    around::{Answer, Next, Request},
     call_error::CallError,
     ctx::{Calling, Ctx},
     described::Schemas,

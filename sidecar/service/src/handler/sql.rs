@@ -48,7 +48,7 @@ impl SqlFunction {
     }
 
     async fn call(&self, tx: &Tx, body: &str) -> Result<String, Fault> {
-        let request = Request::of(tx)?;
+        let request = RequestRow::of(tx)?;
         let rows = tx.query_text(&self.0, &[&body, &request, &tx.remaining().as_secs_f64()]).await;
         // One row, whose value is null if the function returns NULL.
         let rows = rows.map_err(fault_of)?;
@@ -65,7 +65,7 @@ pub(super) fn comment(name: &str) -> String {
 
 /// The attributes of `tpro.request_row`, but for the deadline.
 #[derive(Serialize)]
-struct Request<'a> {
+struct RequestRow<'a> {
     uid: String,
     space_name: &'a str,
     service_name: &'a str,
@@ -80,11 +80,11 @@ struct Request<'a> {
     trace_id: String,
 }
 
-impl Request<'_> {
+impl RequestRow<'_> {
     /// As JSON text.
     fn of(tx: &Tx) -> Result<String, Fault> {
         let (target, source) = (tx.target(), tx.source());
-        let request = Request {
+        let request = RequestRow {
             uid: tx.uid().to_string(),
             space_name: target.space(),
             service_name: target.service(),

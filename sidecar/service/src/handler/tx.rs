@@ -54,6 +54,10 @@ impl<S> Tx<S> {
         Self { scope: tx.scope, statements: tx.statements, state: PhantomData }
     }
 
+    pub(super) fn scope(&self) -> &Arc<Scope> {
+        &self.scope
+    }
+
     /// Publishes a message on behalf of this service, with this transaction:
     /// `tx.publish("billing.invoice.create", &body).await?`. Returns its id in the outbox. The
     /// target is as in [`Ctx::call`](crate::Ctx::call).

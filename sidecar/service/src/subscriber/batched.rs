@@ -9,7 +9,7 @@ use super::{
     next_run::{NextRun, Rows, after_fault},
     request::Back,
     serving::Serving,
-    tries::{Next, Tries},
+    tries::{AfterTry, Tries},
     work::Work,
 };
 use crate::{
@@ -128,9 +128,9 @@ async fn handle(serving: &Serving, work: &mut Work<'_>, handler: &Erased<Ctx, St
             // The calls of this try are made again, under the same uids: they go on record once.
             drop(tx);
             match tries.next(serving, work, passing.filter(|_| !asked)).await {
-                Next::Try => continue,
-                Next::Late => return Came::Late(serving.late(work, tries.met())),
-                Next::Stopped => return stopped(serving, work),
+                AfterTry::Try => continue,
+                AfterTry::Late => return Came::Late(serving.late(work, tries.met())),
+                AfterTry::Stopped => return stopped(serving, work),
             }
         }
         let (tx, result) = match result {
@@ -184,9 +184,9 @@ async fn handle(serving: &Serving, work: &mut Work<'_>, handler: &Erased<Ctx, St
             return finish(serving, work, number, outcome, None).await;
         }
         match tries.next(serving, work, (!asked).then(|| describe(&error))).await {
-            Next::Try => {}
-            Next::Late => return Came::Late(serving.late(work, tries.met())),
-            Next::Stopped => return stopped(serving, work),
+            AfterTry::Try => {}
+            AfterTry::Late => return Came::Late(serving.late(work, tries.met())),
+            AfterTry::Stopped => return stopped(serving, work),
         }
         // It may have committed all the same.
         if lost && let Some(came) = stored(serving, work, &mut tries).await {
@@ -210,9 +210,9 @@ async fn stored(serving: &Serving, work: &mut Work<'_>, tries: &mut Tries) -> Op
             Err(_) => return Some(Came::Late(serving.late(work, tries.met()))),
         };
         match tries.next(serving, work, Some(error)).await {
-            Next::Try => {}
-            Next::Late => return Some(Came::Late(serving.late(work, tries.met()))),
-            Next::Stopped => return Some(stopped(serving, work)),
+            AfterTry::Try => {}
+            AfterTry::Late => return Some(Came::Late(serving.late(work, tries.met()))),
+            AfterTry::Stopped => return Some(stopped(serving, work)),
         }
     }
 }

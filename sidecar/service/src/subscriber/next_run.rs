@@ -12,7 +12,7 @@ use tokio::time::{Instant, sleep, timeout_at};
 use super::{
     later::Later,
     serving::Serving,
-    tries::{Next, Tries},
+    tries::{AfterTry, Tries},
     work::Work,
 };
 use crate::handler::{
@@ -129,9 +129,9 @@ async fn written(serving: &Serving, work: &mut Work<'_>, tries: &mut Tries, rows
             return None;
         }
         match tries.next(serving, work, Some(describe(&error))).await {
-            Next::Try => {}
-            Next::Late => return Some(NextRun::Late),
-            Next::Stopped => return Some(NextRun::Stopped),
+            AfterTry::Try => {}
+            AfterTry::Late => return Some(NextRun::Late),
+            AfterTry::Stopped => return Some(NextRun::Stopped),
         }
     }
 }

@@ -6,7 +6,7 @@ use super::{
     later::Later,
     next_run::{NextRun, Rows, after_fault, may_follow},
     serving::Serving,
-    tries::{Next, Tries},
+    tries::{AfterTry, Tries},
     work::Work,
 };
 use crate::handler::{
@@ -72,30 +72,30 @@ async fn tries(serving: &Serving, work: &mut Work<'_>, handler: &Erased<Ctx, Str
                     };
                     let tries = tries.get_or_insert_with(|| Box::new(Tries::new()));
                     match Box::pin(after_fault(serving, work, tries, fault, Rows::None)).await {
-                        NextRun::Now => Next::Try,
+                        NextRun::Now => AfterTry::Try,
                         NextRun::None(fault) => {
                             return Came::Done(serving.outcome(work, Err(fault)), scope.take_journal());
                         }
                         NextRun::Later(later) => return Came::PutOff(later),
-                        NextRun::Late => Next::Late,
-                        NextRun::Stopped => Next::Stopped,
+                        NextRun::Late => AfterTry::Late,
+                        NextRun::Stopped => AfterTry::Stopped,
                     }
                 } else {
                     let tries = tries.get_or_insert_with(|| Box::new(Tries::new()));
                     Box::pin(tries.next(serving, work, error.filter(|_| !again))).await
                 }
             }
-            Ended::Late => Next::Late,
-            Ended::Stopped => Next::Stopped,
+            Ended::Late => AfterTry::Late,
+            Ended::Stopped => AfterTry::Stopped,
         };
         match next {
             // The calls of this try are made again, under the same uids: they go on record once.
-            Next::Try => {}
-            Next::Late => {
+            AfterTry::Try => {}
+            AfterTry::Late => {
                 let met = tries.as_deref().is_some_and(Tries::met);
                 return Came::Done(serving.late(work, met), scope.take_journal());
             }
-            Next::Stopped => return Came::Stopped,
+            AfterTry::Stopped => return Came::Stopped,
         }
     }
 }

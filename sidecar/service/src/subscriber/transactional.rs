@@ -14,7 +14,7 @@ use super::{
     next_run::{NextRun, Rows, after_fault, may_follow},
     request::Back,
     serving::Serving,
-    tries::{Next, Tries},
+    tries::{AfterTry, Tries},
     work::Work,
 };
 use crate::{
@@ -146,9 +146,9 @@ async fn tries(
             }
         };
         match tries.next(serving, work, passed).await {
-            Next::Try => {}
-            Next::Late => return Came::Unstored(serving.late(work, tries.met())),
-            Next::Stopped => return Came::Stopped,
+            AfterTry::Try => {}
+            AfterTry::Late => return Came::Unstored(serving.late(work, tries.met())),
+            AfterTry::Stopped => return Came::Stopped,
         }
     }
 }

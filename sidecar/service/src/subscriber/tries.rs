@@ -23,7 +23,7 @@ pub(super) struct Tries {
 }
 
 /// The next step.
-pub(super) enum Next {
+pub(super) enum AfterTry {
     /// Another try.
     Try,
     /// The message's time is over.
@@ -49,7 +49,7 @@ impl Tries {
         serving: &Serving,
         work: &mut Work<'_>,
         error: Option<String>,
-    ) -> Next {
+    ) -> AfterTry {
         work.span.event("again", Vec::new());
         work.counts.again();
         let stop = &serving.app.stop;
@@ -69,15 +69,15 @@ impl Tries {
         }
         let pause = self.backoff.next_pause();
         if serving.stop.is_cancelled() {
-            return Next::Stopped;
+            return AfterTry::Stopped;
         }
         if Instant::now() + pause >= work.origin.deadline {
-            return Next::Late;
+            return AfterTry::Late;
         }
         tokio::select! {
-            () = sleep(pause) => Next::Try,
-            () = serving.stop.cancelled() => Next::Stopped,
-            () = stop.soft.cancelled(), if leaves => Next::Stopped,
+            () = sleep(pause) => AfterTry::Try,
+            () = serving.stop.cancelled() => AfterTry::Stopped,
+            () = stop.soft.cancelled(), if leaves => AfterTry::Stopped,
         }
     }
 }

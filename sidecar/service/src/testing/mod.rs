@@ -12,7 +12,7 @@ use tpro_wire::{RequestHeaders, RpcError, Target, error::code};
 use self::ground::Ground;
 use crate::{
     handler::{Failure, Fault, HandlerResult as _, IntoFault, Method, Service, body, whole},
-    stage::{Answer, Sent, Stage},
+    stage::{Answering, Sent, Stage},
 };
 
 /// Tests the handlers of a service without servers.
@@ -176,7 +176,7 @@ impl<S: Send + Sync + 'static> Test<S> {
         self.answer_by(target, Box::new(move |_| Err(error.clone())))
     }
 
-    fn answer_by(self, target: &str, answer: Answer) -> Self {
+    fn answer_by(self, target: &str, answer: Answering) -> Self {
         let parsed = Target::parse(&format!("tpro.{target}"));
         assert!(parsed.is_ok(), "{target:?} is not <service>.<entity>.<method_name>");
         self.plan(|mut plan| {
