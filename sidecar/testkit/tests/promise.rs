@@ -10,7 +10,7 @@ use tpro_testkit::{Context, Failure, Outcome, paths};
 const FAULTS: u32 = 87;
 
 /// The crates that are named there, and their folders.
-const CRATES: [(&str, &str); 18] = [
+const CRATES: [(&str, &str); 19] = [
     ("sidecar", "sidecar"),
     ("dotenv", "sidecar/dotenv"),
     ("wire", "sidecar/wire"),
@@ -29,6 +29,7 @@ const CRATES: [(&str, &str); 18] = [
     ("viewer", "tools/viewer"),
     ("tpro", "tools/tpro"),
     ("servers", "tools/servers"),
+    ("web", "services/web"),
 ];
 
 #[test]
