@@ -127,6 +127,8 @@ cargo_tpro() {
   # The unattended run builds the locked versions and nothing else.
   [ -z "${CI:-}" ] || flags=(--locked)
   for left in bench bridge chaos models simulation house testkit testkit-macros; do flags+=(--exclude "tpro-$left"); done
+  # A ready-made service is built once somebody has asked for it.
+  [ -f services/web/.env ] || flags+=(--exclude web_service)
   "$@" cargo build --workspace --bin tpro "${flags[@]}"
 }
 

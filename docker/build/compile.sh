@@ -10,11 +10,14 @@ fi
 # The Rust of the image: rustup would fetch another.
 rm -f rust-toolchain.toml
 # Linking a program takes minutes: those that are in no image are left out.
+# A ready-made service is in the image of its own only.
 build() {
+  set --
+  [ "${READY_MADE:-}" = web ] || set -- --exclude web_service
   cargo build --workspace --locked --profile "$PROFILE" --bins --lib \
     --exclude tpro-bench --exclude tpro-chaos --exclude tpro-models --exclude tpro-simulation \
     --exclude tpro-house --exclude tpro-testkit --exclude tpro-testkit-macros \
-    --exclude tpro --exclude tpro-bridge --exclude template_service
+    --exclude tpro --exclude tpro-bridge --exclude template_service "$@"
 }
 if [ "$1" = dependencies ]; then
   build

@@ -5,14 +5,14 @@ use crate::failure::Outcome;
 use crate::setup::{self, Use};
 use crate::{bridge, cargo, cluster, jaeger, nats, service, services};
 
-/// Starts all services and what they need.
+/// Starts all services and what they need. A ready-made one is among them if it has a `.env`.
 pub fn up(checkout: &mut Checkout) -> Outcome {
     checkout.screen.steps(3);
     checkout.screen.step("What it needs");
     setup::install(checkout, Use::Services)?;
     checkout.screen.step("Building");
     build(checkout)?;
-    let names = services::all(checkout);
+    let names = services::wanted(checkout);
     checkout.screen.step(format!("Starting {} and what they need", names.join(" ")));
     names.iter().try_for_each(|name| service::up(checkout, name))?;
     checkout.screen.step_done();

@@ -8,12 +8,13 @@ use std::process::{Command, Stdio};
 use crate::checkout::Checkout;
 use crate::failure::{Context as _, Failure, Outcome, fail};
 use crate::pg_config::{self, is_program};
-use crate::progress;
+use crate::{progress, services};
 
 /// The log of the builds.
 const LOG: &str = "logs/build.log";
 /// Packages that only developers run, and the bridge, which few need. `make demo` and `make up`
-/// leave them out: nobody waits for them. `make/setup.sh` has the same list.
+/// leave them out: nobody waits for them. `make/setup.sh` has the same list. A ready-made service
+/// is left out until somebody asks for it.
 const DEVELOPERS: [&str; 8] = [
     "tpro-bench",
     "tpro-bridge",
@@ -66,7 +67,13 @@ pub fn build(checkout: &Checkout, label: &str, arguments: &[&str]) -> Outcome {
 /// They always have the features of these crates together: a package built alone would have others,
 /// and everything under it would be compiled twice.
 pub fn build_in(checkout: &Checkout, profile: Profile, label: &str, arguments: &[&str]) -> Outcome {
-    let left_out = DEVELOPERS.iter().flat_map(|package| ["--exclude", package]);
+    let unwanted: Vec<String> = services::unwanted(checkout)
+        .into_iter()
+        .map(|name| services::program(checkout, name))
+        .filter(|program| !arguments.contains(&program.as_str()))
+        .collect();
+    let left_out = DEVELOPERS.into_iter().chain(unwanted.iter().map(String::as_str));
+    let left_out = left_out.flat_map(|package| ["--exclude", package]);
     let arguments: Vec<&str> = arguments.iter().copied().chain(left_out).collect();
     build_all(checkout, profile, label, &arguments)
 }

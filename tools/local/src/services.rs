@@ -17,6 +17,11 @@ use crate::{port, settings};
 /// Folders of services/ that are no service one could run.
 const NO_SERVICE: [&str; 2] = ["template", "contracts"];
 
+/// Services that come with the checkout and that not everybody needs. One of them is neither built
+/// nor started with all others until it has a `.env`, which `make up-NAME` and `make
+/// create-env-NAME` write.
+const READY_MADE: [&str; 1] = ["web"];
+
 /// The folder of the services without a crate.
 const IN_SQL: &str = "services/sql";
 
@@ -31,6 +36,23 @@ pub fn all(checkout: &Checkout) -> Vec<String> {
     let mut names: Vec<String> = folders(checkout).into_iter().filter(is_service).collect();
     names.sort_by_key(|name| (name != "main", name.clone()));
     names
+}
+
+/// The names of the services that `make up` starts, main first.
+pub fn wanted(checkout: &Checkout) -> Vec<String> {
+    let unwanted = unwanted(checkout);
+    all(checkout).into_iter().filter(|name| !unwanted.contains(&name.as_str())).collect()
+}
+
+/// The ready-made services that nobody has asked for.
+pub fn unwanted(checkout: &Checkout) -> Vec<&'static str> {
+    let has_none = |name: &&str| !env_file(checkout, name).path().is_file();
+    READY_MADE.into_iter().filter(has_none).collect()
+}
+
+/// True if this service comes with the checkout, and not everybody needs it.
+pub fn is_ready_made(name: &str) -> bool {
+    READY_MADE.contains(&name)
 }
 
 /// True if functions in SQL answer for this service, and there is no crate of it.
@@ -150,4 +172,30 @@ fn folders(checkout: &Checkout) -> Vec<String> {
 /// True for the grammar of a name; it may be reserved.
 fn is_name(name: &str) -> bool {
     !matches!(ServiceName::parse(name), Err(NameError::Malformed))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::settings::Settings;
+
+    #[test]
+    fn a_ready_made_service_is_wanted_once_it_has_its_settings() -> Outcome {
+        let root = std::env::temp_dir().join(format!("tpro-local-services-{}", std::process::id()));
+        for name in ["web", "main", "co"] {
+            let folder = root.join("services").join(name);
+            fs::create_dir_all(&folder).context("a folder")?;
+            fs::write(folder.join("Cargo.toml"), "").context("a crate")?;
+        }
+        let checkout = Checkout::open(root.clone(), Settings::default())?;
+        assert_eq!((all(&checkout), wanted(&checkout)), (names("main co web"), names("main co")));
+        assert_eq!(unwanted(&checkout), ["web"]);
+        fs::write(root.join("services/web/.env"), "").context("its settings")?;
+        assert_eq!((wanted(&checkout), unwanted(&checkout).len()), (names("main co web"), 0));
+        fs::remove_dir_all(&root).context("removing it")
+    }
+
+    fn names(text: &str) -> Vec<String> {
+        text.split(' ').map(str::to_owned).collect()
+    }
 }

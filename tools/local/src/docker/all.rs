@@ -7,10 +7,10 @@ use crate::failure::Outcome;
 use crate::setup::{self, Use};
 use crate::{chosen, release, services, state};
 
-/// Starts all services and what they need.
+/// Starts all services and what they need. A ready-made one is among them if it has a `.env`.
 pub fn up(checkout: &mut Checkout) -> Outcome {
     checkout.screen.steps(2);
-    let names = services::all(checkout);
+    let names = services::wanted(checkout);
     checkout.screen.step("Images (a first build takes minutes; its output is in logs/images.log)");
     build(checkout, &names)?;
     checkout.screen.step(format!("Starting {} and what they need", names.join(" ")));
@@ -45,7 +45,7 @@ pub fn build(checkout: &mut Checkout, services: &[String]) -> Outcome {
 
 /// Builds all images, and says what they are called.
 pub fn images(checkout: &mut Checkout) -> Outcome {
-    let services = services::all(checkout);
+    let services = services::wanted(checkout);
     build(checkout, &services)?;
     let names = Names::of(checkout)?;
     for target in ["extension", "demo"] {

@@ -5,7 +5,7 @@ use super::engine;
 use super::names::Names;
 use crate::checkout::Checkout;
 use crate::failure::Outcome;
-use crate::{cargo, progress};
+use crate::{cargo, progress, services};
 
 /// The log of the builds.
 const LOG: &str = "logs/images.log";
@@ -47,6 +47,9 @@ fn build_of(checkout: &Checkout, target: &str, tag: &str, service: &str) -> Outc
         if let Some(value) = setting(key).filter(|_| !(given && key == "BUILD_IMAGE")) {
             build.arg("--build-arg").arg(format!("{key}={value}"));
         }
+    }
+    if services::is_ready_made(service) {
+        build.arg("--build-arg").arg(format!("READY_MADE={service}"));
     }
     build.arg("--build-arg").arg(format!("SERVICE={service}")).arg(&folder);
     progress::logged(checkout, LOG, &format!("building the image {tag}"), build)
