@@ -7,6 +7,10 @@ use std::{
     process::{Command, Stdio},
 };
 
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    net::TcpListener,
+};
 use tpro_testkit::{Context, Failure, Outcome, World, paths};
 
 /// Stands between the outputs of two commands.
@@ -152,7 +156,11 @@ async fn each_block_for_newcomers_runs() -> Outcome {
     let world = World::demo().await?;
     let main = world.run("main").await?;
     let analytic = world.run("analytic").await?;
+    world.database.create_service("web").await?;
+    let web = world.start(world.sidecar("web")?.env("WEB_HOSTS", "127.0.0.1")).await?;
     let page = std::fs::read_to_string(paths::checkout().join("docs/coming-from.md"))?;
+    // The host of the page is played by the test.
+    let page = page.replace("https://example.com/hook", &hook().await?);
     let blocks = blocks(&page, "-- tpro");
     assert!(blocks.len() >= 6, "{} blocks are found", blocks.len());
     let commands: Vec<String> = blocks.iter().map(|block| (*block).to_owned()).collect();
@@ -163,7 +171,24 @@ async fn each_block_for_newcomers_runs() -> Outcome {
         let failed = output.iter().any(|line| line.starts_with("ERROR") || line.contains("error:"));
         let answered = output.iter().any(|line| line.ends_with("rows)") || line.ends_with("(1 row)"));
         assert!(!failed && answered && !output.iter().any(|line| line == "(0 rows)"), "{block}\n{output:#?}");
+        let is_hooked = output.iter().any(|line| line.contains("ok     | 200         | \"hooked\""));
+        assert_eq!(is_hooked, block.contains("/hook"), "{block}\n{output:#?}");
     }
-    world.finish(&[&main, &analytic]).await?;
+    world.finish(&[&main, &analytic, &web]).await?;
     Ok(())
+}
+
+/// The address of a server of HTTP that answers one request.
+async fn hook() -> Outcome<String> {
+    let listener = TcpListener::bind(("127.0.0.1", 0)).await?;
+    let address = format!("http://{}/hook", listener.local_addr()?);
+    tokio::spawn(async move {
+        let (mut stream, _) = listener.accept().await?;
+        let mut request = Vec::new();
+        // Its body is an object.
+        while !request.ends_with(b"}") && stream.read_buf(&mut request).await? > 0 {}
+        stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 6\r\n\r\nhooked").await?;
+        stream.shutdown().await
+    });
+    Ok(address)
 }
