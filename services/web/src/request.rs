@@ -2,6 +2,7 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
+use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Value, value::RawValue};
 use tpro_sidecar::Fault;
@@ -9,7 +10,7 @@ use tpro_sidecar::Fault;
 use crate::retry::Statuses;
 
 /// The request as its publisher writes it. A member that is null counts as left out.
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Request {
     pub(crate) url: String,

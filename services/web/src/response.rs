@@ -7,13 +7,14 @@ use reqwest::{
     StatusCode,
     header::{CONTENT_TYPE, HeaderMap, RETRY_AFTER, SET_COOKIE},
 };
+use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::{Value, value::RawValue};
 
 use crate::media;
 
 /// The response, as it becomes the result of a message.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub(crate) struct Response {
     status: u16,
     /// By names in small letters.
@@ -26,7 +27,7 @@ pub(crate) struct Response {
 }
 
 /// A body in the form in which `jsonb` can hold it.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 enum Body {
     #[serde(rename = "body")]
     Json(Box<RawValue>),

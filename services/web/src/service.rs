@@ -14,11 +14,23 @@ const MARGIN: (Duration, Duration) = (Duration::from_millis(100), Duration::from
 pub fn service() -> Service<Web> {
     Service::with_state("web", Web::new)
         .handle("http.get", |ctx, request| send(Method::GET, ctx, request))
+        .description("sends a request with GET, and returns its response")
+        .schemas::<Request, Response>()
         .handle("http.head", |ctx, request| send(Method::HEAD, ctx, request))
+        .description("sends a request with HEAD, and returns its response")
+        .schemas::<Request, Response>()
         .handle("http.post", |ctx, request| send(Method::POST, ctx, request))
+        .description("sends a request with POST, and returns its response")
+        .schemas::<Request, Response>()
         .handle("http.put", |ctx, request| send(Method::PUT, ctx, request))
+        .description("sends a request with PUT, and returns its response")
+        .schemas::<Request, Response>()
         .handle("http.patch", |ctx, request| send(Method::PATCH, ctx, request))
+        .description("sends a request with PATCH, and returns its response")
+        .schemas::<Request, Response>()
         .handle("http.delete", |ctx, request| send(Method::DELETE, ctx, request))
+        .description("sends a request with DELETE, and returns its response")
+        .schemas::<Request, Response>()
 }
 
 /// Sends the request of a message. A status that is to be retried is a failure.
