@@ -3760,7 +3760,8 @@ COMMENT ON COLUMN tpro.known_method.result_schema IS 'JSON Schema of its result;
 
 GRANT SELECT, INSERT, UPDATE, DELETE ON tpro.known_copy, tpro.known_method TO tpro_owner;
 
--- It writes its methods once, at its start, and later only that it is still there. What nobody has seen for a day goes.
+-- It writes its methods once, at its start, and later only that it is still there. It waits for nobody's lock: who calls it is a copy at
+-- work.
 CREATE FUNCTION tpro.serves(
     service pg_catalog.text,
     space_name pg_catalog.text,
@@ -3768,7 +3769,7 @@ CREATE FUNCTION tpro.serves(
     release pg_catalog.text,
     methods pg_catalog.jsonb DEFAULT NULL
 ) RETURNS boolean
-    LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET row_security = off
+    LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET row_security = off SET lock_timeout = '500ms'
 AS $$
 BEGIN
     PERFORM tpro.must_serve(serves.service);
@@ -3778,8 +3779,7 @@ BEGIN
         RETURN FOUND;
     END IF;
     DELETE FROM tpro.known_copy c
-     WHERE c.seen_at < clock_timestamp() - interval '1 day'
-        OR c.service_name = serves.service AND c.space_name = serves.space_name AND c.copy = serves.copy;
+     WHERE c.service_name = serves.service AND c.space_name = serves.space_name AND c.copy = serves.copy;
     INSERT INTO tpro.known_copy (service_name, space_name, copy, release, trusted)
     VALUES (serves.service, serves.space_name, serves.copy, serves.release, true);
     INSERT INTO tpro.known_method (service_name, space_name, copy, entity, method_name, mode, description, body_schema, result_schema)
@@ -3794,7 +3794,7 @@ COMMENT ON FUNCTION tpro.serves(pg_catalog.text, pg_catalog.text, pg_catalog.tex
     'says which methods a copy of a service answers, or without them that it is still there; false if its methods are not known; errors as tpro.lead';
 
 CREATE FUNCTION tpro.serves_no_more(service pg_catalog.text, space_name pg_catalog.text, copy pg_catalog.text) RETURNS void
-    LANGUAGE plpgsql VOLATILE STRICT SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET row_security = off
+    LANGUAGE plpgsql VOLATILE STRICT SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET row_security = off SET lock_timeout = '500ms'
 AS $$
 BEGIN
     PERFORM tpro.must_serve(serves_no_more.service);
@@ -3819,7 +3819,7 @@ INSERT INTO tpro.hearing DEFAULT VALUES;
 GRANT SELECT, UPDATE ON tpro.hearing TO tpro_owner;
 
 CREATE FUNCTION tpro.hears(service pg_catalog.text) RETURNS boolean
-    LANGUAGE plpgsql VOLATILE STRICT SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET row_security = off
+    LANGUAGE plpgsql VOLATILE STRICT SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET row_security = off SET lock_timeout = '500ms'
 AS $$
 BEGIN
     PERFORM tpro.must_serve(hears.service);
@@ -3833,38 +3833,53 @@ ALTER FUNCTION tpro.hears(pg_catalog.text) OWNER TO tpro_owner;
 COMMENT ON FUNCTION tpro.hears(pg_catalog.text) IS
     'whether it is the turn of the caller to ask on NATS which services there are: of one copy of this database, once a minute; errors as tpro.lead';
 
+-- Anybody on NATS can say anything, so there are bounds: 20 copies of a service and 200 in all that are not trusted, 200 methods of each,
+-- and what is not said again goes after ten minutes.
 CREATE FUNCTION tpro.heard(service pg_catalog.text, copies pg_catalog.jsonb) RETURNS pg_catalog.int8
-    LANGUAGE plpgsql VOLATILE STRICT SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET row_security = off
+    LANGUAGE plpgsql VOLATILE STRICT SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET row_security = off SET lock_timeout = '500ms'
 AS $$
 DECLARE
     said record;
     noted bigint := 0;
 BEGIN
     PERFORM tpro.must_serve(heard.service);
+    -- What nobody has seen lately, or will be seen only by a clock that was set back.
+    DELETE FROM tpro.known_copy c
+     WHERE c.seen_at < clock_timestamp() - CASE WHEN c.trusted THEN interval '1 day' ELSE interval '10 minutes' END
+        OR c.seen_at > clock_timestamp() + interval '1 day';
     FOR said IN
         SELECT DISTINCT ON (c.service_name, c.space_name, c.copy) c.*
           FROM jsonb_to_recordset(heard.copies) AS c (service_name text, space_name text, copy text, release text, methods jsonb)
          WHERE num_nulls(c.service_name, c.space_name, c.copy, c.release, c.methods) = 0
+           AND greatest(length(c.service_name), length(c.space_name), length(c.copy), length(c.release)) <= 64
          ORDER BY c.service_name, c.space_name, c.copy
-         LIMIT 500
     LOOP
-        -- What a copy has said in this database goes before what anybody says on NATS.
-        INSERT INTO tpro.known_copy AS c (service_name, space_name, copy, release, trusted)
-        VALUES (said.service_name, said.space_name, said.copy, said.release, false)
-        ON CONFLICT ON CONSTRAINT known_copy_pkey DO UPDATE SET seen_at = clock_timestamp(), release = excluded.release WHERE NOT c.trusted;
-        CONTINUE WHEN NOT FOUND;
+        -- What a copy has said in this database goes before what anybody says on NATS, unless it has not said so for long.
+        UPDATE tpro.known_copy c SET seen_at = clock_timestamp(), release = said.release, trusted = false
+         WHERE c.service_name = said.service_name AND c.space_name = said.space_name AND c.copy = said.copy
+           AND (NOT c.trusted OR c.seen_at < clock_timestamp() - interval '2 minutes');
+        IF NOT FOUND THEN
+            INSERT INTO tpro.known_copy (service_name, space_name, copy, release, trusted)
+            SELECT said.service_name, said.space_name, said.copy, said.release, false
+             WHERE (SELECT count(*) FROM tpro.known_copy c WHERE NOT c.trusted) < 200
+               AND (SELECT count(*) FROM tpro.known_copy c
+                     WHERE c.service_name = said.service_name AND c.space_name = said.space_name AND NOT c.trusted) < 20
+            ON CONFLICT DO NOTHING;
+            CONTINUE WHEN NOT FOUND;
+        END IF;
         noted := noted + 1;
         DELETE FROM tpro.known_method m
          WHERE m.service_name = said.service_name AND m.space_name = said.space_name AND m.copy = said.copy;
         INSERT INTO tpro.known_method (service_name, space_name, copy, entity, method_name, mode, description, body_schema, result_schema)
-        SELECT said.service_name, said.space_name, said.copy, m.entity, m.method_name, m.mode, m.description, m.body_schema, m.result_schema
+        SELECT said.service_name, said.space_name, said.copy, left(m.entity, 64), left(m.method_name, 64), left(m.mode, 20),
+               left(m.description, 500), CASE WHEN length(m.body_schema::text) <= 40000 THEN m.body_schema END,
+               CASE WHEN length(m.result_schema::text) <= 40000 THEN m.result_schema END
           FROM jsonb_to_recordset(said.methods) AS m (entity text, method_name text, mode text, description text, body_schema jsonb,
                                                       result_schema jsonb)
          WHERE num_nulls(m.entity, m.method_name) = 0
-         LIMIT 500
+         LIMIT 200
         ON CONFLICT DO NOTHING;
     END LOOP;
-    DELETE FROM tpro.known_copy c WHERE c.seen_at < clock_timestamp() - interval '1 day';
     RETURN noted;
 END
 $$;
@@ -3880,7 +3895,7 @@ COMMENT ON FUNCTION tpro.must_be_schema(pg_catalog.text, pg_catalog.jsonb) IS
 CREATE FUNCTION tpro.misfits(schema pg_catalog.jsonb, body pg_catalog.jsonb, batch pg_catalog.bool) RETURNS pg_catalog.text[]
     AS 'MODULE_PATHNAME', 'misfits_wrapper' LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE;
 COMMENT ON FUNCTION tpro.misfits(pg_catalog.jsonb, pg_catalog.jsonb, pg_catalog.bool) IS
-    'what of a body, or of the elements of a batch, does not fit a JSON Schema: places and problems by turns; null: nothing';
+    'the problems of a body, or of the elements of a batch, by a JSON Schema: a place, its problem, a place, its problem, and so on; null: none';
 
 -- It has the rights of who calls it, as tpro.handle().
 CREATE FUNCTION tpro.describe(
@@ -3956,7 +3971,8 @@ DECLARE
     said record;
     somebody_runs boolean := false;
     all_trusted boolean := true;
-    has_method boolean := false;
+    somebody_has_it boolean := false;
+    all_have_it boolean := true;
     misfits text[];
     first_misfits text[];
 BEGIN
@@ -3966,26 +3982,35 @@ BEGIN
           LEFT JOIN tpro.known_method m ON m.service_name = c.service_name AND m.space_name = c.space_name AND m.copy = c.copy
                                        AND m.entity = misfits_of.entity AND m.method_name = misfits_of.method_name
          WHERE c.service_name = misfits_of.service_name AND c.space_name = misfits_of.space_name
-           AND c.seen_at > clock_timestamp() - interval '2 minutes'
+           -- By the clock of the snapshot, so that no copy is gone before another. A clock that was set back leaves times to come.
+           AND c.seen_at > now() - interval '2 minutes' AND c.seen_at < clock_timestamp() + interval '1 day'
+         ORDER BY c.trusted
     LOOP
         somebody_runs := true;
         all_trusted := all_trusted AND said.trusted;
-        CONTINUE WHEN NOT said.has_method;
-        has_method := true;
+        IF misfits_of.sure AND NOT all_trusted THEN
+            RETURN NULL;
+        ELSIF NOT said.has_method THEN
+            all_have_it := false;
+            CONTINUE;
+        END IF;
+        somebody_has_it := true;
         misfits := tpro.misfits(said.body_schema, misfits_of.body, misfits_of.batch);
         IF misfits IS NULL THEN
             RETURN NULL;
         END IF;
         first_misfits := coalesce(first_misfits, misfits);
     END LOOP;
-    IF NOT somebody_runs OR misfits_of.sure AND NOT all_trusted THEN
+    IF NOT somebody_runs THEN
         RETURN NULL;
-    ELSIF NOT has_method THEN
+    ELSIF NOT all_have_it THEN
+        -- A function in SQL answers where the program does not.
         SELECT m.body_schema INTO said FROM tpro.methods_in_sql(misfits_of.service_name) m
          WHERE m.entity = misfits_of.entity AND m.method_name = misfits_of.method_name;
         IF FOUND THEN
-            RETURN tpro.misfits(said.body_schema, misfits_of.body, misfits_of.batch);
-        ELSIF all_trusted THEN
+            misfits := tpro.misfits(said.body_schema, misfits_of.body, misfits_of.batch);
+            RETURN CASE WHEN misfits IS NOT NULL THEN coalesce(first_misfits, misfits) END;
+        ELSIF all_trusted AND NOT somebody_has_it THEN
             RETURN ARRAY[NULL, format('no running copy of %s answers %s.%s', misfits_of.service_name, misfits_of.entity, misfits_of.method_name)];
         END IF;
     END IF;
@@ -3995,7 +4020,7 @@ $$;
 ALTER FUNCTION tpro.misfits_of(pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.jsonb, pg_catalog.bool, pg_catalog.bool)
     OWNER TO tpro_owner;
 COMMENT ON FUNCTION tpro.misfits_of(pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.jsonb, pg_catalog.bool, pg_catalog.bool) IS
-    'what of a body no running copy of a service would take: places and problems by turns, with a null for a place if no copy has the method; null: nothing, or nobody knows';
+    'the problems of a body that no running copy of a service takes: a place, its problem, a place, its problem, and so on; no place if no copy has the method; null: none, or nobody knows';
 
 CREATE FUNCTION tpro.check(
     service_name pg_catalog.text,
@@ -4022,8 +4047,9 @@ CREATE FUNCTION tpro.known_methods()
     LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET row_security = off
 AS $$
     WITH copy AS (
-        SELECT c.*, c.seen_at > clock_timestamp() - interval '2 minutes' AS runs FROM tpro.known_copy c
-    ), method AS (
+        SELECT c.*, c.seen_at > clock_timestamp() - interval '2 minutes' AND c.seen_at < clock_timestamp() + interval '1 day' AS runs
+          FROM tpro.known_copy c
+    ), said AS (
         SELECT c.space_name, c.service_name, m.entity, m.method_name, m.mode, m.description, m.body_schema, m.result_schema,
                c.release, c.runs, c.seen_at, c.trusted
           FROM copy c JOIN tpro.known_method m USING (service_name, space_name, copy)
@@ -4037,17 +4063,21 @@ AS $$
          WHERE NOT EXISTS (SELECT FROM tpro.known_method m
                             WHERE m.service_name = c.service_name AND m.space_name = c.space_name AND m.copy = c.copy
                               AND m.entity = s.entity AND m.method_name = s.method_name)
+    ), method AS (
+        -- Of a method that copies of this database have, nothing is shown that was only heard.
+        SELECT s.*, bool_or(s.trusted) OVER (PARTITION BY s.space_name, s.service_name, s.entity, s.method_name) AS is_known FROM said s
     )
     SELECT m.space_name, m.service_name, m.entity, m.method_name,
-           (array_agg(m.mode ORDER BY m.seen_at DESC))[1],
-           (array_agg(m.description ORDER BY m.seen_at DESC))[1],
-           (array_agg(m.body_schema ORDER BY m.seen_at DESC))[1],
-           (array_agg(m.result_schema ORDER BY m.seen_at DESC))[1],
+           (array_agg(m.mode ORDER BY m.runs DESC, m.seen_at DESC))[1],
+           (array_agg(m.description ORDER BY m.runs DESC, m.seen_at DESC))[1],
+           (array_agg(m.body_schema ORDER BY m.runs DESC, m.seen_at DESC))[1],
+           (array_agg(m.result_schema ORDER BY m.runs DESC, m.seen_at DESC))[1],
            coalesce(array_agg(DISTINCT m.release) FILTER (WHERE m.runs), '{}'),
            count(*) FILTER (WHERE m.runs),
            max(m.seen_at),
            bool_or(m.trusted)
       FROM method m
+     WHERE m.trusted OR NOT m.is_known
      GROUP BY m.space_name, m.service_name, m.entity, m.method_name
 $$;
 ALTER FUNCTION tpro.known_methods() OWNER TO tpro_owner;

@@ -16,8 +16,10 @@ use crate::json::JsonText;
 use crate::plan;
 use crate::settings::CheckBodies;
 
-/// The most bytes of schemas that are kept ready. A schema takes some twenty times its text.
-const KEPT: usize = 256 * 1024;
+/// The most bytes of schemas that are kept ready, about.
+const KEPT: usize = 4 * 1024 * 1024;
+/// The bytes of a schema within a schema, about.
+const NODE: usize = 400;
 
 thread_local! {
     // By their texts, for the life of the backend.
@@ -39,11 +41,12 @@ impl Schemas {
             return ready.clone();
         }
         let schema = serde_json::from_str(text).ok().and_then(|schema: Value| Schema::of(&schema).ok());
-        if self.bytes + text.len() > KEPT {
+        let bytes = 2 * text.len() + schema.as_ref().map_or(0, |schema| schema.size() * NODE);
+        if self.bytes + bytes > KEPT {
             *self = Self::default();
         }
         let schema = schema.map(Rc::new);
-        self.bytes += text.len();
+        self.bytes += bytes;
         self.ready.insert(text.into(), schema.clone());
         schema
     }
@@ -70,25 +73,16 @@ fn must_be_schema(what: &str, schema: JsonText<'_>) {
 #[pg_extern]
 fn misfits(schema: JsonText<'_>, body: JsonText<'_>, batch: bool) -> Option<Vec<String>> {
     let schema = SCHEMAS.with_borrow_mut(|schemas| schemas.of(schema.0))?;
-    // What is nested deeper than the reader goes is not judged.
+    // A body that is nested deeper than the reader goes is not judged.
     let body: Value = serde_json::from_str(body.0).ok()?;
-    let problems = match (body, batch) {
-        (Value::Array(elements), true) => elements.iter().enumerate().find_map(|(number, element)| {
-            let mut problems = misfit(&schema, element)?;
-            for problem in &mut problems {
-                let dot = if problem.path.is_empty() || problem.path.starts_with('[') { "" } else { "." };
-                problem.path = format!("[{number}]{dot}{}", problem.path);
-            }
-            Some(problems)
-        })?,
-        (body, _) => misfit(&schema, &body)?,
+    let verdict = match &body {
+        Value::Array(bodies) if batch => schema.check_batch(bodies),
+        body => schema.check(body),
     };
-    Some(problems.into_iter().flat_map(|Problem { path, text }| [path, text]).collect())
-}
-
-fn misfit(schema: &Schema, params: &Value) -> Option<Vec<Problem>> {
-    match schema.check_params(params) {
-        Verdict::Misfits(problems) => Some(problems),
+    match verdict {
+        Verdict::Misfits(problems) => {
+            Some(problems.into_iter().flat_map(|Problem { path, text }| [path, text]).collect())
+        }
         Verdict::Fits | Verdict::Unknown => None,
     }
 }
@@ -148,7 +142,10 @@ fn ask(published: &Published, is_sure: bool) -> Option<Misfit> {
         if pg_sys::SPI_connect() != pg_sys::SPI_OK_CONNECT as i32 {
             return None;
         }
-        let plan = prepared()?;
+        let Some(plan) = prepared() else {
+            pg_sys::SPI_finish();
+            return None;
+        };
         let code = pg_sys::SPI_execute_plan(plan, values.as_mut_ptr(), std::ptr::null(), true, 1);
         let table = pg_sys::SPI_tuptable;
         let found = code == pg_sys::SPI_OK_SELECT as i32 && pg_sys::SPI_processed == 1 && !table.is_null();

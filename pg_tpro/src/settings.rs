@@ -39,7 +39,7 @@ enum Level {
     Error,
 }
 
-/// What becomes of a body that no running copy of its service would take.
+/// The treatment of a body that no running copy of its service would take.
 #[derive(Clone, Copy, Debug)]
 pub enum CheckBodies {
     /// It is published with a warning.
@@ -50,6 +50,8 @@ pub enum CheckBodies {
 
 /// True if the settings are those of another library.
 static ARE_ELSEWHERE: AtomicBool = AtomicBool::new(false);
+/// True if this setting, which a library of 0.1.0 does not have, is that of another library.
+static BODIES_ARE_ELSEWHERE: AtomicBool = AtomicBool::new(false);
 
 /// Makes the settings known and keeps the prefix for ourselves, so that `SET tpro.sendr = ...` is
 /// an error.
@@ -58,10 +60,12 @@ pub fn define() {
     ARE_ELSEWHERE.store(are_there, Ordering::Relaxed);
     // A library of 0.1.0 does not have it. And it is made known before the prefix is kept for
     // ourselves, which takes away what a user has set already.
-    if !is_defined(BODIES) {
+    let is_defined_elsewhere = is_defined(BODIES);
+    BODIES_ARE_ELSEWHERE.store(is_defined_elsewhere, Ordering::Relaxed);
+    if !is_defined_elsewhere {
         GucRegistry::define_enum_guc(
             BODIES,
-            c"What becomes of a body that no running copy of its service would take: off, warn or error.",
+            c"Whether a body that no running copy of its service would take is published: off (it is), warn or error.",
             c"A service says what it takes by JSON Schemas, which are in tpro.methods.",
             &OUR_BODIES,
             GucContext::Userset,
@@ -173,6 +177,13 @@ pub fn journaling() -> bool {
 
 /// `tpro.check_bodies`; none: nothing is checked.
 pub fn check_bodies() -> Option<CheckBodies> {
+    if BODIES_ARE_ELSEWHERE.load(Ordering::Relaxed) {
+        return match elsewhere(BODIES)?.to_bytes() {
+            b"warn" => Some(CheckBodies::Warn),
+            b"error" => Some(CheckBodies::Error),
+            _ => None,
+        };
+    }
     match OUR_BODIES.get() {
         Level::Off => None,
         Level::Warn => Some(CheckBodies::Warn),

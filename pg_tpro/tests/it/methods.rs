@@ -81,8 +81,9 @@ async fn a_copy_that_says_nothing_does_not_count_and_goes_in_the_end() -> Outcom
         ]
     );
     admin.batch_execute("UPDATE tpro.known_copy SET seen_at = now() - interval '25 hours'").await?;
-    sidecar.batch_execute(&serves("two", "1.0", "{}")).await?;
+    sidecar.batch_execute("SELECT tpro.heard('analytic', '[]')").await?;
     assert_eq!(count(&admin, "SELECT count(*) FROM tpro.known_copy WHERE copy = 'one'").await?, 0);
+    sidecar.batch_execute(&serves("two", "1.0", "{}")).await?;
     admin.batch_execute("SELECT tpro.drop_service('analytic')").await?;
     assert_eq!(count(&admin, "SELECT count(*) FROM tpro.known_method").await?, 0);
     Ok(())
@@ -176,5 +177,54 @@ async fn a_table_that_somebody_else_has_made_is_not_read() -> Outcome {
     let said = "SELECT count(*) FROM tpro.check('evil', 'a', 'b', '{}')";
     assert_eq!(count(&stranger, said).await?, 1, "no running copy answers it");
     assert_eq!(methods(&stranger).await?, Vec::<String>::new());
+    Ok(())
+}
+
+/// Says as the sidecar of `main` that a copy of a service was heard.
+fn heard(service: &str, copy: &str, schema: &str) -> String {
+    format!(
+        r#"SELECT tpro.heard('main', '[{{"service_name": "{service}", "space_name": "tpro", "copy": "{copy}", "release": "9",
+            "methods": [{{"entity": "example", "method_name": "simple", "mode": "default", "description": "a lie",
+                          "body_schema": {schema}}}]}}]')"#
+    )
+}
+
+#[tpro_testkit::test]
+async fn what_was_heard_hides_nothing_that_a_copy_has_said_and_is_bounded() -> Outcome {
+    let database = database().await?;
+    let admin = database.connect().await?;
+    let main = database.connect_as("main").await?;
+    let analytic = database.connect_as("analytic").await?;
+    main.batch_execute(&heard("analytic", "liar", "false")).await?;
+    assert_eq!(methods(&admin).await?, ["tpro analytic example simple default a lie t {9} 1 f"]);
+    analytic.batch_execute(&serves("one", "1.0", r#"{"type": "string"}"#)).await?;
+    main.batch_execute(&heard("analytic", "liar", "false")).await?;
+    main.batch_execute(&heard("analytic", "one", "false")).await?;
+    assert_eq!(methods(&admin).await?[1], "tpro analytic example simple default logs in t {1.0} 1 t");
+    // A copy that has lost its database is heard, and then nobody is sure.
+    admin
+        .batch_execute("UPDATE tpro.known_copy SET seen_at = now() - interval '3 minutes' WHERE trusted")
+        .await?;
+    main.batch_execute(&heard("analytic", "one", "{}")).await?;
+    assert_eq!(
+        count(&admin, "SELECT count(*) FROM tpro.known_copy WHERE copy = 'one' AND NOT trusted").await?,
+        1
+    );
+    let is_there = "SELECT tpro.serves('analytic', 'tpro', 'one', '1.0')::int::bigint";
+    assert_eq!(count(&analytic, is_there).await?, 0, "it says its methods again");
+    // A flood.
+    for n in 0..30 {
+        main.batch_execute(&heard("analytic", &format!("liar{n}"), "{}")).await?;
+        for service in 0..10 {
+            main.batch_execute(&heard(&format!("nobody{service}"), &n.to_string(), "{}")).await?;
+        }
+    }
+    let of_analytic = "SELECT count(*) FROM tpro.known_copy WHERE service_name = 'analytic' AND NOT trusted";
+    assert_eq!(count(&admin, of_analytic).await?, 20);
+    assert_eq!(count(&admin, "SELECT count(*) FROM tpro.known_copy WHERE NOT trusted").await?, 200);
+    admin.batch_execute("UPDATE tpro.known_copy SET seen_at = now() - interval '11 minutes'").await?;
+    main.batch_execute("SELECT tpro.heard('main', '[]')").await?;
+    assert_eq!(count(&admin, "SELECT count(*) FROM tpro.known_copy WHERE NOT trusted").await?, 0);
+    refused_with(&analytic, "42501", &heard("main", "x", "{}")).await?;
     Ok(())
 }

@@ -1,9 +1,9 @@
 //! `#[derive(Method)]`.
 
-use proc_macro2::TokenStream;
+use proc_macro2::{TokenStream, TokenTree};
 use quote::{quote, quote_spanned};
 use syn::{
-    DeriveInput, Error, Ident, LitStr, Result, Token, Type,
+    Attribute, Data, DeriveInput, Error, Fields, Ident, LitStr, Result, Token, Type, Variant,
     parse::{Parse, ParseStream},
 };
 
@@ -61,6 +61,19 @@ pub(crate) fn expand(input: &DeriveInput) -> Result<TokenStream> {
     }
     let name = &input.ident;
     let (generics, arguments, bounds) = input.generics.split_for_impl();
+    if schemas.is_some() {
+        for attribute in attributes_within(&input.data).filter(|attribute| attribute.path().is_ident("serde"))
+        {
+            if let Some(word) = not_in_a_schema(attribute) {
+                return Err(Error::new_spanned(
+                    attribute,
+                    format!(
+                        "`schemas`: a JSON Schema does not tell of serde's `{word}`, so that bodies would be refused which the type takes"
+                    ),
+                ));
+            }
+        }
+    }
     let schemas = schemas.map(|word| {
         quote_spanned! { word.span() =>
             fn schemas() -> ::core::option::Option<::tpro_sidecar::Schemas> {
@@ -75,6 +88,28 @@ pub(crate) fn expand(input: &DeriveInput) -> Result<TokenStream> {
             #schemas
         }
     })
+}
+
+/// The attributes of all fields and variants.
+fn attributes_within(data: &Data) -> impl Iterator<Item = &Attribute> {
+    let (own, variants): (Option<&Fields>, Vec<&Variant>) = match data {
+        Data::Struct(data) => (Some(&data.fields), Vec::new()),
+        Data::Enum(data) => (None, data.variants.iter().collect()),
+        Data::Union(_) => (None, Vec::new()),
+    };
+    let of_variants = variants.iter().flat_map(|variant| variant.attrs.iter()).collect::<Vec<_>>();
+    let fields = own.into_iter().chain(variants.into_iter().map(|variant| &variant.fields));
+    fields.flat_map(|fields| fields.iter().flat_map(|field| field.attrs.iter())).chain(of_variants)
+}
+
+/// The word of serde in this attribute that schemars does not read.
+fn not_in_a_schema(attribute: &Attribute) -> Option<String> {
+    let words = attribute.meta.require_list().ok()?.tokens.clone().into_iter();
+    let mut words = words.filter_map(|token| match token {
+        TokenTree::Ident(word) => Some(word.to_string()),
+        _ => None,
+    });
+    words.find(|word| ["alias", "with", "deserialize_with"].contains(&word.as_str()))
 }
 
 /// True if the text has three names. The rules of a name are looked at when the service starts.
@@ -126,6 +161,11 @@ mod tests {
         assert_eq!(two_names, "a target is `service.entity.method_name`");
         let no_reply = refused(parse_quote! { #[method("a.b.c", result = ())] struct Login; });
         assert!(no_reply.starts_with("the second argument is `reply = Reply`"), "{no_reply}");
+        let alias = refused(parse_quote! {
+            #[method("a.b.c", reply = (), schemas)]
+            struct Login { #[serde(default, alias = "user")] login: String }
+        });
+        assert!(alias.contains("serde's `alias`"), "{alias}");
         let third = refused(parse_quote! { #[method("a.b.c", reply = (), schema)] struct Login; });
         assert!(third.starts_with("the third argument is the word `schemas`"), "{third}");
         let twice = refused(parse_quote! {

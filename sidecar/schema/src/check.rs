@@ -1,54 +1,46 @@
 //! The check of a body against a schema.
 
-use std::cmp::Ordering;
+use std::{cmp::Ordering, mem};
 
 use serde_json::{Map, Number, Value};
 
 use crate::{
-    MAX_DEPTH, MAX_PROBLEMS, MAX_STEPS, Problem, Verdict, branches, equal,
+    MAX_DEPTH, MAX_PROBLEMS, MAX_STEPS, Problem, Verdict, equal,
     node::{Node, NodeId, NumberRules},
     number,
     path::Path,
 };
 
-/// The longest list of permitted values that is told, in bytes.
-const MAX_VALUES: usize = 100;
+/// The bytes of a text that are counted in the time of a step.
+const BYTES_A_STEP: usize = 64;
 
-/// Asks if a body fits the first of the schemas.
-pub fn check(nodes: &[Node], body: &Value) -> Verdict {
+/// Asks if bodies fit the first of the schemas, within the bounds of one check. The problems are
+/// those of the first that does not, with its number.
+pub fn check<'b>(nodes: &[Node], bodies: impl Iterator<Item = &'b Value>) -> (usize, Verdict) {
     let mut check = Check { nodes, steps: 0, problems: Vec::new() };
-    match check.value(0, body, Path::Body, 0) {
-        Err(Bound) => Verdict::Unknown,
-        Ok(()) if check.problems.is_empty() => Verdict::Fits,
-        Ok(()) => Verdict::Misfits(check.problems),
+    for (number, body) in bodies.enumerate() {
+        match check.value(0, body, Path::Body, 0) {
+            Err(Bound) => return (number, Verdict::Unknown),
+            Ok(()) if check.problems.is_empty() => {}
+            Ok(()) => return (number, Verdict::Misfits(check.problems)),
+        }
     }
+    (0, Verdict::Fits)
 }
 
-/// True if the first of the schemas says that the value is no array.
-pub fn takes_no_array(nodes: &[Node]) -> bool {
-    let kinds = |node: &Node| node.kinds;
-    let first = nodes.first();
-    let referred = first.and_then(|node| nodes.get(node.reference?));
-    [first, referred]
-        .into_iter()
-        .flatten()
-        .filter_map(kinds)
-        .any(|kinds| !kinds.has(&Value::Array(Vec::new())))
-}
-
-/// A bound was reached.
-pub struct Bound;
+/// A bound was reached, or nobody knows.
+struct Bound;
 
 /// A check under way.
-pub struct Check<'s> {
-    pub nodes: &'s [Node],
+struct Check<'s> {
+    nodes: &'s [Node],
     steps: usize,
-    pub problems: Vec<Problem>,
+    problems: Vec<Problem>,
 }
 
 impl Check<'_> {
     /// Checks a value against a schema, and adds its problems.
-    pub fn value(&mut self, id: NodeId, value: &Value, path: Path<'_>, depth: usize) -> Result<(), Bound> {
+    fn value(&mut self, id: NodeId, value: &Value, path: Path<'_>, depth: usize) -> Result<(), Bound> {
         self.step(1)?;
         if depth > MAX_DEPTH {
             return Err(Bound);
@@ -59,14 +51,18 @@ impl Check<'_> {
             return Ok(());
         }
         if let Some(kinds) = node.kinds.filter(|kinds| !kinds.has(value)) {
+            // A type that has its members by name takes them by position, too.
+            if value.is_array() && kinds.has_objects() {
+                return Err(Bound);
+            }
             self.add(path, format!("must be {}", kinds.words()));
-            // What else is said of it is of another kind of values.
+            // All else that is said of it is of other kinds.
             return Ok(());
         }
-        if let Some(values) = &node.values {
-            self.step(values.len())?;
-            if !values.iter().any(|permitted| equal::are_equal(permitted, value)) {
-                self.add(path, permitted(values));
+        if let Some(permitted) = &node.permitted {
+            self.step(permitted.weight)?;
+            if !permitted.values.iter().any(|permitted| equal::are_equal(permitted, value)) {
+                self.add(path, permitted.words.clone());
             }
         }
         if let Some(id) = node.reference {
@@ -76,13 +72,16 @@ impl Check<'_> {
             self.value(*id, value, path, depth + 1)?;
         }
         for any in &node.any {
-            branches::check(self, any, value, path, depth + 1)?;
+            self.any(any, value, path, depth + 1)?;
         }
         match value {
             Value::Object(members) => self.object(node, members, path, depth),
             Value::Array(elements) => self.array(node, elements, path, depth),
             Value::String(text) => {
-                self.size(path, node.length.problem(length(text), "characters"));
+                if !node.length.is_empty() {
+                    self.step(text.len() / BYTES_A_STEP)?;
+                    self.size(path, node.length.problem(length(text), "characters"));
+                }
                 Ok(())
             }
             Value::Number(number) => {
@@ -91,6 +90,44 @@ impl Check<'_> {
             }
             Value::Null | Value::Bool(_) => Ok(()),
         }
+    }
+
+    /// Checks a value against several schemas, one of which must hold. If it fits none, and is of
+    /// the kind of one of them only, the problems with that one are told: an optional object is
+    /// `anyOf` the object and null.
+    fn any(&mut self, any: &[NodeId], value: &Value, path: Path<'_>, depth: usize) -> Result<(), Bound> {
+        let before = mem::take(&mut self.problems);
+        let mut here = None;
+        let mut near: Vec<Vec<Problem>> = Vec::new();
+        let mut words: Vec<String> = Vec::new();
+        for id in any {
+            self.value(*id, value, path, depth)?;
+            let problems = mem::take(&mut self.problems);
+            if problems.is_empty() {
+                self.problems = before;
+                return Ok(());
+            }
+            let here = here.get_or_insert_with(|| path.text());
+            match problems.as_slice() {
+                [Problem { path, text }] if path == here => {
+                    words.extend(text.strip_prefix("must be ").map(str::to_owned));
+                }
+                _ => near.push(problems),
+            }
+        }
+        self.problems = before;
+        let text = match near.as_mut_slice() {
+            [problems] => {
+                for problem in mem::take(problems) {
+                    self.tell(problem);
+                }
+                return Ok(());
+            }
+            [] if words.len() == any.len() => format!("must be {}", words.join(" or ")),
+            _ => format!("fits none of its {} forms", any.len()),
+        };
+        self.add(path, text);
+        Ok(())
     }
 
     fn object(
@@ -109,6 +146,7 @@ impl Check<'_> {
         if rules.properties.is_empty() && rules.additional.is_none() {
             return Ok(());
         }
+        self.step(members.len())?;
         for (name, value) in members {
             let Some(id) = rules.properties.get(name).copied().or(rules.additional) else { continue };
             let below = Path::Member(&path, name);
@@ -138,14 +176,14 @@ impl Check<'_> {
     }
 
     /// Adds a problem, if there are not enough of them.
-    pub fn add(&mut self, path: Path<'_>, text: String) {
+    fn add(&mut self, path: Path<'_>, text: String) {
         if self.problems.len() < MAX_PROBLEMS {
             self.tell(Problem { path: path.text(), text });
         }
     }
 
     /// Adds a problem, if there are not enough of them and it is not among them.
-    pub fn tell(&mut self, problem: Problem) {
+    fn tell(&mut self, problem: Problem) {
         if self.problems.len() < MAX_PROBLEMS && !self.problems.contains(&problem) {
             self.problems.push(problem);
         }
@@ -160,16 +198,6 @@ impl Check<'_> {
 /// The length of a text as JSON Schema counts it, in Unicode's code points.
 fn length(text: &str) -> usize {
     text.chars().count()
-}
-
-/// The sentence about a value that is not among those of the schema. These are the schema's own.
-fn permitted(values: &[Value]) -> String {
-    let list = values.iter().map(Value::to_string).collect::<Vec<_>>().join(", ");
-    match values {
-        _ if list.len() > MAX_VALUES => format!("must be one of {} values", values.len()),
-        [_] => format!("must be {list}"),
-        _ => format!("must be one of {list}"),
-    }
 }
 
 fn number_problem(rules: &NumberRules, given: &Number) -> Option<String> {

@@ -7,18 +7,27 @@ use serde_json::{Map, Number, Value};
 use crate::{
     MAX_DEPTH, MAX_NODES, MAX_SCHEMA, SchemaError,
     kinds::Kinds,
-    node::{ArrayRules, Bounds, Node, NodeId, NumberRules, ObjectRules},
+    node::{ArrayRules, Bounds, Node, NodeId, NumberRules, ObjectRules, Permitted},
     reference,
 };
 
+/// The longest list of permitted values that is told, in bytes.
+const MAX_LIST: usize = 100;
+/// The bytes of permitted values that are compared in the time of a step.
+const BYTES_A_STEP: usize = 16;
+/// The most bytes of the places of all schemas.
+const MAX_PLACES: usize = 1024 * 1024;
 /// Earlier drafts, in which nothing beside a `$ref` counts.
 const ALONE: [&str; 3] = ["draft-04", "draft-06", "draft-07"];
 
 /// All schemas of a document; the first one is the document itself.
 pub fn nodes(document: &Value) -> Result<Vec<Node>, SchemaError> {
-    let size = document.to_string().len();
-    if size > MAX_SCHEMA {
-        return Err(SchemaError::TooLarge(size));
+    let text = document.to_string();
+    if text.len() > MAX_SCHEMA {
+        return Err(SchemaError::TooLarge(text.len()));
+    }
+    if text.contains("\\u0000") {
+        return Err(SchemaError::Nul);
     }
     let draft = document.get("$schema").and_then(Value::as_str).unwrap_or_default();
     let mut compiler = Compiler {
@@ -28,6 +37,7 @@ pub fn nodes(document: &Value) -> Result<Vec<Node>, SchemaError> {
         refs_lead_here: !has_inner_id(document),
         nodes: Vec::new(),
         places: HashMap::new(),
+        bytes: 0,
     };
     compiler.add(document, "", 0)?;
     Ok(compiler.nodes)
@@ -40,6 +50,8 @@ struct Compiler<'d> {
     nodes: Vec<Node>,
     /// The schemas that are there, by their pointers.
     places: HashMap<String, NodeId>,
+    /// The bytes of these.
+    bytes: usize,
 }
 
 impl Compiler<'_> {
@@ -52,7 +64,8 @@ impl Compiler<'_> {
             return Err(SchemaError::TooDeep);
         }
         let id = self.nodes.len();
-        if id >= MAX_NODES {
+        self.bytes += place.len();
+        if id >= MAX_NODES || self.bytes > MAX_PLACES {
             return Err(SchemaError::TooMany);
         }
         self.nodes.push(Node::default());
@@ -85,10 +98,11 @@ impl Compiler<'_> {
             node.kinds = Some(Kinds::of(kinds).ok_or_else(|| wrong("type", expected))?);
         }
         if let Some(values) = keywords.get("enum") {
-            node.values = Some(values.as_array().ok_or_else(|| wrong("enum", "an array"))?.clone());
+            let values = values.as_array().ok_or_else(|| wrong("enum", "an array"))?;
+            node.permitted = Some(permitted(values.clone()));
         }
         if let Some(value) = keywords.get("const") {
-            node.values = Some(vec![value.clone()]);
+            node.permitted = Some(permitted(vec![value.clone()]));
         }
         for keyword in ["anyOf", "oneOf"] {
             let branches = self.list(keywords, keyword, place, depth)?;
@@ -191,6 +205,16 @@ impl Compiler<'_> {
         let add = |(number, schema)| self.add(schema, &format!("{place}/{keyword}/{number}"), depth);
         schemas.iter().enumerate().map(add).collect()
     }
+}
+
+fn permitted(values: Vec<Value>) -> Permitted {
+    let list = values.iter().map(Value::to_string).collect::<Vec<_>>().join(", ");
+    let words = match values.as_slice() {
+        _ if list.len() > MAX_LIST => format!("must be one of {} values", values.len()),
+        [_] => format!("must be {list}"),
+        _ => format!("must be one of {list}"),
+    };
+    Permitted { weight: values.len() + list.len() / BYTES_A_STEP, values, words }
 }
 
 fn bounds(

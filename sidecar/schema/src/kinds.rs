@@ -46,6 +46,11 @@ impl Kinds {
         self.0 & bits != 0
     }
 
+    /// True if objects are among these kinds.
+    pub fn has_objects(self) -> bool {
+        self.0 & (1 << 6) != 0
+    }
+
     /// The kinds in a sentence: `an integer or null`.
     pub fn words(self) -> String {
         let words = KINDS.iter().enumerate().filter(|(place, _)| self.0 & (1 << place) != 0);

@@ -1,4 +1,4 @@
-//! A schema, and what it says of a value.
+//! A schema with its rules.
 
 use std::collections::BTreeMap;
 
@@ -9,14 +9,13 @@ use crate::kinds::Kinds;
 /// The number of a schema among all of its document.
 pub type NodeId = usize;
 
-/// A schema. All that it says must hold; what it does not say permits everything.
+/// A schema. All of its rules must hold, and one without rules permits everything.
 #[derive(Debug, Default)]
 pub struct Node {
     /// True for the schema `false`, which no value fits.
     pub never: bool,
     pub kinds: Option<Kinds>,
-    /// `enum`, or the one value of `const`.
-    pub values: Option<Vec<Value>>,
+    pub permitted: Option<Permitted>,
     pub reference: Option<NodeId>,
     /// `allOf`.
     pub all: Vec<NodeId>,
@@ -28,7 +27,17 @@ pub struct Node {
     pub number: NumberRules,
 }
 
-/// What is said of an object.
+/// The values of `enum`, or the one of `const`.
+#[derive(Debug)]
+pub struct Permitted {
+    pub values: Vec<Value>,
+    /// The values in a sentence, for one that is not among them.
+    pub words: String,
+    /// The steps of a comparison with all of them.
+    pub weight: usize,
+}
+
+/// The rules for an object.
 #[derive(Debug, Default)]
 pub struct ObjectRules {
     pub properties: BTreeMap<String, NodeId>,
@@ -38,7 +47,7 @@ pub struct ObjectRules {
     pub size: Bounds,
 }
 
-/// What is said of an array.
+/// The rules for an array.
 #[derive(Debug, Default)]
 pub struct ArrayRules {
     /// `prefixItems`.
@@ -55,7 +64,7 @@ pub struct Bounds {
     pub most: Option<u64>,
 }
 
-/// What is said of a number.
+/// The rules for a number.
 #[derive(Debug, Default)]
 pub struct NumberRules {
     pub minimum: Option<Number>,
@@ -65,8 +74,13 @@ pub struct NumberRules {
 }
 
 impl Bounds {
+    /// True if there is no bound.
+    pub fn is_empty(self) -> bool {
+        self.least.is_none() && self.most.is_none()
+    }
+
     /// The sentence about a size that is out of bounds; `unit` is as `characters`.
-    pub fn problem(&self, size: usize, unit: &str) -> Option<String> {
+    pub fn problem(self, size: usize, unit: &str) -> Option<String> {
         let size = size as u64;
         match (self.least, self.most) {
             (Some(least), _) if size < least => Some(format!("must have at least {least} {unit}")),

@@ -1,4 +1,4 @@
-//! A check ends, whatever the schema and the body are.
+//! A check of any schema and any body ends.
 
 use serde_json::{Value, json};
 use tpro_schema::{Schema, Verdict};
@@ -42,4 +42,26 @@ fn a_check_that_would_take_for_ever_is_given_up() {
     let values: Vec<Value> = (0..5_000).map(|number| json!(number)).collect();
     let wide = json!({"items": {"enum": values}});
     assert_eq!(check(&wide, &Value::Array(vec![json!(-1); 10_000])), Verdict::Unknown);
+}
+
+/// Parts of a check that take long beside the number of schemas and values.
+#[test]
+fn no_step_takes_long() {
+    let tower = |leaf: Value| {
+        let mut definitions = serde_json::Map::new();
+        for level in 0..20 {
+            let next = json!({"$ref": format!("#/$defs/d{}", level + 1)});
+            definitions.insert(format!("d{level}"), json!({"allOf": [next, next]}));
+        }
+        definitions.insert("d20".to_owned(), leaf);
+        json!({"$ref": "#/$defs/d0", "$defs": definitions})
+    };
+    let members: serde_json::Map<_, _> = (0..50_000).map(|n| (format!("m{n}"), json!(1))).collect();
+    assert_eq!(check(&tower(json!({"properties": {"a": true}})), &Value::Object(members)), Verdict::Unknown);
+    let text = json!("a".repeat(900_000));
+    assert_eq!(check(&tower(json!({"maxLength": 1_000_000})), &text), Verdict::Unknown);
+    assert_eq!(check(&tower(json!({"const": "b".repeat(15_000)})), &json!(1)), Verdict::Unknown);
+    let batch = vec![json!({"a": 1}); 1_000];
+    let schema = Schema::of(&tower(json!({"properties": {"a": {"type": "integer"}}}))).unwrap();
+    assert_eq!(schema.check_batch(&batch), Verdict::Unknown);
 }

@@ -1,4 +1,4 @@
-//! What fits, and the words for what does not.
+//! Bodies that fit, and the words for others.
 
 use serde_json::{Value, json};
 use tpro_schema::{Schema, Verdict};
@@ -14,7 +14,7 @@ fn problems(schema: &Value, body: &Value) -> Vec<String> {
     }
 }
 
-/// What schemars makes of a struct with an optional struct, a list of enums and a map.
+/// As schemars makes it of a struct with an optional struct, a list of enums and a map.
 fn login() -> Value {
     json!({
         "$schema": "https://json-schema.org/draft/2020-12/schema",
@@ -59,7 +59,7 @@ fn a_body_that_fits_has_no_problems() {
 #[test]
 fn each_problem_names_its_place_and_never_its_value() {
     for (body, expected) in [
-        (json!(["canary"]), ": must be an object"),
+        (json!("canary"), ": must be an object"),
         (json!({}), "login: is missing"),
         (json!({"login": 7_777}), "login: must be a string"),
         (json!({"login": ""}), "login: must have at least 1 characters"),
@@ -151,10 +151,20 @@ fn a_form_that_the_check_does_not_know_permits_everything() {
 }
 
 #[test]
-fn params_may_come_by_position() {
+fn members_may_come_by_position_at_any_depth() {
     let schema = Schema::of(&login()).unwrap();
-    assert_eq!(schema.check_params(&json!(["ann", 7])), Verdict::Unknown);
-    assert!(matches!(schema.check_params(&json!("ann")), Verdict::Misfits(_)));
+    assert_eq!(schema.check(&json!(["ann", 7])), Verdict::Unknown);
+    assert_eq!(schema.check(&json!({"login": "a", "address": ["street", 7]})), Verdict::Unknown);
     let list = Schema::of(&json!({"type": "array", "items": {"type": "integer"}})).unwrap();
-    assert!(matches!(list.check_params(&json!(["ann"])), Verdict::Misfits(_)));
+    assert!(matches!(list.check(&json!(["ann"])), Verdict::Misfits(_)));
+}
+
+#[test]
+fn a_batch_is_checked_to_its_first_body_that_does_not_fit() {
+    let schema = Schema::of(&login()).unwrap();
+    assert_eq!(schema.check_batch(&[json!({"login": "a"}), json!({"login": "b"})]), Verdict::Fits);
+    let verdict = schema.check_batch(&[json!({"login": "a"}), json!({"login": 7}), json!({})]);
+    let Verdict::Misfits(problems) = verdict else { panic!("{verdict:?}") };
+    assert_eq!(problems[0].path, "[1].login");
+    assert_eq!(problems.len(), 1);
 }

@@ -23,6 +23,7 @@ fn a_text_that_is_no_schema_is_refused_with_its_place() {
         (json!({"maximum": "7"}), "maximum must be a number"),
         (json!({"enum": 1}), "enum must be an array"),
         (json!({"$ref": 1}), "$ref must be a text"),
+        (json!({"default": "\u{0}"}), "a schema has no \\u0000, which jsonb cannot hold"),
     ] {
         assert_eq!(refused(&schema), text, "{schema}");
     }
@@ -34,4 +35,11 @@ fn a_schema_has_a_bounded_size() {
     assert!(refused(&large).starts_with("a schema has at most 32768 bytes of JSON, not "));
     let many = Value::Array(vec![Value::Bool(true); 6_000]);
     assert_eq!(refused(&json!({"anyOf": many})), "a schema has at most 5000 schemas within it");
+}
+
+#[test]
+fn places_take_bounded_memory() {
+    let many: serde_json::Map<_, _> = (0..1_500).map(|n| (n.to_string(), json!(true))).collect();
+    let long = json!({"properties": {"a".repeat(10_000): {"properties": many}}});
+    assert_eq!(refused(&long), "a schema has at most 5000 schemas within it");
 }

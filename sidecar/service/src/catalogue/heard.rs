@@ -1,5 +1,5 @@
-//! What a service says of its methods on NATS, by the Service API (ADR-32): for services of other
-//! databases, and for those that know nothing of tpro.
+//! The words of a service on NATS about its methods, by the Service API (ADR-32): for services of
+//! other databases, and for those that know nothing of tpro.
 //!
 //! Anybody may say anything there. So what cannot be a method is left out, and the rest is noted as
 //! heard, not as known.
@@ -16,7 +16,7 @@ const MAX_NAME: usize = 64;
 /// The longest sentence about a method, in bytes.
 const MAX_TEXT: usize = 500;
 /// The most methods of a copy.
-const MAX_METHODS: usize = 500;
+const MAX_METHODS: usize = 200;
 
 /// The answer to `$SRV.INFO`, as far as it is read here.
 #[derive(Deserialize)]
@@ -41,7 +41,7 @@ struct Endpoint {
 pub(super) fn copies(answer: &[u8]) -> Vec<Value> {
     let Ok(info) = serde_json::from_slice::<Info>(answer) else { return Vec::new() };
     let release = info.metadata.get("tpro.release").unwrap_or(&info.version);
-    if info.id.is_empty() || info.id.len() > MAX_NAME || release.len() > MAX_NAME {
+    if !is_plain(&info.id) || !is_plain(release) {
         return Vec::new();
     }
     let mut copies: BTreeMap<(String, String), BTreeMap<String, Value>> = BTreeMap::new();
@@ -65,6 +65,11 @@ pub(super) fn copies(answer: &[u8]) -> Vec<Value> {
     copies.into_iter().map(copy).collect()
 }
 
+/// True for a name that a terminal and `jsonb` can take.
+fn is_plain(name: &str) -> bool {
+    (1..=MAX_NAME).contains(&name.len()) && !name.chars().any(char::is_control)
+}
+
 fn method(target: &Target, metadata: &BTreeMap<String, String>) -> Value {
     let schema = |key: &str| {
         let schema: Value = serde_json::from_str(metadata.get(key)?).ok()?;
@@ -75,7 +80,7 @@ fn method(target: &Target, metadata: &BTreeMap<String, String>) -> Value {
         "entity": target.entity(),
         "method_name": target.method_name(),
         "mode": mode.filter(|mode| ["default", "transactional", "stateless"].contains(&mode.as_str())),
-        "description": metadata.get("tpro.description").filter(|text| text.len() <= MAX_TEXT),
+        "description": metadata.get("tpro.description").filter(|text| text.len() <= MAX_TEXT && !text.chars().any(char::is_control)),
         "body_schema": schema("tpro.body_schema"),
         "result_schema": schema("tpro.result_schema"),
     })
@@ -118,11 +123,22 @@ mod tests {
 
     #[test]
     fn what_is_no_answer_is_nobody() {
-        for answer in
-            [json!(7), json!({}), json!({"id": 1, "version": "1"}), json!({"id": "", "version": "1"})]
-        {
-            assert!(heard(answer).is_empty());
+        let endpoints = json!([{"subject": "tpro.a.b.c"}]);
+        for (id, version) in [
+            (json!(1), "1"),
+            (json!(""), "1"),
+            (json!("a\u{0}"), "1"),
+            (json!("\u{1b}[2J"), "1"),
+            (json!("a"), "\n"),
+        ] {
+            assert!(heard(json!({"id": id, "version": version, "endpoints": endpoints})).is_empty(), "{id}");
         }
+        assert!(heard(json!(7)).is_empty() && heard(json!({})).is_empty());
+        let endpoint = json!({"subject": "tpro.a.b.c", "metadata": {
+            "tpro.description": "\u{1b}[2J", "tpro.body_schema": json!({"default": "\u{0}"}).to_string()}});
+        let told = heard(json!({"id": "a", "version": "1", "endpoints": [endpoint]}));
+        let method = &told[0]["methods"][0];
+        assert_eq!((&method["description"], &method["body_schema"]), (&Value::Null, &Value::Null));
         let long = json!({"id": "a".repeat(65), "version": "1", "endpoints": [{"subject": "tpro.a.b.c"}]});
         assert!(heard(long).is_empty());
         assert!(copies(b"{").is_empty() && copies(&[0xff]).is_empty());

@@ -11,7 +11,13 @@
 
 mod heard;
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
 
 use futures_util::StreamExt as _;
 use serde_json::{Value, json};
@@ -28,6 +34,8 @@ use crate::{
 
 /// The pause between two words of a copy.
 const PAUSE: Duration = Duration::from_secs(25);
+/// The pause before the first word is tried again.
+const FIRST_PAUSE: Duration = Duration::from_secs(1);
 /// The longest time for a word.
 const PATIENCE: Duration = Duration::from_secs(5);
 /// The longest time for the last word.
@@ -54,12 +62,22 @@ pub(crate) struct Catalogue {
     copy: String,
     /// The methods of the program, as JSON.
     methods: String,
+    /// True if the database has known them once.
+    is_told: AtomicBool,
+    has_warned: AtomicBool,
 }
 
 impl Catalogue {
     /// The methods of a copy with this name.
     pub(crate) fn new(app: &Arc<Host>, handlers: &Handlers, copy: &str) -> Self {
-        Self { app: app.clone(), copy: copy.to_owned(), methods: methods(handlers).to_string() }
+        let (is_told, has_warned) = Default::default();
+        Self {
+            app: app.clone(),
+            copy: copy.to_owned(),
+            methods: methods(handlers).to_string(),
+            is_told,
+            has_warned,
+        }
     }
 
     /// Tells the database until `stop`, and then takes the word back.
@@ -68,9 +86,13 @@ impl Catalogue {
             failpoint::number("catalogue.pause_ms").map(|ms| Duration::from_millis(ms.unsigned_abs()));
         let pause = pause.unwrap_or(PAUSE);
         let telling = async {
+            // Until its methods are known, a body that only this release takes may be refused.
+            while !self.tell().await {
+                sleep(jittered(FIRST_PAUSE)).await;
+            }
             loop {
-                self.tell().await;
                 sleep(jittered(pause)).await;
+                self.tell().await;
             }
         };
         if stop.run_until_cancelled(telling).await.is_none() {
@@ -79,12 +101,13 @@ impl Catalogue {
     }
 
     /// Says that this copy is there, and its methods where the database does not know them. Asks
-    /// for others if it is the turn of this copy.
-    async fn tell(&self) {
+    /// for others if it is the turn of this copy. True if the database has heard it, or never will.
+    async fn tell(&self) -> bool {
         let telling = async {
             if !self.say(None).await? {
                 self.say(Some(&self.methods)).await?;
             }
+            self.is_told.store(true, Ordering::Relaxed);
             if self.app.is_connected() && self.is_its_turn().await? {
                 self.note(self.listen().await).await?;
             }
@@ -93,12 +116,18 @@ impl Catalogue {
         match timeout(PATIENCE, telling).await {
             Ok(Err(error)) if is_of_an_earlier_release(&error) => {
                 tracing::debug!("the database keeps no catalogue of methods yet: {}", describe(&error));
+                return true;
+            }
+            // A lost connection is told by others.
+            Ok(Err(error)) if error.code().is_some() && !self.has_warned.swap(true, Ordering::Relaxed) => {
+                tracing::warn!("the catalogue of methods cannot be written: {}", describe(&error));
             }
             Ok(Err(error)) => {
-                tracing::debug!("the methods of this copy are not in the catalogue: {}", describe(&error));
+                tracing::debug!("the catalogue of methods cannot be written: {}", describe(&error));
             }
             Ok(Ok(())) | Err(_) => {}
         }
+        self.is_told.load(Ordering::Relaxed)
     }
 
     /// True if the database knows the methods of this copy now.
