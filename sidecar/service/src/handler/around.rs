@@ -1,9 +1,10 @@
-//! Middleware: what runs around the handlers of methods.
+//! Middleware around the handlers of methods.
 
 use std::{
-    future::Future,
+    future::{Future, pending, poll_fn},
     marker::PhantomData,
-    sync::Arc,
+    sync::{Arc, Mutex, PoisonError},
+    task::Poll,
     time::{Duration, Instant},
 };
 
@@ -82,12 +83,27 @@ impl<S> Request<S> {
 
 /// The rest of the way to an answer: the middleware further in, and the handler.
 #[must_use = "the handler runs when `run` is awaited"]
-pub struct Next(Running<String>);
+pub struct Next {
+    inner: Running<String>,
+    aside: Aside,
+}
+
+/// A fault that passes the middleware by.
+type Aside = Arc<Mutex<Option<Fault>>>;
 
 impl Next {
     /// Runs it. A body that does not fit the handler's type is an error of this, too.
+    ///
+    /// An error that is no outcome does not come back here: a passing error of the database, and
+    /// [`Fault::retry_after`]. The middleware ends where it waits, and the handler runs again.
     pub async fn run(self) -> Result<Answer, Fault> {
-        self.0.await.map(Answer)
+        match self.inner.await {
+            Err(fault) if fault.is_no_outcome() => {
+                *self.aside.lock().unwrap_or_else(PoisonError::into_inner) = Some(fault);
+                pending().await
+            }
+            ended => ended.map(Answer),
+        }
     }
 }
 
@@ -106,9 +122,9 @@ impl Answer {
 type Layer = dyn Fn(Arc<Scope>, Running<String>) -> Running<String> + Send + Sync;
 
 impl<S: 'static> Service<S> {
-    /// Has a middleware run around the handlers of all methods that are registered so far: to let
-    /// requests through or not, to count, to say errors in other words. Of several, the one that is
-    /// added last is the outermost.
+    /// Has a middleware run around the handlers of all methods: to let requests through or not, to
+    /// count, to say errors in other words. It comes behind the methods; one that is registered
+    /// after it is an error at the start. Of several, the one that is added last is the outermost.
     ///
     /// ```
     /// # use tpro_service as tpro_sidecar;
@@ -131,8 +147,9 @@ impl<S: 'static> Service<S> {
     /// ```
     ///
     /// It has the time of the handler, and what it does belongs to the run: a repeat that gets a
-    /// kept outcome passes no middleware. Around a transactional handler it runs within the
-    /// transaction. Methods in SQL and reply handlers have none.
+    /// kept outcome passes no middleware. The body is read into its type before. Around a
+    /// transactional handler it runs within the transaction. Methods in SQL and reply handlers have
+    /// none.
     ///
     /// A service without middleware pays nothing for it.
     pub fn around<Fut>(mut self, middleware: impl Fn(Request<S>, Next) -> Fut + Send + Sync + 'static) -> Self
@@ -140,9 +157,18 @@ impl<S: 'static> Service<S> {
         Fut: Future<Output = Result<Answer, Fault>> + Send + 'static,
     {
         let layer: Arc<Layer> = Arc::new(move |scope, inner| {
-            let answer = middleware(Request(scope, PhantomData), Next(inner));
-            Box::pin(async move { answer.await.map(|Answer(json)| json) })
+            let aside = Aside::default();
+            let next = Next { inner, aside: aside.clone() };
+            let mut answer = Box::pin(middleware(Request(scope, PhantomData), next));
+            Box::pin(poll_fn(move |context| {
+                let polled = answer.as_mut().poll(context);
+                if let Some(fault) = aside.lock().unwrap_or_else(PoisonError::into_inner).take() {
+                    return Poll::Ready(Err(fault));
+                }
+                polled.map(|answer| answer.map(|Answer(json)| json))
+            }))
         });
+        self.is_surrounded = true;
         if !self.handlers.map_methods(|way| around(way, &layer)) {
             self.problems.push("around(..) follows no handler of a method".to_owned());
         }
@@ -211,16 +237,16 @@ mod tests {
         let log = Log::default();
         let service = Service::new("co")
             .handle("example.answer", answer)
+            .handle("example.other", other)
             .around(noting(&log, "inner"))
-            .around(noting(&log, "outer"))
-            .handle("example.other", other);
+            .around(noting(&log, "outer"));
         assert!(service.problems(&ServiceName::parse("co").unwrap()).is_empty());
         let test = test(service);
         assert_eq!(test.call::<u8>("example.answer", &7).await.unwrap(), 7);
         let noted = std::mem::take(&mut *log.lock().unwrap());
         assert_eq!(noted, ["outer example.answer", "inner example.answer", "inner 7", "outer 7"]);
         test.call::<u8>("example.other", &7).await.unwrap();
-        assert!(log.lock().unwrap().is_empty());
+        assert_eq!(std::mem::take(&mut *log.lock().unwrap()).len(), 4);
         // Errors pass it, and so does a body that does not fit.
         assert_eq!(test.call::<u8>("example.answer", &0).await.unwrap_err().code(), 7);
         assert_eq!(test.call::<u8>("example.answer", &"x").await.unwrap_err().code(), -32602);
@@ -243,6 +269,20 @@ mod tests {
         assert_eq!(let_in.call::<u8>("example.answer", &0).await.unwrap_err().code(), 8);
     }
 
+    #[tokio::test]
+    async fn what_is_no_outcome_passes_it_by() {
+        async fn later(_: Ctx, _: AnyBody) -> Result<u8, Fault> {
+            Err(Fault::retry_after(30).at_last(9, "not today"))
+        }
+        async fn other_words(_: Request, next: Next) -> Result<Answer, Fault> {
+            next.run().await.map_err(|_| Fault::new(8, "in other words"))
+        }
+        let service =
+            Service::new("co").handle("example.later", later).around(other_words).around(other_words);
+        let fault = test(service).call::<u8>("example.later", &7).await.unwrap_err();
+        assert_eq!(fault.later(), Some(Duration::from_secs(30)), "{fault:?}");
+    }
+
     #[test]
     fn one_that_follows_no_method_is_told_at_the_start() {
         async fn through(_: Request, next: Next) -> Result<Answer, Fault> {
@@ -250,6 +290,12 @@ mod tests {
         }
         let service = Service::new("co").around(through).handle("example.answer", answer);
         let problems = service.problems(&ServiceName::parse("co").unwrap());
-        assert_eq!(problems, ["around(..) follows no handler of a method"]);
+        assert_eq!(
+            problems,
+            [
+                "around(..) follows no handler of a method",
+                r#"handle("example.answer") comes after around(..), which is to be around it: register it before"#
+            ]
+        );
     }
 }

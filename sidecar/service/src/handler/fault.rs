@@ -174,6 +174,11 @@ impl Fault {
         }
     }
 
+    /// True if it is no outcome of a message: the handler is to run again.
+    pub(crate) fn is_no_outcome(&self) -> bool {
+        self.later().is_some() || self.is_passing()
+    }
+
     /// True if the moment is to blame and not the message: the handler may run again.
     pub(crate) fn is_passing(&self) -> bool {
         self.chain().any(|error| error.is::<PoolError>() || error.downcast_ref().is_some_and(db::is_passing))

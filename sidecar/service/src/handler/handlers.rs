@@ -5,8 +5,8 @@ use std::collections::HashMap;
 use tpro_wire::Target;
 
 use super::{
-    described::Description,
     limits::Limits,
+    schemas::Description,
     way::{Reaction, Way},
 };
 
@@ -60,12 +60,12 @@ impl Handlers {
         self.limits.entry(name.to_owned()).or_default()
     }
 
-    /// What is known of a method beside its handler.
+    /// The description of a method, if it has one.
     pub(crate) fn description(&self, name: &str) -> Option<&Description> {
         self.descriptions.get(name)
     }
 
-    /// What is known of a method beside its handler, to be set.
+    /// The description of a method, to be set.
     pub(super) fn description_mut(&mut self, name: &str) -> &mut Description {
         self.descriptions.entry(name.to_owned()).or_default()
     }

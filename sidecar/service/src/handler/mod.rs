@@ -26,7 +26,7 @@ mod call_error;
 pub(crate) mod calls;
 pub(crate) mod cause;
 mod ctx;
-pub(crate) mod described;
+mod described;
 mod fault;
 mod handlers;
 mod into_fault;
@@ -45,6 +45,7 @@ pub(crate) mod reply_ctx;
 mod reply_row;
 mod result;
 pub(crate) mod run;
+pub(crate) mod schemas;
 pub(crate) mod scope;
 mod service;
 pub mod settling;
@@ -60,7 +61,6 @@ pub use self::{
     around::{Answer, Next, Request},
     call_error::CallError,
     ctx::{Calling, Ctx},
-    described::Schemas,
     fault::Fault,
     handlers::Handlers,
     into_fault::IntoFault,
@@ -70,6 +70,7 @@ pub use self::{
     query_error::QueryError,
     reply_ctx::{Failure, ReplyCtx},
     result::HandlerResult,
+    schemas::Schemas,
     service::{Service, Started},
     statements::Statements,
     tx::Tx,

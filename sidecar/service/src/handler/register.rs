@@ -156,6 +156,10 @@ impl<S: 'static> Service<S> {
         if let Err(error) = Target::parse(&format!("tpro.main.{method}")) {
             self.problems.push(format!("handle({method:?}): not <entity>.<method_name>: {error}"));
         }
+        if self.is_surrounded {
+            let rule = "comes after around(..), which is to be around it: register it before";
+            self.problems.push(format!("handle({method:?}) {rule}"));
+        }
         if !self.handlers.add_method(method, way) {
             self.problems.push(format!("handle({method:?}) is registered twice"));
         }

@@ -46,6 +46,8 @@ pub struct Service<S = ()> {
     pub(crate) handlers: Handlers,
     /// The method that was registered last, which limits are for.
     pub(super) last: Option<String>,
+    /// True if there is a middleware.
+    pub(super) is_surrounded: bool,
     settings: Vec<OwnSetting>,
     pub(super) problems: Vec<String>,
     build: Build<S>,
@@ -141,7 +143,8 @@ impl<S> Service<S> {
     fn of(name: &str, settings: Vec<OwnSetting>, build: Build<S>) -> Self {
         let (name, handlers) = (name.to_owned(), Handlers::default());
         let problems = Vec::new();
-        let service = Self { name, handlers, last: None, settings: Vec::new(), problems, build };
+        let service =
+            Self { name, handlers, last: None, is_surrounded: false, settings: Vec::new(), problems, build };
         settings.into_iter().fold(service, Self::declare)
     }
 

@@ -17,7 +17,7 @@ use tpro_runtime::{
 };
 
 use super::{method_counts::MethodCounts, serving::Serving};
-use crate::{handler::described::Description, host::Host};
+use crate::{handler::schemas::Description, host::Host};
 
 /// The start of all subjects of the protocol.
 const PREFIX: &str = "$SRV";
@@ -56,13 +56,13 @@ impl Verb {
     }
 }
 
-/// What is told of each method.
+/// The part of a method that is told.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Told {
     Numbers,
-    /// What it is.
+    /// Its way and its description.
     Kind,
-    /// What it is, with its JSON Schemas.
+    /// These, and its JSON Schemas.
     Schemas,
 }
 
@@ -161,7 +161,7 @@ impl Discovery {
     }
 }
 
-/// What a method is: a text for each key, as the protocol has it. A schema is JSON in a text.
+/// A method in the metadata of its endpoint: a text for each key. A schema is JSON in a text.
 fn metadata(way: &str, description: Option<&Description>, with_schemas: bool) -> Map<String, Value> {
     let mut metadata = Map::new();
     metadata.insert("tpro.way".into(), way.into());
