@@ -7,9 +7,9 @@
 //!
 //! **It never refuses a body that a complete validator would take.** A keyword that is not known
 //! here permits everything, a `oneOf` is read as an `anyOf`, and a check that reaches a bound ends
-//! with [`Verdict::Unknown`]. So does one that meets an array where the schema has an object: a type
-//! of serde that has its members by name takes them by position, too. A test compares it with a
-//! complete validator.
+//! with [`Verdict::Unknown`]. So does one that meets an array where the schema has an object: a
+//! type of serde that has its members by name takes them by position, too. A test compares it with
+//! a complete validator.
 //!
 //! The language is JSON Schema: <https://json-schema.org/draft/2020-12/json-schema-validation>, and
 //! <https://json-schema.org/draft-07/json-schema-validation> for a schema that says so.

@@ -55,8 +55,8 @@ impl<S> Service<S> {
     /// NATS, and with the setting `tpro.check_bodies` a publish of a body that does not fit is
     /// refused. See [`Service::description`] for an example.
     ///
-    /// schemars reads the attributes of serde but for `alias`, `with` and `deserialize_with`. A type
-    /// that has one of these takes more than its schema says; give it a schema of your own by
+    /// schemars reads the attributes of serde but for `alias`, `with` and `deserialize_with`. A
+    /// type that has one of these takes more than its schema says; give it a schema of your own by
     /// `#[schemars(with = "...")]`, or none.
     ///
     /// A request that derives `Method` brings its schemas along, if it says so:
