@@ -1,7 +1,7 @@
 //! The catalogue of methods, as real copies write it.
 
 use futures_util::StreamExt as _;
-use serde_json::json;
+use serde_json::{Value, json};
 use tpro_testkit::{Context as _, Message, Nats, Outcome, World, eventually, listen};
 
 use crate::rogue::Rogue;
@@ -43,6 +43,19 @@ async fn a_service_tells_its_methods_with_the_schemas_of_its_types() -> Outcome 
     assert_eq!(row.get::<_, String>(0), "default");
     assert_eq!(row.get::<_, String>(1), "A login: the request of `analytic.example.simple`.");
     assert!(row.get::<_, bool>(3), "the result has a schema, too");
+
+    // The tools of NATS are told the same.
+    let client = world.nats.client().await?;
+    let inbox = client.new_inbox();
+    let mut answers = client.subscribe(inbox.clone()).await?;
+    client.publish_with_reply("$SRV.INFO.analytic", inbox, "".into()).await?;
+    let answer = answers.next().await.context("nobody answers")?;
+    let info: Value = serde_json::from_slice(&answer.payload).context("the answer is JSON")?;
+    let endpoints = info["endpoints"].as_array().context("it has endpoints")?;
+    let simple =
+        endpoints.iter().find(|endpoint| endpoint["name"] == "example_simple").context("it is there")?;
+    let schema = simple["metadata"]["tpro.body_schema"].as_str().context("it has a schema")?;
+    assert!(schema.contains(r#""required":["ip","login","password"]"#), "{schema}");
 
     // A body that no running release would take is refused at the publish.
     assert_eq!(
