@@ -83,11 +83,11 @@ fn all_sources() -> Outcome<String> {
 fn skeleton(text: &str) -> Vec<String> {
     let mut parts = Vec::new();
     let mut in_block = false;
-    for line in text.lines() {
+    for line in &joined(text) {
         let is_fence = line.starts_with("```");
         in_block ^= is_fence;
         if in_block || is_fence {
-            parts.push(line.to_owned());
+            parts.push(line.clone());
         } else if line.starts_with('#') {
             parts.push(line.split(' ').next().unwrap_or_default().to_owned());
         } else if let Some(mark) = mark(line) {
@@ -98,6 +98,40 @@ fn skeleton(text: &str) -> Vec<String> {
         }
     }
     parts
+}
+
+/// The lines of a page, with each item of a list in one: a page may break its lines, and its
+/// translation elsewhere.
+fn joined(text: &str) -> Vec<String> {
+    let mut lines: Vec<String> = Vec::new();
+    let (mut in_block, mut in_item) = (false, false);
+    for line in text.lines() {
+        in_block ^= line.starts_with("```");
+        let goes_on = in_item && line.starts_with(' ') && mark(line).is_none();
+        if let Some(last) = lines.last_mut().filter(|_| goes_on) {
+            last.push(' ');
+            last.push_str(line.trim_start());
+        } else {
+            in_item = !in_block && mark(line).is_some();
+            lines.push(line.to_owned());
+        }
+    }
+    lines
+}
+
+/// The headings of a page, as links name them.
+fn anchors(text: &str) -> Vec<String> {
+    let mut anchors = Vec::new();
+    let mut in_block = false;
+    for line in text.lines() {
+        in_block ^= line.starts_with("```");
+        if !in_block && line.starts_with('#') {
+            let heading = line.trim_start_matches('#').trim().to_lowercase();
+            let is_kept = |c: &char| c.is_alphanumeric() || " -_".contains(*c);
+            anchors.push(heading.chars().filter(is_kept).collect::<String>().replace(' ', "-"));
+        }
+    }
+    anchors
 }
 
 /// The mark of a row of a table or of an item of a list, with its indent.
@@ -249,16 +283,29 @@ fn a_page_leads_to_pages_of_its_language() -> Outcome {
         }
         // The line that switches is the only one that differs.
         let folder = root.join(&page.name).parent().map(PathBuf::from).context("a page is in a folder")?;
-        let in_russian = |link: &str| {
-            let translated = link.replace(".md", ".ru.md");
-            if !link.contains("://") && folder.join(&translated).is_file() {
-                translated
+        let in_russian = |link: &str| -> Outcome<String> {
+            let (path, anchor) = link.split_once('#').unwrap_or((link, ""));
+            let translated = path.replace(".md", ".ru.md");
+            let [from, to] = if path.is_empty() {
+                [its_english.text.clone(), page.text.clone()]
+            } else if !link.contains("://") && folder.join(&translated).is_file() {
+                [fs::read_to_string(folder.join(path))?, fs::read_to_string(folder.join(&translated))?]
             } else {
-                link.to_owned()
+                return Ok(link.to_owned());
+            };
+            if anchor.is_empty() {
+                return Ok(translated);
             }
+            // The heading at the same place.
+            let place = anchors(&from).iter().position(|it| it == anchor);
+            let place = place.context(format!("{}: {link} leads to no heading", its_english.name))?;
+            let its_own = anchors(&to).into_iter().nth(place);
+            let its_own = its_own.context(format!("{translated} lacks the heading of {link}"))?;
+            Ok(format!("{translated}#{its_own}"))
         };
         let switch = name(its_english);
-        let mut wanted: Vec<String> = links(&its_english.text).into_iter().map(in_russian).collect();
+        let mut wanted: Vec<String> =
+            links(&its_english.text).into_iter().map(in_russian).collect::<Outcome<_>>()?;
         let is_own = wanted.iter().position(|link| *link == name(page)).context("the page has its switch")?;
         wanted[is_own] = switch;
         wanted.sort_unstable();
