@@ -1,4 +1,4 @@
-//! The handlers of `template`, without servers.
+//! The handlers of `template`, without servers. `tests/it` has a test with real ones.
 //!
 //! A handler that asks its database gets one from the test kit: see `services/analytic`.
 

@@ -13,6 +13,9 @@ use crate::{cargo, chosen, cluster, extension, schema, services};
 /// The name that the template has.
 const TEMPLATE: &str = "template";
 
+/// The line of the template's manifest that keeps its test with real servers from running.
+const NOT_TESTED: &str = "test = false";
+
 /// The files of a service without a crate: their templates below `make`, and their places.
 const IN_SQL: [(&str, &str); 2] =
     [("sql_service/README.md", "README.md"), ("sql_service/example.simple.sql", "sql/example.simple.sql")];
@@ -116,11 +119,12 @@ fn copy(from: &Path, to: &Path, name: &str) -> Outcome {
     Ok(())
 }
 
-/// Gives the crate a description of its own.
+/// Gives the crate a description of its own, and has its test with real servers run.
 fn describe(manifest: &Path, name: &str) -> Outcome {
     let text = fs::read_to_string(manifest).context(format!("reading {}", manifest.display()))?;
     let own = format!("description = \"The service `{name}`.\"\n");
-    let lines = text.lines().map(|line| match line.starts_with("description = ") {
+    let lines = text.lines().filter(|line| !line.starts_with(NOT_TESTED));
+    let lines = lines.map(|line| match line.starts_with("description = ") {
         true => own.clone(),
         false => format!("{line}\n"),
     });
