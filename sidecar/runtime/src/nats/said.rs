@@ -19,9 +19,10 @@ const LOG_PAUSE: Duration = Duration::from_secs(1);
 /// Different ones within that pause; all others share one line.
 const LOGGED: usize = 64;
 
-/// Subjects of discovery by the tools of NATS, and those under which a copy hears of others. A
-/// service does its work without them.
-const DISCOVERY: [&str; 2] = ["$SRV.", "_INBOX.tpro-"];
+/// Subjects of discovery by the tools of NATS. A service does its work without them.
+const DISCOVERY: &str = "$SRV.";
+/// Subjects under which a copy hears of others. A service does its work without them, too.
+const HEARING: &str = "_INBOX.tpro-";
 
 /// A subscription by its subject and its queue group.
 pub(super) type Subscription = (String, Option<String>);
@@ -113,7 +114,7 @@ impl Said {
             return;
         }
         if let Some(subject) = publish {
-            if DISCOVERY.iter().any(|start| subject.starts_with(start)) {
+            if subject.starts_with(DISCOVERY) {
                 // It is asked again and again.
                 tracing::debug!("the NATS server says: {text}");
                 return;
@@ -122,8 +123,12 @@ impl Said {
         } else if let Some(subject) = quoted("violation for subscription to \"") {
             let queue = quoted("using queue \"");
             let mut state = self.lock();
-            let is_missed = !DISCOVERY.iter().any(|start| subject.starts_with(start));
-            if state.subscriptions.len() < KEPT && is_missed {
+            if subject.starts_with(HEARING) {
+                // It is asked again and again, by another name each time.
+                tracing::debug!("the NATS server says: {text}");
+                return;
+            }
+            if state.subscriptions.len() < KEPT && !subject.starts_with(DISCOVERY) {
                 state.subscriptions.insert((subject, queue), ());
             }
         } else if !lower.contains("timeout")
