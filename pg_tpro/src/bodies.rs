@@ -21,6 +21,13 @@ const KEPT: usize = 4 * 1024 * 1024;
 /// The bytes of a schema within a schema, about.
 const NODE: usize = 400;
 
+/// The remedy for a body that does not fit.
+const NO_FIT: &str = "SELECT * FROM tpro.check(service_name, entity, method_name, body) lists all problems, and \
+                      tpro.methods has the schema. SET tpro.check_bodies = off publishes the body as it is.";
+/// The remedy for a method that no copy has.
+const NO_METHOD: &str = "SELECT entity, method_name FROM tpro.methods WHERE service_name = ... lists the methods that are \
+                         there. SET tpro.check_bodies = off publishes the message as it is.";
+
 thread_local! {
     // By their texts, for the life of the backend.
     static SCHEMAS: RefCell<Schemas> = RefCell::default();
@@ -101,14 +108,11 @@ pub struct Published {
 pub fn check(published: &Published, level: CheckBodies) {
     let is_sure = matches!(level, CheckBodies::Error);
     let Some(Misfit { target, path, problem }) = ask(published, is_sure) else { return };
-    let text = match path.as_deref() {
-        // No copy has the method.
-        None => problem,
-        Some("") => format!("the body does not fit {target}: it {problem}"),
-        Some(path) => format!("the body does not fit {target}: {path} {problem}"),
+    let (text, hint) = match path.as_deref() {
+        None => (problem, NO_METHOD),
+        Some("") => (format!("the body does not fit {target}: it {problem}"), NO_FIT),
+        Some(path) => (format!("the body does not fit {target}: {path} {problem}"), NO_FIT),
     };
-    let hint = "SELECT * FROM tpro.check(service_name, entity, method_name, body) lists all problems, and \
-                tpro.methods has the schema. SET tpro.check_bodies = off publishes the body as it is.";
     if is_sure {
         Fault::new(SqlState::ERRCODE_INVALID_PARAMETER_VALUE, text).hint(hint).raise();
     }

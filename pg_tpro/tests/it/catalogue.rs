@@ -95,7 +95,7 @@ async fn the_public_may_call_only_what_judges_and_makes_values_and_read_only_wha
             "handlers_of",
             // They read with the rights of who calls them.
             "has_later",
-            // What tpro.methods shows.
+            // It returns the rows of tpro.methods.
             "known_methods",
             "later_tx",
             "max_body",

@@ -94,6 +94,7 @@ async fn a_body_that_does_not_fit_is_refused_in_every_way_of_publishing() -> Out
     let call = "SELECT tpro.publish('analytic', 'example', 'simpel')";
     let unknown = refused_with(&session, "22023", call).await?;
     assert_eq!(unknown.message, "no running copy of analytic answers example.simpel");
+    assert!(unknown.hint.contains("FROM tpro.methods"), "{unknown:?}");
     refused_with(&session, "22023", "SET tpro.check_bodies = perhaps").await?;
     Ok(())
 }

@@ -75,9 +75,8 @@ impl Body {
     }
 }
 
-/// The JSON of a text, with all digits of its numbers. None if it is none, or none that `jsonb`
-/// holds: lone surrogates and numbers beyond all bounds are refused by a value, and the code of the
-/// character 0 is looked for.
+/// The text as JSON, with all digits of its numbers. None if the text is not JSON, or if `jsonb`
+/// cannot hold it: a lone surrogate, a number beyond all bounds, or `\\u0000`.
 fn json(text: &str) -> Option<Box<RawValue>> {
     let text = text.trim_start_matches('\u{feff}').trim();
     let is_held = serde_json::from_str::<Value>(text).is_ok() && !text.contains("\\u0000");

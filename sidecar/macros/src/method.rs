@@ -32,10 +32,7 @@ impl Parse for Arguments {
         if input.parse::<Option<Token![,]>>()?.is_some() && !input.is_empty() {
             let name: Ident = input.parse()?;
             if name != "schemas" {
-                return Err(Error::new(
-                    name.span(),
-                    "the third argument is the word `schemas`, or there is none",
-                ));
+                return Err(Error::new(name.span(), "the third argument can only be the word `schemas`"));
             }
             schemas = Some(name);
             input.parse::<Option<Token![,]>>()?;
@@ -167,7 +164,7 @@ mod tests {
         });
         assert!(alias.contains("serde's `alias`"), "{alias}");
         let third = refused(parse_quote! { #[method("a.b.c", reply = (), schema)] struct Login; });
-        assert!(third.starts_with("the third argument is the word `schemas`"), "{third}");
+        assert!(third.starts_with("the third argument can only be"), "{third}");
         let twice = refused(parse_quote! {
             #[method("a.b.c", reply = ())]
             #[method("a.b.d", reply = ())]

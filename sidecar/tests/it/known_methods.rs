@@ -95,7 +95,7 @@ async fn two_releases_stand_side_by_side_and_one_that_was_killed_goes() -> Outco
         Ok(copies(&world, "rogue.default.echo").await? == one)
     })
     .await?;
-    // What somebody has deleted is told again.
+    // Somebody deletes the rows. The copy notices at its next word, and writes its methods again.
     world.admin.batch_execute("DELETE FROM tpro.known_copy").await?;
     eventually("it tells its methods again", async || Ok(copies(&world, "rogue.default.echo").await? == one))
         .await?;

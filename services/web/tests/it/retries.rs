@@ -1,4 +1,5 @@
-//! What is sent again, as far as one run shows it: the wish, with the error for its end.
+//! Requests that are to be sent again: one run of the handler asks for a later one, and names the
+//! error for the end of the budget.
 
 use serde_json::json;
 use tpro_testkit::{Outcome, ports::free_port};
