@@ -59,7 +59,7 @@ impl Check<'_> {
             // All else that is said of it is of other kinds.
             return Ok(());
         }
-        if let Some(permitted) = &node.permitted {
+        for permitted in &node.permitted {
             self.step(permitted.weight)?;
             if !permitted.values.iter().any(|permitted| equal::are_equal(permitted, value)) {
                 self.add(path, permitted.words.clone());

@@ -99,10 +99,10 @@ impl Compiler<'_> {
         }
         if let Some(values) = keywords.get("enum") {
             let values = values.as_array().ok_or_else(|| wrong("enum", "an array"))?;
-            node.permitted = Some(permitted(values.clone()));
+            node.permitted.push(permitted(values.clone()));
         }
         if let Some(value) = keywords.get("const") {
-            node.permitted = Some(permitted(vec![value.clone()]));
+            node.permitted.push(permitted(vec![value.clone()]));
         }
         for keyword in ["anyOf", "oneOf"] {
             let branches = self.list(keywords, keyword, place, depth)?;

@@ -15,7 +15,8 @@ pub struct Node {
     /// True for the schema `false`, which no value fits.
     pub never: bool,
     pub kinds: Option<Kinds>,
-    pub permitted: Option<Permitted>,
+    /// `enum` and `const`, each of which must hold.
+    pub permitted: Vec<Permitted>,
     pub reference: Option<NodeId>,
     /// `allOf`.
     pub all: Vec<NodeId>,

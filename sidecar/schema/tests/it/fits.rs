@@ -97,6 +97,9 @@ fn forms_that_the_check_knows_are_held() {
     for (schema, body, expected) in [
         (json!(false), json!(1), ": is not permitted"),
         (json!({"const": {"a": 1}}), json!({"a": 2}), r#": must be {"a":1}"#),
+        // Each of the two holds beside the other.
+        (json!({"enum": [1, 2], "const": 3}), json!(3), ": must be one of 1, 2"),
+        (json!({"enum": [1, 2], "const": 2}), json!(1), ": must be 2"),
         (json!({"enum": [1, 2, 3]}), json!(4), ": must be one of 1, 2, 3"),
         (json!({"allOf": [{"required": ["a"]}, {"required": ["b"]}]}), json!({"a": 1}), "b: is missing"),
         (
