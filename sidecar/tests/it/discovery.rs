@@ -7,7 +7,7 @@ use futures_util::StreamExt as _;
 use serde_json::{Value, json};
 use tpro_testkit::{Context as _, Nats, Outcome, World, eventually};
 
-use crate::rogue::Rogue;
+use crate::{rogue::Rogue, sql_handlers};
 
 /// The answers of so many copies to a question.
 async fn ask(client: &Client, subject: &str, copies: usize) -> Outcome<Vec<Value>> {
@@ -103,5 +103,25 @@ async fn an_answer_to_a_tool_of_nats_cannot_become_a_request() -> Outcome {
     eventually("it has the request", async || Ok(main.metric("tpro_received_total").await? >= 1.0)).await?;
     assert_eq!(main.metric("tpro_received_total").await?, 1.0, "and nothing else");
     world.finish(&[&main]).await?;
+    Ok(())
+}
+
+#[tpro_testkit::test]
+async fn methods_in_sql_are_told_with_what_is_said_of_them() -> Outcome {
+    let world = sql_handlers::world().await?;
+    let described = r#"COMMENT ON FUNCTION public.tell IS 'tells what it knows';
+        SELECT tpro.describe('transactional', 'effect', 'sells a seat', '{"required": ["what"]}', service => 'shop')"#;
+    world.admin.batch_execute(described).await?;
+    let shop = world.start(sql_handlers::copy(&world, 1)?).await?;
+    let client = world.nats.client().await?;
+    let answers = ask(&client, "$SRV.INFO.shop", 1).await?;
+    let metadata = |name| endpoint(&answers[0], name).map(|endpoint| endpoint["metadata"].clone());
+    let effect = json!({"tpro.way": "transactional", "tpro.description": "sells a seat",
+        "tpro.body_schema": r#"{"required":["what"]}"#});
+    assert_eq!(metadata("transactional_effect"), Some(effect));
+    let tell = json!({"tpro.way": "stateless", "tpro.description": "tells what it knows"});
+    assert_eq!(metadata("stateless_tell"), Some(tell));
+    assert_eq!(metadata("stateless_fail"), Some(json!({"tpro.way": "stateless"})));
+    world.finish(&[&shop]).await?;
     Ok(())
 }

@@ -46,6 +46,11 @@ impl Schemas {
         }
     }
 
+    /// Schemas that somebody has written; null stands for one that is not known.
+    pub(crate) fn known(body: Value, result: Value) -> Self {
+        Self { body, result }
+    }
+
     /// The schema of the body.
     pub fn body(&self) -> &Value {
         &self.body

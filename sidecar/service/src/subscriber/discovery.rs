@@ -5,7 +5,7 @@
 //! an instance. Each method of the service is an endpoint. What is told here is in no body and in
 //! no error: names, numbers and times.
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use futures_util::{StreamExt as _, stream::select_all};
 use serde_json::{Map, Value, json};
@@ -129,12 +129,17 @@ impl Discovery {
 
     /// The methods.
     async fn endpoints(&self, told: Told) -> Value {
-        let Serving { app, service, sql, .. } = &*self.serving;
-        let sql = sql.all(Instant::now() + SQL_PATIENCE).await;
+        let Serving { app, service, sql: methods_in_sql, .. } = &*self.serving;
+        let deadline = Instant::now() + SQL_PATIENCE;
+        let sql = methods_in_sql.all(deadline).await;
         let in_sql = sql.iter().filter(|(method, _)| service.method(method).is_none());
         let mut in_sql: Vec<_> =
             in_sql.map(|(method, sql)| (method.as_str(), sql.way.as_str(), &sql.counts)).collect();
         in_sql.sort_unstable_by_key(|(method, ..)| *method);
+        let described = match told {
+            Told::Kind | Told::Schemas if !in_sql.is_empty() => methods_in_sql.described(deadline).await,
+            _ => HashMap::new(),
+        };
         let of_program = service.methods().into_iter();
         let of_program =
             of_program.filter_map(|(method, way)| Some((method, way, self.serving.counts(method)?)));
@@ -148,7 +153,7 @@ impl Discovery {
             let more = match told {
                 Told::Numbers => stats(counts),
                 Told::Kind | Told::Schemas => {
-                    let description = service.description(method);
+                    let description = service.description(method).or(described.get(method));
                     json!({"metadata": metadata(way, description, told == Told::Schemas)})
                 }
             };
@@ -170,8 +175,12 @@ fn metadata(way: &str, description: Option<&Description>, with_schemas: bool) ->
         metadata.insert("tpro.description".into(), text.into());
     }
     if let Some(schemas) = description.schemas.as_ref().filter(|_| with_schemas) {
-        metadata.insert("tpro.body_schema".into(), schemas.body().to_string().into());
-        metadata.insert("tpro.result_schema".into(), schemas.result().to_string().into());
+        for (key, schema) in [("tpro.body_schema", schemas.body()), ("tpro.result_schema", schemas.result())]
+        {
+            if !schema.is_null() {
+                metadata.insert(key.into(), schema.to_string().into());
+            }
+        }
     }
     metadata
 }
@@ -256,6 +265,9 @@ mod tests {
         assert!(told.values().all(Value::is_string), "{told:?}");
         let schema: Value = serde_json::from_str(told["tpro.body_schema"].as_str().unwrap()).unwrap();
         assert_eq!(schema["maximum"], 255);
+        let of_body = Description { text: None, schemas: Some(Schemas::known(json!({}), Value::Null)) };
+        let of_body = metadata("stateless", Some(&of_body), true);
+        assert_eq!(Value::Object(of_body), json!({"tpro.way": "stateless", "tpro.body_schema": "{}"}));
         let short = metadata("stateless", Some(&known), false);
         assert_eq!(Value::Object(short), json!({"tpro.way": "stateless", "tpro.description": "counts"}));
     }

@@ -18,7 +18,14 @@ use tpro_wire::{Priority, TraceParent};
 
 use super::method_counts::MethodCounts;
 use crate::{
-    handler::{QueryError, Statements, cause::describe, limits::Limits, sql::SqlFunction, way::Way},
+    handler::{
+        QueryError, Statements,
+        cause::describe,
+        limits::Limits,
+        schemas::{Description, Schemas},
+        sql::SqlFunction,
+        way::Way,
+    },
     host::Host,
 };
 
@@ -31,6 +38,8 @@ const ARGUMENTS: &str = "(jsonb,tpro.request_row)";
 pub(super) struct SqlMethods {
     app: Arc<Host>,
     statement: String,
+    /// Reads what is known of them beside.
+    descriptions: String,
     known: Mutex<Known>,
     /// Held while the table is read: one look serves all messages that wait for it.
     looking: tokio::sync::Mutex<()>,
@@ -69,7 +78,14 @@ impl SqlMethods {
             "SELECT h.entity || '.' || h.method_name, h.handler, h.mode, h.timeout FROM {}.mq_handler h",
             app.source.service.schema()
         );
-        Self { app, statement, known: Mutex::default(), looking: tokio::sync::Mutex::default() }
+        let descriptions = format!(
+            "SELECT h.entity || '.' || h.method_name,
+                    coalesce(h.description, obj_description(to_regprocedure(h.handler), 'pg_proc')),
+                    h.body_schema::text, h.result_schema::text
+               FROM {}.mq_handler h",
+            app.source.service.schema()
+        );
+        Self { app, statement, descriptions, known: Mutex::default(), looking: tokio::sync::Mutex::default() }
     }
 
     /// The method of this name, for a message that has come before now.
@@ -99,6 +115,31 @@ impl SqlMethods {
     /// All methods as they were read last, by their names.
     pub(super) fn known(&self) -> Arc<HashMap<String, Arc<SqlMethod>>> {
         self.last().methods
+    }
+
+    /// The descriptions of the methods, by their names. Those that cannot be read in time are not
+    /// there, and a schema of an earlier release has none.
+    pub(super) async fn described(&self, deadline: Instant) -> HashMap<String, Description> {
+        let described = async {
+            let row = |row: &tokio_postgres::Row| {
+                let schemas: [Option<&str>; 2] = [row.try_get(2)?, row.try_get(3)?];
+                // A schema that is nested too deep to be read is not told.
+                let [body, result] = schemas
+                    .map(|text| text.and_then(|text| serde_json::from_str(text).ok()).unwrap_or_default());
+                let description =
+                    Description { text: row.try_get(1)?, schemas: Some(Schemas::known(body, result)) };
+                Ok::<_, QueryError>((row.try_get(0)?, description))
+            };
+            self.statements().await?.query_text(&self.descriptions, &[]).await?.iter().map(row).collect()
+        };
+        match timeout_at(deadline, described).await {
+            Ok(Ok(described)) => described,
+            Ok(Err(error)) => {
+                tracing::debug!("the descriptions of handlers in SQL cannot be read: {}", describe(&error));
+                HashMap::new()
+            }
+            Err(_) => HashMap::new(),
+        }
     }
 
     fn last(&self) -> Known {
@@ -142,15 +183,18 @@ impl SqlMethods {
     }
 
     async fn read(&self) -> Result<Vec<(String, Entry)>, QueryError> {
-        let statements =
-            Statements::take(&self.app, Priority::default(), TraceParent::root(random::bytes(), false))
-                .await?;
-        let rows = statements.query_text(&self.statement, &[]).await?;
+        let rows = self.statements().await?.query_text(&self.statement, &[]).await?;
         let row = |row: &tokio_postgres::Row| {
             let entry = Entry { handler: row.try_get(1)?, mode: row.try_get(2)?, timeout: row.try_get(3)? };
             Ok::<_, QueryError>((row.try_get(0)?, entry))
         };
         rows.iter().map(row).collect()
+    }
+
+    /// A connection, for statements that no trace shows.
+    async fn statements(&self) -> Result<Statements, QueryError> {
+        let trace = TraceParent::root(random::bytes(), false);
+        Statements::take(&self.app, Priority::default(), trace).await
     }
 
     /// The method of a row. None for a row that `tpro.handle` has not written.
