@@ -24,6 +24,10 @@ const NODE: usize = 400;
 /// The remedy for a body that does not fit.
 const NO_FIT: &str = "SELECT * FROM tpro.check(service_name, entity, method_name, body) lists all problems, and \
                       tpro.methods has the schema. SET tpro.check_bodies = off publishes the body as it is.";
+/// The remedy for a batch with a body that does not fit.
+const NO_FIT_OF_A_BATCH: &str = "The path begins with the number of the request. SELECT * FROM tpro.check(service_name, entity, \
+                                 method_name, body -> number) lists all problems of its body, and tpro.methods has the schema. \
+                                 SET tpro.check_bodies = off publishes the batch as it is.";
 /// The remedy for a method that no copy has.
 const NO_METHOD: &str = "SELECT entity, method_name FROM tpro.methods WHERE service_name = ... lists the methods that are \
                          there. SET tpro.check_bodies = off publishes the message as it is.";
@@ -108,10 +112,11 @@ pub struct Published {
 pub fn check(published: &Published, level: CheckBodies) {
     let is_sure = matches!(level, CheckBodies::Error);
     let Some(Misfit { target, path, problem }) = ask(published, is_sure) else { return };
+    let no_fit = if published.is_batch { NO_FIT_OF_A_BATCH } else { NO_FIT };
     let (text, hint) = match path.as_deref() {
         None => (problem, NO_METHOD),
-        Some("") => (format!("the body does not fit {target}: it {problem}"), NO_FIT),
-        Some(path) => (format!("the body does not fit {target}: {path} {problem}"), NO_FIT),
+        Some("") => (format!("the body does not fit {target}: it {problem}"), no_fit),
+        Some(path) => (format!("the body does not fit {target}: {path} {problem}"), no_fit),
     };
     if is_sure {
         Fault::new(SqlState::ERRCODE_INVALID_PARAMETER_VALUE, text).hint(hint).raise();

@@ -111,6 +111,7 @@ async fn each_element_of_a_batch_is_a_body() -> Outcome {
     session.batch_execute(&batch(r#"[{"login": "a"}, {"login": "b"}]"#)).await?;
     let refusal = refused_with(&session, "22023", &batch(r#"[{"login": "a"}, {"login": 7}]"#)).await?;
     assert_eq!(refusal.message, "the body does not fit analytic.example.simple: [1].login must be a string");
+    assert!(refusal.hint.contains("body -> number"), "{}", refusal.hint);
     Ok(())
 }
 
