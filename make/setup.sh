@@ -10,7 +10,7 @@
 # A bash older than 4 would not even parse the rest: elsewhere than on Linux one line says what is
 # needed.
 if [ "$(uname -s)" != Linux ]; then
-  echo "error: this needs Linux (Debian or Ubuntu; else PostgreSQL 15 with its headers, nats-server, protoc, libclang, gcc and Rust, all on PATH)" >&2
+  echo "error: this needs Linux (Debian or Ubuntu; else PostgreSQL 13 to 18 with its headers, nats-server, protoc, libclang, gcc and Rust, all on PATH)" >&2
   exit 1
 fi
 set -euo pipefail
@@ -180,7 +180,9 @@ let_go() {
 POLICY=/usr/sbin/policy-rc.d
 SAVED=$POLICY.before-tpro
 NO_CLUSTER=/etc/postgresql-common/createcluster.d/tpro.conf
-PG_MAJOR=15
+# The versions of PostgreSQL that the extension is built for: the preferred one, then the newest.
+PG_MAJORS=(15 18 17 16 14 13)
+PG_MAJOR=${PG_MAJORS[0]}
 
 # The packages that are missing, and what each is for.
 PACKAGES=() REASONS=()
@@ -198,23 +200,46 @@ in_containers() {
   [ "$runtime" = docker ] && [ "$binaries" != given ]
 }
 
+# installed_major: the first of the versions that is installed, or the preferred one.
+installed_major() {
+  local major
+  for major in "${PG_MAJORS[@]}"; do
+    if [ -x "/usr/lib/postgresql/$major/bin/postgres" ]; then
+      echo "$major"
+      return
+    fi
+  done
+  echo "${PG_MAJORS[0]}"
+}
+
+# offered_major: the first of the versions that apt has; nothing if it has none.
+offered_major() {
+  local major
+  for major in "${PG_MAJORS[@]}"; do
+    if apt-cache show "postgresql-$major" >/dev/null 2>&1; then
+      echo "$major"
+      return
+    fi
+  done
+}
+
 find_missing() {
-  local headers='' version
+  local headers='' version major
   if [ "$1" != tests ] && in_containers; then
     find_missing_for_rust
     return
   fi
   if [ -n "${PG_CONFIG:-}" ]; then
-    [ -x "$PG_CONFIG" ] || die "PG_CONFIG=$PG_CONFIG is no program: set PG_CONFIG to the pg_config of a PostgreSQL $PG_MAJOR, or leave it out"
+    [ -x "$PG_CONFIG" ] || die "PG_CONFIG=$PG_CONFIG is no program: set PG_CONFIG to the pg_config of a PostgreSQL 13 to 18, or leave it out"
     version=$("$PG_CONFIG" --version || true)
-    case $version in
-      "PostgreSQL $PG_MAJOR" | "PostgreSQL $PG_MAJOR."* | "PostgreSQL $PG_MAJOR "*) ;;
-      *) die "PG_CONFIG=$PG_CONFIG is of $version: the extension is built for PostgreSQL $PG_MAJOR" ;;
-    esac
+    major=$(sed -nE 's/^PostgreSQL ([0-9]+).*/\1/p' <<<"$version")
+    [[ -n "$major" && " ${PG_MAJORS[*]} " == *" $major "* ]] ||
+      die "PG_CONFIG=$PG_CONFIG is of $version: the extension is built for PostgreSQL 13 to 18"
     [ -f "$("$PG_CONFIG" --includedir-server)/postgres.h" ] ||
       die "PG_CONFIG=$PG_CONFIG has no headers in $("$PG_CONFIG" --includedir-server): install the development files of that PostgreSQL"
     headers=own
   fi
+  PG_MAJOR=$(installed_major)
   [ -n "$headers" ] || [ -x "/usr/lib/postgresql/$PG_MAJOR/bin/postgres" ] || need "postgresql-$PG_MAJOR" "the database"
   [ -n "$headers" ] || [ -f "/usr/include/postgresql/$PG_MAJOR/server/postgres.h" ] || need "postgresql-server-dev-$PG_MAJOR" "the extension's headers"
   command -v nats-server >/dev/null || need nats-server "messaging"
@@ -281,7 +306,7 @@ install_packages() {
   local all=${PACKAGES[*]}
   case " $(sed -nE 's/^(ID|ID_LIKE)=//p' /etc/os-release 2>/dev/null | tr -d \" | xargs) " in
     *' debian '* | *' ubuntu '*) ;;
-    *) die "this is neither Debian nor Ubuntu: install PostgreSQL $PG_MAJOR with its server headers (and set PG_CONFIG), nats-server, protoc, libclang, a C compiler and Rust $RUST_NEEDED by yourself; missing here: $(printf '%s; ' "${REASONS[@]}" | sed 's/; $//')" ;;
+    *) die "this is neither Debian nor Ubuntu: install PostgreSQL 13 to 18 with its server headers (and set PG_CONFIG), nats-server, protoc, libclang, a C compiler and Rust $RUST_NEEDED by yourself; missing here: $(printf '%s; ' "${REASONS[@]}" | sed 's/; $//')" ;;
   esac
   [ "$(id -u)" = 0 ] || command -v sudo >/dev/null ||
     die "packages are missing and there is no sudo: as root run  apt-get install $all"
@@ -294,8 +319,16 @@ install_packages() {
   trap give_up EXIT
   trap 'exit 130' INT TERM HUP
   logged logs/setup.log "apt-get update" as_root apt-get update
-  if [[ " $all " == *" postgresql-$PG_MAJOR "* ]] && ! apt-cache show "postgresql-$PG_MAJOR" >/dev/null 2>&1; then
-    die "this system has no package postgresql-$PG_MAJOR: add PostgreSQL's own packages (apt install postgresql-common, then /usr/share/postgresql-common/pgdg/apt.postgresql.org.sh), or set PG_CONFIG to a PostgreSQL $PG_MAJOR"
+  if [[ " $all " == *" postgresql-$PG_MAJOR "* ]]; then
+    local major
+    major=$(offered_major)
+    [ -n "$major" ] ||
+      die "this system has no package postgresql-$PG_MAJOR: add PostgreSQL's own packages (apt install postgresql-common, then /usr/share/postgresql-common/pgdg/apt.postgresql.org.sh), or set PG_CONFIG to a PostgreSQL 13 to 18"
+    if [ "$major" != "$PG_MAJOR" ]; then
+      say "      this system has PostgreSQL $major and not $PG_MAJOR"
+      PACKAGES=("${PACKAGES[@]/%-$PG_MAJOR/-$major}")
+      PG_MAJOR=$major
+    fi
   fi
   hold_services
   logged logs/setup.log "apt-get install" as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends "${PACKAGES[@]}"

@@ -1,10 +1,12 @@
 -- A service in this database: schema, and the login role of its sidecar. Run by `make create-sql-NAME`, or by hand as a superuser:
 --   LOGIN_PASSWORD=... psql -v name=billing -f sql/login.sql
--- May be run again. It touches nothing but the service's own schema and roles, and refuses those that tpro has not made. For psql 15
+-- May be run again. It touches nothing but the service's own schema and roles, and refuses those that tpro has not made. For psql 13
 -- or newer.
 \set ON_ERROR_STOP on
 -- The password comes by the environment: everybody can read a command line.
-\getenv password LOGIN_PASSWORD
+\if `if [ -n "${LOGIN_PASSWORD+set}" ]; then echo true; else echo false; fi`
+\set password `printenv LOGIN_PASSWORD`
+\endif
 
 BEGIN;
 SET LOCAL search_path = pg_catalog, pg_temp;
@@ -65,6 +67,8 @@ $$;
 SELECT current_setting('login.others') AS others, current_setting('login.others') = '' AS alone \gset
 \if :{?password}
 \if :alone
+-- The default from PostgreSQL 14 on. Clients that log in by md5 take it as well.
+SET LOCAL password_encryption = 'scram-sha-256';
 ALTER ROLE :"name" LOGIN PASSWORD :'password';
 \else
 \warn WARNING: role :name is also the login of this service in :others and keeps its password: use that one here too.

@@ -1686,7 +1686,8 @@ BEGIN
      WHERE e.text ~ foreign_call AND NOT EXISTS (SELECT FROM pg_inherits i WHERE i.inhrelid = x.indexrelid)
     UNION ALL
     SELECT format('statistics %s of %s', s.stxname, t.relname) FROM tables t JOIN pg_statistic_ext s ON s.stxrelid = t.oid
-     WHERE s.stxexprs IS NOT NULL
+     -- From PostgreSQL 14 on.
+     WHERE to_jsonb(s) ->> 'stxexprs' IS NOT NULL
     UNION ALL
     -- What else the maintainer, or a login of the service, has made.
     SELECT format('%s, which belongs to %s', pg_describe_object(d.classid, d.objid, d.objsubid), r.rolname)
@@ -2773,7 +2774,7 @@ AS $$
                            regexp_match(pg_get_expr(c.relpartbound, c.oid),
                                         '^FOR VALUES FROM \(''?([^'']+)''?\) TO \(''?([^'']+)''?\)$') AS bounds
                       FROM pg_class t
-                      JOIN pg_inherits i ON i.inhparent = t.oid AND NOT i.inhdetachpending
+                      JOIN pg_inherits i ON i.inhparent = t.oid AND to_jsonb(i) ->> 'inhdetachpending' IS DISTINCT FROM 'true'
                       JOIN pg_class c ON c.oid = i.inhrelid
                      WHERE t.relnamespace = tpro.sender_schema(service)::oid AND t.relkind = 'p'
                        AND t.relname IN ('mq_publish', 'mq_reply', 'mq_receive', 'mq_outcome')) p) k
@@ -2983,7 +2984,7 @@ BEGIN
     parent := format('%s.%I', schema_name, mend_partitions.table_name)::regclass;
 
     FOR part IN SELECT c.oid::regclass AS name FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid
-                 WHERE i.inhparent = parent AND i.inhdetachpending LOOP
+                 WHERE i.inhparent = parent AND to_jsonb(i) ->> 'inhdetachpending' = 'true' LOOP
         BEGIN
             EXECUTE format('ALTER TABLE %s DETACH PARTITION %s FINALIZE', parent, part.name);
         EXCEPTION WHEN lock_not_available THEN

@@ -29,6 +29,7 @@ mod refusal;
 mod reply_function;
 mod service;
 mod settings;
+mod version;
 mod waiters;
 
 pgrx::pg_module_magic!(name, version);

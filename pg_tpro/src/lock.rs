@@ -8,6 +8,8 @@
 
 use pgrx::pg_sys;
 
+use crate::version;
+
 /// A lock of a service.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Lock {
@@ -77,7 +79,7 @@ impl Tag {
     /// True if this session has the lock exclusively.
     pub fn is_held_here(&self) -> bool {
         // SAFETY: the tag is a valid lock tag.
-        unsafe { pg_sys::LockHeldByMe(&self.0, pg_sys::ExclusiveLock as i32) }
+        unsafe { version::lock_is_held_here(&self.0, pg_sys::ExclusiveLock as i32) }
     }
 
     /// Shares the lock until the transaction has ended, if nobody has it exclusively.
@@ -96,7 +98,7 @@ impl Tag {
         // SAFETY: the tag is a valid lock tag. Releasing a lock that is not held would be a warning
         // for the user.
         unsafe {
-            if pg_sys::LockHeldByMe(&self.0, pg_sys::ShareLock as i32) {
+            if version::lock_is_held_here(&self.0, pg_sys::ShareLock as i32) {
                 pg_sys::LockRelease(&self.0, pg_sys::ShareLock as i32, false);
             }
         }

@@ -19,7 +19,7 @@ use crate::check::{accepted, body_too_large, required};
 use crate::fault::{Fault, OrRaise, SqlState, passing_on};
 use crate::json::{self, Elements, JsonShape, JsonText};
 use crate::settings::CheckBodies;
-use crate::{reply_function, settings};
+use crate::{reply_function, settings, version};
 
 /// A row that is being inserted.
 pub struct Row {
@@ -46,8 +46,7 @@ impl Row {
         // that of a column.
         let datum = unsafe {
             let number = self.number(column)?;
-            let attributes = (*self.columns).attrs.as_slice((*self.columns).natts as usize);
-            if attributes.get(number as usize - 1)?.attlen != length {
+            if version::length(self.columns, number as usize)? != length {
                 return None;
             }
             pg_sys::SPI_getbinval(self.row, self.columns, number, &raw mut is_null)

@@ -12,6 +12,8 @@ use pgrx::guc::{GucContext, GucFlags, GucRegistry, GucSetting, PostgresGucEnum};
 use pgrx::pg_sys;
 use tpro_wire::limits::{LARGEST_BODY, MAX_BODY};
 
+use crate::version;
+
 const SENDER: &CStr = c"tpro.sender";
 const SPACE: &CStr = c"tpro.space";
 const TRACEPARENT: &CStr = c"tpro.traceparent";
@@ -140,8 +142,7 @@ fn define_ours() {
         GucContext::Userset,
         GucFlags::default(),
     );
-    // SAFETY: the name is a static C string, which PostgreSQL copies.
-    unsafe { pg_sys::MarkGUCPrefixReserved(c"tpro".as_ptr()) };
+    version::reserve_settings();
 }
 
 /// `tpro.sender`, unless it is empty.

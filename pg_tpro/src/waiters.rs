@@ -15,6 +15,7 @@ use pgrx::prelude::*;
 use crate::fault::{Fault, OrRaise, SqlState};
 use crate::lead::own;
 use crate::lock::{Lock, Tag};
+use crate::version;
 
 /// Ids share locks, by their remainder: the lock table of the server has room for some thousands.
 const BUCKETS: i64 = 1024;
@@ -22,11 +23,6 @@ const BUCKETS: i64 = 1024;
 const MOST: usize = 16;
 /// The longest rest.
 const LONGEST: f64 = 60.0;
-
-unsafe extern "C-unwind" {
-    // storage/sinvaladt.h, up to PostgreSQL 16; not among pgrx's bindings.
-    fn BackendIdGetProc(backend: pg_sys::BackendId) -> *mut pg_sys::PGPROC;
-}
 
 /// `tpro.watch(schema, ids)`: from now on this transaction waits for replies of these messages.
 #[pg_extern]
@@ -73,16 +69,14 @@ fn replied(service: &str, ids: Vec<i64>) {
 
 /// Refuses who may not use the schema, and so may see no reply there: he has nothing to wait for.
 fn may_use(schema: pg_sys::Oid) -> Result<(), Fault> {
-    // SAFETY: reads the catalogue and a variable of the session.
-    let answer = unsafe { pg_sys::pg_namespace_aclcheck(schema, pg_sys::GetUserId(), pg_sys::ACL_USAGE) };
-    match answer {
-        pg_sys::AclResult::ACLCHECK_OK => Ok(()),
-        _ => Err(Fault::new(
-            SqlState::ERRCODE_INSUFFICIENT_PRIVILEGE,
-            "only who may use the schema of a service waits for its replies",
-        )
-        .hint("Wait for messages of a service whose replies you may read.")),
+    if version::may_use_schema(schema) {
+        return Ok(());
     }
+    Err(Fault::new(
+        SqlState::ERRCODE_INSUFFICIENT_PRIVILEGE,
+        "only who may use the schema of a service waits for its replies",
+    )
+    .hint("Wait for messages of a service whose replies you may read."))
 }
 
 /// The locks of one who waits for these.
@@ -120,7 +114,7 @@ fn wake(waiter: pg_sys::VirtualTransactionId) {
     // SAFETY: an entry of the array of processes stays valid when its process ends; a latch that
     // another process has by then is set for nothing, which is allowed.
     unsafe {
-        let process = BackendIdGetProc(waiter.backendId);
+        let process = version::process(waiter);
         if !process.is_null() {
             pg_sys::SetLatch(&raw mut (*process).procLatch);
         }

@@ -87,7 +87,8 @@ pub fn build_all(checkout: &Checkout, profile: Profile, label: &str, arguments: 
     }
     let mut cargo = command(checkout)?;
     pg_config::for_cargo(&pg_config, &mut cargo);
-    cargo.args(["build", "--workspace"]).args(flags(checkout)).args(profile.flags()).args(arguments);
+    cargo.args(["build", "--workspace"]).args(flags(checkout)).args(pg_config::features(&pg_config));
+    cargo.args(profile.flags()).args(arguments);
     progress::logged(checkout, LOG, label, cargo)
 }
 

@@ -78,7 +78,7 @@ fn form(checkout: &Checkout, _: &PgConfig) -> Outcome {
 fn lints(checkout: &Checkout, pg_config: &PgConfig) -> Outcome {
     let mut cargo = cargo::command(checkout)?;
     pg_config::for_cargo(pg_config, &mut cargo);
-    cargo.args(["clippy", "--workspace"]).args(cargo::flags(checkout));
+    cargo.args(["clippy", "--workspace"]).args(cargo::flags(checkout)).args(pg_config::features(pg_config));
     cargo.args(["--all-targets", "--", "-D", "warnings"]);
     logged(checkout, "logs/clippy.log", "clippy", cargo)
 }
@@ -86,7 +86,7 @@ fn lints(checkout: &Checkout, pg_config: &PgConfig) -> Outcome {
 fn documentation(checkout: &Checkout, pg_config: &PgConfig) -> Outcome {
     let mut cargo = cargo::command(checkout)?;
     pg_config::for_cargo(pg_config, &mut cargo);
-    cargo.args(["doc", "--workspace"]).args(cargo::flags(checkout));
+    cargo.args(["doc", "--workspace"]).args(cargo::flags(checkout)).args(pg_config::features(pg_config));
     cargo.args(["--no-deps", "--document-private-items"]);
     cargo.env("RUSTDOCFLAGS", "-D warnings -A rustdoc::private_intra_doc_links");
     logged(checkout, "logs/doc.log", "rustdoc", cargo)

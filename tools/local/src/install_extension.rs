@@ -7,14 +7,14 @@ use tpro_servers::extension::Files;
 
 use crate::checkout::Checkout;
 use crate::failure::{Failure, Outcome};
-use crate::pg_config::{self, MAJOR};
+use crate::pg_config;
 use crate::{cargo, digest, extension_files, progress};
 
 /// Builds it for figures and for other machines, and puts it there.
 pub fn install(checkout: &Checkout) -> Outcome {
     if checkout.settings.get("PG_CONFIG").is_none() {
         return Err(Failure::new("say which PostgreSQL")
-            .remedy(format!("make install-extension PG_CONFIG=/usr/lib/postgresql/{MAJOR}/bin/pg_config")));
+            .remedy("make install-extension PG_CONFIG=/usr/lib/postgresql/15/bin/pg_config"));
     }
     let pg_config = pg_config::checked(checkout)?;
     let files = Files {
@@ -54,7 +54,7 @@ fn build(checkout: &Checkout, pg_config: &pg_config::PgConfig) -> Outcome<PathBu
     let mut cargo = cargo::command(checkout)?;
     pg_config::for_cargo(pg_config, &mut cargo);
     cargo.env("CARGO_TARGET_DIR", &target).arg("build").args(cargo::flags(checkout));
-    cargo.args(["--profile", "measured", "--package", "pg_tpro"]);
+    cargo.args(["--profile", "measured", "--package", "pg_tpro"]).args(pg_config::features(pg_config));
     progress::logged(checkout, "logs/build.log", &format!("building the extension for {path}"), cargo)?;
     Ok(target.join("measured/libpg_tpro.so"))
 }

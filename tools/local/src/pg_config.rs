@@ -3,14 +3,14 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use tpro_servers::pg_config::{DEFAULT, ask, usual};
+use tpro_servers::pg_config::{DEFAULT, MAJOR, ask, usual};
 
 use crate::checkout::Checkout;
 use crate::failure::Outcome;
 
-pub use tpro_servers::pg_config::{MAJOR, PgConfig, is_program};
+pub use tpro_servers::pg_config::{PgConfig, is_program};
 
-/// The one of PG_CONFIG, else the distribution's. Fails if it is not one of our version.
+/// The one of PG_CONFIG, else the distribution's. Fails if it is not one of our versions.
 pub fn checked(checkout: &Checkout) -> Outcome<PgConfig> {
     PgConfig::checked(path(checkout))
 }
@@ -31,5 +31,14 @@ pub fn programs(checkout: &Checkout) -> Outcome<PathBuf> {
 pub fn for_cargo(pg_config: &PgConfig, cargo: &mut Command) {
     if pg_config.path != Path::new(DEFAULT) {
         cargo.env("PGRX_PG_CONFIG_PATH", &pg_config.path);
+    }
+}
+
+/// The arguments by which cargo builds the extension for this version of the server. Without any it
+/// builds for the version that is preferred.
+pub fn features(pg_config: &PgConfig) -> Vec<String> {
+    match pg_config.major {
+        MAJOR => Vec::new(),
+        major => vec!["--no-default-features".to_owned(), format!("--features=pg_tpro/pg{major}")],
     }
 }

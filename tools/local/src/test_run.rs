@@ -24,8 +24,10 @@ pub fn run(
     is_shown: impl Fn(&str) -> bool,
 ) -> Outcome<bool> {
     let mut cargo = cargo::command(checkout)?;
-    pg_config::for_cargo(&pg_config::checked(checkout)?, &mut cargo);
-    cargo.args(["test", "--workspace"]).args(cargo::flags(checkout)).args(arguments);
+    let pg_config = pg_config::checked(checkout)?;
+    pg_config::for_cargo(&pg_config, &mut cargo);
+    cargo.args(["test", "--workspace"]).args(cargo::flags(checkout)).args(pg_config::features(&pg_config));
+    cargo.args(arguments);
     if checkout.settings.get("RUST_TEST_THREADS").is_none() {
         let processors = available_parallelism().map_or(1, NonZero::get);
         cargo.env("RUST_TEST_THREADS", (processors + WAITING).to_string());

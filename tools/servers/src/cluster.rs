@@ -7,13 +7,15 @@ use std::process::Command;
 ///
 /// A failed statement's text, parameters and DETAIL can hold the body of a message, with a password
 /// in it: none goes to the log.
-pub const SETTINGS: [(&str, &str); 6] = [
+pub const SETTINGS: [(&str, &str); 7] = [
     ("listen_addresses", "127.0.0.1"),
     ("max_connections", "300"),
     ("max_prepared_transactions", "10"),
     ("log_min_error_statement", "panic"),
     ("log_parameter_max_length_on_error", "0"),
     ("log_error_verbosity", "terse"),
+    // The default from PostgreSQL 14 on.
+    ("password_encryption", "scram-sha-256"),
 ];
 
 /// The lines of settings in a file that PostgreSQL reads.

@@ -1,14 +1,17 @@
 //! The installation of PostgreSQL that everything starts from.
 
+use std::ops::RangeInclusive;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use crate::failure::{Context as _, Failure, Outcome};
 
-/// The major version that the extension is built for.
+/// The major versions that the extension is built for. The features of `pg_tpro` name them, too.
+pub const MAJORS: RangeInclusive<u32> = 13..=18;
+/// The one that is taken where several are installed; `make/setup.sh` prefers it as well.
 pub const MAJOR: u32 = 15;
-/// The distribution's own.
+/// Its program as Debian installs it.
 pub const DEFAULT: &str = "/usr/lib/postgresql/15/bin/pg_config";
 
 /// A pg_config that fits.
@@ -18,23 +21,26 @@ pub struct PgConfig {
     pub path: PathBuf,
     /// The version as it says itself, such as `PostgreSQL 15.8`.
     pub version: String,
+    /// The first number of it.
+    pub major: u32,
 }
 
 impl PgConfig {
-    /// This program. Fails if it is not one of our version.
+    /// This program. Fails if it is not one of our versions.
     pub fn checked(path: PathBuf) -> Outcome<Self> {
         let shown = path.display();
         if !is_program(&path) {
             return Err(Failure::new(format!("PG_CONFIG={shown} is no program")).remedy(format!(
-                "run make setup, or set PG_CONFIG to the pg_config of a PostgreSQL {MAJOR}"
+                "run make setup, or set PG_CONFIG to the pg_config of a PostgreSQL {}",
+                words()
             )));
         }
         let version = ask(&path, "--version")?;
-        if !is_of_our_major(&version) {
+        let Some(major) = our_major(&version) else {
             return Err(Failure::new(format!("PG_CONFIG={shown} is of {version}"))
-                .remedy(format!("the extension is built for PostgreSQL {MAJOR}")));
-        }
-        Ok(Self { path, version })
+                .remedy(format!("the extension is built for PostgreSQL {}", words())));
+        };
+        Ok(Self { path, version, major })
     }
 
     /// One of its answers, such as the folder of `--bindir`.
@@ -43,16 +49,26 @@ impl PgConfig {
     }
 }
 
-/// The program to be taken when nobody names one: the distribution's, else one of our version in
-/// these folders, as `PATH` lists them. It may not be there.
+/// The program to be taken when nobody names one: that of the distribution's server, of the
+/// preferred version or else of the newest. Without a server it is one of our versions in these
+/// folders, as `PATH` lists them. It may not be there.
 pub fn usual(folders: &str) -> PathBuf {
-    if is_program(Path::new(DEFAULT)) {
-        return PathBuf::from(DEFAULT);
+    if let Some(there) = of_debian(Path::new("/usr/lib/postgresql")) {
+        return there;
     }
     let found =
         folders.split(':').map(|folder| Path::new(folder).join("pg_config")).find(|path| is_program(path));
-    let fits = |path: &PathBuf| ask(path, "--version").is_ok_and(|version| is_of_our_major(&version));
+    let fits = |path: &PathBuf| ask(path, "--version").is_ok_and(|version| our_major(&version).is_some());
     found.filter(fits).unwrap_or_else(|| PathBuf::from(DEFAULT))
+}
+
+/// The program beside a server, of those that Debian puts into this folder. The package of the
+/// client has one, too, and may be there alone.
+fn of_debian(all: &Path) -> Option<PathBuf> {
+    let programs = |major: u32| all.join(major.to_string()).join("bin");
+    let majors = [MAJOR].into_iter().chain(MAJORS.rev());
+    let with_server = majors.map(programs).find(|programs| is_program(&programs.join("postgres")))?;
+    Some(with_server.join("pg_config")).filter(|path| is_program(path))
 }
 
 /// True if this file can be run.
@@ -67,22 +83,54 @@ pub fn ask(path: &Path, option: &str) -> Outcome<String> {
     Ok(String::from_utf8_lossy(&answer.stdout).trim_end().to_owned())
 }
 
-fn is_of_our_major(version: &str) -> bool {
-    let rest = version.strip_prefix("PostgreSQL ").and_then(|rest| rest.strip_prefix(&MAJOR.to_string()));
-    rest.is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', ' ']))
+/// The major version of `PostgreSQL 15.8 (Debian ...)` or `PostgreSQL 18beta1`, if it is ours.
+fn our_major(version: &str) -> Option<u32> {
+    let rest = version.strip_prefix("PostgreSQL ")?;
+    let digits = rest.len() - rest.trim_start_matches(|letter: char| letter.is_ascii_digit()).len();
+    rest[..digits].parse().ok().filter(|major| MAJORS.contains(major))
+}
+
+/// The versions in a sentence.
+fn words() -> String {
+    format!("{} to {}", MAJORS.start(), MAJORS.end())
 }
 
 #[cfg(test)]
 mod tests {
+    use std::{env, fs};
+
     use super::*;
 
     #[test]
-    fn only_our_major_version_fits() {
-        for version in ["PostgreSQL 15", "PostgreSQL 15.8", "PostgreSQL 15.8 (Debian 15.8-0+deb12u1)"] {
-            assert!(is_of_our_major(version), "{version}");
+    fn the_server_that_is_there_is_taken_and_not_a_client_alone() {
+        let all = env::temp_dir().join(format!("tpro-pg-config-{}", std::process::id()));
+        let put = |place: &str| {
+            let path = all.join(place);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(&path, "").unwrap();
+            fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
+        };
+        assert_eq!(of_debian(&all), None);
+        put("18/bin/pg_config");
+        assert_eq!(of_debian(&all), None);
+        for (major, taken) in [("16", "16"), ("17", "17"), ("12", "17"), ("15", "15"), ("18", "15")] {
+            put(&format!("{major}/bin/postgres"));
+            put(&format!("{major}/bin/pg_config"));
+            assert_eq!(of_debian(&all), Some(all.join(taken).join("bin/pg_config")), "with {major}");
         }
-        for version in ["PostgreSQL 16.1", "PostgreSQL 150", "PostgreSQL 1.5", ""] {
-            assert!(!is_of_our_major(version), "{version}");
+        fs::remove_dir_all(&all).unwrap();
+    }
+
+    #[test]
+    fn only_our_major_versions_fit() {
+        for version in ["PostgreSQL 15", "PostgreSQL 15.8", "PostgreSQL 15.8 (Debian 15.8-0+deb12u1)"] {
+            assert_eq!(our_major(version), Some(15), "{version}");
+        }
+        for version in ["PostgreSQL 18beta1", "PostgreSQL 18.1"] {
+            assert_eq!(our_major(version), Some(18), "{version}");
+        }
+        for version in ["PostgreSQL 12.22", "PostgreSQL 150", "PostgreSQL 1.5", "PostgreSQL ", "15.8", ""] {
+            assert_eq!(our_major(version), None, "{version}");
         }
     }
 }
