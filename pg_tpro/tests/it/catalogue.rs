@@ -150,7 +150,8 @@ async fn the_public_may_call_only_what_judges_and_makes_values_and_read_only_wha
     );
     let open = "SELECT c.oid::regclass::text FROM pg_class c
                  WHERE c.relnamespace IN ('tpro'::regnamespace, 'main_service'::regnamespace) AND c.relkind IN ('r', 'p', 'v')
-                   AND has_table_privilege('public', c.oid, 'SELECT, INSERT, UPDATE, DELETE, TRUNCATE, REFERENCES, TRIGGER')";
+                   AND has_table_privilege('public', c.oid, 'SELECT, INSERT, UPDATE, DELETE, TRUNCATE, REFERENCES, TRIGGER')
+                 ORDER BY c.relname";
     // A part of pg_locks, which the public may read; and what services say on NATS, too.
     assert_eq!(names(&admin, open).await?, ["tpro.locks", "tpro.methods"]);
     Ok(())

@@ -2,7 +2,8 @@
 --
 -- $1 the service; its name is SERVICE in what comes out. Partitions of a day are one and the same, since two databases may
 -- have been made on two days. Numbers of columns are their places, so that a column that an upgrade has added must be last in
--- the template too: an INSERT without a list of columns means the same in both.
+-- the template too: an INSERT without a list of columns means the same in both. Columns of the catalogue that not all versions
+-- of PostgreSQL have are read by their names.
 WITH ours AS (
   SELECT n.oid, n.nspname FROM pg_namespace n WHERE n.nspname IN ('tpro', $1 || '_service')
 ), functions AS (
@@ -79,13 +80,14 @@ WITH ours AS (
       || ', comment ' || coalesce(obj_description(r.oid, 'pg_class'), '-')
     FROM relations r
   UNION ALL
-  SELECT r.what || ' inherits ' || i.inhparent::regclass || CASE WHEN i.inhdetachpending THEN ', detach pending' ELSE '' END
+  SELECT r.what || ' inherits ' || i.inhparent::regclass || CASE WHEN (to_jsonb(i)->>'inhdetachpending')::bool THEN ', detach pending' ELSE '' END
     FROM relations r JOIN pg_inherits i ON i.inhrelid = r.oid
   UNION ALL
   SELECT r.what || ', column ' || count(*) OVER (PARTITION BY r.oid ORDER BY a.attnum) || ' ' || a.attname || ' '
       || format_type(a.atttypid, a.atttypmod) || CASE WHEN a.attnotnull THEN ' not null' ELSE '' END
       || ', default ' || coalesce(pg_get_expr(d.adbin, d.adrelid), '-') || ', generated ' || a.attgenerated::text || a.attidentity::text
-      || ', stored ' || a.attstorage::text || a.attcompression::text || ', statistics ' || a.attstattarget
+      || ', stored ' || a.attstorage::text || coalesce(to_jsonb(a)->>'attcompression', '')
+      || ', statistics ' || coalesce(a.attstattarget, -1)
       || ', collation ' || CASE a.attcollation WHEN 0 THEN '-' ELSE a.attcollation::regcollation::text END
       || ', comment ' || coalesce(col_description(r.oid, a.attnum), '-')
     FROM relations r JOIN pg_attribute a ON a.attrelid = r.oid AND a.attnum > 0 AND NOT a.attisdropped

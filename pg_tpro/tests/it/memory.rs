@@ -9,10 +9,17 @@ use crate::service::database;
 
 const ROUNDS: i64 = 100_000;
 
-/// The bytes of the backend's memory contexts, and its resident memory in bytes.
+/// The bytes of the backend's memory contexts, and its resident memory in bytes. PostgreSQL shows
+/// the contexts from 14 on; before that they count as none.
 async fn memory(session: &Client, pid: i32) -> Outcome<(i64, i64)> {
-    let contexts = "SELECT sum(total_bytes)::bigint FROM pg_backend_memory_contexts";
-    let contexts = session.query_one(contexts, &[]).await?.try_get(0)?;
+    let shows = "SELECT to_regclass('pg_backend_memory_contexts') IS NOT NULL";
+    let contexts = match session.query_one(shows, &[]).await?.try_get(0)? {
+        true => {
+            let sum = "SELECT sum(total_bytes)::bigint FROM pg_backend_memory_contexts";
+            session.query_one(sum, &[]).await?.try_get(0)?
+        }
+        false => 0,
+    };
     let status = fs::read_to_string(format!("/proc/{pid}/status"))?;
     // Without what it shares with others: the buffers that it touches for the first time.
     let line = status.lines().find_map(|line| line.strip_prefix("RssAnon:")).context("no RssAnon")?;

@@ -465,7 +465,10 @@ async fn sessions_that_have_loaded_the_library_of_before_work_on() -> Outcome {
     refused_with(&admin, "53400", "SELECT tpro.publish('a', 'b', 'c')").await?;
     admin.batch_execute("SET tpro.journaling = on; SELECT tpro.publish('a', 'b', 'c')").await?;
     // A parallel worker loads both as well.
-    admin.batch_execute("SET force_parallel_mode = on").await?;
+    // It has the second name from PostgreSQL 16 on.
+    let forced = "SELECT set_config(name, 'on', false) FROM pg_settings
+                   WHERE name IN ('force_parallel_mode', 'debug_parallel_query')";
+    admin.batch_execute(forced).await?;
     let checked = "SELECT count(*) FROM main_service.mq_publish WHERE tpro.check_entity(entity) AND tpro.space() = 'elsewhere'";
     let plan = lines(&admin, &format!("EXPLAIN {checked}")).await?;
     assert!(plan.iter().any(|line| line.contains("Gather")), "{plan:?}");
