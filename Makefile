@@ -14,7 +14,7 @@ $(foreach name,$(.VARIABLES),$(if $(filter command,$(origin $(name))),$(eval ove
 # bash counts in SECONDS itself.
 export LOAD_SECONDS := $(value SECONDS)
 
-.PHONY: help all setup up down status demo images test faults check crates bench chaos soak simulate psql env clean install-extension \
+.PHONY: help all setup up down status demo images test test-postgres faults check crates bench chaos soak simulate psql env clean install-extension \
 	up-db up-nats up-jaeger stop-db stop-nats stop-jaeger up-bridge stop-bridge FORCE
 
 logs-% up-% roll-% dev-% stop-% down-% down-all-% maintain-% create-% create-env-% create-sql-%: export STEM = $*
@@ -94,6 +94,8 @@ test: ## all tests, on real servers of their own
 	@make/setup.sh first test
 faults: ## the slow tests: faults, takeovers, their times in figures (FILTER=words)
 	@make/setup.sh first faults
+test-postgres: ## the extension's tests on another PostgreSQL, in a container of the Debian that has it (PG=13, 15, 17 or 18, FILTER=words)
+	@make/setup.sh run test-postgres
 check: ## fmt, clippy, doc, deny, shellcheck, pgspot
 	@make/setup.sh first check
 crates: ## the crates, which needs which, and the circles among their modules

@@ -1,12 +1,15 @@
 #!/usr/bin/env bash
-# Makes debian:bookworm-slim by debootstrap, where no image can be pulled. As root, with an engine.
-#   base-image.sh [TAG]   does nothing where the engine has the image already
+# Makes debian:bookworm-slim, or that of another release, by debootstrap, where no image can be
+# pulled. As root, with an engine.
+#   base-image.sh [TAG]   debian:trixie-slim; does nothing where the engine has the image already
 set -euo pipefail
 TAG=${1:-debian:bookworm-slim}
 if docker image inspect "$TAG" >/dev/null 2>&1; then
   echo "$TAG is there already"
   exit 0
 fi
+release=${TAG#debian:}
+release=${release%-slim}
 command -v debootstrap >/dev/null || {
   echo "error: debootstrap is missing: apt-get install debootstrap" >&2
   exit 1
@@ -14,7 +17,10 @@ command -v debootstrap >/dev/null || {
 root=$(mktemp -d)
 # debootstrap leaves its mounts when it is ended.
 trap 'umount "$root/system/proc" "$root/system/sys" 2>/dev/null || true; rm -rf --one-file-system -- "$root"' EXIT
-debootstrap --variant=minbase bookworm "$root/system" >"$root/debootstrap.log" 2>&1 || {
+# A release that is younger than debootstrap is made by the script for unstable, as all young ones are.
+script=/usr/share/debootstrap/scripts/$release
+[ -e "$script" ] || script=/usr/share/debootstrap/scripts/sid
+debootstrap --variant=minbase "$release" "$root/system" http://deb.debian.org/debian "$script" >"$root/debootstrap.log" 2>&1 || {
   tail -n 15 "$root/debootstrap.log" >&2
   exit 1
 }

@@ -27,7 +27,7 @@ const HOSTILE: [&str; 8] = [
 ];
 
 /// The settings of the Makefile and of its scripts.
-const SETTINGS: [&str; 31] = [
+const SETTINGS: [&str; 32] = [
     "AS",
     "BASE_IMAGE",
     "BINARIES",
@@ -46,6 +46,7 @@ const SETTINGS: [&str; 31] = [
     "NATS_MONITOR_PORT",
     "NATS_PORT",
     "OTLP_PORT",
+    "PG",
     "PG_CONFIG",
     "PG_PORT",
     "PROJECT_NAME",
@@ -259,6 +260,7 @@ fn a_hostile_value_is_refused_by_the_script_that_reads_it_and_runs_nothing() -> 
             ("soak", "SECONDS"),
             ("soak", "SEED"),
             ("faults", "FILTER"),
+            ("test-postgres", "PG"),
             ("psql", "AS"),
             ("stop-co", "COPY_NUMBER"),
             ("down-all-co", "FORCE"),

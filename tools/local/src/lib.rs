@@ -62,6 +62,7 @@ pub mod state;
 pub mod status;
 pub mod test;
 pub mod test_log;
+pub mod test_postgres;
 pub mod test_run;
 pub mod up;
 

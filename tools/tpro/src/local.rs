@@ -9,6 +9,7 @@ use tpro_local::service_settings::{self, Told};
 use tpro_local::{
     all, bridge, checks, clean, cluster, console, crates, demo, dev, docker, down_all, environment,
     extension, faults, install_extension, jaeger, load, nats, new_service, schema, service, status, test,
+    test_postgres,
 };
 
 use crate::plain::plain;
@@ -71,6 +72,8 @@ pub enum Local {
     Test,
     /// Run the slow tests, with their figures (FILTER)
     Faults,
+    /// Run the tests of the extension on another PostgreSQL, in a container (PG, FILTER)
+    TestPostgres,
     /// Run fmt, clippy, doc, deny, shellcheck and pgspot
     Check,
     /// Build all images for RUNTIME=docker
@@ -200,6 +203,7 @@ fn natively(checkout: &mut Checkout, task: &Local) -> Outcome {
         Local::Clean => clean::run(checkout),
         Local::Test => test::all(checkout),
         Local::Faults => faults::run(checkout),
+        Local::TestPostgres => test_postgres::run(checkout),
         Local::Check => checks::run(checkout),
         Local::Images => fail("images are for containers: make images RUNTIME=docker"),
         Local::Crates => crates::print(checkout),
