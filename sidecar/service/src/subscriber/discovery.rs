@@ -3,9 +3,9 @@
 //! The protocol is the Service API of NATS:
 //! <https://github.com/nats-io/nats-architecture-and-design/blob/main/adr/ADR-32.md>. Each copy is
 //! an instance. Each method of the service is an endpoint. What is told here is in no body and in
-//! no error: names, numbers and times.
+//! no error: names, numbers, times, and what somebody has written about a method.
 
-use std::{collections::HashMap, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use futures_util::{StreamExt as _, stream::select_all};
 use serde_json::{Map, Value, json};
@@ -138,7 +138,7 @@ impl Discovery {
         in_sql.sort_unstable_by_key(|(method, ..)| *method);
         let described = match told {
             Told::Kind | Told::Schemas if !in_sql.is_empty() => methods_in_sql.described(deadline).await,
-            _ => HashMap::new(),
+            _ => Arc::default(),
         };
         let of_program = service.methods().into_iter();
         let of_program =

@@ -31,6 +31,8 @@ use crate::{
 
 /// The longest time for which a copy goes by what it has read.
 const FRESH: Duration = Duration::from_secs(1);
+/// The most letters of a description that are told.
+const MAX_TEXT: usize = 500;
 /// The end of each name in the table: the types of a handler's arguments.
 const ARGUMENTS: &str = "(jsonb,tpro.request_row)";
 
@@ -38,8 +40,9 @@ const ARGUMENTS: &str = "(jsonb,tpro.request_row)";
 pub(super) struct SqlMethods {
     app: Arc<Host>,
     statement: String,
-    /// Reads what is known of them beside.
+    /// Reads their descriptions.
     descriptions: String,
+    described: tokio::sync::Mutex<Descriptions>,
     known: Mutex<Known>,
     /// Held while the table is read: one look serves all messages that wait for it.
     looking: tokio::sync::Mutex<()>,
@@ -51,6 +54,13 @@ struct Known {
     /// The begin of that look.
     at: Option<Instant>,
     methods: Arc<HashMap<String, Arc<SqlMethod>>>,
+}
+
+/// The descriptions of the methods, as they were read last.
+#[derive(Default)]
+struct Descriptions {
+    at: Option<Instant>,
+    by_method: Arc<HashMap<String, Description>>,
 }
 
 /// A method that a function in SQL answers.
@@ -80,12 +90,19 @@ impl SqlMethods {
         );
         let descriptions = format!(
             "SELECT h.entity || '.' || h.method_name,
-                    coalesce(h.description, obj_description(to_regprocedure(h.handler), 'pg_proc')),
+                    left(coalesce(h.description, obj_description(to_regprocedure(h.handler), 'pg_proc')), {MAX_TEXT}),
                     h.body_schema::text, h.result_schema::text
                FROM {}.mq_handler h",
             app.source.service.schema()
         );
-        Self { app, statement, descriptions, known: Mutex::default(), looking: tokio::sync::Mutex::default() }
+        Self {
+            app,
+            statement,
+            descriptions,
+            described: tokio::sync::Mutex::default(),
+            known: Mutex::default(),
+            looking: tokio::sync::Mutex::default(),
+        }
     }
 
     /// The method of this name, for a message that has come before now.
@@ -117,29 +134,38 @@ impl SqlMethods {
         self.last().methods
     }
 
-    /// The descriptions of the methods, by their names. Those that cannot be read in time are not
-    /// there, and a schema of an earlier release has none.
-    pub(super) async fn described(&self, deadline: Instant) -> HashMap<String, Description> {
-        let described = async {
-            let row = |row: &tokio_postgres::Row| {
-                let schemas: [Option<&str>; 2] = [row.try_get(2)?, row.try_get(3)?];
-                // A schema that is nested too deep to be read is not told.
-                let [body, result] = schemas
-                    .map(|text| text.and_then(|text| serde_json::from_str(text).ok()).unwrap_or_default());
-                let description =
-                    Description { text: row.try_get(1)?, schemas: Some(Schemas::known(body, result)) };
-                Ok::<_, QueryError>((row.try_get(0)?, description))
-            };
-            self.statements().await?.query_text(&self.descriptions, &[]).await?.iter().map(row).collect()
-        };
-        match timeout_at(deadline, described).await {
-            Ok(Ok(described)) => described,
-            Ok(Err(error)) => {
-                tracing::debug!("the descriptions of handlers in SQL cannot be read: {}", describe(&error));
-                HashMap::new()
+    /// The descriptions of the methods by their names, read a second ago at most. If they cannot be
+    /// read in time, they are as they were read last. A schema of an earlier release has none.
+    pub(super) async fn described(&self, deadline: Instant) -> Arc<HashMap<String, Description>> {
+        let mut described = self.described.lock().await;
+        let now = Instant::now();
+        if described.at.is_none_or(|at| at + FRESH <= now) {
+            match timeout_at(deadline, self.descriptions()).await {
+                Ok(Ok(by_method)) => {
+                    *described = Descriptions { at: Some(now), by_method: Arc::new(by_method) };
+                }
+                Ok(Err(error)) => {
+                    tracing::debug!(
+                        "the descriptions of handlers in SQL cannot be read: {}",
+                        describe(&error)
+                    );
+                }
+                Err(_) => {}
             }
-            Err(_) => HashMap::new(),
         }
+        described.by_method.clone()
+    }
+
+    async fn descriptions(&self) -> Result<HashMap<String, Description>, QueryError> {
+        let row = |row: &tokio_postgres::Row| {
+            let schemas: [Option<&str>; 2] = [row.try_get(2)?, row.try_get(3)?];
+            // A schema that is nested too deep to be read is not told.
+            let [body, result] =
+                schemas.map(|text| text.and_then(|text| serde_json::from_str(text).ok()).unwrap_or_default());
+            let schemas = Some(Schemas::known(body, result));
+            Ok((row.try_get(0)?, Description { text: row.try_get(1)?, schemas }))
+        };
+        self.statements().await?.query_text(&self.descriptions, &[]).await?.iter().map(row).collect()
     }
 
     fn last(&self) -> Known {
