@@ -54,7 +54,7 @@ impl Installation {
             make(&pg_config, library, &root.join("unfinished"), &tree.0).context("making an installation")?;
         }
         let programs = tree.within(&distribution);
-        let template = root.join("data-template");
+        let template = root.join(format!("data-template-{}", pg_config.major));
         if !template.exists() {
             make_template(&programs, &root, &template)?;
         }
@@ -182,8 +182,11 @@ fn make_template(programs: &Path, root: &Path, template: &Path) -> Outcome {
     let unfinished = root.join("unfinished-data");
     remove(&unfinished)?;
     let password = root.join("password");
-    secret::replace(&password, &secret::fresh()?)?;
-    Account::of_postgres()?.own(&password)?;
+    // The templates of all versions have the same.
+    if !password.exists() {
+        secret::replace(&password, &secret::fresh()?)?;
+        Account::of_postgres()?.own(&password)?;
+    }
     initialise(programs, &password, &unfinished)?;
     fs::rename(&unfinished, template).context("putting the data template into its place")
 }
