@@ -11,7 +11,7 @@ use crate::extension_files;
 use crate::failure::{Failure, Outcome};
 use crate::place::Place;
 use crate::say::since;
-use crate::{cargo, cluster, pg_config, psql};
+use crate::{cargo, cluster, installation, pg_config, psql};
 
 /// Builds the extension and brings the local database to it.
 pub fn up(checkout: &Checkout) -> Outcome {
@@ -21,6 +21,7 @@ pub fn up(checkout: &Checkout) -> Outcome {
     let _lock = checkout.lock("postgres")?;
     let place = Place::of(checkout)?;
     let pg_config = pg_config::checked(checkout)?;
+    installation::fits(&place, &pg_config)?;
     let files = Files {
         library: cargo::profile(checkout).join("libpg_tpro.so"),
         libraries: place.tree.within(&pg_config.ask("--pkglibdir")?),

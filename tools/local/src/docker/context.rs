@@ -11,10 +11,14 @@ use tpro_servers::files::remove;
 use crate::cargo;
 use crate::checkout::Checkout;
 use crate::failure::{Context as _, Failure, Outcome, fail};
+use crate::pg_config::{self, PgConfig};
 use crate::settings::shortened;
 
 /// The certificates that a service trusts, of this machine.
 const CERTIFICATES: &str = "/etc/ssl/certs/ca-certificates.crt";
+
+/// The major version of PostgreSQL in the images.
+const IN_IMAGES: u32 = 15;
 
 /// True if the images get programs that cargo has built here, and compile none.
 pub fn is_given(checkout: &Checkout) -> Outcome<bool> {
@@ -62,6 +66,13 @@ pub fn make(checkout: &Checkout, target: &str, service: &str) -> Outcome<PathBuf
 }
 
 fn put_extension(checkout: &Checkout, given: &Path) -> Outcome {
+    let PgConfig { version, major, .. } = pg_config::checked(checkout)?;
+    if major != IN_IMAGES {
+        return Err(Failure::new(format!(
+            "the extension is built for {version}, and images have {IN_IMAGES}"
+        ))
+        .remedy(format!("set PG_CONFIG to a PostgreSQL {IN_IMAGES}, or leave BINARIES=given out")));
+    }
     let files = Files {
         library: cargo::profile(checkout).join("libpg_tpro.so"),
         libraries: given.join("extension/usr/lib/postgresql/15/lib"),
