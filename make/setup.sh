@@ -200,31 +200,32 @@ in_containers() {
   [ "$runtime" = docker ] && [ "$binaries" != given ]
 }
 
-# installed_major: the first of the versions that is installed, or the preferred one.
-installed_major() {
-  local major
-  for major in "${PG_MAJORS[@]}"; do
-    if [ -x "/usr/lib/postgresql/$major/bin/postgres" ]; then
-      echo "$major"
-      return
-    fi
-  done
-  echo "${PG_MAJORS[0]}"
-}
+# has_server MAJOR, has_headers MAJOR: these are installed. is_offered PACKAGE: apt can install it.
+has_server() { [ -x "/usr/lib/postgresql/$1/bin/postgres" ]; }
+has_headers() { [ -f "/usr/include/postgresql/$1/server/postgres.h" ]; }
+is_offered() { [[ "$(apt-cache policy "$1" 2>/dev/null)" == *' Candidate: '[0-9]* ]]; }
+lacks_headers() { has_server "$1" && is_offered "postgresql-server-dev-$1"; }
+is_whole() { has_server "$1" && has_headers "$1"; }
+is_to_be_had() { is_offered "postgresql-$1" && is_offered "postgresql-server-dev-$1"; }
 
-# offered_major: the first of the versions that apt has; nothing if it has none.
-offered_major() {
-  local major
-  for major in "${PG_MAJORS[@]}"; do
-    if apt-cache show "postgresql-$major" >/dev/null 2>&1; then
-      echo "$major"
-      return
-    fi
+# choose_major: the version to be used: one that is installed, else one whose headers apt has, else
+# one that apt has. The preferred one stays where nothing is known.
+choose_major() {
+  local way major
+  for way in is_whole lacks_headers is_to_be_had; do
+    for major in "${PG_MAJORS[@]}"; do
+      if "$way" "$major"; then
+        PG_MAJOR=$major
+        return
+      fi
+    done
   done
+  PG_MAJOR=${PG_MAJORS[0]}
 }
 
 find_missing() {
   local headers='' version major
+  PACKAGES=() REASONS=()
   if [ "$1" != tests ] && in_containers; then
     find_missing_for_rust
     return
@@ -238,10 +239,11 @@ find_missing() {
     [ -f "$("$PG_CONFIG" --includedir-server)/postgres.h" ] ||
       die "PG_CONFIG=$PG_CONFIG has no headers in $("$PG_CONFIG" --includedir-server): install the development files of that PostgreSQL"
     headers=own
+  else
+    choose_major
   fi
-  PG_MAJOR=$(installed_major)
-  [ -n "$headers" ] || [ -x "/usr/lib/postgresql/$PG_MAJOR/bin/postgres" ] || need "postgresql-$PG_MAJOR" "the database"
-  [ -n "$headers" ] || [ -f "/usr/include/postgresql/$PG_MAJOR/server/postgres.h" ] || need "postgresql-server-dev-$PG_MAJOR" "the extension's headers"
+  [ -n "$headers" ] || has_server "$PG_MAJOR" || need "postgresql-$PG_MAJOR" "the database"
+  [ -n "$headers" ] || has_headers "$PG_MAJOR" || need "postgresql-server-dev-$PG_MAJOR" "the extension's headers"
   command -v nats-server >/dev/null || need nats-server "messaging"
   command -v protoc >/dev/null || need protobuf-compiler "the trace viewer's build"
   compgen -G '/usr/lib/llvm-*/lib/libclang*.so*' >/dev/null || [ -n "${LIBCLANG_PATH:-}" ] || need libclang-dev "the extension's bindings"
@@ -302,8 +304,9 @@ as_root() {
   if [ "$(id -u)" = 0 ]; then "$@"; else sudo -- "$@"; fi
 }
 
+# install_packages tests|services: all that is missing.
 install_packages() {
-  local all=${PACKAGES[*]}
+  local all=${PACKAGES[*]} before=$PG_MAJOR
   case " $(sed -nE 's/^(ID|ID_LIKE)=//p' /etc/os-release 2>/dev/null | tr -d \" | xargs) " in
     *' debian '* | *' ubuntu '*) ;;
     *) die "this is neither Debian nor Ubuntu: install PostgreSQL 13 to 18 with its server headers (and set PG_CONFIG), nats-server, protoc, libclang, a C compiler and Rust $RUST_NEEDED by yourself; missing here: $(printf '%s; ' "${REASONS[@]}" | sed 's/; $//')" ;;
@@ -319,16 +322,13 @@ install_packages() {
   trap give_up EXIT
   trap 'exit 130' INT TERM HUP
   logged logs/setup.log "apt-get update" as_root apt-get update
+  # Only now it is known what apt has.
+  find_missing "$1"
+  all=${PACKAGES[*]}
+  [ "$PG_MAJOR" = "$before" ] || say "      this system has PostgreSQL $PG_MAJOR and not $before"
   if [[ " $all " == *" postgresql-$PG_MAJOR "* ]]; then
-    local major
-    major=$(offered_major)
-    [ -n "$major" ] ||
+    is_offered "postgresql-$PG_MAJOR" ||
       die "this system has no package postgresql-$PG_MAJOR: add PostgreSQL's own packages (apt install postgresql-common, then /usr/share/postgresql-common/pgdg/apt.postgresql.org.sh), or set PG_CONFIG to a PostgreSQL 13 to 18"
-    if [ "$major" != "$PG_MAJOR" ]; then
-      say "      this system has PostgreSQL $major and not $PG_MAJOR"
-      PACKAGES=("${PACKAGES[@]/%-$PG_MAJOR/-$major}")
-      PG_MAJOR=$major
-    fi
   fi
   hold_services
   logged logs/setup.log "apt-get install" as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends "${PACKAGES[@]}"
@@ -376,7 +376,7 @@ install_all() (
     flock "$waits"
   fi
   find_missing "$1"
-  if ((${#PACKAGES[@]} > 0)); then install_packages; fi
+  if ((${#PACKAGES[@]} > 0)); then install_packages "$1"; fi
   install_rust "$(cargo --version 2>/dev/null | sed -nE 's/^cargo ([0-9.]+).*/\1, too old/p')"
 )
 

@@ -53,7 +53,7 @@ impl PgConfig {
 /// preferred version or else of the newest. Without a server it is one of our versions in these
 /// folders, as `PATH` lists them. It may not be there.
 pub fn usual(folders: &str) -> PathBuf {
-    if let Some(there) = of_debian(Path::new("/usr/lib/postgresql")) {
+    if let Some(there) = of_debian(Path::new("/usr")) {
         return there;
     }
     let found =
@@ -62,13 +62,17 @@ pub fn usual(folders: &str) -> PathBuf {
     found.filter(fits).unwrap_or_else(|| PathBuf::from(DEFAULT))
 }
 
-/// The program beside a server, of those that Debian puts into this folder. The package of the
-/// client has one, too, and may be there alone.
-fn of_debian(all: &Path) -> Option<PathBuf> {
-    let programs = |major: u32| all.join(major.to_string()).join("bin");
-    let majors = [MAJOR].into_iter().chain(MAJORS.rev());
-    let with_server = majors.map(programs).find(|programs| is_program(&programs.join("postgres")))?;
-    Some(with_server.join("pg_config")).filter(|path| is_program(path))
+/// The program beside a server, as Debian has it under `/usr`; a server with its headers comes
+/// first. The package of the client has the program, too, and may be there alone.
+fn of_debian(root: &Path) -> Option<PathBuf> {
+    let program = |major: u32| root.join(format!("lib/postgresql/{major}/bin/pg_config"));
+    let has_server = |major: &u32| {
+        let path = program(*major);
+        is_program(&path) && is_program(&path.with_file_name("postgres"))
+    };
+    let headers = |major: &u32| root.join(format!("include/postgresql/{major}/server/postgres.h"));
+    let majors = || [MAJOR].into_iter().chain(MAJORS.rev()).filter(has_server);
+    majors().find(|major| headers(major).exists()).or_else(|| majors().next()).map(program)
 }
 
 /// True if this file can be run.
@@ -111,12 +115,18 @@ mod tests {
             fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
         };
         assert_eq!(of_debian(&all), None);
-        put("18/bin/pg_config");
+        put("lib/postgresql/18/bin/pg_config");
         assert_eq!(of_debian(&all), None);
-        for (major, taken) in [("16", "16"), ("17", "17"), ("12", "17"), ("15", "15"), ("18", "15")] {
-            put(&format!("{major}/bin/postgres"));
-            put(&format!("{major}/bin/pg_config"));
-            assert_eq!(of_debian(&all), Some(all.join(taken).join("bin/pg_config")), "with {major}");
+        let program = |major: u32| Some(all.join(format!("lib/postgresql/{major}/bin/pg_config")));
+        for (major, taken) in [(16, 16), (17, 17), (12, 17), (15, 15), (18, 15)] {
+            put(&format!("lib/postgresql/{major}/bin/postgres"));
+            put(&format!("lib/postgresql/{major}/bin/pg_config"));
+            assert_eq!(of_debian(&all), program(taken), "with {major}");
+        }
+        // One that can be built for comes first.
+        for (major, taken) in [(12, 15), (16, 16), (17, 17), (15, 15)] {
+            put(&format!("include/postgresql/{major}/server/postgres.h"));
+            assert_eq!(of_debian(&all), program(taken), "with headers of {major}");
         }
         fs::remove_dir_all(&all).unwrap();
     }
