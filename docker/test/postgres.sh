@@ -16,6 +16,9 @@ case ${PG:=17} in
   18) release=forky ;;
   *) die "PG=$PG: no release of Debian has that PostgreSQL; say 13, 15, 17 or 18" ;;
 esac
+# Where rustup puts it.
+PATH=$PATH:${CARGO_HOME:-$HOME/.cargo}/bin
+rust=$(rustc --print sysroot) || die "there is no rustc: make setup"
 docker version >/dev/null 2>&1 ||
   die "no engine answers. docker/test/engine.sh make test-postgres PG=$PG  starts one as root and ends it"
 base=debian:$release-slim
@@ -40,9 +43,9 @@ RUN mkdir -p /etc/postgresql-common/createcluster.d && \\
 END
 docker build --tag "$image" "$root"
 # They are made by the user who runs this, and not by the engine as root.
-mkdir -p "target-pg-$PG" logs
+mkdir -p "target-pg-$PG" target
 cargo=${CARGO_HOME:-$HOME/.cargo}
-mkdir -p "$cargo/registry"
+cargo fetch --locked
 configuration=()
 for file in config config.toml; do
   [ ! -f "$cargo/$file" ] || configuration+=(--volume "$cargo/$file:/cargo/$file:ro")
@@ -55,8 +58,8 @@ words=()
   --skip what_is_detached --skip prefix_of_the_settings)
 docker run --rm --init --network host \
   --volume "$PWD:/source" --volume "$PWD/target-pg-$PG:/source/target" \
-  --volume "$(rustc --print sysroot):/rust:ro" --volume "$cargo/registry:/cargo/registry" "${configuration[@]}" \
+  --volume "$rust:/rust:ro" --volume "$cargo/registry:/cargo/registry:ro" "${configuration[@]}" \
   --env CARGO_HOME=/cargo --env PATH=/rust/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin \
   --env PGRX_PG_CONFIG_PATH="/usr/lib/postgresql/$PG/bin/pg_config" --workdir /source "$image" \
-  bash -c 'flags=(--locked --package pg_tpro --no-default-features --features "pg$0")
+  bash -c 'flags=(--locked --offline --package pg_tpro --no-default-features --features "pg$0")
     cargo build "${flags[@]}" && cargo test "${flags[@]}" -- "$@"' "$PG" "${words[@]}"

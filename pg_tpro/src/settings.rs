@@ -55,8 +55,8 @@ static ARE_ELSEWHERE: AtomicBool = AtomicBool::new(false);
 /// True if this setting, which a library of 0.1.0 does not have, is that of another library.
 static BODIES_ARE_ELSEWHERE: AtomicBool = AtomicBool::new(false);
 
-/// Makes the settings known and keeps the prefix for ourselves, so that `SET tpro.sendr = ...` is
-/// an error.
+/// Makes the settings known and keeps the prefix for ourselves, so that from PostgreSQL 15 on
+/// `SET tpro.sendr = ...` is an error.
 pub fn define() {
     let are_there = is_defined(BODY_LIMIT);
     ARE_ELSEWHERE.store(are_there, Ordering::Relaxed);

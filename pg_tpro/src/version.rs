@@ -62,7 +62,7 @@ pub fn may_use_schema(schema: pg_sys::Oid) -> bool {
     answer == pg_sys::AclResult::ACLCHECK_OK
 }
 
-/// Lets nobody set `tpro.NAME` but the settings that are defined.
+/// Has a misspelt `tpro.NAME` refused. PostgreSQL 13 and 14 only warn of one that was set before.
 pub fn reserve_settings() {
     // SAFETY: the name is a static C string, which PostgreSQL copies.
     #[cfg(not(any(feature = "pg13", feature = "pg14")))]
