@@ -72,7 +72,7 @@ pub enum Local {
     Test,
     /// Run the slow tests, with their figures (FILTER)
     Faults,
-    /// Run the tests of the extension on another PostgreSQL, in a container (PG, FILTER)
+    /// Run the tests of the extension on another PostgreSQL (PG, FILTER)
     TestPostgres,
     /// Run fmt, clippy, doc, deny, shellcheck and pgspot
     Check,
