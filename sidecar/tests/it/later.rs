@@ -196,12 +196,17 @@ async fn a_million_rows_for_later_take_little_memory_and_hold_up_nothing_that_is
           FROM generate_series(1, $1::bigint) AS n";
     world.main.execute(fill, &[&MANY]).await?;
     let mut main = world.run("main").await?;
-    for what in ["to one that leads", "right after a takeover"] {
+    // A message that is due while nobody leads waits for the next leader.
+    for (what, ahead, rounds, is_killed) in [
+        ("to one that leads", 400, 20, false),
+        ("due during a takeover", 400, 5, true),
+        ("due right after a takeover", 2_000, 10, true),
+    ] {
         let mut times =
             Times::of(format!("from its send_at to its target, {what}, with a million rows for later"));
-        for round in 0..20 {
-            let id = publish(&world, 400).await?;
-            if what != "to one that leads" && round < 5 {
+        for _ in 0..rounds {
+            let id = publish(&world, ahead).await?;
+            if is_killed {
                 main.kill().await?;
                 main = world.run("main").await?;
             }
