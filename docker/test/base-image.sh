@@ -17,10 +17,11 @@ command -v debootstrap >/dev/null || {
 root=$(mktemp -d)
 # debootstrap leaves its mounts when it is ended.
 trap 'umount "$root/system/proc" "$root/system/sys" 2>/dev/null || true; rm -rf --one-file-system -- "$root"' EXIT
-# A release that is younger than debootstrap is made by the script for unstable, as all young ones are.
+# The mirror is the one that debootstrap takes by itself. A release that is younger than debootstrap
+# is made by the script for unstable.
 script=/usr/share/debootstrap/scripts/$release
 [ -e "$script" ] || script=/usr/share/debootstrap/scripts/sid
-debootstrap --variant=minbase "$release" "$root/system" http://deb.debian.org/debian "$script" >"$root/debootstrap.log" 2>&1 || {
+debootstrap --variant=minbase "$release" "$root/system" '' "$script" >"$root/debootstrap.log" 2>&1 || {
   tail -n 15 "$root/debootstrap.log" >&2
   exit 1
 }

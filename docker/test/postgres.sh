@@ -42,7 +42,7 @@ RUN mkdir -p /etc/postgresql-common/createcluster.d && \\
     postgresql-$PG postgresql-server-dev-$PG protobuf-compiler procps
 END
 docker build --tag "$image" "$root"
-# They are made by the user who runs this, and not by the engine as root.
+# The folders belong to the user who runs this: the engine would make them as root.
 mkdir -p "target-pg-$PG" target
 cargo=${CARGO_HOME:-$HOME/.cargo}
 cargo fetch --locked
