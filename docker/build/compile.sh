@@ -1,7 +1,10 @@
 #!/bin/sh
 # compile.sh dependencies: compiles what others wrote, by the skeleton in /source.
 # compile.sh programs: compiles all of it, and lays programs and extension out in /out.
+# PG: the major version of PostgreSQL. For any but 15 only the extension is compiled: services are in
+# images of Debian 12.
 set -eu
+: "${PG:=15}"
 cd /source
 if [ "${BINARIES:-compiled}" = given ]; then
   [ "$1" = dependencies ] || cp -a given /out
@@ -9,9 +12,15 @@ if [ "${BINARIES:-compiled}" = given ]; then
 fi
 # The Rust of the image: rustup would fetch another.
 rm -f rust-toolchain.toml
+# .cargo/config.toml names that of 15.
+export PGRX_PG_CONFIG_PATH="/usr/lib/postgresql/$PG/bin/pg_config"
 # Linking a program takes minutes: those that are in no image are left out.
 # A ready-made service is in the image of its own only.
 build() {
+  if [ "$PG" != 15 ]; then
+    cargo build --package pg_tpro --locked --profile "$PROFILE" --no-default-features --features "pg$PG"
+    return
+  fi
   set --
   [ "${READY_MADE:-}" = web ] || set -- --exclude web_service
   cargo build --workspace --locked --profile "$PROFILE" --bins --lib \
@@ -29,11 +38,16 @@ build
 built=target/$PROFILE
 [ "$PROFILE" != dev ] || built=target/debug
 mkdir -p /out/bin /out/certificates
-for program in "$built"/*_service "$built"/tpro-viewer "$built"/tpro-demo; do
-  install -s "$program" /out/bin/
-done
+if [ "$PG" = 15 ]; then
+  for program in "$built"/*_service "$built"/tpro-viewer "$built"/tpro-demo; do
+    install -s "$program" /out/bin/
+  done
+else
+  # The older builder makes all targets that stand before the extension, too.
+  touch "/out/bin/${SERVICE:-main}_service" /out/bin/tpro-viewer /out/bin/tpro-demo
+fi
 cp /etc/ssl/certs/ca-certificates.crt /out/certificates/
-library=/out/extension/usr/lib/postgresql/15/lib share=/out/extension/usr/share/postgresql/15/extension
+library=/out/extension/usr/lib/postgresql/$PG/lib share=/out/extension/usr/share/postgresql/$PG/extension
 mkdir -p "$library" "$share"
 version=$(sed -n "s/^default_version = '\(.*\)'$/\1/p" pg_tpro/pg_tpro.control)
 # A database of an earlier release asks for the library by the name of that release; 0.1.0 had no version in it.

@@ -7,7 +7,14 @@ set -euo pipefail
 
 [ "${1:-postgres}" = postgres ] || [ "${1#-}" != "$1" ] || exec "$@"
 [ "${1#-}" = "${1:-}" ] || set -- postgres "$@"
-if [ -s "$PGDATA/PG_VERSION" ]; then exec "$@"; fi
+if [ -s "$PGDATA/PG_VERSION" ]; then
+  made=$(cat -- "$PGDATA/PG_VERSION") mine=$(postgres --version | sed 's/^[^0-9]*\([0-9]*\).*/\1/')
+  [ "$made" = "$mine" ] || {
+    echo "error: the data in $PGDATA are of PostgreSQL $made, and this image has $mine: set PG=$made, or dump them there and restore them here" >&2
+    exit 1
+  }
+  exec "$@"
+fi
 
 user=${POSTGRES_USER:-postgres} database=${POSTGRES_DB:-${POSTGRES_USER:-postgres}}
 password=${POSTGRES_PASSWORD:-}

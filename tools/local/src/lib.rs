@@ -16,6 +16,7 @@ pub mod console;
 pub mod copies;
 pub mod copy;
 pub mod crates;
+pub mod debian;
 pub mod demo;
 pub mod dev;
 pub mod digest;

@@ -18,7 +18,7 @@ const PORTS: [&str; 6] =
     ["PG_PORT", "NATS_PORT", "NATS_MONITOR_PORT", "OTLP_PORT", "JAEGER_PORT", "SERVICE_PORT"];
 
 /// Settings that the `.env` of the checkout may hold: how and where everything runs.
-const OF_CHECKOUT: [&str; 11] = [
+const OF_CHECKOUT: [&str; 12] = [
     "RUNTIME",
     "BASE_IMAGE",
     "BINARIES",
@@ -28,6 +28,7 @@ const OF_CHECKOUT: [&str; 11] = [
     "JAEGER_IMAGE",
     "MODE",
     "NATS_IMAGE",
+    "PG",
     "POSTGRES_IMAGE",
     "PROJECT_NAME",
 ];

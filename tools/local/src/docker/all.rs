@@ -48,13 +48,15 @@ pub fn images(checkout: &mut Checkout) -> Outcome {
     let services = services::wanted(checkout);
     build(checkout, &services)?;
     let names = Names::of(checkout)?;
-    for target in ["extension", "demo"] {
-        image::build(checkout, target, &names.image(target))?;
-    }
+    let extension = image::tag_with_extension(checkout, "extension")?;
+    image::build(checkout, "extension", &extension)?;
+    image::build(checkout, "demo", &names.image("demo"))?;
     for name in services {
         checkout.screen.say(names.service_image(&name, &release::version(checkout, &name)?)?);
     }
-    for part in ["postgres", "extension", "nats", "jaeger", "demo"] {
+    checkout.screen.say(image::tag_with_extension(checkout, "postgres")?);
+    checkout.screen.say(extension);
+    for part in ["nats", "jaeger", "demo"] {
         checkout.screen.say(names.image(part));
     }
     Ok(())

@@ -10,15 +10,13 @@ use tpro_servers::files::remove;
 
 use crate::cargo;
 use crate::checkout::Checkout;
+use crate::debian::Release;
 use crate::failure::{Context as _, Failure, Outcome, fail};
 use crate::pg_config::{self, PgConfig};
 use crate::settings::shortened;
 
 /// The certificates that a service trusts, of this machine.
 const CERTIFICATES: &str = "/etc/ssl/certs/ca-certificates.crt";
-
-/// The major version of PostgreSQL in the images.
-const IN_IMAGES: u32 = 15;
 
 /// True if the images get programs that cargo has built here, and compile none.
 pub fn is_given(checkout: &Checkout) -> Outcome<bool> {
@@ -30,9 +28,10 @@ pub fn is_given(checkout: &Checkout) -> Outcome<bool> {
     }
 }
 
-/// The folder of the context for a target of the Dockerfile, with all that belongs into it. Of
-/// given programs there are only those of the target: the builder copies each several times.
-pub fn make(checkout: &Checkout, target: &str, service: &str) -> Outcome<PathBuf> {
+/// The folder of the context for a target of the Dockerfile, on this Debian, with all that belongs
+/// into it. Of given programs there are only those of the target: the builder copies each several
+/// times.
+pub fn make(checkout: &Checkout, target: &str, service: &str, debian: Release) -> Outcome<PathBuf> {
     if !is_given(checkout)? {
         return Ok(checkout.root.clone());
     }
@@ -56,8 +55,8 @@ pub fn make(checkout: &Checkout, target: &str, service: &str) -> Outcome<PathBuf
     if target == "service" && Path::new(CERTIFICATES).exists() {
         put(checkout, Path::new(CERTIFICATES), &given.join("certificates/ca-certificates.crt"), false)?;
     }
-    if ["postgres", "postgres-official", "extension"].contains(&target) {
-        put_extension(checkout, &given)?;
+    if has_extension(target) {
+        put_extension(checkout, &given, debian.postgres)?;
     }
     let docker = context.join("docker");
     remove(&docker)?;
@@ -65,18 +64,23 @@ pub fn make(checkout: &Checkout, target: &str, service: &str) -> Outcome<PathBuf
     Ok(context)
 }
 
-fn put_extension(checkout: &Checkout, given: &Path) -> Outcome {
+/// True if the image of this target has the extension.
+pub fn has_extension(target: &str) -> bool {
+    ["postgres", "postgres-official", "extension"].contains(&target)
+}
+
+fn put_extension(checkout: &Checkout, given: &Path, postgres: u32) -> Outcome {
     let PgConfig { version, major, .. } = pg_config::checked(checkout)?;
-    if major != IN_IMAGES {
+    if major != postgres {
         return Err(Failure::new(format!(
-            "the extension is built for {version}, and images have {IN_IMAGES}"
+            "the extension is built for {version}, and the image has PostgreSQL {postgres}"
         ))
-        .remedy(format!("set PG_CONFIG to a PostgreSQL {IN_IMAGES}, or leave BINARIES=given out")));
+        .remedy(format!("set PG_CONFIG to a PostgreSQL {postgres}, or PG={major} if the image can have that, or leave BINARIES=given out")));
     }
     let files = Files {
         library: cargo::profile(checkout).join("libpg_tpro.so"),
-        libraries: given.join("extension/usr/lib/postgresql/15/lib"),
-        share: given.join("extension/usr/share/postgresql/15"),
+        libraries: given.join(format!("extension/usr/lib/postgresql/{postgres}/lib")),
+        share: given.join(format!("extension/usr/share/postgresql/{postgres}")),
     };
     for file in files.placed(&checkout.root)? {
         file.to.parent().map_or(Ok(()), make_folder)?;

@@ -4,13 +4,12 @@ use super::context;
 use super::engine;
 use super::names::Names;
 use crate::checkout::Checkout;
+use crate::debian::{self, BOOKWORM, Release};
 use crate::failure::Outcome;
 use crate::{cargo, progress, services};
 
 /// The log of the builds.
 const LOG: &str = "logs/images.log";
-/// The base of the stages that compile, where there is nothing to compile.
-const PLAIN: &str = "debian:bookworm-slim";
 
 /// True if the engine has an image.
 pub fn is_there(checkout: &Checkout, tag: &str) -> bool {
@@ -34,13 +33,15 @@ fn build_of(checkout: &Checkout, target: &str, tag: &str, service: &str) -> Outc
     if given {
         cargo::build(checkout, "building the programs", &["--bins", "--lib"])?;
     }
-    let folder = context::make(checkout, target, service)?;
+    let debian = release_of(checkout, target)?;
+    let folder = context::make(checkout, target, service, debian)?;
     let mut build = engine::docker(checkout, &["build", "--target", target, "--tag", tag]);
     build.arg("--file").arg(folder.join("docker/Dockerfile"));
     let setting = |key: &str| checkout.settings.get(key);
     if given {
         build.args(["--build-arg", "BINARIES=given", "--build-arg"]);
-        let base = setting("BASE_IMAGE").unwrap_or_else(|| PLAIN.to_owned());
+        // There is nothing to compile.
+        let base = setting("BASE_IMAGE").unwrap_or_else(|| format!("debian:{}-slim", debian.name));
         build.arg(format!("BUILD_IMAGE={base}"));
     }
     for key in ["BUILD_IMAGE", "BASE_IMAGE", "POSTGRES_IMAGE"] {
@@ -48,11 +49,29 @@ fn build_of(checkout: &Checkout, target: &str, tag: &str, service: &str) -> Outc
             build.arg("--build-arg").arg(format!("{key}={value}"));
         }
     }
+    if debian != BOOKWORM {
+        build.arg("--build-arg").arg(format!("PG={}", debian.postgres));
+        build.arg("--build-arg").arg(format!("DEBIAN={}", debian.name));
+    }
     if services::is_ready_made(service) {
         build.arg("--build-arg").arg(format!("READY_MADE={service}"));
     }
     build.arg("--build-arg").arg(format!("SERVICE={service}")).arg(&folder);
     progress::logged(checkout, LOG, &format!("building the image {tag}"), build)
+}
+
+/// The Debian of the image of a target: with the PostgreSQL of PG, if it has any.
+fn release_of(checkout: &Checkout, target: &str) -> Outcome<Release> {
+    if context::has_extension(target) { debian::chosen(checkout, BOOKWORM.postgres) } else { Ok(BOOKWORM) }
+}
+
+/// The tag of an image with the extension.
+pub fn tag_with_extension(checkout: &Checkout, what: &str) -> Outcome<String> {
+    let names = Names::of(checkout)?;
+    Ok(match debian::chosen(checkout, BOOKWORM.postgres)? {
+        BOOKWORM => names.image(what),
+        other => names.image(&format!("{what}_{}", other.postgres)),
+    })
 }
 
 /// Builds the image of a service in this version.
@@ -77,11 +96,11 @@ pub fn of_part(checkout: &Checkout, part: &str, setting: &str, renewed: bool) ->
 /// The image of PostgreSQL with the extension: ours, or the official one that the user names with
 /// the extension put into it.
 pub fn of_postgres(checkout: &Checkout, renewed: bool) -> Outcome<String> {
-    let names = Names::of(checkout)?;
-    let (target, tag) = match checkout.settings.get("POSTGRES_IMAGE") {
-        Some(_) => ("postgres-official", names.image("postgres_official")),
-        None => ("postgres", names.image("postgres")),
+    let (target, what) = match checkout.settings.get("POSTGRES_IMAGE") {
+        Some(_) => ("postgres-official", "postgres_official"),
+        None => ("postgres", "postgres"),
     };
+    let tag = tag_with_extension(checkout, what)?;
     if renewed || !is_there(checkout, &tag) {
         build(checkout, target, &tag)?;
     }
