@@ -70,6 +70,7 @@ mod make_upgrade;
 mod method_limits;
 mod methods;
 mod monitoring;
+mod nats_cluster;
 mod nats_says;
 mod nats_users;
 mod neighbours;
