@@ -3,7 +3,6 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use serde_json::Value;
 use tokio_postgres::Client;
 use tpro_testkit::nats::NatsOptions;
 use tpro_testkit::ports::free_port;
@@ -114,6 +113,10 @@ async fn each_server_of_a_cluster_is_killed_and_no_message_is_lost() -> Outcome 
     for user in users {
         user.await??;
     }
+
+    const LONGEST: &str = "SELECT (extract(epoch FROM max(r.replied_at - p.created_at)) * 1000)::int8
+        FROM main_service.mq_reply r JOIN main_service.mq_publish p ON p.id = r.mq_id";
+    println!("the longest wait for a reply: {} ms", world.count(LONGEST).await?);
 
     // Wherever a copy was, its server was killed.
     let losses = losses(&copies).await?;
