@@ -65,7 +65,8 @@ fn release_of(checkout: &Checkout, target: &str) -> Outcome<Release> {
     if context::has_extension(target) { debian::chosen(checkout, BOOKWORM.postgres) } else { Ok(BOOKWORM) }
 }
 
-/// The tag of an image with the extension.
+/// The tag of an image with the extension, such as `tpro_extension:local`, or `tpro_extension_17:local`
+/// and `tpro_postgres_17:local`.
 pub fn tag_with_extension(checkout: &Checkout, what: &str) -> Outcome<String> {
     let names = Names::of(checkout)?;
     Ok(match debian::chosen(checkout, BOOKWORM.postgres)? {
