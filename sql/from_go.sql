@@ -1,5 +1,5 @@
 -- A service of the Go system becomes a service of tpro: its schema is set aside as NAME_service_go, a new one is made, and what was
--- not sent is published in it. One transaction; publishers wait for milliseconds. By hand, as a superuser, in psql 15 or newer:
+-- not sent is published in it. One transaction; publishers wait for milliseconds. By hand, as a superuser, in psql 13 or newer:
 --   psql -v name=main -v after=1234 -v login=app -f sql/from_go.sql
 -- `after`: the id up to which the Go copies have sent. `login`: the role by which the application and the copies log in, optional.
 -- `tpro migrate run NAME --after ID --login ROLE` does the same, and tries again while others hold the table. First of all:
