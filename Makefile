@@ -94,7 +94,7 @@ test: ## all tests, on real servers of their own
 	@make/setup.sh first test
 faults: ## the slow tests: faults, takeovers, their times in figures (FILTER=words)
 	@make/setup.sh first faults
-test-postgres: ## the extension's tests on another PostgreSQL, in a container of the Debian that has it (PG=13, 15, 17 or 18, FILTER=words)
+test-postgres: ## the extension's tests on another PostgreSQL, in a container of the Debian that has it (PG=13, 15, 17 or 18; FILTER=words), then chaos (SECONDS=60; 0: none)
 	@make/setup.sh run test-postgres
 check: ## fmt, clippy, doc, deny, shellcheck, pgspot
 	@make/setup.sh first check

@@ -44,7 +44,10 @@ if [ "$PG" = 15 ]; then
   done
 else
   # The older builder makes all targets that stand before the extension, too.
-  touch "/out/bin/${SERVICE:-main}_service" /out/bin/tpro-viewer /out/bin/tpro-demo
+  for program in main_service tpro-viewer tpro-demo; do
+    printf '#!/bin/sh\necho "error: this image was built with PG=%s, and programs are built with 15" >&2\nexit 1\n' "$PG" >/out/bin/$program
+    chmod 755 /out/bin/$program
+  done
 fi
 cp /etc/ssl/certs/ca-certificates.crt /out/certificates/
 library=/out/extension/usr/lib/postgresql/$PG/lib share=/out/extension/usr/share/postgresql/$PG/extension

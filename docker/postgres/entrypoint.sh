@@ -10,7 +10,7 @@ set -euo pipefail
 if [ -s "$PGDATA/PG_VERSION" ]; then
   made=$(cat -- "$PGDATA/PG_VERSION") mine=$(postgres --version | sed 's/^[^0-9]*\([0-9]*\).*/\1/')
   [ "$made" = "$mine" ] || {
-    echo "error: the data in $PGDATA are of PostgreSQL $made, and this image has $mine: set PG=$made, or dump them there and restore them here" >&2
+    echo "error: the data in $PGDATA are of PostgreSQL $made, and this image has $mine: give it another volume; a dump of $made can be restored there" >&2
     exit 1
   }
   exec "$@"

@@ -1,13 +1,10 @@
 #!/usr/bin/env bash
-# Makes the image that the programs are compiled in, from the Rust of this machine, where no image
-# can be pulled. With an engine that has debian:bookworm-slim (base-image.sh), or the image of the
-# release DEBIAN.
-#   DEBIAN=trixie build-image.sh [TAG]   does nothing where the engine has the image already
+# Makes the image that Rust is taken from, of the Rust of this machine, where no image
+# can be pulled. With an engine that has debian:bookworm-slim (base-image.sh).
+#   build-image.sh [TAG]   does nothing where the engine has the image already
 set -euo pipefail
 cd -- "$(dirname -- "${BASH_SOURCE[0]}")/../.."
-DEBIAN=${DEBIAN:-$(sed -n 's/^ARG DEBIAN=//p' docker/Dockerfile)}
-TAG=$(sed -n 's/^ARG BUILD_IMAGE=//p' docker/Dockerfile)
-TAG=${1:-${TAG/'${DEBIAN}'/$DEBIAN}}
+TAG=${1:-$(sed -n 's/^ARG BUILD_IMAGE=//p' docker/Dockerfile)}
 if docker image inspect "$TAG" >/dev/null 2>&1; then
   echo "$TAG is there already"
   exit 0
@@ -25,8 +22,8 @@ for file in config config.toml; do
 done
 # Without its documents, which are more than half of it.
 tar --create --file "$root/rust.tar" --directory "$rust" --transform 's,^,usr/local/,' bin lib
-echo "FROM debian:$DEBIAN-slim" >"$root/Dockerfile"
-cat >>"$root/Dockerfile" <<'END'
+cat >"$root/Dockerfile" <<'END'
+FROM debian:bookworm-slim
 ENV CARGO_HOME=/usr/local/cargo PATH=/usr/local/cargo/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
 COPY machine/ /
 RUN apt-get update && apt-get install -y --no-install-recommends ca-certificates gcc libc6-dev && rm -rf /var/lib/apt/lists/*

@@ -1,7 +1,9 @@
 #!/usr/bin/env bash
-# Tests the extension on another major version of PostgreSQL: in a container of the Debian that has
-# it, with the Rust of this machine. Needs an engine.
-#   PG=17 postgres.sh   13, 15, 17 or 18. FILTER=words: only tests whose names have one of them.
+# Tests the extension on another major version of PostgreSQL, then runs tpro-chaos on it for a
+# minute: in a container of the Debian that has it, with the Rust of this machine. Needs an engine.
+#   PG=17 postgres.sh   13, 15, 17 or 18
+#   FILTER=words: only tests whose names have one of them, and no chaos
+#   LOAD_SECONDS=60: of chaos; 0: none
 # What it builds is kept in target-pg-VERSION/ and built no second time.
 set -euo pipefail
 cd -- "$(dirname -- "${BASH_SOURCE[0]}")/../.."
@@ -39,7 +41,8 @@ RUN mkdir -p /etc/postgresql-common/createcluster.d && \\
     echo 'create_main_cluster = false' >/etc/postgresql-common/createcluster.d/tpro.conf && \\
     apt-get --option Acquire::Check-Valid-Until=false update && \\
     DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends ca-certificates gcc libc6-dev libclang-dev \\
-    postgresql-$PG postgresql-server-dev-$PG protobuf-compiler procps
+    postgresql-$PG postgresql-server-dev-$PG protobuf-compiler procps && \
+    if apt-cache show nats-server >/dev/null 2>&1; then apt-get install -y --no-install-recommends nats-server; fi
 END
 docker build --tag "$image" "$root"
 # The folders belong to the user who runs this: the engine would make them as root.
@@ -56,10 +59,22 @@ words=()
 # CONCURRENTLY, no statistics of expressions, and reserves no prefix of settings.
 [ "$PG" != 13 ] || words+=(--skip upgrades:: --skip not_upgraded --skip rows_of_before --skip half_detached
   --skip what_is_detached --skip prefix_of_the_settings)
+chaos=${LOAD_SECONDS:-60}
+[ -z "${FILTER:-}" ] || chaos=0
 docker run --rm --init --network host \
   --volume "$PWD:/source" --volume "$PWD/target-pg-$PG:/source/target" \
   --volume "$rust:/rust:ro" --volume "$cargo/registry:/cargo/registry:ro" "${configuration[@]}" \
   --env CARGO_HOME=/cargo --env PATH=/rust/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin \
   --env PGRX_PG_CONFIG_PATH="/usr/lib/postgresql/$PG/bin/pg_config" --workdir /source "$image" \
-  bash -c 'flags=(--locked --offline --package pg_tpro --no-default-features --features "pg$0")
-    cargo build "${flags[@]}" && cargo test "${flags[@]}" -- "$@"' "$PG" "${words[@]}"
+  bash -c 'set -e
+    pg=$1 chaos=$2
+    shift 2
+    flags=(--locked --offline --package pg_tpro --no-default-features --features "pg$pg")
+    cargo build "${flags[@]}"
+    cargo test "${flags[@]}" -- "$@"
+    [ "$chaos" != 0 ] || exit 0
+    command -v nats-server >/dev/null || { echo "no chaos: this Debian has no nats-server"; exit 0; }
+    programs=()
+    for program in tpro-chaos main_service analytic_service co_service; do programs+=(--bin "$program"); done
+    cargo build --locked --offline --workspace --no-default-features --features "pg_tpro/pg$pg" --lib --example rogue "${programs[@]}"
+    target/debug/tpro-chaos run --seconds "$chaos" --logs target/chaos' bash "$PG" "$chaos" "${words[@]}"

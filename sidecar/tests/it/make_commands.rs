@@ -261,6 +261,7 @@ fn a_hostile_value_is_refused_by_the_script_that_reads_it_and_runs_nothing() -> 
             ("soak", "SEED"),
             ("faults", "FILTER"),
             ("test-postgres", "PG"),
+            ("test-postgres", "SECONDS"),
             ("psql", "AS"),
             ("stop-co", "COPY_NUMBER"),
             ("down-all-co", "FORCE"),
@@ -281,7 +282,7 @@ fn a_hostile_value_is_refused_by_the_script_that_reads_it_and_runs_nothing() -> 
             assert!(!well && told.contains(setting), "{setting}={hostile} make {goal} said: {told}");
         }
         // These are looked at before the engine, which may not be there.
-        for setting in ["BIND", "BINARIES", "DCAPE_NET", "MODE", "PROJECT_NAME"] {
+        for setting in ["BIND", "BINARIES", "DCAPE_NET", "MODE", "PG", "PROJECT_NAME"] {
             let given = [("RUNTIME", "docker"), (setting, hostile)];
             let (well, told) = checkout.call("make", &["status"], &given)?;
             checkout.is_untouched(&format!("{setting}={hostile} RUNTIME=docker make status"));

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use tokio::task::JoinHandle;
 use tokio_postgres::Client;
 use tpro_testkit::nats::NatsOptions;
 use tpro_testkit::ports::free_port;
@@ -54,11 +55,14 @@ async fn user(session: Client, enough: Arc<AtomicBool>) -> Outcome {
     Ok(())
 }
 
-/// Waits until a round of messages is settled.
-async fn settles(world: &World) -> Outcome {
+/// Waits until a round of messages is settled, or a user has failed.
+async fn settles(world: &World, users: &[JoinHandle<Outcome>]) -> Outcome {
     const SETTLED: &str = "SELECT count(*) FROM main_service.mq_reply";
     let before = world.count(SETTLED).await?;
-    eventually("messages are settled", async || Ok(world.count(SETTLED).await? >= before + ROUND)).await
+    eventually("messages are settled", async || {
+        Ok(users.iter().any(JoinHandle::is_finished) || world.count(SETTLED).await? >= before + ROUND)
+    })
+    .await
 }
 
 /// How often each copy has lost its server.
@@ -103,9 +107,12 @@ async fn each_server_of_a_cluster_is_killed_and_no_message_is_lost() -> Outcome 
         users.push(tokio::spawn(user(world.database.connect_as("main").await?, enough.clone())));
     }
     for server in &servers {
-        settles(&world).await?;
+        settles(&world, &users).await?;
         server.kill().await?;
-        settles(&world).await?;
+        settles(&world, &users).await?;
+        for copy in &copies {
+            copy.ready().await?;
+        }
         server.start().await?;
         connected(&servers).await?;
     }
@@ -116,7 +123,7 @@ async fn each_server_of_a_cluster_is_killed_and_no_message_is_lost() -> Outcome 
 
     const LONGEST: &str = "SELECT (extract(epoch FROM max(r.replied_at - p.created_at)) * 1000)::int8
         FROM main_service.mq_reply r JOIN main_service.mq_publish p ON p.id = r.mq_id";
-    println!("the longest wait for a reply: {} ms", world.count(LONGEST).await?);
+    println!("figure: the longest wait for a reply: {} ms", world.count(LONGEST).await?);
 
     // Wherever a copy was, its server was killed.
     let losses = losses(&copies).await?;

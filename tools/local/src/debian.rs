@@ -13,11 +13,18 @@ pub struct Release {
     pub name: &'static str,
 }
 
+impl Release {
+    /// What has this PostgreSQL in it, by its name. All but [`BOOKWORM`] have the version there.
+    pub fn named(self, what: &str) -> String {
+        if self == BOOKWORM { what.to_owned() } else { format!("{what}_{}", self.postgres) }
+    }
+}
+
 /// The release of the images of services.
 pub const BOOKWORM: Release = Release { postgres: 15, name: "bookworm" };
 
-/// All that are known.
-const RELEASES: [Release; 4] = [
+/// All that are known, the oldest first.
+pub const RELEASES: [Release; 4] = [
     Release { postgres: 13, name: "bullseye" },
     BOOKWORM,
     Release { postgres: 17, name: "trixie" },

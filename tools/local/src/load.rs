@@ -78,7 +78,7 @@ fn wants_peers(settings: &Settings) -> Outcome<bool> {
 
 /// SECONDS. make hands it on as LOAD_SECONDS, since bash counts in SECONDS itself; without make it
 /// is taken as it is.
-fn seconds(settings: &Settings, default: u64) -> Outcome<String> {
+pub fn seconds(settings: &Settings, default: u64) -> Outcome<String> {
     let key = if settings.get("LOAD_SECONDS").is_some() { "LOAD_SECONDS" } else { "SECONDS" };
     Ok(settings.whole_number(key, default, "SECONDS")?.to_string())
 }

@@ -72,7 +72,7 @@ pub enum Local {
     Test,
     /// Run the slow tests, with their figures (FILTER)
     Faults,
-    /// Run the tests of the extension on another PostgreSQL (PG, FILTER)
+    /// Run the tests of the extension on another PostgreSQL (PG, FILTER, SECONDS)
     TestPostgres,
     /// Run fmt, clippy, doc, deny, shellcheck and pgspot
     Check,

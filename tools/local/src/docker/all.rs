@@ -54,7 +54,7 @@ pub fn images(checkout: &mut Checkout) -> Outcome {
     for name in services {
         checkout.screen.say(names.service_image(&name, &release::version(checkout, &name)?)?);
     }
-    checkout.screen.say(image::tag_with_extension(checkout, "postgres")?);
+    checkout.screen.say(image::postgres_tag(checkout)?);
     checkout.screen.say(extension);
     for part in ["nats", "jaeger", "demo"] {
         checkout.screen.say(names.image(part));

@@ -28,6 +28,11 @@ impl Container {
     pub fn runs(&self) -> bool {
         self.state == "running"
     }
+
+    /// True if the engine starts it again and again until it is stopped.
+    pub fn restarts(&self) -> bool {
+        self.state == "restarting"
+    }
 }
 
 /// Looks for a container.

@@ -70,6 +70,10 @@ pub fn has_extension(target: &str) -> bool {
 }
 
 fn put_extension(checkout: &Checkout, given: &Path, postgres: u32) -> Outcome {
+    if postgres == 13 {
+        return Err(Failure::new("PG=13 with BINARIES=given: Debian 11, which has PostgreSQL 13, loads no library of a newer Debian")
+            .remedy("leave BINARIES=given out"));
+    }
     let PgConfig { version, major, .. } = pg_config::checked(checkout)?;
     if major != postgres {
         return Err(Failure::new(format!(

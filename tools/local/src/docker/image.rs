@@ -3,8 +3,9 @@
 use super::context;
 use super::engine;
 use super::names::Names;
+use super::postgres;
 use crate::checkout::Checkout;
-use crate::debian::{self, BOOKWORM, Release};
+use crate::debian::{BOOKWORM, Release};
 use crate::failure::Outcome;
 use crate::{cargo, progress, services};
 
@@ -46,6 +47,8 @@ fn build_of(checkout: &Checkout, target: &str, tag: &str, service: &str) -> Outc
     }
     for key in ["BUILD_IMAGE", "BASE_IMAGE", "POSTGRES_IMAGE"] {
         if let Some(value) = setting(key).filter(|_| !(given && key == "BUILD_IMAGE")) {
+            // A base of the user's own may be there for several releases.
+            let value = value.replace("${DEBIAN}", debian.name);
             build.arg("--build-arg").arg(format!("{key}={value}"));
         }
     }
@@ -60,19 +63,15 @@ fn build_of(checkout: &Checkout, target: &str, tag: &str, service: &str) -> Outc
     progress::logged(checkout, LOG, &format!("building the image {tag}"), build)
 }
 
-/// The Debian of the image of a target: with the PostgreSQL of PG, if it has any.
+/// The Debian of the image of a target: with the chosen PostgreSQL, if it has any.
 fn release_of(checkout: &Checkout, target: &str) -> Outcome<Release> {
-    if context::has_extension(target) { debian::chosen(checkout, BOOKWORM.postgres) } else { Ok(BOOKWORM) }
+    if context::has_extension(target) { postgres::chosen(checkout) } else { Ok(BOOKWORM) }
 }
 
-/// The tag of an image with the extension, such as `tpro_extension:local`, or `tpro_extension_17:local`
-/// and `tpro_postgres_17:local`.
+/// The tag of an image with the extension, such as `tpro_extension:local`, or
+/// `tpro_extension_17:local` and `tpro_postgres_17:local`.
 pub fn tag_with_extension(checkout: &Checkout, what: &str) -> Outcome<String> {
-    let names = Names::of(checkout)?;
-    Ok(match debian::chosen(checkout, BOOKWORM.postgres)? {
-        BOOKWORM => names.image(what),
-        other => names.image(&format!("{what}_{}", other.postgres)),
-    })
+    Ok(Names::of(checkout)?.image(&postgres::chosen(checkout)?.named(what)))
 }
 
 /// Builds the image of a service in this version.
@@ -94,14 +93,23 @@ pub fn of_part(checkout: &Checkout, part: &str, setting: &str, renewed: bool) ->
     Ok(tag)
 }
 
+/// The target of the Dockerfile for PostgreSQL, and the name of its image.
+fn postgres_target(checkout: &Checkout) -> (&'static str, &'static str) {
+    match checkout.settings.get("POSTGRES_IMAGE") {
+        Some(_) => ("postgres-official", "postgres_official"),
+        None => ("postgres", "postgres"),
+    }
+}
+
+/// The tag of the image of PostgreSQL.
+pub fn postgres_tag(checkout: &Checkout) -> Outcome<String> {
+    tag_with_extension(checkout, postgres_target(checkout).1)
+}
+
 /// The image of PostgreSQL with the extension: ours, or the official one that the user names with
 /// the extension put into it.
 pub fn of_postgres(checkout: &Checkout, renewed: bool) -> Outcome<String> {
-    let (target, what) = match checkout.settings.get("POSTGRES_IMAGE") {
-        Some(_) => ("postgres-official", "postgres_official"),
-        None => ("postgres", "postgres"),
-    };
-    let tag = tag_with_extension(checkout, what)?;
+    let (target, tag) = (postgres_target(checkout).0, postgres_tag(checkout)?);
     if renewed || !is_there(checkout, &tag) {
         build(checkout, target, &tag)?;
     }

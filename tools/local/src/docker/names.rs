@@ -1,6 +1,7 @@
 //! The names of images, containers, networks and volumes.
 
 use crate::checkout::Checkout;
+use crate::debian::Release;
 use crate::failure::{Failure, Outcome};
 use crate::settings::shortened;
 
@@ -77,9 +78,9 @@ impl Names {
         format!("{}_{what}:{}", self.project, self.mode)
     }
 
-    /// The volume with the data of PostgreSQL.
-    pub fn volume(&self) -> String {
-        format!("{}_postgres", self.project)
+    /// The volume with the data of this PostgreSQL, which no other version can read.
+    pub fn volume(&self, release: Release) -> String {
+        format!("{}_{}", self.project, release.named("postgres"))
     }
 }
 
@@ -100,6 +101,7 @@ fn must_be_tag(setting: &str, value: &str) -> Outcome {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::debian::{BOOKWORM, RELEASES};
 
     fn names() -> Names {
         let [project, mode, network] = ["tpro", "local", "tpro"].map(str::to_owned);
@@ -112,8 +114,13 @@ mod tests {
         let parts = ["postgres", "nats", "jaeger"].map(|part| names.part(part));
         assert_eq!(parts, ["tpro_postgres_1", "tpro_nats_1", "tpro_jaeger_1"]);
         assert_eq!(
-            (names.volume(), names.image("extension")),
+            (names.volume(BOOKWORM), names.image(&BOOKWORM.named("extension"))),
             ("tpro_postgres".into(), "tpro_extension:local".into())
+        );
+        assert_eq!(RELEASES[2].postgres, 17);
+        assert_eq!(
+            (names.volume(RELEASES[2]), names.image(&RELEASES[2].named("extension"))),
+            ("tpro_postgres_17".into(), "tpro_extension_17:local".into())
         );
         assert_eq!(names.copy("main", 1), "main-1_tpro_nats_service_1");
         assert_eq!(names.copy("analytic", 2), "analytic-2_tpro_nats_service_1");

@@ -1,7 +1,7 @@
 //! The first look of a command on containers: at its settings, then at the engine.
 
 use super::names::Names;
-use super::{compose, context, engine};
+use super::{compose, context, engine, postgres};
 use crate::checkout::Checkout;
 use crate::failure::Outcome;
 
@@ -10,5 +10,6 @@ pub fn check(checkout: &Checkout) -> Outcome {
     Names::of(checkout)?;
     compose::bind(checkout)?;
     context::is_given(checkout)?;
+    postgres::chosen(checkout)?;
     engine::need(checkout)
 }

@@ -6,13 +6,51 @@ use std::time::{Duration, Instant};
 use super::names::Names;
 use super::{compose, container, engine, image, network, private};
 use crate::checkout::Checkout;
-use crate::failure::{Outcome, fail};
+use crate::debian::{self, BOOKWORM, Release};
+use crate::failure::{Failure, Outcome, fail};
 use crate::process::LOOK;
 use crate::say::since;
 use crate::{port, state};
 
 /// The time that it has to start, a new cluster included.
 const PATIENCE: Duration = Duration::from_secs(120);
+/// The place of the data in the image; official images have another one from this version on.
+const DATA: (&str, u32, &str) = ("/var/lib/postgresql/data", 18, "/var/lib/postgresql");
+
+/// The version of PG, else the one that was started last, else 15; with the Debian that has it.
+pub fn chosen(checkout: &Checkout) -> Outcome<Release> {
+    debian::chosen(checkout, last(checkout).unwrap_or(BOOKWORM).postgres)
+}
+
+/// The version that was started last.
+fn last(checkout: &Checkout) -> Option<Release> {
+    // Before there were several, none was remembered.
+    state::port(checkout, "postgres", "port")?;
+    let major = state::get(checkout, "postgres", "major");
+    Some(
+        debian::RELEASES
+            .into_iter()
+            .find(|release| Some(release.postgres.to_string()) == major)
+            .unwrap_or(BOOKWORM),
+    )
+}
+
+/// Fails if another version runs: its data stay where they are, and the new one begins without any.
+fn must_not_change(checkout: &Checkout, name: &str, release: Release) -> Outcome {
+    let Some(before) = last(checkout).filter(|before| *before != release) else { return Ok(()) };
+    if !container::find(checkout, name).is_some_and(|found| found.runs()) {
+        return Ok(());
+    }
+    let names = Names::of(checkout)?;
+    Err(Failure::new(format!("PG={}: PostgreSQL {} runs in {name}", release.postgres, before.postgres))
+        .remedy(format!(
+            "make stop-db first; {} starts with the data of the volume {}, and those of {} stay in {}",
+            release.postgres,
+            names.volume(release),
+            before.postgres,
+            names.volume(before)
+        )))
+}
 
 /// Starts it, unless it runs. If `renewed`, it gets an image of the sources as they are.
 pub fn up(checkout: &Checkout, renewed: bool) -> Outcome {
@@ -20,6 +58,8 @@ pub fn up(checkout: &Checkout, renewed: bool) -> Outcome {
     let _lock = checkout.lock("postgres")?;
     let name = Names::of(checkout)?.part("postgres");
     container::must_be_ours(checkout, &name)?;
+    let release = chosen(checkout)?;
+    must_not_change(checkout, &name, release)?;
     let tag = image::of_postgres(checkout, renewed)?;
     let last = state::port(checkout, "postgres", "port");
     let running = container::find(checkout, &name).filter(container::Container::runs);
@@ -36,10 +76,19 @@ pub fn up(checkout: &Checkout, renewed: bool) -> Outcome {
     let _ports = checkout.lock("ports")?;
     let port = port::pick("PG_PORT", checkout.settings.get("PG_PORT").as_deref(), "55432", last)?;
     let (shown, secret) = (port.to_string(), secret.display().to_string());
-    let variables = [("POSTGRES_TAG", &*tag), ("PG_PORT", &shown), ("POSTGRES_SECRET", &secret)];
-    let project = Names::of(checkout)?.project;
-    compose::up(checkout, &project, "docker/parts.yml", "postgres", &variables)?;
-    state::put(checkout, "postgres", &[("port", &shown)])?;
+    let is_official = checkout.settings.get("POSTGRES_IMAGE").is_some();
+    let data = if is_official && release.postgres >= DATA.1 { DATA.2 } else { DATA.0 };
+    let names = Names::of(checkout)?;
+    let volume = names.volume(release);
+    let variables = [
+        ("POSTGRES_TAG", &*tag),
+        ("PG_PORT", &shown),
+        ("POSTGRES_SECRET", &secret),
+        ("POSTGRES_VOLUME", &volume),
+        ("POSTGRES_DATA", data),
+    ];
+    compose::up(checkout, &names.project, "docker/parts.yml", "postgres", &variables)?;
+    state::put(checkout, "postgres", &[("port", &shown), ("major", &release.postgres.to_string())])?;
     wait(checkout, &name)?;
     checkout
         .screen
@@ -76,7 +125,7 @@ pub fn stop_part(checkout: &Checkout, part: &str, remark: &str) -> Outcome {
     let at = Instant::now();
     let _lock = checkout.lock(part)?;
     let name = Names::of(checkout)?.part(part);
-    if !container::runs(checkout, &name) {
+    if !container::find(checkout, &name).is_some_and(|found| found.runs() || found.restarts()) {
         checkout.screen.say(format!("      {part:<9} not running"));
         return Ok(());
     }

@@ -7,6 +7,7 @@ use tpro_servers::files::remove;
 use super::names::Names;
 use super::{all, container, engine, postgres, schema, service};
 use crate::checkout::Checkout;
+use crate::debian::RELEASES;
 use crate::down_all::{ask, is_log_of};
 use crate::failure::{Context as _, Outcome, fail};
 use crate::settings::shortened;
@@ -54,18 +55,24 @@ pub fn down_all(checkout: &mut Checkout, name: &str) -> Outcome {
 /// Stops everything of this checkout and removes it, the data included. Images stay.
 pub fn clean(checkout: &Checkout) -> Outcome {
     all::down(checkout)?;
-    let volume = Names::of(checkout)?.volume();
-    let is_there = engine::try_ask(checkout, &["volume", "inspect", &volume]).is_some();
-    let is_of_others = container::must_be_ours(checkout, &Names::of(checkout)?.part("postgres")).is_err();
-    if is_there && state::is_known(checkout, "postgres") && !is_of_others {
-        engine::ask(checkout, &["volume", "rm", &volume])?;
+    let names = Names::of(checkout)?;
+    let volumes = RELEASES.map(|release| names.volume(release));
+    let is_there = |volume: &&String| engine::try_ask(checkout, &["volume", "inspect", volume]).is_some();
+    let volumes: Vec<String> = volumes.iter().filter(is_there).cloned().collect();
+    let is_of_others = container::must_be_ours(checkout, &names.part("postgres")).is_err();
+    let mut removed = vec!["containers".to_owned()];
+    if state::is_known(checkout, "postgres") && !is_of_others {
+        for volume in volumes {
+            engine::ask(checkout, &["volume", "rm", &volume])?;
+            removed.push(format!("volume {volume}"));
+        }
     }
     for folder in [checkout.path(".local/docker"), checkout.logs().join("docker")] {
         if folder.exists() {
             fs::remove_dir_all(&folder).context(format!("removing {}", folder.display()))?;
         }
     }
-    checkout.screen.say(format!("removed: containers, volume {volume}, .local/docker and logs/docker"));
+    checkout.screen.say(format!("removed: {}, .local/docker and logs/docker", removed.join(", ")));
     checkout.screen.say("left: images (docker image ls; docker image prune), services/*/.env");
     Ok(())
 }
