@@ -14,7 +14,8 @@ pub struct Release {
 }
 
 impl Release {
-    /// What has this PostgreSQL in it, by its name. All but [`BOOKWORM`] have the version there.
+    /// The name of a thing that has this PostgreSQL in it. All but [`BOOKWORM`] have the version
+    /// there.
     pub fn named(self, what: &str) -> String {
         if self == BOOKWORM { what.to_owned() } else { format!("{what}_{}", self.postgres) }
     }

@@ -2,8 +2,8 @@
 
 use super::context;
 use super::engine;
+use super::major;
 use super::names::Names;
-use super::postgres;
 use crate::checkout::Checkout;
 use crate::debian::{BOOKWORM, Release};
 use crate::failure::Outcome;
@@ -65,13 +65,13 @@ fn build_of(checkout: &Checkout, target: &str, tag: &str, service: &str) -> Outc
 
 /// The Debian of the image of a target: with the chosen PostgreSQL, if it has any.
 fn release_of(checkout: &Checkout, target: &str) -> Outcome<Release> {
-    if context::has_extension(target) { postgres::chosen(checkout) } else { Ok(BOOKWORM) }
+    if context::has_extension(target) { major::chosen(checkout) } else { Ok(BOOKWORM) }
 }
 
 /// The tag of an image with the extension, such as `tpro_extension:local`, or
 /// `tpro_extension_17:local` and `tpro_postgres_17:local`.
 pub fn tag_with_extension(checkout: &Checkout, what: &str) -> Outcome<String> {
-    Ok(Names::of(checkout)?.image(&postgres::chosen(checkout)?.named(what)))
+    Ok(Names::of(checkout)?.image(&major::chosen(checkout)?.named(what)))
 }
 
 /// Builds the image of a service in this version.

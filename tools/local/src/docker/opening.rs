@@ -1,7 +1,7 @@
 //! The first look of a command on containers: at its settings, then at the engine.
 
 use super::names::Names;
-use super::{compose, context, engine, postgres};
+use super::{compose, context, engine, major};
 use crate::checkout::Checkout;
 use crate::failure::Outcome;
 
@@ -10,6 +10,6 @@ pub fn check(checkout: &Checkout) -> Outcome {
     Names::of(checkout)?;
     compose::bind(checkout)?;
     context::is_given(checkout)?;
-    postgres::chosen(checkout)?;
+    major::chosen(checkout)?;
     engine::need(checkout)
 }

@@ -4,10 +4,9 @@ use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 use super::names::Names;
-use super::{compose, container, engine, image, network, private};
+use super::{compose, container, engine, image, major, network, private};
 use crate::checkout::Checkout;
-use crate::debian::{self, BOOKWORM, Release};
-use crate::failure::{Failure, Outcome, fail};
+use crate::failure::{Outcome, fail};
 use crate::process::LOOK;
 use crate::say::since;
 use crate::{port, state};
@@ -17,49 +16,14 @@ const PATIENCE: Duration = Duration::from_secs(120);
 /// The place of the data in the image; official images have another one from this version on.
 const DATA: (&str, u32, &str) = ("/var/lib/postgresql/data", 18, "/var/lib/postgresql");
 
-/// The version of PG, else the one that was started last, else 15; with the Debian that has it.
-pub fn chosen(checkout: &Checkout) -> Outcome<Release> {
-    debian::chosen(checkout, last(checkout).unwrap_or(BOOKWORM).postgres)
-}
-
-/// The version that was started last.
-fn last(checkout: &Checkout) -> Option<Release> {
-    // Before there were several, none was remembered.
-    state::port(checkout, "postgres", "port")?;
-    let major = state::get(checkout, "postgres", "major");
-    Some(
-        debian::RELEASES
-            .into_iter()
-            .find(|release| Some(release.postgres.to_string()) == major)
-            .unwrap_or(BOOKWORM),
-    )
-}
-
-/// Fails if another version runs: its data stay where they are, and the new one begins without any.
-fn must_not_change(checkout: &Checkout, name: &str, release: Release) -> Outcome {
-    let Some(before) = last(checkout).filter(|before| *before != release) else { return Ok(()) };
-    if !container::find(checkout, name).is_some_and(|found| found.runs()) {
-        return Ok(());
-    }
-    let names = Names::of(checkout)?;
-    Err(Failure::new(format!("PG={}: PostgreSQL {} runs in {name}", release.postgres, before.postgres))
-        .remedy(format!(
-            "make stop-db first; {} starts with the data of the volume {}, and those of {} stay in {}",
-            release.postgres,
-            names.volume(release),
-            before.postgres,
-            names.volume(before)
-        )))
-}
-
 /// Starts it, unless it runs. If `renewed`, it gets an image of the sources as they are.
 pub fn up(checkout: &Checkout, renewed: bool) -> Outcome {
     let at = Instant::now();
     let _lock = checkout.lock("postgres")?;
     let name = Names::of(checkout)?.part("postgres");
     container::must_be_ours(checkout, &name)?;
-    let release = chosen(checkout)?;
-    must_not_change(checkout, &name, release)?;
+    let release = major::chosen(checkout)?;
+    major::must_not_change(checkout, &name, release)?;
     let tag = image::of_postgres(checkout, renewed)?;
     let last = state::port(checkout, "postgres", "port");
     let running = container::find(checkout, &name).filter(container::Container::runs);
