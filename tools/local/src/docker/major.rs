@@ -21,9 +21,14 @@ fn last(checkout: &Checkout) -> Option<Release> {
     Some(found.unwrap_or(BOOKWORM))
 }
 
+/// The version that was started last, if it is another one.
+pub fn before(checkout: &Checkout, release: Release) -> Option<Release> {
+    last(checkout).filter(|before| *before != release)
+}
+
 /// Fails if another version runs: its data stay where they are, and the new one begins without any.
 pub fn must_not_change(checkout: &Checkout, name: &str, release: Release) -> Outcome {
-    let Some(before) = last(checkout).filter(|before| *before != release) else { return Ok(()) };
+    let Some(before) = before(checkout, release) else { return Ok(()) };
     if !container::find(checkout, name).is_some_and(|found| found.runs()) {
         return Ok(());
     }

@@ -40,6 +40,10 @@ pub fn up(checkout: &Checkout, renewed: bool) -> Outcome {
     let _ports = checkout.lock("ports")?;
     let port = port::pick("PG_PORT", checkout.settings.get("PG_PORT").as_deref(), "55432", last)?;
     let (shown, secret) = (port.to_string(), secret.display().to_string());
+    if major::before(checkout, release).is_some() {
+        // Compose would hand its volume on to the new container.
+        container::remove(checkout, &name)?;
+    }
     let is_official = checkout.settings.get("POSTGRES_IMAGE").is_some();
     let data = if is_official && release.postgres >= DATA.1 { DATA.2 } else { DATA.0 };
     let names = Names::of(checkout)?;
