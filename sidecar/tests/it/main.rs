@@ -28,6 +28,7 @@ mod crashes;
 mod cursor;
 mod discovery;
 mod disk;
+mod docker_networks;
 mod doubles;
 mod doubt;
 mod drops;

@@ -19,20 +19,31 @@ const MESSAGES: usize = 1000;
 const PART: usize = 50;
 
 /// A checkout whose installation lies in containers of names of its own. It goes with the test.
-struct Installation {
-    checkout: Checkout,
-    project: String,
+pub struct Installation {
+    pub checkout: Checkout,
+    pub project: String,
 }
 
 impl Installation {
-    fn new() -> Outcome<Installation> {
-        let checkout = Checkout::new("docker")?.with_programs()?;
+    /// An installation of this name; none where there can be no containers, which it says.
+    pub fn new(name: &str) -> Outcome<Option<Installation>> {
+        let here = Installation::prepare(name)?;
+        if let Some(missing) = missing(&here.local()?) {
+            // Not by a macro, whose output the harness keeps to itself.
+            writeln!(std::io::stderr(), "SKIPPED: no container was tested: {missing}")?;
+            return Ok(None);
+        }
+        Ok(Some(here))
+    }
+
+    fn prepare(name: &str) -> Outcome<Installation> {
+        let checkout = Checkout::new(&format!("docker-{name}"))?.with_programs()?;
         for service in ["main", "analytic"] {
             let folder = format!("services/{service}");
             copy(&paths::checkout().join(&folder), &checkout.root.join(&folder))?;
             let _ = std::fs::remove_file(checkout.root.join(folder).join(".env"));
         }
-        let project = format!("tprotest{}", std::process::id());
+        let project = format!("tprotest{name}{}", std::process::id());
         let mut checkout = checkout
             .env("RUNTIME", "docker")
             .env("BINARIES", "given")
@@ -51,14 +62,14 @@ impl Installation {
     }
 
     /// The same checkout, as the commands see it.
-    fn local(&self) -> Outcome<tpro_local::checkout::Checkout> {
+    pub fn local(&self) -> Outcome<tpro_local::checkout::Checkout> {
         let mut settings = Settings::default();
         self.checkout.environment.iter().for_each(|(name, value)| settings.set(name, value));
         Ok(tpro_local::checkout::Checkout::open(self.checkout.root.clone(), settings)?)
     }
 
     /// A command that must succeed, with a port for the copy that it may start.
-    fn well(&self, goal: &str, version: &str) -> Outcome<String> {
+    pub fn well(&self, goal: &str, version: &str) -> Outcome<String> {
         let port = free_port()?.to_string();
         let variables = [("SERVICE_PORT", &*port), ("SERVICE_VERSION", version)];
         let (well, told) = self.checkout.call("make", &[goal], &variables)?;
@@ -75,7 +86,8 @@ impl Installation {
         Ok(std::fs::write(path, text.replace(line, &format!("LABEL build=again\n{line}")))?)
     }
 
-    fn container(&self, service: &str, number: u32) -> String {
+    /// The name of the container of a copy.
+    pub fn container(&self, service: &str, number: u32) -> String {
         format!("{service}-{number}_{}_nats_service_1", self.project)
     }
 }
@@ -112,13 +124,8 @@ fn missing(local: &tpro_local::checkout::Checkout) -> Option<&'static str> {
 
 #[test]
 fn services_in_containers_answer_keep_their_secrets_and_are_replaced_without_a_loss() -> Outcome {
-    let here = Installation::new()?;
+    let Some(here) = Installation::new("roll")? else { return Ok(()) };
     let local = here.local()?;
-    if let Some(missing) = missing(&local) {
-        // Not by a macro, whose output the harness keeps to itself.
-        writeln!(std::io::stderr(), "SKIPPED: no container was tested: {missing}")?;
-        return Ok(());
-    }
     here.well("up-main", "1.0")?;
     here.well("up-analytic", "1.0")?;
     let status = here.checkout.well(&["status"])?;
