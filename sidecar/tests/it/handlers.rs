@@ -147,7 +147,7 @@ async fn a_call_that_nobody_takes_ends_as_a_message_does_and_says_why() -> Outco
         });
         let sent = world.ask(&Message::to(&format!("{service}.any.thing")).timeout(1)).await?;
         let ring = json!({"ring": ["rogue", service]});
-        let called = world.ask(&Rogue::request("default.circle", ring).timeout(2)).await?;
+        let called = world.ask(&Rogue::request("default.circle", ring).timeout(6)).await?;
         assert_eq!((sent.status.as_str(), sent.code()), ("unavailable", code), "{sent:?}");
         assert_eq!(called.code(), code, "{called:?}");
         assert!(called.error["message"].as_str().is_some_and(|text| text.contains(words)), "{called:?}");
