@@ -4,7 +4,8 @@ set -eu
 [ "${BINARIES:-compiled}" != given ] || exit 0
 apt-get update
 apt-cache show "postgresql-server-dev-${PG:=15}" >/dev/null 2>&1 || {
-  echo "error: this base (BASE_IMAGE) has no PostgreSQL $PG among its packages: it must be the Debian that has it" >&2
+  . /etc/os-release
+  echo "error: BASE_IMAGE is $PRETTY_NAME, which has no PostgreSQL $PG: 13 is in bullseye, 15 in bookworm, 17 in trixie, 18 in forky" >&2
   exit 1
 }
 # PG: the major version of PostgreSQL, of the Debian of the image.

@@ -9,7 +9,7 @@ use tpro_testkit::ports::free_port;
 use tpro_testkit::postgres::connect;
 use tpro_testkit::{Context as _, Failure, Outcome, Recon, eventually, http};
 
-use crate::make_docker::Installation;
+use crate::make_docker::{Installation, publish};
 
 /// Messages that are published during each cut.
 const MESSAGES: usize = 100;
@@ -91,11 +91,7 @@ async fn a_copy_that_is_cut_off_from_nats_or_postgresql_loses_nothing() -> Outco
         copies.push(Copy::start(&here, service, number)?);
     }
     let router = Router::build(&local, &here.project)?;
-    let publish = format!(
-        "SELECT count(*) FROM tpro.publish_many(array_to_json(array_fill('{{}}'::json, ARRAY[{MESSAGES}]))::jsonb, \
-         'analytic', 'example', 'simple', \
-         '{{\"ip\":\"172.19.0.8\", \"login\":\"login342\", \"password\":\"phnd26w\"}}', sender => 'main', timeout => 300)"
-    );
+    let publish = publish(MESSAGES);
     for part in ["nats", "postgres"] {
         let address = address(&local, &here, part)?;
         // The leader of main, and one of those who answer.

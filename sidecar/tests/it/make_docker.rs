@@ -106,6 +106,15 @@ impl Drop for Installation {
     }
 }
 
+/// The statement by which main asks analytic so many times to log somebody in.
+pub fn publish(messages: usize) -> String {
+    format!(
+        "SELECT count(*) FROM tpro.publish_many(array_to_json(array_fill('{{}}'::json, ARRAY[{messages}]))::jsonb, \
+         'analytic', 'example', 'simple', \
+         '{{\"ip\":\"172.19.0.8\", \"login\":\"login342\", \"password\":\"phnd26w\"}}', sender => 'main', timeout => 300)"
+    )
+}
+
 /// The reason for which there can be no containers here.
 fn missing(local: &tpro_local::checkout::Checkout) -> Option<&'static str> {
     let has_compose = || {
@@ -147,11 +156,7 @@ fn services_in_containers_answer_keep_their_secrets_and_are_replaced_without_a_l
     assert!(everything.contains("\"ReadonlyRootfs\": true"), "{everything}");
 
     // Messages go on while analytic is replaced, and each is answered.
-    let publish = format!(
-        "SELECT count(*) FROM tpro.publish_many(array_to_json(array_fill('{{}}'::json, ARRAY[{PART}]))::jsonb, \
-         'analytic', 'example', 'simple', \
-         '{{\"ip\":\"172.19.0.8\", \"login\":\"login342\", \"password\":\"phnd26w\"}}', sender => 'main', timeout => 300)"
-    );
+    let publish = publish(PART);
     thread::scope(|scope| -> Outcome {
         let publisher = scope.spawn(|| -> Outcome {
             let local = here.local()?;

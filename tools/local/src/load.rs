@@ -42,7 +42,7 @@ pub fn simulate(checkout: &Checkout) -> Outcome {
 }
 
 fn load(checkout: &Checkout, kind: &str, default: u64) -> Outcome {
-    let (seconds, seed) = (seconds(&checkout.settings, default)?, seed(checkout)?);
+    let (seconds, seed) = (enough_seconds(&checkout.settings, default)?, seed(checkout)?);
     setup::install(checkout, Use::Services)?;
     // The example is `rogue`, the service whose handlers have effects. Building any
     // turns the feature `failpoints` on in all services (cargo tree -e features -i fail: the crate
@@ -83,6 +83,15 @@ pub fn seconds(settings: &Settings, default: u64) -> Outcome<String> {
     Ok(settings.whole_number(key, default, "SECONDS")?.to_string())
 }
 
+/// SECONDS of a run of `tpro-chaos`, whose bounds these are. It would name them after the build.
+pub fn enough_seconds(settings: &Settings, default: u64) -> Outcome<String> {
+    let seconds = seconds(settings, default)?;
+    match seconds.parse() {
+        Ok(10..=1_000_000_u64) => Ok(seconds),
+        _ => fail(format!("SECONDS={seconds}: a run takes from 10 to 1000000 seconds")),
+    }
+}
+
 /// SEED, which gives the faults of an earlier run again.
 fn seed(checkout: &Checkout) -> Outcome<Option<String>> {
     let Some(seed) = checkout.settings.get("SEED") else { return Ok(None) };
@@ -109,6 +118,20 @@ mod tests {
         assert_eq!(of(&[("SECONDS", "61"), ("LOAD_SECONDS", "60")]).as_deref(), Ok("60"));
         assert_eq!(of(&[("SECONDS", "60"), ("LOAD_SECONDS", "")]).as_deref(), Ok("60"));
         assert!(of(&[("SECONDS", "1.5")]).is_err_and(|refused| refused.starts_with("SECONDS=1.5: ")));
+    }
+
+    #[test]
+    fn a_run_that_is_too_short_or_too_long_is_refused_before_anything_is_built() {
+        let of = |value: &str| {
+            let mut settings = Settings::default();
+            settings.set("SECONDS", value);
+            enough_seconds(&settings, 600).map_err(|failure| failure.to_string())
+        };
+        assert_eq!(of("10").as_deref(), Ok("10"));
+        assert_eq!(of("").as_deref(), Ok("600"));
+        for wrong in ["0", "9", "1000001"] {
+            assert!(of(wrong).is_err_and(|refused| refused.starts_with(&format!("SECONDS={wrong}: "))));
+        }
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! `make up`, `make down` and the images of all of it.
 
 use super::names::Names;
-use super::{container, context, image, jaeger, nats, network, postgres, service};
+use super::{container, context, image, jaeger, major, nats, network, postgres, service};
 use crate::checkout::Checkout;
 use crate::failure::Outcome;
 use crate::setup::{self, Use};
@@ -9,6 +9,8 @@ use crate::{chosen, release, services, state};
 
 /// Starts all services and what they need. A ready-made one is among them if it has a `.env`.
 pub fn up(checkout: &mut Checkout) -> Outcome {
+    // Before the images, which take minutes.
+    major::must_not_change(checkout)?;
     checkout.screen.steps(2);
     let names = services::wanted(checkout);
     checkout.screen.step("Images (a first build takes minutes; its output is in logs/images.log)");

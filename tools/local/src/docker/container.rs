@@ -30,7 +30,7 @@ impl Container {
     }
 
     /// True if the engine starts it again and again until it is stopped.
-    pub fn restarts(&self) -> bool {
+    pub fn is_restarting(&self) -> bool {
         self.state == "restarting"
     }
 }

@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use super::names::Names;
 use super::{
-    all, container, engine, environment, extension, image, jaeger, nats, postgres, private, service,
+    all, container, engine, environment, extension, image, jaeger, major, nats, postgres, private, service,
 };
 use crate::checkout::Checkout;
 use crate::failure::{Context as _, Outcome, fail};
@@ -21,6 +21,8 @@ const SERVICES: [&str; 3] = ["main", "analytic", "co"];
 pub fn run(checkout: &mut Checkout) -> Outcome {
     let began = Instant::now();
     if checkout.settings.get("CASES").as_deref() != Some("only") {
+        // Before the images, which take minutes.
+        major::must_not_change(checkout)?;
         checkout.screen.steps(6);
         checkout.screen.step("Images (a first build takes minutes; its output is in logs/images.log)");
         all::build(checkout, &SERVICES.map(str::to_owned))?;

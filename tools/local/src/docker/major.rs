@@ -27,12 +27,14 @@ pub fn before(checkout: &Checkout, release: Release) -> Option<Release> {
 }
 
 /// Fails if another version runs: its data stay where they are, and the new one begins without any.
-pub fn must_not_change(checkout: &Checkout, name: &str, release: Release) -> Outcome {
+pub fn must_not_change(checkout: &Checkout) -> Outcome {
+    let release = chosen(checkout)?;
     let Some(before) = before(checkout, release) else { return Ok(()) };
-    if !container::find(checkout, name).is_some_and(|found| found.runs()) {
+    let names = Names::of(checkout)?;
+    let name = names.part("postgres");
+    if !container::runs(checkout, &name) {
         return Ok(());
     }
-    let names = Names::of(checkout)?;
     Err(Failure::new(format!("PG={}: PostgreSQL {} runs in {name}", release.postgres, before.postgres))
         .remedy(format!(
             "make stop-db first; {} starts with the data of the volume {}, and those of {} stay in {}",

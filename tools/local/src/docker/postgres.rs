@@ -13,8 +13,10 @@ use crate::{port, state};
 
 /// The time that it has to start, a new cluster included.
 const PATIENCE: Duration = Duration::from_secs(120);
-/// The place of the data in the image; official images have another one from this version on.
-const DATA: (&str, u32, &str) = ("/var/lib/postgresql/data", 18, "/var/lib/postgresql");
+/// The place of the volume in our image, and in official ones before 18.
+const DATA: &str = "/var/lib/postgresql/data";
+/// The place in official images from 18 on, which keep each version in a folder below it.
+const DATA_FROM_18: &str = "/var/lib/postgresql";
 
 /// Starts it, unless it runs. If `renewed`, it gets an image of the sources as they are.
 pub fn up(checkout: &Checkout, renewed: bool) -> Outcome {
@@ -22,8 +24,8 @@ pub fn up(checkout: &Checkout, renewed: bool) -> Outcome {
     let _lock = checkout.lock("postgres")?;
     let name = Names::of(checkout)?.part("postgres");
     container::must_be_ours(checkout, &name)?;
+    major::must_not_change(checkout)?;
     let release = major::chosen(checkout)?;
-    major::must_not_change(checkout, &name, release)?;
     let tag = image::of_postgres(checkout, renewed)?;
     let last = state::port(checkout, "postgres", "port");
     let running = container::find(checkout, &name).filter(container::Container::runs);
@@ -45,7 +47,7 @@ pub fn up(checkout: &Checkout, renewed: bool) -> Outcome {
         container::remove(checkout, &name)?;
     }
     let is_official = checkout.settings.get("POSTGRES_IMAGE").is_some();
-    let data = if is_official && release.postgres >= DATA.1 { DATA.2 } else { DATA.0 };
+    let data = if is_official && release.postgres >= 18 { DATA_FROM_18 } else { DATA };
     let names = Names::of(checkout)?;
     let volume = names.volume(release);
     let variables = [
@@ -93,7 +95,7 @@ pub fn stop_part(checkout: &Checkout, part: &str, remark: &str) -> Outcome {
     let at = Instant::now();
     let _lock = checkout.lock(part)?;
     let name = Names::of(checkout)?.part(part);
-    if !container::find(checkout, &name).is_some_and(|found| found.runs() || found.restarts()) {
+    if !container::find(checkout, &name).is_some_and(|found| found.runs() || found.is_restarting()) {
         checkout.screen.say(format!("      {part:<9} not running"));
         return Ok(());
     }
