@@ -78,6 +78,7 @@ mod trace;
 mod turn;
 pub(crate) mod unreplied;
 pub(crate) mod writing;
+mod young;
 
 use std::{
     collections::VecDeque,

@@ -12,13 +12,21 @@ pub struct Window {
     pub until: Option<Snapshot>,
     /// The last row of the page before.
     pub after: (Xid, i64),
+    /// The transactions that were open in `seen` are young.
+    pub is_recent: bool,
 }
 
 impl Window {
-    /// True if all rows of it belong to transactions that began after `seen`, and none was read: no
-    /// transaction was open then, and nothing is paged.
-    pub fn is_fresh(&self) -> bool {
-        self.until.is_none() && self.after == Default::default() && self.seen.open().is_empty()
+    /// The window from this snapshot on.
+    fn new(seen: Snapshot, until: Option<Snapshot>) -> Self {
+        Self { seen, until, after: Default::default(), is_recent: false }
+    }
+
+    /// True if few rows lie between its ends that do not belong to it: nothing is paged, and the
+    /// transactions that were open in `seen` are young, if there are any.
+    pub fn is_short(&self) -> bool {
+        let is_whole = self.until.is_none() && self.after == Default::default();
+        is_whole && (self.is_recent || self.seen.open().is_empty())
     }
 }
 
@@ -31,12 +39,12 @@ pub struct Reader {
 impl Reader {
     /// Reads all that becomes visible after this snapshot.
     pub fn new(seen: Snapshot) -> Self {
-        Self { window: Window { seen, until: None, after: Default::default() } }
+        Self { window: Window::new(seen, None) }
     }
 
     /// Reads one window and no further: what is visible in `until` and was not in `seen`.
     pub fn of_window(seen: Snapshot, until: Snapshot) -> Self {
-        Self { window: Window { seen, until: Some(until), after: Default::default() } }
+        Self { window: Window::new(seen, Some(until)) }
     }
 
     /// The window to read next.
@@ -73,7 +81,7 @@ impl Reader {
             }
             _ => {
                 let seen = self.window.until.take().unwrap_or(cur);
-                self.window = Window { seen, until: None, after: Default::default() };
+                self.window = Window::new(seen, None);
                 false
             }
         }
@@ -88,15 +96,13 @@ mod tests {
     fn a_window_keeps_both_its_ends_until_a_page_is_short() {
         let mut reader = Reader::new(Snapshot::at(5));
         assert!(reader.advance(Snapshot::at(9), Some((Xid(6), 1)), true));
-        assert_eq!(
-            reader.window(),
-            Window { seen: Snapshot::at(5), until: Some(Snapshot::at(9)), after: (Xid(6), 1) }
-        );
+        let paged = Window { after: (Xid(6), 1), ..Window::new(Snapshot::at(5), Some(Snapshot::at(9))) };
+        assert_eq!(reader.window(), paged);
         assert!(!reader.is_between());
         assert!(reader.advance(Snapshot::at(9), Some((Xid(7), 2)), true));
         assert_eq!(reader.window().after, (Xid(7), 2));
         assert!(!reader.advance(Snapshot::at(9), None, false));
-        assert_eq!(reader.window(), Window { seen: Snapshot::at(9), until: None, after: (Xid(0), 0) });
+        assert_eq!(reader.window(), Window::new(Snapshot::at(9), None));
         assert!(reader.is_between());
     }
 

@@ -11,6 +11,7 @@ use super::{
     recovery::Recovered,
     ring_cost::RingCost,
     snapshot::{Snapshot, Xid},
+    young::Young,
 };
 
 /// The reads that are under way.
@@ -28,6 +29,7 @@ pub struct Reading {
     bell: Bell,
     ring_cost: RingCost,
     reader: Reader,
+    young: Young,
     floor: Floor,
     /// Ids of a partition.
     width: i64,
@@ -73,9 +75,9 @@ impl Reading {
             Some(until) => (Reader::new(until.clone()), Some(Reader::of_window(seen, until))),
         };
         let (busy, hold, recall) = (Busy::default(), None, Recall::new(now));
-        let ring_cost = RingCost::default();
+        let (ring_cost, young) = (RingCost::default(), Young::default());
         let below = BelowFloor { least: None, windows: 0, read: 0, left_out: None, looking: 0, next: now };
-        Self { bell, ring_cost, reader, floor, width, recovery, recall, busy, hold, below }
+        Self { bell, ring_cost, reader, young, floor, width, recovery, recall, busy, hold, below }
     }
 
     /// True while the bell is the dispatcher's.
@@ -181,7 +183,9 @@ impl Reading {
             self.window_begins();
             self.recall.window_begins();
         }
-        (self.reader.window(), self.floor.first(), self.recall.doubts_unread())
+        let mut window = self.reader.window();
+        window.is_recent = self.young.are_open_in(&window.seen, now);
+        (window, self.floor.first(), self.recall.doubts_unread())
     }
 
     /// A page of so many rows, of `limit` at most, was read in snapshot `cur`; `last` is its last
@@ -195,6 +199,7 @@ impl Reading {
     ) -> Found {
         if let Some(began) = self.busy.page.take() {
             self.ring_cost.read(rows, now.saturating_duration_since(began));
+            self.young.took(&cur, began);
         }
         // The last page of a window shows what was visible at its beginning.
         let is_old = !self.reader.is_between();

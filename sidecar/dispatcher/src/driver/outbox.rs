@@ -112,12 +112,11 @@ impl Outbox {
         rows: i64,
         closed: Option<&[String]>,
     ) -> Result<(Snapshot, Vec<Row>), OutboxError> {
-        let Window { seen, until, after: (tx, id) } = window;
+        let Window { seen, until, after: (tx, id), .. } = window;
         let last = i64::MAX;
-        let result = match window.is_fresh() {
+        let result = match window.is_short() {
             true => {
-                let first_tx = Xid(seen.xmax());
-                self.client.query(&self.statements.fresh, &[&first_tx, &rows, &closed, &first, &last]).await
+                self.client.query(&self.statements.read_short, &[seen, &rows, &closed, &first, &last]).await
             }
             false => {
                 self.client

@@ -267,7 +267,7 @@ fn read(
     rows: usize,
     closed: Option<Vec<String>>,
 ) -> postgres::Statement {
-    let Window { seen, until, after: (tx, id) } = window;
+    let Window { seen, until, after: (tx, id), .. } = window;
     let (seen, until) = (rows::to_snapshot(seen), until.as_ref().map(rows::to_snapshot));
     let after = (postgres::Xid(tx.0), *id);
     postgres::Statement::Read(service, postgres::Window { seen, until, after, rows, closed, first })

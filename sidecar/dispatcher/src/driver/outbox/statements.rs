@@ -61,7 +61,7 @@ const TRY_SETTLE: &str = "/* reply.try */ SET LOCAL statement_timeout = '1s'; DO
 /// The statements.
 pub(crate) struct Statements {
     pub read: Statement,
-    pub fresh: Statement,
+    pub read_short: Statement,
     pub look_back: Statement,
     pub drawn: Statement,
     pub fetch: Statement,
@@ -100,7 +100,7 @@ impl Statements {
         };
         Ok(Self {
             read: prepare("outbox.read", include_str!("../sql/read.sql")).await?,
-            fresh: prepare("outbox.fresh", include_str!("../sql/fresh.sql")).await?,
+            read_short: prepare("outbox.read_short", include_str!("../sql/read_short.sql")).await?,
             look_back: prepare("outbox.look_back", include_str!("../sql/look_back.sql")).await?,
             drawn: prepare("outbox.drawn", DRAWN).await?,
             fetch: prepare("outbox.fetch", include_str!("../sql/fetch.sql")).await?,

@@ -109,12 +109,14 @@ async fn every_committed_row_is_read_once_whatever_the_order_of_commits() {
     let (mut reader, mut floor) = (Reader::new(begin.clone()), Floor::new(WIDTH, begin));
     let mut read: BTreeMap<i64, u32> = BTreeMap::new();
     let (mut floors, mut late) = (BTreeSet::new(), 0);
-    // Windows that the simple statement reads, and others.
+    // Windows that each statement reads.
     let mut windows = [0; 2];
     loop {
         let over = left.load(Ordering::Relaxed) == 0;
-        windows[usize::from(reader.window().is_fresh())] += 1;
-        let (cur, rows) = outbox.read(&reader.window(), floor.first(), PAGE, Some(&[])).await.expect("reads");
+        // Both are right for any transaction: its age only makes one of them slow.
+        let window = Window { is_recent: random::next_u64().is_multiple_of(2), ..reader.window() };
+        windows[usize::from(window.is_short())] += 1;
+        let (cur, rows) = outbox.read(&window, floor.first(), PAGE, Some(&[])).await.expect("reads");
         let places: Vec<_> = rows.iter().map(|row| row::place(row).expect("is a row")).collect();
         assert!(places.is_sorted(), "a page comes in the order of (tx, id)");
         places.iter().for_each(|(_, id)| *read.entry(*id).or_default() += 1);
@@ -215,23 +217,39 @@ async fn a_read_with_a_transaction_id_of_its_own_is_refused() {
 }
 
 #[tokio::test]
-async fn the_simple_read_returns_what_the_general_one_does() {
+async fn the_short_read_returns_what_the_general_one_does() {
     let database = database().await;
     let outbox = outbox(&database).await;
-    let client = database.connect().await.expect("connects");
-    let seen = outbox.cursor().await.expect("there is a cursor").snapshot;
-    client.batch_execute(&INSERT.replace(" RETURNING id", ";").repeat(4)).await.expect("inserts");
-    // One is open, and one was rolled back.
-    client.batch_execute("BEGIN").await.expect("begins");
-    client.query_one(INSERT, &[]).await.expect("inserts");
-    client.batch_execute("ROLLBACK; BEGIN").await.expect("begins again");
-    client.query_one(INSERT, &[]).await.expect("inserts");
+    let begins = async || {
+        let client = database.connect().await.expect("connects");
+        client.batch_execute("BEGIN").await.expect("begins");
+        client.query_one(INSERT, &[]).await.expect("inserts");
+        client
+    };
+    let publish = INSERT.replace(" RETURNING id", ";");
+    // Each of those that are open ends in another way, or stays open. Rows were read between them.
+    let mut open = Vec::new();
+    for _ in 0..4 {
+        open.push(begins().await);
+        database.connect().await.expect("connects").batch_execute(&publish).await.expect("inserts");
+    }
+    let seen = outbox.snapshot().await.expect("is taken");
+    assert_eq!(seen.open().len(), open.len());
+    open[1].batch_execute("COMMIT").await.expect("commits");
+    open[2].batch_execute("ROLLBACK").await.expect("rolls back");
+    open[3].query_one(INSERT, &[]).await.expect("inserts");
+    open[3].batch_execute("COMMIT").await.expect("commits");
+    // So do those that begin now.
+    begins().await.batch_execute("ROLLBACK").await.expect("rolls back");
+    let _stays = begins().await;
+    open[0].query_one(INSERT, &[]).await.expect("inserts");
+    open[1].batch_execute(&publish).await.expect("inserts");
     outbox.client.batch_execute("BEGIN ISOLATION LEVEL REPEATABLE READ").await.expect("begins");
-    let window = Reader::new(seen).window();
-    assert!(window.is_fresh());
-    let Window { seen, until, after: (tx, id) } = &window;
+    let window = Window { is_recent: true, ..Reader::new(seen).window() };
+    assert!(window.is_short());
+    let Window { seen, until, after: (tx, id), .. } = &window;
     for rows in [PAGE, 2] {
-        let (cur, simple) = outbox.read(&window, 1, rows, Some(&[])).await.expect("reads");
+        let (cur, short) = outbox.read(&window, 1, rows, Some(&[])).await.expect("reads");
         let closed: &[String] = &[];
         let mut general = outbox
             .client
@@ -240,8 +258,8 @@ async fn the_simple_read_returns_what_the_general_one_does() {
             .expect("reads");
         let snapshot: Snapshot = general.pop().expect("has a snapshot").get(0);
         assert_eq!(snapshot, cur);
-        assert_eq!(simple.len(), usize::try_from(rows.min(4)).expect("is few"));
-        let both = [simple, general].map(|rows| format!("{:?}", row::rows(&rows).expect("can be read")));
+        assert_eq!(short.len(), usize::try_from(rows.min(4)).expect("is few"));
+        let both = [short, general].map(|rows| format!("{:?}", row::rows(&rows).expect("can be read")));
         assert_eq!(both[0], both[1]);
     }
 }
@@ -260,15 +278,15 @@ async fn an_empty_read_touches_a_few_pages_of_a_large_outbox() {
         "SET plan_cache_mode = force_generic_plan; SET jit = off; SET search_path = pg_catalog, pg_temp; {PLANS};"
     );
     let read = include_str!("../sql/read.sql").replace("{schema}", "main_service");
-    let fresh = include_str!("../sql/fresh.sql").replace("{schema}", "main_service");
+    let read_short = include_str!("../sql/read_short.sql").replace("{schema}", "main_service");
     let prepare = format!(
-        "{settings} PREPARE fresh (xid8, bigint, text[], bigint, bigint) AS {fresh}; \
+        "{settings} PREPARE read_short (pg_snapshot, bigint, text[], bigint, bigint) AS {read_short}; \
          PREPARE read (pg_snapshot, pg_snapshot, xid8, bigint, bigint, text[], bigint, bigint) AS {read}"
     );
     client.batch_execute(&prepare).await.expect("prepares");
     for execute in [
         "read (pg_current_snapshot(), NULL, '0', 0, 500, '{}', 0, 9223372036854775807)",
-        "fresh (pg_snapshot_xmax(pg_current_snapshot()), 500, '{}', 0, 9223372036854775807)",
+        "read_short (pg_current_snapshot(), 500, '{}', 0, 9223372036854775807)",
     ] {
         let explain = format!("EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON, TIMING off) EXECUTE {execute}");
         let text = match client.simple_query(&explain).await.expect("explains").remove(1) {
