@@ -10,7 +10,9 @@
 //! There are two modes. With the bell, each ring is answered by one read, and nothing is polled.
 //! Without it, reads follow each other about a millisecond apart, and publishers pay nothing. A
 //! ring costs its publisher a notification, so the bell is let go when it rings too often (see
-//! [`RingPace`]), and taken again when messages have become rare.
+//! [`RingPace`]), and taken again when messages have become rare. The bell cannot always be had: a
+//! transaction that is prepared may keep it for hours. So reads that find nothing slow down, a
+//! little, and without end they cost next to nothing.
 //!
 //! Replies and timers do not wake: they need the session, not the bell.
 
@@ -20,8 +22,12 @@ use tpro_runtime::plant;
 
 use super::ring_pace::RingPace;
 
-/// The pause between two reads without the bell.
+/// The pause between two reads without the bell, while messages come.
 const PAUSE: Duration = Duration::from_millis(1);
+/// The pause grows to one part in so many of the time in which no message came.
+const PART: u32 = 16;
+/// It grows no further.
+const LONGEST: Duration = Duration::from_millis(16);
 
 /// Where the dispatcher is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -75,6 +81,8 @@ pub struct Bell {
     state: State,
     /// A statement of ours is under way.
     busy: bool,
+    /// When messages came last.
+    last: Instant,
     pace: RingPace,
     park_after: Duration,
     slow_poll: Option<Duration>,
@@ -84,7 +92,7 @@ impl Bell {
     /// A dispatcher without the bell. It tries to take it when messages were rare for so long.
     pub fn new(park_after: Duration, slow_poll: Option<Duration>, now: Instant) -> Self {
         let state = State::Awake { since: now, read: false, rows: 0, next: now };
-        Self { state, busy: false, pace: RingPace::new(now), park_after, slow_poll }
+        Self { state, busy: false, last: now, pace: RingPace::new(now), park_after, slow_poll }
     }
 
     /// The bell may ring once in so long, on average.
@@ -157,10 +165,13 @@ impl Bell {
     /// A read has ended.
     pub fn read(&mut self, found: Found, now: Instant) {
         self.busy = false;
+        if found != Found::Nothing {
+            self.last = now;
+        }
         self.state = match self.state {
             State::Awake { since, rows, .. } => {
                 let (new, next) = match found {
-                    Found::Nothing => (0, now + PAUSE),
+                    Found::Nothing => (0, now + self.pause(now)),
                     Found::Some(rows) => (rows, now + PAUSE),
                     Found::More => (u32::MAX, now),
                 };
@@ -182,8 +193,7 @@ impl Bell {
         self.state = match ours {
             true if plant::is_planted("no second read") => self.fall_asleep(now),
             true => State::Armed { rung: false },
-            // Its row is about to be visible: it reads before it tries again. A transaction that is
-            // prepared may keep the bell for hours.
+            // Its row is about to be visible: it reads before it tries again.
             false => {
                 let read = plant::is_planted("sleep without a read");
                 State::Awake { since: now, read, rows: 0, next: now + PAUSE }
@@ -194,6 +204,7 @@ impl Bell {
     /// The bell was let go.
     pub fn let_go(&mut self, now: Instant) {
         self.busy = false;
+        self.last = now;
         self.pace.begin(now);
         self.state = State::Awake { since: now, read: false, rows: 0, next: now };
     }
@@ -207,6 +218,11 @@ impl Bell {
             State::Awake { .. } | State::Taking | State::Waking => return,
         }
         self.pace.ring(now);
+    }
+
+    /// The pause after a read that found nothing.
+    fn pause(&self, now: Instant) -> Duration {
+        (now.saturating_duration_since(self.last) / PART).clamp(PAUSE, LONGEST)
     }
 
     fn fall_asleep(&self, now: Instant) -> State {
@@ -385,6 +401,25 @@ mod tests {
             let next = bell.next().expect("it is awake");
             reads(&mut bell, Found::Nothing, next);
         }
+    }
+
+    #[test]
+    fn reads_that_find_nothing_slow_down_as_long_as_no_message_comes() {
+        let (mut bell, mut now) = quiet();
+        let mut pauses = Vec::new();
+        while pauses.len() < 1_000 || bell.act(now) != Some(Act::Read) {
+            if bell.act(now) == Some(Act::Sleep) {
+                bell.begun(Act::Sleep);
+                bell.taken(false, now);
+                now = bell.next().expect("it is awake");
+            }
+            reads(&mut bell, Found::Nothing, now);
+            pauses.push(bell.pause(now));
+            now += bell.pause(now);
+        }
+        assert!(pauses.is_sorted() && pauses[0] < 4 * PAUSE && pauses[999] == LONGEST);
+        reads(&mut bell, Found::Some(1), now);
+        assert_eq!(bell.next(), Some(now + PAUSE), "and are back at once");
     }
 
     #[test]
