@@ -46,7 +46,7 @@ pub async fn measure(stand: &Stand, extent: &Extent) -> Outcome<Section> {
 
     let note = format!(
         "CPU time of the publishers' backends by the number of their commits, {rounds} rounds in turns with the clone: \
-         {BUSY} clients as fast as they can while the dispatcher is awake and reads, and one client with {} ms before \
+         {BUSY} clients as fast as they can while the dispatcher is awake, and one client with {} ms before \
          each message.",
         GAP.as_millis()
     );

@@ -8,11 +8,14 @@
 //! exhaustively.
 //!
 //! There are two modes. With the bell, each ring is answered by one read, and nothing is polled.
-//! Without it, reads follow each other about a millisecond apart, and publishers pay nothing. A
-//! ring costs its publisher a notification, so the bell is let go when it rings too often (see
-//! [`RingPace`]), and taken again when messages have become rare. The bell cannot always be had: a
-//! transaction that is prepared may keep it for hours. So reads that find nothing slow down, a
-//! little, and without end they cost next to nothing.
+//! Without it, reads follow each other about a millisecond apart while messages come, and
+//! publishers pay nothing. A ring costs its publisher a notification, so the bell is let go when it
+//! rings too often (see [`RingPace`]), and taken again when messages have become rare.
+//!
+//! The bell cannot always be had. A prepared transaction may keep it for hours, and where many
+//! sessions write journal rows, one of them nearly always has it. So reads that find nothing slow
+//! down: a message that comes after a silence waits for a small part of that silence at most, and
+//! a silence without end costs little.
 //!
 //! Replies and timers do not wake: they need the session, not the bell.
 
@@ -27,7 +30,7 @@ const PAUSE: Duration = Duration::from_millis(1);
 /// The pause grows to one part in so many of the time in which no message came.
 const PART: u32 = 16;
 /// It grows no further.
-const LONGEST: Duration = Duration::from_millis(16);
+const LONGEST: Duration = Duration::from_millis(8);
 
 /// Where the dispatcher is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -81,7 +84,7 @@ pub struct Bell {
     state: State,
     /// A statement of ours is under way.
     busy: bool,
-    /// When messages came last.
+    /// When messages came last, or the bell was let go.
     last: Instant,
     pace: RingPace,
     park_after: Duration,
@@ -193,7 +196,8 @@ impl Bell {
         self.state = match ours {
             true if plant::is_planted("no second read") => self.fall_asleep(now),
             true => State::Armed { rung: false },
-            // Its row is about to be visible: it reads before it tries again.
+            // Its row is about to be visible: it reads before it tries again. A transaction that is
+            // prepared may keep the bell for hours.
             false => {
                 let read = plant::is_planted("sleep without a read");
                 State::Awake { since: now, read, rows: 0, next: now + PAUSE }
@@ -420,6 +424,13 @@ mod tests {
         assert!(pauses.is_sorted() && pauses[0] < 4 * PAUSE && pauses[999] == LONGEST);
         reads(&mut bell, Found::Some(1), now);
         assert_eq!(bell.next(), Some(now + PAUSE), "and are back at once");
+        // The bell was let go since messages came.
+        let (mut bell, start) = asleep();
+        let now = start + Duration::from_secs(9);
+        bell.begun(Act::Wake);
+        bell.let_go(now);
+        reads(&mut bell, Found::Nothing, now);
+        assert_eq!(bell.next(), Some(now + PAUSE));
     }
 
     #[test]

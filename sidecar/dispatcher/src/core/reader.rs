@@ -12,21 +12,22 @@ pub struct Window {
     pub until: Option<Snapshot>,
     /// The last row of the page before.
     pub after: (Xid, i64),
-    /// The transactions that were open in `seen` are young.
-    pub is_recent: bool,
+    /// The transactions that were open in `seen` are known to be young. This decides how the window
+    /// is read, and not what is found.
+    pub is_young: bool,
 }
 
 impl Window {
     /// The window from this snapshot on.
     fn new(seen: Snapshot, until: Option<Snapshot>) -> Self {
-        Self { seen, until, after: Default::default(), is_recent: false }
+        Self { seen, until, after: Default::default(), is_young: false }
     }
 
-    /// True if few rows lie between its ends that do not belong to it: nothing is paged, and the
-    /// transactions that were open in `seen` are young, if there are any.
+    /// True if few rows that were read lie between its ends: nothing is paged, and the transactions
+    /// that were open in `seen` are young, if there are any.
     pub fn is_short(&self) -> bool {
         let is_whole = self.until.is_none() && self.after == Default::default();
-        is_whole && (self.is_recent || self.seen.open().is_empty())
+        is_whole && (self.is_young || self.seen.open().is_empty())
     }
 }
 

@@ -184,7 +184,7 @@ impl Reading {
             self.recall.window_begins();
         }
         let mut window = self.reader.window();
-        window.is_recent = self.young.are_open_in(&window.seen, now);
+        window.is_young = self.young.are_open_in(&window.seen, now);
         (window, self.floor.first(), self.recall.doubts_unread())
     }
 
@@ -197,12 +197,14 @@ impl Reading {
         (rows, limit): (usize, usize),
         now: Instant,
     ) -> Found {
-        if let Some(began) = self.busy.page.take() {
-            self.ring_cost.read(rows, now.saturating_duration_since(began));
-            self.young.took(&cur, began);
-        }
         // The last page of a window shows what was visible at its beginning.
         let is_old = !self.reader.is_between();
+        if let Some(began) = self.busy.page.take() {
+            self.ring_cost.read(rows, now.saturating_duration_since(began));
+            if !is_old {
+                self.young.took(&cur, began);
+            }
+        }
         let more = self.reader.advance(cur, last, rows == limit);
         if !more {
             self.below.read = self.below.windows;
@@ -347,6 +349,33 @@ mod tests {
         assert_eq!(page(12, Some((10, 4)), 1), Found::Some(1));
         assert_eq!(page(12, None, 0), Found::Nothing);
     }
+
+    #[test]
+    fn a_window_is_short_as_long_as_the_open_transactions_are_young() {
+        let start = Instant::now();
+        let bell = Bell::new(Duration::ZERO, None, start);
+        let mut reading = Reading::new(bell, Snapshot::at(5), None, 1000, start);
+        // Reads a page of so many rows, two at most. Gives true if its window was short.
+        let mut page = |ms, cur: Snapshot, rows| {
+            let now = start + Duration::from_millis(ms);
+            let (window, ..) = reading.page_begins(now);
+            let last = Some((Xid(cur.xmin()), 7)).filter(|_| rows > 0);
+            let found = reading.page_read(cur, last, (rows, 2), now);
+            reading.page_taken(found, now);
+            window.is_short()
+        };
+        assert!(page(0, Snapshot::at(10), 0), "nothing was open");
+        assert!(page(20, Snapshot::of(12, 14), 1), "nothing was open");
+        assert!(page(21, Snapshot::of(12, 16), 1), "it began since the first page");
+        assert!(page(40, Snapshot::of(12, 18), 1));
+        assert!(!page(41, Snapshot::of(18, 20), 2), "it was open at the second mark");
+        // The other pages of a window show its beginning, however long they take.
+        assert!(!page(1_000, Snapshot::of(18, 20), 2));
+        assert!(!page(1_030, Snapshot::of(18, 20), 1));
+        assert!(!page(1_031, Snapshot::of(30, 40), 1), "that of the window was open for long");
+        assert!(!page(1_032, Snapshot::of(30, 42), 1), "that one began while pages were read");
+    }
+
     #[test]
     fn rows_that_came_below_the_floor_are_looked_for_when_a_window_has_left_them_out() {
         let now = Instant::now();

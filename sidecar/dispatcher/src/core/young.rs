@@ -2,17 +2,22 @@
 //!
 //! A read may look through all rows that were written since the oldest open transaction began, as
 //! long as that was a moment ago. A transaction that stays open for long may have written millions
-//! of rows, which must not be looked at again by each read.
+//! of rows, which must not be looked at again by each read. Where one of the cluster is open for
+//! long, all reads are general ones.
 
 use std::time::{Duration, Instant};
 
 use super::snapshot::Snapshot;
 
-/// Two marks lie so far apart, or as far as two reads.
+/// Two marks lie so far apart, or farther where reads are rarer.
 const SPAN: Duration = Duration::from_millis(20);
 
 /// Nothing older is young.
-const AGE: Duration = Duration::from_millis(60);
+const AGE: Duration = Duration::from_millis(80);
+
+/// More transactions since the oldest that is open are many: even if each wrote one row, to look at
+/// those that were read before would take as long as to leave them out.
+const MANY: u64 = 256;
 
 /// All transactions from `xmax` on are younger than this moment.
 struct Mark {
@@ -35,9 +40,11 @@ impl Young {
         }
     }
 
-    /// True if all transactions that were open in this snapshot are young.
+    /// True if all transactions that were open in this snapshot are young, with few behind them.
     pub fn are_open_in(&self, snapshot: &Snapshot, now: Instant) -> bool {
-        self.older.as_ref().is_some_and(|older| snapshot.xmin() >= older.xmax && now <= older.at + AGE)
+        let are_few = snapshot.xmax() - snapshot.xmin() <= MANY;
+        let is_young = |older: &Mark| snapshot.xmin() >= older.xmax && now <= older.at + AGE;
+        are_few && self.older.as_ref().is_some_and(is_young)
     }
 }
 
@@ -59,7 +66,8 @@ mod tests {
         assert!(taken(12, 16, SPAN), "it is younger than the first mark");
         assert!(taken(12, 20, SPAN * 3 / 2));
         assert!(!taken(12, 22, SPAN * 2), "the mark before it is gone");
-        assert!(taken(14, 30, SPAN * 2));
+        assert!(taken(14, 14 + MANY, SPAN * 2));
+        assert!(!taken(14, 15 + MANY, SPAN * 2), "too many are behind it");
     }
 
     #[test]

@@ -114,7 +114,7 @@ async fn every_committed_row_is_read_once_whatever_the_order_of_commits() {
     loop {
         let over = left.load(Ordering::Relaxed) == 0;
         // Both are right for any transaction: its age only makes one of them slow.
-        let window = Window { is_recent: random::next_u64().is_multiple_of(2), ..reader.window() };
+        let window = Window { is_young: random::next_u64().is_multiple_of(2), ..reader.window() };
         windows[usize::from(window.is_short())] += 1;
         let (cur, rows) = outbox.read(&window, floor.first(), PAGE, Some(&[])).await.expect("reads");
         let places: Vec<_> = rows.iter().map(|row| row::place(row).expect("is a row")).collect();
@@ -245,7 +245,7 @@ async fn the_short_read_returns_what_the_general_one_does() {
     open[0].query_one(INSERT, &[]).await.expect("inserts");
     open[1].batch_execute(&publish).await.expect("inserts");
     outbox.client.batch_execute("BEGIN ISOLATION LEVEL REPEATABLE READ").await.expect("begins");
-    let window = Window { is_recent: true, ..Reader::new(seen).window() };
+    let window = Window { is_young: true, ..Reader::new(seen).window() };
     assert!(window.is_short());
     let Window { seen, until, after: (tx, id), .. } = &window;
     for rows in [PAGE, 2] {

@@ -1,6 +1,6 @@
 -- outbox.read_short: what outbox.read returns, where it is simple: the window is open, begins with no row, and few rows were
--- written since the oldest transaction began that was open in snapshot $1. All these are looked at. Those that are visible now
--- and belong to no transaction that is visible in $1 are the ones.
+-- written since the oldest transaction began that was open in snapshot $1 (core/young.rs decides it). All of these are looked
+-- at. Those are returned that are visible now and belong to no transaction that is visible in $1.
 --
 -- $1 read up to here; $2 page size; $3 lanes and priorities ('space.service.priority') whose rows come without headers and body
 -- since they have no room, NULL for all of them; $4, $5 the first and the last id that is asked for.
