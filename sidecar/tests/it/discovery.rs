@@ -114,7 +114,13 @@ async fn methods_in_sql_are_told_with_what_is_said_of_them() -> Outcome {
     world.admin.batch_execute(described).await?;
     let shop = world.start(sql_handlers::copy(&world, 1)?).await?;
     let client = world.nats.client().await?;
-    let answers = ask(&client, "$SRV.INFO.shop", 1).await?;
+    // A copy reads its methods in SQL beside its start.
+    let mut answers = Vec::new();
+    eventually("the copy tells them", async || {
+        answers = ask(&client, "$SRV.INFO.shop", 1).await?;
+        Ok(endpoint(&answers[0], "transactional_effect").is_some())
+    })
+    .await?;
     let metadata = |name| endpoint(&answers[0], name).map(|endpoint| endpoint["metadata"].clone());
     let effect = json!({"tpro.way": "transactional", "tpro.description": "sells a seat",
         "tpro.body_schema": r#"{"required":["what"]}"#});
