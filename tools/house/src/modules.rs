@@ -48,7 +48,7 @@ fn read_folder(folder: &Path, path: &str, modules: &mut Vec<Module>) -> io::Resu
     Ok(())
 }
 
-/// The source without its tests.
+/// The source without the tests at its end. Tests in a file of their own are named before the rest.
 pub fn without_tests(source: &str) -> &str {
-    source.split("#[cfg(test)]\nmod tests").next().unwrap_or_default()
+    source.split("#[cfg(test)]\nmod tests {").next().unwrap_or_default()
 }

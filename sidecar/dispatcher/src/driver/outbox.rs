@@ -8,32 +8,21 @@ mod callbacks;
 mod due;
 mod error;
 mod holds;
+mod settle;
 mod statements;
 #[cfg(test)]
 mod tests;
 
-use std::{
-    future::{Future, poll_fn},
-    pin::pin,
-    sync::Arc,
-    time::SystemTime,
-};
+use std::{sync::Arc, time::SystemTime};
 
-use futures_util::FutureExt as _;
-use tokio_postgres::{Client, Row, error::SqlState, types::ToSql};
-use tpro_runtime::db::{is_refusal, is_shortage, plain};
-use tpro_wire::{name::ServiceName, priority::Priority, uid::Uid};
-use uuid::Uuid;
+use tokio_postgres::{Client, Row};
+use tpro_wire::{name::ServiceName, priority::Priority};
 
-use self::{
-    asked::Asked,
-    error::{new_handlers, unwritten},
-    statements::Statements,
-};
+use self::{asked::Asked, statements::Statements};
 pub(crate) use self::{callbacks::Callbacks, due::told, error::OutboxError};
 use super::{forward, row};
 use crate::core::{
-    Forward, Settled, Unreplied, Unwritten,
+    Forward, Unreplied,
     cursor::Cursor,
     published,
     reader::Window,
@@ -234,58 +223,6 @@ impl Outbox {
         rows.and_then(|rows| forward::replies(&rows)).map_err(run)
     }
 
-    /// Writes outcomes; the first reply of a row wins. Those who wait for them are told. Returns
-    /// the number of rows that were written, or why none could be, if the session is not at fault.
-    pub async fn settle(&self, batch: &[Settled]) -> Result<Result<u64, Unwritten>, OutboxError> {
-        let Some(number) = self.callbacks.number_for(batch) else { return Ok(Err(new_handlers())) };
-        let ids: Vec<i64> = column(batch, |s| s.settlement.id);
-        let uids: Vec<Uuid> = column(batch, |s| Uid::uuid(&s.settlement.uid));
-        let status: Vec<&str> = column(batch, |s| s.settlement.status.as_str());
-        let result: Vec<Option<&str>> = column(batch, |s| s.settlement.result.as_deref());
-        let error: Vec<Option<&str>> = column(batch, |s| s.settlement.error.as_deref());
-        let headers: Vec<Option<&str>> = column(batch, |s| s.settlement.headers.as_deref());
-        let attempts: Vec<i32> = column(batch, |s| s.settlement.attempts);
-        let sent_at = column(batch, |s| s.settlement.sent_at);
-        let responder: Vec<Option<&str>> = column(batch, |s| s.settlement.responder.as_deref());
-        let columns: [&(dyn ToSql + Sync); 10] =
-            [&ids, &uids, &status, &result, &error, &headers, &attempts, &sent_at, &responder, &number];
-        let write =
-            async |statement| before(self.client.execute(statement, &columns), self.tell_waiters(&ids)).await;
-        let result = match batch.iter().any(|settled| settled.settlement.hold.is_some()) {
-            true => before(self.settle_holding(batch, &columns), self.tell_waiters(&ids)).await,
-            false => match write(&self.statements.settle).await {
-                Err(error) if error.code() == Some(&SqlState::UNIQUE_VIOLATION) => {
-                    write(&self.statements.settle_unsettled).await
-                }
-                result => result,
-            },
-        };
-        match result {
-            Ok(0) if self.read_callbacks().await? != number => Ok(Err(new_handlers())),
-            Ok(rows) => Ok(Ok(rows)),
-            Err(source) => match unwritten(&source) {
-                Some(unwritten) => Ok(Err(unwritten)),
-                None => Err(OutboxError::Run { name: "reply.settle", source }),
-            },
-        }
-    }
-
-    /// Wakes those who wait for the replies of these rows, which are committed. One who is not
-    /// woken looks by himself, so that an error is nobody's concern.
-    pub async fn tell_waiters(&self, ids: &[i64]) {
-        let _ = self.client.execute(&self.statements.replied, &[&self.service, &ids]).await;
-    }
-
-    /// Tries if replies can be written at all. Returns why not.
-    pub async fn try_to_settle(&self) -> Result<Option<String>, OutboxError> {
-        match self.client.batch_execute(&self.statements.try_settle).await {
-            Ok(()) => Ok(None),
-            Err(error) if error.code() == Some(&SqlState::QUERY_CANCELED) => Ok(None),
-            Err(error) if is_refusal(&error) || is_shortage(&error) => Ok(Some(plain(&error))),
-            Err(source) => Err(OutboxError::Run { name: "reply.try", source }),
-        }
-    }
-
     /// The durable cursor.
     pub async fn cursor(&self) -> Result<Cursor, OutboxError> {
         let run = |source| OutboxError::Run { name: "cursor.read", source };
@@ -339,18 +276,6 @@ impl Outbox {
     }
 }
 
-/// The result of the first. The second begins right behind it, so that its statement is sent
-/// without a round trip in between, and is not waited for.
-async fn before<F: Future>(first: F, second: impl Future) -> F::Output {
-    let (mut first, mut second) = (pin!(first), pin!(second.fuse()));
-    poll_fn(|context| {
-        let given = first.as_mut().poll(context);
-        let _ = second.as_mut().poll(context);
-        given
-    })
-    .await
-}
-
 /// A row without a reply, by the places of its id, its lane, its priority and its ordering key.
 fn unreplied(
     row: &Row,
@@ -367,8 +292,4 @@ fn unreplied(
 /// The least and the greatest of these.
 fn ends(ids: &[i64]) -> (i64, i64) {
     (ids.iter().copied().min().unwrap_or(0), ids.iter().copied().max().unwrap_or(0))
-}
-
-fn column<'a, T>(batch: &'a [Settled], of: impl Fn(&'a Settled) -> T) -> Vec<T> {
-    batch.iter().map(of).collect()
 }

@@ -18,4 +18,6 @@ fn tests_are_not_counted() {
     let source = "fn a() {}\n\n#[cfg(test)]\nmod tests {\n    fn b() {}\n}\n";
     assert_eq!(length::of(source), 2);
     assert_eq!(length::of("fn a() {}\n".repeat(LIMIT + 1).as_str()), LIMIT + 1);
+    // These are in a file of their own, and what follows is no test.
+    assert_eq!(length::of("#[cfg(test)]\nmod tests;\n\nfn a() {}\n"), 4);
 }

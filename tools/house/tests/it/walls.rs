@@ -75,7 +75,8 @@ fn a_circle_is_found_and_named() {
         Module::new("c", "use super::a::{X, Y};"),
     ];
     assert_eq!(circles(&modules), Vec::<String>::new());
-    let planted = Module::new("b", "fn f() -> crate::Item { crate::Item }");
+    // Behind tests that are in a file of their own, too.
+    let planted = Module::new("b", "#[cfg(test)]\nmod tests;\nfn f() -> crate::Item { crate::Item }");
     let modules = [&modules[..], &[planted]].concat();
     assert_eq!(circles(&modules), ["a -> b -> c -> a (a needs b in a, b needs c in b, c needs a in c)"]);
     // Nested, by the name that the parent gives on.

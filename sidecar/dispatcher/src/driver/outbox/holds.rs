@@ -2,7 +2,7 @@
 
 use tokio_postgres::{Error, Row, types::ToSql};
 
-use super::{Outbox, OutboxError, column};
+use super::{Outbox, OutboxError, settle::column};
 use crate::core::{
     Settled,
     holds::{Asked, Hold, PAGE},

@@ -11,11 +11,11 @@ use std::{
 
 use tpro_runtime::{random, settlement::Settlement};
 use tpro_testkit::{Database, Postgres};
-use tpro_wire::{Language, status::Status, target::Target, trace::TraceParent};
+use tpro_wire::{Language, status::Status, target::Target, trace::TraceParent, uid::Uid};
 
 use super::{statements::PLANS, *};
 use crate::{
-    core::{floor::Floor, lane_id::LaneId, published::Content, reader::Reader},
+    core::{Settled, floor::Floor, lane_id::LaneId, published::Content, reader::Reader},
     driver::{recovery, row},
 };
 
