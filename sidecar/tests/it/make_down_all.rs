@@ -41,5 +41,13 @@ fn unsettled_messages_are_lost_only_when_somebody_says_so() -> Outcome {
     let gone = "SELECT to_regnamespace('co_service') IS NULL";
     assert_eq!(admin(gone)?.1.trim(), "t");
     checkout.well(&["stop-db"])?;
+
+    // The trace viewer is no service, and has the target all the same.
+    let kept = checkout.root.join(".local/run/jaeger.state");
+    fs::create_dir_all(kept.parent().unwrap_or(&kept))?;
+    fs::write(&kept, "ui=16687\n")?;
+    let told = checkout.well(&["down-all-jaeger"])?;
+    assert!(told.contains("nothing of it is left"), "{told}");
+    assert!(!kept.exists());
     Ok(())
 }

@@ -63,3 +63,11 @@ pub fn stop(checkout: &Checkout) -> Outcome {
     checkout.screen.say(format!("      jaeger    stopped in {}; its traces are gone", since(at)));
     Ok(())
 }
+
+/// Stops it, and forgets its ports.
+pub fn down_all(checkout: &Checkout) -> Outcome {
+    stop(checkout)?;
+    state::forget(checkout, "jaeger");
+    checkout.screen.say("      jaeger    nothing of it is left but its program");
+    Ok(())
+}

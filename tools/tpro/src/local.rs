@@ -192,6 +192,7 @@ fn natively(checkout: &mut Checkout, task: &Local) -> Outcome {
         Local::Stop(Named { name }) => service::stop(checkout, name),
         Local::Roll(Named { name }) => service::roll(checkout, name),
         Local::Dev(Named { name }) => dev::run(checkout, name),
+        Local::DownAll(Named { name }) if name == "jaeger" => jaeger::down_all(checkout),
         Local::DownAll(Named { name }) => down_all::run(checkout, name),
         Local::Maintain(Named { name }) => service::maintain(checkout, name),
         Local::Logs(Named { name }) => service::logs(checkout, name),
