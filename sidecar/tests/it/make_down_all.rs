@@ -1,4 +1,4 @@
-//! `make down-all-NAME` on a service that has unsettled messages.
+//! `make down-all-NAME`: on a service that has unsettled messages, and on the trace viewer.
 
 use std::fs;
 use std::os::unix::fs::symlink;
@@ -41,8 +41,12 @@ fn unsettled_messages_are_lost_only_when_somebody_says_so() -> Outcome {
     let gone = "SELECT to_regnamespace('co_service') IS NULL";
     assert_eq!(admin(gone)?.1.trim(), "t");
     checkout.well(&["stop-db"])?;
+    Ok(())
+}
 
-    // The trace viewer is no service, and has the target all the same.
+#[test]
+fn the_trace_viewer_is_no_service_and_has_the_target_all_the_same() -> Outcome {
+    let checkout = Checkout::new("down-all-jaeger")?;
     let kept = checkout.root.join(".local/run/jaeger.state");
     fs::create_dir_all(kept.parent().unwrap_or(&kept))?;
     fs::write(&kept, "ui=16687\n")?;

@@ -153,7 +153,7 @@ impl Bell {
     }
 
     /// `act` is being done.
-    pub fn begun(&mut self, act: Act) {
+    pub fn begins(&mut self, act: Act) {
         self.busy = true;
         match (act, self.state) {
             (Act::Sleep, _) => self.state = State::Taking,
@@ -248,7 +248,7 @@ mod tests {
         bell.allow(GAP);
         while bell.act(now) != Some(Act::Sleep) {
             if bell.act(now) == Some(Act::Read) {
-                bell.begun(Act::Read);
+                bell.begins(Act::Read);
                 assert_eq!(bell.act(now), None, "one statement at a time");
                 bell.read(Found::Nothing, now);
             }
@@ -259,7 +259,7 @@ mod tests {
 
     fn asleep() -> (Bell, Instant) {
         let (mut bell, now) = quiet();
-        bell.begun(Act::Sleep);
+        bell.begins(Act::Sleep);
         bell.taken(true, now);
         assert!(bell.is_armed() && !bell.is_asleep());
         reads(&mut bell, Found::Nothing, now);
@@ -270,7 +270,7 @@ mod tests {
     /// It wants to read, and does.
     fn reads(bell: &mut Bell, found: Found, now: Instant) {
         assert_eq!(bell.act(now), Some(Act::Read));
-        bell.begun(Act::Read);
+        bell.begins(Act::Read);
         bell.read(found, now);
     }
 
@@ -285,7 +285,7 @@ mod tests {
     fn it_reads_once_more_after_taking_the_bell_and_keeps_it() {
         for found in [Found::Nothing, Found::Some(1)] {
             let (mut bell, now) = quiet();
-            bell.begun(Act::Sleep);
+            bell.begins(Act::Sleep);
             bell.taken(true, now);
             reads(&mut bell, found, now);
             assert!(bell.is_asleep(), "after {found:?}");
@@ -298,7 +298,7 @@ mod tests {
         bell.rung(now);
         reads(&mut bell, Found::More, now);
         assert_eq!(bell.act(now), Some(Act::Wake));
-        bell.begun(Act::Wake);
+        bell.begins(Act::Wake);
         bell.let_go(now);
         assert!(!bell.is_armed());
         reads(&mut bell, Found::More, now);
@@ -332,7 +332,7 @@ mod tests {
         let (mut bell, now) = asleep();
         bell.rung(now);
         assert_eq!(bell.act(now), Some(Act::Read));
-        bell.begun(Act::Read);
+        bell.begins(Act::Read);
         bell.rung(now);
         bell.rung(now);
         bell.read(Found::Some(1), now);
@@ -350,7 +350,7 @@ mod tests {
                 reads(&mut bell, Found::Some(1), now);
             }
         }
-        bell.begun(Act::Wake);
+        bell.begins(Act::Wake);
         bell.let_go(now);
         // As often as before: the bell stays where it is.
         let busy = now;
@@ -375,7 +375,7 @@ mod tests {
         bell.allow(GAP);
         for step in 0..1_000 {
             assert_eq!(bell.act(now), Some(Act::Read), "step {step}");
-            bell.begun(Act::Read);
+            bell.begins(Act::Read);
             now += PAUSE;
             bell.read(Found::Some(1), now);
             assert!(bell.next().expect("there is always a next read") > now);
@@ -386,7 +386,7 @@ mod tests {
     #[test]
     fn a_publisher_about_to_commit_keeps_the_bell() {
         let (mut bell, now) = quiet();
-        bell.begun(Act::Sleep);
+        bell.begins(Act::Sleep);
         bell.taken(false, now);
         assert_eq!(bell.act(now), None);
         assert_eq!(bell.act(now + PAUSE), Some(Act::Read));
@@ -400,7 +400,7 @@ mod tests {
         for ms in 0..10 {
             let now = now + ms * PAUSE;
             assert_eq!(bell.act(now), Some(Act::Sleep));
-            bell.begun(Act::Sleep);
+            bell.begins(Act::Sleep);
             bell.taken(false, now);
             let next = bell.next().expect("it is awake");
             reads(&mut bell, Found::Nothing, next);
@@ -413,7 +413,7 @@ mod tests {
         let mut pauses = Vec::new();
         while pauses.len() < 1_000 || bell.act(now) != Some(Act::Read) {
             if bell.act(now) == Some(Act::Sleep) {
-                bell.begun(Act::Sleep);
+                bell.begins(Act::Sleep);
                 bell.taken(false, now);
                 now = bell.next().expect("it is awake");
             }
@@ -427,7 +427,7 @@ mod tests {
         // The bell was let go since messages came.
         let (mut bell, start) = asleep();
         let now = start + Duration::from_secs(9);
-        bell.begun(Act::Wake);
+        bell.begins(Act::Wake);
         bell.let_go(now);
         reads(&mut bell, Found::Nothing, now);
         assert_eq!(bell.next(), Some(now + PAUSE));
@@ -448,7 +448,7 @@ mod tests {
         let now = Instant::now();
         let mut bell = Bell::new(Duration::ZERO, None, now);
         reads(&mut bell, Found::Nothing, now);
-        bell.begun(Act::Sleep);
+        bell.begins(Act::Sleep);
         bell.taken(true, now);
         reads(&mut bell, Found::Nothing, now);
         assert_eq!((bell.act(now), bell.next()), (None, None));

@@ -148,7 +148,7 @@ impl Reading {
 
     /// The bell is being taken, or let go.
     pub fn bell_begins(&mut self, act: Act) {
-        self.bell.begun(act);
+        self.bell.begins(act);
     }
 
     /// The bell was asked for: it is ours, or a publisher is about to commit. So many services of
@@ -177,7 +177,7 @@ impl Reading {
     /// A page is being read. Gives its window and the first id, and true if rows of it may have a
     /// reply.
     pub fn page_begins(&mut self, now: Instant) -> (Window, i64, bool) {
-        self.bell.begun(Act::Read);
+        self.bell.begins(Act::Read);
         self.busy.page = Some(now);
         if self.reader.is_between() {
             self.window_begins();

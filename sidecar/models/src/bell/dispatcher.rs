@@ -59,7 +59,7 @@ impl Dispatcher {
     }
 
     pub(super) fn begin(&mut self, act: Act, visible: Rows) {
-        self.bell.begun(act);
+        self.bell.begins(act);
         self.statement = Some(match act {
             Act::Read => Statement::Read { seen: visible },
             Act::Sleep => Statement::Take { seen: visible },
