@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use super::{
     cursor::{Pace, Unsettled},
-    note::Note,
+    note::{Backlog, Note},
 };
 
 /// The unsettled rows, and the pace of the cursor and of the note.
@@ -75,13 +75,15 @@ impl CursorSchedule {
         self.pace.moved();
     }
 
-    /// True if it is time for a note to publishers; it is taken for under way.
-    pub fn note_begins(&mut self, now: Instant) -> bool {
-        let begins = self.note.is_due(now);
-        if begins {
-            self.note.begins(now);
-        }
-        begins
+    /// True if it is time for a note to publishers, should there be something new to say.
+    pub fn note_is_due(&self, now: Instant) -> bool {
+        self.note.is_due(now)
+    }
+
+    /// A note of this backlog is made now. False, and nothing is to be written, if the last note
+    /// says as much.
+    pub fn note_begins(&mut self, backlog: Backlog, now: Instant) -> bool {
+        self.note.begins(backlog, now)
     }
 
     /// It is noted.

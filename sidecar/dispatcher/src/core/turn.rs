@@ -5,8 +5,8 @@ use std::time::Instant;
 use tpro_runtime::plant;
 
 use super::{
-    Action, Core, Done, End, Notice, State, Statement, bell::Act, cursor::Cursor, snapshot::Snapshot,
-    unreplied::Unreplied, writing::Step,
+    Action, Core, Done, End, Notice, State, Statement, bell::Act, cursor::Cursor, note::Backlog,
+    snapshot::Snapshot, unreplied::Unreplied, writing::Step,
 };
 
 /// Rows that may wait as ids for room in their lanes; beyond it nothing is read until some are
@@ -196,12 +196,15 @@ impl Core {
 
     /// Notes how much waits, for publishers; a new leader does not know yet.
     fn begin_note(&mut self) {
-        if !self.reading.has_recovered() || !self.schedule.note_begins(self.now) {
+        if !self.reading.has_recovered() || !self.schedule.note_is_due(self.now) {
             return;
         }
         let unsettled = i64::try_from(self.schedule.unsettled().len()).unwrap_or(i64::MAX);
         let (whole, read) = (self.reading.is_between(), self.reading.last_id());
-        self.run(Statement::Note { unsettled, whole, read });
+        let backlog = Backlog { unsettled, whole, read, seen: self.reading.seen().clone() };
+        if self.schedule.note_begins(backlog, self.now) {
+            self.run(Statement::Note { unsettled, whole, read });
+        }
     }
 
     /// A statement has ended.
