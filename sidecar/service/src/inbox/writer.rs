@@ -26,7 +26,7 @@ const CHECK: &str = "inbox";
 /// Commands that are written together.
 const MOST: usize = 512;
 /// The pause before an idle session is asked whether it is there.
-const HEARTBEAT: Duration = Duration::from_secs(5);
+const HEARTBEAT: Duration = Duration::from_secs(15);
 /// The longest time for a batch: after it the session counts as lost.
 const LIMIT: Duration = Duration::from_secs(10);
 /// A row that another copy is about to commit is waited for only briefly. No plan may scan a table:
