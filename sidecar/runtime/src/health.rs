@@ -5,10 +5,13 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
+use tokio::sync::Notify;
+
 /// Named checks, with the complaint of each.
 #[derive(Clone, Default)]
 pub struct Health {
     failing: Arc<Mutex<BTreeMap<&'static str, String>>>,
+    failure: Arc<Notify>,
 }
 
 impl Health {
@@ -25,6 +28,18 @@ impl Health {
         let before = self.lock().insert(check, reason.clone());
         if before.as_ref() != Some(&reason) {
             tracing::warn!(check, "not ready: {check}: {reason}");
+        }
+        if before.is_none() {
+            self.failure.notify_waiters();
+        }
+    }
+
+    /// Waits until a check fails.
+    pub async fn failure(&self) {
+        // Listening first: one that begins to fail now is heard, or is found.
+        let failure = self.failure.notified();
+        if self.lock().is_empty() {
+            failure.await;
         }
     }
 
@@ -55,7 +70,21 @@ impl Health {
 
 #[cfg(test)]
 mod tests {
+    use futures_util::FutureExt as _;
+
     use super::*;
+
+    #[tokio::test]
+    async fn a_check_that_fails_is_waited_for() {
+        let health = Health::default();
+        let mut failure = std::pin::pin!(health.failure());
+        assert!(failure.as_mut().now_or_never().is_none(), "none fails");
+        health.fail("inbox", "the connection was lost");
+        failure.await;
+        health.failure().await;
+        health.ok("inbox");
+        assert!(health.failure().now_or_never().is_none(), "none fails any more");
+    }
 
     #[test]
     fn a_copy_is_ready_when_no_check_complains() {

@@ -71,7 +71,7 @@ pub(super) async fn work(
         health: health.clone(),
         stop: stop.clone(),
     };
-    let inquiry = nats::inquiry::run(app.nats.clone(), config.clone(), stop.soft.clone());
+    let inquiry = nats::inquiry::run(app.nats.clone(), config.clone(), app.health.clone(), stop.soft.clone());
     stop.tasks.spawn(inquiry);
     let Started { handlers, settings, state } = service;
     let handlers = Arc::new(handlers);

@@ -22,11 +22,14 @@ use super::{
 use crate::{
     backoff::{Backoff, jittered},
     config::Config,
+    health::Health,
     random,
 };
 
-/// The pause between two looks.
+/// The pause between two looks while a check fails, which the news may end.
 const INTERVAL: Duration = Duration::from_secs(3);
+/// The pause between two looks of a copy that is ready.
+const WHILE_READY: Duration = Duration::from_secs(15);
 /// The longest time for a look.
 const LIMIT: Duration = Duration::from_secs(2);
 
@@ -38,7 +41,7 @@ struct Seen {
 }
 
 /// Looks until the process is told to stop.
-pub async fn run(client: Client, config: Arc<Config>, stop: CancellationToken) {
+pub async fn run(client: Client, config: Arc<Config>, health: Health, stop: CancellationToken) {
     // A subscription that is allowed here and refused again on the open connection is not asked for
     // all the time.
     let mut patience = Backoff::new(INTERVAL, Duration::from_secs(60));
@@ -46,7 +49,7 @@ pub async fn run(client: Client, config: Arc<Config>, stop: CancellationToken) {
     loop {
         tokio::select! {
             () = stop.cancelled() => return,
-            () = tokio::time::sleep(jittered(INTERVAL)) => {}
+            () = pause(&health) => {}
         }
         let Some(server) = client.server().filter(|_| client.is_connected()) else { continue };
         let refused = client.said().refused_subscriptions();
@@ -64,6 +67,11 @@ pub async fn run(client: Client, config: Arc<Config>, stop: CancellationToken) {
             client.cut("the server allows by now what it has refused");
         }
     }
+}
+
+async fn pause(health: &Health) {
+    tokio::time::sleep(jittered(INTERVAL)).await;
+    let _ = timeout(WHILE_READY - INTERVAL, health.failure()).await;
 }
 
 async fn look(config: &Config, client: &Client, server: &str, refused: &[Subscription]) -> Option<Seen> {

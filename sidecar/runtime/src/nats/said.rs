@@ -6,7 +6,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use tokio::sync::broadcast;
+use tokio::sync::{Notify, broadcast};
 use tpro_wire::go;
 
 /// The time for which a refused publication counts when it is not refused again. Only another
@@ -34,6 +34,8 @@ pub struct Said(Arc<Inner>);
 struct Inner {
     state: Mutex<State>,
     forbidden: broadcast::Sender<Arc<str>>,
+    /// Something is refused that was not before.
+    refused: Notify,
 }
 
 #[derive(Default)]
@@ -53,7 +55,8 @@ struct State {
 
 impl Default for Said {
     fn default() -> Self {
-        Self(Arc::new(Inner { state: Mutex::default(), forbidden: broadcast::Sender::new(256) }))
+        let (state, refused) = Default::default();
+        Self(Arc::new(Inner { state, forbidden: broadcast::Sender::new(256), refused }))
     }
 }
 
@@ -61,6 +64,11 @@ impl Said {
     /// Subjects to which the server has refused to publish, one by one.
     pub fn forbidden(&self) -> broadcast::Receiver<Arc<str>> {
         self.0.forbidden.subscribe()
+    }
+
+    /// Waits until something is refused that was not before. For one waiter.
+    pub async fn refusal(&self) {
+        self.0.refused.notified().await;
     }
 
     /// The login is good, and its rights are not known yet.
@@ -130,6 +138,7 @@ impl Said {
             }
             if state.subscriptions.len() < KEPT && !subject.starts_with(DISCOVERY) {
                 state.subscriptions.insert((subject, queue), ());
+                self.0.refused.notify_one();
             }
         } else if !lower.contains("timeout")
             && (lower.contains("authorization") || lower.contains("authentication"))
@@ -146,7 +155,9 @@ impl Said {
         if state.publications.len() >= KEPT && !state.publications.contains_key(subject) {
             state.publications.pop_first();
         }
-        state.publications.insert(subject.to_owned(), Instant::now());
+        if state.publications.insert(subject.to_owned(), Instant::now()).is_none() {
+            self.0.refused.notify_one();
+        }
         drop(state);
         // Nobody may be listening.
         let _ = self.0.forbidden.send(subject.into());
@@ -217,7 +228,22 @@ impl Said {
 
 #[cfg(test)]
 mod tests {
+    use futures_util::FutureExt as _;
+
     use super::*;
+
+    #[test]
+    fn a_refusal_is_waited_for_once() {
+        let said = Said::default();
+        assert!(said.refusal().now_or_never().is_none(), "nothing is refused");
+        for text in ["Publish to \"tpro.Co.x.y\"", "Subscription to \"tpro.main.>\""] {
+            let text = format!("Permissions Violation for {text}");
+            said.no(&text);
+            assert!(said.refusal().now_or_never().is_some(), "{text}");
+        }
+        said.no("Permissions Violation for Publish to \"tpro.Co.x.y\"");
+        assert!(said.refusal().now_or_never().is_none(), "it was refused before");
+    }
 
     #[test]
     fn what_the_server_forbids_is_told_by_subject_and_queue() {

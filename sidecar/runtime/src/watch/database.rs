@@ -3,7 +3,7 @@
 
 use std::{
     sync::atomic::Ordering,
-    time::{Duration, SystemTime},
+    time::{Duration, Instant, SystemTime},
 };
 
 use deadpool_postgres::{Object, PoolError, Timeouts};
@@ -16,8 +16,10 @@ use crate::{
     metrics::Reason,
 };
 
-/// The pause between two questions.
-const INTERVAL: Duration = Duration::from_secs(2);
+/// The pause between two questions of a copy that is ready. A check that begins to fail ends it.
+const INTERVAL: Duration = Duration::from_secs(10);
+/// The pause while a check fails, so that its end is seen soon.
+const SOON: Duration = Duration::from_secs(2);
 /// The longest time for an answer.
 const LIMIT: Duration = Duration::from_secs(3);
 
@@ -29,7 +31,8 @@ const QUEUE_MOST: f64 = 0.5;
 /// The readiness check of the service's tables, the pause between its questions, and the number of
 /// findings that are told.
 const TABLES_CHECK: &str = "tables";
-const TABLES_EVERY: u32 = 5;
+const TABLES_EVERY: Duration = Duration::from_secs(10);
+const TABLES_EVERY_WHILE_READY: Duration = Duration::from_secs(30);
 const TABLES_MOST: usize = 5;
 const TABLES_QUESTION: &str = "/* tables.faults */ SELECT thing, problem, remedy FROM tpro.faults($1::text)";
 
@@ -38,14 +41,12 @@ const TABLES_QUESTION: &str = "/* tables.faults */ SELECT thing, problem, remedy
 /// It goes through the handlers' pool, since their way to the database matters. When all
 /// connections are at work there is nothing to ask: the database is plainly there.
 pub(super) async fn watch(app: App) {
-    let mut ticks = tokio::time::interval(INTERVAL);
-    ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-    for turn in 0u32.. {
-        tokio::select! {
-            () = app.stop.soft.cancelled() => return,
-            _ = ticks.tick() => {}
-        }
-        if turn.is_multiple_of(TABLES_EVERY) {
+    let mut tables_at: Option<Instant> = None;
+    loop {
+        let is_ready = app.health.failing().is_empty();
+        let every = if is_ready { TABLES_EVERY_WHILE_READY } else { TABLES_EVERY };
+        if tables_at.is_none_or(|at| at.elapsed() >= every) {
+            tables_at = Some(Instant::now());
             app.stop.soft.run_until_cancelled(look_at_tables(&app)).await;
         }
         count(&app.pool, &app.db_counts);
@@ -54,7 +55,17 @@ pub(super) async fn watch(app: App) {
             Some(Ok(())) => app.health.ok(DATABASE),
             Some(Err(reason)) => app.health.fail(DATABASE, reason),
         }
+        if app.stop.soft.run_until_cancelled(pause(&app)).await.is_none() {
+            return;
+        }
     }
+}
+
+/// Waits for the time of the next question. A check that begins to fail may be the first sign that
+/// the database has gone, and one that fails is to be over soon after its cause.
+async fn pause(app: &App) {
+    tokio::time::sleep(SOON).await;
+    let _ = tokio::time::timeout(INTERVAL - SOON, app.health.failure()).await;
 }
 
 /// Sets the clock by the database's, unless all connections are at work.

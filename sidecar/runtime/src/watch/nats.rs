@@ -8,6 +8,9 @@ use crate::{
     nats::{CHECK, ENVELOPE, again},
 };
 
+/// The pause between two looks. A connection that goes or comes and what a server refuses are seen
+/// without it.
+const INTERVAL: Duration = Duration::from_secs(1);
 /// The readiness check of the largest message.
 const PAYLOAD_CHECK: &str = "nats-payload";
 /// The readiness check of the permissions.
@@ -17,7 +20,7 @@ const PERMISSIONS_CHECK: &str = "nats-permissions";
 /// subjects, and if it lets the largest body through.
 pub(super) async fn watch(app: App) {
     let (client, config, health, link) = (&app.nats, &app.config, &app.health, &app.link);
-    let mut ticks = tokio::time::interval(Duration::from_millis(250));
+    let mut ticks = tokio::time::interval(INTERVAL);
     ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     let mut known = client.connection();
     let mut again = link.again.listen();
@@ -26,6 +29,7 @@ pub(super) async fn watch(app: App) {
             () = app.stop.soft.cancelled() => return,
             _ = ticks.tick() => {}
             _ = again.next() => {}
+            () = link.said.refusal() => {}
         }
         if !client.is_connected() {
             health.fail(CHECK, link.said.why_away(config.nats_login.keys()));
