@@ -146,10 +146,18 @@ impl Statements {
     ) -> Result<(), QueryError> {
         let connection = self.connection()?;
         let last = self.quiet(connection.prepare_cached(text)).await?;
-        let (done, committed) =
-            futures_util::join!(self.quiet(connection.execute(&last, values)), self.commit());
+        self.close();
+        // In a failed transaction the last statement fails, too, and so `COMMIT` needs none of its
+        // own before it.
+        let (done, ended) = futures_util::join!(
+            self.quiet(connection.execute(&last, values)),
+            self.quiet(connection.batch_execute("COMMIT"))
+        );
+        if ended.is_ok() {
+            self.set_open(false);
+        }
         done?;
-        committed
+        ended
     }
 
     /// Rolls back; if that fails the connection is not used again.
