@@ -4,6 +4,7 @@ use std::io::Write as _;
 use std::process::{Command, Stdio};
 use std::thread;
 
+use serde_json::Value;
 use tpro_local::docker::{engine, image, sql};
 use tpro_local::settings::Settings;
 use tpro_testkit::ports::free_port;
@@ -115,6 +116,29 @@ pub fn publish(messages: usize) -> String {
     )
 }
 
+/// The containers that `docker inspect` shows.
+fn containers(inspected: &str) -> Outcome<Vec<Value>> {
+    Ok(serde_json::from_str(inspected)?)
+}
+
+/// A container has a user with a number and without rights, writes where it must and nowhere else,
+/// and is reached from this machine only.
+fn confined(container: &Value) -> Outcome {
+    let (config, host) = (&container["Config"], &container["HostConfig"]);
+    let user = config["User"].as_str().unwrap_or_default();
+    let numbers: Vec<u32> = user.split(':').map(str::parse).collect::<Result<_, _>>()?;
+    assert!(numbers.len() == 2 && numbers.iter().all(|number| *number > 0), "{user}: {container}");
+    assert_eq!(host["CapDrop"], serde_json::json!(["ALL"]), "{container}");
+    assert_eq!(host["SecurityOpt"], serde_json::json!(["no-new-privileges:true"]), "{container}");
+    assert_eq!(host["ReadonlyRootfs"], true, "{container}");
+    assert_eq!(host["Privileged"], false, "{container}");
+    let ports = host["PortBindings"].as_object().into_iter().flatten();
+    for binding in ports.flat_map(|(_, bindings)| bindings.as_array().into_iter().flatten()) {
+        assert_eq!(binding["HostIp"], "127.0.0.1", "{container}");
+    }
+    Ok(())
+}
+
 /// The reason for which there can be no containers here.
 fn missing(local: &tpro_local::checkout::Checkout) -> Option<&'static str> {
     let has_compose = || {
@@ -144,8 +168,12 @@ fn services_in_containers_answer_keep_their_secrets_and_are_replaced_without_a_l
     }
 
     // Everybody who may ask the engine sees this.
-    let everything =
-        engine::ask(&local, &["inspect", &here.container("main", 1), &format!("{}_nats_1", here.project)])?;
+    let (main, nats, postgres) = (
+        here.container("main", 1),
+        format!("{}_nats_1", here.project),
+        format!("{}_postgres_1", here.project),
+    );
+    let everything = engine::ask(&local, &["inspect", &main, &nats, &postgres])?;
     let private = here.checkout.root.join(".local/docker/private");
     for file in ["logins/main", "postgres/superuser", "../../nats/users/main"] {
         let file = private.join(file);
@@ -153,7 +181,15 @@ fn services_in_containers_answer_keep_their_secrets_and_are_replaced_without_a_l
             assert!(!everything.contains(secret.trim()), "{} is in docker inspect", file.display());
         }
     }
-    assert!(everything.contains("\"ReadonlyRootfs\": true"), "{everything}");
+    for container in containers(&everything)? {
+        confined(&container)?;
+    }
+    let service = &containers(&engine::ask(&local, &["inspect", &here.container("main", 1)])?)?[0];
+    assert_eq!(service["Config"]["Healthcheck"]["Test"], serde_json::json!(["CMD", "/service", "health"]));
+    assert_eq!(service["Config"]["Entrypoint"], serde_json::json!(["/service"]));
+    // STOP_TIMEOUT, and the time for the last spans.
+    assert_eq!(service["Config"]["StopTimeout"], 35);
+    assert_eq!(service["Config"]["Image"], format!("main_{}_nats_microservice:test-1.0", here.project));
 
     // Messages go on while analytic is replaced, and each is answered.
     let publish = publish(PART);
@@ -180,6 +216,13 @@ fn services_in_containers_answer_keep_their_secrets_and_are_replaced_without_a_l
     assert!(told.contains("analytic  is version 2.0 now (1 replaced)"), "{told}");
     sql::ask(&local, &publish)?;
     assert_eq!(sql::ask(&local, waited)?, format!("ok|{}", MESSAGES + PART));
+
+    // The rest of what a user types.
+    let told = here.well("env", "1.0")?;
+    assert!(told.contains("export MAIN_1_URL='http://127.0.0.1:"), "{told}");
+    here.well("stop-analytic", "2.0")?;
+    let told = here.well("status", "2.0")?;
+    assert!(!told.contains(&here.container("analytic", 2)) || told.contains("stopped"), "{told}");
 
     here.well("down", "1.0")?;
     assert_eq!(engine::try_ask(&local, &["inspect", &here.container("main", 1)]), None);
