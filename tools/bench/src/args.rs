@@ -1,5 +1,6 @@
 //! The command line, and the extent of a measurement.
 
+use std::fmt;
 use std::path::PathBuf;
 
 use clap::{Parser, Subcommand, ValueEnum};
@@ -64,6 +65,29 @@ pub enum Part {
     /// Other job queues in PostgreSQL that do the job. Without PEERS=1 they are measured only if
     /// they are asked for.
     Peers,
+}
+
+impl Part {
+    /// All, in the order in which they are measured. Peers are first, so that one that breaks costs
+    /// no time of ours.
+    pub const ALL: [Self; 9] = [
+        Self::Peers,
+        Self::Latency,
+        Self::Roundtrip,
+        Self::Throughput,
+        Self::Publish,
+        Self::Asleep,
+        Self::Continuous,
+        Self::Idle,
+        Self::Growth,
+    ];
+}
+
+impl fmt::Display for Part {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let value = self.to_possible_value();
+        out.write_str(value.as_ref().map_or("", |value| value.get_name()))
+    }
 }
 
 /// A part of the benchmark in a process of its own.
@@ -163,7 +187,7 @@ impl Extent {
             latency_rounds: rounds(3, 6),
             continuous_seconds: if quick { 8 } else { 30 },
             idle_seconds: if quick { 10 } else { 30 },
-            growth_rounds: rounds(2, 6),
+            growth_rounds: rounds(2, 3),
             peer_rounds: rounds(2, 6),
             messages: args.messages.unwrap_or(if quick { FEW_MESSAGES } else { MESSAGES }),
             slow_flushes: args.slow_flushes,
@@ -196,6 +220,8 @@ impl Extent {
         let is_left_out = match part {
             Part::Growth => self.quick,
             Part::Peers => !self.peers,
+            // It is the first line of the throughput.
+            Part::Roundtrip => true,
             _ => false,
         };
         self.parts.is_empty() && !is_left_out || self.parts.contains(&part)

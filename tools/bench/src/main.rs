@@ -83,7 +83,9 @@ async fn measure(args: &Args) -> Outcome {
     let stand = Stand::start().await?;
     let facts = Facts::of(&stand, &extent).await?;
     println!("{facts}");
-    let mut report = Report::default();
+    // Figures of programs that are built for people and not for speed are not published unasked.
+    let docs = (extent.is_whole() && facts::profile() == "measured").then(|| paths::checkout().join("docs"));
+    let mut report = Report::new(facts, args.report.clone().or(docs));
     if extent.slow_flushes {
         stand.slow_flushes().await?;
     }
@@ -92,49 +94,46 @@ async fn measure(args: &Args) -> Outcome {
         stand.slow_flushes().await?;
         parts(&stand, &extent.slowed(), &mut report).await?;
     }
+    report.end()?;
     println!("\nAll of it took {:.0} s.", began.elapsed().as_secs_f64());
-    // Figures of programs that are built for people and not for speed are not published unasked.
-    let docs = (extent.is_whole() && facts::profile() == "measured").then(|| paths::checkout().join("docs"));
-    match args.report.clone().or(docs) {
-        Some(folder) => report.write(&folder, &facts),
-        None => Ok(()),
-    }
+    Ok(())
 }
 
-/// All parts that are asked for.
+/// All parts that are asked for. One that fails is named at the end, and costs the figures of no
+/// other.
 async fn parts(stand: &Stand, extent: &Extent, report: &mut Report) -> Outcome {
-    // First, so that a peer that breaks costs no figures of ours.
-    if extent.has(Part::Peers) {
-        report.compare(peers::measure(stand, extent).await?);
+    for part in Part::ALL.into_iter().filter(|part| extent.has(*part)) {
+        let began = Instant::now();
+        match measured(part, stand, extent, report).await {
+            Ok(()) => eprintln!("{part}{}: {:.0} s", extent.suffix(), began.elapsed().as_secs_f64()),
+            Err(failure) => report.fails(format!("{part}{}: {failure}", extent.suffix())),
+        }
+        report.write()?;
     }
-    let mut drawn = Vec::new();
-    if extent.has(Part::Latency) {
-        let (section, plots) = latency::measure(stand, extent).await?;
-        report.take(section);
-        drawn.extend(plots);
-    }
-    if extent.has(Part::Roundtrip) || extent.has(Part::Throughput) {
-        report.take(roundtrip::measure(stand, extent).await?);
-    }
-    if extent.has(Part::Publish) {
-        let (sections, plot) = publish::measure(stand, extent).await?;
-        sections.into_iter().for_each(|section| report.take(section));
-        drawn.push(plot);
-    }
-    if extent.has(Part::Asleep) {
-        asleep::measure(stand, extent).await?;
-    }
-    if extent.has(Part::Continuous) {
-        report.take(continuous::measure(stand, extent).await?);
-    }
-    if extent.has(Part::Idle) {
-        report.take(idle::measure(stand, extent).await?);
-    }
-    if extent.has(Part::Growth) {
-        report.take(growth::measure(stand, extent).await?);
-    }
-    if report.plots.is_empty() {
-        report.plots = drawn;
+    Ok(())
+}
+
+/// One part.
+async fn measured(part: Part, stand: &Stand, extent: &Extent, report: &mut Report) -> Outcome {
+    match part {
+        Part::Peers => report.compare(peers::measure(stand, extent).await?),
+        Part::Latency => {
+            let (section, plots) = latency::measure(stand, extent).await?;
+            report.take(section);
+            plots.into_iter().for_each(|plot| report.draw(plot));
+        }
+        Part::Roundtrip | Part::Throughput => {
+            report.take(roundtrip::measure(stand, extent, part == Part::Throughput).await?);
+        }
+        Part::Publish => {
+            let (sections, plot) = publish::measure(stand, extent).await?;
+            sections.into_iter().for_each(|section| report.take(section));
+            report.draw(plot);
+        }
+        Part::Asleep => asleep::measure(stand, extent).await?,
+        Part::Continuous => report.take(continuous::measure(stand, extent).await?),
+        Part::Idle => report.take(idle::measure(stand, extent).await?),
+        Part::Growth => report.take(growth::measure(stand, extent).await?),
     }
     Ok(())
 }

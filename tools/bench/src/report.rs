@@ -1,9 +1,9 @@
 //! The page that a run writes: `benchmarks.md`, with its plots beside it.
 
 use std::fs;
-use std::path::Path;
+use std::path::PathBuf;
 
-use tpro_testkit::{Context as _, Outcome};
+use tpro_testkit::{Context as _, Failure, Outcome};
 
 use crate::facts::Facts;
 use crate::grid::Grid;
@@ -11,14 +11,19 @@ use crate::line::{Line, Section};
 use crate::plot::Plot;
 
 /// The results of a run.
-#[derive(Default)]
 pub struct Report {
+    facts: Facts,
+    /// The folder of the page, if one is written.
+    folder: Option<PathBuf>,
     /// The sections, in the order of the page.
-    pub sections: Vec<Section>,
+    sections: Vec<Section>,
     /// The tables that follow them.
-    pub grids: Vec<Grid>,
-    /// The plots.
-    pub plots: Vec<Plot>,
+    grids: Vec<Grid>,
+    plots: Vec<Plot>,
+    /// Parts that could not be measured, each with its reason.
+    failures: Vec<String>,
+    /// True when all parts are over.
+    is_whole: bool,
 }
 
 const PREFACE: &str = "# Benchmarks
@@ -27,6 +32,12 @@ const PREFACE: &str = "# Benchmarks
 ";
 
 impl Report {
+    /// The report of a run that begins.
+    pub fn new(facts: Facts, folder: Option<PathBuf>) -> Self {
+        let (sections, grids, plots, failures) = Default::default();
+        Self { facts, folder, sections, grids, plots, failures, is_whole: false }
+    }
+
     /// Takes a section, and prints it.
     pub fn take(&mut self, section: Section) {
         println!("{section}");
@@ -39,8 +50,33 @@ impl Report {
         self.grids.push(grid);
     }
 
-    /// Writes the page and the plots into the folder.
-    pub fn write(&self, folder: &Path, facts: &Facts) -> Outcome {
+    /// Takes a plot, unless one of this name is there: the first figures are drawn.
+    pub fn draw(&mut self, plot: Plot) {
+        if self.plots.iter().all(|other| other.name != plot.name) {
+            self.plots.push(plot);
+        }
+    }
+
+    /// A part could not be measured.
+    pub fn fails(&mut self, failure: String) {
+        eprintln!("tpro-bench: {failure}");
+        self.failures.push(failure);
+    }
+
+    /// All parts are over. An error if one of them could not be measured.
+    pub fn end(&mut self) -> Outcome {
+        self.is_whole = true;
+        self.write()?;
+        match self.failures.is_empty() {
+            true => Ok(()),
+            false => Err(Failure::new(format!("not measured: {}", self.failures.join("; ")))),
+        }
+    }
+
+    /// Writes the page and the plots, if there is a folder for them. After each part, so that what
+    /// was measured outlives a run that is ended.
+    pub fn write(&self) -> Outcome {
+        let Some(folder) = &self.folder else { return Ok(()) };
         let plots = folder.join("benchmarks");
         fs::create_dir_all(&plots).context(format!("making {}", plots.display()))?;
         for plot in &self.plots {
@@ -48,11 +84,15 @@ impl Report {
             fs::write(&path, plot.svg()).context(format!("writing {}", path.display()))?;
         }
         let path = folder.join("benchmarks.md");
-        fs::write(&path, self.markdown(facts)).context(format!("writing {}", path.display()))
+        fs::write(&path, self.markdown()).context(format!("writing {}", path.display()))
     }
 
-    fn markdown(&self, facts: &Facts) -> String {
-        let mut page = format!("{PREFACE}\n{}", facts.markdown());
+    fn markdown(&self) -> String {
+        let mut page = format!("{PREFACE}\n{}", self.facts.markdown());
+        page.extend(self.failures.iter().map(|failure| format!("- Not measured: {failure}\n")));
+        if !self.is_whole {
+            page += "- This run has not come to its end\n";
+        }
         for section in &self.sections {
             page += &format!("\n## {}\n\n{}\n\n", section.title, section.note);
             page += "| | floor | tpro | unit | ratio | goal | |\n|---|---:|---:|---|---|---|---|\n";

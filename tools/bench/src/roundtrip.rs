@@ -8,7 +8,7 @@
 
 use tpro_testkit::{Failure, Outcome};
 
-use crate::args::{Extent, Part};
+use crate::args::Extent;
 use crate::collector::Collector;
 use crate::ground::{Ground, Run};
 use crate::line::{Goal, Line, Section, Unit};
@@ -82,11 +82,11 @@ struct More {
     collector: Collector,
 }
 
-/// Measures, and prints the lines of the stateless mode.
-pub async fn measure(stand: &Stand, extent: &Extent) -> Outcome<Section> {
+/// Measures, in every mode or in the stateless one only, and prints the lines of the stateless mode.
+pub async fn measure(stand: &Stand, extent: &Extent, every_mode: bool) -> Outcome<Section> {
     let (messages, rounds) = (extent.messages, extent.roundtrip_rounds);
     let stateless = Ground::fill(stand, Mode::Stateless, messages).await?;
-    let more = match extent.has(Part::Throughput) {
+    let more = match every_mode {
         true => Some(More::fill(stand, messages).await?),
         false => None,
     };

@@ -34,6 +34,11 @@ const PARTITIONS: &str = "
 SELECT count(*) FROM tpro.make_partitions('main', 'mq_publish', 1000000);
 SELECT count(*) FROM tpro.make_partitions('main', 'mq_reply', 1000000)";
 
+/// What a leader would have left behind that has seen all of it settled.
+const LED: &str = "
+UPDATE main_service.mq_cursor SET snapshot = pg_current_snapshot(), pending = '{}', clean = true, moved_at = clock_timestamp();
+UPDATE main_service.mq_backlog SET unsettled = 0, upto = (SELECT last_value FROM main_service.mq_publish_id_seq)";
+
 /// The database, with a session of its superuser.
 pub struct Place {
     database: Database,
@@ -97,7 +102,7 @@ impl Place {
     }
 
     async fn settle(&self, rows: u64) -> Outcome {
-        // Nobody leads, and so nobody notes that they are settled.
+        // Nobody leads, and so nobody notes meanwhile that they are settled.
         self.admin.batch_execute("SET tpro.max_backlog = 0").await?;
         for _ in 0..rows.div_ceil(BATCH) {
             let before = self.last_id().await?;
@@ -107,6 +112,7 @@ impl Place {
             self.admin.execute(SETTLE, &[&before]).await.context("settling")?;
         }
         self.admin.batch_execute(PARTITIONS).await.context("making partitions")?;
+        self.admin.batch_execute(LED).await.context("moving the cursor")?;
         self.admin.batch_execute("VACUUM ANALYZE main_service.mq_publish, main_service.mq_reply").await?;
         Ok(())
     }
