@@ -48,6 +48,22 @@ BEGIN
 END
 $$;
 
+-- The rule of a batch that a row breaks, as tpro would say it; null if it breaks none. The trigger of an outbox has these rules,
+-- and no domain and no function has them.
+CREATE OR REPLACE FUNCTION pg_temp.from_go_batch_refusal(protocol text, headers jsonb, body jsonb) RETURNS text
+    LANGUAGE sql SET search_path = pg_catalog, pg_temp
+AS $$
+    SELECT CASE
+        WHEN headers #>> '{request,type}' IS DISTINCT FROM 'batch' THEN NULL
+        WHEN protocol <> 'jsonrpc' THEN 'protocol must be jsonrpc when request.type is batch'
+        WHEN CASE WHEN jsonb_typeof(body) = 'array'
+                  THEN jsonb_array_length(body) BETWEEN 1 AND 1000
+                       AND NOT EXISTS (SELECT FROM jsonb_array_elements(body) e (request)
+                                        WHERE jsonb_typeof(e.request) NOT IN ('object', 'array'))
+                  ELSE false END THEN NULL
+        ELSE 'body must be an array of 1 to 1000 objects or arrays when request.type is batch' END
+$$;
+
 -- The first rule of an outbox that a row breaks, as tpro would say it; null if it is a message.
 CREATE OR REPLACE FUNCTION pg_temp.from_go_refusal(
     protocol text, space_name text, service_name text, entity text, method_name text, wait integer, headers jsonb, body jsonb, reply_to text)
@@ -57,7 +73,7 @@ BEGIN
     PERFORM protocol::tpro.protocol, space_name::tpro.space_name, service_name::tpro.service_name, entity::tpro.entity,
             method_name::tpro.method_name, greatest(wait, 0)::tpro.timeout, headers::tpro.headers, body::tpro.body,
             reply_to::tpro.reply_to, tpro.check_body_for(protocol, body);
-    RETURN NULL;
+    RETURN pg_temp.from_go_batch_refusal(protocol, headers, body);
 EXCEPTION WHEN OTHERS THEN
     -- A text of tpro names the column and the rule, and shows no value that can be a body.
     RETURN SQLERRM;
@@ -84,15 +100,18 @@ BEGIN
                          -- A row stands for those that look like it.
                          GROUP BY m.protocol, m.space_name, m.service_name, m.entity, m.method_name, m.reply_to IS NULL,
                                   m.timeout > 86400, jsonb_typeof(m.headers::jsonb), m.headers::jsonb - 'request',
+                                  jsonb_typeof(m.headers::jsonb -> 'request'), m.headers::jsonb #> '{request,type}',
+                                  CASE WHEN m.headers::jsonb #>> '{request,type}' = 'batch'
+                                       THEN pg_temp.from_go_batch_refusal(m.protocol::text, m.headers::jsonb, m.body::jsonb) END,
                                   jsonb_typeof(m.body::jsonb), length(m.body::text) > 900000) g
                   JOIN %1$I.mq_publish p ON p.id = g.example) f
          WHERE f.refusal IS NOT NULL GROUP BY f.refusal ORDER BY 3 DESC
     $q$, schema_name);
     RETURN QUERY EXECUTE format($q$
-        SELECT 'look'::text, 'request.type is ' || t.type || ': tpro knows single messages only', t.messages, t.example
+        SELECT 'look'::text, 'request.type is ' || t.type || ': tpro knows single and batch only', t.messages, t.example
           FROM (SELECT coalesce(m.headers::jsonb -> 'request' ->> 'type', 'single') AS type, count(*) AS messages, max(m.id)::bigint AS example
                   FROM %1$I.mq_publish m WHERE m.id > (SELECT max(l.id) - 1000000 FROM %1$I.mq_publish l) GROUP BY 1) t
-         WHERE t.type <> 'single' AND t.type ~ '^[A-Za-z0-9_-]{1,40}$' ORDER BY t.messages DESC
+         WHERE t.type NOT IN ('single', 'batch') AND t.type ~ '^[A-Za-z0-9_-]{1,40}$' ORDER BY t.messages DESC
     $q$, schema_name);
     -- These go on with the old tables by their oids, and not by their names.
     SELECT string_agg(DISTINCT pg_describe_object(d.classid, d.objid, d.objsubid), '; ') INTO outside

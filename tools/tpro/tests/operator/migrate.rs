@@ -70,7 +70,10 @@ async fn what_the_rules_would_refuse_is_shown_before_and_stops_the_take_over() -
         .batch_execute(
             "UPDATE main_service.mq_publish SET protocol = 'soap' WHERE id IN (1, 3);
              UPDATE main_service.mq_publish SET body = '7' WHERE id = 4;
-             UPDATE main_service.mq_publish SET headers = '{\"request\":{\"type\":\"batch\"}}' WHERE id = 2;
+             UPDATE main_service.mq_publish SET headers = '{\"request\":{\"type\":\"batch\"}}' WHERE id IN (2, 5);
+             UPDATE main_service.mq_publish SET body = '[1]' WHERE id = 2;
+             UPDATE main_service.mq_publish SET body = '[{\"n\":5}]', reply_to = NULL WHERE id = 5;
+             UPDATE main_service.mq_publish SET headers = '{\"request\":{\"type\":\"multi\"}}' WHERE direct;
              CREATE VIEW public.waiting AS SELECT id FROM main_service.mq_publish;",
         )
         .await?;
@@ -79,11 +82,20 @@ async fn what_the_rules_would_refuse_is_shown_before_and_stops_the_take_over() -
     for text in [
         "refused: protocol must be",
         "(2 messages, such as 3)",
-        "look: request.type is batch",
+        "refused: body must be an array of 1 to 1000 objects or arrays when request.type is batch (1 messages, such as 2)",
+        "look: request.type is multi",
         "rule _RETURN on view public.waiting",
     ] {
         assert!(found.contains(text), "{text}: {found}");
     }
+    // A batch that tpro takes is no finding.
+    assert!(!found.contains("look: request.type is batch"), "{found}");
+    let unsent = ask(&["migrate", "run", "main", "--after", "1"])?.ended(1)?;
+    assert!(
+        unsent.err.contains("3 messages that were not sent break a rule of tpro, the first is 2"),
+        "{}",
+        unsent.err
+    );
     let refused = ask(&["migrate", "run", "main", "--after", "2"])?.ended(1)?;
     assert!(
         refused.err.contains("2 messages that were not sent break a rule of tpro, the first is 3"),
@@ -94,7 +106,8 @@ async fn what_the_rules_would_refuse_is_shown_before_and_stops_the_take_over() -
     assert_eq!(rows(&admin, "SELECT count(*)::text FROM main_service.mq_publish").await?, ["6"]);
     // With a later id, what is refused counts as sent.
     ask(&["migrate", "run", "main", "--after", "4"])?.ended(0)?;
-    assert_eq!(rows(&admin, "SELECT count(*)::text FROM main_service.mq_publish").await?, ["1"]);
+    let taken = "SELECT concat(headers #>> '{request,type}', ' ', body) FROM main_service.mq_publish";
+    assert_eq!(rows(&admin, taken).await?, ["batch [{\"n\": 5}]"]);
     Ok(())
 }
 
