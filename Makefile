@@ -74,7 +74,7 @@ up-db: ## the private PostgreSQL with the extension (PG_PORT)
 	@make/setup.sh run up-db
 up-nats: ## the local nats-server (NATS_PORT, NATS_MONITOR_PORT)
 	@make/setup.sh run up-nats
-up-jaeger: ## the local trace viewer (JAEGER_PORT, OTLP_PORT)
+up-jaeger: ## the local trace viewer (JAEGER_PORT, OTLP_PORT, BIND)
 	@make/setup.sh run up-jaeger
 stop-db: ## stop PostgreSQL; its data stays
 	@make/setup.sh run stop-db

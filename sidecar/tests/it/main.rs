@@ -62,6 +62,7 @@ mod make_dev;
 mod make_docker;
 mod make_down_all;
 mod make_go_env;
+mod make_jaeger;
 mod make_launcher;
 mod make_nats;
 mod make_roll;

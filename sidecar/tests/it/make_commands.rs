@@ -273,6 +273,7 @@ fn a_hostile_value_is_refused_by_the_script_that_reads_it_and_runs_nothing() -> 
             ("roll-co", "SERVICE_VERSION"),
             ("up-nats", "NATS_PORT"),
             ("up-nats", "NATS_MONITOR_PORT"),
+            ("up-jaeger", "BIND"),
             ("up-jaeger", "JAEGER_PORT"),
             ("up-jaeger", "OTLP_PORT"),
             ("status", "RUNTIME"),

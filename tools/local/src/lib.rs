@@ -4,6 +4,7 @@
 
 pub mod address;
 pub mod all;
+pub mod bind;
 pub mod bridge;
 pub mod cargo;
 pub mod checkout;

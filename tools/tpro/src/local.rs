@@ -26,7 +26,7 @@ pub enum Local {
     UpNats,
     /// Stop the nats-server
     StopNats,
-    /// Start the trace viewer (JAEGER_PORT, OTLP_PORT)
+    /// Start the trace viewer (JAEGER_PORT, OTLP_PORT, BIND)
     UpJaeger,
     /// Stop the trace viewer; its traces are gone
     StopJaeger,
