@@ -7,7 +7,7 @@ use crate::checkout::Checkout;
 use crate::failure::{Failure, Outcome, fail};
 use crate::process::{self, LOOK, Signal};
 use crate::say::since;
-use crate::{chosen, environment, http, libpq, port, release, services, state};
+use crate::{chosen, environment, http, libpq, of_file, port, release, services, state};
 
 /// The time that a copy has to stop beyond its own STOP_TIMEOUT: telemetry is flushed for up to 5 s
 /// after it.
@@ -132,13 +132,11 @@ impl<'a> ServiceCopy<'a> {
         Ok((pid, port))
     }
 
-    /// True if the log that the file names is this copy's: the file is for this copy, and the log
-    /// is not that of the first.
+    /// True if the program finds its log in the file. A file for the first copy may name none.
     fn has_log_of_file(&self, checkout: &Checkout) -> Outcome<bool> {
-        let log = services::env_file(checkout, self.service).get("LOG_FILE_NAME");
-        let is_first = log.as_deref() == Some(&services::log(self.service, 1));
         let is_of_file = self.number == services::copy_of_file(checkout, self.service)?;
-        Ok(self.number == 1 || (is_of_file && log.is_some() && !is_first))
+        let log = of_file::log(checkout, self.service, self.number)?;
+        Ok(log.is_some() || (is_of_file && self.number == 1))
     }
 
     /// The copy that the file is for takes the port of the file; the first one that or the next
@@ -146,20 +144,10 @@ impl<'a> ServiceCopy<'a> {
     fn choose_port(&self, checkout: &Checkout) -> Outcome<u16> {
         const SETTING: &str = "SERVICE_PORT";
         let given = checkout.settings.get(SETTING);
-        let in_file = services::env_file(checkout, self.service).get(SETTING);
-        let is_users = chosen::by_user(checkout, SETTING, Some(self.service)).is_some();
-        let is_of_file = self.number == services::copy_of_file(checkout, self.service)?;
-        // A file that was the first copy's, and in which only the number has changed.
-        let is_others = services::known_copies(checkout, self.service)
-            .into_iter()
-            .filter(|number| *number != self.number)
-            .any(|number| {
-                let port = ServiceCopy::new(self.service, number).port(checkout);
-                port.is_some() && port.map(|port| port.to_string()) == in_file
-            });
-        if given.is_none() && is_of_file && is_users && !is_others {
-            return port::pick(SETTING, in_file.as_deref(), "8081", None);
+        if let (None, Some(port)) = (&given, of_file::port(checkout, self.service, self.number)?) {
+            return port::pick(SETTING, Some(&port), "8081", None);
         }
+        let in_file = services::env_file(checkout, self.service).get(SETTING);
         let first = if self.number == 1 {
             in_file.unwrap_or_else(|| "8081".to_owned())
         } else {

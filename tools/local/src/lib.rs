@@ -39,6 +39,7 @@ pub mod lock;
 pub mod nats;
 pub mod nats_users;
 pub mod new_service;
+pub mod of_file;
 pub mod peers;
 pub mod pg_config;
 pub mod place;

@@ -11,7 +11,7 @@ use crate::copy::{STOP_GRACE, stop_timeout};
 use crate::failure::{Context as _, Failure, Outcome};
 use crate::process::LOOK;
 use crate::say::since;
-use crate::{chosen, http, port, services, state};
+use crate::{chosen, http, of_file, port, services, state};
 
 /// A wait for readiness that takes longer is explained.
 const UNEXPLAINED: Duration = Duration::from_secs(3);
@@ -129,11 +129,15 @@ impl Copy {
         Ok(port)
     }
 
-    /// The first copy takes the port of the file, or the next free one; the others one that is in
-    /// nobody's file.
+    /// The copy that the file is for takes the port of the file, or the next free one, because a
+    /// native copy may have that; so does the first one. The others take one that is in nobody's
+    /// file.
     fn choose_port(&self, checkout: &Checkout) -> Outcome<u16> {
         const SETTING: &str = "SERVICE_PORT";
         let given = checkout.settings.get(SETTING);
+        if let (None, Some(port)) = (&given, of_file::port(checkout, &self.service, self.number)?) {
+            return port::pick(SETTING, None, &port, None);
+        }
         let first = match services::env_file(checkout, &self.service).get(SETTING) {
             Some(port) if self.number == 1 => port,
             _ => services::ports(checkout).into_iter().max().unwrap_or(8080).saturating_add(1).to_string(),
@@ -158,4 +162,43 @@ pub fn stop(checkout: &Checkout, service: &str, numbers: &[u32]) -> Outcome {
         checkout.screen.say(format!("      {service} {}  stopped in {}", copy.number, since(at)));
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::TcpListener;
+
+    use super::*;
+    use crate::settings::Settings;
+
+    #[test]
+    fn the_copy_that_the_file_names_is_published_on_the_port_of_the_file() -> Outcome {
+        let root = std::env::temp_dir().join(format!("tpro-local-docker-copy-{}", std::process::id()));
+        fs::create_dir_all(root.join("services/co")).context("a folder")?;
+        // This port is taken, and the one that was chosen before is not the one of the file.
+        let listener = TcpListener::bind(("127.0.0.1", 0)).context("a listener")?;
+        let taken = listener.local_addr().context("its address")?.port();
+        let free = TcpListener::bind(("127.0.0.1", 0)).context("a listener")?;
+        let port = free.local_addr().context("its address")?.port();
+        drop(free);
+        let mut settings = Settings::default();
+        settings.set("RUNTIME", "docker");
+        let checkout = Checkout::open(root.clone(), settings)?;
+        let chosen = |number: u32, lines: String| -> Outcome<u16> {
+            fs::write(root.join("services/co/.env"), lines).context("its settings")?;
+            Copy::new(&checkout, "co", number)?.choose_port(&checkout)
+        };
+        let second = |port: u16| format!("COPY_NUMBER=2\nSERVICE_PORT={port}\n");
+        assert_eq!(chosen(2, second(port))?, port);
+        state::put(&checkout, "co-2", &[("port", "1")])?;
+        assert_eq!(chosen(2, second(port))?, port, "the file has changed, and counts");
+        // A native copy may have the port of the file.
+        assert!((taken + 1..=taken + 200).contains(&chosen(2, second(taken))?));
+        // A copy that the file is not for leaves that port to the one that it is for.
+        assert_ne!(chosen(3, second(port))?, port);
+        // The file was the first copy's, and only the number in it has changed.
+        state::put(&checkout, "co-1", &[("port", &port.to_string())])?;
+        assert_ne!(chosen(2, second(port))?, port);
+        fs::remove_dir_all(&root).context("removing it")
+    }
 }

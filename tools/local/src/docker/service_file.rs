@@ -9,7 +9,7 @@ use super::names::Names;
 use super::private;
 use crate::checkout::Checkout;
 use crate::failure::{Context as _, Failure, Outcome};
-use crate::{chosen, nats_users, services, state};
+use crate::{chosen, nats_users, of_file, services, state};
 
 /// The keys that make fills in.
 const OURS: [&str; 6] = [
@@ -66,8 +66,20 @@ fn text(checkout: &Checkout, service: &str, number: u32, version: &str) -> Outco
     put("COPY_NUMBER", &number.to_string());
     put("SERVICE_HOST", "0.0.0.0");
     put("SERVICE_PORT", "8080");
-    put("LOG_FILE_NAME", &services::log(service, number).replacen("logs/", "/logs/", 1));
+    put("LOG_FILE_NAME", &log(checkout, service, number)?);
     Ok(text)
+}
+
+/// The log of a copy in its container: the one that the file names for it in logs/, else the usual
+/// one. The container can write to no other place.
+fn log(checkout: &Checkout, service: &str, number: u32) -> Outcome<String> {
+    let in_logs = |log: String| {
+        let name = log.trim_start_matches("./").strip_prefix("logs/")?;
+        let is_name = !name.is_empty() && !name.contains('/') && name != "." && name != "..";
+        is_name.then(|| format!("/logs/{name}"))
+    };
+    let named = of_file::log(checkout, service, number)?.and_then(in_logs);
+    Ok(named.unwrap_or_else(|| format!("/{}", services::log(service, number))))
 }
 
 /// The settings that a new `.env` names, set or not.
@@ -105,6 +117,7 @@ fn must_be_reachable(service: &str, key: &str, url: &str) -> Outcome {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::settings::Settings;
 
     #[test]
     fn a_loopback_address_is_refused_and_its_secret_is_not_told() {
@@ -127,5 +140,44 @@ mod tests {
         for other in ["# Limits.", "", "# All settings, with their defaults: target"] {
             assert_eq!(key(other), None, "{other}");
         }
+    }
+    #[test]
+    fn the_copy_that_the_file_names_has_the_log_of_the_file_in_the_folder_of_the_logs() -> Outcome {
+        let root = std::env::temp_dir().join(format!("tpro-local-service-file-{}", std::process::id()));
+        let of = |lines: &str, number: u32| -> Outcome<(String, String)> {
+            let address = "DATABASE_URL=postgres://db.example/d\nNATS_URL=nats://nats.example\n\
+                           OTEL_EXPORTER_OTLP_ENDPOINT=http://traces.example:4317\n";
+            for (file, text) in
+                [("make/service.env", "#SERVICE_VERSION=1.0\n"), ("services/co/Cargo.toml", "")]
+            {
+                let file = root.join(file);
+                fs::create_dir_all(file.parent().unwrap_or(&root)).context("a folder")?;
+                fs::write(file, text).context("a file")?;
+            }
+            fs::write(root.join("services/co/.env"), format!("{address}{lines}")).context("its settings")?;
+            let mut settings = Settings::default();
+            settings.set("RUNTIME", "docker");
+            let text = text(&Checkout::open(root.clone(), settings)?, "co", number, "1.0")?;
+            let value = |key: &str| tpro_dotenv::get(&text, key).unwrap_or_default();
+            Ok((value("COPY_NUMBER"), value("LOG_FILE_NAME")))
+        };
+        let second = "COPY_NUMBER=2\nSERVICE_PORT=9000\nLOG_FILE_NAME=logs/mine.log\n";
+        for (lines, number, log) in [
+            (second, 2, "/logs/mine.log"),
+            // The file says nothing of these.
+            (second, 1, "/logs/co_service.log"),
+            (second, 3, "/logs/co-3_service.log"),
+            ("LOG_FILE_NAME=./logs/mine.log\n", 1, "/logs/mine.log"),
+            ("LOG_FILE_NAME=logs/mine.log\n", 2, "/logs/co-2_service.log"),
+            // The log of the first copy is left to it.
+            ("COPY_NUMBER=2\nLOG_FILE_NAME=./logs/co_service.log\n", 2, "/logs/co-2_service.log"),
+            // These places are not in the container.
+            ("LOG_FILE_NAME=/var/log/mine.log\n", 1, "/logs/co_service.log"),
+            ("LOG_FILE_NAME=logs/../mine.log\n", 1, "/logs/co_service.log"),
+            ("LOG_FILE_NAME=logs/..\n", 1, "/logs/co_service.log"),
+        ] {
+            assert_eq!(of(lines, number)?, (number.to_string(), log.to_owned()), "{lines} copy {number}");
+        }
+        fs::remove_dir_all(&root).context("removing it")
     }
 }
