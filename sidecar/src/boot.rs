@@ -4,6 +4,7 @@ mod core_dump;
 mod page;
 mod probe;
 mod replies;
+mod start;
 mod systemd;
 mod work;
 
@@ -12,11 +13,12 @@ use std::{
     os::unix::process::CommandExt as _,
     process::{Command, ExitCode},
     sync::Arc,
-    time::Duration,
+    time::{Duration, SystemTime},
 };
 
 use tokio::runtime::Runtime;
 use tpro_runtime::{
+    clock,
     config::Config,
     db::{DbError, Servers},
     failpoint::Points,
@@ -28,6 +30,7 @@ use tpro_runtime::{
 };
 use tpro_service::handler::Service;
 
+use self::start::Start;
 use crate::{
     cli::{self, Task},
     http::{self, HttpError},
@@ -94,6 +97,7 @@ pub fn run<S: Send + Sync + 'static>(service: Service<S>) -> ExitCode {
     // The points where a test pauses or kills us, from FAILPOINTS; the guard lives as long as the
     // process.
     let _points = Points::set_up();
+    let began = clock::host();
     // Before anything secret is read.
     let dumps = core_dump::forbid();
     let task = cli::parse(service.name(), service.settings());
@@ -117,7 +121,7 @@ pub fn run<S: Send + Sync + 'static>(service: Service<S>) -> ExitCode {
         Task::Check => check(&config),
         Task::Health => on_runtime(async { Ok(probe::is_ready(&config).await) }),
         Task::Maintain => on_runtime(maintain(&config)),
-        Task::Serve => on_runtime(serve(service, config)),
+        Task::Serve => on_runtime(serve(service, config, began)),
     };
     match ended {
         Ok(End::Graceful) => ExitCode::SUCCESS,
@@ -131,7 +135,11 @@ pub fn run<S: Send + Sync + 'static>(service: Service<S>) -> ExitCode {
 }
 
 /// The life of a serving process.
-async fn serve<S: Send + Sync + 'static>(service: Service<S>, config: Arc<Config>) -> Result<End, BootError> {
+async fn serve<S: Send + Sync + 'static>(
+    service: Service<S>,
+    config: Arc<Config>,
+    began: SystemTime,
+) -> Result<End, BootError> {
     let stop = Stop::default();
     stop.heed_signals().map_err(BootError::Signals)?;
     let (page, counts) = page::page(&config);
@@ -143,13 +151,18 @@ async fn serve<S: Send + Sync + 'static>(service: Service<S>, config: Arc<Config
     health.hold("start", "starting");
     systemd::tell(&config, &health, &stop);
     let spans = Spans::export_to(&config, &counts.spans)?;
+    let mut start = Start::new(&spans, began);
     let life = async {
         let http = http::start(&config, &health, page, &stop).await?;
         tokio::spawn(telemetry::check_collector(config.clone()));
         let service = service.start(&config).map_err(BootError::State)?;
-        work::work(service, &config, counts, &health, &spans, &http, &stop).await
+        work::work(service, &config, counts, &health, &mut start, &http, &stop).await
     };
     let ended = life.await;
+    if let Err(error) = &ended {
+        start.failed(error);
+    }
+    drop(start);
     spans.flush_and_stop(LAST_SPANS).await;
     // A signal that came while the last spans went out is one to end.
     let ended = match ended {

@@ -84,6 +84,7 @@ impl Spans {
             .with_service_name(config.service.to_string())
             .with_attribute(KeyValue::new("service.version", config.version.clone()))
             .with_attribute(KeyValue::new("service.instance.id", config.copy.to_string()))
+            .with_attribute(KeyValue::new("host.name", host_name()))
             .build();
         Ok(Self {
             sampler: Sampler(config.sampling),
@@ -180,6 +181,11 @@ impl Spans {
             }
         }
     }
+}
+
+/// The name of this host, as its kernel has it. In a container it is the container's.
+fn host_name() -> String {
+    rustix::system::uname().nodename().to_string_lossy().into_owned()
 }
 
 #[cfg(test)]

@@ -17,7 +17,6 @@ use tpro_runtime::{
     health::Health,
     nats, random,
     shutdown::Stop,
-    telemetry::Spans,
     watch,
 };
 use tpro_service::{
@@ -28,7 +27,7 @@ use tpro_service::{
 };
 use tpro_wire::source::Source;
 
-use super::{BootError, End, page::Counts, replies::Replies};
+use super::{BootError, End, page::Counts, replies::Replies, start::Start};
 use crate::http::Http;
 
 /// The time that tasks have to drop their work when they are forced, before we go without them.
@@ -42,7 +41,7 @@ pub(super) async fn work(
     config: &Arc<Config>,
     counts: Counts,
     health: &Health,
-    spans: &Spans,
+    start: &mut Start,
     http: &Http,
     stop: &Stop,
 ) -> Result<End, BootError> {
@@ -66,7 +65,7 @@ pub(super) async fn work(
         pool: db::pool(config, &servers),
         servers,
         clock: Clock::new(facts.now, counts.clock_skew),
-        spans: spans.clone(),
+        spans: start.spans.clone(),
         db_counts: counts.db,
         health: health.clone(),
         stop: stop.clone(),
@@ -97,6 +96,7 @@ pub(super) async fn work(
         app.serves.store(true, Ordering::Relaxed);
         tracing::info!(copy = config.copy, tpro.source = %app.source, "{} is up", config.service);
         health.release("start");
+        start.succeeded(&app.source);
     }
 
     stop.soft.cancelled().await;

@@ -62,7 +62,8 @@ async fn with_collector(what: &str, fault: Option<Fault>, dropped: u32) -> Outco
         .await?;
         assert_eq!(main.metric("tpro_spans_exported_total").await?, 0.0);
     } else {
-        eventually("some have come", async || Ok(!world.collector.spans().is_empty())).await?;
+        let settled = async || Ok(world.collector.spans().iter().any(|span| span.name == "settle"));
+        eventually("some have come", settled).await?;
     }
     assert_eq!(main.get("/readyz").await?.status, 200, "traces are no reason not to work");
     // Some that are not exported yet.

@@ -3,13 +3,17 @@
 use std::collections::BTreeSet;
 
 use serde_json::json;
+use tpro_testkit::ports::free_port;
 use tpro_testkit::{Context, Kind, Message, Outcome, SpanRecord, Trace, World, eventually_some};
 
 use crate::answerer::Answerer;
 use crate::login;
 use crate::rogue::Rogue;
+use crate::start::refused;
 
 const TRANSIT: &str = "example.request_with_parallel_queries_with_transit_on_external_service";
+/// The name of the span of a start.
+const START: &str = "start";
 const PARALLEL: &str = "example.request_with_parallel_queries";
 
 #[tpro_testkit::test]
@@ -130,9 +134,56 @@ async fn a_dispatcher_that_finds_nothing_makes_no_spans() -> Outcome {
     })
     .await?;
     main.stop().await?;
-    assert!(world.collector.spans().is_empty(), "{:?}", world.collector.spans());
+    let spans = world.collector.spans();
+    assert!(spans.iter().all(|span| span.name == START), "{spans:?}");
+    assert!(!spans.is_empty(), "what it had was sent before it ended");
     world.finish(&[]).await?;
     Ok(())
+}
+
+#[tpro_testkit::test]
+async fn each_start_of_a_copy_is_a_span_that_names_its_host_and_its_failure() -> Outcome {
+    let world = World::new().await?;
+    let host = std::fs::read_to_string("/proc/sys/kernel/hostname")?.trim().to_owned();
+    let mut pids = BTreeSet::new();
+    for version in ["1.0", "1.1"] {
+        let main = world.start(world.sidecar("main")?.version(version)).await?;
+        pids.insert(main.process().pid().to_string());
+        main.stop().await?;
+    }
+    let two = starts(&world);
+    assert_eq!(two.len(), 2, "{two:?}");
+    for (start, version) in two.iter().zip(["1.0", "1.1"]) {
+        assert_eq!((start.kind, start.parent.as_deref(), start.failed), (Kind::Internal, None, false));
+        assert_eq!(start.resource.get("service.version").map(String::as_str), Some(version), "{start:?}");
+        assert_eq!(start.resource.get("host.name"), Some(&host), "{start:?}");
+        assert_eq!(start.attribute("tpro.ready"), "true", "{start:?}");
+        assert!(start.attribute("tpro.source").starts_with("main/"), "{start:?}");
+        assert!(pids.remove(start.attribute("process.pid")), "{start:?}");
+    }
+    assert!(two[0].end_ns < two[1].start_ns, "one ended before the other began: {two:?}");
+
+    // The failure is an error; an end that was wished for is none.
+    refused(&world, world.sidecar("main")?.env("NATS_TOKEN", "a wrong one")).await?;
+    let failed = starts(&world).pop().context("the third start")?;
+    assert!(failed.failed && failed.attribute("tpro.ready") == "false", "{failed:?}");
+    let nowhere = format!("nats://127.0.0.1:{}", free_port()?);
+    let waiting = world.spawn(world.sidecar("main")?.env("NATS_URL", nowhere))?;
+    eventually_some("it waits for NATS", async || {
+        Ok(waiting.get("/readyz").await.ok().filter(|answer| answer.body.contains("nats")))
+    })
+    .await?;
+    waiting.stop().await?;
+    let stopped = starts(&world).pop().context("the fourth start")?;
+    assert!(!stopped.failed && stopped.attribute("tpro.ready") == "false", "{stopped:?}");
+    assert_eq!(starts(&world).len(), 4);
+    world.finish(&[]).await?;
+    Ok(())
+}
+
+/// The spans of starts, in their order.
+fn starts(world: &World) -> Vec<SpanRecord> {
+    world.collector.spans().into_iter().filter(|span| span.name == START).collect()
 }
 
 /// The trace of a message of `main`, when all of it has arrived: spans come in batches, the root among the last.
