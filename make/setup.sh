@@ -25,6 +25,9 @@ unset MAKEFLAGS MFLAGS MAKELEVEL MAKEOVERRIDES
 # nats-server lies in /usr/sbin, which an ordinary user's PATH leaves out.
 case ":$PATH:" in *:/usr/sbin:*) ;; *) export PATH=$PATH:/usr/sbin ;; esac
 
+# shellcheck source=make/dotenv.sh
+. make/dotenv.sh
+
 # --- output
 
 if [ -t 1 ] && [ -z "${NO_COLOR:-}" ] && [ "${TERM:-dumb}" != dumb ]; then
@@ -191,13 +194,14 @@ need() {
   REASONS+=("$1 ($2)")
 }
 
-# in_containers: RUNTIME=docker, in the environment or in the .env of the checkout, and nothing but
-# tpro is compiled here.
-in_containers() {
-  local runtime=${RUNTIME:-} binaries=${BINARIES:-}
-  [ -n "$runtime" ] || runtime=$(sed -n 's/^RUNTIME=//p' .env 2>/dev/null | tail -n 1)
-  [ -n "$binaries" ] || binaries=$(sed -n 's/^BINARIES=//p' .env 2>/dev/null | tail -n 1)
-  [ "$runtime" = docker ] && [ "$binaries" != given ]
+# in_containers: everything but tpro is compiled in images.
+in_containers() { says RUNTIME docker && ! says BINARIES given; }
+# says KEY VALUE: the environment sets the key to the value, or if it holds nothing but blanks, the
+# .env of the checkout does.
+says() {
+  local DOTENV=${!1:-}
+  [[ $DOTENV == *[![:space:]]* ]] || dotenv .env "$1"
+  [ "$DOTENV" = "$2" ]
 }
 
 # has_server MAJOR, has_headers MAJOR: these are installed. is_offered PACKAGE: apt can install it.

@@ -15,7 +15,8 @@
 //! - Nothing is replaced: neither `$NAME` nor `${NAME}`. A value ends on its line.
 //!
 //! The sidecar and the local installation (`tpro local`) both read by this crate. dotenvy 0.15
-//! cannot be told to leave `$` alone.
+//! cannot be told to leave `$` alone. `make/setup.sh`, which runs before any Rust is there, reads
+//! by `make/dotenv.sh`, and the tests of this crate give the same files to both.
 #![forbid(unsafe_code)]
 
 pub mod go;
@@ -132,6 +133,9 @@ fn nothing_follows(behind: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use std::io::Write as _;
+    use std::process::{Command, Stdio};
+
     use proptest::prelude::*;
 
     use super::*;
@@ -192,6 +196,37 @@ mod tests {
         assert_eq!(read("export=value"), Line::Set("export", "value".to_owned()));
     }
 
+    /// Files whose lines are right and wrong in many ways.
+    const MESSY: &str = "(([ \t\r]|export|#)?[ \t]?K?EY[ \t\r]?=([ \t\r'\"#$\\\\=naд]){0,8}\n?){0,4}";
+
+    /// The value of KEY in a file, as `make/dotenv.sh` reads it, under a locale.
+    fn by_make(text: &str, locale: &str) -> String {
+        let script = concat!(env!("CARGO_MANIFEST_DIR"), "/../../make/dotenv.sh");
+        let read = r#"set -euo pipefail; . "$1"; dotenv /dev/stdin KEY; printf %s "$DOTENV""#;
+        let mut bash = Command::new("bash");
+        bash.args(["-c", read, "bash", script]).env("LC_ALL", locale);
+        let mut bash = bash.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+        bash.stdin.take().unwrap().write_all(text.as_bytes()).unwrap();
+        let output = bash.wait_with_output().unwrap();
+        assert!(output.status.success(), "{text:?}");
+        String::from_utf8(output.stdout).unwrap()
+    }
+
+    #[test]
+    fn make_reads_the_corpus_as_the_program_does() {
+        for locale in ["C", "C.UTF-8"] {
+            for (line, expected) in CORPUS {
+                // A line that is malformed leaves the value of the one before it.
+                for text in [format!("KEY=before\n{line}\nKEYS=x\n"), format!("#KEY=x\nKEY=before\n{line}")] {
+                    assert_eq!(get(&text, "KEY").as_deref(), expected.or(Some("before")), "{text:?}");
+                    assert_eq!(by_make(&text, locale), expected.unwrap_or("before"), "{locale}: {text:?}");
+                }
+            }
+            assert_eq!(by_make("\u{feff}KEY=a\nKEY=b # c\n\u{feff}KEY=d\n", locale), "b");
+            assert_eq!(by_make("", locale), "");
+        }
+    }
+
     #[test]
     fn of_several_lines_the_last_one_counts() {
         assert_eq!(get("\u{feff}KEY=a\nexport KEY='b' # c\nKEYS=d\n", "KEY").as_deref(), Some("b"));
@@ -205,6 +240,11 @@ mod tests {
             let line = format!("KEY={}", quoted(&value));
             prop_assert!(!line.contains('\n'), "{:?}", line);
             prop_assert_eq!(read(&line), Line::Set("KEY", value), "{:?}", line);
+        }
+
+        #[test]
+        fn make_reads_a_file_as_the_program_does(text in MESSY) {
+            prop_assert_eq!(by_make(&text, "C.UTF-8"), get(&text, "KEY").unwrap_or_default(), "{:?}", text);
         }
     }
 }

@@ -129,6 +129,47 @@ fn a_pg_config_of_another_major_version_is_refused() -> Outcome {
 }
 
 #[test]
+fn a_setup_reads_the_runtime_in_each_form_of_the_grammar() -> Outcome {
+    let checkout = with_cargo("runtime", "99.0.0")?;
+    let tools = checkout.root.join("its tools");
+    let program = |name: &str, text: &str| -> Outcome<String> {
+        let program = tools.join(name);
+        fs::write(&program, format!("#!/bin/sh\necho '{text}'\n"))?;
+        fs::set_permissions(&program, fs::Permissions::from_mode(0o755))?;
+        Ok(program.display().to_string())
+    };
+    // The toolchain is there, and PostgreSQL is of a version that only containers can do with.
+    let pinned = fs::read_to_string(checkout.root.join("rust-toolchain.toml"))?;
+    let pinned = pinned.lines().find_map(|line| line.strip_prefix("channel = \"")).context("a channel")?;
+    program("rustup", &format!("{}-x86_64-unknown-linux-gnu", pinned.trim_end_matches('"')))?;
+    let given = program("pg_config", "PostgreSQL 12.22")?;
+    let setup = |file: &str, environment: &[(&str, &str)]| -> Outcome<bool> {
+        fs::write(checkout.root.join(".env"), file)?;
+        let environment = [&[("PG_CONFIG", given.as_str())], environment].concat();
+        let (well, told) = checkout.call("make", &["setup"], &environment)?;
+        assert!(well || told.contains("is of PostgreSQL 12.22"), "{file:?}: {told}");
+        Ok(well)
+    };
+    for containers in [
+        "RUNTIME=docker\n",
+        "RUNTIME=native\nRUNTIME=docker",
+        " export RUNTIME = docker # a comment\r\n",
+        "RUNTIME='docker'\nBINARIES=\n",
+        "RUNTIME=\"docker\" # a comment\n# BINARIES=given\n",
+    ] {
+        assert!(setup(containers, &[])?, "{containers:?}");
+        assert!(setup(containers, &[("RUNTIME", " ")])?, "blank: {containers:?}");
+        assert!(!setup(containers, &[("RUNTIME", "native")])?, "the environment wins: {containers:?}");
+    }
+    for native in
+        ["", "#RUNTIME=docker\n", "RUNTIME=docker\nexport BINARIES='given'\n", "RUNTIME='docker'x\n"]
+    {
+        assert!(!setup(native, &[])?, "{native:?}");
+    }
+    Ok(())
+}
+
+#[test]
 fn a_machine_without_cargo_is_told_what_to_do() -> Outcome {
     let checkout = with_cargo("no-cargo", "1.0.0")?;
     let (well, told) = checkout.call("make", &["status"], &[])?;
