@@ -110,6 +110,8 @@ rust_there() (use_cargo) 2>/dev/null
 
 PROFILE=${CARGO_TARGET_DIR:-target}/debug
 TPRO=$PROFILE/tpro
+# The packages that make demo leaves out.
+SELDOM_RUN=$(sed -n 's/^seldom-run = \[\(.*\)\]/\1/p' Cargo.toml | tr -d '",')
 # The time at which its last build here began. An edit during a build is newer than this mark, and
 # cargo leaves a program that is still right as old as it was. A build by hand leaves no mark.
 MADE=$PROFILE/tpro.made
@@ -129,7 +131,7 @@ cargo_tpro() {
   local flags=() left
   # The unattended run builds the locked versions and nothing else.
   [ -z "${CI:-}" ] || flags=(--locked)
-  for left in bench bridge chaos models simulation house testkit testkit-macros; do flags+=(--exclude "tpro-$left"); done
+  for left in $SELDOM_RUN; do flags+=(--exclude "$left"); done
   # A ready-made service is built once somebody has asked for it.
   [ -f services/web/.env ] || flags+=(--exclude web_service)
   "$@" cargo build --workspace --bin tpro "${flags[@]}"

@@ -15,6 +15,7 @@ rm -f rust-toolchain.toml
 # .cargo/config.toml names that of 15.
 export PGRX_PG_CONFIG_PATH="/usr/lib/postgresql/$PG/bin/pg_config"
 # Linking a program takes minutes: those that are in no image are left out.
+seldom_run=$(sed -n 's/^seldom-run = \[\(.*\)\]/\1/p' Cargo.toml | tr -d '",')
 # A ready-made service is in the image of its own only.
 build() {
   if [ "$PG" != 15 ]; then
@@ -23,10 +24,8 @@ build() {
   fi
   set --
   [ "${READY_MADE:-}" = web ] || set -- --exclude web_service
-  cargo build --workspace --locked --profile "$PROFILE" --bins --lib \
-    --exclude tpro-bench --exclude tpro-chaos --exclude tpro-models --exclude tpro-simulation \
-    --exclude tpro-house --exclude tpro-testkit --exclude tpro-testkit-macros \
-    --exclude tpro --exclude tpro-bridge --exclude template_service "$@"
+  for left in $seldom_run tpro tpro-sql-service template_service; do set -- "$@" --exclude "$left"; done
+  cargo build --workspace --locked --profile "$PROFILE" --bins --lib "$@"
 }
 if [ "$1" = dependencies ]; then
   build

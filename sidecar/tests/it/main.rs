@@ -58,6 +58,7 @@ mod login;
 mod logs;
 mod maintenance;
 mod make_commands;
+mod make_demo;
 mod make_dev;
 mod make_docker;
 mod make_down_all;

@@ -11,8 +11,8 @@ pub fn up(checkout: &mut Checkout) -> Outcome {
     checkout.screen.step("What it needs");
     setup::install(checkout, Use::Services)?;
     checkout.screen.step("Building");
-    build(checkout)?;
     let names = services::wanted(checkout);
+    build(checkout, &names, &[])?;
     checkout.screen.step(format!("Starting {} and what they need", names.join(" ")));
     names.iter().try_for_each(|name| service::up(checkout, name))?;
     checkout.screen.step_done();
@@ -20,9 +20,15 @@ pub fn up(checkout: &mut Checkout) -> Outcome {
     Ok(())
 }
 
-/// Builds all programs that are run here; nothing after it builds again.
-pub fn build(checkout: &mut Checkout) -> Outcome {
-    cargo::build(checkout, "building", &["--bins", "--lib"])?;
+/// Builds the programs of these services, the extension, the trace viewer and these programs;
+/// nothing after it builds again.
+pub fn build(checkout: &mut Checkout, services: &[String], programs: &[&str]) -> Outcome {
+    let of_services: Vec<String> = services.iter().map(|name| services::program(checkout, name)).collect();
+    let programs =
+        of_services.iter().map(String::as_str).chain([jaeger::PROGRAM]).chain(programs.iter().copied());
+    let arguments: Vec<&str> =
+        ["--lib"].into_iter().chain(programs.flat_map(|name| ["--bin", name])).collect();
+    cargo::build(checkout, "building", &arguments)?;
     checkout.settings.set("BUILT", "yes");
     Ok(())
 }

@@ -12,19 +12,6 @@ use crate::{progress, services};
 
 /// The log of the builds.
 const LOG: &str = "logs/build.log";
-/// Packages that only developers run, and the bridge, which few need. `make demo` and `make up`
-/// leave them out: nobody waits for them. `make/setup.sh` has the same list. A ready-made service
-/// is left out until somebody asks for it.
-const DEVELOPERS: [&str; 8] = [
-    "tpro-bench",
-    "tpro-bridge",
-    "tpro-chaos",
-    "tpro-models",
-    "tpro-simulation",
-    "tpro-house",
-    "tpro-testkit",
-    "tpro-testkit-macros",
-];
 
 /// The way in which programs are built.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -67,13 +54,15 @@ pub fn build(checkout: &Checkout, label: &str, arguments: &[&str]) -> Outcome {
 /// They always have the features of these crates together: a package built alone would have others,
 /// and everything under it would be compiled twice.
 pub fn build_in(checkout: &Checkout, profile: Profile, label: &str, arguments: &[&str]) -> Outcome {
+    let seldom_run = seldom_run(checkout)?;
+    // A ready-made service is left out until somebody asks for it.
     let unwanted: Vec<String> = services::unwanted(checkout)
         .into_iter()
         .map(|name| services::program(checkout, name))
         .filter(|program| !arguments.contains(&program.as_str()))
         .collect();
-    let left_out = DEVELOPERS.into_iter().chain(unwanted.iter().map(String::as_str));
-    let left_out = left_out.flat_map(|package| ["--exclude", package]);
+    let left_out = seldom_run.iter().chain(&unwanted);
+    let left_out = left_out.flat_map(|package| ["--exclude", package.as_str()]);
     let arguments: Vec<&str> = arguments.iter().copied().chain(left_out).collect();
     build_all(checkout, profile, label, &arguments)
 }
@@ -126,10 +115,23 @@ fn rustup_folder(checkout: &Checkout) -> PathBuf {
     home.or_else(|| env::home_dir().map(|home| home.join(".cargo"))).unwrap_or_default().join("bin")
 }
 
+/// The packages that the workspace's manifest says are seldom run.
+fn seldom_run(checkout: &Checkout) -> Outcome<Vec<String>> {
+    let list = of_manifest(checkout, "seldom-run = [")?;
+    let list = list.as_deref().and_then(|list| list.strip_suffix(']'));
+    let Some(list) = list else { return fail("Cargo.toml has no list seldom-run on one line") };
+    Ok(list.split(',').map(|name| name.trim().trim_matches('"').to_owned()).collect())
+}
+
+/// The rest of the line of the workspace's manifest that begins so.
+fn of_manifest(checkout: &Checkout, begin: &str) -> Outcome<Option<String>> {
+    let manifest = fs::read_to_string(checkout.path("Cargo.toml")).context("reading Cargo.toml")?;
+    Ok(manifest.lines().find_map(|line| line.strip_prefix(begin)).map(str::to_owned))
+}
+
 /// The oldest Rust that the workspace says it builds with.
 fn oldest(checkout: &Checkout) -> Outcome<(u32, u32)> {
-    let manifest = fs::read_to_string(checkout.path("Cargo.toml")).context("reading Cargo.toml")?;
-    let line = manifest.lines().find_map(|line| line.strip_prefix("rust-version = \""));
+    let line = of_manifest(checkout, "rust-version = \"")?;
     line.and_then(|text| numbers(text.trim_end_matches('"')))
         .ok_or_else(|| Failure::new("Cargo.toml names no rust-version, such as 1.95"))
 }

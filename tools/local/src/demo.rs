@@ -14,6 +14,8 @@ use crate::{all, cargo, cluster, copy, environment, extension, jaeger, nats, rel
 
 /// The services of the demo.
 const SERVICES: [&str; 3] = ["main", "analytic", "co"];
+/// The program of the cases.
+const PROGRAM: &str = "tpro-demo";
 
 /// Installs, builds and starts all of it, and runs the cases. With CASES=only it runs the cases on
 /// the services that run.
@@ -26,7 +28,7 @@ pub fn run(checkout: &mut Checkout) -> Outcome {
     checkout.screen.step("What it needs");
     setup::install(checkout, Use::Services)?;
     checkout.screen.step("Building (a first build takes minutes; its output is in logs/build.log)");
-    all::build(checkout)?;
+    all::build(checkout, &SERVICES.map(str::to_owned), &[PROGRAM])?;
     start(checkout)?;
     checkout.screen.step("Eight cases");
     let status = cases(checkout)?.status().context("starting tpro-demo")?;
@@ -79,7 +81,7 @@ fn start(checkout: &Checkout) -> Outcome {
 
 /// The cases on what is there; if co is stopped, without it.
 fn only_cases(checkout: &Checkout) -> Outcome {
-    let program = cargo::profile(checkout).join("tpro-demo");
+    let program = cargo::profile(checkout).join(PROGRAM);
     if !program.exists() {
         return fail("CASES=only runs the cases on what is there, and nothing is: make demo first");
     }
@@ -89,7 +91,7 @@ fn only_cases(checkout: &Checkout) -> Outcome {
 /// The program of the cases, with the addresses of what runs.
 fn cases(checkout: &Checkout) -> Outcome<Command> {
     environment::save(checkout)?;
-    let mut program = checkout.command(cargo::profile(checkout).join("tpro-demo"));
+    let mut program = checkout.command(cargo::profile(checkout).join(PROGRAM));
     program.envs(environment::variables(checkout)?);
     Ok(program)
 }

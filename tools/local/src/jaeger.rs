@@ -8,6 +8,8 @@ use crate::process::Signal;
 use crate::say::since;
 use crate::{bind, cargo, environment, http, port, process, state};
 
+/// Its program.
+pub const PROGRAM: &str = "tpro-viewer";
 /// The time that it has to start.
 const PATIENCE: Duration = Duration::from_secs(30);
 
@@ -28,12 +30,12 @@ pub fn up(checkout: &Checkout) -> Outcome {
         }
         return Ok(());
     }
-    cargo::build(checkout, "building the trace viewer", &["--bin", "tpro-viewer"])?;
+    cargo::build(checkout, "building the trace viewer", &["--bin", PROGRAM])?;
     let _ports = checkout.lock("ports")?;
     let given = |setting: &str| checkout.settings.get(setting);
     let otlp = port::pick("OTLP_PORT", given("OTLP_PORT").as_deref(), "4317", otlp)?;
     let ui = port::pick("JAEGER_PORT", given("JAEGER_PORT").as_deref(), "16686", ui)?;
-    let mut viewer = checkout.command(cargo::profile(checkout).join("tpro-viewer"));
+    let mut viewer = checkout.command(cargo::profile(checkout).join(PROGRAM));
     viewer.arg("--otlp").arg(format!("127.0.0.1:{otlp}")).arg("--ui").arg(format!("{address}:{ui}"));
     // The limits of its memory.
     for (option, setting, default) in

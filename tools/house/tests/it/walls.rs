@@ -1,7 +1,7 @@
 //! The walls of the house: crates, and the modules of a crate, need each other in one direction
 //! only, and a core does no IO.
 
-use std::io;
+use std::{fs, io};
 
 use tpro_house::{
     arrows::{self, Arrows},
@@ -31,6 +31,19 @@ fn no_crate_needs_one_above_or_beside_it() -> io::Result<()> {
     assert!(problems.is_empty(), "{}", problems.join("\n"));
     let on_floors = crates.iter().filter(|it| it.floor().is_some()).count();
     assert!(on_floors >= 12, "only {on_floors} crates stand on floors");
+    Ok(())
+}
+
+#[test]
+fn each_crate_that_is_seldom_run_is_one_of_the_workspace() -> io::Result<()> {
+    let manifest = fs::read_to_string(tpro_house::checkout().join("Cargo.toml"))?;
+    let listed = manifest.lines().find_map(|line| line.strip_prefix("seldom-run = [")?.strip_suffix(']'));
+    let listed: Vec<&str> =
+        listed.unwrap_or_default().split(", ").map(|name| name.trim_matches('"')).collect();
+    let crates = crates::all()?;
+    let unknown: Vec<&&str> =
+        listed.iter().filter(|name| crates.iter().all(|it| it.name != **name)).collect();
+    assert!(listed.len() > 5 && unknown.is_empty(), "no crates: {unknown:?} of {listed:?}");
     Ok(())
 }
 
