@@ -3,7 +3,7 @@
 use clap::Args;
 use uuid::Uuid;
 
-use crate::values::{Status, Which, id, number, pause, span, uid, which};
+use crate::values::{Status, Which, id, mark, number, pause, span, uid, which};
 
 /// The database, and the form of what is printed.
 #[derive(Args, Clone, Debug)]
@@ -138,7 +138,7 @@ pub struct TakenOver {
     /// Service, as in the name of its schema NAME_service
     pub name: String,
     /// Id up to which the Go copies have sent, as `tpro migrate mark` printed it
-    #[arg(long, value_name = "ID")]
+    #[arg(long, value_name = "ID", value_parser = mark)]
     pub after: i64,
     /// Role by which the application and the copies log in, the old DB_USER
     #[arg(long, value_name = "ROLE")]

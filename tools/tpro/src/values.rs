@@ -68,6 +68,11 @@ pub fn id(text: &str) -> Result<i64, String> {
     text.parse().ok().filter(|id| *id > 0).ok_or_else(|| "give the id of a message, such as 1234".to_owned())
 }
 
+pub fn mark(text: &str) -> Result<i64, String> {
+    let mark = text.parse().ok().filter(|mark| *mark >= 0);
+    mark.ok_or_else(|| "give the id that tpro migrate mark has printed, such as 1234".to_owned())
+}
+
 pub fn uid(text: &str) -> Result<Uuid, String> {
     // A uuid without hyphens could be a number that is too large.
     let uid = Some(text).filter(|text| text.len() == 36).and_then(|text| text.parse().ok());
