@@ -6,6 +6,7 @@ use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
+use serde_json::{Value, json};
 use tpro_local::settings::Settings;
 use tpro_local::{process, psql, services};
 use tpro_testkit::ports::free_port;
@@ -136,6 +137,14 @@ impl Checkout {
         let (well, told) = self.call("make", goals, &[])?;
         assert!(well, "make {goals:?} failed: {told}");
         Ok(told)
+    }
+
+    /// The document of a task of `tpro local`.
+    pub fn json(&self, task: &str) -> Outcome<Value> {
+        let tpro = self.root.join("target/debug/tpro").display().to_string();
+        let (well, told) = self.call(&tpro, &["local", task, "--json"], &[])?;
+        assert!(well, "tpro local {task} --json failed: {told}");
+        Ok(serde_json::from_str(&told).context(told)?)
     }
 
     /// Calls psql as the local superuser; whether it succeeded, and what it said.
@@ -409,6 +418,58 @@ async fn a_copied_checkout_leaves_processes_and_places_of_the_original_alone() -
     let told = copied.well(&["stop-nats"])?;
     assert!(told.contains("stopped in"), "{told}");
     eventually("the process has ended", async || Ok(!alive(pid))).await?;
+    Ok(())
+}
+
+#[test]
+fn a_machine_reads_what_runs_and_the_addresses() -> Outcome {
+    let checkout = Checkout::new("json")?.env("DATABASE_URL", "postgres://co@[::1]:1/it's");
+    let none = checkout.json("status")?;
+    let keys = |part: &Value| part.as_object().map(|it| it.keys().cloned().collect::<Vec<_>>());
+    assert_eq!((&none["runtime"], &none["servers"][0]["state"]), (&json!("native"), &Value::Null));
+    assert_eq!(none["services"], json!([{"name": "co", "copies": []}]));
+
+    let pid = run_as_nats(&checkout.root)?;
+    // It never was a service, so it answers nothing on its port.
+    let port = free_port()?;
+    let root = checkout.root.clone();
+    let opened = tpro_local::checkout::Checkout::open(root, Settings::of_process())?;
+    process::remember(&opened, "co-3", pid, &[("port", &port.to_string())])?;
+    let some = checkout.json("status")?;
+    let nats = &some["servers"][1];
+    assert_eq!(
+        [&nats["name"], &nats["state"], &nats["pid"], &nats["port"], &nats["url"]],
+        [&json!("nats"), &json!("running"), &json!(pid), &json!(1), &json!("nats://127.0.0.1:1")]
+    );
+    let monitoring = &some["servers"][2];
+    assert_eq!((&monitoring["name"], &monitoring["port"]), (&json!("nats.monitoring"), &json!(2)));
+    let copy = &some["services"][0]["copies"][0];
+    assert_eq!(
+        [&copy["copy"], &copy["state"], &copy["ready"]],
+        [&json!(3), &json!("running"), &json!(false)]
+    );
+    assert_eq!((keys(copy), keys(nats)), (keys(&none["servers"][0]), keys(&none["servers"][0])));
+    let table = checkout.well(&["status"])?;
+    for cell in
+        ["nats               running", "  monitoring", "co 3               running", "co-3 is not ready"]
+    {
+        assert!(table.contains(cell), "{cell}: {table}");
+    }
+
+    let env = checkout.json("env")?;
+    assert_eq!(env["DATABASE_URL"], "postgres://co@[::1]:1/it's");
+    assert_eq!(
+        (&env["NATS_URL"], &env["NATS_MONITOR_URL"]),
+        (&json!("nats://127.0.0.1:1"), &json!("http://127.0.0.1:2"))
+    );
+    assert_eq!(env["CO_URL"], json!(format!("http://127.0.0.1:{port}")));
+    let lines = checkout.well(&["env"])?;
+    let names = env.as_object().context("an object")?.keys();
+    for name in names.clone() {
+        assert!(lines.contains(&format!("export {name}=")), "{name}: {lines}");
+    }
+    assert_eq!(names.len(), lines.lines().count(), "{lines}");
+    checkout.well(&["stop-nats"])?;
     Ok(())
 }
 

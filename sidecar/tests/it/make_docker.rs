@@ -4,11 +4,11 @@ use std::io::Write as _;
 use std::process::{Command, Stdio};
 use std::thread;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 use tpro_local::docker::{engine, image, sql};
 use tpro_local::settings::Settings;
 use tpro_testkit::ports::free_port;
-use tpro_testkit::{Outcome, paths};
+use tpro_testkit::{Context as _, Outcome, paths};
 
 use crate::make_commands::Checkout;
 use crate::make_roll::copy;
@@ -128,8 +128,8 @@ fn confined(container: &Value) -> Outcome {
     let user = config["User"].as_str().unwrap_or_default();
     let numbers: Vec<u32> = user.split(':').map(str::parse).collect::<Result<_, _>>()?;
     assert!(numbers.len() == 2 && numbers.iter().all(|number| *number > 0), "{user}: {container}");
-    assert_eq!(host["CapDrop"], serde_json::json!(["ALL"]), "{container}");
-    assert_eq!(host["SecurityOpt"], serde_json::json!(["no-new-privileges:true"]), "{container}");
+    assert_eq!(host["CapDrop"], json!(["ALL"]), "{container}");
+    assert_eq!(host["SecurityOpt"], json!(["no-new-privileges:true"]), "{container}");
     assert_eq!(host["ReadonlyRootfs"], true, "{container}");
     assert_eq!(host["Privileged"], false, "{container}");
     let ports = host["PortBindings"].as_object().into_iter().flatten();
@@ -166,6 +166,18 @@ fn services_in_containers_answer_keep_their_secrets_and_are_replaced_without_a_l
         let line = status.lines().find(|line| line.contains(&here.container(service, 1))).unwrap_or_default();
         assert!(line.contains("running"), "{status}");
     }
+    let found = here.checkout.json("status")?;
+    assert_eq!(found["runtime"], "docker");
+    for service in ["main", "analytic"] {
+        let of_name = |it: &&Value| it["name"] == service;
+        let copy = found["services"].as_array().and_then(|all| all.iter().find(of_name));
+        let copy = &copy.context("the service")?["copies"][0];
+        let told = [&copy["container"], &copy["state"], &copy["version"], &copy["ready"]];
+        assert_eq!(
+            told,
+            [&json!(here.container(service, 1)), &json!("running"), &json!("1.0"), &json!(true)]
+        );
+    }
 
     // Everybody who may ask the engine sees this.
     let (main, nats, postgres) = (
@@ -185,8 +197,8 @@ fn services_in_containers_answer_keep_their_secrets_and_are_replaced_without_a_l
         confined(&container)?;
     }
     let service = &containers(&engine::ask(&local, &["inspect", &here.container("main", 1)])?)?[0];
-    assert_eq!(service["Config"]["Healthcheck"]["Test"], serde_json::json!(["CMD", "/service", "health"]));
-    assert_eq!(service["Config"]["Entrypoint"], serde_json::json!(["/service"]));
+    assert_eq!(service["Config"]["Healthcheck"]["Test"], json!(["CMD", "/service", "health"]));
+    assert_eq!(service["Config"]["Entrypoint"], json!(["/service"]));
     // STOP_TIMEOUT, and the time for the last spans.
     assert_eq!(service["Config"]["StopTimeout"], 35);
     assert_eq!(service["Config"]["Image"], format!("main_{}_nats_microservice:test-1.0", here.project));

@@ -40,6 +40,7 @@ pub mod nats;
 pub mod nats_users;
 pub mod new_service;
 pub mod of_file;
+pub mod part;
 pub mod peers;
 pub mod pg_config;
 pub mod place;

@@ -1,42 +1,56 @@
-//! `make status`: a table of the processes that run from this checkout.
+//! `make status`: the processes that run from this checkout.
 
 use std::process::Stdio;
 
 use crate::checkout::Checkout;
 use crate::copy::ServiceCopy;
-use crate::failure::Outcome;
+use crate::part::{Part, Parts, Service, cell};
 use crate::psql::DATABASE;
 use crate::{bridge, http, pg_config, process, services, state};
 
-/// Prints the table.
-pub fn print(checkout: &Checkout) -> Outcome {
-    let head = row(["WHAT", "STATE", "PID", "PORT", "URL", "VERSION"].map(str::to_owned));
-    checkout.screen.say(format!("{}{head}{}", checkout.screen.bold, checkout.screen.plain));
+/// Looks at everything that runs or has run.
+pub fn look(checkout: &Checkout) -> Parts {
     let port = |part: &str, key: &str| state::port(checkout, part, key);
     let local = |scheme: &str, port: Option<u16>| port.map(|port| format!("{scheme}127.0.0.1:{port}"));
     let postgres = port("postgres", "port");
     let url = local("", postgres).map(|url| format!("{url}/{DATABASE}"));
-    part(checkout, "postgres", "postgres", postgres, url, version_of_postgres(checkout));
+    let mut servers = vec![Part {
+        version: version_of_postgres(checkout),
+        ..part(checkout, "postgres", "postgres", postgres, url)
+    }];
     let nats = port("nats", "port");
-    part(checkout, "nats", "nats", nats, local("nats://", nats), version_of_nats(checkout));
-    for (name, label, key) in
-        [("nats", "  monitoring", "monitor"), ("jaeger", "jaeger", "ui"), ("jaeger", "  collector", "otlp")]
-    {
-        let port = port(name, key);
-        part(checkout, name, label, port, local("http://", port), None);
+    servers.push(Part {
+        version: version_of_nats(checkout),
+        ..part(checkout, "nats", "nats", nats, local("nats://", nats))
+    });
+    for (id, name, key) in [
+        ("nats", "nats.monitoring", "monitor"),
+        ("jaeger", "jaeger", "ui"),
+        ("jaeger", "jaeger.collector", "otlp"),
+    ] {
+        let port = port(id, key);
+        servers.push(part(checkout, id, name, port, local("http://", port)));
     }
     for number in bridge::known_copies(checkout) {
         let port = port(&bridge::id(number), "port");
-        part(checkout, &bridge::id(number), &format!("bridge {number}"), port, local("http://", port), None);
+        let bridge = part(checkout, &bridge::id(number), "bridge", port, local("http://", port));
+        servers.push(Part { copy: Some(number), ..bridge });
     }
-    for name in services::all(checkout) {
-        let copies = services::known_copies(checkout, &name);
-        if copies.is_empty() {
-            checkout.screen.say(row([&name, "-", "-", "-", "-", "-"].map(str::to_owned)));
-        }
-        copies.into_iter().for_each(|number| copy(checkout, &ServiceCopy::new(&name, number)));
-    }
-    Ok(())
+    let services = services::all(checkout).into_iter().map(|name| {
+        let copies = services::known_copies(checkout, &name).into_iter();
+        let copies = copies.map(|number| copy(checkout, &ServiceCopy::new(&name, number))).collect();
+        Service { name, copies }
+    });
+    Parts { runtime: "native", servers, services: services.collect() }
+}
+
+/// Prints the table.
+pub fn print(checkout: &Checkout) {
+    let head = row(["WHAT", "STATE", "PID", "PORT", "URL", "VERSION"].map(str::to_owned));
+    look(checkout).print(&checkout.screen, &head, |it| {
+        let (state, url, version) = (it.state.as_ref(), it.url.as_ref(), it.version.as_ref());
+        row([it.label(), cell(state), cell(it.pid), cell(it.port), cell(url), cell(version)])
+    });
 }
 
 fn row(cells: [String; 6]) -> String {
@@ -44,47 +58,27 @@ fn row(cells: [String; 6]) -> String {
     format!("{what:<18} {state:<8} {pid:<8} {port:<6} {url:<32} {version}")
 }
 
-/// Prints the line of a process, or of one of its ports.
-fn part(
-    checkout: &Checkout,
-    name: &str,
-    label: &str,
-    port: Option<u16>,
-    url: Option<String>,
-    version: Option<String>,
-) {
-    let pid = process::pid_of(checkout, name);
+/// A process, or one of its ports.
+fn part(checkout: &Checkout, id: &str, name: &str, port: Option<u16>, url: Option<String>) -> Part {
+    let pid = process::pid_of(checkout, id);
     let state = match pid {
-        _ if !state::is_known(checkout, name) => "-",
-        Some(_) => "running",
-        None => "stopped",
+        _ if !state::is_known(checkout, id) => None,
+        Some(_) => Some("running"),
+        None => Some("stopped"),
     };
-    let or_dash = |cell: Option<String>| cell.unwrap_or_else(|| "-".to_owned());
-    checkout.screen.say(row([
-        label.to_owned(),
-        state.to_owned(),
-        or_dash(pid.map(|pid| pid.to_string())),
-        or_dash(port.map(|port| port.to_string())),
-        or_dash(url),
-        or_dash(version),
-    ]));
+    Part { name: name.to_owned(), state: state.map(str::to_owned), pid, port, url, ..Part::default() }
 }
 
-/// Prints the line of a copy, and the reasons for which it is not ready.
-fn copy(checkout: &Checkout, copy: &ServiceCopy<'_>) {
+/// A copy, and the reasons for which it is not ready.
+fn copy(checkout: &Checkout, copy: &ServiceCopy<'_>) -> Part {
     let port = copy.port(checkout);
-    let answering = port.filter(|_| copy.pid(checkout).is_some());
-    let version = answering.and_then(version_of);
-    let label = format!("{} {}", copy.service, copy.number);
     let url = port.map(|port| format!("http://127.0.0.1:{port}"));
-    part(checkout, &copy.id(), &label, port, url, version);
-    if let Some(port) = answering {
-        let answer = http::get(port, "/readyz");
-        if answer.status != 200 {
-            let reasons = answer.body.replace('\n', " ");
-            checkout.screen.note(format!("  {} is not ready: {reasons}", copy.id()));
-        }
+    let mut part = Part { copy: Some(copy.number), ..part(checkout, &copy.id(), copy.service, port, url) };
+    if copy.pid(checkout).is_some() {
+        part.version = port.and_then(version_of);
+        part.ask_if_ready();
     }
+    part
 }
 
 /// The version that a copy tells.

@@ -1,9 +1,12 @@
 //! `tpro local`: the local installation of a checkout. Each target of its Makefile is one of these
 //! commands.
 
+use std::collections::BTreeMap;
+
 use clap::{Args, Subcommand};
+use serde::Serialize;
 use tpro_local::checkout::Checkout;
-use tpro_local::failure::{Outcome, fail};
+use tpro_local::failure::{Failure, Outcome, fail};
 use tpro_local::runtime::Runtime;
 use tpro_local::service_settings::{self, Told};
 use tpro_local::{
@@ -12,6 +15,7 @@ use tpro_local::{
     test_postgres,
 };
 
+use crate::paper;
 use crate::plain::plain;
 use crate::problem::Ending;
 
@@ -39,7 +43,7 @@ pub enum Local {
     /// SQL as service main (AS=postgres: as the local superuser)
     Psql,
     /// Print addresses and secrets as lines for a shell to eval
-    Env,
+    Env(Shape),
     /// Start a copy of a service and what it needs, or all services (COPY_NUMBER)
     Up(Maybe),
     /// Stop a service and forget its ports, or stop everything (COPY_NUMBER)
@@ -63,7 +67,7 @@ pub enum Local {
     /// Make schema and login role of a service in the local database
     CreateSql(Named),
     /// Print what runs, and where
-    Status,
+    Status(Shape),
     /// From nothing to a message that went round (CASES=only: just the cases)
     Demo,
     /// Stop everything and remove the cluster, .local and logs
@@ -90,6 +94,14 @@ pub enum Local {
     Soak,
 }
 
+/// The shape of the output.
+#[derive(Debug, Args)]
+pub struct Shape {
+    /// Print JSON; its shape is in docs/tpro.md
+    #[arg(long)]
+    pub json: bool,
+}
+
 /// A service.
 #[derive(Debug, Args)]
 pub struct Named {
@@ -109,7 +121,7 @@ pub fn run(task: &Local) -> Ending {
     let mut checkout = match Checkout::here() {
         Ok(checkout) => checkout,
         Err(failure) => {
-            crate::paper::complain(&format!("error: {failure}\n"));
+            paper::complain(&format!("error: {failure}\n"));
             return Ending::Ill;
         }
     };
@@ -145,7 +157,8 @@ fn in_containers(task: &Local) -> Option<Run<'_>> {
         Local::UpJaeger => Box::new(|it| docker::jaeger::up(it, false)),
         Local::StopJaeger => Box::new(|it| docker::jaeger::stop(it)),
         Local::Psql => Box::new(|it| docker::console::open(it)),
-        Local::Env => Box::new(|it| docker::environment::print(it)),
+        Local::Env(Shape { json: true }) => Box::new(|it| print_env(docker::environment::variables(it)?)),
+        Local::Env(Shape { json: false }) => Box::new(|it| docker::environment::print(it)),
         Local::Up(Maybe { name: Some(name) }) => Box::new(|it| docker::service::up(it, name)),
         Local::Up(Maybe { name: None }) => Box::new(docker::all::up),
         Local::Down(Maybe { name: Some(name) }) => Box::new(|it| docker::service::down(it, name)),
@@ -164,7 +177,8 @@ fn in_containers(task: &Local) -> Option<Run<'_>> {
             Box::new(|it| service_settings::create(it, name, Told::Yes).map(|_| ()))
         }
         Local::CreateSql(Named { name }) => Box::new(|it| docker::new_service::create_sql(it, name)),
-        Local::Status => Box::new(|it| docker::status::print(it)),
+        Local::Status(Shape { json: true }) => Box::new(|it| print_json(&docker::status::look(it)?)),
+        Local::Status(Shape { json: false }) => Box::new(|it| docker::status::print(it)),
         Local::Demo => Box::new(docker::demo::run),
         Local::Clean => Box::new(|it| docker::remove::clean(it)),
         Local::Images => Box::new(docker::all::images),
@@ -184,7 +198,8 @@ fn natively(checkout: &mut Checkout, task: &Local) -> Outcome {
         Local::StopBridge => bridge::stop(checkout),
         Local::InstallExtension => install_extension::install(checkout),
         Local::Psql => console::open(checkout),
-        Local::Env => environment::print(checkout),
+        Local::Env(Shape { json: true }) => print_env(environment::variables(checkout)?),
+        Local::Env(Shape { json: false }) => environment::print(checkout),
         Local::Up(Maybe { name: Some(name) }) => service::up(checkout, name),
         Local::Up(Maybe { name: None }) => all::up(checkout),
         Local::Down(Maybe { name: Some(name) }) => service::down(checkout, name),
@@ -199,7 +214,11 @@ fn natively(checkout: &mut Checkout, task: &Local) -> Outcome {
         Local::Create(Named { name }) => new_service::create(checkout, name),
         Local::CreateEnv(Named { name }) => service_settings::write(checkout, name, Told::Yes),
         Local::CreateSql(Named { name }) => schema::make(checkout, name, Told::Yes),
-        Local::Status => status::print(checkout),
+        Local::Status(Shape { json: true }) => print_json(&status::look(checkout)),
+        Local::Status(Shape { json: false }) => {
+            status::print(checkout);
+            Ok(())
+        }
         Local::Demo => demo::run(checkout),
         Local::Clean => clean::run(checkout),
         Local::Test => test::all(checkout),
@@ -212,5 +231,17 @@ fn natively(checkout: &mut Checkout, task: &Local) -> Outcome {
         Local::Chaos => load::chaos(checkout),
         Local::Simulate => load::simulate(checkout),
         Local::Soak => load::soak(checkout),
+    }
+}
+
+/// Prints names and values as a document of JSON.
+fn print_env(variables: Vec<(String, String)>) -> Outcome {
+    print_json(&variables.into_iter().collect::<BTreeMap<_, _>>())
+}
+
+fn print_json(document: &impl Serialize) -> Outcome {
+    match paper::print_json(document) {
+        Ok(_) => Ok(()),
+        Err(problem) => Err(Failure::new(problem.to_string())),
     }
 }
