@@ -7,6 +7,7 @@
 pub mod arrows;
 pub mod crates;
 pub mod english;
+pub mod exports;
 pub mod length;
 pub mod modules;
 mod named;

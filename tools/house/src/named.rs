@@ -40,6 +40,17 @@ pub(crate) fn paths(module: &Module, is_module: &dyn Fn(&[String]) -> bool) -> V
     found
 }
 
+/// The paths of each `pub use`, with the names that it gives; none for all names of a module.
+pub(crate) fn exported(words: &[&str]) -> Vec<Named> {
+    let mut found = Vec::new();
+    for at in 0..words.len() {
+        if words[at..].starts_with(&["pub", "use"]) {
+            tree(words, at + 2, &[], true, &mut found);
+        }
+    }
+    found
+}
+
 /// Reads what stands behind `::`; returns where it ends.
 fn tree(words: &[&str], at: usize, base: &[String], is_own: bool, found: &mut Vec<Named>) -> usize {
     let mut at = at;

@@ -6,6 +6,7 @@ use std::{fs, io};
 use tpro_house::{
     arrows::{self, Arrows},
     crates::{self, Crate},
+    exports,
     modules::Module,
     pure,
 };
@@ -44,6 +45,55 @@ fn each_crate_that_is_seldom_run_is_one_of_the_workspace() -> io::Result<()> {
     let unknown: Vec<&&str> =
         listed.iter().filter(|name| crates.iter().all(|it| it.name != **name)).collect();
     assert!(listed.len() > 5 && unknown.is_empty(), "no crates: {unknown:?} of {listed:?}");
+    Ok(())
+}
+
+/// The names that the authors of services know. Another one is a promise to them.
+const FOR_SERVICES: [&str; 34] = [
+    "Answer",
+    "AnyBody",
+    "CallError",
+    "Ctx",
+    "Failure",
+    "Fault",
+    "FromSetting",
+    "HandlerResult",
+    "IntoFault",
+    "Method",
+    "Next",
+    "OnReply",
+    "OwnSetting",
+    "Publish",
+    "QueryError",
+    "ReplyCtx",
+    "Request",
+    "RpcError",
+    "Schemas",
+    "Secret",
+    "Sent",
+    "Service",
+    "Settings",
+    "SqlState",
+    "Statements",
+    "Status",
+    "Test",
+    "Tx",
+    "debug",
+    "error",
+    "info",
+    "run",
+    "test",
+    "warn",
+];
+
+#[test]
+fn a_service_sees_names_of_the_sidecar_and_no_module() -> io::Result<()> {
+    let crates = crates::all()?;
+    let sidecar = crates.iter().find(|it| it.name == "tpro-sidecar");
+    let sidecar = sidecar.ok_or(io::Error::other("there is no tpro-sidecar"))?;
+    let (names, problems) = exports::of(sidecar)?;
+    assert!(problems.is_empty(), "{}", problems.join("\n"));
+    assert_eq!(names, FOR_SERVICES);
     Ok(())
 }
 
