@@ -141,7 +141,7 @@ impl Lane {
         if self.room(priority, share) == 0 || !bytes_fit {
             return false;
         }
-        self.classes.get_mut(priority).flying += 1;
+        self.classes.get_mut(priority).take_off();
         self.bytes += bytes;
         true
     }
@@ -156,13 +156,10 @@ impl Lane {
         random: &mut Random,
         now: Instant,
     ) -> bool {
-        let class = self.classes.get_mut(priority);
-        class.flying -= 1;
-        if self.refused.push(key, priority, refusal, random, now) {
-            class.refused += 1;
+        let keeps_its_place = self.refused.push(key, priority, refusal, random, now);
+        self.classes.get_mut(priority).refuse(keeps_its_place);
+        if keeps_its_place {
             self.window.on_overload(who, now);
-        } else {
-            class.absent += 1;
         }
         refusal == Refusal::NoResponders && self.news.on_absence(now)
     }
@@ -179,8 +176,8 @@ impl Lane {
         let has_room = self.window_left(share) > 0 && !self.belt.is_closed();
         let (key, priority, kept_its_place) = self.refused.next(has_room, random, now, refused)?;
         let class = self.classes.get_mut(priority);
-        class.try_again(kept_its_place);
-        class.flying += 1;
+        class.leave_refused(kept_its_place);
+        class.take_off();
         Some(key)
     }
 
@@ -234,23 +231,23 @@ impl Lane {
 
     /// Rows of this priority that wait.
     pub fn waiting_with(&self, priority: Priority) -> usize {
-        self.classes.get(priority).queue.len()
+        self.classes.get(priority).queue().len()
     }
 
     /// Keeps a row as its id, behind those of its priority that wait.
     pub fn wait(&mut self, priority: Priority, row: Waiting) {
-        self.classes.get_mut(priority).queue.push(row);
+        self.classes.get_mut(priority).queue_mut().push(row);
     }
 
     /// Puts a fetched row of this size, for which there was no room after all, back before the
     /// others.
     pub fn wait_first(&mut self, priority: Priority, row: Waiting, bytes: usize) {
-        self.classes.get_mut(priority).queue.put_back(row, bytes);
+        self.classes.get_mut(priority).queue_mut().put_back(row, bytes);
     }
 
     /// Drops rows that wait and are not to be kept; how many they were.
     pub fn forget_waiting(&mut self, keep: impl Fn(i64) -> bool) -> usize {
-        self.classes.values_mut().map(|class| class.queue.forget(&keep)).sum()
+        self.classes.values_mut().map(|class| class.queue_mut().forget(&keep)).sum()
     }
 
     /// True if it holds so much that its rows of this priority are better read without their
@@ -273,12 +270,12 @@ impl Lane {
 
     /// Since when it is tight for this priority; it is now.
     pub fn tight_since(&mut self, priority: Priority, now: Instant) -> Instant {
-        *self.classes.get_mut(priority).tight_since.get_or_insert(now)
+        self.classes.get_mut(priority).tight_since(now)
     }
 
     /// It is not tight for this priority.
     pub fn has_opened(&mut self, priority: Priority) {
-        self.classes.get_mut(priority).tight_since = None;
+        self.classes.get_mut(priority).has_opened();
     }
 }
 

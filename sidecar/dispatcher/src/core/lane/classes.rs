@@ -14,17 +14,17 @@ use tpro_wire::priority::{ByPriority, Priority};
 #[derive(Default)]
 pub struct Class {
     /// Rows that wait.
-    pub queue: Queue,
+    queue: Queue,
     /// Messages sent, or about to be sent, and not answered.
-    pub flying: usize,
+    flying: usize,
     /// Refused messages that hold a place in the window.
-    pub refused: usize,
+    refused: usize,
     /// Refused messages that hold none.
-    pub absent: usize,
+    absent: usize,
     /// Messages that their handler has put off, and that are not due yet.
-    pub put_off: usize,
+    put_off: usize,
     /// Since when its rows are better read without their bodies.
-    pub tight_since: Option<Instant>,
+    tight_since: Option<Instant>,
 }
 
 impl Class {
@@ -33,12 +33,61 @@ impl Class {
         self.flying + self.queue.fetching() + self.refused
     }
 
+    /// Rows that wait.
+    pub fn queue(&self) -> &Queue {
+        &self.queue
+    }
+
+    /// Rows that wait, to be changed.
+    pub fn queue_mut(&mut self) -> &mut Queue {
+        &mut self.queue
+    }
+
+    /// A message flies.
+    pub fn take_off(&mut self) {
+        self.flying += 1;
+    }
+
+    /// A message flies no more.
+    pub fn land(&mut self) {
+        self.flying -= 1;
+    }
+
+    /// A message that flew was refused. It keeps its place in the window, or it waits without one.
+    pub fn refuse(&mut self, keeps_its_place: bool) {
+        self.flying -= 1;
+        match keeps_its_place {
+            true => self.refused += 1,
+            false => self.absent += 1,
+        }
+    }
+
     /// A refused message is one no more: it is tried again, or settled.
-    pub fn try_again(&mut self, kept_its_place: bool) {
+    pub fn leave_refused(&mut self, kept_its_place: bool) {
         match kept_its_place {
             true => self.refused -= 1,
             false => self.absent -= 1,
         }
+    }
+
+    /// A message waits until it is due.
+    pub fn put_off(&mut self) {
+        self.put_off += 1;
+    }
+
+    /// A message that was put off waits no more: it is due, or settled.
+    pub fn leave_put_off(&mut self) {
+        self.put_off -= 1;
+    }
+
+    /// Since when its rows are better read without their bodies; they are now.
+    pub fn tight_since(&mut self, now: Instant) -> Instant {
+        *self.tight_since.get_or_insert(now)
+    }
+
+    /// Its rows are not better read without their bodies.
+    pub fn has_opened(&mut self) {
+        self.tight_since = None;
     }
 
     /// True if it keeps as many messages aside as it may.
@@ -134,11 +183,40 @@ impl Classes {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
     use crate::core::lane::Waiting;
 
     const HIGHEST: Priority = Priority::ALL[0];
     const LOWEST: Priority = Priority::ALL[3];
+
+    #[test]
+    fn a_message_is_counted_where_it_is() {
+        let mut class = Class::default();
+        let counts = |class: &Class| [class.flying, class.refused, class.absent, class.put_off];
+        (0..3).for_each(|_| class.take_off());
+        class.refuse(true);
+        class.refuse(false);
+        assert_eq!(counts(&class), [1, 1, 1, 0]);
+        assert_eq!(class.places(), 2, "one that is absent has no place");
+        class.put_off();
+        class.leave_refused(false);
+        assert_eq!(counts(&class), [1, 1, 0, 1]);
+        class.leave_put_off();
+        class.leave_refused(true);
+        class.land();
+        assert!(counts(&class) == [0; 4] && !class.is_busy());
+    }
+
+    #[test]
+    fn a_class_is_tight_since_it_was_first_asked() {
+        let (mut class, now) = (Class::default(), Instant::now());
+        let later = now + Duration::from_secs(1);
+        assert_eq!([class.tight_since(now), class.tight_since(later)], [now; 2]);
+        class.has_opened();
+        assert_eq!(class.tight_since(later), later);
+    }
 
     #[test]
     fn a_priority_alone_has_the_whole_window() {

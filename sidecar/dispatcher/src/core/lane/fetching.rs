@@ -10,7 +10,7 @@ impl Lane {
     /// window is free; after a while for fewer, since the rest of it may be full of slow messages.
     /// None while there is no room.
     pub(super) fn fetches_at(&self, priority: Priority, share: Share, now: Instant) -> Option<Instant> {
-        let queue = &self.classes.get(priority).queue;
+        let queue = self.classes.get(priority).queue();
         if queue.is_empty() || self.room(priority, share) == 0 {
             return None;
         }
@@ -44,7 +44,7 @@ impl Lane {
         // As many as `take_off` will admit, or they would come in vain, again and again.
         let open = share.free_bytes.saturating_sub(taken + self.bytes) / 2;
         let space = open.max(share.own_bytes().saturating_sub(self.bytes));
-        let queue = &self.classes.get(priority).queue;
+        let queue = self.classes.get(priority).queue();
         let fit = match queue.first() {
             // The mean may be that of others, large ones perhaps; when nothing stands in the way,
             // it shows.
@@ -73,21 +73,21 @@ impl Lane {
     ) {
         let opened = self.is_open(priority, share);
         let classes = &self.classes;
-        self.turns.took(priority, |other| !classes.get(other).queue.is_empty());
-        self.classes.get_mut(priority).queue.fetch(count, opened, now, take);
+        self.turns.took(priority, |other| !classes.get(other).queue().is_empty());
+        self.classes.get_mut(priority).queue_mut().fetch(count, opened, now, take);
     }
 
     /// A row of this priority that was asked for has come, or will not.
     pub fn fetched(&mut self, priority: Priority) {
-        self.classes.get_mut(priority).queue.fetched();
+        self.classes.get_mut(priority).queue_mut().fetched();
     }
 
     /// A row of this priority that was asked for flies.
     pub fn fetched_flies(&mut self, priority: Priority) {
         let class = self.classes.get_mut(priority);
-        if class.queue.has_opened() {
+        if class.queue().has_opened() {
             // The time until it opens again is counted from now.
-            class.tight_since = None;
+            class.has_opened();
         }
     }
 }

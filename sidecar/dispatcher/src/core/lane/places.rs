@@ -14,24 +14,24 @@ impl Lane {
 
     /// A message leaves its place, and waits without one until it is due. Returns whether it flew.
     pub fn put_off(&mut self, priority: Priority, place: Place) -> bool {
-        self.classes.get_mut(priority).put_off += 1;
+        self.classes.get_mut(priority).put_off();
         self.leave(priority, place)
     }
 
     /// A message that was put off is due; it flies.
     pub fn come_back(&mut self, priority: Priority) {
         let class = self.classes.get_mut(priority);
-        class.put_off -= 1;
-        class.flying += 1;
+        class.leave_put_off();
+        class.take_off();
     }
 
     /// A place is free. Returns whether its message flew.
     fn leave(&mut self, priority: Priority, place: Place) -> bool {
         let class = self.classes.get_mut(priority);
         match place {
-            Place::Flying => class.flying -= 1,
-            Place::Refused(refusal) => class.try_again(self.refused.leave(refusal)),
-            Place::PutOff => class.put_off -= 1,
+            Place::Flying => class.land(),
+            Place::Refused(refusal) => class.leave_refused(self.refused.leave(refusal)),
+            Place::PutOff => class.leave_put_off(),
         }
         place == Place::Flying
     }
