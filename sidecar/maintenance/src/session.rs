@@ -5,7 +5,7 @@ use std::time::Duration;
 use tokio_postgres::{Client, Row, error::SqlState, types::ToSql};
 use tpro_runtime::{
     config::Config,
-    db::{self, DbError, Servers, plain},
+    db::{self, DbError, Servers, is_held, plain},
 };
 
 use super::bounds::Bounds;
@@ -29,8 +29,8 @@ pub enum MaintenanceError {
 impl MaintenanceError {
     /// True if another session holds a lock or a transaction: a later run may do it.
     pub(super) fn is_held(&self) -> bool {
-        let held = [SqlState::LOCK_NOT_AVAILABLE, SqlState::QUERY_CANCELED, SqlState::T_R_DEADLOCK_DETECTED];
-        self.code().is_some_and(|code| held.contains(code))
+        let passing = [SqlState::QUERY_CANCELED, SqlState::T_R_DEADLOCK_DETECTED];
+        self.code().is_some_and(|code| is_held(code) || passing.contains(code))
     }
 
     /// True if the error is about the tables, and not about the connection or the server.

@@ -26,5 +26,5 @@ pub use self::{
 pub use self::{
     pool::pool,
     prepare::{CHECK as DATABASE, prepare},
-    sqlstate::{RAISED_FAULT, is_again, is_lost, is_passing, is_refusal, is_shortage},
+    sqlstate::{RAISED_FAULT, is_again, is_held, is_lost, is_passing, is_refusal, is_shortage},
 };

@@ -37,6 +37,12 @@ fn is_cut(source: &(dyn std::error::Error + 'static)) -> bool {
     io.is_some_and(|error| !matches!(error.kind(), ErrorKind::InvalidInput | ErrorKind::InvalidData))
 }
 
+/// True if another session has held a lock for longer than the statement may wait (`lock_timeout`,
+/// NOWAIT). It lets the lock go some time.
+pub fn is_held(code: &SqlState) -> bool {
+    *code == SqlState::LOCK_NOT_AVAILABLE
+}
+
 /// True if the server asks to run the transaction again: serialization failure, deadlock.
 pub fn is_again(code: &SqlState) -> bool {
     *code == SqlState::T_R_SERIALIZATION_FAILURE || *code == SqlState::T_R_DEADLOCK_DETECTED

@@ -6,10 +6,10 @@ use std::{
 };
 
 use tokio::{sync::oneshot, time::Instant};
-use tokio_postgres::{Client, Error, Row, error::SqlState};
+use tokio_postgres::{Client, Error, Row};
 use tpro_runtime::{
     backoff::Backoff,
-    db::{is_lost, is_passing},
+    db::{is_held, is_lost, is_passing},
 };
 use tpro_wire::Uid;
 use uuid::Uuid;
@@ -220,7 +220,7 @@ impl Batch {
     /// Deals with the one command that cannot be written. It stays in the batch where another try
     /// makes sense.
     fn refuse(&mut self, error: &Error) {
-        let waited = error.code() == Some(&SqlState::LOCK_NOT_AVAILABLE);
+        let waited = error.code().is_some_and(is_held);
         for taking in self.accepts.drain(..) {
             if waited {
                 let step = taking.bid.taken(Taken::Open);

@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use tokio_postgres::{error::SqlState, types::ToSql};
+use tokio_postgres::types::ToSql;
+use tpro_runtime::db::is_held;
 use tpro_wire::{Priority, TraceParent, Uid};
 use uuid::Uuid;
 
@@ -20,6 +21,16 @@ use crate::handler::{
     transaction::INBOX_PATIENCE,
 };
 use crate::host::Host;
+
+/// The end of an INSERT that takes a run, which has written a row or has not.
+fn end_of(written: Result<bool, QueryError>) -> Result<Taken, QueryError> {
+    match written {
+        Ok(true) => Ok(Taken::Ours),
+        Ok(false) => Ok(Taken::Before),
+        Err(error) if error.code().is_some_and(is_held) => Ok(Taken::Open),
+        Err(error) => Err(error),
+    }
+}
 
 /// The columns of one accept, each an array of one.
 struct AcceptRow<'a> {
@@ -76,12 +87,7 @@ impl Own {
         let values = row.values(app);
         let (tx, taken) =
             Statements::begin_with(app, priority, parent, times, &self.0.accept, &values).await?;
-        let taken = match taken {
-            Ok(rows) if rows.is_empty() => Taken::Before,
-            Ok(_) => Taken::Ours,
-            Err(error) if error.code() == Some(&SqlState::LOCK_NOT_AVAILABLE) => Taken::Open,
-            Err(error) => return Err(error),
-        };
+        let taken = end_of(taken.map(|rows| !rows.is_empty()))?;
         let accepted = match bid.taken(taken) {
             Step::End(verdict) => Accepted::of(verdict, known::unreadable),
             Step::Take | Step::Look => {
@@ -111,12 +117,7 @@ impl Own {
         // Suspects of this kind are told by the runs that are counted before they begin.
         let mut bid = Bid::new(true);
         loop {
-            let taken = match self.take(app, tx, accept, bid.run()).await {
-                Ok(true) => Taken::Ours,
-                Ok(false) => Taken::Before,
-                Err(error) if error.code() == Some(&SqlState::LOCK_NOT_AVAILABLE) => Taken::Open,
-                Err(error) => return Err(error),
-            };
+            let taken = end_of(self.take(app, tx, accept, bid.run()).await)?;
             if let Step::End(verdict) = bid.taken(taken) {
                 return Ok(Accepted::of(verdict, known::unreadable));
             }

@@ -6,9 +6,10 @@ use std::{fs, io};
 use tpro_house::{
     arrows::{self, Arrows},
     crates::{self, Crate},
-    exports,
-    modules::Module,
+    exports, length,
+    modules::{self, Module},
     pure,
+    source::Source,
 };
 
 #[test]
@@ -94,6 +95,21 @@ fn a_service_sees_names_of_the_sidecar_and_no_module() -> io::Result<()> {
     let (names, problems) = exports::of(sidecar)?;
     assert!(problems.is_empty(), "{}", problems.join("\n"));
     assert_eq!(names, FOR_SERVICES);
+    Ok(())
+}
+
+#[test]
+fn a_lock_that_is_held_is_known_in_one_place() -> io::Result<()> {
+    let mut known = Vec::new();
+    for (_, place) in length::all()? {
+        let text = fs::read_to_string(tpro_house::checkout().join(&place))?;
+        let code = Source::read(modules::without_tests(&text)).code;
+        // The simulated PostgreSQL reports it, and does not judge.
+        if code.contains("SqlState::LOCK_NOT_AVAILABLE") && !place.starts_with("sidecar/simulation") {
+            known.push(place);
+        }
+    }
+    assert_eq!(known, ["sidecar/runtime/src/db/sqlstate.rs"]);
     Ok(())
 }
 

@@ -1,7 +1,7 @@
 //! The failure of a statement.
 
 use tokio_postgres::error::SqlState;
-use tpro_runtime::db::{is_refusal, is_shortage, plain};
+use tpro_runtime::db::{is_held, is_refusal, is_shortage, plain};
 
 use crate::core::{Trouble, Unwritten};
 
@@ -51,7 +51,7 @@ pub(super) fn new_handlers() -> Unwritten {
 /// The reason why outcomes could not be written; none if it is the session's.
 pub(super) fn unwritten(error: &tokio_postgres::Error) -> Option<Unwritten> {
     let code = error.code();
-    let kind = if code == Some(&SqlState::LOCK_NOT_AVAILABLE) {
+    let kind = if code.is_some_and(is_held) {
         Trouble::Held
     } else if is_bad_value(code) {
         Trouble::BadValue
