@@ -1,4 +1,5 @@
-//! Statements that settle: `settle.sql` and `settle_unsettled.sql` of the dispatcher, a reply handler's, `tpro.cancel`.
+//! Statements that settle: `settle.sql` of the dispatcher, alone and where it leaves out what has a
+//! reply, a reply handler's, `tpro.cancel`.
 
 use std::time::Duration;
 

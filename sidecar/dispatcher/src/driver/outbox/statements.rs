@@ -58,6 +58,12 @@ const TRY_SETTLE: &str = "/* reply.try */ SET LOCAL statement_timeout = '1s'; DO
     EXCEPTION WHEN SQLSTATE 'TP000' OR lock_not_available THEN NULL; \
         WHEN check_violation THEN IF tried = newest THEN RAISE; END IF; END $$";
 
+/// reply.settle_unsettled: as reply.settle, leaving out what has a reply. Guard: the first reply of
+/// a row wins, so the same batch may be written again by a leader that did not learn whether it was
+/// committed.
+const SETTLE_UNSETTLED: &str =
+    concat!("/* reply.settle_unsettled */\n", include_str!("../sql/settle.sql"), "ON CONFLICT DO NOTHING");
+
 /// The statements.
 pub(crate) struct Statements {
     pub read: Statement,
@@ -111,8 +117,7 @@ impl Statements {
             owed: prepare("outbox.owed", include_str!("../sql/owed.sql")).await?,
             forward: prepare("outbox.forward", include_str!("../sql/forward.sql")).await?,
             settle: prepare("reply.settle", include_str!("../sql/settle.sql")).await?,
-            settle_unsettled: prepare("reply.settle_unsettled", include_str!("../sql/settle_unsettled.sql"))
-                .await?,
+            settle_unsettled: prepare("reply.settle_unsettled", SETTLE_UNSETTLED).await?,
             settle_holding: prepare("reply.settle_holding", include_str!("../sql/settle_holding.sql"))
                 .await?,
             holds: prepare("holds.read", include_str!("../sql/holds.sql")).await?,

@@ -43,7 +43,11 @@ const PREPARED: &[(&str, &str, &str)] = &[
         include_str!("../../../../dispatcher/src/driver/sql/settled_range.sql"),
     ),
     ("settle", REPLIES, include_str!("../../../../dispatcher/src/driver/sql/settle.sql")),
-    ("settle_unsettled", REPLIES, include_str!("../../../../dispatcher/src/driver/sql/settle_unsettled.sql")),
+    (
+        "settle_unsettled",
+        REPLIES,
+        concat!(include_str!("../../../../dispatcher/src/driver/sql/settle.sql"), "ON CONFLICT DO NOTHING"),
+    ),
     ("settle_holding", HOLDING, include_str!("../../../../dispatcher/src/driver/sql/settle_holding.sql")),
     ("holds", "bigint, bigint", include_str!("../../../../dispatcher/src/driver/sql/holds.sql")),
     ("holds_of", "bigint[]", include_str!("../../../../dispatcher/src/driver/sql/holds_of.sql")),
