@@ -24,6 +24,7 @@ mod reader;
 mod reply_to;
 mod secret;
 mod settings;
+mod span;
 #[cfg(test)]
 mod tests;
 mod time;

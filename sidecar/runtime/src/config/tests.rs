@@ -71,6 +71,23 @@ fn all_problems_are_said_at_once_with_key_source_value_and_remedy() {
 }
 
 #[test]
+fn a_time_out_of_bounds_is_told_with_them_and_with_its_unit() {
+    for (key, value, rule) in [
+        ("STOP_TIMEOUT", "2h", "from 0ns to 3600s: seconds"),
+        ("STOP_TIMEOUT", "3601", "from 0ns to 3600s: seconds"),
+        ("PARK_AFTER_MS", "60001", "from 0ns to 60s: milliseconds"),
+        ("ATTEMPT_TIMEOUT_MS", "49", "from 50ms to 3600s: milliseconds"),
+    ] {
+        let told = problems(&[DATABASE, (key, value)], None);
+        let rule = format!("must be a time {rule}, or a number with ms, s, m, h or d");
+        assert_eq!(told, [format!("{key}={value} (environment): {rule}")]);
+    }
+    for (key, value) in [("STOP_TIMEOUT", "3600"), ("PARK_AFTER_MS", "60s"), ("ATTEMPT_TIMEOUT_MS", "50")] {
+        assert!(load(&[DATABASE, (key, value)], None).is_ok(), "{key}={value}");
+    }
+}
+
+#[test]
 fn the_environment_wins_over_the_file_and_an_empty_value_is_none() {
     let file = "COPY_NUMBER=2\nSERVICE_VERSION=2.73\nNATS_TOKEN=\n";
     let config = load(&[DATABASE, ("COPY_NUMBER", "3"), ("SERVICE_VERSION", "")], Some(file)).unwrap();
