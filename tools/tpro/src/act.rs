@@ -1,4 +1,4 @@
-//! `tpro cancel` and `tpro retry`.
+//! A command that does something with each of some messages.
 
 use serde::Serialize;
 use tokio_postgres::types::Type;
@@ -28,33 +28,9 @@ struct One<T> {
     problem: Option<String>,
 }
 
-/// A message that was taken back.
-#[derive(Debug, Serialize)]
-pub struct Cancelled {
-    /// False if it was settled before.
-    cancelled: bool,
-}
-
-/// A message that was sent again.
-#[derive(Debug, Serialize)]
-pub struct Retried {
-    /// The number of the new message.
-    new_id: i64,
-}
-
-/// Takes messages back.
-pub async fn cancel(session: &Session, act: &Act) -> Result<Done<Cancelled>, Problem> {
-    each(session, act, "SELECT tpro.cancel($1, $2)", |row| Cancelled { cancelled: row.get(0) }).await
-}
-
-/// Sends messages again.
-pub async fn retry(session: &Session, act: &Act) -> Result<Done<Retried>, Problem> {
-    each(session, act, "SELECT tpro.retry($1, $2)", |row| Retried { new_id: row.get(0) }).await
-}
-
 /// Runs a statement for each message, in a transaction of its own. If one fails, the others stay
 /// done.
-async fn each<T>(
+pub async fn each<T>(
     session: &Session,
     act: &Act,
     statement: &str,
@@ -101,24 +77,4 @@ pub trait Outcome {
     fn done(&self) -> bool;
     /// In words.
     fn words(&self) -> String;
-}
-
-impl Outcome for Cancelled {
-    fn done(&self) -> bool {
-        self.cancelled
-    }
-
-    fn words(&self) -> String {
-        if self.cancelled { "cancelled".to_owned() } else { "was settled before; its reply stays".to_owned() }
-    }
-}
-
-impl Outcome for Retried {
-    fn done(&self) -> bool {
-        true
-    }
-
-    fn words(&self) -> String {
-        format!("sent again as {}", self.new_id)
-    }
 }

@@ -5,6 +5,7 @@
 mod act;
 mod address;
 mod args;
+mod cancel;
 mod dsn;
 mod findings;
 mod health;
@@ -22,6 +23,7 @@ mod plain;
 mod problem;
 mod rates;
 mod release;
+mod retry;
 mod run;
 mod session;
 mod show;
@@ -103,12 +105,12 @@ async fn run(task: Task) -> Result<Ending, Problem> {
             Ok(Ending::Well)
         }
         Task::Cancel(act) => {
-            let done = act::cancel(&open(&act.output).await?, &act).await?;
+            let done = cancel::cancel(&open(&act.output).await?, &act).await?;
             show(&act.output, &done, |paper| done.write(paper))?;
             Ok(done.ending())
         }
         Task::Retry(act) => {
-            let done = act::retry(&open(&act.output).await?, &act).await?;
+            let done = retry::retry(&open(&act.output).await?, &act).await?;
             show(&act.output, &done, |paper| done.write(paper))?;
             Ok(done.ending())
         }
