@@ -115,7 +115,7 @@ SELDOM_RUN=$(sed -n 's/^seldom-run = \[\(.*\)\]/\1/p' Cargo.toml | tr -d '",')
 # The time at which its last build here began. An edit during a build is newer than this mark, and
 # cargo leaves a program that is still right as old as it was. A build by hand leaves no mark.
 MADE=$PROFILE/tpro.made
-SOURCES=(Cargo.toml Cargo.lock rust-toolchain.toml tools/tpro/Cargo.toml tools/tpro/src tools/local tools/servers sidecar/dotenv sidecar/wire)
+SOURCES=(Cargo.toml Cargo.lock rust-toolchain.toml tools/tpro/Cargo.toml tools/tpro/src tools/local tools/servers sidecar/dotenv sidecar/tls sidecar/wire)
 
 # tpro_is_fresh: it is there, and none of its sources has changed since its build began.
 tpro_is_fresh() {

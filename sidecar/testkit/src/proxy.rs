@@ -1,7 +1,7 @@
 //! A TCP proxy that can be told to be a bad network.
 
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
@@ -56,6 +56,11 @@ impl Proxy {
     /// Starts a proxy in front of the port.
     pub async fn start(to: u16) -> Outcome<Proxy> {
         Proxy::of(TcpListener::bind(("127.0.0.1", 0)).await.context("a port for the proxy")?, to)
+    }
+
+    /// Starts a proxy on another address than loopback: containers reach this machine there.
+    pub async fn start_at(address: IpAddr, to: u16) -> Outcome<Proxy> {
+        Proxy::of(TcpListener::bind((address, 0)).await.context("a port for the proxy")?, to)
     }
 
     /// Starts a proxy with little room in between: a sender that is faster than the line feels it

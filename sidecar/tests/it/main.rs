@@ -29,6 +29,7 @@ mod cursor;
 mod discovery;
 mod disk;
 mod docker_networks;
+mod docker_tls;
 mod doubles;
 mod doubt;
 mod drops;

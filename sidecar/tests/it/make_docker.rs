@@ -14,7 +14,7 @@ use crate::make_commands::Checkout;
 use crate::make_roll::copy;
 
 /// The image that no test can pull: docker/test/base-image.sh makes it.
-const BASE: &str = "debian:bookworm-slim";
+pub const BASE: &str = "debian:bookworm-slim";
 /// The messages that are published while copies are replaced, and the size of a part of them.
 const MESSAGES: usize = 1000;
 const PART: usize = 50;

@@ -20,17 +20,17 @@ use crate::start::{assert_one_clear_line, main, refused};
 /// The kinds of keys.
 const OPERATOR: u8 = 14 << 3;
 const ACCOUNT: u8 = 0;
-const USER: u8 = 20 << 3;
+pub const USER: u8 = 20 << 3;
 
 /// A key as NATS writes it.
-struct Key {
-    seed: String,
-    public: String,
+pub struct Key {
+    pub seed: String,
+    pub public: String,
     pair: Ed25519KeyPair,
 }
 
 impl Key {
-    fn new(kind: u8) -> Outcome<Key> {
+    pub fn new(kind: u8) -> Outcome<Key> {
         let mut bytes = [0; 32];
         SystemRandom::new().fill(&mut bytes).ok().context("no random numbers")?;
         let pair = Ed25519KeyPair::from_seed_unchecked(&bytes).ok().context("no key")?;

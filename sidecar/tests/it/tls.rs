@@ -14,7 +14,10 @@ use crate::rogue::Rogue;
 
 static FOLDERS: AtomicU32 = AtomicU32::new(0);
 
-/// A folder with an authority and its certificates. The host of all servers is 127.0.0.1.
+/// The names of the servers: of this machine for itself, and for containers on it.
+const HOSTS: [&str; 2] = ["127.0.0.1", "host.docker.internal"];
+
+/// A folder with an authority and its certificates.
 pub struct Files {
     /// The folder.
     pub folder: PathBuf,
@@ -32,8 +35,8 @@ impl Files {
         let folder = paths::run_root()?.join(format!("tls-{}-{number}", std::process::id()));
         std::fs::create_dir_all(&folder)?;
         let authority = Authority::new(&folder, "authority")?;
-        let postgres = authority.issue("postgres", Wanted::server(&["127.0.0.1"]))?;
-        let nats = authority.issue("nats", Wanted::server(&["127.0.0.1"]))?;
+        let postgres = authority.issue("postgres", Wanted::server(&HOSTS))?;
+        let nats = authority.issue("nats", Wanted::server(&HOSTS))?;
         Account::of_postgres()?.own(&postgres.key)?;
         Ok(Files { folder, authority, postgres, nats })
     }

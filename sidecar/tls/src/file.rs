@@ -44,7 +44,8 @@ impl Named {
         })
     }
 
-    fn read(&self) -> Result<Vec<u8>, Problem> {
+    /// The content of the file.
+    pub fn read(&self) -> Result<Vec<u8>, Problem> {
         let file = fs::File::open(&self.path).map_err(|error| self.unreadable(&error))?;
         let mut content = Vec::new();
         file.take(MOST).read_to_end(&mut content).map_err(|error| self.unreadable(&error))?;
@@ -63,7 +64,7 @@ impl Named {
 
     /// The private key of the file.
     pub(crate) fn key(&self) -> Result<PrivateKeyDer<'static>, Problem> {
-        let content = self.secret_bytes()?;
+        let content = self.read_secret()?;
         PrivateKeyDer::from_pem_slice(&content).map_err(|_| {
             let encrypted = content.windows(9).any(|word| word == b"ENCRYPTED");
             self.problem(if encrypted {
@@ -75,7 +76,7 @@ impl Named {
     }
 
     /// The content of a file that only its owner may read: the rule of libpq for a key.
-    fn secret_bytes(&self) -> Result<Vec<u8>, Problem> {
+    pub fn read_secret(&self) -> Result<Vec<u8>, Problem> {
         let about = fs::metadata(&self.path).map_err(|error| self.unreadable(&error))?;
         if !about.is_file() {
             return Err(self.problem("must be a file"));
@@ -101,5 +102,5 @@ pub fn shown(path: &str) -> &str {
 
 /// The text of a file that only its owner may read.
 pub fn secret(file: &Named) -> Result<String, Problem> {
-    String::from_utf8(file.secret_bytes()?).map_err(|_| file.problem("is no text"))
+    String::from_utf8(file.read_secret()?).map_err(|_| file.problem("is no text"))
 }

@@ -3,7 +3,7 @@
 
 use std::borrow::Cow;
 
-use percent_encoding::percent_decode_str;
+use percent_encoding::{NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
 
 /// The parameters of TLS in an address.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -38,7 +38,7 @@ impl Parameters {
 pub fn take(address: &str) -> (Cow<'_, str>, Parameters) {
     let mut parameters = Parameters::default();
     let whole = (Cow::Borrowed(address), Parameters::default());
-    let rest = if address.starts_with("postgres://") || address.starts_with("postgresql://") {
+    let rest = if is_url(address) {
         let Some((base, query)) = address.split_once('?') else { return whole };
         // A `?` in the password, which should have been written as a code.
         if query.contains('@') {
@@ -53,11 +53,36 @@ pub fn take(address: &str) -> (Cow<'_, str>, Parameters) {
     } else {
         let Some(pairs) = pairs(address) else { return whole };
         let others = pairs.into_iter().filter(|(key, value)| !parameters.takes(key, || value.clone()));
-        let quoted = |value: String| value.replace('\\', r"\\").replace('\'', r"\'");
-        others.map(|(key, value)| format!("{key}='{}'", quoted(value))).collect::<Vec<_>>().join(" ")
+        others.map(|(key, value)| pair(key, &value)).collect::<Vec<_>>().join(" ")
     };
     // An address without any of them is not written again.
     if parameters == Parameters::default() { whole } else { (Cow::Owned(rest), parameters) }
+}
+
+/// Puts parameters into an address that has none of TLS, as [`take`] leaves it.
+pub fn put(address: &str, parameters: &Parameters) -> String {
+    let Parameters { mode, root, certificate, key } = parameters;
+    let all = [("sslmode", mode), ("sslrootcert", root), ("sslcert", certificate), ("sslkey", key)];
+    let mut address = address.to_owned();
+    for (key, value) in all.into_iter().filter_map(|(key, value)| Some((key, value.as_ref()?))) {
+        if is_url(&address) {
+            address.push(if address.contains('?') { '&' } else { '?' });
+            address.push_str(&format!("{key}={}", utf8_percent_encode(value, NON_ALPHANUMERIC)));
+        } else {
+            address.push(' ');
+            address.push_str(&pair(key, value));
+        }
+    }
+    address
+}
+
+fn is_url(address: &str) -> bool {
+    address.starts_with("postgres://") || address.starts_with("postgresql://")
+}
+
+/// A pair with its value in quotes.
+fn pair(key: &str, value: &str) -> String {
+    format!("{key}='{}'", value.replace('\\', r"\\").replace('\'', r"\'"))
 }
 
 /// `key=value` pairs as libpq has them. None for a text of another form.
@@ -121,6 +146,21 @@ mod tests {
             let (taken, parameters) = take(address);
             assert_eq!(taken, rest, "{address}");
             assert_eq!((parameters.mode.as_deref(), parameters.root.as_deref()), (mode, root), "{address}");
+        }
+    }
+
+    #[test]
+    fn what_is_put_into_an_address_is_taken_out_again() {
+        for address in [
+            "postgresql://a:p%3Fx@db/x?sslmode=verify-full&connect_timeout=3&sslrootcert=%2Fa%20b.pem",
+            "postgres://a@db/x?sslkey=/k&sslcert=c%26d",
+            "host=db password='a \\'b' sslmode=verify-ca sslrootcert='/a \\\\ \\'b'",
+            "sslmode=require",
+        ] {
+            let (rest, parameters) = take(address);
+            assert_ne!(parameters, Parameters::default(), "{address}");
+            let put = put(&rest, &parameters);
+            assert_eq!(take(&put), (rest, parameters), "{put}");
         }
     }
 }

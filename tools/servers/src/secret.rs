@@ -23,7 +23,7 @@ pub fn kept(path: &Path) -> Outcome<String> {
     if let Some(secret) = read().ok().filter(|secret| !secret.is_empty()) {
         return Ok(secret);
     }
-    let new = written_beside(path, &format!("{}\n", fresh()?))?;
+    let new = written_beside(path, format!("{}\n", fresh()?).as_bytes())?;
     // Another process may have made one meanwhile: that one counts.
     let made = match fs::metadata(path) {
         Ok(found) if found.len() == 0 => fs::rename(&new, path),
@@ -37,20 +37,19 @@ pub fn kept(path: &Path) -> Outcome<String> {
 }
 
 /// Replaces a file in one step by one that only its owner reads.
-pub fn replace(path: &Path, text: &str) -> Outcome {
-    let new = written_beside(path, text)?;
+pub fn replace(path: &Path, content: impl AsRef<[u8]>) -> Outcome {
+    let new = written_beside(path, content.as_ref())?;
     fs::rename(&new, path).context(format!("replacing {}", path.display()))
 }
 
-fn written_beside(path: &Path, text: &str) -> Outcome<PathBuf> {
+fn written_beside(path: &Path, content: &[u8]) -> Outcome<PathBuf> {
     let mut new = path.as_os_str().to_owned();
     new.push(format!(".{}", std::process::id()));
     let new = PathBuf::from(new);
     // One that an earlier process of this number has left may have other rights.
     let _ = fs::remove_file(&new);
     let file = File::options().write(true).create_new(true).mode(0o600).open(&new);
-    file.and_then(|mut file| file.write_all(text.as_bytes()))
-        .context(format!("writing {}", path.display()))?;
+    file.and_then(|mut file| file.write_all(content)).context(format!("writing {}", path.display()))?;
     Ok(new)
 }
 

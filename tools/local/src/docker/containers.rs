@@ -2,7 +2,7 @@
 
 use super::copy::{self, Copy};
 use super::names::Names;
-use super::{container, environment, image, ready, release};
+use super::{container, environment, image, ready, release, service_file};
 use crate::checkout::Checkout;
 use crate::copies::Copies;
 use crate::failure::Outcome;
@@ -90,6 +90,7 @@ impl Copies for Containers<'_> {
         let copy = self.copy(number);
         container::must_be_ours(self.checkout, &copy.container)?;
         container::remove(self.checkout, &copy.container)?;
+        service_file::forget(self.checkout, self.service, number)?;
         state::forget(self.checkout, &copy.id());
         Ok(())
     }

@@ -106,7 +106,7 @@ impl Copy {
         network::need(checkout)?;
         let _ports = checkout.lock("ports")?;
         let port = self.choose_port(checkout)?;
-        let file = service_file::write(checkout, &self.service, self.number, version)?;
+        let handed = service_file::write(checkout, &self.service, self.number, version)?;
         let logs = checkout.logs().join("docker");
         fs::create_dir_all(&logs).context(format!("making {}", logs.display()))?;
         private::give(&logs)?;
@@ -117,7 +117,8 @@ impl Copy {
             ("COPY_NUMBER", self.number.to_string()),
             ("SERVICE_VERSION", version.to_owned()),
             ("SERVICE_PORT", port.to_string()),
-            ("SERVICE_ENV", file.display().to_string()),
+            ("SERVICE_ENV", handed.settings.display().to_string()),
+            ("SERVICE_FILES", handed.key_files.display().to_string()),
             ("LOGS", logs.display().to_string()),
             ("STOP_GRACE", format!("{}s", timeout + STOP_GRACE)),
         ];

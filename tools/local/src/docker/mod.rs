@@ -17,6 +17,7 @@ pub mod environment;
 pub mod extension;
 pub mod image;
 pub mod jaeger;
+pub mod key_files;
 pub mod major;
 pub mod names;
 pub mod nats;

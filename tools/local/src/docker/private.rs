@@ -34,9 +34,9 @@ pub fn folder(checkout: &Checkout, name: &str) -> Outcome<PathBuf> {
 }
 
 /// Replaces a file that our containers read.
-pub fn replace(path: &Path, text: &str) -> Outcome {
+pub fn replace(path: &Path, content: impl AsRef<[u8]>) -> Outcome {
     let new = path.with_added_extension("new");
-    secret::replace(&new, text)?;
+    secret::replace(&new, content)?;
     give(&new)?;
     fs::rename(&new, path).context(format!("replacing {}", path.display()))
 }

@@ -1,6 +1,7 @@
 //! The surroundings of a service in containers: its database, NATS and the trace viewer, unless
 //! they are the user's own.
 
+use super::key_files::KeyFiles;
 use super::{extension, jaeger, nats, postgres, schema};
 use crate::checkout::Checkout;
 use crate::chosen;
@@ -24,6 +25,8 @@ pub fn database(checkout: &Checkout, service: &str) -> Outcome {
 
 /// Everything that the service needs is there and runs.
 pub fn all(checkout: &Checkout, service: &str) -> Outcome {
+    // A file that cannot be handed to the service is told before anything is started for it.
+    KeyFiles::of(checkout, service)?;
     database(checkout, service)?;
     let is_local = |key: &str| chosen::by_user(checkout, key, Some(service)).is_none();
     if is_local("NATS_URL") {

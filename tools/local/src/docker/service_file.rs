@@ -1,10 +1,15 @@
 //! The settings of a copy in its container: one file, made of services/NAME/.env, of the settings
-//! of the environment, and of the addresses on the network of the containers.
+//! of the environment, and of the addresses on the network of the containers. Certificates and keys
+//! that they name come with it.
 
 use std::fs;
+use std::io::ErrorKind;
 use std::path::PathBuf;
 
+use tpro_servers::files::remove;
+
 use super::database;
+use super::key_files::KeyFiles;
 use super::names::Names;
 use super::private;
 use crate::checkout::Checkout;
@@ -25,14 +30,51 @@ const OF_CONTAINER: [&str; 4] = ["SERVICE_PORT", "SERVICE_HOST", "LOG_FILE_NAME"
 /// Addresses that in a container lead to itself.
 const LOOPBACK: [&str; 3] = ["127.0.0.1", "localhost", "[::1]"];
 
-/// Writes the file of a copy; its place.
-pub fn write(checkout: &Checkout, service: &str, number: u32, version: &str) -> Outcome<PathBuf> {
-    let path = private::folder(checkout, "services")?.join(format!("{service}-{number}.env"));
-    private::replace(&path, &text(checkout, service, number, version)?)?;
-    Ok(path)
+/// The places of what a copy is handed.
+#[derive(Clone, Debug)]
+pub struct Handed {
+    /// Its file of settings.
+    pub settings: PathBuf,
+    /// The folder of its certificates and keys.
+    pub key_files: PathBuf,
 }
 
-fn text(checkout: &Checkout, service: &str, number: u32, version: &str) -> Outcome<String> {
+impl Handed {
+    fn at(checkout: &Checkout, service: &str, number: u32) -> Outcome<Self> {
+        let folder = private::folder(checkout, "services")?;
+        let named = |what: &str| folder.join(format!("{service}-{number}.{what}"));
+        Ok(Self { settings: named("env"), key_files: named("files") })
+    }
+}
+
+/// Writes what a copy is handed.
+pub fn write(checkout: &Checkout, service: &str, number: u32, version: &str) -> Outcome<Handed> {
+    let key_files = KeyFiles::of(checkout, service)?;
+    let handed = Handed::at(checkout, service, number)?;
+    key_files.write(&handed.key_files)?;
+    private::replace(&handed.settings, text(checkout, service, number, version, &key_files)?)?;
+    Ok(handed)
+}
+
+/// Removes what a copy was handed.
+pub fn forget(checkout: &Checkout, service: &str, number: u32) -> Outcome {
+    let handed = Handed::at(checkout, service, number)?;
+    remove(&handed.key_files)?;
+    match fs::remove_file(&handed.settings) {
+        Err(error) if error.kind() != ErrorKind::NotFound => {
+            Err(error).context(format!("removing {}", handed.settings.display()))
+        }
+        _ => Ok(()),
+    }
+}
+
+fn text(
+    checkout: &Checkout,
+    service: &str,
+    number: u32,
+    version: &str,
+    key_files: &KeyFiles,
+) -> Outcome<String> {
     let names = Names::of(checkout)?;
     let mut text = services::env_file(checkout, service).without_ours(&OURS);
     text.push_str("\n# Of the environment and of make. The last line of a key counts.\n");
@@ -42,6 +84,7 @@ fn text(checkout: &Checkout, service: &str, number: u32, version: &str) -> Outco
             put(&key, &value);
         }
     }
+    key_files.settings().for_each(|(key, value)| put(key, &value));
     let by_user = |key: &str| chosen::by_user(checkout, key, Some(service));
     match by_user("DATABASE_URL") {
         Some(url) => must_be_reachable(service, "DATABASE_URL", &url)?,
