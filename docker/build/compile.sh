@@ -24,7 +24,7 @@ build() {
   fi
   set --
   [ "${READY_MADE:-}" = web ] || set -- --exclude web_service
-  for left in $seldom_run tpro tpro-sql-service template_service; do set -- "$@" --exclude "$left"; done
+  for left in $seldom_run tpro template_service; do set -- "$@" --exclude "$left"; done
   cargo build --workspace --locked --profile "$PROFILE" --bins --lib "$@"
 }
 if [ "$1" = dependencies ]; then
@@ -38,7 +38,7 @@ built=target/$PROFILE
 [ "$PROFILE" != dev ] || built=target/debug
 mkdir -p /out/bin /out/certificates
 if [ "$PG" = 15 ]; then
-  for program in "$built"/*_service "$built"/tpro-viewer "$built"/tpro-demo; do
+  for program in "$built"/*_service "$built"/tpro-service "$built"/tpro-viewer "$built"/tpro-demo; do
     install -s "$program" /out/bin/
   done
 else

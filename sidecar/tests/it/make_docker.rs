@@ -203,6 +203,18 @@ fn services_in_containers_answer_keep_their_secrets_and_are_replaced_without_a_l
     assert_eq!(service["Config"]["StopTimeout"], 35);
     assert_eq!(service["Config"]["Image"], format!("main_{}_nats_microservice:test-1.0", here.project));
 
+    // A service in SQL is an image of the ready-made program.
+    let (well, told) = here.checkout.call("make", &["create-shop"], &[("LANG", "sql")])?;
+    assert!(well && told.contains("services/sql/shop/sql"), "{told}");
+    let told = here.well("up-shop", "1.0")?;
+    assert!(told.contains("shop  scripts of SQL applied: 1"), "{told}");
+    let publish_one = r#"SELECT tpro.publish('shop', 'example', 'simple', '{"name": "Ann"}'::jsonb, sender => 'main', timeout => 60)"#;
+    let id = sql::ask(&local, publish_one)?;
+    let answer = format!("SELECT status, result->>'hello' FROM tpro.wait({id}, 60, 'main')");
+    assert_eq!(sql::ask(&local, &answer)?, "ok|Ann");
+    let status = here.checkout.well(&["status"])?;
+    assert!(status.contains(&here.container("shop", 1)), "{status}");
+
     // Messages go on while analytic is replaced, and each is answered.
     let publish = publish(PART);
     thread::scope(|scope| -> Outcome {
@@ -217,7 +229,8 @@ fn services_in_containers_answer_keep_their_secrets_and_are_replaced_without_a_l
         assert!(told.contains("analytic  is version 2.0 now (1 replaced)"), "{told}");
         publisher.join().expect("the publisher ends")
     })?;
-    let waited = "SET tpro.sender = 'main'; SELECT status, count(*) FROM tpro.wait_all(ARRAY(SELECT id FROM main_service.mq_publish), 300) GROUP BY status";
+    let waited = "SET tpro.sender = 'main'; SELECT status, count(*) FROM \
+                  tpro.wait_all(ARRAY(SELECT id FROM main_service.mq_publish WHERE service_name = 'analytic'), 300) GROUP BY status";
     assert_eq!(sql::ask(&local, waited)?, format!("ok|{MESSAGES}"));
 
     // A newer build of what runs takes its place, and without one nothing is replaced.

@@ -23,14 +23,7 @@ const IN_SQL: [(&str, &str); 2] =
 /// Makes the crate or the folder of SQL, its settings, and its schema in the local database.
 pub fn create(checkout: &Checkout, name: &str) -> Outcome {
     services::must_be_name(name)?;
-    let answers = match is_to_be_in_sql(checkout) {
-        true => make_folder(checkout, name)?.join("sql"),
-        false => {
-            make_crate(checkout, name)?;
-            checkout.screen.say(format!("      services/{name} made from the template"));
-            Path::new("services").join(name).join("src/handlers_subscribe.rs")
-        }
-    };
+    let answers = make(checkout, name)?;
     service_settings::write(checkout, name, Told::No)?;
     if chosen::by_user(checkout, "DATABASE_URL", Some(name)).is_none() {
         cluster::up(checkout)?;
@@ -41,9 +34,19 @@ pub fn create(checkout: &Checkout, name: &str) -> Outcome {
     Ok(())
 }
 
+/// Makes the crate or the folder of SQL. The place of what answers in it, seen from the checkout.
+pub fn make(checkout: &Checkout, name: &str) -> Outcome<PathBuf> {
+    if is_to_be_in_sql(checkout) {
+        return Ok(make_folder(checkout, name)?.join("sql"));
+    }
+    make_crate(checkout, name)?;
+    checkout.screen.say(format!("      services/{name} made from the template"));
+    Ok(Path::new("services").join(name).join("src/handlers_subscribe.rs"))
+}
+
 /// True for `LANG=sql`. LANG is the locale as well, which is never `sql`: any other value means
 /// nothing here.
-pub fn is_to_be_in_sql(checkout: &Checkout) -> bool {
+fn is_to_be_in_sql(checkout: &Checkout) -> bool {
     checkout.settings.get("LANG").as_deref() == Some("sql")
 }
 
@@ -69,7 +72,7 @@ fn make_folder(checkout: &Checkout, name: &str) -> Outcome<PathBuf> {
 }
 
 /// Makes the crate of a new service.
-pub fn make_crate(checkout: &Checkout, name: &str) -> Outcome {
+fn make_crate(checkout: &Checkout, name: &str) -> Outcome {
     let place = checkout.path("services").join(name);
     let is_there = || fail(format!("services/{name} is there already: make up-{name} runs it"));
     if services::is_in_sql(checkout, name) {

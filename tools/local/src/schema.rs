@@ -56,17 +56,22 @@ pub fn make(checkout: &Checkout, service: &str, told: Told) -> Outcome {
 /// CREATE OR REPLACE FUNCTION, then tpro.handle.
 pub fn apply(checkout: &Checkout, service: &str) -> Outcome {
     if chosen::by_user(checkout, "DATABASE_URL", Some(service)).is_some() {
-        let scripts = services::folder(checkout, service).join("sql");
-        checkout.screen.note(format!(
-            "      {service}  DATABASE_URL is your own: apply {}/*.sql there (its README says how)",
-            scripts.display()
-        ));
+        is_for_user(checkout, service);
         return Ok(());
     }
     let _lock = checkout.lock(&format!("sql-{service}"))?;
     let number = run_scripts(checkout, service)?;
     checkout.screen.say(format!("      {service}  scripts of SQL applied: {number}"));
     Ok(())
+}
+
+/// Says that the scripts of a service without a crate go into a database of the user's own.
+pub fn is_for_user(checkout: &Checkout, service: &str) {
+    let scripts = services::folder(checkout, service).join("sql");
+    checkout.screen.note(format!(
+        "      {service}  DATABASE_URL is your own: apply {}/*.sql there (its README says how)",
+        scripts.display()
+    ));
 }
 
 /// Runs the scripts of a service; their number.

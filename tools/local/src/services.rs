@@ -11,7 +11,6 @@ use tpro_wire::{NameError, ServiceName};
 use crate::checkout::Checkout;
 use crate::env_file::EnvFile;
 use crate::failure::{Context as _, Failure, Outcome, fail};
-use crate::runtime::Runtime;
 use crate::{port, settings};
 
 /// Folders of services/ that are no service one could run.
@@ -31,7 +30,7 @@ pub fn all(checkout: &Checkout) -> Vec<String> {
     let is_service = |name: &String| {
         !NO_SERVICE.contains(&name.as_str())
             && is_name(name)
-            && (name == "main" || has_crate(checkout, name) || runs_in_sql(checkout, name))
+            && (name == "main" || has_crate(checkout, name) || is_in_sql(checkout, name))
     };
     let mut names: Vec<String> = folders(checkout).into_iter().filter(is_service).collect();
     names.sort_by_key(|name| (name != "main", name.clone()));
@@ -62,12 +61,6 @@ pub fn is_in_sql(checkout: &Checkout, name: &str) -> bool {
 
 fn has_crate(checkout: &Checkout, name: &str) -> bool {
     checkout.path("services").join(name).join("Cargo.toml").is_file()
-}
-
-/// True if functions in SQL answer for this service, and its copies are processes. There is no
-/// image of it.
-fn runs_in_sql(checkout: &Checkout, name: &str) -> bool {
-    checkout.runtime == Runtime::Native && is_in_sql(checkout, name)
 }
 
 /// The folder of a service, seen from the checkout. It may not be there.
@@ -123,11 +116,8 @@ pub fn must_be(checkout: &Checkout, name: &str) -> Outcome {
         ));
     }
     must_be_name(name)?;
-    if has_crate(checkout, name) || runs_in_sql(checkout, name) {
+    if has_crate(checkout, name) || is_in_sql(checkout, name) {
         return Ok(());
-    }
-    if is_in_sql(checkout, name) {
-        return fail(format!("{name} is a service in SQL, which has no container: leave RUNTIME=docker out"));
     }
     let here = all(checkout).join(" ");
     fail(format!("there is no service '{name}' (here are: {here}); make create-{name} makes it"))

@@ -2,11 +2,11 @@
 
 use super::copy::{self, Copy};
 use super::names::Names;
-use super::{container, environment, image, ready, release, service_file};
+use super::{container, environment, image, ready, release, schema, service_file};
 use crate::checkout::Checkout;
 use crate::copies::Copies;
 use crate::failure::Outcome;
-use crate::state;
+use crate::{services, state};
 
 /// The copies of a service in containers.
 #[derive(Clone, Debug)]
@@ -63,10 +63,14 @@ impl Copies for Containers<'_> {
     }
 
     fn build(&self, version: &str) -> Outcome {
-        if self.checkout.settings.is_yes("IMAGES_BUILT") {
-            return Ok(());
+        if !self.checkout.settings.is_yes("IMAGES_BUILT") {
+            image::build_service(self.checkout, self.service, version)?;
         }
-        image::build_service(self.checkout, self.service, version)
+        // The next message sees them, also at a copy that runs.
+        if services::is_in_sql(self.checkout, self.service) {
+            schema::apply(self.checkout, self.service)?;
+        }
+        Ok(())
     }
 
     fn keep(&self, _version: &str) -> Outcome {

@@ -13,6 +13,7 @@ use crate::checkout::Checkout;
 use crate::debian::Release;
 use crate::failure::{Context as _, Failure, Outcome, fail};
 use crate::pg_config::{self, PgConfig};
+use crate::services;
 use crate::settings::shortened;
 
 /// The certificates that a service trusts, of this machine.
@@ -41,7 +42,7 @@ pub fn make(checkout: &Checkout, target: &str, service: &str, debian: Release) -
     for folder in ["bin", "certificates", "extension"] {
         make_folder(&given.join(folder))?;
     }
-    let of_service = format!("{service}_service");
+    let of_service = services::program(checkout, service);
     for (program, its_target) in [(&*of_service, "service"), ("tpro-viewer", "jaeger"), ("tpro-demo", "demo")]
     {
         let place = given.join("bin").join(program);

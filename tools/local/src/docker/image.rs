@@ -59,7 +59,7 @@ fn build_of(checkout: &Checkout, target: &str, tag: &str, service: &str) -> Outc
     if services::is_ready_made(service) {
         build.arg("--build-arg").arg(format!("READY_MADE={service}"));
     }
-    build.arg("--build-arg").arg(format!("SERVICE={service}")).arg(&folder);
+    build.arg("--build-arg").arg(format!("PROGRAM={}", services::program(checkout, service))).arg(&folder);
     progress::logged(checkout, LOG, &format!("building the image {tag}"), build)
 }
 

@@ -6,21 +6,15 @@ use crate::failure::{Outcome, fail};
 use crate::service_settings::{self, Told};
 use crate::{chosen, new_service, services};
 
-/// Makes the crate, its settings, and its schema.
+/// Makes the crate or the folder of SQL, its settings, and its schema.
 pub fn create(checkout: &Checkout, name: &str) -> Outcome {
     services::must_be_name(name)?;
-    if new_service::is_to_be_in_sql(checkout) {
-        return fail("LANG=sql makes a service that runs without RUNTIME=docker: leave RUNTIME out");
-    }
-    new_service::make_crate(checkout, name)?;
-    checkout.screen.say(format!("      services/{name} made from the template"));
+    let answers = new_service::make(checkout, name)?;
     service_settings::create(checkout, name, Told::No)?;
     if chosen::by_user(checkout, "DATABASE_URL", Some(name)).is_none() {
         create_sql(checkout, name)?;
     }
-    checkout.screen.say(format!(
-        "      make up-{name} runs it; what it answers is in services/{name}/src/handlers_subscribe.rs"
-    ));
+    checkout.screen.say(format!("      make up-{name} runs it; what it answers is in {}", answers.display()));
     Ok(())
 }
 

@@ -5,7 +5,7 @@ use std::fs;
 use super::{database, sql};
 use crate::checkout::Checkout;
 use crate::failure::{Context as _, Outcome};
-use crate::{schema, services, state};
+use crate::{chosen, schema, services, state};
 
 /// Makes schema and login of a service, and runs its own scripts, unless they are there.
 pub fn make(checkout: &Checkout, service: &str) -> Outcome {
@@ -21,16 +21,39 @@ pub fn make(checkout: &Checkout, service: &str) -> Outcome {
     if is_there {
         return Ok(());
     }
-    for script in schema::scripts(checkout, service) {
+    // Those of a service in SQL are applied each time that it comes up.
+    if !services::is_in_sql(checkout, service) {
+        run_scripts(checkout, service)?;
+    }
+    checkout.screen.say(format!("      schema {service}_service and login role {service} are there"));
+    Ok(())
+}
+
+/// Applies the scripts of a service without a crate, in the database of the container, as natively.
+pub fn apply(checkout: &Checkout, service: &str) -> Outcome {
+    if chosen::by_user(checkout, "DATABASE_URL", Some(service)).is_some() {
+        schema::is_for_user(checkout, service);
+        return Ok(());
+    }
+    let _lock = checkout.lock(&format!("sql-{service}"))?;
+    let number = run_scripts(checkout, service)?;
+    checkout.screen.say(format!("      {service}  scripts of SQL applied: {number}"));
+    Ok(())
+}
+
+/// Runs the scripts of a service; their number.
+fn run_scripts(checkout: &Checkout, service: &str) -> Outcome<usize> {
+    let scripts = schema::scripts(checkout, service);
+    for script in &scripts {
         let script = script.display().to_string();
         // As the owner of the service's schema and in it, as natively.
         let mut psql = sql::psql(checkout, &[])?;
         psql.arg("--command=SET ROLE tpro_owner");
-        psql.arg(format!("--command=SET search_path = {service}_service")).arg("--file=-");
+        psql.arg(format!("--command=SET search_path = {service}_service"));
+        psql.arg(format!("--command=SET tpro.sender = {service}")).arg("--file=-");
         sql::run(checkout, psql, &read(checkout, &script)?, &format!("{script} failed"))?;
     }
-    checkout.screen.say(format!("      schema {service}_service and login role {service} are there"));
-    Ok(())
+    Ok(scripts.len())
 }
 
 /// The data of the demo: people who can log in through analytic.

@@ -105,6 +105,10 @@ fn text(
     if let (None, Some(port)) = (by_user("JAEGER_PUBLIC_URL"), state::port(checkout, "jaeger", "ui")) {
         put("JAEGER_PUBLIC_URL", &format!("http://127.0.0.1:{port}"));
     }
+    // The ready-made program of services in SQL learns by it which of them it is.
+    if services::is_in_sql(checkout, service) {
+        put("SERVICE_NAME", service);
+    }
     put("SERVICE_VERSION", version);
     put("COPY_NUMBER", &number.to_string());
     put("SERVICE_HOST", "0.0.0.0");
