@@ -181,9 +181,9 @@ impl Extent {
         let rounds = |few, many| args.rounds.unwrap_or(if quick { few } else { many });
         Self {
             quick,
-            publish_rounds: rounds(2, 15),
+            publish_rounds: rounds(2, 9),
             wakes: rounds(40, 300),
-            roundtrip_rounds: rounds(2, 11),
+            roundtrip_rounds: rounds(2, 7),
             latency_rounds: rounds(3, 6),
             continuous_seconds: if quick { 8 } else { 30 },
             idle_seconds: if quick { 10 } else { 30 },
@@ -202,8 +202,9 @@ impl Extent {
         Self {
             quick: true,
             publish_rounds: self.publish_rounds.min(3),
-            roundtrip_rounds: self.roundtrip_rounds.min(3),
-            latency_rounds: self.latency_rounds.min(3),
+            roundtrip_rounds: self.roundtrip_rounds.min(2),
+            latency_rounds: self.latency_rounds.min(2),
+            messages: self.messages.min(FEW_MESSAGES),
             slow_flushes: true,
             parts: vec![Part::Latency, Part::Throughput, Part::Publish],
             ..*self
