@@ -140,9 +140,8 @@ async fn copies_in_containers_speak_tls_by_the_files_that_their_settings_name() 
     let (well, told) = here.checkout.call("make", &["roll-main"], &variables)?;
     assert!(!well, "{told}");
     for setting in ["sslcert=/run/tpro/files/sslcert", "NATS_CERT=/run/tpro/files/NATS_CERT"] {
-        let is_clear =
-            |line: &&str| line.contains(setting) && line.contains("the certificate has expired; renew it");
-        assert_eq!(told.lines().filter(is_clear).count(), 1, "{told}");
+        let is_clear = |line: &str| line.contains(setting) && line.contains("has expired; renew it");
+        assert!(told.lines().any(is_clear), "{told}");
     }
     assert_eq!(world.ask(&login::request("simple")).await?.status, "ok");
 

@@ -37,7 +37,7 @@ pub fn kept(path: &Path) -> Outcome<String> {
 }
 
 /// Replaces a file in one step by one that only its owner reads.
-pub fn replace(path: &Path, content: impl AsRef<[u8]>) -> Outcome {
+pub fn replace(path: &Path, content: &(impl AsRef<[u8]> + ?Sized)) -> Outcome {
     let new = written_beside(path, content.as_ref())?;
     fs::rename(&new, path).context(format!("replacing {}", path.display()))
 }

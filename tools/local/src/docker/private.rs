@@ -34,7 +34,7 @@ pub fn folder(checkout: &Checkout, name: &str) -> Outcome<PathBuf> {
 }
 
 /// Replaces a file that our containers read.
-pub fn replace(path: &Path, content: impl AsRef<[u8]>) -> Outcome {
+pub fn replace(path: &Path, content: &(impl AsRef<[u8]> + ?Sized)) -> Outcome {
     let new = path.with_added_extension("new");
     secret::replace(&new, content)?;
     give(&new)?;

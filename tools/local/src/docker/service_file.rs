@@ -52,7 +52,7 @@ pub fn write(checkout: &Checkout, service: &str, number: u32, version: &str) -> 
     let key_files = KeyFiles::of(checkout, service)?;
     let handed = Handed::at(checkout, service, number)?;
     key_files.write(&handed.key_files)?;
-    private::replace(&handed.settings, text(checkout, service, number, version, &key_files)?)?;
+    private::replace(&handed.settings, &text(checkout, service, number, version, &key_files)?)?;
     Ok(handed)
 }
 
