@@ -9,7 +9,6 @@ use tpro_testkit::{Context, Kind, Message, Outcome, SpanRecord, Trace, World, ev
 use crate::answerer::Answerer;
 use crate::login;
 use crate::rogue::Rogue;
-use crate::start::refused;
 
 const TRANSIT: &str = "example.request_with_parallel_queries_with_transit_on_external_service";
 /// The name of the span of a start.
@@ -164,7 +163,8 @@ async fn each_start_of_a_copy_is_a_span_that_names_its_host_and_its_failure() ->
     assert!(two[0].end_ns < two[1].start_ns, "one ended before the other began: {two:?}");
 
     // The failure is an error; an end that was wished for is none.
-    refused(&world, world.sidecar("main")?.env("NATS_TOKEN", "a wrong one")).await?;
+    let refused = world.spawn(world.sidecar("main")?.env("NATS_TOKEN", "a wrong one"))?;
+    assert!(!refused.wait().await?.success(), "it was let in");
     let failed = starts(&world).pop().context("the third start")?;
     assert!(failed.failed && failed.attribute("tpro.ready") == "false", "{failed:?}");
     let nowhere = format!("nats://127.0.0.1:{}", free_port()?);
