@@ -10,7 +10,7 @@ use crate::{
     counts, go,
     inbox::is_of_a_bridge,
     intake::{self, InHand},
-    new_call::NewCall,
+    new_call::{Came, NewCall},
 };
 
 /// Takes the requests for the services that have moved, beside Go copies of these that still run.
@@ -42,12 +42,16 @@ async fn carry(bridge: Arc<Bridge>, in_hand: InHand) {
     let named = message.subject.strip_prefix(go::SCHEME);
     let payload = match named.and_then(|subject| Target::parse(subject).ok()) {
         Some(target) => {
-            let call = NewCall::new(&target, &request, bridge.settings.old_budget);
-            let answer = call.answer(&bridge).await;
-            if let Err(error) = &answer {
-                tracing::debug!(tpro.target = %target, error.code = error.code, "carried back an error");
+            let call = NewCall::new(&target, &request, message, bridge.settings.old_budget);
+            match call.answer(&bridge).await {
+                Came::OfGo(answer) => answer.payload.to_vec(),
+                Came::Answer(answer) => {
+                    if let Err(error) = &answer {
+                        tracing::debug!(tpro.target = %target, error.code = error.code, "carried back an error");
+                    }
+                    fitting(&bridge, &request, answer)
+                }
             }
-            fitting(&bridge, &request, answer)
         }
         None => go::wrong_handler(request.meta.get()),
     };

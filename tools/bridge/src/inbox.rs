@@ -17,14 +17,24 @@ use futures_util::StreamExt as _;
 use tokio::sync::mpsc;
 use tpro_runtime::random;
 
+use crate::go;
+
 /// The beginning of the reply subjects of all bridges.
 const PREFIX: &str = "_INBOX.tpro-bridge-";
+/// The status by which a NATS server says that nobody subscribes to a subject.
+const NO_RESPONDERS: u16 = 503;
 /// Replies to one request that wait to be read.
 const REPLIES: usize = 16;
 
 /// True if a request with this reply subject comes from a bridge.
 pub fn is_of_a_bridge(reply: &str) -> bool {
     reply.starts_with(PREFIX)
+}
+
+/// True if a reply of the Go system's side says that nobody has taken the request: nobody
+/// subscribes to the subject, or another bridge has got it.
+pub fn is_refusal(reply: &Message) -> bool {
+    reply.status.is_some_and(|status| status.as_u16() == NO_RESPONDERS) || go::is_busy(&reply.payload)
 }
 
 /// A connection, with the subscription of its replies.

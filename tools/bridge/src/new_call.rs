@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use async_nats::Message;
 use tokio::time::{Instant, sleep_until, timeout_at};
 use tpro_runtime::{backoff::Backoff, clock, random};
 use tpro_wire::{Refusal, Reply, RequestHeaders, Target, Uid, envelope, error::code};
@@ -10,7 +11,7 @@ use crate::{
     bridge::Bridge,
     go::{self, Answer},
     headers::{header_map, read_reply},
-    inbox::Asked,
+    inbox::{Asked, is_refusal},
 };
 
 /// The wait for a reply, or for the word that the message is at work, before it is sent again. The
@@ -25,6 +26,8 @@ pub struct NewCall<'a> {
     pub target: &'a Target,
     /// The request of the Go service.
     pub request: &'a go::Request<'a>,
+    /// Its message.
+    message: &'a Message,
     /// The uid under which it is asked.
     uid: Uid,
     /// The end of its budget.
@@ -35,6 +38,14 @@ pub struct NewCall<'a> {
     silent: bool,
 }
 
+/// The end of a request.
+pub enum Came {
+    /// An answer of tpro, or an error of the bridge.
+    Answer(Answer),
+    /// The answer of a Go copy, as it came.
+    OfGo(Message),
+}
+
 /// The thing to do after an attempt.
 enum After {
     End(Answer),
@@ -43,16 +54,22 @@ enum After {
 
 impl<'a> NewCall<'a> {
     /// A request with a uid of its own and the whole budget.
-    pub fn new(target: &'a Target, request: &'a go::Request<'a>, budget: Duration) -> Self {
+    pub fn new(
+        target: &'a Target,
+        request: &'a go::Request<'a>,
+        message: &'a Message,
+        budget: Duration,
+    ) -> Self {
         let now = clock::host().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
         let unix_ms = u64::try_from(now.as_millis()).unwrap_or(u64::MAX);
         let uid = Uid::v7(unix_ms, random::bytes());
         let until = Instant::now() + budget;
-        Self { target, request, uid, until, attempt: 0, refused: None, silent: false }
+        Self { target, request, message, uid, until, attempt: 0, refused: None, silent: false }
     }
 
-    /// Asks until there is an answer or the budget is spent.
-    pub async fn answer(mut self, bridge: &Bridge) -> Answer {
+    /// Asks until there is an answer or the budget is spent. While nobody takes it on the side of
+    /// tpro, Go copies are asked as well: they run still, or run again.
+    pub async fn answer(mut self, bridge: &Bridge) -> Came {
         let payload = envelope::request(&self.uid, self.target.method(), self.request.body);
         let mut asked = bridge.new.ask();
         let mut pauses = Backoff::new(PAUSES.0, PAUSES.1);
@@ -70,17 +87,47 @@ impl<'a> NewCall<'a> {
                     payload.clone().into(),
                 );
                 if let Err(error) = sent.await {
-                    return go::error(code::TOO_LARGE, format!("the request cannot be carried: {error}"));
+                    let text = format!("the request cannot be carried: {error}");
+                    return Came::Answer(go::error(code::TOO_LARGE, text));
                 }
                 if let After::End(answer) = self.wait(&mut asked).await {
-                    return answer;
+                    return Came::Answer(answer);
+                }
+                // Only what no copy of tpro can have taken.
+                if self.refused.is_some()
+                    && !self.silent
+                    && let Some(answer) = self.ask_go(bridge).await
+                {
+                    return Came::OfGo(answer);
                 }
             }
             if self.refused.is_some() || !bridge.new.is_connected() {
                 sleep_until(self.until.min(Instant::now() + pauses.next_pause())).await;
             }
         }
-        self.spent()
+        Came::Answer(self.spent())
+    }
+
+    /// Asks the Go copies. None if none of them has taken it, or if the budget is spent.
+    async fn ask_go(&mut self, bridge: &Bridge) -> Option<Message> {
+        if !bridge.old.is_connected() {
+            return None;
+        }
+        let mut asked = bridge.old.ask();
+        let (subject, payload) = (self.message.subject.clone(), self.message.payload.clone());
+        bridge.old.client.publish_with_reply(subject, asked.subject(), payload).await.ok()?;
+        loop {
+            let Ok(Some(reply)) = timeout_at(self.until, asked.next()).await else {
+                self.silent = true;
+                return None;
+            };
+            if is_refusal(&reply) {
+                return None;
+            }
+            if go::read_answer(&reply.payload).is_some() {
+                return Some(reply);
+            }
+        }
     }
 
     fn headers(&self) -> RequestHeaders {

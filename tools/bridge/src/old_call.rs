@@ -9,7 +9,7 @@ use tpro_wire::{Target, Uid};
 use crate::{
     bridge::Bridge,
     go::{self, Answer},
-    inbox::Asked,
+    inbox::{Asked, is_refusal},
     requester,
 };
 
@@ -23,8 +23,6 @@ const HOLD: Duration = Duration::from_secs(2);
 const MARGIN: Duration = Duration::from_millis(500);
 /// The pauses while nobody takes it: a service is changing over.
 const PAUSES: (Duration, Duration) = (Duration::from_millis(50), Duration::from_millis(250));
-/// The status by which a NATS server says that nobody subscribes to a subject.
-const NO_RESPONDERS: u16 = 503;
 
 /// The end of a request.
 pub enum Came {
@@ -97,8 +95,7 @@ impl OldCall<'_> {
                     continue;
                 }
             };
-            let no_responders = reply.status.is_some_and(|status| status.as_u16() == NO_RESPONDERS);
-            if no_responders || go::is_busy(&reply.payload) {
+            if is_refusal(&reply) {
                 return None;
             }
             if let Some(answer) = go::read_answer(&reply.payload) {

@@ -28,6 +28,33 @@ async fn a_request_waits_until_a_copy_of_the_moved_service_runs() -> Outcome {
 }
 
 #[tpro_testkit::test]
+async fn a_request_that_waits_is_taken_by_a_go_copy_that_runs_again() -> Outcome {
+    let bridged = Bridged::new().await?;
+    let bridge = bridged.run(1, "main,analytic", "co").await?;
+    let main = Arc::new(GoRequester::new(&bridged.old, "main").await?);
+    let ask = |number| {
+        let main = main.clone();
+        tokio::spawn(async move { main.ask(number, "co.example.simple", json!({}), PATIENCE).await })
+    };
+    let asking = [ask(1), ask(2)];
+    eventually("the bridge holds the requests", async || Ok(bridge.metric("tpro_bridge_held").await? == 2.0))
+        .await?;
+    // The answer comes as the Go copy has given it.
+    let co = GoCopy::start(&bridged.old, "co", |run| match run.mq_id {
+        1 => GoAnswer::Result(json!(7)),
+        _ => GoAnswer::Error,
+    })
+    .await?;
+    let [first, second] = asking;
+    assert_eq!(first.await??, Came::Result(json!(7)));
+    assert_eq!(second.await??, Came::Error(json!({})));
+    assert_eq!((co.runs().len(), co.panicked()), (2, None));
+    bridge.stop().await?;
+    bridged.world.finish(&[]).await?;
+    Ok(())
+}
+
+#[tpro_testkit::test]
 async fn a_request_for_a_go_service_waits_until_a_copy_runs_and_ends_without_one() -> Outcome {
     let bridged = Bridged::new().await?;
     let world = &bridged.world;
