@@ -1,12 +1,13 @@
 //! A stand-in of the Go system that tpro replaces: it writes and reads that program's bytes on
 //! NATS, and ends where that program panics.
 //!
-//! It knows no database. Its runs are remembered here.
+//! Its runs, and what it has sent, are remembered here: the program keeps no trace of them.
 
 mod answer;
 mod ask;
 mod bytes;
 mod copy;
+mod outbox;
 mod run;
 mod schema;
 
@@ -14,6 +15,7 @@ pub use self::{
     answer::GoAnswer,
     ask::{Came, GoRequester},
     copy::GoCopy,
+    outbox::{GoOutbox, GoSent},
     run::Run,
     schema::create_schema,
 };

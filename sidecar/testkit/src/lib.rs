@@ -38,7 +38,7 @@ pub use collector::Collector;
 pub use database::Database;
 pub use eventually::{eventually, eventually_some};
 pub use failure::{Context, Failure, Outcome};
-pub use go::{GoAnswer, GoCopy, GoRequester};
+pub use go::{GoAnswer, GoCopy, GoOutbox, GoRequester};
 pub use listen::{heard, listen};
 pub use message::{Message, Reply};
 pub use nats::Nats;

@@ -61,20 +61,8 @@ impl GoRequester {
             "request": {"type": "single"},
             "trace-id": format!("{span:016x}:{span:016x}:0000000000000000:1"),
         });
-        let inbox = self.client.new_inbox();
-        let mut replies = listen(&self.client, inbox.clone()).await?;
-        let until = Instant::now() + patience;
-        let payload = bytes::request(&headers, &body).into();
         let subject = format!("jsonrpc://tpro.{target}");
-        self.client.publish_with_reply(subject, inbox, payload).await.context("asking")?;
-        loop {
-            let Ok(reply) = timeout_at(until, replies.next()).await else { return Ok(Came::Timeout) };
-            let reply = reply.context("the connection is closed")?;
-            // A client of nats.go 1.10 does not hear of it.
-            if reply.status.is_none() {
-                return Ok(read(&reply.payload, mq_id));
-            }
-        }
+        request(&self.client, subject, (&headers, &body), mq_id, patience).await
     }
 
     /// An event: the number of the row, which Go writes as base64 of its text.
@@ -82,6 +70,29 @@ impl GoRequester {
         let subject = format!("jsonrpc://tpro.{target}");
         self.client.publish(subject, r#""MQ==""#.into()).await.context("telling")?;
         crate::listen::heard(&self.client).await
+    }
+}
+
+/// Sends a request once, and waits for its answer for so long.
+pub(super) async fn request(
+    client: &Client,
+    subject: String,
+    (headers, body): (&Value, &Value),
+    mq_id: i64,
+    patience: Duration,
+) -> Outcome<Came> {
+    let inbox = client.new_inbox();
+    let mut replies = listen(client, inbox.clone()).await?;
+    let until = Instant::now() + patience;
+    let payload = bytes::request(headers, body).into();
+    client.publish_with_reply(subject, inbox, payload).await.context("asking")?;
+    loop {
+        let Ok(reply) = timeout_at(until, replies.next()).await else { return Ok(Came::Timeout) };
+        let reply = reply.context("the connection is closed")?;
+        // A client of nats.go 1.10 does not hear of it.
+        if reply.status.is_none() {
+            return Ok(read(&reply.payload, mq_id));
+        }
     }
 }
 

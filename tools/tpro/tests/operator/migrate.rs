@@ -14,16 +14,20 @@ async fn old() -> Outcome<(Database, Client)> {
     go::create_schema(&admin, "main").await?;
     let zone = format!("ALTER DATABASE {} SET TimeZone = 'Asia/Tokyo'", database.name());
     let rows = "INSERT INTO main_service.mq_publish
-                    (protocol, space_name, service_name, entity, method_name, timeout, headers, body, reply_to, mq_id, created_at)
+                    (protocol, space_name, service_name, entity, method_name, timeout, headers, body, reply_to, created_at)
                 SELECT 'jsonrpc', 'tpro', 'analytic', 'example', 'simple', CASE n WHEN 4 THEN -1 ELSE 15 END,
                        '{\"request\":{\"type\":\"single\"}}', jsonb_build_object('n', n), CASE n WHEN 5 THEN 'orders' END,
-                       6000000, '2024-01-01 09:00:00'
+                       '2024-01-01 09:00:00'
                   FROM generate_series(1, 5) n";
     admin.batch_execute(&zone).await?;
     admin.batch_execute(rows).await?;
     // The way of a service that calls another one: a row that was never to be sent.
-    let direct = "INSERT INTO main_service.mq_publish (service_name, direct) VALUES ('co', true)";
+    let direct = "INSERT INTO main_service.mq_publish
+                      (protocol, space_name, service_name, method_name, timeout, headers, body, direct)
+                  VALUES ('', '', 'co', '', 0, '{}', '{}', true)";
     admin.batch_execute(direct).await?;
+    // A number beyond all ids.
+    admin.batch_execute("UPDATE main_service.mq_publish SET mq_id = 6000000 WHERE id = 6").await?;
     Ok((database, admin))
 }
 
