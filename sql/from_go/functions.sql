@@ -1,12 +1,9 @@
 -- The parts of sql/from_go.sql, which `tpro migrate` runs as well. They are of the session and go with it.
 
--- Refuses what is no schema of the Go system, and says what was found.
-CREATE OR REPLACE FUNCTION pg_temp.from_go_must_be(service text) RETURNS void
+-- Refuses a database without the extension, and a role that is no superuser.
+CREATE OR REPLACE FUNCTION pg_temp.from_go_must_have_superuser() RETURNS void
     LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
 AS $$
-DECLARE
-    schema_name text := service || '_service';
-    missing text;
 BEGIN
     IF to_regnamespace('tpro') IS NULL THEN
         RAISE object_not_in_prerequisite_state USING
@@ -18,6 +15,18 @@ BEGIN
             MESSAGE = format('role %s is no superuser', current_user),
             HINT = 'The schema of another owner is renamed, and roles are granted: log in as a superuser.';
     END IF;
+END
+$$;
+
+-- Refuses what is no schema of the Go system, and says what was found.
+CREATE OR REPLACE FUNCTION pg_temp.from_go_must_be(service text) RETURNS void
+    LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    schema_name text := service || '_service';
+    missing text;
+BEGIN
+    PERFORM pg_temp.from_go_must_have_superuser();
     PERFORM tpro.must_be_name(service);
     IF to_regnamespace(quote_ident(schema_name)) IS NULL THEN
         RAISE object_not_in_prerequisite_state USING
@@ -181,7 +190,8 @@ BEGIN
     EXECUTE format('ALTER SCHEMA %I RENAME TO %I', schema_name, old_name);
     PERFORM tpro.create_service(service);
     -- No id means two messages, here and in the history.
-    EXECUTE format('SELECT coalesce(max(greatest(p.id, p.mq_id)), 0) + 1 FROM %I.mq_publish p', old_name) INTO next_id;
+    EXECUTE format('SELECT 1 + greatest(max(greatest(p.id, p.mq_id)), $1, 0) FROM %I.mq_publish p', old_name) INTO next_id
+      USING pg_sequence_last_value(pg_get_serial_sequence(format('%I.mq_publish', old_name), 'id')::regclass);
     PERFORM setval(format('%I.mq_publish_id_seq', schema_name)::regclass, next_id, false);
     -- No message waits below it: publishers are refused by the distance of the sequence from what the leader has noted.
     EXECUTE format('UPDATE %I.mq_backlog SET upto = $1', schema_name) USING next_id - 1;

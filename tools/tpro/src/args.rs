@@ -3,7 +3,7 @@
 use clap::{Parser, Subcommand};
 
 use crate::local::Local;
-use crate::options::{Act, Filter, Health, Moved, Output, Release, Show, TakenOver, Top};
+use crate::options::{Act, Filter, GivenBack, Health, Moved, Output, Release, Show, TakenOver, Top};
 use crate::values::Shell;
 
 /// Show and mend the messages of a database with the extension pg_tpro.
@@ -115,12 +115,14 @@ Examples:
     #[command(
         subcommand,
         after_help = "\
-Needs a superuser. docs/migration.md has the steps around it: what runs before, and the way back.
+Needs a superuser. docs/migration.md has the steps around it, on the way over and on the way back.
 
 Examples:
   tpro migrate check main                     what the rules of tpro would refuse; changes nothing
   tpro migrate mark main                      the id up to which the Go copies may have sent
-  tpro migrate run main --after 1234 --login app"
+  tpro migrate run main --after 1234 --login app
+  tpro migrate back main                      on the way back, when the copies of tpro have ended
+  tpro migrate send main --after 5678         and then, when the Go copies run"
     )]
     Migrate(Migrate),
     /// Make and run the local installation of a checkout: the targets of its Makefile
@@ -156,6 +158,10 @@ pub enum Migrate {
     Mark(Moved),
     /// Set the old schema aside, make the new one, publish what was not sent
     Run(TakenOver),
+    /// Give the old schema its name back, and put into it what waits
+    Back(Moved),
+    /// Have the Go copies send what they have not heard of
+    Send(GivenBack),
 }
 
 #[cfg(test)]

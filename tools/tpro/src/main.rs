@@ -145,6 +145,16 @@ async fn run(task: Task) -> Result<Ending, Problem> {
             show(&taken.output, &done, |paper| done.write(paper))?;
             Ok(Ending::Well)
         }
+        Task::Migrate(Migrate::Back(moved)) => {
+            let back = migrate::back(&open(&moved.output).await?, &moved).await?;
+            show(&moved.output, &back, |paper| back.write(paper))?;
+            Ok(Ending::Well)
+        }
+        Task::Migrate(Migrate::Send(given)) => {
+            let told = migrate::send(&open(&given.output).await?, &given).await?;
+            show(&given.output, &told, |paper| told.write(paper))?;
+            Ok(Ending::Well)
+        }
         Task::Local(task) => Ok(local::run(&task)),
         Task::Completions { shell } => {
             let mut script = Vec::new();

@@ -1,5 +1,5 @@
-//! `tpro migrate`: the schema of a service of the Go system becomes one of tpro. The work is done
-//! by the functions of `sql/from_go.sql`.
+//! `tpro migrate`: the schema of a service of the Go system becomes one of tpro, and back. The work
+//! is done by the functions of `sql/from_go`.
 
 use std::time::{Duration, Instant};
 
@@ -7,13 +7,16 @@ use serde::Serialize;
 use tokio_postgres::Row;
 use tokio_postgres::types::Type;
 
-use crate::options::{Moved, TakenOver};
+use crate::options::{GivenBack, Moved, TakenOver};
 use crate::paper::Paper;
 use crate::problem::{Ending, MIGRATE, Problem};
 use crate::session::{Parameter, Session};
 
 /// The functions, for this session.
-const FUNCTIONS: &str = include_str!("../../../sql/from_go/functions.sql");
+const FUNCTIONS: &str = concat!(
+    include_str!("../../../sql/from_go/functions.sql"),
+    include_str!("../../../sql/from_go/back.sql")
+);
 /// The time for which a table that others hold is tried again.
 const PATIENCE: Duration = Duration::from_secs(60);
 /// The pause between two tries. Publishers go on meanwhile.
@@ -61,6 +64,28 @@ pub struct Done {
     pub next_id: i64,
 }
 
+/// A service that was given back.
+#[derive(Debug, Serialize)]
+pub struct Back {
+    /// The service.
+    pub service: String,
+    /// The id beyond which the Go copies have sent nothing.
+    pub after: i64,
+    /// The messages that waited, and are in the old outbox now.
+    pub taken: i64,
+    /// The messages that a Go copy cannot send.
+    pub left_behind: i64,
+}
+
+/// Messages that the Go copies were told of.
+#[derive(Debug, Serialize)]
+pub struct Told {
+    /// The service.
+    pub service: String,
+    /// The number of messages.
+    pub told: i64,
+}
+
 /// Looks at what the rules of tpro would refuse.
 pub async fn check(session: &Session, moved: &Moved) -> Result<Found, Problem> {
     begin(session).await?;
@@ -91,6 +116,24 @@ pub async fn run(session: &Session, taken: &TakenOver) -> Result<Done, Problem> 
         [(&taken.name, Type::TEXT), (&taken.after, Type::INT8), (&login, Type::TEXT)];
     let row = tried(session, &taken.name, statement, &parameters).await?;
     Ok(Done { service: taken.name.clone(), taken: row.get(0), next_id: row.get(1) })
+}
+
+/// Gives the service back.
+pub async fn back(session: &Session, moved: &Moved) -> Result<Back, Problem> {
+    let statement = "SELECT b.after, b.taken, b.left_behind FROM pg_temp.from_go_try_back($1) b";
+    let row = tried(session, &moved.name, statement, &[(&moved.name, Type::TEXT)]).await?;
+    let service = moved.name.clone();
+    Ok(Back { service, after: row.get(0), taken: row.get(1), left_behind: row.get(2) })
+}
+
+/// Has the Go copies send what none of them has heard of.
+pub async fn send(session: &Session, given: &GivenBack) -> Result<Told, Problem> {
+    begin(session).await?;
+    let parameters: [Parameter<'_>; 2] = [(&given.name, Type::TEXT), (&given.after, Type::INT8)];
+    let rows = session.query_as(MIGRATE, "SELECT pg_temp.from_go_send($1, $2)", &parameters).await?;
+    session.rest().await?;
+    let told = rows.first().map_or(0, |row| row.get(0));
+    Ok(Told { service: given.name.clone(), told })
 }
 
 /// The row of a statement that needs the table of publishers, and says null while others hold it.
@@ -162,5 +205,30 @@ impl Done {
         let (service, taken, next) = (&self.service, self.taken, self.next_id);
         paper.line(&format!("{service} is a service of tpro; its old schema is {service}_service_go"));
         paper.line(&format!("{taken} messages were not sent and wait for its copies; the next id is {next}"));
+    }
+}
+
+impl Back {
+    /// For a person.
+    pub fn write(&self, paper: &mut Paper) {
+        let Self { service, after, taken, left_behind } = self;
+        paper.line(&format!(
+            "{service} is a service of the Go system again; what tpro had is in {service}_service_new"
+        ));
+        paper.line(&format!(
+            "{taken} messages waited; the Go copies get them by: tpro migrate send {service} --after {after}"
+        ));
+        if *left_behind > 0 {
+            paper.line(&format!(
+                "{left_behind} messages that the Go system cannot send stay in {service}_service_new"
+            ));
+        }
+    }
+}
+
+impl Told {
+    /// For a person.
+    pub fn write(&self, paper: &mut Paper) {
+        paper.line(&format!("{} messages were told to the Go copies of {}", self.told, self.service));
     }
 }

@@ -147,3 +147,16 @@ pub struct TakenOver {
     #[allow(missing_docs, reason = "the words would be taken for help")]
     pub output: Output,
 }
+
+/// A service that the Go system has again, and the point from which its copies send.
+#[derive(Args, Clone, Debug)]
+pub struct GivenBack {
+    /// Service, as in the name of its schema NAME_service
+    pub name: String,
+    /// Id beyond which the Go copies have sent nothing, as `tpro migrate back` printed it
+    #[arg(long, value_name = "ID")]
+    pub after: i64,
+    #[command(flatten)]
+    #[allow(missing_docs, reason = "the words would be taken for help")]
+    pub output: Output,
+}

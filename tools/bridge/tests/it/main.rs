@@ -7,6 +7,8 @@ mod copies;
 mod flipped;
 mod holding;
 mod labels;
+mod load;
 mod repeats;
 mod settings;
+mod way_back;
 mod ways;

@@ -177,3 +177,39 @@ async fn psql_does_it_too() -> Outcome {
     assert_eq!(rows(&admin, "SELECT body->>'n' FROM main_service.mq_publish").await?, ["5"]);
     Ok(())
 }
+
+#[tpro_testkit::test]
+async fn the_way_back_takes_what_waits_and_leads_over_again() -> Outcome {
+    let (database, admin) = old().await?;
+    let ask = |arguments: &[&str]| on(&database, "postgres", arguments);
+    let no = ask(&["migrate", "back", "main"])?.ended(1)?;
+    assert!(no.err.contains("schema main_service is not a service of tpro"), "{}", no.err);
+    ask(&["migrate", "run", "main", "--after", "4"])?.ended(0)?;
+    // 6000001 waits, 6000002 is settled, and the Go system can send none of the other three.
+    for statement in [
+        "INSERT INTO main_service.mq_publish (service_name, entity, method_name) VALUES ('co', 'a', 'b')",
+        "SELECT tpro.cancel(6000002, 'main')",
+        "INSERT INTO main_service.mq_publish (service_name, entity, method_name, body) VALUES ('co', 'a', 'b', '[1]')",
+        "INSERT INTO main_service.mq_publish (service_name, entity, method_name, timeout) VALUES ('co', 'a', 'b', 0)",
+        "INSERT INTO main_service.mq_later (service_name, entity, method_name, send_at)
+         VALUES ('co', 'a', 'b', now() + interval '1 day')",
+    ] {
+        admin.batch_execute(statement).await?;
+    }
+    let back = ask(&["migrate", "back", "main", "--json"])?.ended(0)?;
+    assert_eq!(back.json()?, json!({"service": "main", "after": 6_000_005, "taken": 1, "left_behind": 3}));
+    let there = "SELECT format('%s %s %s', id, body->>'n', created_at) FROM main_service.mq_publish ORDER BY id DESC LIMIT 1";
+    assert_eq!(rows(&admin, there).await?, ["6000006 5 2024-01-01 09:00:00"]);
+    let told = ask(&["migrate", "send", "main", "--after", "6000005"])?.ended(1)?;
+    assert!(told.err.contains("no Go copy of main listens to task_for_main_service"), "{}", told.err);
+    let listening = database.connect().await?;
+    listening.batch_execute("listen task_for_main_service").await?;
+    let told = ask(&["migrate", "send", "main", "--after", "6000005"])?.ended(0)?;
+    assert_eq!(told.out, "1 messages were told to the Go copies of main\n");
+    // And over again: no id is given out a second time.
+    let over = ask(&["migrate", "run", "main", "--after", "6000006", "--json"])?.ended(0)?;
+    assert_eq!(over.json()?, json!({"service": "main", "taken": 0, "next_id": 6_000_007}));
+    let again = ask(&["migrate", "back", "main"])?.ended(1)?;
+    assert!(again.err.contains("schema main_service_new is there already"), "{}", again.err);
+    Ok(())
+}
