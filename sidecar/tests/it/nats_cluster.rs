@@ -1,5 +1,7 @@
 //! A cluster of three NATS servers, as production has it. Each of them is killed once, under load.
 
+use std::fs;
+use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -7,7 +9,7 @@ use tokio::task::JoinHandle;
 use tokio_postgres::Client;
 use tpro_testkit::nats::NatsOptions;
 use tpro_testkit::ports::free_port;
-use tpro_testkit::{Nats, Outcome, Reply, SidecarProcess, World, eventually};
+use tpro_testkit::{Context, Nats, Outcome, Reply, SidecarProcess, World, eventually, paths};
 
 use crate::login::request;
 
@@ -121,6 +123,11 @@ async fn each_server_of_a_cluster_is_killed_and_no_message_is_lost() -> Outcome 
         user.await??;
     }
 
+    // Nobody has waited for as long as a request may take, from the publish on.
+    const TOO_LONG: &str =
+        "SELECT count(*) FROM main_service.mq_reply r JOIN main_service.mq_publish p ON p.id = r.mq_id
+        WHERE r.replied_at - p.created_at >= make_interval(secs => p.timeout)";
+    assert_eq!(world.count(TOO_LONG).await?, 0);
     const LONGEST: &str = "SELECT (extract(epoch FROM max(r.replied_at - p.created_at)) * 1000)::int8
         FROM main_service.mq_reply r JOIN main_service.mq_publish p ON p.id = r.mq_id";
     println!("figure: the longest wait for a reply: {} ms", world.count(LONGEST).await?);
@@ -130,5 +137,23 @@ async fn each_server_of_a_cluster_is_killed_and_no_message_is_lost() -> Outcome 
     assert!(losses.iter().all(|times| *times > 0.0), "{losses:?}");
     let alive: Vec<&Arc<SidecarProcess>> = copies.iter().collect();
     world.finish(&alive).await?;
+    Ok(())
+}
+
+#[tpro_testkit::test]
+async fn nats_server_takes_the_configuration_that_the_page_shows() -> Outcome {
+    let page = fs::read_to_string(paths::checkout().join("docs/operations.md"))?;
+    let mut blocks = page.split("```");
+    let shown = blocks.find(|block| block.trim_start().starts_with("# /etc/nats/nats-server.conf"));
+    let template = fs::read_to_string(paths::checkout().join("docker/nats-user.conf"))?;
+    let user = |name: &str| template.replace("@NAME@", name).replace("@TARGETS@", "\"tpro.>\"");
+    let folder = paths::run_root()?.join(format!("page-{}", std::process::id()));
+    fs::create_dir_all(&folder)?;
+    fs::write(folder.join("users.conf"), format!("users: [{}{}]", user("main"), user("analytic")))?;
+    let configuration = folder.join("nats-server.conf");
+    fs::write(&configuration, shown.context("the page shows no configuration")?)?;
+    let tested = Command::new("nats-server").arg("-t").arg("-c").arg(&configuration).output()?;
+    fs::remove_dir_all(&folder)?;
+    assert!(tested.status.success(), "{}", String::from_utf8_lossy(&tested.stderr));
     Ok(())
 }
