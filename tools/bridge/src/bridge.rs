@@ -7,8 +7,10 @@ use tpro_runtime::{health::Health, shutdown::Stop};
 
 use crate::{counts::Counts, flights::Flights, inbox::Inbox, settings::Settings, side};
 
-/// Messages in hand at once. Beyond it the next ones wait in the subscription.
+/// Messages that are carried at once.
 const IN_HAND: usize = 4096;
+/// Messages that are carried or wait for room. Beyond it the next ones wait in the subscription.
+const WAITING: usize = 65_536;
 
 /// A running bridge, shared by every task.
 pub struct Bridge {
@@ -22,8 +24,10 @@ pub struct Bridge {
     pub flights: Flights,
     /// The counts.
     pub counts: Counts,
-    /// The room for messages in hand.
+    /// The room for messages that are carried.
     pub room: Arc<Semaphore>,
+    /// The room for these and for those that wait.
+    pub waiting: Arc<Semaphore>,
     /// The tokens and the task tracker of this process.
     pub stop: Stop,
 }
@@ -46,7 +50,8 @@ impl Bridge {
             () = stop.soft.cancelled() => return Ok(None),
             connected = connecting => connected?,
         };
-        let (flights, room) = (Flights::default(), Arc::new(Semaphore::new(IN_HAND)));
-        Ok(Some(Arc::new(Self { settings, old, new, flights, counts, room, stop: stop.clone() })))
+        let (room, waiting) = (Arc::new(Semaphore::new(IN_HAND)), Arc::new(Semaphore::new(WAITING)));
+        let (flights, stop) = (Flights::default(), stop.clone());
+        Ok(Some(Arc::new(Self { settings, old, new, flights, counts, room, waiting, stop })))
     }
 }

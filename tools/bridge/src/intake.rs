@@ -6,7 +6,11 @@ use async_nats::{Message, Subscriber};
 use futures_util::StreamExt as _;
 use tokio::{sync::OwnedSemaphorePermit, time::timeout};
 
-use crate::{bridge::Bridge, counts::Held, inbox::Inbox};
+use crate::{
+    bridge::Bridge,
+    counts::Held,
+    inbox::{Inbox, is_of_a_bridge},
+};
 
 /// More messages than any subscription will get, and more digits than a NATS server reads.
 const NEVER: u64 = 10_000_000_000;
@@ -17,7 +21,8 @@ const ROUND_TRIP: Duration = Duration::from_secs(2);
 pub struct InHand {
     /// The message.
     pub message: Message,
-    _permit: OwnedSemaphorePermit,
+    _place: OwnedSemaphorePermit,
+    _room: Option<OwnedSemaphorePermit>,
     _held: Held,
 }
 
@@ -28,7 +33,7 @@ pub async fn take<F>(
     inbox: &Arc<Inbox>,
     subject: String,
     queue: String,
-    carry: impl Fn(Arc<Bridge>, InHand) -> F + Send + Sync + 'static,
+    carry: impl Fn(Arc<Bridge>, InHand) -> F + Copy + Send + 'static,
 ) -> Result<(), String>
 where
     F: Future<Output = ()> + Send + 'static,
@@ -44,24 +49,35 @@ where
                 () = bridge.stop.soft.cancelled() => break,
             };
             let Some(message) = message else { return };
-            begin(&bridge, message, &carry).await;
+            begin(&bridge, message, carry).await;
         }
         leave(&inbox, &mut messages).await;
         while let Some(message) = messages.next().await {
-            begin(&bridge, message, &carry).await;
+            begin(&bridge, message, carry).await;
         }
     });
     Ok(())
 }
 
-async fn begin<F>(bridge: &Arc<Bridge>, message: Message, carry: &impl Fn(Arc<Bridge>, InHand) -> F)
-where
+/// A message of another bridge needs no room: it is answered at once. Where held requests have
+/// taken all room, each of them awaits that answer before it is tried again.
+async fn begin<F>(
+    bridge: &Arc<Bridge>,
+    message: Message,
+    carry: impl Fn(Arc<Bridge>, InHand) -> F + Copy + Send + 'static,
+) where
     F: Future<Output = ()> + Send + 'static,
 {
-    // It is never closed.
-    let Ok(permit) = bridge.room.clone().acquire_owned().await else { return };
-    let in_hand = InHand { message, _permit: permit, _held: bridge.counts.hold() };
-    bridge.stop.tasks.spawn(carry(bridge.clone(), in_hand));
+    // Neither of the two is ever closed.
+    let Ok(place) = bridge.waiting.clone().acquire_owned().await else { return };
+    let tasks = bridge.stop.tasks.clone();
+    let bridge = bridge.clone();
+    tasks.spawn(async move {
+        let needs_room = !message.reply.as_deref().is_some_and(is_of_a_bridge);
+        let room = if needs_room { bridge.room.clone().acquire_owned().await.ok() } else { None };
+        let held = bridge.counts.hold();
+        carry(bridge, InHand { message, _place: place, _room: room, _held: held }).await;
+    });
 }
 
 /// Has the server send no more, and waits until all that it has sent is here.
