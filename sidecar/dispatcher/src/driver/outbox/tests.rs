@@ -234,7 +234,8 @@ async fn the_short_read_returns_what_the_general_one_does() {
         database.connect().await.expect("connects").batch_execute(&publish).await.expect("inserts");
     }
     let seen = outbox.snapshot().await.expect("is taken");
-    assert_eq!(seen.open().len(), open.len());
+    // Other tests on the same server may have open transactions, too.
+    assert!(seen.open().len() >= open.len(), "{:?}", seen.open());
     open[1].batch_execute("COMMIT").await.expect("commits");
     open[2].batch_execute("ROLLBACK").await.expect("rolls back");
     open[3].query_one(INSERT, &[]).await.expect("inserts");
