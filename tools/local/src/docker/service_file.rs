@@ -204,7 +204,8 @@ mod tests {
             fs::write(root.join("services/co/.env"), format!("{address}{lines}")).context("its settings")?;
             let mut settings = Settings::default();
             settings.set("RUNTIME", "docker");
-            let text = text(&Checkout::open(root.clone(), settings)?, "co", number, "1.0")?;
+            let text =
+                text(&Checkout::open(root.clone(), settings)?, "co", number, "1.0", &KeyFiles::default())?;
             let value = |key: &str| tpro_dotenv::get(&text, key).unwrap_or_default();
             Ok((value("COPY_NUMBER"), value("LOG_FILE_NAME")))
         };
