@@ -82,7 +82,7 @@ struct More {
     collector: Collector,
 }
 
-/// Measures, in every mode or in the stateless one only, and prints the lines of the stateless mode.
+/// Measures, in every mode or in the stateless one only. Prints the lines of the stateless mode.
 pub async fn measure(stand: &Stand, extent: &Extent, every_mode: bool) -> Outcome<Section> {
     let (messages, rounds) = (extent.messages, extent.roundtrip_rounds);
     let stateless = Ground::fill(stand, Mode::Stateless, messages).await?;

@@ -3,7 +3,7 @@
 use clap::Args;
 use uuid::Uuid;
 
-use crate::values::{Status, Which, id, mark, number, pause, span, uid, which};
+use crate::values::{Status, Which, given_back, id, mark, number, pause, span, uid, which};
 
 /// The database, and the form of what is printed.
 #[derive(Args, Clone, Debug)]
@@ -154,7 +154,7 @@ pub struct GivenBack {
     /// Service, as in the name of its schema NAME_service
     pub name: String,
     /// Id beyond which the Go copies have sent nothing, as `tpro migrate back` printed it
-    #[arg(long, value_name = "ID")]
+    #[arg(long, value_name = "ID", value_parser = given_back)]
     pub after: i64,
     #[command(flatten)]
     #[allow(missing_docs, reason = "the words would be taken for help")]

@@ -69,8 +69,16 @@ pub fn id(text: &str) -> Result<i64, String> {
 }
 
 pub fn mark(text: &str) -> Result<i64, String> {
-    let mark = text.parse().ok().filter(|mark| *mark >= 0);
-    mark.ok_or_else(|| "give the id that tpro migrate mark has printed, such as 1234".to_owned())
+    id_printed_by(text, "mark")
+}
+
+pub fn given_back(text: &str) -> Result<i64, String> {
+    id_printed_by(text, "back")
+}
+
+fn id_printed_by(text: &str, task: &str) -> Result<i64, String> {
+    let id = text.parse().ok().filter(|id| *id >= 0);
+    id.ok_or_else(|| format!("give the id that tpro migrate {task} has printed, such as 1234"))
 }
 
 pub fn uid(text: &str) -> Result<Uuid, String> {

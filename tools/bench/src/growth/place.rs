@@ -34,7 +34,7 @@ const PARTITIONS: &str = "
 SELECT count(*) FROM tpro.make_partitions('main', 'mq_publish', 1000000);
 SELECT count(*) FROM tpro.make_partitions('main', 'mq_reply', 1000000)";
 
-/// What a leader would have left behind that has seen all of it settled.
+/// Leaves behind what a leader would that has seen all of it settled.
 const LED: &str = "
 UPDATE main_service.mq_cursor SET snapshot = pg_current_snapshot(), pending = '{}', clean = true, moved_at = clock_timestamp();
 UPDATE main_service.mq_backlog SET unsettled = 0, upto = (SELECT last_value FROM main_service.mq_publish_id_seq)";
