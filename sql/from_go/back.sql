@@ -83,7 +83,7 @@ BEGIN
             HINT = format('First of all: tpro migrate back %s.', service);
     END IF;
     IF NOT EXISTS (SELECT FROM pg_stat_activity a
-                    WHERE a.datname = current_database() AND a.pid <> pg_backend_pid() AND lower(rtrim(a.query, '; ')) = 'listen ' || channel) THEN
+                    WHERE a.datname = current_database() AND a.pid <> pg_backend_pid() AND lower(a.query) ~ format('^\s*listen\s+"?%s"?\s*;?\s*$', channel)) THEN
         RAISE object_not_in_prerequisite_state USING
             MESSAGE = format('no Go copy of %s listens to %s', service, channel),
             HINT = 'Start the Go copies first: a notification that nobody hears is lost.';

@@ -84,7 +84,7 @@ fn run_scripts(checkout: &Checkout, service: &str) -> Outcome<usize> {
         let mut psql = psql::admin(checkout)?;
         psql.arg("--command=SET ROLE tpro_owner");
         psql.arg(format!("--command=SET search_path = {service}_service"));
-        psql.arg(format!("--command=SET tpro.sender = {service}"));
+        psql.arg(format!("--command=SET tpro.sender = '{service}'"));
         psql.arg(format!("--file={}", script.display()));
         run(checkout, psql, Log::Longer, &format!("{} failed", script.display()))?;
     }

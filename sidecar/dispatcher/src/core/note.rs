@@ -7,6 +7,11 @@ use super::snapshot::Snapshot;
 /// The least time between two notes.
 const PAUSE: Duration = Duration::from_secs(1);
 
+/// The time after which it is noted again, though nothing of it is new here. Ids that others have
+/// drawn and rolled back count as a backlog until the next note, and a publisher that is refused
+/// for it cannot ring.
+const AGAIN: Duration = Duration::from_secs(15);
+
 /// The things that a note says, and the snapshot by which they were found.
 #[derive(PartialEq, Eq)]
 pub struct Backlog {
@@ -16,13 +21,16 @@ pub struct Backlog {
     pub whole: bool,
     /// The last id that was read.
     pub read: i64,
-    /// All that is visible in it was read. Ids that were given out since then belong to
-    /// transactions that make the next snapshot another one.
+    /// All that is visible in it was read. A transaction that ends makes the next snapshot another
+    /// one.
     pub seen: Snapshot,
 }
 
 /// When the backlog was noted, and if it is being noted.
 pub struct Note {
+    /// When it was last looked if there is something to note.
+    looked: Instant,
+    /// When it was last noted.
     noted: Instant,
     noting: bool,
     /// The last note. While nothing happens, a further one would say the same.
@@ -31,18 +39,22 @@ pub struct Note {
 
 impl Note {
     pub fn new(now: Instant) -> Self {
-        Self { noted: now, noting: false, last: None }
+        Self { looked: now, noted: now, noting: false, last: None }
     }
 
     /// True if it is time for a note.
     pub fn is_due(&self, now: Instant) -> bool {
-        !self.noting && now >= self.noted + PAUSE
+        !self.noting && now >= self.looked + PAUSE
     }
 
-    /// A note of this backlog begins. False, and none does, if the last one says the same.
+    /// A note of this backlog begins. False, and none does, if the last one says the same and was
+    /// made lately.
     pub fn begins(&mut self, backlog: Backlog, now: Instant) -> bool {
-        self.noted = now;
-        self.noting = self.last.as_ref() != Some(&backlog);
+        self.looked = now;
+        self.noting = now >= self.noted + AGAIN || self.last.as_ref() != Some(&backlog);
+        if self.noting {
+            self.noted = now;
+        }
         self.last = Some(backlog);
         self.noting
     }
@@ -77,5 +89,8 @@ mod tests {
         note.done();
         now += PAUSE;
         assert!(note.is_due(now) && note.begins(backlog(2, 11), now));
+        note.done();
+        assert!(!note.begins(backlog(2, 11), now + AGAIN - PAUSE));
+        assert!(note.begins(backlog(2, 11), now + AGAIN), "ids may have been drawn and rolled back");
     }
 }

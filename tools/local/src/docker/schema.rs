@@ -50,7 +50,7 @@ fn run_scripts(checkout: &Checkout, service: &str) -> Outcome<usize> {
         let mut psql = sql::psql(checkout, &[])?;
         psql.arg("--command=SET ROLE tpro_owner");
         psql.arg(format!("--command=SET search_path = {service}_service"));
-        psql.arg(format!("--command=SET tpro.sender = {service}")).arg("--file=-");
+        psql.arg(format!("--command=SET tpro.sender = '{service}'")).arg("--file=-");
         sql::run(checkout, psql, &read(checkout, &script)?, &format!("{script} failed"))?;
     }
     Ok(scripts.len())
