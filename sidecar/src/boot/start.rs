@@ -37,7 +37,8 @@ impl Start {
         }
     }
 
-    /// The process ends for this reason. After a start that succeeded it is none of the start's.
+    /// The process ends for this reason. The span of a start that succeeded has ended before, and
+    /// stays as it is.
     pub fn failed(&mut self, reason: &impl ToString) {
         if let Some(mut span) = self.span.take().filter(Span::is_recording) {
             span.fail(reason.to_string());

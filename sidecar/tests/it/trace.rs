@@ -162,7 +162,7 @@ async fn each_start_of_a_copy_is_a_span_that_names_its_host_and_its_failure() ->
     }
     assert!(two[0].end_ns < two[1].start_ns, "one ended before the other began: {two:?}");
 
-    // The failure is an error; an end that was wished for is none.
+    // A start that fails is an error. A copy that is stopped while it starts is none.
     let refused = world.spawn(world.sidecar("main")?.env("NATS_TOKEN", "a wrong one"))?;
     assert!(!refused.wait().await?.success(), "it was let in");
     let failed = starts(&world).pop().context("the third start")?;

@@ -78,17 +78,24 @@ pub fn is_for_user(checkout: &Checkout, service: &str) {
 fn run_scripts(checkout: &Checkout, service: &str) -> Outcome<usize> {
     let scripts = scripts(checkout, service);
     for script in &scripts {
-        // As the owner of the service's schema and in it; the service's own login may not change
-        // tables. The script grants the rights of the sidecar on a new table: GRANT ... TO
-        // NAME_sidecar.
         let mut psql = psql::admin(checkout)?;
-        psql.arg("--command=SET ROLE tpro_owner");
-        psql.arg(format!("--command=SET search_path = {service}_service"));
-        psql.arg(format!("--command=SET tpro.sender = '{service}'"));
+        psql.args(begin_of_script(service));
         psql.arg(format!("--file={}", script.display()));
         run(checkout, psql, Log::Longer, &format!("{} failed", script.display()))?;
     }
     Ok(scripts.len())
+}
+
+/// The statements before each script of a service, as arguments of psql. The script runs as the
+/// owner of the service's schema and in it, since the service's own login may not change tables. It
+/// grants the rights of the sidecar on a new table: GRANT ... TO NAME_sidecar.
+pub fn begin_of_script(service: &str) -> [String; 3] {
+    [
+        "--command=SET ROLE tpro_owner".to_owned(),
+        format!("--command=SET search_path = {service}_service"),
+        // A service may be called order, which SET takes in quotes only.
+        format!("--command=SET tpro.sender = '{service}'"),
+    ]
 }
 
 /// True if the service can log in and sees its tables.

@@ -46,11 +46,8 @@ fn run_scripts(checkout: &Checkout, service: &str) -> Outcome<usize> {
     let scripts = schema::scripts(checkout, service);
     for script in &scripts {
         let script = script.display().to_string();
-        // As the owner of the service's schema and in it, as natively.
         let mut psql = sql::psql(checkout, &[])?;
-        psql.arg("--command=SET ROLE tpro_owner");
-        psql.arg(format!("--command=SET search_path = {service}_service"));
-        psql.arg(format!("--command=SET tpro.sender = '{service}'")).arg("--file=-");
+        psql.args(schema::begin_of_script(service)).arg("--file=-");
         sql::run(checkout, psql, &read(checkout, &script)?, &format!("{script} failed"))?;
     }
     Ok(scripts.len())
